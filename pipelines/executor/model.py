@@ -1,0 +1,44 @@
+"""What callers of the executor hand in and get back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """The execution that a run belongs to, as `Execution.*` references see it."""
+
+    pipeline_name: str
+    pipeline_arn: str
+    execution_id: str
+    execution_arn: str
+    start_time: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepState:
+    """A step at one moment, in the words of ListPipelineExecutionSteps."""
+
+    name: str
+    type: str
+    status: str
+    """`Starting`, `Executing`, `Succeeded`, `Failed` or `Stopped`."""
+    start_time: datetime
+    end_time: datetime | None = None
+    """Default: the step has not ended."""
+    failure_reason: str = ""
+    """Default: nothing went wrong."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """AWS's `PipelineExecutionStepMetadata`. Default: the step has made nothing yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How an execution ended."""
+
+    status: str
+    """`Succeeded`, `Failed` or `Stopped`."""
+    failure_reason: str = ""
+    """Default: nothing went wrong."""

@@ -1,0 +1,297 @@
+"""A definition as a frozen plan: steps in an order that works, or what is wrong and where.
+
+A step needs what DependsOn names, what its arguments or conditions refer to, and the Condition
+step it is nested in. SageMaker definitions are not sorted; the plan is.
+"""
+
+import graphlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from reprlib import repr as shown
+from typing import Any
+
+from pipelines.executor import conditions, parameters
+from pipelines.executor.grammar import DEPTH_LIMIT, Finding, PropertyFile, Reference, findings
+from pipelines.executor.parameters import Parameter
+from pipelines.executor.runners import RUNNERS
+
+_TOP_LEVEL = frozenset(
+    # PipelineExperimentConfig only names where SageMaker Experiments groups the jobs.
+    {"Version", "Metadata", "Parameters", "PipelineExperimentConfig", "MlflowConfig", "Steps"}
+)
+_STEP = frozenset({"Name", "Type", "Arguments", "DependsOn", "DisplayName", "Description"})
+_JOB = _STEP | {"CacheConfig", "RetryPolicies"}
+_MEMBERS = {
+    **dict.fromkeys(RUNNERS, _JOB),
+    "Processing": _JOB | {"PropertyFiles"},
+    "Condition": _STEP,
+    "Fail": _STEP,
+}
+_BRANCHES = {"IfSteps": True, "ElseSteps": False}
+_NAME_LENGTH = 64
+_NAME_MARKS = "-_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedStep:
+    """One step, with all that decides when it runs."""
+
+    name: str
+    type: str
+    where: str
+    """JSON path of the step in its definition."""
+    arguments: Mapping[str, Any]
+    """For a Condition step without its branches."""
+    needs: frozenset[str] = frozenset()
+    """Steps that must have succeeded before. Default: it can start at once."""
+    branch: tuple[str, bool] | None = None
+    """The Condition step it is nested in and the outcome it runs on. Default: it is not nested."""
+    property_files: Mapping[str, PropertyFile] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Steps in topological order, and the parameters they may use."""
+
+    steps: tuple[PlannedStep, ...]
+    parameters: tuple[Parameter, ...]
+
+
+def validate(definition: Any) -> list[str]:
+    """What is wrong with a definition, with JSON paths; empty when it can be run."""
+    return plan(definition)[1]
+
+
+def plan(definition: Any) -> tuple[Plan, list[str]]:
+    """The plan of a definition and the problems with it; run only a plan without problems."""
+    if not isinstance(definition, Mapping):
+        return Plan(steps=(), parameters=()), [
+            f"definition must be an object, got {shown(definition)}"
+        ]
+    reading = _Reading()
+    reading.problems += _top_level_problems(definition)
+    declared, problems = parameters.read(definition.get("Parameters", []))
+    reading.problems += problems
+    reading.read_steps(definition.get("Steps"), "Steps")
+    reading.check_references(declared)
+    ordered = _ordered(reading)
+    return Plan(steps=tuple(ordered), parameters=tuple(declared.values())), reading.problems
+
+
+def _top_level_problems(definition: Mapping[str, Any]) -> Iterator[str]:
+    if definition.get("Version") != "2020-12-01":
+        yield f"Version must be '2020-12-01', got {shown(definition.get('Version'))}"
+    for key in sorted(str(key) for key in definition.keys() - _TOP_LEVEL):
+        yield f"{key} is not a member of a pipeline definition"
+    if definition.get("MlflowConfig") is not None:
+        yield "MlflowConfig is not emulated"
+
+
+class _Reading:
+    """Steps, references and problems as they are found in a definition."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.steps: dict[str, PlannedStep] = {}
+        self.findings: list[tuple[str, Finding]] = []
+
+    def read_steps(
+        self, steps: Any, where: str, branch: tuple[str, bool] | None = None, depth: int = 0
+    ) -> None:
+        """Read a list of steps and, inside Condition steps, their branches."""
+        if not isinstance(steps, list | tuple) or (not steps and branch is None):
+            self.problems.append(f"{where} must be a list of steps, got {shown(steps)}")
+            return
+        if depth > DEPTH_LIMIT:
+            self.problems.append(f"{where} is nested deeper than {DEPTH_LIMIT} levels")
+            return
+        for index, step in enumerate(steps):
+            self._read_step(step, f"{where}[{index}]", branch, depth)
+
+    def _read_step(
+        self, step: Any, where: str, branch: tuple[str, bool] | None, depth: int
+    ) -> None:
+        problems = list(_step_problems(step, where))
+        name = step.get("Name") if isinstance(step, Mapping) else None
+        if isinstance(name, str) and name in self.steps:
+            problems.append(f"{where}.Name {name!r} is used by another step")
+        self.problems += problems
+        if problems:
+            self._remember_name(step, where)
+            return
+        arguments = step.get("Arguments", {})
+        own = {key: value for key, value in arguments.items() if key not in _BRANCHES}
+        is_condition = step["Type"] == "Condition"
+        planned = PlannedStep(
+            name=step["Name"],
+            type=step["Type"],
+            where=where,
+            arguments=own if is_condition else arguments,
+            needs=self._stated_needs(step, where) | ({branch[0]} if branch else set()),
+            branch=branch,
+            property_files=self._property_files(step, where),
+        )
+        self.steps[planned.name] = planned
+        found = findings(planned.arguments, f"{where}.Arguments")
+        self.findings += [(planned.name, finding) for finding in found]
+        if is_condition:
+            for member, outcome in _BRANCHES.items():
+                here = f"{where}.Arguments.{member}"
+                self.read_steps(arguments.get(member, []), here, (planned.name, outcome), depth + 1)
+
+    def _remember_name(self, step: Any, where: str) -> None:
+        """Keep a broken step's name, so that references to it are not reported as well."""
+        name = step.get("Name") if isinstance(step, Mapping) else None
+        if isinstance(name, str) and name not in self.steps:
+            self.steps[name] = PlannedStep(name=name, type="", where=where, arguments={})
+
+    def _stated_needs(self, step: Mapping[str, Any], where: str) -> frozenset[str]:
+        stated = step.get("DependsOn") or []
+        entries = stated if isinstance(stated, list | tuple) else [stated]
+        needs = set()
+        for index, entry in enumerate(entries):
+            here = f"{where}.DependsOn[{index}]"
+            if isinstance(entry, Mapping) and isinstance(entry.get("Step"), str):
+                trigger = entry.get("Trigger", "Completed")
+                if trigger != "Completed":
+                    self.problems.append(f"{here}.Trigger {shown(trigger)} is not emulated")
+                needs.add(entry["Step"])
+                self.findings.append((step["Name"], Finding(here, _step_reference(entry["Step"]))))
+            elif isinstance(entry, str):
+                needs.add(entry)
+                self.findings.append((step["Name"], Finding(here, _step_reference(entry))))
+            else:
+                self.problems.append(f"{here} must name a step, got {shown(entry)}")
+        return frozenset(needs)
+
+    def _property_files(self, step: Mapping[str, Any], where: str) -> dict[str, PropertyFile]:
+        files = {}
+        stated = step.get("PropertyFiles") or []
+        for index, item in enumerate(stated if isinstance(stated, list | tuple) else [stated]):
+            here = f"{where}.PropertyFiles[{index}]"
+            members = ("PropertyFileName", "OutputName", "FilePath")
+            texts = [item.get(key) if isinstance(item, Mapping) else None for key in members]
+            name, output, path = texts
+            if not (isinstance(name, str) and isinstance(output, str) and isinstance(path, str)):
+                self.problems.append(f"{here} must hold {', '.join(members)} as text")
+            elif output not in _output_names(step.get("Arguments", {})):
+                self.problems.append(f"{here}.OutputName {output!r} is no output of the step")
+            else:
+                files[name] = PropertyFile(output_name=output, file_path=path)
+        return files
+
+    def check_references(self, declared: Mapping[str, Parameter]) -> None:
+        """Report dangling references; turn the others into needs."""
+        for name, (where, what, in_json_get) in self.findings:
+            problem = what if isinstance(what, str) else None
+            if isinstance(what, Reference) and what.scope == "Parameters":
+                missing = what.name not in declared
+                problem = f"parameter {what.name!r} is not declared" if missing else None
+            if isinstance(what, Reference) and what.scope == "Steps":
+                problem = self._step_reference_problem(what, in_json_get)
+                if problem is None:
+                    step = self.steps[name]
+                    self.steps[name] = replace(step, needs=step.needs | {what.name})
+            self.problems += [f"{where}: {problem}"] if problem else []
+
+    def _step_reference_problem(self, reference: Reference, in_json_get: bool) -> str | None:
+        target = self.steps.get(reference.name)
+        if target is None:
+            return f"step {reference.name!r} is not in the definition"
+        file = reference.property_file
+        if file is not None and not in_json_get:
+            return f"property file {file!r} can only be read by Std:JsonGet"
+        if file is not None and target.type and file not in target.property_files:
+            return f"step {reference.name!r} has no property file {file!r}"
+        return None
+
+
+def _step_reference(name: str) -> Reference:
+    return Reference(scope="Steps", name=name)
+
+
+def _output_names(arguments: Any) -> set[str]:
+    config = arguments.get("ProcessingOutputConfig") if isinstance(arguments, Mapping) else None
+    outputs = config.get("Outputs") if isinstance(config, Mapping) else None
+    listed = outputs if isinstance(outputs, list | tuple) else ()
+    names = (item.get("OutputName") for item in listed if isinstance(item, Mapping))
+    return {name for name in names if isinstance(name, str)}
+
+
+def _step_problems(step: Any, where: str) -> Iterator[str]:
+    if not isinstance(step, Mapping):
+        yield f"{where} must be an object, got {shown(step)}"
+        return
+    name, kind = step.get("Name"), step.get("Type")
+    if not isinstance(name, str) or not _is_step_name(name):
+        allowed = f"up to {_NAME_LENGTH} letters, digits, - or _"
+        yield f"{where}.Name must be {allowed}, got {shown(name)}"
+    if not isinstance(kind, str) or kind not in _MEMBERS:
+        yield f"{where}.Type {shown(kind)} is not emulated; {', '.join(sorted(_MEMBERS))} are"
+        return
+    for key in sorted(str(key) for key in step.keys() - _MEMBERS[kind]):
+        yield f"{where}.{key} is not emulated for a {kind} step"
+    arguments = step.get("Arguments")
+    if not isinstance(arguments, Mapping):
+        yield f"{where}.Arguments must be an object, got {shown(arguments)}"
+    else:
+        yield from _argument_problems(kind, arguments, f"{where}.Arguments")
+    yield from _policy_problems(step, where)
+
+
+def _is_step_name(name: str) -> bool:
+    marks = str.maketrans("", "", _NAME_MARKS)
+    plain = name.translate(marks)
+    return 0 < len(name) <= _NAME_LENGTH and plain.isascii() and plain.isalnum()
+
+
+def _argument_problems(kind: str, arguments: Mapping[str, Any], where: str) -> Iterator[str]:
+    if kind == "Condition":
+        yield from conditions.problems(arguments.get("Conditions"), f"{where}.Conditions")
+        known = {"Conditions", *_BRANCHES}
+        for key in sorted(str(key) for key in arguments.keys() - known):
+            yield f"{where}.{key} is not a member of a Condition step"
+    elif kind == "Fail" and arguments.get("ErrorMessage") is None:
+        yield f"{where}.ErrorMessage is missing"
+    elif kind in RUNNERS and RUNNERS[kind].name_field in arguments:
+        yield f"{where}.{RUNNERS[kind].name_field} is not emulated: every execution names its own"
+
+
+def _policy_problems(step: Mapping[str, Any], where: str) -> Iterator[str]:
+    cache = step.get("CacheConfig")
+    if cache and (not isinstance(cache, Mapping) or cache.get("Enabled") is not False):
+        yield f"{where}.CacheConfig is not emulated: set Enabled to false or leave it out"
+    if step.get("RetryPolicies"):
+        yield f"{where}.RetryPolicies is not emulated: leave it out"
+
+
+def _ordered(reading: _Reading) -> list[PlannedStep]:
+    """Steps after what they need, or in their own order when a cycle makes that impossible."""
+    graph = {
+        step.name: sorted(need for need in step.needs if need in reading.steps)
+        for step in reading.steps.values()
+    }
+    try:
+        ordered = [reading.steps[name] for name in graphlib.TopologicalSorter(graph).static_order()]
+    except graphlib.CycleError as error:
+        cycle = list(reversed(error.args[1]))
+        where = reading.steps[cycle[0]].where
+        reading.problems.append(f"{where}: steps need each other: {' -> '.join(cycle)}")
+        return list(reading.steps.values())
+    reading.problems += _unreachable(ordered)
+    return ordered
+
+
+def _unreachable(ordered: Iterable[PlannedStep]) -> Iterator[str]:
+    """Steps that need both outcomes of one condition."""
+    assumed: dict[str, frozenset[tuple[str, bool]]] = {}
+    for step in ordered:
+        own = frozenset({step.branch} if step.branch else ())
+        assumed[step.name] = own.union(*(assumed.get(need, frozenset()) for need in step.needs))
+        both = sorted(
+            name
+            for name, outcome in assumed[step.name]
+            if (name, not outcome) in assumed[step.name]
+        )
+        if both:
+            yield f"{step.where}: can never run, it needs both branches of {both[0]!r}"
