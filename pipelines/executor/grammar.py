@@ -20,7 +20,7 @@ DEPTH_LIMIT = 64
 _TOKEN = re.compile(r"\.([^.\[\]'\"\s]+)|\['([^']*)'\]|\[\"([^\"]*)\"\]|\[(\d{1,6})\]")
 
 # The describe answers hold these as lists; the SDK addresses their items by this member.
-_LIST_KEYS = {
+LIST_KEYS = {
     "Outputs": "OutputName",
     "ProcessingInputs": "InputName",
     "FinalMetricDataList": "MetricName",
@@ -277,7 +277,7 @@ def _child(value: Any, token: str | int, parent: str | int, what: str) -> Any:
     if isinstance(value, list | tuple):
         if isinstance(token, int) and token < len(value):
             return value[token]
-        key = _LIST_KEYS.get(str(parent))
+        key = LIST_KEYS.get(str(parent))
         for item in value:
             if key is not None and isinstance(item, Mapping) and item.get(key) == token:
                 return item

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from reprlib import repr as shown
 from typing import Any
 
-from pipelines.executor import conditions, parameters
+from pipelines.executor import conditions, parameters, shapes
 from pipelines.executor.grammar import DEPTH_LIMIT, Finding, PropertyFile, Reference, findings
 from pipelines.executor.parameters import Parameter
 from pipelines.executor.runners import RUNNERS
@@ -74,6 +74,7 @@ def plan(definition: Any) -> tuple[Plan, list[str]]:
     reading.problems += problems
     reading.read_steps(definition.get("Steps"), "Steps")
     reading.check_references(declared)
+    reading.check_shapes(declared)
     ordered = _ordered(reading)
     return Plan(steps=tuple(ordered), parameters=tuple(declared.values())), reading.problems
 
@@ -203,7 +204,16 @@ class _Reading:
             return f"property file {file!r} can only be read by Std:JsonGet"
         if file is not None and target.type and file not in target.property_files:
             return f"step {reference.name!r} has no property file {file!r}"
-        return None
+        return shapes.reference_problem(reference, target.type)
+
+    def check_shapes(self, declared: Mapping[str, Parameter]) -> None:
+        """Report arguments that do not fit the request their step becomes."""
+        types = {step.name: step.type for step in self.steps.values()}
+        scope = shapes.Scope(parameters=declared, step_types=types)
+        for step in self.steps.values():
+            if step.type in RUNNERS:
+                where = f"{step.where}.Arguments"
+                self.problems += shapes.problems(step.type, step.arguments, where, scope)
 
 
 def _step_reference(name: str) -> Reference:
