@@ -1,0 +1,20 @@
+"""The AWS resource types of the local environment: one row each, by the module of their token."""
+
+from stacks.local.aws_row import Row
+from stacks.local.aws_table import (
+    cloudwatch,
+    ec2,
+    ecr,
+    eks,
+    iam,
+    kms,
+    s3,
+    sagemaker,
+    sns,
+    vpc,
+)
+
+MODULES = (cloudwatch, ec2, ecr, eks, iam, kms, s3, sagemaker, sns, vpc)
+
+ROWS: dict[str, Row] = {row.token: row for module in MODULES for row in module.ROWS}
+"""Every row by its token."""
