@@ -1,0 +1,168 @@
+"""Pipeline definitions as build artefacts: compiled once by the SageMaker SDK, then read.
+
+Importing the SDK takes seconds, so it happens in a process of its own and only when the inputs, the
+builder's source or the SDK changed. The same inputs give the same bytes on any machine and any day.
+"""
+
+import contextlib
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from infra.errors import UserError
+
+PIPELINES: Mapping[str, str] = {"training": "pipelines.training:build"}
+"""Builder of each pipeline as `module:function`; it takes the inputs, returns an SDK `Pipeline`."""
+
+SDK_PARTS = ("sagemaker", "sagemaker-core", "sagemaker-mlops", "sagemaker-serve", "sagemaker-train")
+SHOWN_LINES = 8
+COMPILE_SECONDS = 300
+ROOT = Path(__file__).parent.parent
+
+SDK_SETTINGS = """\
+SchemaVersion: '1.0'
+SageMaker: {PythonSDK: {Modules: {TelemetryOptOut: true}}}
+"""
+"""The SDK's configuration while compiling: no usage reports, and no defaults of this machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingInputs:
+    """What an environment decides about the training pipeline."""
+
+    pipeline_name: str
+    region: str
+    account_id: str
+    role_arn: str
+    image_uri: str
+    data_bucket: str
+    artifacts_bucket: str
+    model_package_group_name: str
+    flights_feature_group_name: str
+    weather_feature_group_name: str
+    tracking_arn: str
+    """ARN of the MLflow app."""
+
+    kms_key_arn: str | None
+    """Encrypts volumes and outputs of the jobs; None leaves it to the buckets' default key."""
+
+    train_start: str
+    """First day of the training window, `YYYY-MM-DD`."""
+
+    train_end: str
+    """The day after the training window; evaluation starts here."""
+
+    evaluation_days: int
+    auc_threshold: float
+    instance_type: str
+    max_runtime_seconds: int
+    """Limit of each job."""
+
+
+def definition(pipeline: str, inputs: TrainingInputs, *, cache: Path) -> str:
+    """The compiled definition as JSON text, from the cache if it was compiled before."""
+    artefact = cache / f"{cache_key(pipeline, inputs)}.json"
+    try:
+        return artefact.read_text()
+    except FileNotFoundError:
+        text = _compile_elsewhere(pipeline, inputs)
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=cache, suffix=".part", delete=False) as part:
+        part.write(text)
+    Path(part.name).replace(artefact)
+    return text
+
+
+def cache_key(pipeline: str, inputs: TrainingInputs) -> str:
+    """SHA-256 over everything that decides the definition's bytes."""
+    module = _builder(pipeline)[0]
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise UserError(f"pipelines.compiled.PIPELINES: {module} must be a module")
+    total = hashlib.sha256()
+    for source in (Path(__file__), Path(spec.origin)):
+        total.update(source.read_bytes())
+    versions = {part: importlib.metadata.version(part) for part in SDK_PARTS}
+    total.update(json.dumps([pipeline, asdict(inputs), versions], sort_keys=True).encode())
+    return total.hexdigest()
+
+
+def _builder(pipeline: str) -> tuple[str, str]:
+    try:
+        module, _, function = PIPELINES[pipeline].partition(":")
+    except KeyError:
+        known = ", ".join(sorted(PIPELINES))
+        raise UserError(
+            f"no pipeline is called {pipeline!r}", fix=f"name one of: {known}"
+        ) from None
+    return module, function
+
+
+def _compile_elsewhere(pipeline: str, inputs: TrainingInputs) -> str:
+    with tempfile.TemporaryDirectory() as home:
+        settings = Path(home, "sagemaker.yaml")
+        settings.write_text(SDK_SETTINGS)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-W", "ignore", "-m", "pipelines.compiled", pipeline],
+                input=json.dumps(asdict(inputs)),
+                env=_environment(inputs.region, Path(home), settings),
+                capture_output=True,
+                text=True,
+                timeout=COMPILE_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise UserError(
+                f"pipeline {pipeline!r} must compile within {COMPILE_SECONDS} s, it did not",
+                fix="try again when the machine is less busy",
+            ) from None
+    if done.returncode:
+        lines = "\n".join(done.stderr.strip().splitlines()[-SHOWN_LINES:])
+        raise UserError(
+            f"pipeline {pipeline!r} does not compile:\n{lines}",
+            fix=f"correct the settings named above, or {_builder(pipeline)[0]}",
+        )
+    return done.stdout
+
+
+def _environment(region: str, home: Path, settings: Path) -> dict[str, str]:
+    """A clean environment: no account, no network, nothing of this person's configuration."""
+    return {
+        "AWS_ACCESS_KEY_ID": "unused",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_SECRET_ACCESS_KEY": "unused",
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "HOME": str(home),
+        "PATH": os.environ.get("PATH", os.defpath),
+        "PYTHONPATH": str(ROOT),
+        "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": str(settings),
+        "SAGEMAKER_USER_CONFIG_OVERRIDE": str(settings),
+        # asks IAM whether the role may do its work: a network call
+        "SAGEMAKER_VALIDATE_ROLE": "false",
+    }
+
+
+def main() -> None:
+    """Build in this process: the pipeline's name as argument, inputs on stdin, JSON on stdout."""
+    module, function = _builder(sys.argv[1])
+    inputs = TrainingInputs(**json.load(sys.stdin))
+    with contextlib.redirect_stdout(sys.stderr):  # the SDK prints
+        built = getattr(importlib.import_module(module), function)(inputs)
+        compiled = json.loads(built.definition())
+    sys.stdout.write(json.dumps(compiled, sort_keys=True, separators=(",", ":")))
+
+
+if __name__ == "__main__":
+    main()
