@@ -55,7 +55,7 @@ class Component(pulumi.ComponentResource):
         return pulumi.ResourceOptions(parent=self, protect=protect, retain_on_delete=protect)
 
     def grant(self, role: Role, verb: str, statements: Sequence[Statement]) -> None:
-        """Allow a role what `statements` say, as an inline policy that belongs to this component."""
+        """Allow a role what `statements` say, by an inline policy that is this component's."""
         import pulumi_aws as aws
 
         document = {
