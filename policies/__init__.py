@@ -1,0 +1,1 @@
+"""What is allowed: rules about resources, stacks and pipeline definitions."""

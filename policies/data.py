@@ -1,0 +1,154 @@
+"""A resource as rules see it: nested plain data that says "not known" instead of guessing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class _Sentinel(Enum):
+    UNKNOWN = "unknown"
+    HIDDEN = "hidden"
+
+
+UNKNOWN = _Sentinel.UNKNOWN
+"""Stands in plain data for a value that the engine will know only during the update."""
+
+
+class Unknown(Exception):
+    """The verdict depends on values that are not known yet."""
+
+    def __init__(self, *paths: str) -> None:
+        super().__init__(", ".join(paths))
+        self.paths = paths
+
+
+class RuleError(Exception):
+    """A rule looked at something that its kind cannot see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Nested plain data that knows its path and refuses to guess."""
+
+    value: Any
+    path: str = ""
+
+    def get(self, *keys: str) -> Any:
+        """The value at these keys or None; raises Unknown where any part is not known."""
+        value, path = self._walk(keys)
+        if isinstance(value, dict | list) and (unknown := tuple(unknown_paths(value, path))):
+            raise Unknown(*unknown)
+        return value
+
+    def each(self, *keys: str) -> list[Data]:
+        """The elements of a list; one may be unknown without hiding its neighbours."""
+        value, path = self._walk(keys)
+        return [Data(item, f"{path}[{index}]") for index, item in enumerate(value or ())]
+
+    def keys(self, *keys: str) -> set[str]:
+        """The names in the mapping at these keys, whatever their values."""
+        value, _ = self._walk(keys)
+        return set(value or ())
+
+    def has(self, *keys: str) -> bool:
+        """Whether something is there; an unknown value may turn out to be nothing, so it raises."""
+        value, _ = self._walk(keys)
+        return value is not None
+
+    def _walk(self, keys: Sequence[str]) -> tuple[Any, str]:
+        value, path = self.value, self.path
+        if value is _Sentinel.HIDDEN:
+            raise RuleError(f"{path} cannot be seen by a rule of this kind")
+        if value is UNKNOWN:
+            raise Unknown(path)
+        for key in keys:
+            if value is None:
+                break
+            path = f"{path}.{key}" if path else key
+            value = value.get(key)
+            if value is UNKNOWN:
+                raise Unknown(path)
+        return value, path
+
+
+def unknown_paths(value: Any, path: str = "") -> Iterator[str]:
+    """Where in nested plain data values are unknown."""
+    if value is UNKNOWN:
+        yield path
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from unknown_paths(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from unknown_paths(item, f"{path}[{index}]")
+
+
+HIDDEN_INPUTS = Data(_Sentinel.HIDDEN, "inputs")
+HIDDEN_OUTPUTS = Data(_Sentinel.HIDDEN, "outputs")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """What the program asked of the engine for one resource."""
+
+    protect: bool = False
+    retain_on_delete: bool | None = None
+    """None where the front-end cannot see it (CrossGuard)."""
+    ignore_changes: tuple[str, ...] = ()
+    delete_before_replace: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resource:
+    """One resource as a rule sees it, wherever it came from."""
+
+    type: str
+    name: str
+    urn: str
+    inputs: Data = HIDDEN_INPUTS
+    """What the program asks for; rules of the kinds `resource` and `pipeline` read these."""
+    outputs: Data = HIDDEN_OUTPUTS
+    """What will be there; rules of the kind `stack` read these."""
+    options: Options = Options()
+    provider: Data = Data({}, "provider")
+    """Inputs of the provider that manages the resource, for its default tags."""
+    parent: str | None = None
+    dependencies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Property name -> URNs of the resources whose outputs it is computed from."""
+
+
+_UNKNOWN_ON_THE_WIRE = frozenset(
+    (
+        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",  # string, and anything in a preview digest
+        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",  # boolean
+        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",  # number
+        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",  # array
+        "030794c1-ac77-496b-92df-f27374a8bd58",  # asset
+        "e48ece36-62e2-4504-bad9-02848725956a",  # archive
+        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",  # object
+    )
+)
+"""How the engine writes unknown values (pulumi, sdk/go/common/resource/plugin/rpc.go)."""
+
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+_WRAPPED = frozenset(("1b47061264138c4ac30d75fd1eb44270", "d0e6a833031e9bbcd3f4e8bde6ca49a4"))
+"""Signatures of a secret and of an output; both carry the value under `value`."""
+
+
+def plain(value: Any) -> Any:
+    """Plain data from the engine's wire form: unknowns as UNKNOWN, secrets and outputs opened.
+
+    Assets, archives and resource references stay the mappings that they are.
+    """
+    if isinstance(value, str):
+        return UNKNOWN if value in _UNKNOWN_ON_THE_WIRE else value
+    if isinstance(value, Mapping):
+        if value.get(_SIGNATURE) in _WRAPPED:
+            return plain(value["value"]) if "value" in value else UNKNOWN
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return value

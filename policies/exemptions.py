@@ -1,0 +1,90 @@
+"""Findings that somebody accepts for a time: data in exemptions.yaml, judged like anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, fields
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from infra.errors import UserError
+from policies.rule import Verdict
+
+FILE = Path(__file__).with_name("exemptions.yaml")
+EXEMPTION = "EXEMPTION"
+"""Rule id of the findings about exemptions themselves."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exemption:
+    """One accepted finding."""
+
+    rule: str
+    urn: str
+    """Shell pattern over URNs."""
+    reason: str
+    owner: str
+    expires: date
+    """The last day on which it holds."""
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.owner}, until {self.expires})"
+
+
+@dataclass(frozen=True, slots=True)
+class Exempted:
+    """A verdict after exemptions, and the exemption that changed it."""
+
+    verdict: Verdict
+    exemption: Exemption | None = None
+
+
+def exempt(
+    verdict: Verdict, rule_id: str, urn: str, exemptions: Sequence[Exemption], today: date
+) -> Exempted:
+    """Turns what is wrong or undecided into `exempt` where a valid exemption covers it."""
+    if verdict.status in ("fail", "unknown", "error"):
+        for entry in exemptions:
+            if entry.rule == rule_id and today <= entry.expires and fnmatchcase(urn, entry.urn):
+                message = f"{entry}; {verdict.message}"
+                return Exempted(Verdict("exempt", message, verdict.paths), entry)
+    return Exempted(verdict)
+
+
+def stale(
+    exemptions: Sequence[Exemption], used: Collection[Exemption], today: date
+) -> Iterator[tuple[Exemption, str]]:
+    """The exemptions that have to go, and why."""
+    for entry in exemptions:
+        if entry.expires < today:
+            yield entry, f"exemption of {entry.rule} for {entry.urn} expired: {entry}"
+        elif entry not in used:
+            yield entry, f"exemption of {entry.rule} for {entry.urn} is not needed: {entry}"
+
+
+def load(path: Path = FILE) -> tuple[Exemption, ...]:
+    """The exemptions in a YAML file."""
+    from ruamel.yaml import YAML
+
+    return tuple(
+        _entry(raw, f"{path.name}[{index}]")
+        for index, raw in enumerate(YAML(typ="safe").load(path) or ())
+    )
+
+
+def _entry(raw: Any, where: str) -> Exemption:
+    wanted = {field.name for field in fields(Exemption)}
+    given = set(raw) if isinstance(raw, dict) else set()
+    if given != wanted:
+        raise UserError(
+            f"{where} must have {', '.join(sorted(wanted))}, got {', '.join(sorted(given)) or raw}",
+            fix=f"correct the entry in policies/{FILE.name}",
+        )
+    if not isinstance(raw["expires"], date):
+        raise UserError(
+            f"{where}.expires must be a date such as 2026-03-31, got {raw['expires']!r}",
+            fix=f"correct the entry in policies/{FILE.name}",
+        )
+    return Exemption(**raw)

@@ -1,0 +1,92 @@
+"""The rules without an engine: resources in, findings out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from policies.data import HIDDEN_INPUTS, HIDDEN_OUTPUTS, Resource
+from policies.exemptions import EXEMPTION, Exemption, exempt, stale
+from policies.rule import Level, PolicyConfig, Rule, Scope, Severity, Status, Verdict, judge
+from policies.rules import RULES
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """What one rule says about one resource in one environment."""
+
+    rule_id: str
+    severity: Severity
+    level: Level
+    status: Status
+    urn: str
+    """Empty where the finding is about the stack as a whole."""
+    message: str = ""
+    paths: tuple[str, ...] = ()
+    """For `unknown`: the properties that have to be known."""
+
+    @property
+    def blocks(self) -> bool:
+        """Whether an update must stop here."""
+        return self.level == "mandatory" and self.status in ("fail", "error")
+
+
+def evaluate(
+    resources: Sequence[Resource],
+    config: PolicyConfig,
+    *,
+    rules: Sequence[Rule] = RULES,
+    exemptions: Sequence[Exemption] = (),
+    today: date | None = None,
+) -> list[Finding]:
+    """Every rule on every resource that it applies to, by rule and then in the given order.
+
+    A rule without any resource to look at is one `not_applicable` finding of the stack.
+    """
+    today = today or date.today()
+    asked = Scope(config, [replace(resource, outputs=HIDDEN_OUTPUTS) for resource in resources])
+    stack = Scope(config, [replace(resource, inputs=HIDDEN_INPUTS) for resource in resources])
+    alone = Scope(config)
+    used: set[Exemption] = set()
+    findings = []
+    for rule in rules:
+        seen, scope = (stack, stack) if rule.kind == "stack" else (asked, alone)
+        level = rule.level(config)
+        subjects = seen.of_type(*rule.applies_to)
+        for resource in subjects:
+            verdict = judge(rule, resource, scope)
+            exempted = exempt(verdict, rule.id, resource.urn, exemptions, today)
+            if exempted.exemption:
+                used.add(exempted.exemption)
+            findings.append(_finding(rule, level, resource.urn, exempted.verdict))
+        if not subjects:
+            findings.append(_finding(rule, level, "", NOTHING_TO_JUDGE))
+    findings.extend(_about(entry, why) for entry, why in stale(exemptions, used, today))
+    return findings
+
+
+NOTHING_TO_JUDGE = Verdict("not_applicable", "the stack has no resource of this kind")
+
+
+def _finding(rule: Rule, level: Level, urn: str, verdict: Verdict) -> Finding:
+    return Finding(
+        rule_id=rule.id,
+        severity=rule.severity,
+        level=level,
+        status=verdict.status,
+        urn=urn,
+        message=verdict.message,
+        paths=verdict.paths,
+    )
+
+
+def _about(entry: Exemption, why: str) -> Finding:
+    return Finding(
+        rule_id=EXEMPTION,
+        severity="medium",
+        level="advisory",
+        status="fail",
+        urn=entry.urn,
+        message=why,
+    )

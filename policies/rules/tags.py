@@ -1,0 +1,56 @@
+"""Cost and ownership tags."""
+
+import json
+from typing import Any
+
+from policies.data import Data, Resource
+from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
+from policies.tables.taggable import TAGGABLE
+
+
+@rule(
+    "FO-001",
+    applies_to=TAGGABLE,
+    severity="medium",
+    fix="add the tag to the resource or to the provider's default_tags",
+    url="https://docs.aws.amazon.com/whitepapers/latest/tagging-best-practices/tagging-best-practices.html",
+    themes="I",
+)
+def require_cost_tags(resource: Resource, scope: Scope) -> Result:
+    """Every taggable resource carries the required tags with allowed values.
+
+    What has no owner and no cost centre is neither paid for nor switched off by anyone.
+    """
+    if not scope.config.required_tags:
+        return NotApplicable("no tag is required here")
+    defaults = _default_tags(resource.provider)
+    tags = _as_mapping(resource.inputs)
+
+    def present(tag: str) -> Result:
+        value = tags.get(tag)
+        if value is None:
+            value = defaults.get(tag)
+        if not value:
+            return Fail(f"tag {tag!r} must be set, got none")
+        allowed = scope.config.tag_values.get(tag)
+        if allowed and value not in allowed:
+            return Fail(f"tag {tag!r} must be one of {', '.join(allowed)}, got {value!r}")
+        return None
+
+    return every(scope.config.required_tags, present)
+
+
+def _default_tags(provider: Data) -> Data:
+    """The provider's default tags; provider inputs carry nested values as JSON text."""
+    defaults: Any = provider.get("defaultTags")
+    if isinstance(defaults, str):
+        defaults = json.loads(defaults)
+    return Data((defaults or {}).get("tags") or {}, "provider.defaultTags.tags")
+
+
+def _as_mapping(inputs: Data) -> Data:
+    """Tags as a mapping; Auto Scaling groups give them as a list."""
+    if not isinstance(inputs.value.get("tags"), list):
+        return Data({key: inputs.value["tags"][key] for key in inputs.keys("tags")}, "tags")
+    pairs = {tag.get("key"): tag.value["value"] for tag in inputs.each("tags")}
+    return Data(pairs, "tags")
