@@ -1,0 +1,178 @@
+"""The local cloud: one process with the AWS endpoint and the Pulumi provider.
+
+Start: stop what an earlier cloud left, bind the port, serve AWS (our SageMaker in front of moto),
+serve the provider, and only then write cloud.json. Stop (SIGTERM or SIGINT): remove cloud.json,
+then end every child.
+"""
+
+import argparse
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from stacks.local.container import Host, find_namespace, isolation
+from stacks.local.processes import Children, port_owner, write_json
+
+REGION = "us-east-1"
+UPKEEP_SECONDS = 1.0
+
+# moto at its leanest: no catalogue of images or managed policies that nobody asked for.
+MOTO_SETTINGS = {
+    "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+    "S3_IGNORE_SUBDOMAIN_BUCKETNAME": "true",
+}
+
+log = logging.getLogger("stacks.local.cloud")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the cloud until it is told to stop; the exit code."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for noisy in ("werkzeug", "botocore", "boto3", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    home: Path = arguments.home.absolute()
+    children = Children(folder=home / "local" / "run")
+    children.reap()
+    try:
+        listener = _listen(arguments.port)
+    except OSError as error:
+        log.error(
+            "port %d must be free, got %s: used by %s",
+            arguments.port, error.strerror, port_owner(arguments.port),
+        )  # fmt: skip
+        return 2
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    _serve(arguments, home, children, listener, stop)
+    children.reap()
+    logging.shutdown()
+    os._exit(0)  # threads of jobs and of the provider must not keep a stopped cloud alive
+
+
+def _serve(
+    arguments: argparse.Namespace,
+    home: Path,
+    children: Children,
+    listener: socket.socket,
+    stop: threading.Event,
+) -> None:
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    namespace = find_namespace()
+    os.environ.update(MOTO_SETTINGS)
+    overlay = _overlay(home, url, namespace, children)
+    _serve_http(overlay, listener)
+    threading.Thread(target=_upkeep, args=(overlay, stop), daemon=True).start()
+    provider_port = 0 if arguments.no_provider else _serve_provider(url)
+    record = home / "local" / "cloud.json"
+    write_json(
+        record,
+        {
+            "pid": os.getpid(),
+            "create_time": psutil.Process().create_time(),
+            "cloud_id": secrets.token_hex(8),
+            "endpoint_url": url,
+            "provider_port": provider_port,
+            "job_isolation": isolation(namespace),
+        },
+    )
+    log.info("ready at %s", url)
+    stop.wait()
+    record.unlink(missing_ok=True)
+    log.info("stopping")
+
+
+def _overlay(home: Path, url: str, namespace: tuple[str, ...], children: Children) -> Any:
+    from moto.server import DomainDispatcherApplication, create_backend_app
+
+    from stacks.local.sagemaker.capture import Captures
+    from stacks.local.sagemaker.world import World
+    from stacks.local.sagemaker.wsgi import Overlay
+
+    host = Host(
+        home=home,
+        endpoint_url=url,
+        region=REGION,
+        namespace=namespace,
+        children=children,
+        tracking_urls=dict,
+    )
+    world = World(host=host)
+    behind = DomainDispatcherApplication(create_backend_app)
+    return Overlay(world=world, captures=Captures(world.s3), behind=behind)
+
+
+def _serve_http(application: Any, listener: socket.socket) -> None:
+    """Serve in a thread. Connections are not kept alive: werkzeug's server cannot do it safely."""
+    from moto.server import MotoRequestHandler
+    from werkzeug.serving import make_server
+
+    class Handler(MotoRequestHandler):  # type: ignore[misc]
+        def log_request(self, *_: Any) -> None:
+            """One line per request would bury everything else."""
+
+    host, port = listener.getsockname()
+    server = make_server(
+        host,
+        port,
+        application,
+        threaded=True,
+        request_handler=Handler,
+        fd=listener.fileno(),
+    )
+    threading.Thread(target=server.serve_forever, name="aws", daemon=True).start()
+
+
+def _serve_provider(url: str) -> int:
+    from stacks.local.aws import AwsBackend
+    from stacks.local.plugin import serve
+
+    server, port = serve(AwsBackend(url, REGION))
+    _KEPT.append(server)
+    return int(port)
+
+
+_KEPT: list[object] = []
+"""A gRPC server stops when it is collected."""
+
+
+def _upkeep(overlay: Any, stop: threading.Event) -> None:
+    """What happens by itself in a cloud: captured data is written, dead servers start again."""
+    from stacks.local.sagemaker.upkeep import upkeep
+
+    while not stop.wait(UPKEEP_SECONDS):
+        upkeep(overlay.world, overlay.captures)
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="stacks.local.cloud", description=__doc__)
+    parser.add_argument("--home", type=Path, required=True, help="PLINTH_HOME")
+    parser.add_argument("--port", type=int, default=0, help="default: a free one")
+    parser.add_argument("--no-provider", action="store_true", help="serve AWS only")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""The control plane: an operation's name and request in, its answer out."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from stacks.local.sagemaker import engine, job_resources
+from stacks.local.sagemaker.coverage import check_fields
+from stacks.local.sagemaker.endpoints import update_weights
+from stacks.local.sagemaker.errors import ApiError, invalid, not_emulated
+from stacks.local.sagemaker.kind import Kind, Request
+from stacks.local.sagemaker.kinds import BY_NAME, KINDS
+from stacks.local.sagemaker.shapes import check_request, operation_names
+from stacks.local.sagemaker.world import World
+
+Answer = dict[str, Any]
+Operation = Callable[[World, Request], Answer]
+
+
+def call(world: World, operation: str, request: Request) -> Answer:
+    """Answer one request, or raise ApiError."""
+    if operation not in operation_names():
+        raise ApiError("UnknownOperationException", f"SageMaker has no operation {operation!r}")
+    act = OPERATIONS.get(operation)
+    if act is None:
+        raise not_emulated(f"sagemaker:{operation}", "nobody has built it")
+    check_request(operation, request)
+    check_fields(operation, request)
+    return act(world, request)
+
+
+def _stop(stem: str, kind: str) -> Operation:
+    def act(world: World, request: Request) -> Answer:
+        item = engine.get(world, BY_NAME[kind], request[f"{stem}Name"])
+        job_resources.stop_job(world, item, stem)
+        return {}
+
+    return act
+
+
+def _update_weights(world: World, request: Request) -> Answer:
+    with world.store.lock:
+        item = engine.get(world, BY_NAME["endpoint"], request["EndpointName"])
+        update_weights(world, item, request)
+    return {"EndpointArn": item.arn}
+
+
+def _add_tags(world: World, request: Request) -> Answer:
+    arn = _tagged(world, request)
+    engine.tag(world, arn, request["Tags"])
+    return {"Tags": _tags(world, arn)}
+
+
+def _list_tags(world: World, request: Request) -> Answer:
+    return engine.paged("Tags", _tags(world, _tagged(world, request)), request)
+
+
+def _delete_tags(world: World, request: Request) -> Answer:
+    tags = world.store.tags.get(_tagged(world, request), {})
+    for key in request["TagKeys"]:
+        tags.pop(key, None)
+    return {}
+
+
+def _tagged(world: World, request: Request) -> str:
+    arn: str = request["ResourceArn"]
+    if world.store.by_arn(arn) is None:
+        raise invalid(f"The resource {arn} does not exist.")
+    return arn
+
+
+def _tags(world: World, arn: str) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in world.store.tags.get(arn, {}).items()]
+
+
+def _of_table() -> dict[str, Operation]:
+    operations: dict[str, Operation] = {}
+    for kind in KINDS:
+        for name, act in (
+            (kind.create, engine.create),
+            (kind.describe, engine.describe),
+            (kind.list, engine.listing),
+            (kind.update, engine.update),
+            (kind.delete, engine.delete),
+        ):
+            if name:
+                operations[name] = _bind(act, kind)
+    return operations
+
+
+def _bind(act: Callable[[World, Kind, Request], Answer], kind: Kind) -> Operation:
+    return lambda world, request: act(world, kind, request)
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    **_of_table(),
+    "AddTags": _add_tags,
+    "DeleteTags": _delete_tags,
+    "ListTags": _list_tags,
+    "StopProcessingJob": _stop("ProcessingJob", "processing job"),
+    "StopTrainingJob": _stop("TrainingJob", "training job"),
+    "UpdateEndpointWeightsAndCapacities": _update_weights,
+}
+"""Everything the overlay answers."""

@@ -1,0 +1,230 @@
+"""Endpoints as resources: created when their processes answer, updated blue/green, deleted dead.
+
+An update starts the new fleet beside the old one and moves the traffic only when every process of
+it is healthy and, after the switch, no alarm of the rollback configuration has gone off. A failed
+update keeps the old configuration InService and says why in FailureReason.
+"""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from stacks.local.sagemaker.errors import invalid, not_emulated
+from stacks.local.sagemaker.kind import Request
+from stacks.local.sagemaker.servers import Fleet, ServingFailed, Variant, launch, plan, start_server
+from stacks.local.sagemaker.shapes import now
+from stacks.local.sagemaker.store import Item
+from stacks.local.sagemaker.world import World
+
+CONFIG = "endpoint configuration"
+
+
+@dataclass(kw_only=True, eq=False)
+class Deployment:
+    """What is live behind an endpoint."""
+
+    fleet: Fleet | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+
+def create_config(world: World, item: Item, request: Request) -> None:
+    """A configuration names models that exist."""
+    names = [variant["VariantName"] for variant in request["ProductionVariants"]]
+    if len(set(names)) < len(names):
+        raise invalid(f"variant names must be unique, got {names}")
+    for variant in request["ProductionVariants"]:
+        if "ModelName" not in variant:
+            raise not_emulated("a variant without ModelName", "it would need inference components")
+        if world.store.find("model", variant["ModelName"]) is None:
+            arn = world.arn(f"model/{variant['ModelName']}")
+            raise invalid(f'Could not find model "{arn}".')
+
+
+def create_endpoint(world: World, item: Item, request: Request) -> None:
+    """Start the fleet of a new endpoint in the background."""
+    fleet = plan(world, item.name, _config(world, request["EndpointConfigName"]))
+    deployment = Deployment()
+    item.live = deployment
+    item.fields.pop("DeploymentConfig", None)
+    item.set(EndpointStatus="Creating", LastDeploymentConfig=request.get("DeploymentConfig"))
+
+    def work() -> None:
+        try:
+            launch(world, fleet, deployment.cancelled)
+        except ServingFailed as error:
+            item.set(EndpointStatus="Failed", FailureReason=str(error))
+            return
+        with world.store.lock:
+            if deployment.cancelled.is_set():
+                fleet.stop(world.host)
+                return
+            deployment.fleet = fleet
+            item.set(EndpointStatus="InService", **_described(fleet))
+
+    world.background(work, broken=lambda e: item.set(EndpointStatus="Failed", FailureReason=str(e)))
+
+
+def update_endpoint(world: World, item: Item, request: Request) -> None:
+    """Replace the fleet by that of another configuration, blue/green."""
+    if item.fields["EndpointStatus"] != "InService":
+        raise invalid(
+            f'Cannot update endpoint "{item.arn}" in status {item.fields["EndpointStatus"]}.'
+        )
+    deployment: Deployment = item.live
+    config = _config(world, request["EndpointConfigName"])
+    fleet = plan(world, item.name, config)
+    blue = deployment.fleet
+    if blue and request.get("RetainAllVariantProperties"):
+        fleet = _retain(fleet, blue, request.get("ExcludeRetainedVariantProperties", []))
+    settings = request.get("DeploymentConfig")
+    if request.get("RetainDeploymentConfig"):
+        settings = item.fields.get("LastDeploymentConfig")
+    item.set(EndpointStatus="Updating", FailureReason=None, LastDeploymentConfig=settings)
+
+    def work() -> None:
+        try:
+            launch(world, fleet, deployment.cancelled)
+            with world.store.lock:
+                deployment.fleet = fleet
+            _bake(world, settings or {}, deployment.cancelled)
+        except ServingFailed as error:
+            with world.store.lock:
+                deployment.fleet = blue
+            item.set(EndpointStatus="InService", FailureReason=str(error))
+            fleet.stop(world.host)
+            return
+        with world.store.lock:
+            item.set(
+                EndpointStatus="InService",
+                EndpointConfigName=request["EndpointConfigName"],
+                **_described(fleet),
+            )
+            gone = deployment.cancelled.is_set()
+        if blue:
+            blue.stop(world.host)
+        if gone:
+            fleet.stop(world.host)
+
+    def broken(error: BaseException) -> None:
+        item.set(EndpointStatus="InService", FailureReason=f"InternalServerError: {error!r}")
+
+    world.background(work, broken=broken)
+
+
+def delete_endpoint(world: World, item: Item, request: Request) -> None:
+    """Stop the processes, then forget the endpoint."""
+    deployment: Deployment = item.live
+    if item.fields["EndpointStatus"] == "Deleting":
+        raise invalid(f'Cannot update in-progress endpoint "{item.arn}".')
+    deployment.cancelled.set()
+    item.set(EndpointStatus="Deleting")
+
+    def work() -> None:
+        if deployment.fleet:
+            deployment.fleet.stop(world.host)
+        world.store.remove(item)
+
+    world.background(work, broken=lambda error: world.store.remove(item))
+
+
+def update_weights(world: World, item: Item, request: Request) -> None:
+    """Move traffic between the running variants."""
+    if item.fields["EndpointStatus"] != "InService":
+        raise invalid(f'Cannot update in-progress endpoint "{item.arn}".')
+    fleet: Fleet = item.live.fleet
+    wanted = request["DesiredWeightsAndCapacities"]
+    for change in wanted:
+        variant = fleet.variants.get(change["VariantName"])
+        if variant is None:
+            raise invalid(f"Variant {change['VariantName']!r} is not part of {item.arn}")
+        if change.get("DesiredInstanceCount", variant.instances) != variant.instances:
+            raise not_emulated("DesiredInstanceCount", "a running local variant is not resized")
+    for change in wanted:
+        variant = fleet.variants[change["VariantName"]]
+        variant.weight = change.get("DesiredWeight", variant.weight)
+    item.set(**_described(fleet))
+
+
+def revive(world: World, item: Item) -> None:
+    """Start again the processes that died under a running endpoint, as SageMaker does."""
+    deployment: Deployment = item.live
+    fleet = deployment.fleet
+    if fleet is None or item.fields["EndpointStatus"] != "InService":
+        return
+    for variant in fleet.variants.values():
+        for number, server in enumerate(variant.servers):
+            if server.process.poll() is not None and not deployment.cancelled.is_set():
+                world.host.children.stop(server.process)
+                variant.servers[number] = start_server(world, item.name, variant, number)
+
+
+def _config(world: World, name: str) -> Mapping[str, Any]:
+    config = world.store.find(CONFIG, name)
+    if config is None:
+        arn = world.arn(f"endpoint-config/{name}")
+        raise invalid(f'Could not find endpoint configuration "{arn}".')
+    return dict(config.fields)
+
+
+def _retain(fleet: Fleet, blue: Fleet, excluded: list[Mapping[str, str]]) -> Fleet:
+    left_out = {entry["VariantPropertyType"] for entry in excluded}
+    for name, variant in fleet.variants.items():
+        if name in blue.variants and "DesiredWeight" not in left_out:
+            variant.weight = blue.variants[name].weight
+        if name in blue.variants and "DesiredInstanceCount" not in left_out:
+            variant.instances = blue.variants[name].instances
+    if "DataCaptureConfig" not in left_out and "DataCaptureConfig" in blue.config:
+        kept = {**fleet.config, "DataCaptureConfig": blue.config["DataCaptureConfig"]}
+        return replace(fleet, config=kept)
+    return fleet
+
+
+def _bake(world: World, settings: Mapping[str, Any], cancelled: threading.Event) -> None:
+    """Watch the rollback alarms for as long as the old fleet is kept."""
+    policy = settings.get("BlueGreenUpdatePolicy", {})
+    entries = settings.get("AutoRollbackConfiguration", {}).get("Alarms", [])
+    names = [entry["AlarmName"] for entry in entries]
+    deadline = time.monotonic() + policy.get("TerminationWaitInSeconds", 0)
+    while True:
+        found = _in_alarm(world, names)
+        if found:
+            raise ServingFailed(f"One or more alarms are in ALARM state: {', '.join(found)}")
+        if cancelled.wait(min(1, max(0, deadline - time.monotonic()))):
+            return
+        if time.monotonic() >= deadline:
+            return
+
+
+def _in_alarm(world: World, names: list[str]) -> list[str]:
+    if not names:
+        return []
+    answer = world.cloudwatch.describe_alarms(AlarmNames=names, StateValue="ALARM")
+    return sorted(alarm["AlarmName"] for alarm in answer["MetricAlarms"])
+
+
+def _described(fleet: Fleet) -> dict[str, Any]:
+    """The members of DescribeEndpoint that follow from the fleet."""
+    capture = fleet.config.get("DataCaptureConfig")
+    shown = capture and {
+        "EnableCapture": capture.get("EnableCapture", False),
+        "CaptureStatus": "Started" if capture.get("EnableCapture") else "Stopped",
+        "CurrentSamplingPercentage": capture["InitialSamplingPercentage"],
+        "DestinationS3Uri": capture["DestinationS3Uri"],
+        "KmsKeyId": capture.get("KmsKeyId", ""),
+    }
+    variants = [_described_variant(variant) for variant in fleet.variants.values()]
+    return {"ProductionVariants": variants, "DataCaptureConfig": shown}
+
+
+def _described_variant(variant: Variant) -> dict[str, Any]:
+    image = {"SpecifiedImage": variant.image, "ResolvedImage": variant.image}
+    return {
+        "VariantName": variant.name,
+        "DeployedImages": [{**image, "ResolutionTime": now()}],
+        "CurrentWeight": variant.weight,
+        "DesiredWeight": variant.weight,
+        "CurrentInstanceCount": variant.instances,
+        "DesiredInstanceCount": variant.instances,
+    }

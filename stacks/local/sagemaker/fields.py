@@ -1,0 +1,219 @@
+"""Members of each request: what acts, what is kept and shown only, what is refused.
+
+The keys of REFUSED are JMESPath: a request for which one finds something is answered with
+NotEmulated.
+"""
+
+from collections.abc import Mapping
+
+NETWORK = "there is one network: loopback"
+KEY = "objects and volumes are not encrypted on this machine"
+ACCESS = "programs run as the person who started the local cloud"
+LINEAGE = "experiments are tracked in MLflow"
+ACCOUNTING = "kept for reviews and policies"
+FAULTS = "a local job meets no fault of the service"
+MACHINE = "one machine plays every instance"
+
+FIELDS: Mapping[str, frozenset[str]] = {
+    "AddTags": frozenset({"ResourceArn", "Tags"}),
+    "CreateEndpoint": frozenset({"EndpointName", "EndpointConfigName", "DeploymentConfig", "Tags"}),
+    "CreateEndpointConfig": frozenset(
+        {"EndpointConfigName", "ProductionVariants", "DataCaptureConfig", "Tags"}
+    ),
+    "CreateModel": frozenset({"ModelName", "PrimaryContainer", "Containers", "Tags"}),
+    "CreateModelPackage": frozenset(
+        {
+            "ModelPackageGroupName",
+            "InferenceSpecification",
+            "ModelApprovalStatus",
+            "CustomerMetadataProperties",
+            "Tags",
+        }
+    ),
+    "CreateModelPackageGroup": frozenset({"ModelPackageGroupName", "Tags"}),
+    "CreateProcessingJob": frozenset(
+        {
+            "ProcessingJobName",
+            "ProcessingInputs",
+            "ProcessingOutputConfig",
+            "ProcessingResources",
+            "StoppingCondition",
+            "AppSpecification",
+            "Environment",
+            "Tags",
+        }
+    ),
+    "CreateTrainingJob": frozenset(
+        {
+            "TrainingJobName",
+            "HyperParameters",
+            "AlgorithmSpecification",
+            "InputDataConfig",
+            "OutputDataConfig",
+            "ResourceConfig",
+            "StoppingCondition",
+            "CheckpointConfig",
+            "Environment",
+            "Tags",
+        }
+    ),
+    "DeleteTags": frozenset({"ResourceArn", "TagKeys"}),
+    "ListTags": frozenset({"ResourceArn", "NextToken", "MaxResults"}),
+    "StopProcessingJob": frozenset({"ProcessingJobName"}),
+    "StopTrainingJob": frozenset({"TrainingJobName"}),
+    "UpdateEndpoint": frozenset(
+        {
+            "EndpointName",
+            "EndpointConfigName",
+            "RetainAllVariantProperties",
+            "ExcludeRetainedVariantProperties",
+            "DeploymentConfig",
+            "RetainDeploymentConfig",
+        }
+    ),
+    "UpdateEndpointWeightsAndCapacities": frozenset(
+        {"EndpointName", "DesiredWeightsAndCapacities"}
+    ),
+    "UpdateModelPackage": frozenset(
+        {
+            "ModelPackageArn",
+            "ModelApprovalStatus",
+            "ApprovalDescription",
+            "CustomerMetadataProperties",
+            "CustomerMetadataPropertiesToRemove",
+            "InferenceSpecification",
+            "SourceUri",
+        }
+    ),
+}
+"""Operation -> members that act. Describe, delete and list follow from the resource table."""
+
+RECORDED: Mapping[str, Mapping[str, str]] = {
+    "CreateEndpointConfig": {
+        "ProductionVariants[].InstanceType": MACHINE,
+        "ProductionVariants[].InitialInstanceCount": "at most two processes run per variant",
+        "ProductionVariants[].VolumeSizeInGB": MACHINE,
+        "ProductionVariants[].ModelDataDownloadTimeoutInSeconds": "model data is on this machine",
+        "ProductionVariants[].InferenceAmiVersion": MACHINE,
+        "ProductionVariants[].ManagedInstanceScaling": "a local fleet keeps its size",
+        "ProductionVariants[].RoutingConfig": "requests go to the processes in turn",
+        "KmsKeyId": KEY,
+        "ExecutionRoleArn": ACCESS,
+        "VpcConfig": NETWORK,
+        "EnableNetworkIsolation": NETWORK,
+        "MetricsConfig": "no metrics are published for a local endpoint",
+    },
+    "CreateModel": {
+        "ExecutionRoleArn": ACCESS,
+        "VpcConfig": NETWORK,
+        "EnableNetworkIsolation": NETWORK,
+        "PrimaryContainer.Image": "programs run with this machine's Python",
+    },
+    "CreateModelPackage": {
+        "ModelPackageDescription": ACCOUNTING,
+        "MetadataProperties": ACCOUNTING,
+        "ModelMetrics": ACCOUNTING,
+        "DriftCheckBaselines": ACCOUNTING,
+        "Domain": ACCOUNTING,
+        "Task": ACCOUNTING,
+        "SamplePayloadUrl": ACCOUNTING,
+        "SourceUri": ACCOUNTING,
+        "ModelCard": ACCOUNTING,
+        "SecurityConfig": KEY,
+        "SkipModelValidation": "a local package is not validated by a job",
+        "CertifyForMarketplace": "there is no marketplace here",
+        "ClientToken": "each request makes its own version",
+    },
+    "CreateModelPackageGroup": {"ModelPackageGroupDescription": ACCOUNTING},
+    "CreateProcessingJob": {
+        "NetworkConfig": NETWORK,
+        "RoleArn": ACCESS,
+        "ExperimentConfig": LINEAGE,
+        "ProcessingResources.ClusterConfig.InstanceType": MACHINE,
+        "ProcessingOutputConfig.KmsKeyId": KEY,
+    },
+    "CreateTrainingJob": {
+        "RoleArn": ACCESS,
+        "VpcConfig": NETWORK,
+        "EnableNetworkIsolation": NETWORK,
+        "EnableInterContainerTrafficEncryption": NETWORK,
+        "EnableManagedSpotTraining": "a local job is not interrupted",
+        "ExperimentConfig": LINEAGE,
+        "ProfilerConfig": "a local job is not profiled",
+        "DebugHookConfig": "tensors are not collected",
+        "TensorBoardOutputConfig": "a local job's TensorBoard files are not brought away",
+        "RetryStrategy": FAULTS,
+        "RemoteDebugConfig": "a local job is a process of this machine",
+        "InfraCheckConfig": FAULTS,
+        "SessionChainingConfig": ACCESS,
+        "ResourceConfig.InstanceType": MACHINE,
+        "OutputDataConfig.KmsKeyId": KEY,
+        "AlgorithmSpecification.TrainingImage": "programs run with this machine's Python",
+    },
+    "DescribeModelPackage": {"IncludedData": "every answer carries all data"},
+    "ListModelPackages": {"ModelPackageType": "only versions of groups exist"},
+    "ListModelPackageGroups": {"CrossAccountFilterOption": "there is one account"},
+    "UpdateModelPackage": {"ClientToken": "an update is idempotent by itself"},
+}
+"""Operation -> member -> why it is kept without effect. Dotted names stand inside acting ones."""
+
+CANARY = "only all-at-once traffic shifting is built"
+
+DEPLOYMENT = {
+    "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.Type == 'CANARY'": CANARY,
+    "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.Type == 'LINEAR'": CANARY,
+    "DeploymentConfig.RollingUpdatePolicy": "only blue/green updates are built",
+}
+
+REFUSED: Mapping[str, Mapping[str, str]] = {
+    "CreateEndpoint": DEPLOYMENT,
+    "CreateEndpointConfig": {
+        "AsyncInferenceConfig": "only real-time endpoints are built",
+        "ExplainerConfig": "there is no explainer",
+        "ShadowProductionVariants": "shadow traffic is not built",
+        "ProductionVariants[].ServerlessConfig": "only instance-backed variants are built",
+        "ProductionVariants[].InstancePools": "only one instance type per variant is built",
+        "ProductionVariants[].CoreDumpConfig": "core dumps are not brought away",
+    },
+    "CreateModel": {
+        "Containers[1]": "inference pipelines are not built",
+        "InferenceExecutionConfig": "inference pipelines are not built",
+        "[PrimaryContainer, Containers[0]][?Mode=='MultiModel']": "a process holds one model",
+        "[PrimaryContainer, Containers[0]][].AdditionalModelDataSources": "one model data source",
+        "[PrimaryContainer, Containers[0]][].InferenceSpecificationName": "the first is used",
+    },
+    "CreateModelPackage": {
+        "ModelPackageName": "only versions of a model package group are built",
+        "ValidationSpecification": "validation jobs are not built",
+        "SourceAlgorithmSpecification": "marketplace algorithms are not built",
+        "InferenceSpecification.Containers[1]": "inference pipelines are not built",
+    },
+    "CreateProcessingJob": {
+        "ProcessingInputs[?DatasetDefinition]": "Athena and Redshift inputs are not built",
+        "ProcessingInputs[?AppManaged]": "the local cloud brings every input",
+        "ProcessingInputs[?S3Input.S3DataType=='ManifestFile']": "manifests are not read",
+        "ProcessingInputs[?S3Input.S3InputMode=='Pipe']": "only File mode is built",
+        "ProcessingInputs[?S3Input.S3CompressionType=='Gzip']": "inputs are not decompressed",
+        "ProcessingInputs[?!S3Input]": "only S3 inputs are built",
+        "ProcessingOutputConfig.Outputs[?FeatureStoreOutput]": "write through PutRecord instead",
+        "ProcessingOutputConfig.Outputs[?S3Output.S3UploadMode=='Continuous']": (
+            "outputs are uploaded when the job ends"
+        ),
+        "ProcessingOutputConfig.Outputs[?AppManaged]": "the local cloud brings every output away",
+        "ProcessingOutputConfig.Outputs[?!S3Output]": "only S3 outputs are built",
+    },
+    "CreateTrainingJob": {
+        "AlgorithmSpecification.AlgorithmName": "marketplace algorithms are not built",
+        "AlgorithmSpecification.TrainingInputMode=='Pipe'": "only File and FastFile are built",
+        "InputDataConfig[?InputMode=='Pipe']": "only File and FastFile are built",
+        "InputDataConfig[?!DataSource.S3DataSource]": "only S3 channels are built",
+        "InputDataConfig[?DataSource.S3DataSource.S3DataType!='S3Prefix']": "only S3Prefix",
+        "InputDataConfig[?CompressionType=='Gzip']": "channels are not decompressed",
+        "InputDataConfig[?RecordWrapperType=='RecordIO']": "records are not wrapped",
+        "OutputDataConfig.CompressionType=='NONE'": "the model is packed as model.tar.gz",
+        "DebugRuleConfigurations": "debugger rules are not built",
+        "ProfilerRuleConfigurations": "profiler rules are not built",
+    },
+    "UpdateEndpoint": DEPLOYMENT,
+}
+"""Operation -> JMESPath -> why it is answered with NotEmulated."""

@@ -1,0 +1,131 @@
+"""The resource table of the overlay: one row per resource type.
+
+The texts of missing and taken names are SageMaker's own; most types have no NotFound error.
+"""
+
+from stacks.local.sagemaker import endpoints, job_resources, packages
+from stacks.local.sagemaker.kind import Exists, Kind, Missing
+
+JOB_EXISTS = Exists(
+    code="ResourceInUse",
+    text="Job name must be unique within an AWS account and region, and a job with this name "
+    "already exists ({arn})",
+)
+
+
+KINDS = (
+    Kind(
+        name="processing job",
+        name_field="ProcessingJobName",
+        arn_field="ProcessingJobArn",
+        arn="processing-job/{name}",
+        create="CreateProcessingJob",
+        describe="DescribeProcessingJob",
+        list="ListProcessingJobs",
+        delete="DeleteProcessingJob",
+        missing=Missing(text="Could not find requested job with name: {name}"),
+        exists=JOB_EXISTS,
+        status_field="ProcessingJobStatus",
+        ascending=True,
+        on_create=job_resources.start_processing,
+        on_delete=job_resources.delete_job,
+    ),
+    Kind(
+        name="training job",
+        name_field="TrainingJobName",
+        arn_field="TrainingJobArn",
+        arn="training-job/{name}",
+        create="CreateTrainingJob",
+        describe="DescribeTrainingJob",
+        list="ListTrainingJobs",
+        delete="DeleteTrainingJob",
+        missing=Missing(text="Requested resource not found."),
+        exists=JOB_EXISTS,
+        status_field="TrainingJobStatus",
+        ascending=True,
+        on_create=job_resources.start_training,
+        on_delete=job_resources.delete_job,
+    ),
+    Kind(
+        name=packages.GROUP,
+        name_field="ModelPackageGroupName",
+        arn_field="ModelPackageGroupArn",
+        arn="model-package-group/{name}",
+        create="CreateModelPackageGroup",
+        describe="DescribeModelPackageGroup",
+        list="ListModelPackageGroups",
+        delete="DeleteModelPackageGroup",
+        missing=Missing(text="ModelPackageGroup {arn} does not exist."),
+        exists=Exists(text="Model Package Group already exists: {arn}"),
+        ascending=True,
+        on_create=packages.start_group,
+        on_delete=packages.delete_group,
+    ),
+    Kind(
+        name=packages.PACKAGE,
+        name_field="ModelPackageName",
+        arn_field="ModelPackageArn",
+        arn="model-package/{name}",
+        create="CreateModelPackage",
+        describe="DescribeModelPackage",
+        list="ListModelPackages",
+        update="UpdateModelPackage",
+        delete="DeleteModelPackage",
+        missing=Missing(text="ModelPackage {arn} does not exist."),
+        exists=Exists(text="Model Package already exists: {arn}"),
+        identify=packages.package_name,
+        filters={
+            "ModelApprovalStatus": "ModelApprovalStatus",
+            "ModelPackageGroupName": "ModelPackageGroupName",
+        },
+        ascending=True,
+        on_create=packages.start_package,
+        on_update=packages.update_package,
+    ),
+    Kind(
+        name="model",
+        name_field="ModelName",
+        arn_field="ModelArn",
+        arn="model/{name}",
+        create="CreateModel",
+        describe="DescribeModel",
+        list="ListModels",
+        delete="DeleteModel",
+        missing=Missing(text='Could not find model "{arn}".'),
+        exists=Exists(text='Cannot create already existing model "{arn}".'),
+        on_create=packages.start_model,
+    ),
+    Kind(
+        name=endpoints.CONFIG,
+        name_field="EndpointConfigName",
+        arn_field="EndpointConfigArn",
+        arn="endpoint-config/{name}",
+        create="CreateEndpointConfig",
+        describe="DescribeEndpointConfig",
+        list="ListEndpointConfigs",
+        delete="DeleteEndpointConfig",
+        missing=Missing(text='Could not find endpoint configuration "{arn}".'),
+        exists=Exists(text='Cannot create already existing endpoint configuration "{arn}".'),
+        on_create=endpoints.create_config,
+    ),
+    Kind(
+        name="endpoint",
+        name_field="EndpointName",
+        arn_field="EndpointArn",
+        arn="endpoint/{name}",
+        create="CreateEndpoint",
+        describe="DescribeEndpoint",
+        list="ListEndpoints",
+        update="UpdateEndpoint",
+        delete="DeleteEndpoint",
+        missing=Missing(text='Could not find endpoint "{arn}".'),
+        exists=Exists(text='Cannot create already existing endpoint "{arn}".'),
+        status_field="EndpointStatus",
+        on_create=endpoints.create_endpoint,
+        on_update=endpoints.update_endpoint,
+        on_delete=endpoints.delete_endpoint,
+        deletes_itself=True,
+    ),
+)
+
+BY_NAME = {kind.name: kind for kind in KINDS}

@@ -1,0 +1,190 @@
+"""The serving processes behind an endpoint: started from a configuration, healthy or not at all."""
+
+import itertools
+import random
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from stacks.local.container import Host
+from stacks.local.processes import free_port, tail
+from stacks.local.sagemaker.errors import ApiError
+from stacks.local.sagemaker.packages import container
+from stacks.local.sagemaker.world import World
+from stacks.local.transfer import TransferFailed, download, fetch, split_uri, unpack
+
+PROCESSES_PER_VARIANT = 2
+"""One machine plays the fleet: more instances than this are reported, not started."""
+
+HEALTH_SECONDS = 120
+"""How long a container may take to answer /ping when its variant does not say."""
+
+POLL_SECONDS = 0.05
+
+HTTP = urllib3.PoolManager(maxsize=32, retries=False)
+
+
+class ServingFailed(Exception):
+    """A variant did not come up; the text is a FailureReason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """One process that answers /ping and /invocations."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    room: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def healthy(self) -> bool:
+        try:
+            return bool(HTTP.request("GET", f"{self.url}/ping", timeout=2).status == 200)
+        except urllib3.exceptions.HTTPError:
+            return False
+
+
+@dataclass(kw_only=True, eq=False)
+class Variant:
+    """A production variant: its share of the traffic and its processes."""
+
+    name: str
+    weight: float
+    instances: int
+    image: str
+    container: Mapping[str, Any]
+    health_seconds: float
+    servers: list[Server] = field(default_factory=list)
+    turns: Iterator[int] = field(default_factory=itertools.count)
+
+    def next_server(self) -> Server:
+        return self.servers[next(self.turns) % len(self.servers)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """Everything that serves one endpoint configuration."""
+
+    endpoint: str
+    config: Mapping[str, Any]
+    variants: Mapping[str, Variant]
+
+    def choose(self, target: str | None) -> Variant:
+        """The variant asked for, else one drawn by weight."""
+        if target is not None:
+            if target not in self.variants:
+                raise ApiError(
+                    "ValidationError",
+                    f"Variant {target} not found for endpoint {self.endpoint}",
+                )
+            return self.variants[target]
+        variants = list(self.variants.values())
+        weights = [variant.weight for variant in variants]
+        if not any(weights):
+            raise ApiError("ValidationError", f"every variant of {self.endpoint} has weight 0")
+        return random.choices(variants, weights)[0]
+
+    def stop(self, host: Host) -> None:
+        for variant in self.variants.values():
+            for server in variant.servers:
+                host.children.stop(server.process)
+                shutil.rmtree(server.room, ignore_errors=True)
+
+
+def plan(world: World, endpoint: str, config: Mapping[str, Any]) -> Fleet:
+    """The fleet of a configuration, nothing started yet; refuses missing or unapproved models."""
+    variants = {}
+    for entry in config["ProductionVariants"]:
+        model = world.store.find("model", entry["ModelName"])
+        if model is None:
+            arn = world.arn(f"model/{entry['ModelName']}")
+            raise ApiError("ValidationException", f'Could not find model "{arn}".')
+        own = container(world, model.fields)
+        variants[entry["VariantName"]] = Variant(
+            name=entry["VariantName"],
+            weight=entry.get("InitialVariantWeight", 1.0),
+            instances=entry.get("InitialInstanceCount", 1),
+            image=own.get("Image", ""),
+            container=own,
+            health_seconds=entry.get("ContainerStartupHealthCheckTimeoutInSeconds", HEALTH_SECONDS),
+        )
+    return Fleet(endpoint=endpoint, config=config, variants=variants)
+
+
+def launch(world: World, fleet: Fleet, cancelled: threading.Event) -> None:
+    """Start every process of a fleet and wait until all answer /ping; else stop all of them."""
+    try:
+        for variant in fleet.variants.values():
+            for number in range(min(variant.instances, PROCESSES_PER_VARIANT)):
+                variant.servers.append(start_server(world, fleet.endpoint, variant, number))
+        for variant in fleet.variants.values():
+            for server in variant.servers:
+                _wait(variant, server, cancelled)
+    except (ServingFailed, TransferFailed, OSError) as error:
+        fleet.stop(world.host)
+        raise ServingFailed(str(error)[:1024]) from error
+
+
+def start_server(world: World, endpoint: str, variant: Variant, number: int) -> Server:
+    """One serving process with the model unpacked in its /opt/ml/model."""
+    port = free_port()
+    room = world.host.state / "endpoints" / endpoint / f"{variant.name}-{number}-{port}"
+    shutil.rmtree(room, ignore_errors=True)
+    _bring_model(world, variant.container, room)
+    process = world.host.start(
+        ["serve"],
+        purpose=f"endpoint {endpoint} variant {variant.name}",
+        room=room,
+        environment={
+            **variant.container.get("Environment", {}),
+            "SAGEMAKER_BIND_TO_PORT": str(port),
+        },
+        log=room / "log.txt",
+    )
+    return Server(process=process, port=port, room=room)
+
+
+def _bring_model(world: World, own: Mapping[str, Any], room: Path) -> None:
+    """Model data as SageMaker lays it out: an archive unpacked, a prefix copied."""
+    target = room / "ml" / "model"
+    target.mkdir(parents=True)
+    source = own.get("ModelDataSource", {}).get("S3DataSource", {})
+    uri = own.get("ModelDataUrl") or source.get("S3Uri")
+    if not uri:
+        return
+    if source.get("CompressionType") == "None":
+        download(world.s3, uri, target)
+        return
+    archive = room / "model.tar.gz"
+    bucket, key = split_uri(uri)
+    try:
+        fetch(world.s3, bucket, key, archive)
+    except world.s3.exceptions.ClientError as error:
+        raise TransferFailed(f"Could not find model data at {uri}: {error}") from error
+    unpack(archive, target)
+    archive.unlink()
+
+
+def _wait(variant: Variant, server: Server, cancelled: threading.Event) -> None:
+    deadline = time.monotonic() + variant.health_seconds
+    while not server.healthy():
+        ended = server.process.poll() is not None
+        if ended or cancelled.is_set() or time.monotonic() > deadline:
+            why = f"its process ended with exit code {server.process.returncode}" if ended else ""
+            why = why or f"it did not answer within {variant.health_seconds} s"
+            lines = tail(server.room / "log.txt")[-700:]
+            raise ServingFailed(
+                f"The primary container for production variant {variant.name} did not pass the "
+                f"ping health check: {why}.\n{lines}"
+            )
+        time.sleep(POLL_SECONDS)

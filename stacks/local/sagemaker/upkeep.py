@@ -1,0 +1,22 @@
+"""What the overlay does by itself once a second."""
+
+import logging
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stacks.local.sagemaker.capture import Captures
+from stacks.local.sagemaker.endpoints import revive
+from stacks.local.sagemaker.world import World
+from stacks.local.transfer import TransferFailed
+
+log = logging.getLogger(__name__)
+
+
+def upkeep(world: World, captures: Captures) -> None:
+    """One round; a failing part is reported and tried again in the next."""
+    try:
+        captures.flush()
+        for item in world.store.all("endpoint"):
+            revive(world, item)
+    except (BotoCoreError, ClientError, TransferFailed, OSError) as error:
+        log.warning("upkeep: %s", error)
