@@ -1,0 +1,1 @@
+"""What answers: the inference server of the one model artefact format."""

@@ -1,0 +1,186 @@
+"""Media types: bytes to records on the way in, probabilities to bytes on the way out.
+
+In: `application/json` (`{"records": [...]}`, a list, or one object), `application/jsonlines`, and
+`text/csv` (fields in the order of the signature, or named by a first line with `header=present`).
+Out: the first of the three that Accept allows. Every refusal is a BadRequest with a reason.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from serving.records import BadRequest
+from serving.signature import Signature
+
+# Python's float() also takes 'nan', '1_000', ' 1' and digits of other scripts.
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaType:
+    """A Content-Type header, taken apart."""
+
+    name: str
+    parameters: Mapping[str, str]
+
+
+def media_type(header: str) -> MediaType:
+    """Read a Content-Type header."""
+    name, *rest = (part.strip() for part in header.split(";"))
+    pairs = (part.partition("=") for part in rest if part)
+    parameters = {key.strip().lower(): value.strip(' "').lower() for key, _, value in pairs}
+    return MediaType(name=name.lower(), parameters=parameters)
+
+
+def decode(header: str, body: bytes, signature: Signature, *, limit: int) -> Sequence[Any]:
+    """The records in a body, not yet validated; at most `limit`."""
+    media = media_type(header)
+    decoder = DECODERS.get(media.name)
+    if decoder is None:
+        known = ", ".join(DECODERS)
+        raise BadRequest(415, f"Content-Type must be one of {known}, got {header[:80]!r}")
+    if media.parameters.get("charset", "utf-8") not in ("utf-8", "utf8", "us-ascii"):
+        raise BadRequest(415, f"charset must be utf-8, got {media.parameters['charset'][:80]!r}")
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadRequest(400, f"the body is not UTF-8: byte {error.start}") from error
+    records = decoder(text.removeprefix("\ufeff"), media, signature, limit)
+    if len(records) > limit:
+        raise _too_many(limit)
+    return records
+
+
+def _too_many(limit: int) -> BadRequest:
+    return BadRequest(413, f"the body holds more than {limit} records: send them in parts")
+
+
+def _json(text: str, _: MediaType, signature: Signature, limit: int) -> Sequence[Any]:
+    document = _parsed(text, "the body")
+    if isinstance(document, dict) and "records" in document and "records" not in signature.names:
+        if document.keys() != {"records"}:
+            other = next(key for key in document if key != "records")
+            raise BadRequest(400, f"the body must hold records alone, got {other[:80]!r} as well")
+        document = document["records"]
+        if not isinstance(document, list):
+            raise BadRequest(400, "records must be a list")
+    return document if isinstance(document, list) else [document]
+
+
+def _json_lines(text: str, _: MediaType, __: Signature, limit: int) -> Sequence[Any]:
+    lines = text.removesuffix("\n").split("\n") if text else []
+    if len(lines) > limit:
+        raise _too_many(limit)
+    return [_parsed(line, f"record {i}", record=i) for i, line in enumerate(lines)]
+
+
+def _parsed(text: str, what: str, **where: Any) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
+    except RecursionError as error:
+        raise BadRequest(400, f"{what} is nested too deeply", **where) from error
+    except ValueError as error:
+        raise BadRequest(400, f"{what} is not JSON: {error}", **where) from error
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"field {twice[:80]!r} is given twice")
+    return found
+
+
+def _csv(text: str, media: MediaType, signature: Signature, limit: int) -> Sequence[Any]:
+    header = media.parameters.get("header", "absent")
+    if header not in ("present", "absent"):
+        raise BadRequest(415, f"header must be present or absent, got {header[:80]!r}")
+    lines = _csv_lines(text, limit + (header == "present"))
+    names = [feature.name for feature in signature.features]
+    if header == "present":
+        names = next(lines, [])
+        if len(set(names)) != len(names):
+            raise BadRequest(400, "the header names a field twice")
+    numeric = {feature.name for feature in signature.features if feature.kind == "numeric"}
+    records = []
+    for index, cells in enumerate(lines):
+        if len(cells) != len(names):
+            reason = f"record {index}: must have {len(names)} fields, got {len(cells)}"
+            raise BadRequest(400, reason, record=index)
+        pairs = zip(names, cells, strict=True)
+        records.append({name: _cell(cell, name in numeric) for name, cell in pairs})
+    return records
+
+
+def _csv_lines(text: str, limit: int) -> Iterator[list[str]]:
+    try:
+        for index, cells in enumerate(csv.reader(io.StringIO(text, newline=""), strict=True)):
+            if index >= limit:
+                raise _too_many(limit)
+            yield cells
+    except csv.Error as error:
+        raise BadRequest(400, f"the body is not CSV: {error}") from error
+
+
+def _cell(cell: str, numeric: bool) -> Any:
+    """A cell as JSON would hold it: empty is null, and only what is a number is one."""
+    if not cell:
+        return None
+    return float(cell) if numeric and _NUMBER.fullmatch(cell) else cell
+
+
+Decoder = Callable[[str, MediaType, Signature, int], Sequence[Any]]
+DECODERS: Mapping[str, Decoder] = {
+    "application/json": _json,
+    "application/jsonlines": _json_lines,
+    "text/csv": _csv,
+}
+"""How to read each Content-Type."""
+
+
+def _as_json(probabilities: Sequence[float]) -> str:
+    predictions = [{"probability": value} for value in probabilities]
+    return json.dumps({"predictions": predictions}, separators=(",", ":"))
+
+
+def _as_json_lines(probabilities: Sequence[float]) -> str:
+    return "".join(f'{{"probability":{value!r}}}\n' for value in probabilities)
+
+
+def _as_csv(probabilities: Sequence[float]) -> str:
+    return "".join(f"{value!r}\n" for value in probabilities)
+
+
+ENCODERS: Mapping[str, Callable[[Sequence[float]], str]] = {
+    "application/json": _as_json,
+    "application/jsonlines": _as_json_lines,
+    "text/csv": _as_csv,
+}
+"""How to write each Accept; the first is used when anything goes."""
+
+
+def accepted(header: str) -> str:
+    """The media type to answer in: the best that an Accept header allows."""
+    offers = []
+    for part in header.split(",") if header.strip() else ["*/*"]:
+        media = media_type(part)
+        try:
+            quality = float(media.parameters.get("q", "1"))
+        except ValueError:
+            quality = 0.0
+        offers.append((quality, media.name))
+    for quality, name in sorted(offers, key=lambda offer: -offer[0]):
+        pattern = re.escape(name).replace(r"\*", "[^/]+")
+        match = next((known for known in ENCODERS if re.fullmatch(pattern, known)), None)
+        if match is not None and quality > 0:
+            return match
+    raise BadRequest(406, f"Accept must allow one of {', '.join(ENCODERS)}, got {header[:80]!r}")

@@ -1,0 +1,149 @@
+"""The model artefact: a skops file and its signature, loaded only if every type in it is ours.
+
+A model is somebody's file that becomes code's input, so nothing in it chooses what is run: pickles
+and joblib dumps are never opened, and a skops file may hold the types of TRUSTED_TYPES alone. The
+list is closed over the whole file, skops's own list of trusted types included.
+"""
+
+import json
+import math
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from serving.signature import ArtefactRefused, Signature, read
+
+MODEL_FILE = "model.skops"
+SIGNATURE_FILE = "signature.json"
+UNPACKED_LIMIT = 1 << 30
+"""Bytes that the members of a skops file may unpack to."""
+
+_GRADIENT_BOOSTING = "sklearn.ensemble._hist_gradient_boosting"
+TRUSTED_TYPES: tuple[str, ...] = (
+    "builtins.dict",
+    "builtins.list",
+    "builtins.slice",
+    "builtins.str",
+    "builtins.tuple",
+    "functools.partial",
+    "numpy.float64",
+    "numpy.ndarray",
+    "numpy.random._generator.Generator",
+    "numpy.uint64",
+    "sklearn._loss._loss.CyHalfBinomialLoss",
+    "sklearn._loss.link.Interval",
+    "sklearn._loss.link.LogitLink",
+    "sklearn._loss.loss.HalfBinomialLoss",
+    "sklearn.compose._column_transformer.ColumnTransformer",
+    f"{_GRADIENT_BOOSTING}.binning._BinMapper",
+    f"{_GRADIENT_BOOSTING}.gradient_boosting.HistGradientBoostingClassifier",
+    f"{_GRADIENT_BOOSTING}.predictor.TreePredictor",
+    "sklearn.preprocessing._encoders.OrdinalEncoder",
+    "sklearn.preprocessing._function_transformer.FunctionTransformer",
+    "sklearn.preprocessing._label.LabelEncoder",
+    "sklearn.utils.validation.check_array",
+)
+"""All types of a HistGradientBoostingClassifier saved by scikit-learn 1.9, categories or not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A loaded model and the records it takes."""
+
+    estimator: Any
+    signature: Signature
+
+    def predict(self, rows: Sequence[Sequence[float]]) -> list[float]:
+        """The probability of the target per row."""
+        import numpy as np
+
+        matrix = np.asarray(rows, dtype=np.float64)
+        probabilities: list[float] = self.estimator.predict_proba(matrix)[:, 1].tolist()
+        return probabilities
+
+
+def load(folder: Path) -> Model:
+    """The model in a folder, warmed up by one prediction; ArtefactRefused if it is not fit."""
+    path = folder / MODEL_FILE
+    if not path.is_file():
+        held = ", ".join(sorted(item.name for item in folder.glob("*"))[:10]) or "nothing"
+        raise ArtefactRefused(
+            f"{folder} must hold {MODEL_FILE}, it holds {held}; pickles are never loaded"
+        )
+    signature = read(folder / SIGNATURE_FILE)
+    estimator = _estimator(path)
+    model = Model(estimator=estimator, signature=signature)
+    _check(model)
+    return model
+
+
+def _estimator(path: Path) -> Any:
+    unknown = sorted(_types(_schema(path)) - set(TRUSTED_TYPES))
+    if unknown:
+        raise ArtefactRefused(f"{path.name} holds types that are not trusted: {', '.join(unknown)}")
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    try:
+        return skops.io.load(path, trusted=list(TRUSTED_TYPES))
+    except UntrustedTypesFoundException as error:
+        raise ArtefactRefused(f"{path.name} holds types that are not trusted: {error}") from error
+    # What skops raises on a file that was tampered with depends on the place.
+    except (
+        ArithmeticError,
+        AttributeError,
+        ImportError,
+        LookupError,
+        OSError,
+        RecursionError,
+        TypeError,
+        ValueError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise ArtefactRefused(f"{path.name} cannot be loaded: {error}") from error
+
+
+def _schema(path: Path) -> Any:
+    """The schema of a skops file, read without loading anything it describes."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(item.file_size for item in archive.infolist())
+            if size > UNPACKED_LIMIT:
+                raise ArtefactRefused(f"{path.name} unpacks to {size} bytes: too large")
+            return json.loads(archive.read("schema.json"))
+    except (zipfile.BadZipFile, KeyError, OSError, ValueError, RecursionError) as error:
+        raise ArtefactRefused(
+            f"{path.name} is not a skops file ({error}); pickles are never loaded"
+        ) from error
+
+
+def _types(schema: Any) -> set[str]:
+    return set(_type_names(schema))
+
+
+def _type_names(node: Any) -> Iterator[str]:
+    waiting = [node]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            if "__class__" in item or "__module__" in item:
+                yield f"{item.get('__module__')}.{item.get('__class__')}"
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+
+
+def _check(model: Model) -> None:
+    """A prediction on an empty record: the file fits its signature, and the first call is warm."""
+    expected = len(model.signature.features)
+    found = getattr(model.estimator, "n_features_in_", None)
+    if found != expected:
+        raise ArtefactRefused(f"the model has {found} features, its signature {expected}")
+    classes = len(getattr(model.estimator, "classes_", ()))
+    if classes != 2 or not hasattr(model.estimator, "predict_proba"):
+        raise ArtefactRefused(f"the model must be a classifier of two classes, got {classes}")
+    (probability,) = model.predict([[math.nan] * expected])
+    if not 0 <= probability <= 1:
+        raise ArtefactRefused(f"the model answers {probability}, which is no probability")

@@ -1,0 +1,218 @@
+"""The inference server: `GET /ping` and `POST /invocations`, as SageMaker asks of a container.
+
+A plain ASGI application on uvicorn: two routes need no framework, and each layer left out is time
+per request and per start. The event loop only moves bytes; decoding, validation and prediction run
+in a few threads behind a bounded queue, so /ping answers while a large batch is predicted, and a
+full queue answers 503 at once instead of late.
+
+Stages: `Service` turns bytes into a reply and never raises on what a caller sends; `App` is the
+ASGI edge; `main` loads the model, binds the port, and on SIGTERM finishes what it has begun.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from serving import codecs
+from serving.model import Model, load
+from serving.records import BadRequest, validated
+from serving.signature import ArtefactRefused
+
+LOG = logging.getLogger("serving")
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much one server takes on."""
+
+    body_bytes: int = 6 * 1024 * 1024
+    """Largest body. Default: what SageMaker lets through."""
+    records: int = 10_000
+    """Most records of one request. Default: some 20 ms of prediction per thousand."""
+    requests: int = 64
+    """Most requests being read, waiting or predicted. Default: a full queue waits about 0.1 s."""
+    read_seconds: float = 20
+    """Longest that a body may take to arrive."""
+    drain_seconds: int = 25
+    """Longest to finish what is running after SIGTERM. Default: SageMaker kills after 30 s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """A response, whole."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def refusal(error: BadRequest) -> Reply:
+    """A refused request: the reason, and the record and field where there is one."""
+    body = json.dumps({"error": error.reason, **error.where}).encode()
+    return Reply(status=error.status, body=body, headers=error.headers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """From the bytes of an invocation to the bytes of its answer."""
+
+    model: Model
+    limits: Limits
+
+    def invoke(self, content_type: str, accept: str, body: bytes) -> Reply:
+        """Predict, or say what is wrong with the request."""
+        try:
+            media = codecs.accepted(accept)
+            signature = self.model.signature
+            records = codecs.decode(content_type, body, signature, limit=self.limits.records)
+            batch = validated(records, signature)
+        except BadRequest as error:
+            return refusal(error)
+        text = codecs.ENCODERS[media](self.model.predict(batch.rows))
+        headers = {}
+        if batch.unknown_categories:
+            # InvokeEndpoint hands this header, and no other of ours, on to the caller.
+            counts = ",".join(f"{name}:{n}" for name, n in batch.unknown_categories.items())
+            headers["X-Amzn-SageMaker-Custom-Attributes"] = f"unknown-categories={counts}"
+        return Reply(status=200, body=text.encode(), content_type=media, headers=headers)
+
+
+class App:
+    """The ASGI application."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._limits = service.limits
+        self._requests = 0
+        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="predict")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        try:
+            reply = await self._reply(scope, receive)
+        except BadRequest as error:
+            reply = refusal(error)
+        except _Disconnected:
+            return
+        except Exception:  # the HTTP edge: the caller gets a 500, the log the traceback
+            LOG.exception("%s %s failed", scope["method"], scope["path"])
+            reply = Reply(status=500, body=b'{"error":"the server failed, see its log"}')
+        await _send(reply, send)
+
+    async def _reply(self, scope: Scope, receive: Receive) -> Reply:
+        method = ROUTES.get(scope["path"])
+        if method is None:
+            raise BadRequest(404, f"there is no such path; there are {', '.join(ROUTES)}")
+        if scope["method"] != method:
+            reason = f"{scope['path']} takes {method}"
+            raise BadRequest(405, reason, headers={"Allow": method})
+        if method == "GET":
+            return Reply(status=200, body=b'{"status":"healthy"}')
+        if self._requests >= self._limits.requests:
+            raise BadRequest(503, "too many requests at once", headers={"Retry-After": "1"})
+        self._requests += 1
+        try:
+            return await self._invoke(scope, receive)
+        finally:
+            self._requests -= 1
+
+    async def _invoke(self, scope: Scope, receive: Receive) -> Reply:
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        try:
+            async with asyncio.timeout(self._limits.read_seconds):
+                body = await _body(receive, self._limits.body_bytes)
+        except TimeoutError:
+            raise BadRequest(408, "the body took too long to arrive") from None
+        content_type, accept = headers.get(b"content-type", ""), headers.get(b"accept", "")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._threads, self._service.invoke, content_type, accept, body
+        )
+
+
+ROUTES: Mapping[str, str] = {"/ping": "GET", "/invocations": "POST"}
+"""Path -> the one method it takes."""
+
+
+class _Disconnected(Exception):
+    """The caller went away before the body was there."""
+
+
+async def _body(receive: Receive, limit: int) -> bytes:
+    """The whole body. One that is too large is read on and dropped, so that the caller, still
+    sending, gets the answer and not a reset connection."""
+    chunks, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Disconnected
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size <= limit:
+            chunks.append(chunk)
+        if not message.get("more_body", False):
+            break
+    if size > limit:
+        raise BadRequest(413, f"the body must be at most {limit} bytes, got {size}")
+    return b"".join(chunks)
+
+
+async def _send(reply: Reply, send: Send) -> None:
+    headers = [
+        (b"content-type", reply.content_type.encode("latin-1")),
+        (b"content-length", str(len(reply.body)).encode("latin-1")),
+    ]
+    for name, value in reply.headers.items():
+        headers.append((name.lower().encode("latin-1"), value.encode("latin-1", "replace")))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+def main(environment: Mapping[str, str] = os.environ) -> int:
+    """Serve the model under OPT_ML until SIGTERM; 1 if it must not be served."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    folder = Path(environment.get("OPT_ML", "/opt/ml")) / "model"
+    limits = Limits()
+    try:
+        model = load(folder)
+    except ArtefactRefused as error:
+        LOG.error("the model is refused: %s", error)
+        return 1
+    import uvicorn
+
+    config = uvicorn.Config(
+        App(Service(model=model, limits=limits)),
+        host=environment.get("BIND_HOST", "127.0.0.1"),
+        port=int(environment.get("SAGEMAKER_BIND_TO_PORT", "8080")),
+        access_log=False,
+        lifespan="off",
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=limits.drain_seconds,
+        ws="none",
+    )
+    # uvicorn drains on SIGTERM and then raises it again: to this, so that a drained exit is 0.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    uvicorn.Server(config).run()
+    return 0
+
+
+if __name__ == "__main__":
+    # Trees are small: OpenMP's threads cost more per request than they save. Read at import.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""The signature of a model: which features a record must have, in which order, of which kind."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+MISSING = math.nan
+"""What the model sees for a null, and for a category that it was not trained on."""
+
+
+class ArtefactRefused(Exception):
+    """A model artefact that must not, or cannot, be served."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """One column of the matrix that the model was trained on."""
+
+    name: str
+    kind: Literal["numeric", "categorical"]
+    nullable: bool = False
+    """Whether a record may hold null. Default: it must hold a value."""
+    codes: Mapping[str, float] = field(default_factory=dict)
+    """Code by category: its place in the signature's list. Default: the feature is numeric."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """Features in the order of the model's matrix."""
+
+    features: tuple[Feature, ...]
+    names: frozenset[str]
+
+
+def read(path: Path) -> Signature:
+    """The signature in a file, or ArtefactRefused with everything that is wrong with it."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtefactRefused(f"{path.name} cannot be read: {error}") from error
+    listed = document.get("features") if isinstance(document, dict) else None
+    if not isinstance(listed, list) or not listed:
+        raise ArtefactRefused(f"{path.name}: features must be a list of at least one feature")
+    features = tuple(_feature(item, f"{path.name}: features[{i}]") for i, item in enumerate(listed))
+    names = [feature.name for feature in features]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ArtefactRefused(f"{path.name}: features are listed twice: {', '.join(twice)}")
+    return Signature(features=features, names=frozenset(names))
+
+
+def _feature(item: Any, where: str) -> Feature:
+    name = item.get("name") if isinstance(item, dict) else None
+    if not isinstance(name, str) or not name or not name.isprintable():
+        raise ArtefactRefused(f"{where} must have a name")
+    kind, nullable = item.get("kind"), item.get("nullable", False)
+    if kind not in ("numeric", "categorical"):
+        raise ArtefactRefused(f"{where}.kind must be numeric or categorical, got {kind!r}")
+    if not isinstance(nullable, bool):
+        raise ArtefactRefused(f"{where}.nullable must be true or false, got {nullable!r}")
+    categories = item.get("categories") or []
+    if not isinstance(categories, list) or not all(isinstance(text, str) for text in categories):
+        raise ArtefactRefused(f"{where}.categories must be a list of text")
+    if (kind == "categorical") != bool(categories) or len(set(categories)) != len(categories):
+        raise ArtefactRefused(f"{where}.categories must be distinct, and only a category has them")
+    codes = {category: float(code) for code, category in enumerate(categories)}
+    return Feature(name=name, kind=kind, nullable=nullable, codes=codes)
