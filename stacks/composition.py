@@ -1,6 +1,6 @@
 """The one place where components meet: settings in, a platform out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -11,7 +11,6 @@ from infra.component import ComponentArgs
 from infra.endpoint import Endpoint, EndpointArgs
 from infra.feature_store import FeatureStore, FeatureStoreArgs
 from infra.keys import Keys, KeysArgs
-from infra.naming import Names
 from infra.network import Network, NetworkArgs
 from infra.registry import Registry, RegistryArgs
 from infra.storage import Storage, StorageArgs
@@ -61,15 +60,14 @@ def compose(
 
     `definitions` holds the compiled JSON of each pipeline by its name.
     """
-    account = settings.account
-    names = Names(env=env, account_id=account.account_id, region=account.region)
+    names = settings.names(env)
     tags = {**settings.tags.model_dump(), "environment": env, "project": "plinth"}
     base = _foundation(ComponentArgs(names=names, tags=tags), settings)
     cluster = _compute(base, settings)
     features = _features(base, settings)
     registry = _registry(base, settings)
     tracking = _tracking(base)
-    workflow = _workflow(base, settings, registry, features, tracking, definitions)
+    workflow = _workflow(base, settings, tracking, definitions, [features, registry])
     outputs: dict[str, pulumi.Input[object]] = {
         "bucket_names": base.storage.bucket_names,
         "cluster_name": cluster.cluster_name,
@@ -225,10 +223,9 @@ def _tracking(base: Foundation) -> Tracking:
 def _workflow(
     base: Foundation,
     settings: Settings,
-    registry: Registry,
-    features: FeatureStore,
     tracking: Tracking,
     definitions: Mapping[str, str],
+    depends_on: Sequence[pulumi.Resource],
 ) -> Workflow:
     job, role = base.access.role("job"), base.access.role("pipeline")
     base.storage.grant_read_write(job, *BUCKETS)
@@ -250,7 +247,7 @@ def _workflow(
             definition=definition,
             role=role,
             max_parallel_steps=settings.training.max_parallel_steps,
-            depends_on=[base.access, base.storage, features, registry],
+            depends_on=[base.access, base.storage, *depends_on],
         ),
     )
 

@@ -2,7 +2,6 @@
 
 import pulumi
 
-from infra.naming import Names
 from pipelines import compiled
 from stacks import workload
 from stacks.composition import compose
@@ -12,8 +11,7 @@ from stacks.settings import Settings, load
 
 def definitions(env: str, settings: Settings) -> dict[str, str]:
     """Compiled JSON of every pipeline, from the cache or by the SageMaker SDK (some seconds)."""
-    account = settings.account
-    names = Names(env=env, account_id=account.account_id, region=account.region)
+    names = settings.names(env)
     folder = home() / "definitions"
     return {
         pipeline: compiled.definition(

@@ -1,4 +1,4 @@
-"""What a command shows while it works and when it is done: progress on stderr, results on stdout."""
+"""What a command shows: progress on stderr while it works, results on stdout when it is done."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Report:
         if self.as_json:
             return
         table = Table(title=title, title_justify="left", show_header=False, box=None)
-        table.add_column(style="bold", no_wrap=True)
+        table.add_column(style="bold", overflow="fold", min_width=12)
         table.add_column(overflow="fold")
         for key, value in rows.items():
             if value not in (None, "", [], {}):

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from infra.errors import UserError
+from infra.naming import Names
 
 STACKS = Path(__file__).parent
 ROOT = STACKS.parent
@@ -144,6 +145,11 @@ class Settings(_Settings):
     training: Training = Training()
     endpoint: Endpoint = Endpoint()
     policies: Policies = Policies()
+
+    def names(self, env: str) -> Names:
+        """The names of everything in this environment."""
+        account = self.account
+        return Names(env=env, account_id=account.account_id, region=account.region)
 
 
 def stack_file(env: str) -> Path:

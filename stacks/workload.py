@@ -3,8 +3,47 @@
 What a team changes first to make the platform its own: entities, features, model, pipeline.
 """
 
+from dataclasses import asdict
+
+from infra.feature_store import FeatureGroupSpec
+from infra.naming import Names
+from pipelines.compiled import TrainingInputs
+from pipelines.steps.feature_groups import FEATURE_GROUPS as SCHEMAS
+from stacks.image import image_uri
+from stacks.settings import Settings
+
 MODEL = "flight-delay"
 MODEL_DESCRIPTION = "Will a flight arrive 15 or more minutes late, asked an hour before departure"
 PIPELINE = "training"
+HOLDOUT_DAYS = 7
+"""Days after the evaluation window that `plinth predict` scores: the model has not seen them."""
+
 TRACKING_ARN_PLACEHOLDER = "{{tracking-app-arn}}"
 """Stands in the compiled definition until the stack knows the ARN: AWS invents part of it."""
+
+FEATURE_GROUPS = {entity: FeatureGroupSpec(**asdict(schema)) for entity, schema in SCHEMAS.items()}
+
+
+def training_inputs(settings: Settings, names: Names) -> TrainingInputs:
+    """What the training pipeline must know about its platform, as plain values."""
+    training = settings.training
+    return TrainingInputs(
+        pipeline_name=names.of(PIPELINE),
+        region=names.region,
+        account_id=names.account_id,
+        role_arn=names.role_arn("job"),
+        image_uri=image_uri(settings.image, names),
+        data_bucket=names.bucket("data"),
+        artifacts_bucket=names.bucket("artifacts"),
+        model_package_group_name=names.of(MODEL),
+        flights_feature_group_name=names.of("flights"),
+        weather_feature_group_name=names.of("weather"),
+        tracking_arn=TRACKING_ARN_PLACEHOLDER,
+        kms_key_arn=None,  # the buckets encrypt with their own default key
+        train_start=training.train_start,
+        train_end=training.train_end,
+        evaluation_days=training.evaluation_days,
+        auc_threshold=training.auc_threshold,
+        instance_type=training.instance_type,
+        max_runtime_seconds=training.max_runtime_seconds,
+    )

@@ -1,0 +1,254 @@
+"""The command line: `plinth COMMAND ENV`; a command is one function, heavy imports are inside."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from infra.errors import CheckFailed, UserError
+
+EXIT_CHECK_FAILED = 1
+EXIT_USER = 2
+EXIT_BUG = 3
+EXIT_INTERRUPTED = 130
+
+Command = Callable[..., Any]
+
+
+def environment(command: Command) -> Command:
+    """The argument ENV and the option --json, which every command has."""
+    command = click.option(
+        "--json", "as_json", is_flag=True, help="Print one JSON object as the last line."
+    )(command)
+    return click.argument("env", metavar="ENV")(command)
+
+
+port_option = click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    envvar="PLINTH_PORT",
+    help="Port of the local AWS endpoint. Default: a free one.",
+)
+
+
+def report(as_json: bool) -> Any:
+    from stacks.report import Report
+
+    return Report(as_json=as_json)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="plinth")
+def cli() -> None:
+    """Deploy and run the ML platform that stacks/Pulumi.ENV.yaml describes.
+
+    ENV is local (one machine, no AWS account), dev, prod, or any other with such a file.
+    """
+
+
+@cli.command()
+@environment
+@port_option
+@click.option(
+    "--with-model",
+    is_flag=True,
+    help="Then train, approve, promote and serve a first model if none is served, and score it.",
+)
+def up(env: str, as_json: bool, port: int | None, with_model: bool) -> None:
+    """Make the environment what its file says."""
+    from stacks.commands import deploy, journey
+
+    out = report(as_json)
+    act = journey.up_with_model if with_model else deploy.up
+    out.result(act(env, out, port=port))
+
+
+@cli.command()
+@environment
+@port_option
+def preview(env: str, as_json: bool, port: int | None) -> None:
+    """Say what `up` would change; a mocked synth where there are no credentials."""
+    from stacks.commands import deploy
+
+    out = report(as_json)
+    out.result(deploy.preview(env, out, port=port))
+
+
+@cli.command()
+@environment
+@click.option("--yes", is_flag=True, help="Really delete.")
+def destroy(env: str, as_json: bool, yes: bool) -> None:
+    """Delete everything of an environment that is not protected."""
+    from stacks.commands import deploy
+
+    out = report(as_json)
+    out.result(deploy.destroy(env, out, yes=yes))
+
+
+@cli.command()
+@environment
+def status(env: str, as_json: bool) -> None:
+    """Say what exists, where it answers and what is served."""
+    from stacks.commands import inspect
+
+    out = report(as_json)
+    out.result(inspect.status(env, out))
+
+
+@cli.command()
+@environment
+@click.argument("pipeline", default="training")
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="Pipeline parameter.")
+def run(env: str, pipeline: str, params: tuple[str, ...], as_json: bool) -> None:
+    """Run a pipeline of the environment and wait for its end."""
+    from stacks.commands import model
+
+    pairs = [param.partition("=") for param in params]
+    wrong = [param for param, (_, separator, _) in zip(params, pairs, strict=True) if not separator]
+    if wrong:
+        raise UserError(f"--param must be NAME=VALUE, got {', '.join(wrong)}")
+    out = report(as_json)
+    out.result(model.run(env, pipeline, {name: value for name, _, value in pairs}, out))
+
+
+@cli.command()
+@environment
+@click.argument("package", required=False)
+@click.option("--reason", default="approved on the command line", help="Kept with the package.")
+def approve(env: str, package: str | None, as_json: bool, reason: str) -> None:
+    """Approve a model PACKAGE (version or ARN); by default the newest that waits."""
+    from stacks.commands import model
+
+    out = report(as_json)
+    out.result(model.approve(env, package, reason, out))
+
+
+@cli.command()
+@environment
+@click.argument("package", required=False)
+def promote(env: str, package: str | None, as_json: bool) -> None:
+    """Pin an approved PACKAGE in the environment's file; by default the newest."""
+    from stacks.commands import model
+
+    out = report(as_json)
+    out.result(model.promote(env, package, out))
+
+
+@cli.command()
+@environment
+def predict(env: str, as_json: bool) -> None:
+    """Ask the endpoint about days that the model has not seen, and score the answers."""
+    from stacks.commands import model
+
+    out = report(as_json)
+    out.result(model.predict(env, out))
+
+
+@cli.command()
+@environment
+def doctor(env: str, as_json: bool) -> None:
+    """Say what this machine lacks for the environment and how to get it."""
+    from stacks.commands import inspect
+
+    out = report(as_json)
+    result = inspect.doctor(env, out)
+    out.result(result)
+    if not result["ok"]:
+        sys.exit(EXIT_CHECK_FAILED)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+def coverage(as_json: bool) -> None:
+    """Say what the local environment really does, operation by operation."""
+    from stacks.commands import inspect
+
+    out = report(as_json)
+    out.result(inspect.coverage(out))
+
+
+@cli.command("compile")
+@click.argument("pipeline")
+@click.option("--env", default="local", show_default=True, help="Environment it is compiled for.")
+def compile_(pipeline: str, env: str) -> None:
+    """Print the compiled definition of a PIPELINE."""
+    from stacks.commands import inspect
+
+    click.echo(inspect.compiled(pipeline, env))
+
+
+@cli.command("env")
+@click.argument("env", metavar="ENV")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+def env_(env: str, as_json: bool) -> None:
+    """Print shell exports for plain pulumi, boto3 and the SageMaker SDK."""
+    import shlex
+
+    from stacks.commands import inspect
+
+    values = inspect.variables(env)
+    out = report(as_json)
+    out.result(values)
+    for name, value in values.items() if not as_json else ():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; exit codes 0 done, 1 a check said no, 2 the person can fix it, 3 our bug."""
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        code = cli.main(arguments, prog_name="plinth", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = EXIT_USER
+    except (click.Abort, KeyboardInterrupt):
+        code = _failed("interrupted", "", EXIT_INTERRUPTED, arguments)
+    except UserError as error:
+        code = _failed(error.problem, error.fix, EXIT_USER, arguments)
+    except CheckFailed as error:
+        code = _failed(error.problem, error.fix, EXIT_CHECK_FAILED, arguments, error.data)
+    except Exception as error:  # noqa: BLE001 the one place where a bug becomes a message
+        code = _bug(error, arguments)
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+    sys.exit(code or 0)
+
+
+def _failed(
+    problem: str,
+    fix: str,
+    code: int,
+    arguments: list[str],
+    data: Mapping[str, Any] | None = None,
+) -> int:
+    import json
+
+    sys.stderr.write(f"plinth: {problem}\n" + (f"  fix: {fix}\n" if fix else ""))
+    if "--json" in arguments:
+        result = {**(data or {}), "error": problem, "fix": fix, "exit_code": code}
+        sys.stdout.write(json.dumps(result, sort_keys=True, default=str) + "\n")
+    return code
+
+
+def _bug(error: Exception, arguments: list[str]) -> int:
+    """Keep the traceback in a file that can be sent, and say where it is."""
+    import platform
+    import traceback
+    from importlib.metadata import version
+
+    from stacks.home import home
+
+    path = home() / "bug.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    trace = "".join(traceback.format_exception(error))
+    versions = ", ".join(f"{name} {version(name)}" for name in ("plinth", "pulumi", "moto"))
+    path.write_text(
+        f"`plinth {' '.join(arguments)}` on {platform.platform()}, Python "
+        f"{platform.python_version()}, {versions}\n\n```\n{trace}```\n"
+    )
+    problem = f"this is a bug of plinth: {type(error).__name__}: {error}"
+    return _failed(problem, f"send us {path}", EXIT_BUG, arguments)

@@ -1,0 +1,129 @@
+"""AWS clients of an environment, and the few questions that commands ask it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from infra.errors import UserError
+from stacks.home import home
+
+Clients = Callable[[str], Any]
+"""Service name -> boto3 client."""
+
+
+def clients(env: str) -> Clients:
+    """Clients of the environment: the local cloud's, else those of the person's credentials."""
+    if env == "local":
+        return _local_clients()
+    if not has_credentials():
+        raise UserError(
+            f"environment {env} needs AWS credentials, got none",
+            fix=f"log in to the account of {env}",
+        )
+    import boto3
+
+    return boto3.Session().client
+
+
+def _local_clients() -> Clients:
+    from stacks.local import session
+
+    cloud = session.find(home())
+    if cloud is None:
+        raise UserError("the local cloud must run, got none", fix="type `plinth up local`")
+    import boto3
+    from botocore.config import Config
+
+    made: dict[str, Any] = {}
+    local = boto3.Session(
+        aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1"
+    )
+
+    def client(service: str) -> Any:
+        if service not in made:
+            made[service] = local.client(
+                service,
+                endpoint_url=cloud.endpoint_url,
+                config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}),
+            )
+        return made[service]
+
+    return client
+
+
+def has_credentials() -> bool:
+    """Whether boto3 finds AWS credentials, without asking the instance metadata service."""
+    os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
+    import boto3
+
+    return boto3.Session().get_credentials() is not None
+
+
+def package_exists(client: Clients, arn: str) -> bool:
+    """Whether the registry knows this model package."""
+    from botocore.exceptions import ClientError
+
+    try:
+        client("sagemaker").describe_model_package(ModelPackageName=arn)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("ValidationException", "ResourceNotFound"):
+            return False
+        raise
+    return True
+
+
+def delete_model_packages(client: Clients, group: str) -> int:
+    """Delete all versions of a group, without which SageMaker does not delete the group."""
+    from botocore.exceptions import ClientError
+
+    sagemaker = client("sagemaker")
+    try:
+        packages = sagemaker.list_model_packages(ModelPackageGroupName=group, MaxResults=100)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("ValidationException", "ResourceNotFound"):
+            return 0
+        raise
+    found = packages["ModelPackageSummaryList"]
+    for package in found:
+        sagemaker.delete_model_package(ModelPackageName=package["ModelPackageArn"])
+    return len(found)
+
+
+LEFTOVERS = (
+    ("cloudwatch", "describe_alarms", "MetricAlarms[].AlarmName"),
+    ("ec2", "describe_launch_templates", "LaunchTemplates[].LaunchTemplateName"),
+    ("ec2", "describe_vpc_endpoints", "VpcEndpoints[].VpcEndpointId"),
+    ("ec2", "describe_vpcs", "Vpcs[?!IsDefault].VpcId"),
+    ("ecr", "describe_repositories", "repositories[].repositoryName"),
+    ("eks", "list_clusters", "clusters[]"),
+    ("iam", "list_roles", "Roles[?starts_with(RoleName, 'plinth-')].RoleName"),
+    ("kms", "list_aliases", "Aliases[?starts_with(AliasName, 'alias/plinth-')].AliasName"),
+    ("logs", "describe_log_groups", "logGroups[].logGroupName"),
+    ("s3", "list_buckets", "Buckets[].Name"),
+    ("sagemaker", "list_endpoint_configs", "EndpointConfigs[].EndpointConfigName"),
+    ("sagemaker", "list_endpoints", "Endpoints[].EndpointName"),
+    ("sagemaker", "list_feature_groups", "FeatureGroupSummaries[].FeatureGroupName"),
+    ("sagemaker", "list_mlflow_apps", "Summaries[].Name"),
+    (
+        "sagemaker",
+        "list_model_package_groups",
+        "ModelPackageGroupSummaryList[].ModelPackageGroupName",
+    ),
+    ("sagemaker", "list_models", "Models[].ModelName"),
+    ("sagemaker", "list_pipelines", "PipelineSummaries[].PipelineName"),
+    ("sns", "list_topics", "Topics[].TopicArn"),
+)
+"""Service, operation and what it lists, for every kind of thing that the stack creates."""
+
+
+def leftovers(client: Clients) -> list[str]:
+    """What a destroyed local environment still holds: nothing, if all went well."""
+    import jmespath
+
+    found = []
+    for service, operation, names in LEFTOVERS:
+        answer = getattr(client(service), operation)()
+        found += [f"{service} {name}" for name in jmespath.search(names, answer) or []]
+    return found

@@ -1,0 +1,292 @@
+"""`plinth up`, `preview` and `destroy`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infra.errors import CheckFailed, UserError
+from stacks.commands import cloud
+from stacks.home import home
+from stacks.report import Report
+from stacks.settings import ROOT, Settings, load
+
+if TYPE_CHECKING:
+    from policies.data import Resource
+    from stacks.engine import Changes, Operation, Stack
+
+LOCAL = "local"
+POLICY_PACK = ROOT / "policies"
+
+
+def up(env: str, report: Report, *, port: int | None = None) -> dict[str, Any]:
+    """Make the environment what its file says; returns what `--json` prints."""
+    changes, settings = _operate("up", env, report, port)
+    summary = _summary(env, changes, report)
+    summary["outputs"] = changes.outputs
+    _show(env, "up", changes, settings, report)
+    return summary
+
+
+def preview(env: str, report: Report, *, port: int | None = None) -> dict[str, Any]:
+    """Say what `up` would do, without doing it; a mocked synth where there are no credentials."""
+    if env != LOCAL and not cloud.has_credentials():
+        return _synth(env, report)
+    changes, settings = _operate("preview", env, report, port)
+    _show(env, "preview", changes, settings, report)
+    return _summary(env, changes, report)
+
+
+def destroy(env: str, report: Report, *, yes: bool) -> dict[str, Any]:
+    """Delete everything of an unprotected environment; locally, the cloud's processes too."""
+    settings = load(env)
+    if settings.protect:
+        raise UserError(
+            f"environment {env} must not be protected to be destroyed, got protect: true",
+            fix=f"set plinth:protect to false in stacks/Pulumi.{env}.yaml, then `plinth up {env}`",
+        )
+    if not yes:
+        raise UserError(
+            f"destroying {env} deletes its data, models and endpoints and must be confirmed",
+            fix=f"type `plinth destroy {env} --yes`",
+        )
+    if env == LOCAL:
+        return _destroy_local(settings, report)
+    stack = _cloud_stack(env)
+    changes = _run("destroy", stack, lambda: None, report)
+    return _summary(env, changes, report)
+
+
+def _destroy_local(settings: Settings, report: Report) -> dict[str, Any]:
+    from stacks.engine import Changes
+    from stacks.local import environment, session
+    from stacks.workload import MODEL
+
+    folder = home()
+    left: list[str] = []
+    changes = Changes()
+    if session.find(folder) is not None:
+        with report.stage("cloud", "local cloud") as stage:
+            local = environment.start(folder, None, stage.say)
+            environment.clear_dead_lock(folder, stage.say)
+        stack = _local_stack(local, report)
+        if environment.has_pending_operations(folder):
+            stack.drop_pending_operations()
+        cloud.delete_model_packages(cloud.clients(LOCAL), settings.names(LOCAL).of(MODEL))
+        changes = _run("destroy", stack, lambda: None, report)
+        left = cloud.leftovers(cloud.clients(LOCAL))
+    with report.stage("stop", "stop the local cloud"):
+        session.stop(folder)
+    if left:
+        lines = "\n".join(f"  {line}" for line in left)
+        raise CheckFailed(f"destroy {LOCAL} must leave nothing, got:\n{lines}")
+    for name in ("state", "state-of-a-lost-cloud"):
+        shutil.rmtree(folder / LOCAL / name, ignore_errors=True)
+    report.say(f"{LOCAL}: {changes.counts['delete']} resources deleted, no process left")
+    return {**_summary(LOCAL, changes, report), "left": left}
+
+
+def _operate(
+    operation: Operation, env: str, report: Report, port: int | None
+) -> tuple[Changes, Settings]:
+    settings = load(env)
+    with _compiling(env, settings) as definitions:
+        stack, settings = (
+            _local(settings, report, port) if env == LOCAL else (_cloud_stack(env), settings)
+        )
+        with report.stage("definitions", "pipeline definitions"):
+            compiled = definitions.result()
+    from stacks.program import deploy
+
+    _write_policy_config(env, settings)
+    return _run(operation, stack, lambda: deploy(env, settings, compiled), report), settings
+
+
+@contextmanager
+def _compiling(env: str, settings: Settings) -> Iterator[Future[dict[str, str]]]:
+    """Compile the definitions while the toolchain and the cloud get ready."""
+    from stacks.program import definitions
+
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(definitions, env, settings)
+
+
+def _local(settings: Settings, report: Report, port: int | None) -> tuple[Stack, Settings]:
+    from stacks.local import environment
+
+    with report.stage("cloud", "local cloud") as stage:
+        local = environment.start(home(), port, stage.say)
+        environment.clear_dead_lock(home(), stage.say)
+        stage.done = local.cloud.endpoint_url
+    stack = _local_stack(local, report)
+    if environment.has_pending_operations(home()):
+        count = stack.drop_pending_operations()
+        report.note(f"{count} operations were cut off: what they created is adopted")
+    return stack, _without_lost_package(settings, report)
+
+
+def _local_stack(local: Any, report: Report) -> Stack:
+    from stacks.engine import Stack
+    from stacks.local import toolchain
+
+    with report.stage("toolchain", "Pulumi CLI") as stage:
+        pulumi = toolchain.ensure(stage.say)
+        stage.done = f"{pulumi.version} ({pulumi.origin})"
+    return Stack(
+        env=LOCAL,
+        pulumi_root=pulumi.root,
+        pulumi_home=home() / "pulumi",
+        environment={**local.engine(), "PLINTH_POLICY_CONFIG": str(_policy_config(LOCAL))},
+        secrets_provider="passphrase",
+        policy_pack=POLICY_PACK,
+    )
+
+
+def _cloud_stack(env: str) -> Stack:
+    from stacks.engine import Stack
+    from stacks.local import toolchain
+
+    if not cloud.has_credentials():
+        raise UserError(
+            f"`plinth up {env}` needs AWS credentials, got none",
+            fix=f"log in to the account of {env}; `plinth preview {env}` needs none",
+        )
+    if "PULUMI_BACKEND_URL" not in os.environ:
+        raise UserError(
+            f"environment {env} needs a place for its state, got no PULUMI_BACKEND_URL",
+            fix="set it to a bucket of that account, such as s3://plinth-dev-state",
+        )
+    found = toolchain.find()
+    if found is None or found.origin != "PATH":
+        raise UserError(
+            f"environment {env} needs the official Pulumi CLI on PATH, got none",
+            fix="install Pulumi from pulumi.com",
+        )
+    return Stack(
+        env=env,
+        pulumi_root=found.root,
+        pulumi_home=None,
+        environment={"PLINTH_POLICY_CONFIG": str(_policy_config(env))},
+        secrets_provider=f"awskms://alias/plinth-{env}-pulumi",
+        policy_pack=POLICY_PACK,
+    )
+
+
+def _without_lost_package(settings: Settings, report: Report) -> Settings:
+    """A pinned package that this cloud never had cannot be served: say so and go on without.
+
+    The pin lives in the repository, the local registry on one machine.
+    """
+    arn = settings.endpoint.model_package_arn
+    if arn is None or cloud.package_exists(cloud.clients(LOCAL), arn):
+        return settings
+    report.note(
+        f"the pinned {arn.rpartition('model-package/')[2]} is not in this cloud's registry: "
+        "nothing is served until one is trained, approved and promoted"
+    )
+    endpoint = settings.endpoint.model_copy(update={"model_package_arn": None})
+    return settings.model_copy(update={"endpoint": endpoint})
+
+
+def _run(operation: Operation, stack: Stack, program: Any, report: Report) -> Changes:
+    titles = {"up": "deploy", "preview": "preview", "destroy": "delete"}
+    with report.stage(operation, f"{titles[operation]} {stack.env}") as stage:
+        changes = stack.run(operation, program, lambda done, name: stage.tick(done, None, name))
+        stage.done = _tally(changes)
+    return changes
+
+
+def _synth(env: str, report: Report) -> dict[str, Any]:
+    from policies.offline import evaluate
+    from stacks.engine import Changes
+    from stacks.synth import synthesize
+
+    settings = load(env)
+    with report.stage("definitions", "pipeline definitions"), _compiling(env, settings) as future:
+        compiled = future.result()
+    with report.stage("synth", f"mocked synth of {env}") as stage:
+        resources = synthesize(env, settings, compiled)
+        findings = evaluate(resources, policy_config(env, settings))
+        stage.done = f"{len(resources)} resources"
+    failed = [f for f in findings if f.status in ("fail", "error")]
+    unknown = [f for f in findings if f.status == "unknown"]
+    lines = [f"{f.rule_id} {f.urn.rpartition('::')[2]}: {f.message}" for f in failed]
+    changes = Changes()
+    changes.counts["create"] = len(resources)
+    changes.mandatory = [t for f, t in zip(failed, lines, strict=True) if f.level == "mandatory"]
+    changes.advisory = [t for f, t in zip(failed, lines, strict=True) if f.level == "advisory"]
+    report.note(
+        f"no AWS credentials: this is a mocked synth of {env}, not a preview. It says what the "
+        "program registers and which policies fail, not what would change in the account"
+    )
+    report.table(
+        f"{env}: {len(resources)} resources",
+        _by_type(resources),
+    )
+    for line in (*changes.mandatory, *changes.advisory):
+        report.say(f"policy {line}")
+    summary = {
+        **_summary(env, changes, report),
+        "source": "mocked synth",
+        "policy_unknown": len(unknown),
+    }
+    if changes.mandatory:
+        found = "\n".join(f"  {line}" for line in changes.mandatory)
+        raise CheckFailed(f"{env} must pass its mandatory policies, got:\n{found}", data=summary)
+    return summary
+
+
+def _by_type(resources: Sequence[Resource]) -> dict[str, int]:
+    found = Counter(resource.type.partition(":")[2] for resource in resources)
+    return dict(sorted(found.items()))
+
+
+def policy_config(env: str, settings: Settings) -> Any:
+    """The thresholds of the rules for this environment."""
+    from policies.rule import PolicyConfig
+
+    return PolicyConfig(
+        production=settings.policies.production,
+        capture_percent_min=settings.policies.capture_percent_min,
+        approved_registries=(settings.account.account_id,),
+        required_tags=("cost_centre", "environment", "owner", "project", "team"),
+    )
+
+
+def _policy_config(env: str) -> Path:
+    return home() / env / "policy-config.json"
+
+
+def _write_policy_config(env: str, settings: Settings) -> None:
+    path = _policy_config(env)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(policy_config(env, settings).to_dict(), sort_keys=True))
+
+
+def _tally(changes: Changes) -> str:
+    return ", ".join(f"{n} {name}" for name, n in changes.counts.items() if n) or "nothing to do"
+
+
+def _summary(env: str, changes: Changes, report: Report) -> dict[str, Any]:
+    return {
+        "env": env,
+        "changes": changes.counts,
+        "policy": {"mandatory": len(changes.mandatory), "advisory": len(changes.advisory)},
+        "seconds": report.seconds,
+    }
+
+
+def _show(env: str, operation: str, changes: Changes, settings: Settings, report: Report) -> None:
+    verb = {"up": "", "preview": "would "}[operation]
+    for line in changes.changed if operation == "preview" else ():
+        report.say(f"{verb}{line}")
+    for line in changes.advisory:
+        report.say(f"policy (advisory) {line}")
+    report.say(f"{env}: {_tally(changes)}")

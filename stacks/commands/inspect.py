@@ -1,0 +1,222 @@
+"""`plinth status`, `doctor`, `coverage`, `compile` and `env`: looking without touching."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from typing import Any
+
+from infra.errors import UserError
+from stacks.commands import cloud
+from stacks.home import home
+from stacks.report import Report
+from stacks.settings import environments, load
+from stacks.workload import MODEL
+
+
+def status(env: str, report: Report) -> dict[str, Any]:
+    """What exists, where it answers and what is served."""
+    settings = load(env)
+    if env == "local":
+        return _local_status(report)
+    client = cloud.clients(env)
+    names = settings.names(env)
+    served = _served(client, names.of(MODEL))
+    report.table(env, served)
+    return {"env": env, "pipeline_name": names.of("training"), **served}
+
+
+def _local_status(report: Report) -> dict[str, Any]:
+    from stacks.local import environment, session
+    from stacks.local.processes import Children
+
+    found = session.find(home())
+    if found is None:
+        raise UserError("the local cloud must run, got none", fix="type `plinth up local`")
+    client = cloud.clients("local")
+    names = load("local").names("local")
+    pipelines = client("sagemaker").list_pipelines()["PipelineSummaries"]
+    recorded = Children(folder=home() / "local" / "run").recorded()
+    children = [child for child in recorded if child.alive()]
+    result = {
+        "env": "local",
+        "endpoint_url": found.endpoint_url,
+        "tracking_url": _tracking_url(),
+        "pipeline_name": pipelines[0]["PipelineName"] if pipelines else None,
+        **_served(client, names.of(MODEL)),
+        "buckets": [bucket["Name"] for bucket in client("s3").list_buckets()["Buckets"]],
+        "landing_uri": f"s3://{names.bucket('data')}/landing/",
+        "resources": environment.resource_count(home()),
+        "job_isolation": found.job_isolation,
+        "kubernetes": "recorded only: no control plane runs behind the EKS cluster",
+        "pids": [found.pid, *(child.pid for child in children)],
+    }
+    processes = {"cloud": found.pid} | {child.purpose: child.pid for child in children}
+    shown = ", ".join(f"{name} {pid}" for name, pid in processes.items())
+    report.table("local", {**result, "pids": shown})
+    return result
+
+
+def served(env: str) -> dict[str, Any]:
+    """The endpoint of an environment, its status and the model package behind it."""
+    return _served(cloud.clients(env), load(env).names(env).of(MODEL))
+
+
+def _served(client: cloud.Clients, endpoint: str) -> dict[str, Any]:
+    """The endpoint, its status and the model package behind it; Nones when there is none."""
+    from botocore.exceptions import ClientError
+
+    sagemaker = client("sagemaker")
+    try:
+        described = sagemaker.describe_endpoint(EndpointName=endpoint)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationException":
+            raise
+        return {"endpoint_name": None, "endpoint_status": None, "model_package_arn": None}
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=described["EndpointConfigName"])
+    model = sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
+    return {
+        "endpoint_name": endpoint,
+        "endpoint_status": described["EndpointStatus"],
+        "endpoint_config_name": described["EndpointConfigName"],
+        "model_package_arn": model.get("PrimaryContainer", {}).get("ModelPackageName"),
+    }
+
+
+def _tracking_url() -> str | None:
+    path = home() / "local" / "mlflow.json"
+    return json.loads(path.read_text())["url"] if path.exists() else None
+
+
+def doctor(env: str, report: Report) -> dict[str, Any]:
+    """What the environment needs on this machine, what is there, and how to get the rest."""
+    checks = [_python_check(), *(_local_checks() if env == "local" else _cloud_checks(env))]
+    for check in checks:
+        mark = "[green]ok[/]     " if check["ok"] else "[red]missing[/]"
+        report.say(f"{mark} {check['what']}: {check['got']}")
+        if not check["ok"]:
+            report.say(f"        fix: {check['fix']}")
+    return {"env": env, "ok": all(check["ok"] for check in checks), "checks": checks}
+
+
+def _check(what: str, ok: bool, got: str, fix: str) -> dict[str, Any]:
+    return {"what": what, "ok": ok, "got": got, "fix": "" if ok else fix}
+
+
+def _python_check() -> dict[str, Any]:
+    version = sys.version.split()[0]
+    return _check("Python 3.11 or newer", sys.version_info >= (3, 11), version, "install it")
+
+
+def _local_checks() -> list[dict[str, Any]]:
+    from stacks.local import session, toolchain
+
+    pulumi = toolchain.find()
+    can_build = pulumi is not None or shutil.which("go") is not None or shutil.which("uv")
+    yield_pulumi = _check(
+        f"Pulumi CLI {toolchain.PULUMI_VERSION} or newer",
+        pulumi is not None or bool(can_build),
+        f"{pulumi.version} ({pulumi.origin})" if pulumi else "none yet, `plinth up local` gets it",
+        "install Pulumi, or Go 1.24 so that it can be built",
+    )
+    isolation = shutil.which("unshare")
+    found = session.find(home())
+    free_gib = shutil.disk_usage(home().parent).free / 2**30
+    return [
+        yield_pulumi,
+        _check(
+            "mount namespaces for jobs",
+            isolation is not None,
+            isolation or "no unshare: jobs run with rewritten paths",
+            "install util-linux for full fidelity",
+        ),
+        _check("2 GiB of disk", free_gib > 2, f"{free_gib:.0f} GiB free", "free some"),
+        _check(
+            "local cloud",
+            True,
+            found.endpoint_url if found else "not running, `plinth up local` starts it",
+            "",
+        ),
+    ]
+
+
+def _cloud_checks(env: str) -> list[dict[str, Any]]:
+    import os
+
+    from stacks.local import toolchain
+
+    load(env)
+    pulumi = toolchain.find()
+    official = pulumi is not None and pulumi.origin == "PATH"
+    return [
+        _check(
+            "official Pulumi CLI on PATH",
+            official,
+            pulumi.version if official and pulumi else "none",
+            "install Pulumi from pulumi.com",
+        ),
+        _check(
+            "AWS credentials",
+            cloud.has_credentials(),
+            "found" if cloud.has_credentials() else "none",
+            f"log in to the account of {env}",
+        ),
+        _check(
+            "place for the state",
+            "PULUMI_BACKEND_URL" in os.environ,
+            os.environ.get("PULUMI_BACKEND_URL", "none"),
+            "set PULUMI_BACKEND_URL to a bucket of that account",
+        ),
+    ]
+
+
+def coverage(report: Report) -> dict[str, Any]:
+    """How faithful the local environment is, operation by operation and type by type."""
+    from rich.table import Table
+
+    from stacks.local.aws_table import ROWS
+    from stacks.local.sagemaker.coverage import coverage as operations
+
+    api = [{"operation": o.operation, "fidelity": o.fidelity, "note": o.note} for o in operations()]
+    types = [{"type": row.token, "fidelity": row.fidelity} for row in ROWS.values()]
+    table = Table(box=None, title="SageMaker operations", title_justify="left")
+    for column in ("operation", "fidelity", "note"):
+        table.add_column(column, overflow="fold")
+    for item in api:
+        table.add_row(*map(str, item.values()))
+    kinds = Table(box=None, title="resource types", title_justify="left")
+    for column in ("type", "fidelity"):
+        kinds.add_column(column, overflow="fold")
+    for row in types:
+        kinds.add_row(*map(str, row.values()))
+    if not report.as_json:
+        report.out.print(table)
+        report.out.print(kinds)
+    return {"sagemaker_operations": api, "resource_types": types}
+
+
+def compiled(pipeline: str, env: str) -> str:
+    """The compiled definition of a pipeline for an environment."""
+    from stacks.program import definitions
+
+    found = definitions(env, load(env))
+    if pipeline not in found:
+        raise UserError(f"pipeline must be one of {', '.join(found)}, got {pipeline!r}")
+    return found[pipeline]
+
+
+def variables(env: str) -> dict[str, str]:
+    """Environment variables for plain `pulumi`, boto3, the AWS CLI and the SageMaker SDK."""
+    if env != "local":
+        raise UserError(
+            f"environment must be local, got {env!r}: in {', '.join(environments())} others use "
+            "your own credentials"
+        )
+    from stacks.local import environment, session
+
+    found = session.find(home())
+    if found is None:
+        raise UserError("the local cloud must run, got none", fix="type `plinth up local`")
+    local = environment.LocalEnvironment(home=home(), cloud=found)
+    return local.shell()

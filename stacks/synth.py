@@ -1,0 +1,117 @@
+"""A program run against mocks: what it registers, with no engine, cloud or credentials.
+
+A synth is not a preview: it knows neither state nor account, so it can say what a stack consists
+of and whether it passes the policies, not what an update would change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pulumi
+from google.protobuf import json_format
+from pulumi.runtime import mocks
+
+from policies.data import UNKNOWN, Data, Options, Resource, plain
+from stacks.settings import Settings
+
+STACK = "pulumi:pulumi:Stack"
+MADE_BY_THE_CLOUD = ("id", "arn")
+"""Outputs that no program can know: unknown in a preview, made up in an update."""
+
+
+def synthesize(env: str, settings: Settings, definitions: Mapping[str, str]) -> list[Resource]:
+    """Every cloud resource that the environment's program registers, in a stable order."""
+    from stacks.program import deploy
+
+    seen = recorded(lambda: deploy(env, settings, dict(definitions)), stack=env)
+    found = [item for item in seen if item.type.startswith("aws:")]
+    return sorted(found, key=lambda resource: resource.urn)
+
+
+def recorded(
+    program: Callable[[], Any], *, stack: str = "test", preview: bool = False
+) -> list[Resource]:
+    """The resources that a program registers, in order; with `preview`, outputs are unknown."""
+    monitor = _Recorder(stack, preview)
+    mocks.set_mocks(_Outputs(preview), "plinth", stack, preview=preview, monitor=monitor)
+
+    def run() -> None:
+        program()
+
+    pulumi.runtime.test(run)()
+    return monitor.seen
+
+
+class _Outputs(mocks.Mocks):
+    def __init__(self, preview: bool) -> None:
+        self._preview = preview
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], None]:
+        return dict(args.args), None
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        if self._preview:
+            return "", dict(args.inputs)
+        return args.name, {**_made(args.name), **args.inputs}
+
+
+class _Recorder(mocks.MockMonitor):
+    """The mock monitor, listening: it keeps each request's inputs, options and dependencies."""
+
+    def __init__(self, stack: str, preview: bool) -> None:
+        super().__init__(_Outputs(preview))
+        self._stack = stack
+        self._preview = preview
+        self._providers: dict[str, Any] = {}
+        self.seen: list[Resource] = []
+
+    def make_urn(self, parent: str, type_: str, name: str) -> str:
+        """As the engine does: all types above, but for the stack."""
+        above = parent.split("::")[2] if parent else STACK
+        qualified = type_ if above == STACK else f"{above}${type_}"
+        return f"urn:pulumi:{self._stack}::plinth::{qualified}::{name}"
+
+    def RegisterResource(self, request: Any) -> Any:
+        response = super().RegisterResource(request)
+        if request.type == STACK:
+            return response
+        inputs = plain(json_format.MessageToDict(request.object))
+        if request.type.startswith("pulumi:providers:"):
+            self._providers[response.urn] = inputs
+        made = {key: UNKNOWN if self._preview else text for key, text in _made(request.name).items()}
+        self.seen.append(
+            Resource(
+                type=request.type,
+                name=request.name,
+                urn=response.urn,
+                inputs=Data(inputs),
+                outputs=Data({**made, **inputs}),
+                options=_options(request),
+                provider=Data(self._providers.get(_provider_urn(request), {}), "provider"),
+                parent=request.parent or None,
+                dependencies={
+                    key: tuple(found.urns) for key, found in request.propertyDependencies.items()
+                },
+            )
+        )
+        return response
+
+
+def _made(name: str) -> dict[str, str]:
+    return dict(zip(MADE_BY_THE_CLOUD, (name, f"arn:aws:mock:::{name}"), strict=True))
+
+
+def _options(request: Any) -> Options:
+    return Options(
+        protect=request.protect,
+        retain_on_delete=request.retainOnDelete,
+        ignore_changes=tuple(request.ignoreChanges),
+        delete_before_replace=request.deleteBeforeReplace,
+    )
+
+
+def _provider_urn(request: Any) -> str:
+    reference: str = request.provider
+    return reference.rpartition("::")[0]
