@@ -1,6 +1,7 @@
 """The AWS side of the local provider: rows of the table carried out with boto3."""
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -128,7 +129,9 @@ class AwsBackend:
         table = self._table(subject)
         row = table.row
         known = self._known(row, "", inputs)
-        answer = self._send(subject, row, row.create, table.create(inputs, known))
+        scene = self._scene(subject, table, "", {}, inputs)
+        built = row.create.build(scene) if row.create.build else {}
+        answer = self._must(subject, row, row.create, {**table.create(inputs, known), **(built or {})})
         id = self._identity(row, answer, known)
         try:
             for call in row.then:
@@ -169,7 +172,7 @@ class AwsBackend:
             if affected & set(call.takes) or (affected and tuple(call.takes) == ALL):
                 self._change(subject, table, call, id, old, new)
         if "tags" in roots:
-            known = self._known(row, id, new)
+            known = self._known(row, id, new) | (self._describe(subject, table, id, new) or {})
             self._retag(subject, row, known, old.get("tags") or {}, new.get("tags") or {})
         self._settle(subject, table, id, new)
         found = self.read(subject, id, new)
@@ -185,16 +188,20 @@ class AwsBackend:
         table = self._table(subject)
         row = table.row
         try:
+            scene = self._scene(subject, table, id, inputs, {})
             if row.before_delete:
-                row.before_delete(self._scene(subject, table, id, inputs, {}))
+                row.before_delete(scene)
             if row.delete:
                 arguments = table.arguments(row.delete, inputs, self._known(row, id, inputs))
-                self._send(subject, row, row.delete, arguments)
+                built = row.delete.build(scene) if row.delete.build else {}
+                self._send(subject, row, row.delete, {**arguments, **(built or {})})
         except Gone:
             return
         if row.wait:
             self._poll(
-                subject, f"be gone after {row.delete}", lambda: self._gone(subject, table, id, inputs)
+                subject,
+                f"be gone after {row.delete}",
+                lambda: self._gone(subject, table, id, inputs),
             )
 
     def invoke(self, token: str, arguments: Mapping[str, Any]) -> Properties:
@@ -253,7 +260,12 @@ class AwsBackend:
     def _caller(self) -> Properties:
         answer = self._client("sts").get_caller_identity()
         account = answer["Account"]
-        return {"id": account, "accountId": account, "arn": answer["Arn"], "userId": answer["UserId"]}
+        return {
+            "id": account,
+            "accountId": account,
+            "arn": answer["Arn"],
+            "userId": answer["UserId"],
+        }
 
     def _account(self) -> str:
         if not hasattr(self, "_account_id"):
@@ -271,6 +283,7 @@ class AwsBackend:
             **given,
             **(from_id if id else {}),
             "id": id,
+            "tail": re.split("[:/]", id)[-1],
             "region": self._region,
             "account": self._account(),
         }
@@ -304,6 +317,16 @@ class AwsBackend:
                 fix="change the input that the message names",
             ) from error
 
+    def _must(self, subject: Subject, row: Row, call: Call, arguments: Mapping[str, Any]) -> Any:
+        """One API call on something that has to exist."""
+        try:
+            return self._send(subject, row, call, arguments)
+        except Gone as error:
+            raise UserError(
+                f"{subject}: what {call.operation} needs must exist, got: {error}",
+                fix="run a refresh, so that what is missing is created again",
+            ) from error
+
     def _describe(
         self, subject: Subject, table: Table, id: str, inputs: Properties
     ) -> dict[str, Any] | None:
@@ -313,7 +336,7 @@ class AwsBackend:
             for call in (row.read, *row.also):
                 raw = self._send(subject, row, call, table.arguments(call, {}, {**known, **answer}))
                 raw.pop("ResponseMetadata", None)
-                found = jmespath.search(call.result.replace("{id}", id), raw)
+                found = jmespath.search(_named(call.result, known), raw)
                 if call is row.read and found is None:
                     return None
                 answer |= {call.into: found} if call.into else (found or {})
@@ -350,13 +373,7 @@ class AwsBackend:
         if built is None:
             return
         arguments = table.arguments(call, new, self._known(row, id, new), [*(set(old) - set(new))])
-        try:
-            self._send(subject, row, call, {**arguments, **built})
-        except Gone as error:
-            raise UserError(
-                f"{subject}: {id} must exist for {call.operation}, got: {error}",
-                fix="run a refresh, so that it is created again",
-            ) from error
+        self._must(subject, row, call, {**arguments, **built})
 
     def _retag(
         self,
@@ -375,7 +392,7 @@ class AwsBackend:
             if tags.keys == tags.member:  # EC2 removes pairs
                 names = [{"Key": name} for name in removed]
             listed = {} if tags.whole else {tags.keys: names}
-            self._send(subject, row, Call(tags.remove), {**key, **listed})
+            self._must(subject, row, Call(tags.remove), {**key, **listed})
         if new:
             *parents, last = tags.member.split(".")
             shape: Any = operation_model(row.service, tags.add).input_shape
@@ -384,7 +401,7 @@ class AwsBackend:
             value: Any = pairs_or_map(new, shape)
             for member in (last, *reversed(parents)):
                 value = {member: value}
-            self._send(subject, row, Call(tags.add), {**key, **value})
+            self._must(subject, row, Call(tags.add), {**key, **value})
 
     def _settle(self, subject: Subject, table: Table, id: str, inputs: Properties) -> None:
         """Wait until the describe answer says that the last change holds."""
@@ -406,12 +423,17 @@ class AwsBackend:
                 fix="correct what the reason names",
             )
         for name, path in wait.equal.items():
-            if jmespath.search(path, answer) != inputs.get(name):
+            held = jmespath.search(path, answer)
+            if held != inputs.get(name):
                 raise UserError(
-                    f"{subject}: {name} must be {inputs.get(name)!r} after the update, got "
-                    f"{jmespath.search(path, answer)!r}: {reason}",
-                    fix="correct what the reason names; the old one still stands",
+                    f"{subject}: {name} must be {inputs.get(name)!r}, got {held!r}: {reason}",
+                    fix="correct what the reason names; what was there before still stands",
                 )
+        if reason:
+            raise UserError(
+                f"{subject}: the change must hold, got rolled back: {reason}",
+                fix="correct what the reason names; what was there before still stands",
+            )
 
     def _gone(self, subject: Subject, table: Table, id: str, inputs: Properties) -> bool:
         return self._describe(subject, table, id, inputs) is None
@@ -423,6 +445,10 @@ class AwsBackend:
                 raise UserError(f"{subject} must {goal} within {PATIENCE:.0f} s, got no answer")
             time.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 1.5)
+
+
+def _named(path: str, known: Mapping[str, Any]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda match: str(known[match[1]]), path)
 
 
 def where_to_add(token: str) -> str:

@@ -24,6 +24,20 @@ from stacks.local.backend import Properties
 
 EVERY_TYPE = ("region", "tags")
 
+AWS_ONLY = frozenset(
+    {
+        "checksumAlgorithm",
+        "clientRequestToken",
+        "clientToken",
+        "contentMd5",
+        "dryRun",
+        "expectedBucketOwner",
+        "registryId",
+        "tagSpecifications",
+    }
+)
+"""Members of create calls that no Pulumi input stands for."""
+
 
 def fill(template: Any, known: Mapping[str, Any]) -> Any:
     """A template with its `{names}` filled in."""
@@ -52,22 +66,31 @@ class Table:
         return operation_model(self.row.service, call.operation)
 
     def rename(self, call: Call) -> Rename:
-        """The renames that hold in a call."""
-        return tuple({**self.row.rename, **call.rename}.items())
+        """The renames that hold inside the inputs of a call."""
+        every = {**self.row.rename, **call.rename}
+        return tuple((name, target) for name, target in every.items() if name[0] != "/")
 
     def slots(self, call: Call) -> dict[str, Slot]:
         """The members of a call's input by Pulumi name."""
         shape = self.operation(call).input_shape
         if not isinstance(shape, StructureShape):
             return {}
-        return slots(shape, self.rename(call), self.row.body)
+        every = {**self.row.rename, **call.rename}
+        rename = tuple((name.removeprefix("/"), target) for name, target in every.items())
+        known = slots(shape, rename, self.row.body)
+        return {
+            name: slot
+            for name, slot in known.items()
+            if not (name in AWS_ONLY and len(slot.path) == 1)
+        }
 
     @cached_property
     def later(self) -> frozenset[str]:
         """Inputs that the create call does not carry although it may have a member."""
         calls = [*self.row.then, *([self.row.delete] if self.row.delete else [])]
         taken = {name for call in calls for name in call.takes}
-        return frozenset({*taken, *self.row.provider_only, *self.row.refuses, *EVERY_TYPE})
+        omitted = self.row.create.omits
+        return frozenset({*taken, *omitted, *self.row.provider_only, *self.row.refuses, *EVERY_TYPE})
 
     @cached_property
     def accepted(self) -> dict[str, tuple[Call, Slot] | None]:
@@ -78,7 +101,8 @@ class Table:
         found.update({"tags": None} if row.tags else {})
         for call in [*row.then, *row.update, *([row.delete] if row.delete else [])]:
             known = self.slots(call)
-            for name in known if tuple(call.takes) == ALL else call.takes:
+            names = set(known) - self.later if tuple(call.takes) == ALL else call.takes
+            for name in {*names} - {*call.omits}:
                 found.setdefault(name, (call, known[name]) if name in known else None)
         for name, slot in self.slots(row.create).items():
             if name not in self.later:
@@ -96,7 +120,9 @@ class Table:
             place = self.accepted[name]
             if place is not None:
                 call, slot = place
-                inner = value[0] if slot.pulumi_list and isinstance(value, list) and value else value
+                inner = (
+                    value[0] if slot.pulumi_list and isinstance(value, list) and value else value
+                )
                 yield from unmapped(inner, slot.shape, self.rename(call), name)
 
     def create(self, inputs: Properties, known: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,12 +177,13 @@ class Table:
         row = self.row
         found: Properties = {name: known[name] for name in row.identity.inputs}
         for name, place in self.accepted.items():
-            if name in row.write_only or name in found or place is None:
+            if name in row.write_only or name in found:
+                continue
+            if place is None:
+                found[name] = self._read(name, answer, known)
                 continue
             call, slot = place
-            value = (
-                jmespath.search(row.reads[name], answer) if name in row.reads else slot.get(answer)
-            )
+            value = self._read(name, answer, known) if name in row.reads else slot.get(answer)
             if value is not None:
                 converted = from_aws(value, slot.shape, self.rename(call))
                 found[name] = [converted] if slot.pulumi_list else converted
@@ -164,6 +191,10 @@ class Table:
             tags = jmespath.search(row.tags.path, answer)
             found["tags"] = _tags(tags)
         return {name: value for name, value in found.items() if value not in (None, [], {}, "")}
+
+    def _read(self, name: str, answer: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
+        path = self.row.reads.get(name, "")
+        return fill(path, known) if "{" in path else path and jmespath.search(path, answer)
 
     def imported(self, answer: Mapping[str, Any], known: Mapping[str, Any]) -> Properties:
         """The inputs of a program that would make this resource: observed, less the defaults."""
@@ -183,7 +214,7 @@ class Table:
         found: Properties = {}
         for name, wanted in inputs.items():
             place = self.accepted.get(name)
-            if name in unread or (place is None and name != "tags"):
+            if name in unread or (place is None and name not in ("tags", *self.row.reads)):
                 found[name] = wanted
                 continue
             now = observed.get(name)

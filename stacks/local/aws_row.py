@@ -135,7 +135,8 @@ class Wait:
     good: Sequence[str]
     bad: Sequence[str] = ()
     reason: str = "FailureReason"
-    """Where the answer says what went wrong. Default: `FailureReason`."""
+    """Where the answer says what went wrong, also in a good state: then the change was rolled
+    back. Default: `FailureReason`."""
     equal: Mapping[str, str] = field(default_factory=dict)
     """Path by input: what must hold afterwards, or the change was rolled back."""
 
@@ -173,6 +174,8 @@ class Row:
     """Inputs that steer this provider and reach AWS in no call of their own."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """What AWS takes when an input is absent, where the describe answer then shows it."""
+    computed: Sequence[str] = ()
+    """Inputs, or paths into them, that AWS chooses when absent: absence is then no change."""
     refuses: Sequence[str] = ()
     """Inputs of the official provider that are not served, so that the lint is complete."""
     replace_on: Sequence[str] = ()

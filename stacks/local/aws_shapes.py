@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import botocore.session
@@ -77,7 +77,7 @@ def pulumi_name(member: str, shape: Shape) -> str:
     return name
 
 
-@lru_cache(maxsize=None)
+@cache
 def slots(shape: StructureShape, rename: Rename, body: str = "") -> dict[str, Slot]:
     """Every member of a structure by its Pulumi name."""
     found: dict[str, Slot] = {}
@@ -96,7 +96,8 @@ def slots(shape: StructureShape, rename: Rename, body: str = "") -> dict[str, Sl
             found[name.removesuffix("[0]")] = _slot(shape, name, target)
     for member, member_shape in shape.members.items():
         if member not in claimed:
-            found[pulumi_name(member, member_shape)] = Slot(path=(member,), shape=member_shape)
+            name = pulumi_name(member, member_shape)
+            found.setdefault(name, Slot(path=(member,), shape=member_shape))
     return found
 
 
@@ -104,7 +105,7 @@ def _slot(shape: StructureShape, name: str, target: str) -> Slot:
     path = tuple(target.removesuffix("[0]").split("."))
     inner: Any = shape
     for member in path:
-        inner = inner.members[member]
+        inner = inner.value if isinstance(inner, MapShape) else inner.members[member]
     aws_list = target.endswith("[0]")
     return Slot(
         path=path,
@@ -175,6 +176,8 @@ def from_aws(value: Any, shape: Shape, rename: Rename) -> Any:
         if names:
             return {item[names[0]]: item.get(names[1], "") for item in value}
         return [from_aws(item, shape.member, rename) for item in value]
+    if shape.type_name == "string" and isinstance(value, Mapping):  # boto3 parses IAM's policies
+        return json.dumps(value, sort_keys=True)
     return plain(value)
 
 

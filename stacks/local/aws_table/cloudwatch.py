@@ -1,3 +1,99 @@
-"""x."""
+"""Log groups and alarms."""
 
-ROWS = ()
+from collections.abc import Mapping
+from typing import Any
+
+from stacks.local.aws_row import ALL, Call, Missing, Row, Scene, Tags, named
+
+LOG_GROUP_ARN = "arn:aws:logs:{region}:{account}:log-group:{id}"
+
+
+def if_given(name: str) -> Any:
+    """The call applies only when the input is there."""
+
+    def build(scene: Scene) -> Mapping[str, Any] | None:
+        return {} if scene.new.get(name) else None
+
+    return build
+
+
+ROWS = (
+    Row(
+        token="aws:cloudwatch/logGroup:LogGroup",
+        service="logs",
+        cfn="AWS::Logs::LogGroup",
+        create=Call("CreateLogGroup"),
+        read=Call(
+            "DescribeLogGroups",
+            key={"logGroupNamePrefix": "{id}"},
+            result="logGroups[?logGroupName=='{id}'] | [0]",
+        ),
+        also=(Call("ListTagsForResource", key={"resourceArn": LOG_GROUP_ARN}),),
+        then=(
+            Call("PutRetentionPolicy", ("retentionInDays",), build=if_given("retentionInDays")),
+        ),
+        update=(
+            Call("DeleteRetentionPolicy", ("retentionInDays",), when={"retentionInDays": None}),
+            Call("AssociateKmsKey", ("kmsKeyId",), build=if_given("kmsKeyId")),
+            Call("DisassociateKmsKey", ("kmsKeyId",), when={"kmsKeyId": None}),
+        ),
+        delete=Call("DeleteLogGroup"),
+        identity=named("name"),
+        rename={"name": "logGroupName"},
+        autoname="name",
+        defaults={"logGroupClass": "STANDARD"},
+        replace_on=("logGroupClass", "name"),
+        refuses=("deletionProtectionEnabled", "namePrefix", "skipDestroy"),
+        outputs={"arn": LOG_GROUP_ARN},
+        tags=Tags(
+            create="tags",
+            add="TagResource",
+            remove="UntagResource",
+            member="tags",
+            keys="tagKeys",
+            key={"resourceArn": LOG_GROUP_ARN},
+            path="tags",
+        ),
+        missing=(Missing("ResourceNotFoundException"),),
+        fidelity="behaves: events are kept and answered; nothing expires",
+    ),
+    Row(
+        token="aws:cloudwatch/metricAlarm:MetricAlarm",
+        service="cloudwatch",
+        cfn="AWS::CloudWatch::Alarm",
+        create=Call("PutMetricAlarm"),
+        read=Call("DescribeAlarms", key={"AlarmNames": ["{id}"]}, result="MetricAlarms[0]"),
+        also=(Call("ListTagsForResource", key={"ResourceARN": "{AlarmArn}"}),),
+        update=(Call("PutMetricAlarm", ALL),),
+        delete=Call("DeleteAlarms", key={"AlarmNames": ["{id}"]}),
+        identity=named("name"),
+        rename={
+            "/name": "AlarmName",
+            "metricQueries": "Metrics",
+            "metric": "MetricStat",
+            "metricName": "Metric.MetricName",
+            "namespace": "Metric.Namespace",
+            "dimensions": "Metric.Dimensions",
+            "/metricName": "MetricName",
+            "/namespace": "Namespace",
+            "/dimensions": "Dimensions",
+        },
+        autoname="name",
+        defaults={"actionsEnabled": True, "treatMissingData": "missing"},
+        replace_on=("name",),
+        refuses=(
+            "evaluationCriteria",
+            "evaluationInterval",
+            "evaluationWindow",
+            "warmUpConfiguration",
+        ),
+        outputs={"arn": "AlarmArn"},
+        tags=Tags(
+            add="TagResource",
+            remove="UntagResource",
+            key={"ResourceARN": "{AlarmArn}"},
+        ),
+        missing=(Missing("ResourceNotFound"), Missing("ResourceNotFoundException")),
+        fidelity="recorded by moto: the alarm never changes its state by itself",
+    ),
+)

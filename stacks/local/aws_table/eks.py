@@ -1,3 +1,179 @@
-"""x."""
+"""Clusters and their node groups."""
 
-ROWS = ()
+from collections.abc import Mapping
+from typing import Any
+
+from stacks.local.aws_row import Call, Missing, Row, Scene, Tags, Wait, named, parts
+
+MISSING = (Missing("ResourceNotFoundException"),)
+CLUSTER_FAILED = ("FAILED",)
+NODES_FAILED = ("CREATE_FAILED", "DEGRADED", "DELETE_FAILED")
+
+
+def tags(arn: str) -> Tags:
+    """EKS tags are a map."""
+    return Tags(
+        create="tags",
+        add="TagResource",
+        remove="UntagResource",
+        member="tags",
+        keys="tagKeys",
+        key={"resourceArn": f"{{{arn}}}"},
+        path="tags",
+    )
+
+
+def logs(scene: Scene) -> Mapping[str, Any]:
+    """The log types that are on, and the others off."""
+    on = scene.new.get("enabledClusterLogTypes") or []
+    off = sorted(set(scene.old.get("enabledClusterLogTypes") or []) - set(on))
+    setups = [{"types": on, "enabled": True}] if on else []
+    return {"logging": {"clusterLogging": [*setups, *_disabled(off)]}} if on or off else {}
+
+
+def _disabled(types: list[str]) -> list[dict[str, Any]]:
+    return [{"types": types, "enabled": False}] if types else []
+
+
+def labels(scene: Scene) -> Mapping[str, Any]:
+    """Labels to set and labels to take away."""
+    old, new = scene.old.get("labels") or {}, scene.new.get("labels") or {}
+    payload = {"addOrUpdateLabels": new, "removeLabels": sorted(set(old) - set(new))}
+    return {"labels": {key: value for key, value in payload.items() if value}}
+
+
+def taints(scene: Scene) -> Mapping[str, Any]:
+    """Taints to set and taints to take away; key and effect tell them apart."""
+    old, new = scene.old.get("taints") or [], scene.new.get("taints") or []
+    kept = {(taint["key"], taint["effect"]) for taint in new}
+    removed = [taint for taint in old if (taint["key"], taint["effect"]) not in kept]
+    payload = {"addOrUpdateTaints": new, "removeTaints": removed}
+    return {"taints": {key: value for key, value in payload.items() if value}}
+
+
+ROWS = (
+    Row(
+        token="aws:eks/cluster:Cluster",
+        service="eks",
+        cfn="AWS::EKS::Cluster",
+        create=Call("CreateCluster", build=logs),
+        read=Call("DescribeCluster", result="cluster"),
+        update=(
+            # One kind of change per call, as EKS demands
+            Call("UpdateClusterConfig", ("vpcConfig",)),
+            Call("UpdateClusterConfig", ("enabledClusterLogTypes",), build=logs),
+            Call("UpdateClusterConfig", ("accessConfig",)),
+            Call("UpdateClusterConfig", ("deletionProtection",)),
+            Call("UpdateClusterConfig", ("upgradePolicy",)),
+            Call("UpdateClusterVersion", ("version",)),
+        ),
+        delete=Call("DeleteCluster"),
+        identity=named("name"),
+        rename={"vpcConfig": "resourcesVpcConfig", "encryptionConfig": "encryptionConfig[0]"},
+        reads={"enabledClusterLogTypes": "logging.clusterLogging[?enabled].types | [0]"},
+        write_only=(
+            "accessConfig",
+            "bootstrapSelfManagedAddons",
+            "deletionProtection",
+            "upgradePolicy",
+        ),
+        autoname="name",
+        computed=(
+            "version",
+            "kubernetesNetworkConfig",
+            "vpcConfig.publicAccessCidrs",
+            "vpcConfig.endpointPrivateAccess",
+            "vpcConfig.endpointPublicAccess",
+        ),
+        replace_on=(
+            "accessConfig.bootstrapClusterCreatorAdminPermissions",
+            "bootstrapSelfManagedAddons",
+            "encryptionConfig",
+            "kubernetesNetworkConfig",
+            "name",
+            "roleArn",
+        ),
+        refuses=(
+            "computeConfig",
+            "controlPlaneScalingConfig",
+            "defaultAddonsToRemoves",
+            "forceUpdateVersion",
+            "kubeApiServerConfig",
+            "kubeControllerManagerConfig",
+            "kubeSchedulerConfig",
+            "outpostConfig",
+            "remoteNetworkConfig",
+            "storageConfig",
+            "vpcConfig.clusterSecurityGroupId",
+            "vpcConfig.vpcId",
+            "zonalShiftConfig",
+        ),
+        outputs={
+            "arn": "arn",
+            "certificateAuthority": "certificateAuthority",
+            "createdAt": "createdAt",
+            "endpoint": "endpoint",
+            "identities": "[{oidcs: [{issuer: identity.oidc.issuer}]}]",
+            "platformVersion": "platformVersion",
+            "status": "status",
+        },
+        tags=tags("arn"),
+        missing=MISSING,
+        wait=Wait(status="status", good=("ACTIVE",), bad=CLUSTER_FAILED, reason="health.issues"),
+        fidelity="recorded by moto: no control plane answers; versions cannot be upgraded, and "
+        "access, deletion protection and upgrade policy are not kept",
+    ),
+    Row(
+        token="aws:eks/nodeGroup:NodeGroup",
+        service="eks",
+        cfn="AWS::EKS::Nodegroup",
+        create=Call("CreateNodegroup"),
+        read=Call("DescribeNodegroup", result="nodegroup"),
+        update=(
+            Call("UpdateNodegroupConfig", ("scalingConfig", "updateConfig", "nodeRepairConfig")),
+            Call("UpdateNodegroupConfig", ("labels",), build=labels),
+            Call("UpdateNodegroupConfig", ("taints",), build=taints),
+            Call(
+                "UpdateNodegroupVersion",
+                ("launchTemplate", "releaseVersion", "version", "forceUpdateVersion"),
+                rename={"forceUpdateVersion": "force"},
+            ),
+        ),
+        delete=Call("DeleteNodegroup"),
+        identity=parts(":", "clusterName", "nodeGroupName"),
+        rename={"nodeGroupName": "nodegroupName", "nodeRoleArn": "nodeRole", "subnetIds": "subnets"},
+        write_only=("nodeRepairConfig", "updateConfig", "forceUpdateVersion"),
+        autoname="nodeGroupName",
+        ordered=("instanceTypes",),
+        defaults={"capacityType": "ON_DEMAND"},
+        computed=("amiType", "diskSize", "instanceTypes", "releaseVersion", "version"),
+        replace_on=(
+            "amiType",
+            "capacityType",
+            "clusterName",
+            "diskSize",
+            "instanceTypes",
+            "launchTemplate.id",
+            "launchTemplate.name",
+            "nodeGroupName",
+            "nodeRoleArn",
+            "remoteAccess",
+            "subnetIds",
+        ),
+        refuses=("nodeGroupNamePrefix", "warmPoolConfig"),
+        outputs={
+            "amiType": "amiType",
+            "arn": "nodegroupArn",
+            "diskSize": "diskSize",
+            "instanceTypes": "instanceTypes",
+            "releaseVersion": "releaseVersion",
+            "status": "status",
+            "version": "version",
+        },
+        tags=tags("nodegroupArn"),
+        missing=MISSING,
+        wait=Wait(status="status", good=("ACTIVE",), bad=NODES_FAILED, reason="health.issues"),
+        fidelity="recorded by moto: no node starts; launch template and version cannot be changed "
+        "in place, and update and repair settings are not kept",
+    ),
+)

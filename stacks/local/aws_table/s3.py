@@ -1,16 +1,14 @@
 """Buckets, what is set on them, and objects."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from botocore.exceptions import ClientError
 
 from stacks.local.aws_row import ALL, Call, Missing, Row, Scene, Tags, named, parts
 
 NO_BUCKET = (Missing("NoSuchBucket"), Missing("404"))
-BEHAVES = "behaves: kept by moto and answered back"
+NOTHING: Mapping[str, str] = {}
 
 
 def empty(scene: Scene) -> None:
@@ -22,6 +20,17 @@ def empty(scene: Scene) -> None:
         objects = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in held]
         if objects:
             scene.client.delete_objects(Bucket=scene.id, Delete={"Objects": objects})
+
+
+def delete_versions(scene: Scene) -> None:
+    """Delete every version of one object: a delete marker would keep the bucket from going."""
+    bucket, key = scene.old["bucket"], scene.old["key"]
+    pages = scene.client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key)
+    for page in pages:
+        for item in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+            if item["Key"] == key:
+                version = item["VersionId"]
+                scene.client.delete_object(Bucket=bucket, Key=key, VersionId=version)
 
 
 def body(scene: Scene) -> Mapping[str, Any]:
@@ -36,19 +45,30 @@ def body(scene: Scene) -> Mapping[str, Any]:
 
 
 def setting(
-    kind: str, *, put: str, get: str, delete: Call, rename: Mapping[str, str], **more: Any
+    kind: str,
+    *,
+    put: str,
+    read: Call,
+    delete: Call,
+    rename: Mapping[str, str] = NOTHING,
+    absent: Sequence[str] = (),
+    fidelity: str = "behaves: moto keeps it and answers it back",
+    **more: Any,
 ) -> Row:
     """A row for one aspect of a bucket: put as a whole, named by the bucket."""
     return Row(
         token=f"aws:s3/b{kind[1:]}:{kind}",
         service="s3",
+        cfn="AWS::S3::Bucket",  # there, a property of the bucket
         create=Call(put),
+        read=read,
         update=(Call(put, ALL),),
         delete=delete,
         identity=named("bucket"),
         rename=rename,
         replace_on=("bucket",),
-        fidelity=more.pop("fidelity", BEHAVES),
+        missing=(*NO_BUCKET, *(Missing(code) for code in absent)),
+        fidelity=fidelity,
         **more,
     )
 
@@ -60,9 +80,7 @@ ROWS = (
         cfn="AWS::S3::Bucket",
         create=Call("CreateBucket"),
         read=Call("HeadBucket"),
-        also=(
-            Call("GetBucketTagging", absent=("NoSuchTagSet",)),
-        ),
+        also=(Call("GetBucketTagging", absent=("NoSuchTagSet",)),),
         delete=Call("DeleteBucket"),
         before_delete=empty,
         identity=named("bucket"),
@@ -105,5 +123,130 @@ ROWS = (
         ),
         missing=NO_BUCKET,
         fidelity="behaves: objects, versions and tags are kept; access is not checked",
+    ),
+    setting(
+        "BucketLifecycleConfiguration",
+        put="PutBucketLifecycleConfiguration",
+        read=Call("GetBucketLifecycleConfiguration", into="LifecycleConfiguration"),
+        delete=Call("DeleteBucketLifecycle"),
+        rename={"rules": "LifecycleConfiguration.Rules"},
+        provider_only=("timeouts",),
+        refuses=("expectedBucketOwner", "transitionDefaultMinimumObjectSize"),
+        absent=("NoSuchLifecycleConfiguration",),
+        fidelity="recorded by moto: no object expires",
+    ),
+    setting(
+        "BucketLogging",
+        put="PutBucketLogging",
+        read=Call(
+            "GetBucketLogging", result="[@][?LoggingEnabled] | [0]", into="BucketLoggingStatus"
+        ),
+        delete=Call("PutBucketLogging", fixed={"BucketLoggingStatus": {}}),
+        rename={
+            "targetBucket": "BucketLoggingStatus.LoggingEnabled.TargetBucket",
+            "targetPrefix": "BucketLoggingStatus.LoggingEnabled.TargetPrefix",
+        },
+        refuses=("expectedBucketOwner", "targetGrants", "targetObjectKeyFormat"),
+        fidelity="recorded by moto: no access log is written",
+    ),
+    Row(
+        token="aws:s3/bucketObjectv2:BucketObjectv2",
+        service="s3",
+        cfn="",
+        create=Call("PutObject", build=body),
+        read=Call("HeadObject"),
+        also=(Call("GetObjectTagging", absent=("NoSuchTagSet",)),),
+        update=(Call("PutObject", ALL, build=body),),
+        delete=None,
+        before_delete=delete_versions,
+        identity=parts("/", "bucket", "key"),
+        rename={"kmsKeyId": "SSEKMSKeyId", "websiteRedirect": "WebsiteRedirectLocation"},
+        provider_only=("content", "contentBase64", "forceDestroy", "source", "sourceHash"),
+        write_only=("acl", "checksumAlgorithm"),
+        computed=("contentType", "serverSideEncryption", "storageClass"),
+        replace_on=("bucket", "key"),
+        refuses=(
+            "etag",
+            "objectLockLegalHoldStatus",
+            "objectLockMode",
+            "objectLockRetainUntilDate",
+            "overrideProvider",
+        ),
+        outputs={
+            "arn": "arn:aws:s3:::{id}",
+            "contentType": "ContentType",
+            "etag": "ETag",
+            "versionId": "VersionId",
+        },
+        volatile=("etag", "versionId"),
+        tags=Tags(
+            create="",
+            add="PutObjectTagging",
+            remove="DeleteObjectTagging",
+            member="Tagging.TagSet",
+            key={"Bucket": "{bucket}", "Key": "{key}"},
+            whole=True,
+            path="TagSet",
+        ),
+        missing=(*NO_BUCKET, Missing("NoSuchKey")),
+        fidelity="behaves: bytes, versions and metadata are kept",
+    ),
+    setting(
+        "BucketOwnershipControls",
+        put="PutBucketOwnershipControls",
+        read=Call("GetBucketOwnershipControls"),
+        delete=Call("DeleteBucketOwnershipControls"),
+        rename={"rule": "OwnershipControls.Rules[0]"},
+        absent=("OwnershipControlsNotFoundError",),
+        fidelity="recorded by moto: access is not checked",
+    ),
+    setting(
+        "BucketPolicy",
+        put="PutBucketPolicy",
+        read=Call("GetBucketPolicy"),
+        delete=Call("DeleteBucketPolicy"),
+        absent=("NoSuchBucketPolicy",),
+        fidelity="recorded by moto: access is not checked",
+    ),
+    setting(
+        "BucketPublicAccessBlock",
+        put="PutPublicAccessBlock",
+        read=Call("GetPublicAccessBlock"),
+        delete=Call("DeletePublicAccessBlock"),
+        body="PublicAccessBlockConfiguration",
+        defaults={
+            "blockPublicAcls": False,
+            "blockPublicPolicy": False,
+            "ignorePublicAcls": False,
+            "restrictPublicBuckets": False,
+        },
+        refuses=("skipDestroy",),
+        absent=("NoSuchPublicAccessBlockConfiguration",),
+        fidelity="recorded by moto: access is not checked",
+    ),
+    setting(
+        "BucketServerSideEncryptionConfiguration",
+        put="PutBucketEncryption",
+        read=Call("GetBucketEncryption"),
+        delete=Call("DeleteBucketEncryption"),
+        rename={
+            "rules": "ServerSideEncryptionConfiguration.Rules",
+            "blockedEncryptionTypes": "BlockedEncryptionTypes.EncryptionType",
+        },
+        refuses=("expectedBucketOwner",),
+        absent=("ServerSideEncryptionConfigurationNotFoundError",),
+        fidelity="recorded by moto: objects are not encrypted",
+    ),
+    setting(
+        "BucketVersioning",
+        put="PutBucketVersioning",
+        read=Call(
+            "GetBucketVersioning", result="[@][?Status] | [0]", into="VersioningConfiguration"
+        ),
+        delete=Call(
+            "PutBucketVersioning", fixed={"VersioningConfiguration": {"Status": "Suspended"}}
+        ),
+        refuses=("expectedBucketOwner", "mfa"),
+        fidelity="behaves: moto keeps every version",
     ),
 )
