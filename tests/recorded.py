@@ -1,0 +1,104 @@
+"""Runs a program on Pulumi's mocks and keeps what it registered, as the engine would see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+from google.protobuf import json_format
+from pulumi.runtime import mocks
+
+from policies.data import UNKNOWN, Data, Options, Resource, plain
+
+STACK = "pulumi:pulumi:Stack"
+MADE_BY_THE_CLOUD = ("id", "arn")
+"""Outputs that no program can know: unknown in a preview, made up in an update."""
+
+
+def recorded(program: Callable[[], Any], *, preview: bool = False) -> list[Resource]:
+    """The resources that a program registers, by URN; with `preview`, outputs are unknown."""
+    monitor = _Recorder(preview)
+    mocks.set_mocks(_Outputs(preview), "plinth", "test", preview=preview, monitor=monitor)
+
+    def run() -> None:
+        program()
+
+    pulumi.runtime.test(run)()
+    return sorted(monitor.seen, key=lambda resource: resource.urn)
+
+
+class _Outputs(mocks.Mocks):
+    def __init__(self, preview: bool) -> None:
+        self._preview = preview
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], None]:
+        return dict(args.args), None
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        inputs = dict(args.inputs)
+        if isinstance(inputs.get("policy"), dict):
+            del inputs["policy"]  # the provider would answer with JSON text
+        if self._preview:
+            return "", inputs
+        return args.name, {"arn": f"arn:aws:mock:::{args.name}", **inputs}
+
+
+class _Recorder(mocks.MockMonitor):
+    """The mock monitor, listening: it keeps each request's inputs, options and dependencies."""
+
+    def __init__(self, preview: bool) -> None:
+        super().__init__(_Outputs(preview))
+        self._preview = preview
+        self._providers: dict[str, Any] = {}
+        self.seen: list[Resource] = []
+
+    def make_urn(self, parent: str, type_: str, name: str) -> str:
+        """As the engine does: all types above, but for the stack."""
+        above = parent.split("::")[2] if parent else STACK
+        qualified = type_ if above == STACK else f"{above}${type_}"
+        return f"urn:pulumi:test::plinth::{qualified}::{name}"
+
+    def RegisterResource(self, request: Any) -> Any:
+        response = super().RegisterResource(request)
+        if request.type == STACK:
+            return response
+        inputs = plain(json_format.MessageToDict(request.object))
+        if request.type.startswith("pulumi:providers:"):
+            self._providers[response.urn] = inputs
+        made = {
+            key: UNKNOWN if self._preview else value
+            for key, value in zip(
+                MADE_BY_THE_CLOUD, (request.name, f"arn:aws:mock:::{request.name}"), strict=True
+            )
+        }
+        self.seen.append(
+            Resource(
+                type=request.type,
+                name=request.name,
+                urn=response.urn,
+                inputs=Data(inputs),
+                outputs=Data({**made, **inputs}),
+                options=_options(request),
+                provider=Data(self._providers.get(_provider_urn(request), {}), "provider"),
+                parent=request.parent or None,
+                dependencies={
+                    key: tuple(found.urns) for key, found in request.propertyDependencies.items()
+                },
+            )
+        )
+        return response
+
+
+def _options(request: Any) -> Options:
+    return Options(
+        protect=request.protect,
+        retain_on_delete=request.retainOnDelete,
+        ignore_changes=tuple(request.ignoreChanges),
+        delete_before_replace=request.deleteBeforeReplace,
+    )
+
+
+def _provider_urn(request: Any) -> str:
+    reference: str = request.provider
+    return reference.rpartition("::")[0]
