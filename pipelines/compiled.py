@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from infra.errors import UserError
 
@@ -27,6 +28,16 @@ SDK_PARTS = ("sagemaker", "sagemaker-core", "sagemaker-mlops", "sagemaker-serve"
 SHOWN_LINES = 8
 COMPILE_SECONDS = 300
 ROOT = Path(__file__).parent.parent
+
+SDK_VARIABLES = frozenset(
+    {
+        "SAGEMAKER_CONTAINER_LOG_LEVEL",
+        "SAGEMAKER_PROGRAM",
+        "SAGEMAKER_REGION",
+        "SAGEMAKER_SUBMIT_DIRECTORY",
+    }
+)
+MAY_BE_EMPTY = frozenset({"Bias", "Environment", "Explainability"})
 
 SDK_SETTINGS = """\
 SchemaVersion: '1.0'
@@ -160,8 +171,22 @@ def main() -> None:
     inputs = TrainingInputs(**json.load(sys.stdin))
     with contextlib.redirect_stdout(sys.stderr):  # the SDK prints
         built = getattr(importlib.import_module(module), function)(inputs)
-        compiled = json.loads(built.definition())
+        compiled = without_residue(json.loads(built.definition()))
     sys.stdout.write(json.dumps(compiled, sort_keys=True, separators=(",", ":")))
+
+
+def without_residue(value: Any) -> Any:
+    """The definition without what the SDK adds and nobody said.
+
+    `ModelBuilder.register` cannot leave these out: variables of AWS's own containers (one with the
+    region in it, so a package could not move), and reports that are empty objects.
+    """
+    if isinstance(value, list):
+        return [without_residue(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {key: without_residue(entry) for key, entry in value.items() if key not in SDK_VARIABLES}
+    return {key: entry for key, entry in kept.items() if entry != {} or key not in MAY_BE_EMPTY}
 
 
 if __name__ == "__main__":

@@ -67,3 +67,17 @@ WEATHER = FeatureGroup(
 )
 
 FEATURE_GROUPS: Mapping[str, FeatureGroup] = {"flights": FLIGHTS, "weather": WEATHER}
+
+CATEGORICAL = ("carrier", "origin", "dest")
+"""Features of the model that are names."""
+
+NUMERIC = tuple(
+    feature
+    for group in FEATURE_GROUPS.values()
+    for feature, kind in group.features.items()
+    if kind != "String"
+)
+"""Features of the model that are numbers."""
+
+TARGET = "late"
+"""1 when the flight arrived 15 or more minutes after its schedule."""
