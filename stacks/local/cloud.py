@@ -96,6 +96,7 @@ def _overlay(home: Path, url: str, namespace: tuple[str, ...], children: Childre
     from moto.server import DomainDispatcherApplication, create_backend_app
 
     from stacks.local.sagemaker.capture import Captures
+    from stacks.local.sagemaker.mlflow_app import tracking_urls
     from stacks.local.sagemaker.world import World
     from stacks.local.sagemaker.wsgi import Overlay
 
@@ -105,7 +106,7 @@ def _overlay(home: Path, url: str, namespace: tuple[str, ...], children: Childre
         region=REGION,
         namespace=namespace,
         children=children,
-        tracking_urls=dict,
+        tracking_urls=lambda: tracking_urls(world),
     )
     world = World(host=host)
     behind = DomainDispatcherApplication(create_backend_app)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stacks.local.sagemaker import engine, job_resources
+from stacks.local.sagemaker import engine, job_resources, pipelines
 from stacks.local.sagemaker.coverage import check_fields
 from stacks.local.sagemaker.endpoints import update_weights
 from stacks.local.sagemaker.errors import ApiError, invalid, not_emulated
@@ -95,7 +95,14 @@ OPERATIONS: Mapping[str, Operation] = {
     **_of_table(),
     "AddTags": _add_tags,
     "DeleteTags": _delete_tags,
+    "DescribePipelineDefinitionForExecution": pipelines.describe_definition,
+    "DescribePipelineExecution": pipelines.describe_execution,
+    "ListPipelineExecutionSteps": pipelines.list_steps,
+    "ListPipelineExecutions": pipelines.list_executions,
+    "ListPipelineParametersForExecution": pipelines.list_parameters,
     "ListTags": _list_tags,
+    "StartPipelineExecution": pipelines.start_execution,
+    "StopPipelineExecution": pipelines.stop_execution,
     "StopProcessingJob": _stop("ProcessingJob", "processing job"),
     "StopTrainingJob": _stop("TrainingJob", "training job"),
     "UpdateEndpointWeightsAndCapacities": _update_weights,

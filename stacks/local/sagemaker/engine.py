@@ -60,11 +60,12 @@ def describe(world: World, kind: Kind, request: Request) -> dict[str, Any]:
 
 def update(world: World, kind: Kind, request: Request) -> dict[str, Any]:
     with world.store.lock:
-        item = get(world, kind, request[kind.key])
+        key = kind.update_key or kind.key
+        item = get(world, kind, request[key])
         if kind.on_update:
             kind.on_update(world, item, request)
         else:
-            skip = NOT_MEMBERS | {kind.key}
+            skip = NOT_MEMBERS | {key}
             item.set(**{m: v for m, v in request.items() if m not in skip})
         return answer(kind.update, item)
 

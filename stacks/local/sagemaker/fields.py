@@ -20,6 +20,18 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "CreateEndpointConfig": frozenset(
         {"EndpointConfigName", "ProductionVariants", "DataCaptureConfig", "Tags"}
     ),
+    "CreateFeatureGroup": frozenset(
+        {
+            "FeatureGroupName",
+            "RecordIdentifierFeatureName",
+            "EventTimeFeatureName",
+            "FeatureDefinitions",
+            "OnlineStoreConfig",
+            "OfflineStoreConfig",
+            "Tags",
+        }
+    ),
+    "CreateMlflowApp": frozenset({"Name", "ArtifactStoreUri", "Tags"}),
     "CreateModel": frozenset({"ModelName", "PrimaryContainer", "Containers", "Tags"}),
     "CreateModelPackage": frozenset(
         {
@@ -31,6 +43,16 @@ FIELDS: Mapping[str, frozenset[str]] = {
         }
     ),
     "CreateModelPackageGroup": frozenset({"ModelPackageGroupName", "Tags"}),
+    "CreatePipeline": frozenset(
+        {
+            "PipelineName",
+            "PipelineDisplayName",
+            "PipelineDefinition",
+            "PipelineDefinitionS3Location",
+            "ParallelismConfiguration",
+            "Tags",
+        }
+    ),
     "CreateProcessingJob": frozenset(
         {
             "ProcessingJobName",
@@ -58,7 +80,37 @@ FIELDS: Mapping[str, frozenset[str]] = {
         }
     ),
     "DeleteTags": frozenset({"ResourceArn", "TagKeys"}),
+    "DescribePipelineDefinitionForExecution": frozenset({"PipelineExecutionArn"}),
+    "DescribePipelineExecution": frozenset({"PipelineExecutionArn"}),
+    "ListPipelineExecutionSteps": frozenset(
+        {"PipelineExecutionArn", "NextToken", "MaxResults", "SortOrder"}
+    ),
+    "ListPipelineExecutions": frozenset(
+        {
+            "PipelineName",
+            "CreatedAfter",
+            "CreatedBefore",
+            "SortBy",
+            "SortOrder",
+            "NextToken",
+            "MaxResults",
+        }
+    ),
+    "ListPipelineParametersForExecution": frozenset(
+        {"PipelineExecutionArn", "NextToken", "MaxResults"}
+    ),
     "ListTags": frozenset({"ResourceArn", "NextToken", "MaxResults"}),
+    "StartPipelineExecution": frozenset(
+        {
+            "PipelineName",
+            "PipelineExecutionDisplayName",
+            "PipelineParameters",
+            "PipelineExecutionDescription",
+            "ClientRequestToken",
+            "ParallelismConfiguration",
+        }
+    ),
+    "StopPipelineExecution": frozenset({"PipelineExecutionArn"}),
     "StopProcessingJob": frozenset({"ProcessingJobName"}),
     "StopTrainingJob": frozenset({"TrainingJobName"}),
     "UpdateEndpoint": frozenset(
@@ -74,6 +126,8 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "UpdateEndpointWeightsAndCapacities": frozenset(
         {"EndpointName", "DesiredWeightsAndCapacities"}
     ),
+    "UpdateFeatureGroup": frozenset({"FeatureGroupName", "FeatureAdditions", "OnlineStoreConfig"}),
+    "UpdateMlflowApp": frozenset({"Arn", "Name", "ArtifactStoreUri"}),
     "UpdateModelPackage": frozenset(
         {
             "ModelPackageArn",
@@ -83,6 +137,15 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "CustomerMetadataPropertiesToRemove",
             "InferenceSpecification",
             "SourceUri",
+        }
+    ),
+    "UpdatePipeline": frozenset(
+        {
+            "PipelineName",
+            "PipelineDisplayName",
+            "PipelineDefinition",
+            "PipelineDefinitionS3Location",
+            "ParallelismConfiguration",
         }
     ),
 }
@@ -102,6 +165,23 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "VpcConfig": NETWORK,
         "EnableNetworkIsolation": NETWORK,
         "MetricsConfig": "no metrics are published for a local endpoint",
+    },
+    "CreateFeatureGroup": {
+        "RoleArn": ACCESS,
+        "Description": ACCOUNTING,
+        "ThroughputConfig": MACHINE,
+        "OnlineStoreConfig.SecurityConfig": KEY,
+        "OfflineStoreConfig.S3StorageConfig.KmsKeyId": KEY,
+        "OfflineStoreConfig.DataCatalogConfig": "files are read from S3, no Glue table is made",
+        "OfflineStoreConfig.DisableGlueTableCreation": "no Glue table is made in any case",
+    },
+    "CreateMlflowApp": {
+        "RoleArn": ACCESS,
+        "KmsKeyId": KEY,
+        "ModelRegistrationMode": "models are registered by the pipeline",
+        "WeeklyMaintenanceWindowStart": MACHINE,
+        "AccountDefaultStatus": "there is no Studio",
+        "DefaultDomainIdList": "there is no Studio",
     },
     "CreateModel": {
         "ExecutionRoleArn": ACCESS,
@@ -125,6 +205,11 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "ClientToken": "each request makes its own version",
     },
     "CreateModelPackageGroup": {"ModelPackageGroupDescription": ACCOUNTING},
+    "CreatePipeline": {
+        "PipelineDescription": ACCOUNTING,
+        "RoleArn": ACCESS,
+        "ClientRequestToken": "a taken name is refused in any case",
+    },
     "CreateProcessingJob": {
         "NetworkConfig": NETWORK,
         "RoleArn": ACCESS,
@@ -150,10 +235,22 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "OutputDataConfig.KmsKeyId": KEY,
         "AlgorithmSpecification.TrainingImage": "programs run with this machine's Python",
     },
+    "DeletePipeline": {"ClientRequestToken": "a second delete finds nothing"},
+    "DescribeFeatureGroup": {"NextToken": "every answer carries all features"},
     "DescribeModelPackage": {"IncludedData": "every answer carries all data"},
     "ListModelPackages": {"ModelPackageType": "only versions of groups exist"},
     "ListModelPackageGroups": {"CrossAccountFilterOption": "there is one account"},
+    "StartPipelineExecution": {"RoleArn": ACCESS},
+    "StopPipelineExecution": {"ClientRequestToken": "a second stop changes nothing"},
+    "UpdateFeatureGroup": {"ThroughputConfig": MACHINE},
+    "UpdateMlflowApp": {
+        "ModelRegistrationMode": "models are registered by the pipeline",
+        "WeeklyMaintenanceWindowStart": MACHINE,
+        "AccountDefaultStatus": "there is no Studio",
+        "DefaultDomainIdList": "there is no Studio",
+    },
     "UpdateModelPackage": {"ClientToken": "an update is idempotent by itself"},
+    "UpdatePipeline": {"PipelineDescription": ACCOUNTING, "RoleArn": ACCESS},
 }
 """Operation -> member -> why it is kept without effect. Dotted names stand inside acting ones."""
 
@@ -174,6 +271,11 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "ProductionVariants[].ServerlessConfig": "only instance-backed variants are built",
         "ProductionVariants[].InstancePools": "only one instance type per variant is built",
         "ProductionVariants[].CoreDumpConfig": "core dumps are not brought away",
+    },
+    "CreateFeatureGroup": {
+        "OnlineStoreConfig.StorageType == 'InMemory'": "only the standard online store is built",
+        "FeatureDefinitions[].CollectionType": "features hold one value",
+        "OfflineStoreConfig.TableFormat == 'Iceberg'": "the offline store is plain Parquet",
     },
     "CreateModel": {
         "Containers[1]": "inference pipelines are not built",
@@ -215,5 +317,6 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "ProfilerRuleConfigurations": "profiler rules are not built",
     },
     "UpdateEndpoint": DEPLOYMENT,
+    "UpdateFeatureGroup": {"FeatureAdditions[].CollectionType": "features hold one value"},
 }
 """Operation -> JMESPath -> why it is answered with NotEmulated."""

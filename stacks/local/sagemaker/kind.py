@@ -54,6 +54,9 @@ class Kind:
     key_field: str = ""
     """Member that describe, update and delete find it by. Default: `name_field`."""
 
+    update_key: str = ""
+    """Member that update finds it by. Default: as describe and delete."""
+
     identify: Callable[[World, Request], str] | None = None
     """Name of a new resource from its request. Default: the value of `name_field`."""
 

@@ -3,7 +3,14 @@
 The texts of missing and taken names are SageMaker's own; most types have no NotFound error.
 """
 
-from stacks.local.sagemaker import endpoints, job_resources, packages
+from stacks.local.sagemaker import (
+    endpoints,
+    features,
+    job_resources,
+    mlflow_app,
+    packages,
+    pipelines,
+)
 from stacks.local.sagemaker.kind import Exists, Kind, Missing
 
 JOB_EXISTS = Exists(
@@ -64,6 +71,7 @@ KINDS = (
     Kind(
         name=packages.PACKAGE,
         name_field="ModelPackageName",
+        update_key="ModelPackageArn",
         arn_field="ModelPackageArn",
         arn="model-package/{name}",
         create="CreateModelPackage",
@@ -125,6 +133,70 @@ KINDS = (
         on_update=endpoints.update_endpoint,
         on_delete=endpoints.delete_endpoint,
         deletes_itself=True,
+    ),
+    Kind(
+        name=features.GROUP,
+        name_field="FeatureGroupName",
+        arn_field="FeatureGroupArn",
+        arn="feature-group/{name}",
+        create="CreateFeatureGroup",
+        describe="DescribeFeatureGroup",
+        list="ListFeatureGroups",
+        update="UpdateFeatureGroup",
+        delete="DeleteFeatureGroup",
+        missing=features.MISSING,
+        exists=Exists(
+            code="ResourceInUse",
+            text="Resource Already Exists: FeatureGroup with name {name} already exists. "
+            "Choose a different name.",
+        ),
+        filters={"FeatureGroupStatusEquals": "FeatureGroupStatus"},
+        on_create=features.start_group,
+        on_update=features.update_group,
+        on_delete=features.delete_group,
+        on_describe=features.describe_group,
+    ),
+    Kind(
+        name=pipelines.PIPELINE,
+        name_field="PipelineName",
+        arn_field="PipelineArn",
+        arn="pipeline/{name}",
+        create="CreatePipeline",
+        describe="DescribePipeline",
+        list="ListPipelines",
+        update="UpdatePipeline",
+        delete="DeletePipeline",
+        missing=pipelines.MISSING,
+        exists=Exists(
+            text="Pipeline names must be unique within an AWS account and region. "
+            "Pipeline with name ({name}) already exists.",
+        ),
+        on_create=pipelines.create_pipeline,
+        on_update=pipelines.update_pipeline,
+        on_delete=pipelines.delete_pipeline,
+    ),
+    Kind(
+        name=mlflow_app.KIND,
+        name_field="Name",
+        key_field="Arn",
+        arn_field="Arn",
+        arn="mlflow-app/{name}",
+        create="CreateMlflowApp",
+        describe="DescribeMlflowApp",
+        list="ListMlflowApps",
+        update="UpdateMlflowApp",
+        delete="DeleteMlflowApp",
+        missing=Missing(code="ResourceNotFound", text="MlflowApp {arn} does not exist."),
+        exists=Exists(code="ConflictException", text="MlflowApp {arn} already exists."),
+        identify=mlflow_app.app_name,
+        filters={
+            "Status": "Status",
+            "MlflowVersion": "MlflowVersion",
+            "AccountDefaultStatus": "AccountDefaultStatus",
+        },
+        on_create=mlflow_app.start_app,
+        on_update=mlflow_app.update_app,
+        on_delete=mlflow_app.delete_app,
     ),
 )
 

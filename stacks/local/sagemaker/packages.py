@@ -38,7 +38,7 @@ def start_package(world: World, item: Item, request: Request) -> None:
     """Register a version: complete, and waiting for approval unless it came approved."""
     group = _group(world, request)
     item.set(
-        ModelPackageName=item.name,
+        ModelPackageName=group.name,  # SageMaker names a version after its group
         ModelPackageGroupName=group.name,
         ModelPackageVersion=int(item.name.rpartition("/")[2]),
         ModelPackageStatus="Completed",

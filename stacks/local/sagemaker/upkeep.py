@@ -6,6 +6,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from stacks.local.sagemaker.capture import Captures
 from stacks.local.sagemaker.endpoints import revive
+from stacks.local.sagemaker.features import flush
 from stacks.local.sagemaker.world import World
 from stacks.local.transfer import TransferFailed
 
@@ -18,5 +19,7 @@ def upkeep(world: World, captures: Captures) -> None:
         captures.flush()
         for item in world.store.all("endpoint"):
             revive(world, item)
+        for item in world.store.all("feature group"):
+            flush(world, item)
     except (BotoCoreError, ClientError, TransferFailed, OSError) as error:
         log.warning("upkeep: %s", error)

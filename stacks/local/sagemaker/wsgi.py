@@ -7,13 +7,14 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 from werkzeug.datastructures import EnvironHeaders
 
-from stacks.local.sagemaker import api, invoke
+from stacks.local.sagemaker import api, features, invoke
 from stacks.local.sagemaker.capture import Captures
 from stacks.local.sagemaker.errors import ApiError, not_emulated
-from stacks.local.sagemaker.shapes import to_json
+from stacks.local.sagemaker.shapes import check_request, service, to_json
 from stacks.local.sagemaker.world import World
 
 Environ = dict[str, Any]
@@ -23,7 +24,17 @@ Application = Callable[[Environ, Start], Iterable[bytes]]
 TARGET_PREFIX = "SageMaker."
 SCOPE = re.compile(r"Credential=[^/]+/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 INVOCATIONS = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations")
-REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 424: "Failed Dependency"}
+FEATURE_GROUP = re.compile(r"/FeatureGroup/(?P<name>.+)")
+FEATURE_STORE = "sagemaker-featurestore-runtime"
+RECORD_OPERATIONS = {
+    "PUT": "PutRecord",
+    "GET": "GetRecord",
+    "DELETE": "DeleteRecord",
+    "POST /BatchGetRecord": "BatchGetRecord",
+}
+"""HTTP method on a feature group's path, or method and path -> operation."""
+
+REASONS = {200: "OK", 400: "Bad Request", 424: "Failed Dependency", 501: "Not Implemented"}
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +89,22 @@ class Overlay:
                 self.world, self.captures, invocation["name"], headers, body
             )
             return Reply(body=answer_body, headers={**_common(answer_body), **answer_headers})
-        raise not_emulated(f"{environ['REQUEST_METHOD']} {path}", "nobody has built it")
+        return self._feature_store(environ, path, body)
+
+    def _feature_store(self, environ: Environ, path: str, body: bytes) -> Reply:
+        """The feature store runtime: a REST API signed as `sagemaker`."""
+        method = environ["REQUEST_METHOD"]
+        record = FEATURE_GROUP.fullmatch(path)
+        operation = RECORD_OPERATIONS.get(method if record else f"{method} {path}")
+        if operation is None:
+            raise not_emulated(f"{method} {path}", "nobody has built it")
+        request: dict[str, Any] = json.loads(body) if body else {}
+        if record:
+            request["FeatureGroupName"] = record["name"]
+            request.update(_query(operation, environ.get("QUERY_STRING", "")))
+        check_request(operation, request, FEATURE_STORE)
+        answer = features.RUNTIME[operation](self.world, request)
+        return _json_reply(answer, "application/json")
 
 
 def _body(environ: Environ) -> bytes:
@@ -86,6 +112,18 @@ def _body(environ: Environ) -> bytes:
     if environ.get("wsgi.input_terminated"):
         return bytes(stream.read())
     return bytes(stream.read(int(environ.get("CONTENT_LENGTH") or 0)))
+
+
+def _query(operation: str, text: str) -> dict[str, Any]:
+    """Members of the request that stand in the query string."""
+    values = parse_qs(text, keep_blank_values=True)
+    shape = service(FEATURE_STORE).operation_model(operation).input_shape
+    found: dict[str, Any] = {}
+    for name, member in shape.members.items():
+        given = values.get(member.serialization.get("name", name))
+        if given and member.serialization.get("location") == "querystring":
+            found[name] = given if member.type_name == "list" else given[0]
+    return found
 
 
 def _json_reply(answer: Mapping[str, Any], content_type: str, status: int = 200) -> Reply:
