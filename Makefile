@@ -1,0 +1,33 @@
+# `make up` deploys an environment, `make test` checks the checkout; both set up what they need.
+ENV ?= local
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+
+.PHONY: up test check install lock clean
+
+up: install
+	.venv/bin/plinth up $(ENV) $(if $(filter local,$(ENV)),--with-model)
+
+test: install
+	.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+check: install
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+install: .venv/installed
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "plinth: Python must be 3.11 or newer, got " + sys.version.split()[0] + "\n  fix: make up PYTHON=python3.11")'
+	@test -x .venv/bin/python || { echo "making .venv"; $(PYTHON) -m venv .venv; }
+	@test -x .venv/bin/uv || { echo "getting uv $(UV_VERSION)"; .venv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
+	.venv/bin/uv pip install --python .venv/bin/python --require-hashes -r requirements.lock
+	@.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock:
+	.venv/bin/uv pip compile --universal --generate-hashes --all-extras --python-version 3.11 --quiet pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv .plinth
