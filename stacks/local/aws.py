@@ -160,6 +160,7 @@ class AwsBackend:
             found = table.imported(answer, known)
         else:
             found = table.refreshed(answer, inputs, known)
+        known |= self._known(table.row, id, found)
         return Existing(id=id, inputs=found, outputs=outputs(table.row, answer, found, known))
 
     def update(self, subject: Subject, id: str, old: Properties, new: Properties) -> Existing:
@@ -168,7 +169,7 @@ class AwsBackend:
         row = table.row
         roots = {change.root for change in aws_diff.changes(row, old, new)}
         for call in (*row.then, *row.update):
-            affected = roots - {"tags", *row.provider_only}
+            affected = roots - {"tags", *row.provider_only, *call.omits}
             if affected & set(call.takes) or (affected and tuple(call.takes) == ALL):
                 self._change(subject, table, call, id, old, new)
         if "tags" in roots:
@@ -352,7 +353,7 @@ class AwsBackend:
             id=id,
             old=old,
             new=new,
-            describe=lambda: self._describe(subject, table, id, new or old) or {},
+            describe=lambda: self._describe(subject, table, id, new or old),
         )
 
     def _change(

@@ -1,5 +1,6 @@
 """Rows turned into boto3 arguments, and describe answers into inputs. Pure; calls nothing."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,7 @@ from stacks.local.aws_shapes import (
 )
 from stacks.local.backend import Properties
 
+TEMPLATE = re.compile(r"\{\w+\}")
 EVERY_TYPE = ("region", "tags")
 
 AWS_ONLY = frozenset(
@@ -101,11 +103,10 @@ class Table:
         found.update({"tags": None} if row.tags else {})
         for call in [*row.then, *row.update, *([row.delete] if row.delete else [])]:
             known = self.slots(call)
-            names = set(known) - self.later if tuple(call.takes) == ALL else call.takes
-            for name in {*names} - {*call.omits}:
+            for name in () if tuple(call.takes) == ALL else call.takes:
                 found.setdefault(name, (call, known[name]) if name in known else None)
         for name, slot in self.slots(row.create).items():
-            if name not in self.later:
+            if name not in self.later and (not row.create.takes or name in row.create.takes):
                 found[name] = (row.create, slot)
         return {name: place for name, place in found.items() if name not in row.refuses}
 
@@ -125,10 +126,14 @@ class Table:
                 )
                 yield from unmapped(inner, slot.shape, self.rename(call), name)
 
+    def _created(self, name: str) -> bool:
+        place = self.accepted.get(name)
+        return place is not None and place[0] is self.row.create
+
     def create(self, inputs: Properties, known: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments of the create call."""
         row = self.row
-        sent = {name: value for name, value in inputs.items() if name not in self.later}
+        sent = {name: value for name, value in inputs.items() if self._created(name)}
         arguments = self._arguments(row.create, sent)
         arguments.update(fill({**row.create.fixed, **(row.create.key or {})}, known))
         tags = inputs.get("tags")
@@ -147,7 +152,7 @@ class Table:
     ) -> dict[str, Any]:
         """Arguments of any other call; `reset` names inputs that are absent now."""
         row, accepted = self.row, self.slots(call)
-        names = accepted if tuple(call.takes) == ALL else call.takes
+        names = set(self.accepted) if tuple(call.takes) == ALL else call.takes
         left_out = {*EVERY_TYPE, *call.omits}
         sent = {name: inputs[name] for name in names if name in inputs and name not in left_out}
         if tuple(call.takes) != ALL:
@@ -194,7 +199,7 @@ class Table:
 
     def _read(self, name: str, answer: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
         path = self.row.reads.get(name, "")
-        return fill(path, known) if "{" in path else path and jmespath.search(path, answer)
+        return fill(path, known) if TEMPLATE.search(path) else path and jmespath.search(path, answer)
 
     def imported(self, answer: Mapping[str, Any], known: Mapping[str, Any]) -> Properties:
         """The inputs of a program that would make this resource: observed, less the defaults."""
@@ -261,7 +266,7 @@ def outputs(
 ) -> Properties:
     """What the engine keeps: computed outputs, then the inputs."""
     computed = {
-        name: fill(path, known) if "{" in path else plain(jmespath.search(path, answer))
+        name: fill(path, known) if TEMPLATE.search(path) else plain(jmespath.search(path, answer))
         for name, path in row.outputs.items()
     }
     found = {name: value for name, value in computed.items() if value is not None}

@@ -32,8 +32,8 @@ class Scene:
     """Inputs before; empty at creation."""
     new: Properties
     """Inputs after; empty at deletion."""
-    describe: Callable[[], Mapping[str, Any]]
-    """The describe answer of this moment."""
+    describe: Callable[[], dict[str, Any] | None]
+    """The describe answer of this moment; None: the resource does not exist."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,10 @@ class Call:
 
     operation: str
     takes: Sequence[str] = ()
-    """Pulumi inputs sent when given. An update call is made when one of them changed."""
+    """Pulumi inputs sent when given. An update call is made when one of them changed. Default: of
+    a create call, every input it has a member for."""
     omits: Sequence[str] = field(default=(), kw_only=True)
-    """Inputs that `ALL` does not include. Default: none."""
+    """Members that no input stands for, or that `ALL` does not include. Default: none."""
     key: Mapping[str, Any] | None = field(default=None, kw_only=True)
     """Members that say which resource. Default: the row's key."""
     fixed: Mapping[str, Any] = field(default_factory=dict, kw_only=True)

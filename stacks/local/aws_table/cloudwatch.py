@@ -61,7 +61,7 @@ ROWS = (
         token="aws:cloudwatch/metricAlarm:MetricAlarm",
         service="cloudwatch",
         cfn="AWS::CloudWatch::Alarm",
-        create=Call("PutMetricAlarm"),
+        create=Call("PutMetricAlarm", omits=("actionConfiguration",)),
         read=Call("DescribeAlarms", key={"AlarmNames": ["{id}"]}, result="MetricAlarms[0]"),
         also=(Call("ListTagsForResource", key={"ResourceARN": "{AlarmArn}"}),),
         update=(Call("PutMetricAlarm", ALL),),
@@ -69,6 +69,7 @@ ROWS = (
         identity=named("name"),
         rename={
             "/name": "AlarmName",
+            "evaluateLowSampleCountPercentiles": "EvaluateLowSampleCountPercentile",
             "metricQueries": "Metrics",
             "metric": "MetricStat",
             "metricName": "Metric.MetricName",

@@ -31,7 +31,7 @@ def membership(name: str, member: str, path: str) -> Any:
     """Add and Remove lists for an input that is a set, from what is there now."""
 
     def build(scene: Scene) -> Mapping[str, Any] | None:
-        now: Sequence[Any] = scene.describe().get(path) or []
+        now: Sequence[Any] = (scene.describe() or {}).get(path) or []
         held = {item["GroupId"] if isinstance(item, Mapping) else item for item in now}
         wanted = set(scene.new.get(name) or [])
         lists = {f"Add{member}": sorted(wanted - held), f"Remove{member}": sorted(held - wanted)}
@@ -50,13 +50,11 @@ def vpc_attribute(name: str) -> Call:
     return Call("DescribeVpcAttribute", fixed={"Attribute": name})
 
 
-def next_version(scene: Scene) -> Mapping[str, Any] | None:
-    """A new version becomes the default one, unless the program pins the default."""
-    if scene.new.get("defaultVersion"):
-        return {"DefaultVersion": str(scene.new["defaultVersion"])}
-    if scene.new.get("updateDefaultVersion"):
-        return {"DefaultVersion": str(scene.describe()["LatestVersionNumber"])}
-    return None
+def newest_version(scene: Scene) -> Mapping[str, Any] | None:
+    """A new version becomes the default one when the program says so."""
+    if not scene.new.get("updateDefaultVersion"):
+        return None
+    return {"DefaultVersion": str((scene.describe() or {})["LatestVersionNumber"])}
 
 
 ROWS = (
@@ -64,7 +62,10 @@ ROWS = (
         token="aws:ec2/launchTemplate:LaunchTemplate",
         service="ec2",
         cfn="AWS::EC2::LaunchTemplate",
-        create=Call("CreateLaunchTemplate"),
+        create=Call(
+            "CreateLaunchTemplate",
+            omits=("elasticGpuSpecifications", "elasticInferenceAccelerators", "operator"),
+        ),
         read=Call(
             "DescribeLaunchTemplates",
             key={"LaunchTemplateIds": ["{id}"]},
@@ -78,15 +79,27 @@ ROWS = (
             ),
         ),
         update=(
-            Call("CreateLaunchTemplateVersion", ALL, omits=("name",)),
-            Call("ModifyLaunchTemplate", ALL, omits=("name",), build=next_version),
+            Call("CreateLaunchTemplateVersion", ALL, omits=("defaultVersion", "name")),
+            Call("ModifyLaunchTemplate", ALL, omits=("defaultVersion", "name"), build=newest_version),
+            Call("ModifyLaunchTemplate", ("defaultVersion",)),
         ),
         delete=Call("DeleteLaunchTemplate"),
         identity=returned("LaunchTemplate.LaunchTemplateId"),
         key={"LaunchTemplateId": "{id}"},
         body="LaunchTemplateData",
-        rename={"name": "LaunchTemplateName", "description": "VersionDescription"},
-        provider_only=("updateDefaultVersion", "defaultVersion"),
+        rename={
+            "/name": "LaunchTemplateName",
+            "/description": "VersionDescription",
+            "securityGroupNames": "SecurityGroups",
+            "securityGroups": "Groups",
+            "vpcSecurityGroupIds": "SecurityGroupIds",
+        },
+        # moto mixes the template's own tags into what instances are tagged with
+        write_only=("tagSpecifications",),
+        refuses=("instanceRequirements", "namePrefix", "secondaryInterfaces"),
+        reads={"defaultVersion": "DefaultVersionNumber"},
+        computed=("defaultVersion",),
+        provider_only=("updateDefaultVersion",),
         autoname="name",
         replace_on=("name",),
         outputs={
@@ -97,7 +110,11 @@ ROWS = (
         },
         volatile=("latestVersion", "defaultVersion"),
         tags=tags("launch-template"),
-        missing=gone("InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateId.NotFoundException"),
+        missing=gone(
+            "InvalidLaunchTemplateId.NotFound",
+            "InvalidLaunchTemplateId.NotFoundException",
+            "InvalidLaunchTemplateName.NotFoundException",  # moto's, also when asked by id
+        ),
         fidelity="recorded by moto: node groups do not start instances from it",
     ),
     Row(
@@ -122,7 +139,7 @@ ROWS = (
         token="aws:ec2/routeTableAssociation:RouteTableAssociation",
         service="ec2",
         cfn="AWS::EC2::SubnetRouteTableAssociation",
-        create=Call("AssociateRouteTable"),
+        create=Call("AssociateRouteTable", omits=("publicIpv4Pool",)),
         read=Call(
             "DescribeRouteTables",
             key={
@@ -190,6 +207,7 @@ ROWS = (
         key={"SubnetId": "{id}"},
         reads={"mapPublicIpOnLaunch": "MapPublicIpOnLaunch"},
         defaults={"mapPublicIpOnLaunch": False},
+        computed=("availabilityZone", "availabilityZoneId"),
         replace_on=("availabilityZone", "availabilityZoneId", "cidrBlock", "vpcId"),
         refuses=(
             "assignIpv6AddressOnCreation",
@@ -222,7 +240,7 @@ ROWS = (
         token="aws:ec2/vpc:Vpc",
         service="ec2",
         cfn="AWS::EC2::VPC",
-        create=Call("CreateVpc"),
+        create=Call("CreateVpc", ("cidrBlock", "instanceTenancy")),
         read=Call("DescribeVpcs", key={"VpcIds": ["{id}"]}, result="Vpcs[0]"),
         also=(
             vpc_attribute("enableDnsHostnames"),
@@ -317,6 +335,7 @@ ROWS = (
         rename={"policy": "PolicyDocument"},
         reads={"securityGroupIds": "Groups[].GroupId"},
         defaults={"vpcEndpointType": "Gateway", "privateDnsEnabled": False},
+        computed=("policy",),
         replace_on=("serviceName", "vpcEndpointType", "vpcId"),
         refuses=(
             "autoAccept",

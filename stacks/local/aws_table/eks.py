@@ -56,7 +56,7 @@ ROWS = (
         token="aws:eks/cluster:Cluster",
         service="eks",
         cfn="AWS::EKS::Cluster",
-        create=Call("CreateCluster", build=logs),
+        create=Call("CreateCluster", omits=("logging",), build=logs),
         read=Call("DescribeCluster", result="cluster"),
         update=(
             # One kind of change per call, as EKS demands
@@ -142,11 +142,20 @@ ROWS = (
         delete=Call("DeleteNodegroup"),
         identity=parts(":", "clusterName", "nodeGroupName"),
         rename={"nodeGroupName": "nodegroupName", "nodeRoleArn": "nodeRole", "subnetIds": "subnets"},
-        write_only=("nodeRepairConfig", "updateConfig", "forceUpdateVersion"),
+        # moto keeps no update and repair settings, and makes up a remote access of its own
+        write_only=("forceUpdateVersion", "nodeRepairConfig", "remoteAccess", "updateConfig"),
         autoname="nodeGroupName",
         ordered=("instanceTypes",),
         defaults={"capacityType": "ON_DEMAND"},
-        computed=("amiType", "diskSize", "instanceTypes", "releaseVersion", "version"),
+        computed=(
+            "amiType",
+            "diskSize",
+            "instanceTypes",
+            "launchTemplate.id",
+            "launchTemplate.name",
+            "releaseVersion",
+            "version",
+        ),
         replace_on=(
             "amiType",
             "capacityType",

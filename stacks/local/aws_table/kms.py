@@ -25,7 +25,7 @@ ROWS = (
         token="aws:kms/key:Key",
         service="kms",
         cfn="AWS::KMS::Key",
-        create=Call("CreateKey"),
+        create=Call("CreateKey", omits=("keySpec", "origin")),
         read=Call("DescribeKey", result="KeyMetadata"),
         also=(
             Call("GetKeyPolicy", fixed={"PolicyName": "default"}),

@@ -10,10 +10,30 @@ from stacks.local.aws_row import ALL, Call, Missing, Row, Scene, Tags, named, pa
 NO_BUCKET = (Missing("NoSuchBucket"), Missing("404"))
 NOTHING: Mapping[str, str] = {}
 
+OBJECT = (
+    "acl",
+    "bucket",
+    "bucketKeyEnabled",
+    "cacheControl",
+    "contentDisposition",
+    "contentEncoding",
+    "contentLanguage",
+    "contentType",
+    "key",
+    "kmsKeyId",
+    "metadata",
+    "serverSideEncryption",
+    "storageClass",
+    "websiteRedirect",
+)
+"""What PutObject carries beside the bytes."""
+
+BYTES = ("content", "contentBase64", "source", "sourceHash")
+
 
 def empty(scene: Scene) -> None:
     """Delete every version of every object when the program allows it."""
-    if not scene.old.get("forceDestroy"):
+    if not scene.old.get("forceDestroy") or scene.describe() is None:
         return
     for page in scene.client.get_paginator("list_object_versions").paginate(Bucket=scene.id):
         held = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
@@ -24,6 +44,8 @@ def empty(scene: Scene) -> None:
 
 def delete_versions(scene: Scene) -> None:
     """Delete every version of one object: a delete marker would keep the bucket from going."""
+    if scene.describe() is None:
+        return
     bucket, key = scene.old["bucket"], scene.old["key"]
     pages = scene.client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key)
     for page in pages:
@@ -52,6 +74,7 @@ def setting(
     delete: Call,
     rename: Mapping[str, str] = NOTHING,
     absent: Sequence[str] = (),
+    omits: Sequence[str] = (),
     fidelity: str = "behaves: moto keeps it and answers it back",
     **more: Any,
 ) -> Row:
@@ -60,7 +83,7 @@ def setting(
         token=f"aws:s3/b{kind[1:]}:{kind}",
         service="s3",
         cfn="AWS::S3::Bucket",  # there, a property of the bucket
-        create=Call(put),
+        create=Call(put, omits=omits),
         read=read,
         update=(Call(put, ALL),),
         delete=delete,
@@ -78,7 +101,7 @@ ROWS = (
         token="aws:s3/bucket:Bucket",
         service="s3",
         cfn="AWS::S3::Bucket",
-        create=Call("CreateBucket"),
+        create=Call("CreateBucket", ("bucket",)),
         read=Call("HeadBucket"),
         also=(Call("GetBucketTagging", absent=("NoSuchTagSet",)),),
         delete=Call("DeleteBucket"),
@@ -153,19 +176,20 @@ ROWS = (
         token="aws:s3/bucketObjectv2:BucketObjectv2",
         service="s3",
         cfn="",
-        create=Call("PutObject", build=body),
+        create=Call("PutObject", OBJECT, build=body),
         read=Call("HeadObject"),
         also=(Call("GetObjectTagging", absent=("NoSuchTagSet",)),),
-        update=(Call("PutObject", ALL, build=body),),
+        update=(Call("PutObject", (*OBJECT, *BYTES), build=body),),
         delete=None,
         before_delete=delete_versions,
         identity=parts("/", "bucket", "key"),
         rename={"kmsKeyId": "SSEKMSKeyId", "websiteRedirect": "WebsiteRedirectLocation"},
-        provider_only=("content", "contentBase64", "forceDestroy", "source", "sourceHash"),
-        write_only=("acl", "checksumAlgorithm"),
+        provider_only=("forceDestroy",),
+        write_only=("acl",),
         computed=("contentType", "serverSideEncryption", "storageClass"),
         replace_on=("bucket", "key"),
         refuses=(
+            "checksumAlgorithm",
             "etag",
             "objectLockLegalHoldStatus",
             "objectLockMode",
@@ -203,6 +227,7 @@ ROWS = (
     setting(
         "BucketPolicy",
         put="PutBucketPolicy",
+        omits=("confirmRemoveSelfBucketAccess",),
         read=Call("GetBucketPolicy"),
         delete=Call("DeleteBucketPolicy"),
         absent=("NoSuchBucketPolicy",),

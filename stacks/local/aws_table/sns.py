@@ -39,7 +39,7 @@ ROWS = (
         token="aws:sns/topic:Topic",
         service="sns",
         cfn="AWS::SNS::Topic",
-        create=Call("CreateTopic"),
+        create=Call("CreateTopic", ("name", *ATTRIBUTES)),
         read=Call("GetTopicAttributes", result="Attributes", into="Attributes"),
         also=(Call("ListTagsForResource", key={"ResourceArn": "{id}"}),),
         update=tuple(
@@ -94,7 +94,7 @@ ROWS = (
         token="aws:sns/topicPolicy:TopicPolicy",
         service="sns",
         cfn="AWS::SNS::TopicPolicy",
-        create=Call("SetTopicAttributes", fixed={"AttributeName": "Policy"}),
+        create=Call("SetTopicAttributes", ("arn", "policy"), fixed={"AttributeName": "Policy"}),
         read=Call("GetTopicAttributes", result="Attributes", into="Attributes"),
         update=(Call("SetTopicAttributes", ("policy",), fixed={"AttributeName": "Policy"}),),
         delete=Call(

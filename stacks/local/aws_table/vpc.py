@@ -39,6 +39,7 @@ def permission(scene: Scene) -> Mapping[str, Any]:
 def changed(scene: Scene) -> Mapping[str, Any]:
     """The whole rule: ModifySecurityGroupRules replaces it."""
     rule = {member: scene.new[name] for name, member in RULE.items() if name in scene.new}
+    rule = {"FromPort": -1, "ToPort": -1, **rule}  # all ports, where the protocol has any
     return {"SecurityGroupRules": [{"SecurityGroupRuleId": scene.id, "SecurityGroupRule": rule}]}
 
 
@@ -49,7 +50,7 @@ def rule(direction: str) -> Row:
         service="ec2",
         cfn=f"AWS::EC2::SecurityGroup{direction}",
         create=Call(
-            f"AuthorizeSecurityGroup{direction}", omits=tuple(RULE), build=permission
+            f"AuthorizeSecurityGroup{direction}", ("securityGroupId",), build=permission
         ),
         read=Call(
             "DescribeSecurityGroupRules",
@@ -71,8 +72,11 @@ def rule(direction: str) -> Row:
         identity=returned("SecurityGroupRules[0].SecurityGroupRuleId"),
         rename={"securityGroupId": "GroupId"},
         reads={**RULE, "referencedSecurityGroupId": "ReferencedGroupInfo.GroupId"},
+        # moto tells the description of rules with a CIDR range alone
+        write_only=("description",),
         computed=("fromPort", "toPort"),
-        replace_on=("securityGroupId",),
+        # moto's ModifySecurityGroupRules changes no other kind of peer
+        replace_on=("cidrIpv6", "prefixListId", "referencedSecurityGroupId", "securityGroupId"),
         outputs={
             "arn": "arn:aws:ec2:{region}:{account}:security-group-rule/{id}",
             "securityGroupRuleId": "SecurityGroupRuleId",

@@ -1,0 +1,439 @@
+"""What the provider tests share: an AWS endpoint, inputs per resource type, protocol requests."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+
+from stacks.local.aws import AwsBackend
+from stacks.local.backend import Existing, Properties, Subject
+
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+
+
+@dataclass(frozen=True)
+class Ref:
+    """An output of another resource."""
+
+    token: str
+    output: str = "id"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """Inputs that make one resource, and one change to them."""
+
+    inputs: Mapping[str, Any]
+    change: Mapping[str, Any]
+    replaces: bool = False
+    drop: tuple[str, ...] = ()
+    """Inputs that the change removes."""
+    stays: bool = False
+    """AWS has no way to take it away: reading it after the deletion finds it."""
+    only_wanted: bool = False
+    """An import cannot tell all inputs."""
+    note: str = field(default="", repr=False)
+
+
+VPC = "aws:ec2/vpc:Vpc"
+SUBNET = "aws:ec2/subnet:Subnet"
+GROUP = "aws:ec2/securityGroup:SecurityGroup"
+ROUTES = "aws:ec2/routeTable:RouteTable"
+TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
+ROLE = "aws:iam/role:Role"
+KEY = "aws:kms/key:Key"
+BUCKET = "aws:s3/bucket:Bucket"
+CLUSTER = "aws:eks/cluster:Cluster"
+REPOSITORY = "aws:ecr/repository:Repository"
+TOPIC = "aws:sns/topic:Topic"
+
+TRUST = (
+    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", '
+    '"Principal": {"Service": "%s.amazonaws.com"}}]}'
+)
+ALLOW = (
+    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "%s", "Resource": "*"}]}'
+)
+TAGS = {"team": "ml", "Name": "plinth-test"}
+RETAGGED = {"team": "data", "stage": "test"}
+
+CASES: dict[str, Case] = {
+    "aws:cloudwatch/logGroup:LogGroup": Case(
+        inputs={"name": "/plinth/logs", "retentionInDays": 7, "tags": TAGS},
+        change={"tags": RETAGGED},
+        drop=("retentionInDays",),
+    ),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": Case(
+        inputs={
+            "name": "plinth-latency",
+            "namespace": "AWS/SageMaker",
+            "metricName": "ModelLatency",
+            "extendedStatistic": "p99",
+            "threshold": 500,
+            "comparisonOperator": "GreaterThanOrEqualToThreshold",
+            "period": 60,
+            "evaluationPeriods": 2,
+            "dimensions": {"EndpointName": "e", "VariantName": "v"},
+            "alarmActions": [Ref(TOPIC, "arn")],
+            "tags": TAGS,
+        },
+        change={"threshold": 750.5, "tags": RETAGGED},
+    ),
+    TEMPLATE: Case(
+        inputs={
+            "name": "plinth-nodes",
+            "blockDeviceMappings": [
+                {
+                    "deviceName": "/dev/xvda",
+                    "ebs": {"volumeSize": 50, "encrypted": "true", "volumeType": "gp3"},
+                }
+            ],
+            "metadataOptions": {"httpTokens": "required", "httpPutResponseHopLimit": 1},
+            "tagSpecifications": [{"resourceType": "instance", "tags": {"a": "b"}}],
+            "updateDefaultVersion": True,
+            "tags": TAGS,
+        },
+        change={"metadataOptions": {"httpTokens": "required", "httpPutResponseHopLimit": 2}},
+    ),
+    ROUTES: Case(inputs={"vpcId": Ref(VPC), "tags": TAGS}, change={"tags": RETAGGED}),
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": Case(
+        inputs={"subnetId": Ref(SUBNET), "routeTableId": Ref(ROUTES)},
+        change={"routeTableId": "rtb-other"},
+        replaces=True,
+    ),
+    GROUP: Case(
+        inputs={"name": "plinth", "description": "Workers", "vpcId": Ref(VPC), "tags": TAGS},
+        change={"description": "Other"},
+        replaces=True,
+    ),
+    SUBNET: Case(
+        inputs={
+            "vpcId": Ref(VPC),
+            "cidrBlock": "10.0.1.0/24",
+            "availabilityZone": "us-east-1a",
+            "tags": TAGS,
+        },
+        change={"mapPublicIpOnLaunch": True, "tags": RETAGGED},
+    ),
+    VPC: Case(
+        inputs={"cidrBlock": "10.0.0.0/16", "enableDnsHostnames": True, "tags": TAGS},
+        change={"tags": RETAGGED},
+        drop=("enableDnsHostnames",),
+    ),
+    "aws:ec2/vpcEndpoint:VpcEndpoint": Case(
+        inputs={
+            "vpcId": Ref(VPC),
+            "serviceName": "com.amazonaws.us-east-1.sagemaker.api",
+            "vpcEndpointType": "Interface",
+            "subnetIds": [Ref(SUBNET)],
+            "securityGroupIds": [Ref(GROUP)],
+            "privateDnsEnabled": True,
+            "tags": TAGS,
+        },
+        change={"tags": RETAGGED, "policy": ALLOW % "sagemaker:*"},
+    ),
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": Case(
+        inputs={
+            "repository": Ref(REPOSITORY, "name"),
+            "policy": '{"rules": [{"rulePriority": 1, "selection": {"tagStatus": "untagged", '
+            '"countType": "imageCountMoreThan", "countNumber": 9}, "action": {"type": "expire"}}]}',
+        },
+        change={
+            "policy": '{"rules": [{"rulePriority": 1, "selection": {"tagStatus": "untagged", '
+            '"countType": "imageCountMoreThan", "countNumber": 5}, "action": {"type": "expire"}}]}',
+        },
+    ),
+    REPOSITORY: Case(
+        inputs={
+            "name": "plinth/serving",
+            "imageTagMutability": "IMMUTABLE",
+            "imageScanningConfiguration": {"scanOnPush": True},
+            "encryptionConfigurations": [{"encryptionType": "KMS", "kmsKey": Ref(KEY, "arn")}],
+            "forceDelete": True,
+            "tags": TAGS,
+        },
+        change={"imageTagMutability": "MUTABLE", "tags": RETAGGED},
+    ),
+    CLUSTER: Case(
+        inputs={
+            "name": "plinth",
+            "version": "1.34",
+            "roleArn": Ref(ROLE, "arn"),
+            "enabledClusterLogTypes": ["api", "audit"],
+            "accessConfig": {"authenticationMode": "API"},
+            "encryptionConfig": {"provider": {"keyArn": Ref(KEY, "arn")}, "resources": ["secrets"]},
+            "vpcConfig": {"subnetIds": [Ref(SUBNET)], "endpointPrivateAccess": True},
+            "tags": TAGS,
+        },
+        change={"enabledClusterLogTypes": ["api"], "tags": RETAGGED},
+    ),
+    "aws:eks/nodeGroup:NodeGroup": Case(
+        inputs={
+            "clusterName": Ref(CLUSTER, "name"),
+            "nodeGroupName": "system",
+            "nodeRoleArn": Ref(ROLE, "arn"),
+            "subnetIds": [Ref(SUBNET)],
+            "instanceTypes": ["m6i.large"],
+            "launchTemplate": {"id": Ref(TEMPLATE), "version": "1"},
+            "scalingConfig": {"minSize": 1, "desiredSize": 1, "maxSize": 3},
+            "labels": {"pool": "system"},
+            "taints": [{"key": "a", "value": "b", "effect": "NO_SCHEDULE"}],
+            "tags": TAGS,
+        },
+        change={
+            "labels": {"tier": "system"},
+            "scalingConfig": {"minSize": 1, "desiredSize": 2, "maxSize": 3},
+            "tags": RETAGGED,
+        },
+    ),
+    ROLE: Case(
+        inputs={
+            "name": "plinth-job",
+            "assumeRolePolicy": TRUST % "sagemaker",
+            "description": "Jobs",
+            "tags": TAGS,
+        },
+        change={"assumeRolePolicy": TRUST % "eks", "tags": RETAGGED},
+        drop=("description",),
+    ),
+    "aws:iam/rolePolicy:RolePolicy": Case(
+        inputs={"name": "read", "role": Ref(ROLE, "name"), "policy": ALLOW % "s3:Get*"},
+        change={"policy": ALLOW % "s3:List*"},
+    ),
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Case(
+        inputs={
+            "role": Ref(ROLE, "name"),
+            "policyArn": "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy",
+        },
+        change={"policyArn": "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"},
+        replaces=True,
+    ),
+    "aws:kms/alias:Alias": Case(
+        inputs={"name": "alias/plinth", "targetKeyId": Ref(KEY, "keyId")},
+        change={"name": "alias/other"},
+        replaces=True,
+    ),
+    KEY: Case(
+        inputs={
+            "description": "storage",
+            "enableKeyRotation": True,
+            "deletionWindowInDays": 7,
+            "policy": ALLOW % "kms:*",
+            "tags": TAGS,
+        },
+        change={"description": "store", "enableKeyRotation": False, "tags": RETAGGED},
+    ),
+    BUCKET: Case(
+        inputs={"bucket": "plinth-test-data", "forceDestroy": True, "tags": TAGS},
+        change={"tags": RETAGGED},
+    ),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": Case(
+        inputs={
+            "bucket": Ref(BUCKET, "bucket"),
+            "rules": [
+                {
+                    "id": "expire",
+                    "status": "Enabled",
+                    "filter": {"prefix": ""},
+                    "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7},
+                    "noncurrentVersionExpiration": {"noncurrentDays": 90},
+                }
+            ],
+        },
+        change={
+            "rules": [
+                {
+                    "id": "expire",
+                    "status": "Enabled",
+                    "filter": {"prefix": "tmp/"},
+                    "expiration": {"days": 3},
+                }
+            ]
+        },
+    ),
+    "aws:s3/bucketLogging:BucketLogging": Case(
+        inputs={
+            "bucket": Ref(BUCKET, "bucket"),
+            "targetBucket": Ref("aws:s3/bucketPolicy:BucketPolicy", "bucket"),
+            "targetPrefix": "data/",
+        },
+        change={"targetPrefix": "other/"},
+    ),
+    "aws:s3/bucketObjectv2:BucketObjectv2": Case(
+        inputs={
+            "bucket": Ref(BUCKET, "bucket"),
+            "key": "config/settings.json",
+            "content": "{}",
+            "contentType": "application/json",
+            "tags": TAGS,
+        },
+        change={"content": '{"a": 1}', "tags": RETAGGED},
+        only_wanted=True,
+    ),
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": Case(
+        inputs={
+            "bucket": Ref(BUCKET, "bucket"),
+            "rule": {"objectOwnership": "BucketOwnerEnforced"},
+        },
+        change={"rule": {"objectOwnership": "BucketOwnerPreferred"}},
+    ),
+    "aws:s3/bucketPolicy:BucketPolicy": Case(
+        inputs={
+            "bucket": Ref(BUCKET, "bucket"),
+            "policy": '{"Version": "2012-10-17", "Statement": [{"Sid": "AccessLogs", '
+            '"Effect": "Allow", "Principal": {"Service": "logging.s3.amazonaws.com"}, '
+            '"Action": "s3:PutObject", "Resource": "arn:aws:s3:::plinth-test-data/*"}]}',
+        },
+        change={
+            "policy": '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", '
+            '"Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::plinth-test-data/*"}]}',
+        },
+    ),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": Case(
+        inputs={
+            "bucket": Ref(BUCKET, "bucket"),
+            "blockPublicAcls": True,
+            "blockPublicPolicy": True,
+        },
+        change={"ignorePublicAcls": True},
+        drop=("blockPublicAcls",),
+    ),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": Case(
+        inputs={
+            "bucket": Ref(BUCKET, "bucket"),
+            "rules": [
+                {
+                    "applyServerSideEncryptionByDefault": {
+                        "sseAlgorithm": "aws:kms",
+                        "kmsMasterKeyId": Ref(KEY, "arn"),
+                    },
+                    "bucketKeyEnabled": True,
+                }
+            ],
+        },
+        change={
+            "rules": [
+                {
+                    "applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"},
+                    "bucketKeyEnabled": False,
+                }
+            ]
+        },
+    ),
+    "aws:s3/bucketVersioning:BucketVersioning": Case(
+        inputs={
+            "bucket": Ref(BUCKET, "bucket"),
+            "versioningConfiguration": {"status": "Enabled"},
+        },
+        change={"versioningConfiguration": {"status": "Suspended"}},
+        stays=True,
+    ),
+    TOPIC: Case(
+        inputs={"name": "plinth-alarms", "kmsMasterKeyId": Ref(KEY, "arn"), "tags": TAGS},
+        change={"displayName": "Alarms", "tags": RETAGGED},
+        drop=("kmsMasterKeyId",),
+    ),
+    "aws:sns/topicPolicy:TopicPolicy": Case(
+        inputs={"arn": Ref(TOPIC, "arn"), "policy": ALLOW % "sns:Publish"},
+        change={"policy": ALLOW % "sns:Subscribe"},
+        stays=True,
+    ),
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": Case(
+        inputs={
+            "securityGroupId": Ref(GROUP),
+            "cidrIpv4": "0.0.0.0/0",
+            "ipProtocol": "tcp",
+            "fromPort": 443,
+            "toPort": 443,
+            "description": "HTTPS",
+            "tags": TAGS,
+        },
+        change={"description": "TLS", "tags": RETAGGED},
+    ),
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": Case(
+        inputs={
+            "securityGroupId": Ref(GROUP),
+            "referencedSecurityGroupId": Ref(GROUP),
+            "ipProtocol": "-1",
+            "description": "Peers",
+            "tags": TAGS,
+        },
+        change={"description": "Workers"},
+    ),
+}
+
+
+def subject(token: str, name: str = "it", stack: str = "test") -> Subject:
+    """A resource of a stack nobody has."""
+    urn = f"urn:pulumi:{stack}::plinth::{token}::{name}"
+    return Subject(urn=urn, token=token, name=name)
+
+
+@dataclass
+class Cloud:
+    """A backend and what was made with it, so that references resolve and nothing stays."""
+
+    backend: AwsBackend
+    made: dict[str, Existing] = field(default_factory=dict)
+    under_test: str = ""
+
+    def resolve(self, value: Any) -> Any:
+        """Inputs with every reference replaced, making what is referred to."""
+        if isinstance(value, Ref):
+            existing = self.need(value.token)
+            return existing.id if value.output == "id" else existing.outputs[value.output]
+        if isinstance(value, Mapping):
+            return {key: self.resolve(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.resolve(item) for item in value]
+        return value
+
+    def need(self, token: str) -> Existing:
+        """The resource of this type, made on first use."""
+        if token not in self.made:
+            inputs = self.resolve(CASES[token].inputs)
+            self.made[token] = self.backend.create(subject(token, "needed"), inputs)
+        return self.made[token]
+
+    def clear(self) -> None:
+        """Delete what was needed, last first."""
+        for token, existing in reversed(self.made.items()):
+            it = subject(self.under_test if token == "it" else token, "needed")
+            self.backend.delete(it, existing.id, existing.inputs)
+        self.made.clear()
+
+
+@contextmanager
+def moto_endpoint() -> Iterator[str]:
+    """The URL of a moto of our own on a free port."""
+    from moto.core.config import default_user_config
+    from moto.server import ThreadedMotoServer
+
+    default_user_config["iam"]["load_aws_managed_policies"] = True
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+def client(url: str, service: str) -> Any:
+    """A boto3 client of the test's own, to look behind the provider's back."""
+    return boto3.client(
+        service,
+        endpoint_url=url,
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
+def changed(case: Case, inputs: Properties, resolve: Any) -> Properties:
+    """The inputs after the case's change."""
+    kept = {name: value for name, value in inputs.items() if name not in case.drop}
+    return {**kept, **resolve(case.change)}
