@@ -1,0 +1,148 @@
+"""Shared fixtures: golden files, and one clone of the checkout in which the whole path runs."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).parent.parent
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--accept", action="store_true", help="write golden files instead of comparing")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text with `tests/golden/<name>`; `--accept` writes it."""
+
+    def check(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if request.config.getoption("--accept"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        assert path.exists(), f"{path.name} is missing: run pytest --accept and read the diff"
+        assert text == path.read_text(), f"{name} changed: run pytest --accept and read the diff"
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def pulumi_cli() -> Path:
+    """The Pulumi CLI, built on first use like a person's."""
+    from stacks.local import toolchain
+
+    return toolchain.ensure(lambda text: print(text, file=sys.stderr)).executable
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The last line of stdout, as `--json` promises."""
+        data = json.loads(self.out.strip().splitlines()[-1])
+        assert isinstance(data, dict)
+        return data
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A copy of the checkout with a home of its own, driven only through its command line."""
+
+    root: Path
+    home: Path
+
+    def env(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_"))}
+        return {**kept, "PLINTH_HOME": str(self.home), "PYTHONPATH": str(self.root), **(extra or {})}
+
+    def plinth(self, *args: str, timeout: float = 300, env: Mapping[str, str] | None = None) -> Done:
+        done = subprocess.run(
+            [sys.executable, "-m", "stacks.cli", *args],
+            cwd=self.root,
+            env=self.env(env),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *args: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """A command that runs on; the test kills or waits for it."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "stacks.cli", *args],
+            cwd=self.root,
+            env=self.env(env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def ok(self, *args: str, timeout: float = 300) -> dict[str, Any]:
+        """A command that must succeed; its JSON."""
+        done = self.plinth(*args, "--json", timeout=timeout)
+        assert done.code == 0, f"plinth {' '.join(args)}\n{done.out[-2000:]}\n{done.err[-4000:]}"
+        return done.json
+
+    def client(self, service: str) -> Any:
+        """A boto3 client that knows nothing but AWS_ENDPOINT_URL's value."""
+        import boto3
+
+        cloud = json.loads((self.home / "local" / "cloud.json").read_text())
+        session = boto3.Session("local", "local", region_name="us-east-1")
+        return session.client(service, endpoint_url=cloud["endpoint_url"])
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that works for this clone's home."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                text = " ".join(process.cmdline()) + str(process.environ())
+            except psutil.Error:
+                continue
+            if str(self.home) in text and process.pid != os.getpid():
+                found.append(process)
+        return found
+
+
+def copy_checkout(target: Path) -> None:
+    """The files that git would carry, as they are in the working tree."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    for name in filter(None, listed.split("\0")):
+        source = ROOT / name
+        if source.is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target / name)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    """A clone with its own environment `local`; whatever it started is gone afterwards."""
+    root = tmp_path_factory.mktemp("clone")
+    copy_checkout(root)
+    made = Clone(root, root / ".plinth")
+    yield made
+    made.plinth("destroy", "local", "--yes")
+    for process in made.processes():
+        process.kill()

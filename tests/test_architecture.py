@@ -1,0 +1,143 @@
+"""Layers, lengths and documents: what keeps the code base the shape that its design says."""
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("infra", "stacks", "pipelines", "serving", "policies")
+MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").glob("*.py"))
+
+MODULE_LINES = 400
+TEST_LINES = 500
+HEAVY = ("sagemaker", "mlflow", "great_expectations", "pulumi_aws", "pandas", "sklearn", "moto")
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file imports, at the top or inside a function."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def ours(path: Path) -> set[str]:
+    return {name for name in imports(path) if name.split(".")[0] in ROOMS}
+
+
+FOUNDATION = {"infra.component", "infra.naming", "infra.errors", "infra.instances"}
+
+
+def forbidden(module: str, imported: str) -> str | None:
+    """Why one module of ours must not import another; None when it may."""
+    room, target = module.split(".")[0], imported.split(".")[0]
+    if room == "infra" and imported not in FOUNDATION:
+        return "a component knows no other room and no other component"
+    if module.startswith(("pipelines.steps", "serving")):
+        folder = "pipelines.steps" if room == "pipelines" else "serving"
+        return None if imported.startswith(folder) else "it runs in a container without the rest"
+    if room == "policies" and target != "policies":
+        return "rules run in a process of their own"
+    if target == "stacks" and room != "stacks":
+        return "nothing below knows the stacks"
+    if imported.startswith("stacks.local"):
+        allowed = ("stacks.local", "stacks.commands", "stacks.cli")
+        return None if module.startswith(allowed) else "only the command line knows what is local"
+    return None
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
+    module = name_of(path)
+    wrong = {name: why for name in ours(path) if (why := forbidden(module, name))}
+    assert not wrong
+
+
+def test_only_the_settings_read_a_stack_file_and_nothing_reads_pulumi_config() -> None:
+    users = [name_of(path) for path in MODULES if re.search(r"pulumi\.Config\b\(", path.read_text())]
+    assert users == []
+
+
+def test_no_room_asks_which_environment_it_is() -> None:
+    asking = re.compile(r"""env(ironment)? [!=]= ["'](prod|dev|staging)""")
+    assert [name_of(path) for path in MODULES if asking.search(path.read_text())] == []
+
+
+@pytest.mark.parametrize("path", [*MODULES, *TESTS], ids=name_of)
+def test_a_file_is_short_enough_to_read(path: Path) -> None:
+    limit = TEST_LINES if path in TESTS else MODULE_LINES
+    assert len(path.read_text().splitlines()) <= limit
+
+
+def test_every_test_file_is_collected() -> None:
+    with_tests = {path for path in TESTS if re.search(r"^(async )?def test_", path.read_text(), re.M)}
+    assert {path.name for path in with_tests if not path.name.startswith("test_")} == set()
+
+
+def loaded_after(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(' '.join(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return {name.split(".")[0] for name in done.stdout.split()}
+
+
+@pytest.mark.parametrize(
+    "statement", ["import stacks.cli", "import pipelines.executor", "import stacks.local.session"]
+)
+def test_starting_up_loads_nothing_heavy(statement: str) -> None:
+    assert loaded_after(statement) & {*HEAVY, "boto3", "pulumi", "pydantic"} == set()
+
+
+def test_the_program_loads_none_of_the_pipeline_libraries() -> None:
+    heavy = set(HEAVY) - {"pulumi_aws"}
+    assert loaded_after("import stacks.program") & heavy == set()
+
+
+def documented(name: str) -> list[str]:
+    """The commands in the `sh` blocks of a document."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / name).read_text(), re.M | re.S)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def commands(documents: tuple[str, ...] = ("README.md", "CONTRIBUTING.md")) -> list[str]:
+    return [line for document in documents for line in documented(document)]
+
+
+@pytest.mark.parametrize("line", sorted(set(commands())))
+def test_a_documented_command_exists(line: str) -> None:
+    """plinth: its options are known; make: its target is; a file it names is there."""
+    words = shlex.split(line, comments=True)
+    if words[0] == "plinth":
+        from stacks.cli import cli
+
+        command = cli.commands[words[1]]
+        options = {flag for item in command.params for flag in item.opts}
+        assert {word.partition("=")[0] for word in words if word.startswith("--")} <= options
+    elif words[0] == "make":
+        makefile = (ROOT / "Makefile").read_text()
+        targets = [word for word in words[1:] if "=" not in word]
+        assert all(re.search(rf"^{target}:", makefile, re.M) for target in targets)
+    else:
+        assert words[0] in ("aws", "eval", "git", "pulumi", "python", "cd", ".venv/bin/python")
+
+
+def test_a_document_names_files_that_exist() -> None:
+    for document in ("README.md", "CONTRIBUTING.md"):
+        links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text())
+        assert [link for link in links if not (ROOT / link).exists()] == []

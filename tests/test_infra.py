@@ -1,0 +1,167 @@
+"""Components: what they register, which names they give, what they refuse."""
+
+import ipaddress
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from moto.ec2.models.instance_types import INSTANCE_TYPES as EC2
+
+from infra.cluster import GpuNodeGroup, GpuNodeGroupArgs, Scaling
+from infra.component import Role
+from infra.endpoint import Endpoint, EndpointArgs
+from infra.instances import INSTANCE_TYPES
+from infra.naming import Names, content_hash
+from infra.network import subnet_cidr_blocks
+from infra.storage import Storage, StorageArgs
+from policies.data import Resource
+from stacks.synth import recorded
+
+NAMES = Names(env="test", account_id="123456789012", region="us-east-1")
+TAGS = {"owner": "me"}
+
+
+def by_type(found: list[Resource], suffix: str) -> list[dict[str, Any]]:
+    cloud = (item for item in found if item.type.startswith("aws:"))
+    return [item.inputs.value for item in cloud if item.type.endswith(suffix)]
+
+
+@pytest.mark.parametrize("name", sorted(INSTANCE_TYPES))
+def test_an_instance_type_says_what_ec2_says(name: str) -> None:
+    ours, theirs = INSTANCE_TYPES[name], EC2[name]
+    gpus = theirs.get("GpuInfo", {}).get("Gpus", [])
+    assert ours.gpus == sum(gpu["Count"] for gpu in gpus)
+    assert ours.gpu_name == (gpus[0]["Name"] if gpus else "")
+    assert ours.local_nvme == bool(theirs.get("InstanceStorageSupported"))
+
+
+@given(st.integers(16, 20), st.integers(2, 6))
+def test_subnets_are_disjoint_parts_of_the_vpc(prefix: int, zones: int) -> None:
+    vpc = ipaddress.IPv4Network(f"10.32.0.0/{prefix}")
+    parts = [ipaddress.IPv4Network(block) for block in subnet_cidr_blocks(str(vpc), zones)]
+    assert len(parts) == zones
+    assert all(part.subnet_of(vpc) for part in parts)
+    assert not any(a.overlaps(b) for a in parts for b in parts if a != b)
+
+
+@given(st.integers(2, 5))
+def test_a_further_zone_moves_no_subnet(zones: int) -> None:
+    before = subnet_cidr_blocks("10.0.0.0/16", zones)
+    room = 2 ** ((zones - 1).bit_length() + 1)
+    if zones + 1 <= room // 2:
+        assert subnet_cidr_blocks("10.0.0.0/16", zones + 1)[:zones] == before
+
+
+def test_a_bucket_name_that_s3_refuses_is_refused_here() -> None:
+    with pytest.raises(ValueError, match="at most 63"):
+        replace(NAMES, env="x" * 60).bucket("data")
+
+
+def test_a_name_follows_from_its_content_and_not_from_its_order() -> None:
+    assert content_hash({"a": 1, "b": 2}) == content_hash({"b": 2, "a": 1})
+    assert content_hash({"a": 1}) != content_hash({"a": 2})
+
+
+def storage() -> Storage:
+    args = StorageArgs(
+        names=NAMES, tags=TAGS, buckets=("data",), kms_key_arn="arn:aws:kms:::key/k", protect=True
+    )
+    return Storage("storage", args)
+
+
+def test_a_bucket_is_never_public_and_always_versioned_encrypted_and_logged() -> None:
+    found = recorded(storage)
+    for block in by_type(found, "BucketPublicAccessBlock"):
+        assert all(value is True for key, value in block.items() if key != "bucket")
+    buckets = {item["bucket"] for item in by_type(found, ":Bucket")}
+    assert buckets == {NAMES.bucket("data"), NAMES.bucket("logs")}
+    for kind in ("BucketVersioning", "EncryptionConfiguration", "LifecycleConfiguration"):
+        assert {item["bucket"] for item in by_type(found, kind)} == buckets
+    assert [item["bucket"] for item in by_type(found, "BucketLogging")] == [NAMES.bucket("data")]
+
+
+def test_a_bucket_refuses_plain_http() -> None:
+    for policy in by_type(recorded(storage), "BucketPolicy"):
+        deny = json.loads(policy["policy"])["Statement"][0]
+        assert deny["Effect"] == "Deny"
+        assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_what_holds_data_is_protected_and_retained_when_asked() -> None:
+    buckets = [item for item in recorded(storage) if item.type.endswith(":Bucket")]
+    assert buckets
+    assert all(item.options.protect and item.options.retain_on_delete for item in buckets)
+
+
+def gpu_pool(instance_type: str) -> GpuNodeGroup:
+    return GpuNodeGroup(
+        "pool",
+        GpuNodeGroupArgs(
+            names=NAMES,
+            tags=TAGS,
+            cluster_name="c",
+            node_role_arn="arn:aws:iam::123456789012:role/n",
+            subnet_ids=["subnet-1"],
+            instance_type=instance_type,
+            scaling=Scaling(min_size=0, desired_size=0, max_size=1),
+        ),
+    )
+
+
+def test_a_gpu_node_keeps_other_pods_off_and_says_what_it_has() -> None:
+    [group] = by_type(recorded(lambda: gpu_pool("g6.12xlarge")), "NodeGroup")
+    assert group["taints"] == [{"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}]
+    assert group["labels"]["nvidia.com/gpu.count"] == "4"
+    assert group["labels"]["nvidia.com/gpu.product"] == "L4"
+
+
+def test_a_gpu_pool_without_gpus_is_refused() -> None:
+    with pytest.raises(ValueError, match="must have GPUs, got 'm5.large'"):
+        gpu_pool("m5.large")
+
+
+def endpoint(**changes: Any) -> None:
+    import pulumi
+
+    args = EndpointArgs(
+        names=NAMES,
+        tags=TAGS,
+        model="delay",
+        model_package_arn="arn:aws:sagemaker:us-east-1:123456789012:model-package/g/1",
+        role=Role("serving", pulumi.Output.from_input("r"), pulumi.Output.from_input("arn:r")),
+        instance_type="ml.m5.large",
+        instance_count=1,
+        kms_key_arn="arn:k",
+        alarm_key_arn="arn:k",
+    )
+    Endpoint("endpoint", replace(args, **changes))
+
+
+def test_an_endpoint_keeps_its_name_while_its_configuration_changes() -> None:
+    one, two = recorded(endpoint), recorded(lambda: endpoint(instance_count=2))
+    names = [[by_type(found, f":{kind}")[0]["name"] for found in (one, two)] for kind in KINDS]
+    assert names[0][0] == names[0][1]
+    assert names[1][0] != names[1][1]
+
+
+KINDS = ("Endpoint", "EndpointConfiguration")
+
+
+def test_an_endpoint_rolls_back_on_alarms_that_watch_it() -> None:
+    found = recorded(endpoint)
+    [served] = by_type(found, ":Endpoint")
+    alarms = {item["name"]: item["dimensions"]["EndpointName"] for item in by_type(found, "Alarm")}
+    rollback = served["deploymentConfig"]["autoRollbackConfiguration"]["alarms"]
+    assert {item["alarmName"] for item in rollback} == set(alarms)
+    assert set(alarms.values()) == {served["name"]}
+
+
+@pytest.mark.parametrize(("kind", "encrypted"), [("ml.m5.large", True), ("ml.g5.xlarge", False)])
+def test_a_volume_key_is_left_out_where_sagemaker_would_refuse_it(
+    kind: str, encrypted: bool
+) -> None:
+    [config] = by_type(recorded(lambda: endpoint(instance_type=kind)), "EndpointConfiguration")
+    assert ("kmsKeyArn" in config) == encrypted

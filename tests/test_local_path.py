@@ -1,0 +1,226 @@
+"""The whole path on one machine, through the command line alone: what the README promises."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.conftest import Clone
+
+pytestmark = pytest.mark.e2e
+
+GROUP = "plinth-local-flight-delay"
+
+
+@pytest.fixture(scope="module")
+def deployed(clone: Clone) -> dict[str, Any]:
+    return clone.ok("up", "local", "--with-model", timeout=600)
+
+
+def test_the_path_ends_with_answers_about_flights_the_model_has_not_seen(
+    deployed: dict[str, Any],
+) -> None:
+    predicted = deployed["predict"]
+    assert predicted["n"] >= 1000
+    assert 0.6 < predicted["auc"] < 0.9
+    assert 0 < predicted["brier"] < 0.25
+    assert 0 < predicted["p50_ms"] <= predicted["p99_ms"]
+    assert [step["status"] for step in deployed["run"]["steps"]] == ["Succeeded"] * 8
+
+
+def test_a_second_deployment_changes_nothing(clone: Clone, deployed: dict[str, Any]) -> None:
+    again = clone.ok("up", "local")
+    changed = {name: n for name, n in again["changes"].items() if n and name != "same"}
+    assert changed == {}
+    assert again["changes"]["same"] > 100
+
+
+def test_a_preview_after_a_deployment_shows_no_change(
+    clone: Clone, deployed: dict[str, Any]
+) -> None:
+    shown = clone.ok("preview", "local")["changes"]
+    assert {name for name, n in shown.items() if n} == {"same"}
+
+
+def test_status_says_what_is_served_and_where(clone: Clone, deployed: dict[str, Any]) -> None:
+    status = clone.ok("status", "local")
+    assert status["model_package_arn"].endswith(f"model-package/{GROUP}/1")
+    assert status["endpoint_status"] == "InService"
+    assert status["pipeline_name"] == "plinth-local-training"
+    assert all(psutil.pid_exists(pid) for pid in status["pids"])
+    assert status["resources"] >= 90
+    from urllib.request import urlopen
+
+    with urlopen(f"{status['tracking_url']}/health", timeout=10) as answer:
+        assert answer.status == 200
+
+
+def test_lineage_hangs_on_the_registered_package(clone: Clone, deployed: dict[str, Any]) -> None:
+    arn = deployed["approve"]["model_package_arn"]
+    package = clone.client("sagemaker").describe_model_package(ModelPackageName=arn)
+    facts = package["CustomerMetadataProperties"]
+    assert package["ModelApprovalStatus"] == "Approved"
+    assert len(facts["data_hash"]) >= 32
+    assert float(facts["auc"]) == pytest.approx(deployed["run"]["metrics"]["auc"], abs=1e-3)
+    assert facts["commit"] != ""
+
+
+def test_the_run_is_logged_in_mlflow(clone: Clone, deployed: dict[str, Any]) -> None:
+    url = clone.ok("status", "local")["tracking_url"]
+    code = (
+        "import mlflow, sys; c = mlflow.MlflowClient(sys.argv[1]);"
+        "e = [x.experiment_id for x in c.search_experiments()];"
+        "print(c.search_runs(e)[0].data.metrics['auc'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, url], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) == pytest.approx(deployed["run"]["metrics"]["auc"], abs=1e-6)
+
+
+def test_the_sagemaker_sdk_starts_the_provisioned_pipeline(
+    clone: Clone, deployed: dict[str, Any]
+) -> None:
+    code = """
+from sagemaker.mlops.workflow.pipeline import Pipeline
+execution = Pipeline(name="plinth-local-training", steps=[]).start()
+execution.wait(delay=1, max_attempts=300)
+print(execution.describe()["PipelineExecutionStatus"])
+print(sorted(step["StepName"] for step in execution.list_steps()))
+"""
+    exports = clone.ok("env", "local")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        env={"PATH": os.environ["PATH"], "HOME": str(clone.root), **exports},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    status, steps = done.stdout.strip().splitlines()[-2:]
+    assert status == "Succeeded"
+    assert "Register" in steps
+
+
+def test_boto3_with_the_endpoint_alone_drives_the_platform(
+    clone: Clone, deployed: dict[str, Any]
+) -> None:
+    code = """
+import boto3, json
+print(boto3.client("sagemaker").describe_endpoint(EndpointName="plinth-local-flight-delay")["EndpointStatus"])
+"""
+    url = clone.ok("status", "local")["endpoint_url"]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={
+            "PATH": os.environ["PATH"],
+            "AWS_ENDPOINT_URL": url,
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "x",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "InService"
+
+
+def landed(clone: Clone, month: str) -> tuple[Any, str, str, list[str]]:
+    s3 = clone.client("s3")
+    bucket = f"plinth-local-data-{'123456789012'}"
+    key = f"landing/flights/{month}.csv"
+    lines = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode().splitlines()
+    return s3, bucket, key, lines
+
+
+def test_a_corrupt_month_stops_at_the_gate_and_the_champion_serves_on(
+    clone: Clone, deployed: dict[str, Any]
+) -> None:
+    s3, bucket, key, lines = landed(clone, "2013-02")
+    header = lines[0].split(",")
+    carrier, distance = header.index("carrier"), header.index("distance")
+    broken = [line.split(",") for line in lines]
+    for row in broken[1:50]:
+        row[carrier] = ""
+    for row in broken[50:100]:
+        row[distance] = f"-{row[distance]}"
+    text = "\n".join(",".join(row) for row in broken)
+    before = clone.ok("status", "local")
+    s3.put_object(Bucket=bucket, Key=key, Body=text.encode())
+    try:
+        done = clone.plinth("run", "local", "training", "--json")
+    finally:
+        s3.put_object(Bucket=bucket, Key=key, Body="\n".join(lines).encode())
+    assert done.code == 1
+    reasons = " ".join(step["failure_reason"] or "" for step in done.json["steps"])
+    assert "expect_column_values_to_not_be_null" in reasons
+    assert "carrier" in reasons
+    assert "distance" in reasons
+    assert done.json["status"] == "Failed"
+    assert "Train" not in {step["name"] for step in done.json["steps"]}
+    after = clone.ok("status", "local")
+    assert after["model_package_arn"] == before["model_package_arn"]
+    assert after["endpoint_status"] == "InService"
+    quarantined = s3.list_objects_v2(Bucket=bucket, Prefix="quarantine/")
+    assert quarantined["KeyCount"] > 0
+
+
+def test_a_step_that_raises_shows_the_end_of_its_log(
+    clone: Clone, deployed: dict[str, Any]
+) -> None:
+    done = clone.plinth("run", "local", "training", "--param", "TrainStart=2012-01-01", "--json")
+    assert done.code == 1
+    [reason] = [s["failure_reason"] for s in done.json["steps"] if s["failure_reason"]]
+    assert "2012" in reason
+    assert reason in done.err or reason.splitlines()[-1] in done.err
+
+
+def test_an_unknown_pipeline_parameter_is_refused(clone: Clone, deployed: dict[str, Any]) -> None:
+    done = clone.plinth("run", "local", "training", "--param", "TrainStrat=x")
+    assert done.code == 2
+    assert "TrainStrat" in done.err
+
+
+def test_plain_pulumi_previews_the_same_program(clone: Clone, deployed: dict[str, Any]) -> None:
+    from stacks.local import toolchain
+
+    host = toolchain.ensure_language_host(print)
+    pulumi = toolchain.ensure(print).executable
+    venv = Path(sys.prefix)
+    exports = clone.ok("env", "local")
+    done = subprocess.run(
+        [pulumi, "preview", "--stack", "local", "--non-interactive"],
+        cwd=clone.root,
+        env={
+            **exports,
+            "HOME": str(clone.root),
+            "PATH": f"{host}:{venv / 'bin'}:{os.environ['PATH']}",
+            "VIRTUAL_ENV": str(venv),
+            "PYTHONPATH": str(clone.root),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "unchanged" in done.stdout
+
+
+def test_destroy_leaves_no_resource_and_no_process(clone: Clone, deployed: dict[str, Any]) -> None:
+    gone = clone.ok("destroy", "local", "--yes")
+    assert gone["left"] == []
+    assert gone["changes"]["delete"] > 90
+    deadline = time.monotonic() + 5
+    while clone.processes() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert clone.processes() == []
+
+
