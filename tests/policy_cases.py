@@ -311,12 +311,12 @@ SERVING = [
 
 
 def feature_group(
-    *, protect: bool = False, online: bool = False, **storage: Any
+    *, name: str = "flights", protect: bool = False, online: bool = False, **storage: Any
 ) -> aws.sagemaker.FeatureGroup:
     store = {"s3_storage_config": {"s3_uri": "s3://bucket/features", **storage}}
     return aws.sagemaker.FeatureGroup(
-        "flights",
-        feature_group_name="flights",
+        name,
+        feature_group_name=name,
         record_identifier_feature_name="flight",
         event_time_feature_name="at",
         feature_definitions=[{"feature_name": "flight", "feature_type": "String"}],

@@ -167,43 +167,33 @@ def quality(**fields: Any) -> dict[str, Any]:
 AFTER_QUALITY = step("Train", "Training", ("Quality",))
 
 
-def pipeline(*steps: Any) -> None:
-    text = json.dumps({"Version": "2020-12-01", "Parameters": [], "Steps": list(steps)})
+def pipeline(name: str, *steps: Any) -> None:
+    document = {"Version": "2020-12-01", "Parameters": [], "Steps": list(steps)}
+    defined(json.dumps(document), name)
+
+
+def defined(definition: Any, name: str = "training") -> None:
     aws.sagemaker.Pipeline(
-        "training",
-        pipeline_name="training",
-        pipeline_display_name="training",
+        name,
+        pipeline_name=name,
+        pipeline_display_name=name,
         role_arn="role",
-        pipeline_definition=text,
+        pipeline_definition=definition,
     )
 
 
 def unread_pipeline() -> None:
-    aws.sagemaker.Pipeline(
-        "training",
-        pipeline_name="training",
-        pipeline_display_name="training",
-        role_arn="role",
-        pipeline_definition=later(),
-    )
-
-
-def malformed_pipeline(text: str) -> None:
-    aws.sagemaker.Pipeline(
-        "training",
-        pipeline_name="training",
-        pipeline_display_name="training",
-        role_arn="role",
-        pipeline_definition=text,
-    )
+    defined(later())
 
 
 def gated(*steps: Any) -> Case:
-    return Case(rule="ML-PL-001", status="pass", program=partial(pipeline, *steps))
+    return Case(rule="ML-PL-001", status="pass", program=partial(pipeline, "training", *steps))
 
 
 def ungated(says: str, *steps: Any) -> Case:
-    return Case(rule="ML-PL-001", status="fail", program=partial(pipeline, *steps), says=says)
+    return Case(
+        rule="ML-PL-001", status="fail", program=partial(pipeline, "training", *steps), says=says
+    )
 
 
 PIPELINES = [
@@ -235,37 +225,37 @@ PIPELINES = [
     Case(
         rule="ML-PL-001",
         status="not_applicable",
-        program=partial(pipeline, validate()),
+        program=partial(pipeline, "training", validate()),
         says="trains nothing",
     ),
     Case(
         rule="ML-PL-001",
         status="error",
-        program=partial(malformed_pipeline, "{"),
+        program=partial(defined, "{"),
         says="JSONDecodeError",
     ),
     Case(
         rule="ML-PL-003",
         status="pass",
-        program=partial(pipeline, register("PendingManualApproval")),
+        program=partial(pipeline, "training", register("PendingManualApproval")),
     ),
     Case(
         rule="ML-PL-003",
         status="fail",
-        program=partial(pipeline, holds([register("Approved")])),
+        program=partial(pipeline, "training", holds([register("Approved")])),
         says="Steps[0].Arguments.IfSteps[0].Arguments.ModelApprovalStatus",
     ),
     Case(
         rule="ML-PL-003",
         status="fail",
-        program=partial(pipeline, register({"Get": "Parameters.Status"})),
+        program=partial(pipeline, "training", register({"Get": "Parameters.Status"})),
         says="got {'Get': 'Parameters.Status'}",
     ),
     Case(rule="ML-PL-003", status="unknown", program=unread_pipeline, preview=True),
     Case(
         rule="ML-PL-003",
         status="not_applicable",
-        program=partial(pipeline, TRAIN),
+        program=partial(pipeline, "training", TRAIN),
         says="registers no model",
     ),
 ]
