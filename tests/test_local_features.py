@@ -1,6 +1,7 @@
 """Feature groups of the local cloud: online order, offline Parquet."""
 
 import io
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,8 +35,9 @@ def s3(cloud: Cloud) -> Any:
 
 @pytest.fixture
 def flights(sm: Any) -> Iterator[str]:
+    name = f"flights-{time.time_ns()}"  # the offline folder's name tells seconds apart, not tests
     sm.create_feature_group(
-        FeatureGroupName="flights",
+        FeatureGroupName=name,
         RecordIdentifierFeatureName="id",
         EventTimeFeatureName="at",
         FeatureDefinitions=[
@@ -47,8 +49,8 @@ def flights(sm: Any) -> Iterator[str]:
         OfflineStoreConfig={"S3StorageConfig": {"S3Uri": f"s3://{BUCKET}/offline"}},
         RoleArn=ROLE,
     )
-    yield "flights"
-    sm.delete_feature_group(FeatureGroupName="flights")
+    yield name
+    sm.delete_feature_group(FeatureGroupName=name)
 
 
 def put(store: Any, group: str, **values: str) -> None:
@@ -107,7 +109,7 @@ def test_the_offline_store_keeps_every_event_as_parquet(
     shown = sm.describe_feature_group(FeatureGroupName=flights)
     data = shown["OfflineStoreConfig"]["S3StorageConfig"]["ResolvedOutputS3Uri"]
     assert data.startswith(
-        f"s3://{BUCKET}/offline/123456789012/sagemaker/us-east-1/offline-store/flights-"
+        f"s3://{BUCKET}/offline/123456789012/sagemaker/us-east-1/offline-store/{flights}-"
     )
     prefix = data.removeprefix(f"s3://{BUCKET}/")
     keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]]
