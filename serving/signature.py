@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+FORMAT = 1
+"""Of signature.json; another one is refused."""
+
 MISSING = math.nan
 """What the model sees for a null, and for a category that it was not trained on."""
 
@@ -41,7 +44,9 @@ def read(path: Path) -> Signature:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ArtefactRefused(f"{path.name} cannot be read: {error}") from error
-    listed = document.get("features") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise ArtefactRefused(f"{path.name}: format must be {FORMAT}")
+    listed = document.get("features")
     if not isinstance(listed, list) or not listed:
         raise ArtefactRefused(f"{path.name}: features must be a list of at least one feature")
     features = tuple(_feature(item, f"{path.name}: features[{i}]") for i, item in enumerate(listed))

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,39 +20,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.model import TRUSTED_TYPES, load
+from serving.model import load
 from serving.server import App, Limits, Service
-from serving.signature import ArtefactRefused
-
-REPOSITORY = Path(__file__).parent.parent
-SIGNATURE = {
-    "features": [
-        {"name": "carrier", "kind": "categorical", "categories": ["AA", "UA"], "nullable": False},
-        {"name": "distance", "kind": "numeric", "nullable": False},
-        {"name": "wind", "kind": "numeric", "nullable": True},
-    ],
-    "target": "late",
-}
-RECORD = {"carrier": "UA", "distance": 500, "wind": 3.5}
-JSON, CSV, LINES = "application/json", "text/csv", "application/jsonlines"
-
-
-def trained(folder: Path, **settings_of_model: Any) -> Path:
-    """A folder with a small model and its signature."""
-    import numpy as np
-    import skops.io
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    rng = np.random.default_rng(0)
-    matrix = np.column_stack(
-        [rng.integers(0, 2, 400), rng.uniform(0, 3000, 400), rng.normal(size=400)]
-    )
-    late = matrix[:, 1] + 500 * matrix[:, 0] > 1500
-    model = HistGradientBoostingClassifier(max_iter=5, **settings_of_model).fit(matrix, late)
-    folder.mkdir(parents=True, exist_ok=True)
-    skops.io.dump(model, folder / "model.skops")
-    (folder / "signature.json").write_text(json.dumps(SIGNATURE))
-    return folder
+from tests.serving_kit import (
+    CSV,
+    JSON,
+    LINES,
+    RECORD,
+    REPOSITORY,
+    trained,
+)
 
 
 @dataclass(frozen=True)
@@ -328,100 +304,6 @@ def test_a_record_is_predicted_exactly_if_it_keeps_its_signature(
         number = isinstance(value, int | float) and not isinstance(value, bool)
         fits = (value is None and field == "wind") or (number and abs(value) < 1e308)
     assert (reply.status == 200) == fits
-
-
-class Payload:
-    """Runs a command when it is unpickled."""
-
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self) -> Any:
-        return os.system, (f"touch {self.marker}",)
-
-
-def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
-    folder = trained(tmp_path / "model")
-    marker = tmp_path / "ran"
-    (folder / "model.skops").write_bytes(pickle.dumps(Payload(marker)))
-    with pytest.raises(ArtefactRefused, match="not a skops file"):
-        load(folder)
-    (folder / "model.skops").rename(folder / "model.pkl")
-    with pytest.raises(ArtefactRefused, match=r"must hold model\.skops, it holds model\.pkl"):
-        load(folder)
-    assert not marker.exists()
-
-
-@pytest.mark.parametrize(
-    "hostile",
-    [
-        {"__class__": "system", "__module__": "os", "__loader__": "FunctionNode"},
-        {
-            "__class__": "MLPClassifier",
-            "__module__": "sklearn.neural_network",
-            "__loader__": "ObjectNode",
-        },
-        {"__class__": "methodcaller", "__module__": "operator", "__loader__": "OperatorFuncNode"},
-    ],
-)
-def test_a_type_outside_our_list_is_refused_by_name(tmp_path: Path, hostile: Any) -> None:
-    folder = trained(tmp_path / "model")
-    rewrite(folder / "model.skops", lambda schema: schema | {"content": {"extra": hostile}})
-    with pytest.raises(ArtefactRefused, match=f"{hostile['__module__']}.{hostile['__class__']}"):
-        load(folder)
-
-
-def rewrite(path: Path, change: Any) -> None:
-    """Change the schema inside a skops file."""
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    members["schema.json"] = json.dumps(change(json.loads(members["schema.json"]))).encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-
-
-def test_our_list_holds_exactly_what_a_model_needs(tmp_path: Path) -> None:
-    from serving.model import _schema, _types
-
-    plain = trained(tmp_path / "plain") / "model.skops"
-    categorical = trained(tmp_path / "categorical", categorical_features=[0]) / "model.skops"
-    needed = _types(_schema(plain)) | _types(_schema(categorical))
-    assert needed == set(TRUSTED_TYPES)
-    assert load(categorical.parent).predict([[0.0, 1.0, 2.0]])
-
-
-@pytest.mark.parametrize("damage", ["truncated", "no members", "loader", "signature", "width"])
-def test_a_damaged_artefact_is_refused(tmp_path: Path, damage: str) -> None:
-    folder = trained(tmp_path / "model")
-    model, signature = folder / "model.skops", folder / "signature.json"
-    if damage == "truncated":
-        model.write_bytes(model.read_bytes()[:-100])
-    elif damage == "no members":
-        with zipfile.ZipFile(model) as archive:
-            schema = archive.read("schema.json")
-        with zipfile.ZipFile(model, "w") as archive:
-            archive.writestr("schema.json", schema)
-    elif damage == "loader":
-        rewrite(model, lambda schema: schema | {"__loader__": "NoNode"})
-    elif damage == "signature":
-        signature.write_text('{"features": [{"name": "x", "kind": "image"}]}')
-    else:
-        signature.write_text(json.dumps({"features": SIGNATURE["features"][:2]}))
-    with pytest.raises(ArtefactRefused):
-        load(folder)
-
-
-def test_a_refused_model_ends_the_process_with_one_clear_line(tmp_path: Path) -> None:
-    (tmp_path / "model").mkdir()
-    env = {**os.environ, "OPT_ML": str(tmp_path)}
-    command = [sys.executable, "-m", "serving.server"]
-    done = subprocess.run(
-        command, cwd=REPOSITORY, env=env, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert "the model is refused" in done.stderr
 
 
 async def ask(app: App, body: bytes = b"{}") -> tuple[int, dict[bytes, bytes]]:
