@@ -1,8 +1,9 @@
 """What the provider tests share: an AWS endpoint, inputs per resource type, protocol requests."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -56,6 +57,10 @@ TRUST = (
 )
 ALLOW = (
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "%s", "Resource": "*"}]}'
+)
+PIPELINE = (
+    '{"Version": "2020-12-01", "Metadata": {}, "Parameters": [], "Steps": [{"Name": "Stop", '
+    '"Type": "Fail", "Arguments": {"ErrorMessage": "%s"}}]}'
 )
 TAGS = {"team": "ml", "Name": "plinth-test"}
 RETAGGED = {"team": "data", "stage": "test"}
@@ -186,7 +191,6 @@ CASES: dict[str, Case] = {
         change={
             "labels": {"tier": "system"},
             "scalingConfig": {"minSize": 1, "desiredSize": 2, "maxSize": 3},
-            "tags": RETAGGED,
         },
     ),
     ROLE: Case(
@@ -365,6 +369,130 @@ CASES: dict[str, Case] = {
     ),
 }
 
+MODEL = "aws:sagemaker/model:Model"
+CONFIGURATION = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
+
+CASES |= {
+    "aws:sagemaker/endpoint:Endpoint": Case(
+        inputs={
+            "name": "plinth-endpoint",
+            "endpointConfigName": Ref(CONFIGURATION, "name"),
+            "deploymentConfig": {
+                "blueGreenUpdatePolicy": {
+                    "trafficRoutingConfiguration": {
+                        "type": "ALL_AT_ONCE",
+                        "waitIntervalInSeconds": 0,
+                    },
+                    "terminationWaitInSeconds": 0,
+                }
+            },
+            "tags": TAGS,
+        },
+        change={"tags": RETAGGED},
+        drop=("deploymentConfig",),
+    ),
+    CONFIGURATION: Case(
+        inputs={
+            "name": "plinth-configuration",
+            "kmsKeyArn": Ref(KEY, "arn"),
+            "productionVariants": [
+                {
+                    "variantName": "champion",
+                    "modelName": Ref(MODEL, "name"),
+                    "instanceType": "ml.m5.large",
+                    "initialInstanceCount": 1,
+                    "initialVariantWeight": 1,
+                    "routingConfigs": [{"routingStrategy": "RANDOM"}],
+                }
+            ],
+            "dataCaptureConfig": {
+                "enableCapture": True,
+                "initialSamplingPercentage": 10,
+                "destinationS3Uri": "s3://plinth-test-data/capture",
+                "captureOptions": [{"captureMode": "Input"}],
+            },
+            "tags": TAGS,
+        },
+        change={"kmsKeyArn": "other"},
+        replaces=True,
+    ),
+    "aws:sagemaker/featureGroup:FeatureGroup": Case(
+        inputs={
+            "featureGroupName": "plinth-flights",
+            "description": "Flights",
+            "recordIdentifierFeatureName": "id",
+            "eventTimeFeatureName": "at",
+            "featureDefinitions": [
+                {"featureName": "id", "featureType": "String"},
+                {"featureName": "at", "featureType": "String"},
+            ],
+            "roleArn": Ref(ROLE, "arn"),
+            "onlineStoreConfig": {
+                "enableOnlineStore": True,
+                "securityConfig": {"kmsKeyId": Ref(KEY, "arn")},
+            },
+            "offlineStoreConfig": {
+                "s3StorageConfig": {
+                    "s3Uri": "s3://plinth-test-data/features",
+                    "kmsKeyId": Ref(KEY, "arn"),
+                },
+                "disableGlueTableCreation": False,
+            },
+            "tags": TAGS,
+        },
+        change={
+            "featureDefinitions": [
+                {"featureName": "id", "featureType": "String"},
+                {"featureName": "distance", "featureType": "Fractional"},
+                {"featureName": "at", "featureType": "String"},
+            ],
+            "tags": RETAGGED,
+        },
+    ),
+    "aws:sagemaker/mlflowApp:MlflowApp": Case(
+        inputs={
+            "name": "plinth-tracking",
+            "artifactStoreUri": "s3://plinth-test-data/mlflow",
+            "roleArn": Ref(ROLE, "arn"),
+            "tags": TAGS,
+        },
+        change={"tags": RETAGGED, "modelRegistrationMode": "AutoModelRegistrationEnabled"},
+    ),
+    MODEL: Case(
+        inputs={
+            "name": "plinth-model",
+            "executionRoleArn": Ref(ROLE, "arn"),
+            "primaryContainer": {
+                "image": "plinth/serving:1",
+                "environment": {"PATH": Ref("serve program"), "lowerCase_Kept": "1"},
+            },
+            "enableNetworkIsolation": True,
+            "tags": TAGS,
+        },
+        change={"enableNetworkIsolation": False},
+        replaces=True,
+    ),
+    "aws:sagemaker/modelPackageGroup:ModelPackageGroup": Case(
+        inputs={
+            "modelPackageGroupName": "plinth-flight-delay",
+            "modelPackageGroupDescription": "Late or not",
+            "tags": TAGS,
+        },
+        change={"tags": RETAGGED},
+    ),
+    "aws:sagemaker/pipeline:Pipeline": Case(
+        inputs={
+            "pipelineName": "plinth-training",
+            "pipelineDisplayName": "plinth-training",
+            "pipelineDefinition": PIPELINE % "a",
+            "roleArn": Ref(ROLE, "arn"),
+            "parallelismConfiguration": {"maxParallelExecutionSteps": 2},
+            "tags": TAGS,
+        },
+        change={"pipelineDefinition": PIPELINE % "b", "tags": RETAGGED},
+    ),
+}
+
 
 def subject(token: str, name: str = "it", stack: str = "test") -> Subject:
     """A resource of a stack nobody has."""
@@ -377,11 +505,14 @@ class Cloud:
     """A backend and what was made with it, so that references resolve and nothing stays."""
 
     backend: AwsBackend
+    serve_path: str
     made: dict[str, Existing] = field(default_factory=dict)
     under_test: str = ""
 
     def resolve(self, value: Any) -> Any:
         """Inputs with every reference replaced, making what is referred to."""
+        if value == Ref("serve program"):
+            return self.serve_path
         if isinstance(value, Ref):
             existing = self.need(value.token)
             return existing.id if value.output == "id" else existing.outputs[value.output]
@@ -406,20 +537,26 @@ class Cloud:
         self.made.clear()
 
 
-@contextmanager
-def moto_endpoint() -> Iterator[str]:
-    """The URL of a moto of our own on a free port."""
-    from moto.core.config import default_user_config
-    from moto.server import ThreadedMotoServer
+SERVE = f"""#!{sys.executable}
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
+http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"""
+"""A program `serve` that is always healthy."""
 
-    default_user_config["iam"]["load_aws_managed_policies"] = True
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    try:
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
+
+def serve_program(folder: Path) -> str:
+    """A PATH on which `serve` is our own."""
+    (folder / "serve").write_text(SERVE)
+    (folder / "serve").chmod(0o755)
+    return f"{folder}:/usr/bin:/bin"
 
 
 def client(url: str, service: str) -> Any:

@@ -6,20 +6,22 @@ import pytest
 
 from stacks.local.aws import AwsBackend
 from stacks.local.aws_table import ROWS
-from tests.provider_kit import CASES, REGION, Cloud, changed, moto_endpoint, subject
+from tests.local_cloud import running_cloud
+from tests.provider_kit import CASES, REGION, Cloud, changed, serve_program, subject
 
 
 @pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with moto_endpoint() as url:
-        yield url
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    folder = tmp_path_factory.mktemp("bin")
+    with running_cloud(tmp_path_factory.mktemp("home")) as local:
+        backend = AwsBackend(local.info.endpoint_url, REGION)
+        yield Cloud(backend, serve_path=serve_program(folder))
 
 
 @pytest.fixture
-def cloud(endpoint: str) -> Iterator[Cloud]:
-    made = Cloud(AwsBackend(endpoint, REGION))
-    yield made
-    made.clear()
+def cloud(running: Cloud) -> Iterator[Cloud]:
+    yield running
+    running.clear()
 
 
 def test_every_row_has_a_case() -> None:

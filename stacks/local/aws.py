@@ -131,7 +131,9 @@ class AwsBackend:
         known = self._known(row, "", inputs)
         scene = self._scene(subject, table, "", {}, inputs)
         built = row.create.build(scene) if row.create.build else {}
-        answer = self._must(subject, row, row.create, {**table.create(inputs, known), **(built or {})})
+        answer = self._must(
+            subject, row, row.create, {**table.create(inputs, known), **(built or {})}
+        )
         id = self._identity(row, answer, known)
         try:
             for call in row.then:

@@ -78,6 +78,8 @@ def _walk(row: Row, path: str, before: Any, after: Any) -> Iterator[tuple[str, C
         return
     elif _absent(after) and INDEX.sub("", path) in row.computed:
         return
+    elif path in row.keyed and isinstance(before, list) and isinstance(after, list):
+        yield from _walk_keyed(row, path, before, after)
     elif _lists_of_structures(before, after):
         for index in range(max(len(before), len(after))):
             left = before[index] if index < len(before) else None
@@ -85,6 +87,17 @@ def _walk(row: Row, path: str, before: Any, after: Any) -> Iterator[tuple[str, C
             yield from _walk(row, f"{path}[{index}]", left, right)
     else:
         yield path, "add" if _absent(before) else "delete" if _absent(after) else "update"
+
+
+def _walk_keyed(
+    row: Row, path: str, before: list[Any], after: list[Any]
+) -> Iterator[tuple[str, ChangeKind]]:
+    """Items by their key; the index is the new one, or the old one of what is removed."""
+    key = row.keyed[path]
+    old, new = ({item.get(key): (i, item) for i, item in enumerate(x)} for x in (before, after))
+    for name in {**new, **old}:
+        index, item = new.get(name) or (old[name][0], None)
+        yield from _walk(row, f"{path}[{index}]", old.get(name, (0, None))[1], item)
 
 
 def _lists_of_structures(before: Any, after: Any) -> bool:
@@ -97,7 +110,7 @@ def _replaces(row: Row, path: str, before: Any, after: Any) -> bool:
     root = plain.partition(".")[0]
     if root in row.replace_if:
         return row.replace_if[root](before, after)
-    if root in ALWAYS_UPDATABLE or root in row.provider_only:
+    if root in row.provider_only or (root in ALWAYS_UPDATABLE and root not in row.replace_on):
         return False
     if row.replace_on == EVERYTHING:
         return True
@@ -107,11 +120,15 @@ def _replaces(row: Row, path: str, before: Any, after: Any) -> bool:
     )
 
 
-def believed(wanted: Any, observed: Any) -> Any:
+def believed(wanted: Any, observed: Any, key: str = "") -> Any:
     """What a refresh reports: the wanted value where it holds, the observed one where not.
 
-    What AWS adds on its own (defaults, computed members) is no drift.
+    What AWS adds on its own (defaults, computed members) is no drift, nor is another order of
+    items that a key tells apart.
     """
+    if key and isinstance(wanted, list) and isinstance(observed, list):
+        order = {item.get(key): index for index, item in enumerate(wanted)}
+        observed = sorted(observed, key=lambda item: order.get(item.get(key), len(order)))
     if _absent(observed):
         return wanted if _absent(wanted) else None
     if same(wanted, observed):

@@ -92,7 +92,9 @@ class Table:
         calls = [*self.row.then, *([self.row.delete] if self.row.delete else [])]
         taken = {name for call in calls for name in call.takes}
         omitted = self.row.create.omits
-        return frozenset({*taken, *omitted, *self.row.provider_only, *self.row.refuses, *EVERY_TYPE})
+        return frozenset(
+            {*taken, *omitted, *self.row.provider_only, *self.row.refuses, *EVERY_TYPE}
+        )
 
     @cached_property
     def accepted(self) -> dict[str, tuple[Call, Slot] | None]:
@@ -199,7 +201,9 @@ class Table:
 
     def _read(self, name: str, answer: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
         path = self.row.reads.get(name, "")
-        return fill(path, known) if TEMPLATE.search(path) else path and jmespath.search(path, answer)
+        return (
+            fill(path, known) if TEMPLATE.search(path) else path and jmespath.search(path, answer)
+        )
 
     def imported(self, answer: Mapping[str, Any], known: Mapping[str, Any]) -> Properties:
         """The inputs of a program that would make this resource: observed, less the defaults."""
@@ -224,7 +228,7 @@ class Table:
                 continue
             now = observed.get(name)
             silent = now is None and (wanted == "" or wanted == self.row.defaults.get(name))
-            value = wanted if silent else believed(wanted, now)
+            value = wanted if silent else believed(wanted, now, self.row.keyed.get(name, ""))
             if value is not None:
                 found[name] = value
         if observed.get("tags") and not inputs.get("tags"):

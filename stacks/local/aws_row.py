@@ -185,6 +185,8 @@ class Row:
     """For inputs where it depends on the change."""
     ordered: Sequence[str] = ()
     """Lists whose order matters. Default: lists of plain values are compared as sets."""
+    keyed: Mapping[str, str] = field(default_factory=dict)
+    """Lists of structures that are sets: the member that tells their items apart."""
     outputs: Mapping[str, str] = field(default_factory=dict)
     """Pulumi output by path in the describe answer, or by template when it has braces."""
     tags: Tags | None = None

@@ -29,9 +29,7 @@ ROWS = (
             result="logGroups[?logGroupName=='{id}'] | [0]",
         ),
         also=(Call("ListTagsForResource", key={"resourceArn": LOG_GROUP_ARN}),),
-        then=(
-            Call("PutRetentionPolicy", ("retentionInDays",), build=if_given("retentionInDays")),
-        ),
+        then=(Call("PutRetentionPolicy", ("retentionInDays",), build=if_given("retentionInDays")),),
         update=(
             Call("DeleteRetentionPolicy", ("retentionInDays",), when={"retentionInDays": None}),
             Call("AssociateKmsKey", ("kmsKeyId",), build=if_given("kmsKeyId")),

@@ -80,7 +80,9 @@ ROWS = (
         ),
         update=(
             Call("CreateLaunchTemplateVersion", ALL, omits=("defaultVersion", "name")),
-            Call("ModifyLaunchTemplate", ALL, omits=("defaultVersion", "name"), build=newest_version),
+            Call(
+                "ModifyLaunchTemplate", ALL, omits=("defaultVersion", "name"), build=newest_version
+            ),
             Call("ModifyLaunchTemplate", ("defaultVersion",)),
         ),
         delete=Call("DeleteLaunchTemplate"),
@@ -122,9 +124,7 @@ ROWS = (
         service="ec2",
         cfn="AWS::EC2::RouteTable",
         create=Call("CreateRouteTable"),
-        read=Call(
-            "DescribeRouteTables", key={"RouteTableIds": ["{id}"]}, result="RouteTables[0]"
-        ),
+        read=Call("DescribeRouteTables", key={"RouteTableIds": ["{id}"]}, result="RouteTables[0]"),
         delete=Call("DeleteRouteTable"),
         identity=returned("RouteTable.RouteTableId"),
         key={"RouteTableId": "{id}"},
@@ -143,9 +143,7 @@ ROWS = (
         read=Call(
             "DescribeRouteTables",
             key={
-                "Filters": [
-                    {"Name": "association.route-table-association-id", "Values": ["{id}"]}
-                ]
+                "Filters": [{"Name": "association.route-table-association-id", "Values": ["{id}"]}]
             },
             result="RouteTables[].Associations[] | [?RouteTableAssociationId=='{id}'] | [0]",
         ),
@@ -161,17 +159,13 @@ ROWS = (
         service="ec2",
         cfn="AWS::EC2::SecurityGroup",
         create=Call("CreateSecurityGroup"),
-        read=Call(
-            "DescribeSecurityGroups", key={"GroupIds": ["{id}"]}, result="SecurityGroups[0]"
-        ),
+        read=Call("DescribeSecurityGroups", key={"GroupIds": ["{id}"]}, result="SecurityGroups[0]"),
         then=(
             # AWS opens every new group to the world; the official provider closes it again
             Call(
                 "RevokeSecurityGroupEgress",
                 fixed={
-                    "IpPermissions": [
-                        {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
-                    ]
+                    "IpPermissions": [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
                 },
             ),
         ),

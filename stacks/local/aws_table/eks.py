@@ -141,7 +141,11 @@ ROWS = (
         ),
         delete=Call("DeleteNodegroup"),
         identity=parts(":", "clusterName", "nodeGroupName"),
-        rename={"nodeGroupName": "nodegroupName", "nodeRoleArn": "nodeRole", "subnetIds": "subnets"},
+        rename={
+            "nodeGroupName": "nodegroupName",
+            "nodeRoleArn": "nodeRole",
+            "subnetIds": "subnets",
+        },
         # moto keeps no update and repair settings, and makes up a remote access of its own
         write_only=("forceUpdateVersion", "nodeRepairConfig", "remoteAccess", "updateConfig"),
         autoname="nodeGroupName",
@@ -168,6 +172,7 @@ ROWS = (
             "nodeRoleArn",
             "remoteAccess",
             "subnetIds",
+            "tags",  # moto tags clusters alone; EKS would tag the group in place
         ),
         refuses=("nodeGroupNamePrefix", "warmPoolConfig"),
         outputs={

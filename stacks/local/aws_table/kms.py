@@ -17,7 +17,10 @@ ROWS = (
         rename={"name": "AliasName"},
         replace_on=("name",),
         refuses=("namePrefix",),
-        outputs={"arn": "AliasArn", "targetKeyArn": "arn:aws:kms:{region}:{account}:key/{targetKeyId}"},
+        outputs={
+            "arn": "AliasArn",
+            "targetKeyArn": "arn:aws:kms:{region}:{account}:key/{targetKeyId}",
+        },
         missing=(Missing("NotFoundException"),),
         fidelity="behaves: a name for a key",
     ),

@@ -97,9 +97,7 @@ ROWS = (
         create=Call("SetTopicAttributes", ("arn", "policy"), fixed={"AttributeName": "Policy"}),
         read=Call("GetTopicAttributes", result="Attributes", into="Attributes"),
         update=(Call("SetTopicAttributes", ("policy",), fixed={"AttributeName": "Policy"}),),
-        delete=Call(
-            "SetTopicAttributes", fixed={"AttributeName": "Policy"}, build=default_policy
-        ),
+        delete=Call("SetTopicAttributes", fixed={"AttributeName": "Policy"}, build=default_policy),
         identity=named("arn"),
         rename={"arn": "TopicArn", "policy": "AttributeValue"},
         reads={"policy": "Attributes.Policy"},

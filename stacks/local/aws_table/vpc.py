@@ -49,9 +49,7 @@ def rule(direction: str) -> Row:
         token=f"aws:vpc/securityGroup{direction}Rule:SecurityGroup{direction}Rule",
         service="ec2",
         cfn=f"AWS::EC2::SecurityGroup{direction}",
-        create=Call(
-            f"AuthorizeSecurityGroup{direction}", ("securityGroupId",), build=permission
-        ),
+        create=Call(f"AuthorizeSecurityGroup{direction}", ("securityGroupId",), build=permission),
         read=Call(
             "DescribeSecurityGroupRules",
             key={"SecurityGroupRuleIds": ["{id}"]},
