@@ -33,6 +33,12 @@ class Covered:
     refused: Mapping[str, str] = field(default_factory=dict)
     """JMESPath of what is answered with NotEmulated -> why."""
 
+    @property
+    def note(self) -> str:
+        """Both lists in one line of text."""
+        parts = (("recorded only", self.recorded), ("refused", self.refused))
+        return ". ".join(f"{word}: {', '.join(paths)}" for word, paths in parts if paths)
+
 
 def check_fields(operation: str, request: Request) -> None:
     """Refuse what would be accepted without being done."""
@@ -55,17 +61,26 @@ def acting(operation: str) -> frozenset[str]:
     return FIELDS[operation]
 
 
-def coverage(operations: Mapping[str, object]) -> list[Covered]:
-    """Every operation that is answered, by name."""
+def coverage() -> list[Covered]:
+    """Every operation that is answered, by name; the runtime services come last."""
+    from stacks.local.sagemaker.api import OPERATIONS
+    from stacks.local.sagemaker.features import RUNTIME
+    from stacks.local.sagemaker.invoke import REFUSED as REFUSED_HEADERS
+
     inert = {
         kind.create for kind in KINDS if not (kind.on_create or kind.on_update or kind.on_delete)
     }
-    return [
+    control = [
         Covered(
             operation=name,
             fidelity="recorded" if name in inert else "behaves",
             recorded=RECORDED.get(name, {}),
             refused=REFUSED.get(name, {}),
         )
-        for name in sorted(operations)
+        for name in sorted(OPERATIONS)
     ]
+    runtime = [
+        Covered(operation="InvokeEndpoint", fidelity="behaves", refused=REFUSED_HEADERS),
+        *(Covered(operation=name, fidelity="behaves") for name in sorted(RUNTIME)),
+    ]
+    return control + runtime
