@@ -95,7 +95,7 @@ def definition(pipeline: str, inputs: TrainingInputs, *, cache: Path) -> str:
 
 def cache_key(pipeline: str, inputs: TrainingInputs) -> str:
     """SHA-256 over everything that decides the definition's bytes."""
-    module = _builder(pipeline)[0]
+    module = _module(pipeline)
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise UserError(f"pipelines.compiled.PIPELINES: {module} must be a module")
@@ -107,15 +107,11 @@ def cache_key(pipeline: str, inputs: TrainingInputs) -> str:
     return total.hexdigest()
 
 
-def _builder(pipeline: str) -> tuple[str, str]:
-    try:
-        module, _, function = PIPELINES[pipeline].partition(":")
-    except KeyError:
+def _module(pipeline: str) -> str:
+    if pipeline not in PIPELINES:
         known = ", ".join(sorted(PIPELINES))
-        raise UserError(
-            f"no pipeline is called {pipeline!r}", fix=f"name one of: {known}"
-        ) from None
-    return module, function
+        raise UserError(f"no pipeline is called {pipeline!r}", fix=f"name one of: {known}")
+    return PIPELINES[pipeline].partition(":")[0]
 
 
 def _compile_elsewhere(pipeline: str, inputs: TrainingInputs) -> str:
@@ -124,7 +120,7 @@ def _compile_elsewhere(pipeline: str, inputs: TrainingInputs) -> str:
         settings.write_text(SDK_SETTINGS)
         try:
             done = subprocess.run(
-                [sys.executable, "-W", "ignore", "-m", "pipelines.compiled", pipeline],
+                [sys.executable, "-W", "ignore", "-m", "pipelines.compiled", PIPELINES[pipeline]],
                 input=json.dumps(asdict(inputs)),
                 env=_environment(inputs.region, Path(home), settings),
                 capture_output=True,
@@ -141,7 +137,7 @@ def _compile_elsewhere(pipeline: str, inputs: TrainingInputs) -> str:
         lines = "\n".join(done.stderr.strip().splitlines()[-SHOWN_LINES:])
         raise UserError(
             f"pipeline {pipeline!r} does not compile:\n{lines}",
-            fix=f"correct the settings named above, or {_builder(pipeline)[0]}",
+            fix=f"correct the settings named above, or {_module(pipeline)}",
         )
     return done.stdout
 
@@ -166,8 +162,8 @@ def _environment(region: str, home: Path, settings: Path) -> dict[str, str]:
 
 
 def main() -> None:
-    """Build in this process: the pipeline's name as argument, inputs on stdin, JSON on stdout."""
-    module, function = _builder(sys.argv[1])
+    """Build in this process: the builder as argument, inputs on stdin, JSON on stdout."""
+    module, _, function = sys.argv[1].partition(":")
     inputs = TrainingInputs(**json.load(sys.stdin))
     with contextlib.redirect_stdout(sys.stderr):  # the SDK prints
         built = getattr(importlib.import_module(module), function)(inputs)

@@ -1,12 +1,11 @@
 """Judge the saved model on days it has not seen, and log the run to MLflow."""
 
 import argparse
+import logging
 import os
 import tarfile
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("OMP_NUM_THREADS", str(min(os.cpu_count() or 1, 4)))
 
 import numpy as np
 import pandas as pd
@@ -27,6 +26,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--execution-id", default="none")
     parser.add_argument("--experiment", default="training")
     arguments = parser.parse_args(argv)
+    job.bound_threads()
     estimator, signature = load(job.given("model") / "model.tar.gz")
     frame = pd.read_parquet(job.given("evaluation") / "evaluation.parquet")
     manifest = job.read_json(job.given("evaluation") / MANIFEST)
@@ -44,7 +44,7 @@ def main(argv: list[str]) -> None:
     }
     path = job.result("evaluation") / REPORT
     job.write_json(path, report)
-    print(", ".join(f"{name} {value:.4f}" for name, value in measured.items()))
+    print(", ".join(f"{name} {value:.4g}" for name, value in measured.items()))
     if os.environ.get(TRACKING_VARIABLE):
         _log_run(arguments, estimator, measured, report, path)
 
@@ -99,19 +99,24 @@ def _log_run(
     report: dict[str, Any],
     path: Path,
 ) -> None:
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     import mlflow
 
+    # sagemaker-mlflow's header plugin warns on every call to a server that has no ARN
+    logging.getLogger("mlflow.tracking.request_header.registry").setLevel(logging.ERROR)
     mlflow.set_experiment(arguments.experiment)
     with mlflow.start_run(run_name=arguments.execution_id) as run:
         mlflow.set_tags({name: report[name] for name in ("commit", "data_hash", "execution_id")})
-        mlflow.log_params({**_plain(estimator.get_params()), **report["training_window"]})
+        mlflow.log_params(_parameters(estimator, report))
         mlflow.log_metrics(measured)
         mlflow.log_artifact(str(path))
     print(f"MLflow run {run.info.run_id}")
 
 
-def _plain(parameters: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in parameters.items() if value is not None}
+def _parameters(estimator: Any, report: dict[str, Any]) -> dict[str, Any]:
+    set_ones = {name: value for name, value in estimator.get_params().items() if value is not None}
+    window = {f"train_{name}": day for name, day in report["training_window"].items()}
+    return set_ones | window
 
 
 if __name__ == "__main__":

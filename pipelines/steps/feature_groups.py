@@ -79,5 +79,13 @@ NUMERIC = tuple(
 )
 """Features of the model that are numbers."""
 
+NULLABLE = frozenset(
+    feature
+    for group in FEATURE_GROUPS.values()
+    for feature, kind in group.features.items()
+    if kind == "Fractional"
+)
+"""Features that a question may lack: the plane is not registered, an instrument was silent."""
+
 TARGET = "late"
 """1 when the flight arrived 15 or more minutes after its schedule."""

@@ -1,20 +1,17 @@
 """Fit the classifier, and save it with the signature that says what it eats."""
 
 import argparse
-import os
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-# before numpy and scikit-learn start their pools: more threads than cores only wait for each other
-os.environ.setdefault("OMP_NUM_THREADS", str(min(os.cpu_count() or 1, 4)))
-
+import numpy as np
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from pipelines.steps import job
 from pipelines.steps.artifact import FORMAT, MODEL, SIGNATURE, TRUSTED_TYPES, matrix
-from pipelines.steps.feature_groups import CATEGORICAL, NUMERIC, TARGET
+from pipelines.steps.feature_groups import CATEGORICAL, NULLABLE, NUMERIC, TARGET
 from pipelines.steps.ingest import MANIFEST
 
 HYPERPARAMETERS = {
@@ -32,6 +29,7 @@ SMOOTHING = 20
 
 def main(argv: list[str]) -> None:
     argparse.ArgumentParser(description=__doc__).parse_args(argv)
+    job.bound_threads()
     channel = job.opt_ml() / "input" / "data" / "train"
     frame = pd.read_parquet(channel / "train.parquet")
     manifest = job.read_json(channel / MANIFEST)
@@ -39,16 +37,24 @@ def main(argv: list[str]) -> None:
     print(f"training on {len(frame):,} flights: {settings}")
 
     features = describe(frame)
-    estimator = HistGradientBoostingClassifier(
-        random_state=settings.pop("seed", 0), early_stopping=False, **settings
-    )
-    estimator.fit(matrix(features, frame), frame[TARGET])
+    estimator = fit(matrix(features, frame), frame[TARGET].to_numpy(), settings)
     folder = job.opt_ml() / "model"
     folder.mkdir(parents=True, exist_ok=True)
     save(estimator, folder / MODEL)
     job.write_json(folder / SIGNATURE, signature(features, frame, manifest))
     size = (folder / MODEL).stat().st_size
     print(f"saved {estimator.n_iter_} trees on {len(features)} features, {size / 1e6:.1f} MB")
+
+
+def fit(rows: np.ndarray, late: np.ndarray, settings: Mapping[str, Any]) -> Any:
+    """The fitted classifier; the same rows and settings give the same trees."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    others = {name: value for name, value in settings.items() if name != "seed"}
+    estimator = HistGradientBoostingClassifier(
+        random_state=settings.get("seed", 0), early_stopping=False, **others
+    )
+    return estimator.fit(rows, late)
 
 
 def describe(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -67,7 +73,7 @@ def describe(frame: pd.DataFrame) -> list[dict[str, Any]]:
                 "kind": "numeric",
                 "minimum": None if values.isna().all() else float(values.min()),
                 "maximum": None if values.isna().all() else float(values.max()),
-                "nullable": bool(values.isna().any()),
+                "nullable": name in NULLABLE,
             }
         )
     for name in CATEGORICAL:
