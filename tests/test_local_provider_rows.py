@@ -7,7 +7,8 @@ import pytest
 from stacks.local.aws import AwsBackend
 from stacks.local.aws_table import ROWS
 from tests.local_cloud import running_cloud
-from tests.provider_kit import CASES, REGION, Cloud, changed, serve_program, subject
+from tests.provider_cases import CASES
+from tests.provider_kit import REGION, Cloud, changed, serve_program, subject
 
 
 @pytest.fixture(scope="module")

@@ -21,19 +21,22 @@ def same(before: Any, after: Any, *, ordered: bool = False) -> bool:
         keys = {*before, *after}
         return all(same(before.get(key), after.get(key), ordered=ordered) for key in keys)
     if isinstance(before, list) and isinstance(after, list):
-        if not ordered and all(not isinstance(item, (dict, list)) for item in before + after):
-            return sorted(map(_text, before)) == sorted(map(_text, after))
-        pairs = zip(before, after, strict=False)
-        return len(before) == len(after) and all(same(a, b, ordered=ordered) for a, b in pairs)
+        return _same_lists(before, after, ordered=ordered)
     if isinstance(before, (Mapping, list)) or isinstance(after, (Mapping, list)):
-        return _document(before) == _document(after)
-    if before == after:
-        return True
-    return _text(before) == _text(after) or _document(before) == _document(after)
+        return bool(_document(before) == _document(after))
+    alike = before == after or _text(before) == _text(after)
+    return bool(alike or _document(before) == _document(after))
+
+
+def _same_lists(before: list[Any], after: list[Any], *, ordered: bool) -> bool:
+    if not ordered and not any(isinstance(item, (dict, list)) for item in before + after):
+        return sorted(map(_text, before)) == sorted(map(_text, after))
+    pairs = zip(before, after, strict=False)
+    return len(before) == len(after) and all(same(a, b, ordered=ordered) for a, b in pairs)
 
 
 def _absent(value: Any) -> bool:
-    return value is None or value == [] or value == {}
+    return value is None or (isinstance(value, (dict, list)) and not value)
 
 
 def _text(value: Any) -> str:
@@ -74,19 +77,22 @@ def _walk(row: Row, path: str, before: Any, after: Any) -> Iterator[tuple[str, C
             yield from _walk(
                 row, inner, _given(row, before, key, inner), _given(row, after, key, inner)
             )
-    elif same(before, after, ordered=path in row.ordered):
+    elif same(before, after, ordered=path in row.ordered) or _left_open(row, path, after):
         return
-    elif _absent(after) and INDEX.sub("", path) in row.computed:
-        return
-    elif path in row.keyed and isinstance(before, list) and isinstance(after, list):
+    elif path in row.keyed and _structures(before) and _structures(after):
         yield from _walk_keyed(row, path, before, after)
-    elif _lists_of_structures(before, after):
+    elif _structures(before) or _structures(after):
+        before, after = before or [], after or []
         for index in range(max(len(before), len(after))):
             left = before[index] if index < len(before) else None
             right = after[index] if index < len(after) else None
             yield from _walk(row, f"{path}[{index}]", left, right)
     else:
         yield path, "add" if _absent(before) else "delete" if _absent(after) else "update"
+
+
+def _left_open(row: Row, path: str, after: Any) -> bool:
+    return _absent(after) and INDEX.sub("", path) in row.computed
 
 
 def _walk_keyed(
@@ -100,9 +106,8 @@ def _walk_keyed(
         yield from _walk(row, f"{path}[{index}]", old.get(name, (0, None))[1], item)
 
 
-def _lists_of_structures(before: Any, after: Any) -> bool:
-    both = isinstance(before, list) and isinstance(after, list)
-    return both and any(isinstance(item, dict) for item in before + after)
+def _structures(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(item, dict) for item in value)
 
 
 def _replaces(row: Row, path: str, before: Any, after: Any) -> bool:

@@ -9,7 +9,7 @@ import functools
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from concurrent import futures
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
@@ -179,8 +179,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def DiffConfig(self, request: Any, context: Any) -> provider_pb2.DiffResponse:
         old, new = unpack_properties(request.old_inputs), unpack_properties(request.news)
         names = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
-        changes = provider_pb2.DiffResponse.DIFF_SOME if names else 1
-        return provider_pb2.DiffResponse(changes=changes, diffs=names)
+        return provider_pb2.DiffResponse(changes=_some(names), diffs=names)
 
     @edge
     def Configure(self, request: Any, context: Any) -> provider_pb2.ConfigureResponse:
@@ -294,12 +293,14 @@ def _checked(inputs: Properties, failures: Iterable[Failure]) -> provider_pb2.Ch
     return provider_pb2.CheckResponse(inputs=pack(inputs), failures=found)
 
 
+def _some(changes: Sized) -> Any:
+    return provider_pb2.DiffResponse.DIFF_SOME if changes else provider_pb2.DiffResponse.DIFF_NONE
+
+
 def _diff_response(changes: list[Change], *, delete_first: bool) -> provider_pb2.DiffResponse:
     kinds = provider_pb2.PropertyDiff.Kind
     response = provider_pb2.DiffResponse(
-        changes=provider_pb2.DiffResponse.DIFF_SOME
-        if changes
-        else provider_pb2.DiffResponse.DIFF_NONE,
+        changes=_some(changes),
         diffs=sorted({change.root for change in changes}),
         replaces=sorted({change.root for change in changes if change.replaces}),
         hasDetailedDiff=bool(changes),
