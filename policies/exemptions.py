@@ -9,7 +9,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from infra.errors import UserError
 from policies.rule import Verdict
 
 FILE = Path(__file__).with_name("exemptions.yaml")
@@ -65,7 +64,7 @@ def stale(
 
 
 def load(path: Path = FILE) -> tuple[Exemption, ...]:
-    """The exemptions in a YAML file."""
+    """The exemptions in a YAML file; ValueError names an entry that is not one."""
     from ruamel.yaml import YAML
 
     return tuple(
@@ -78,13 +77,8 @@ def _entry(raw: Any, where: str) -> Exemption:
     wanted = {field.name for field in fields(Exemption)}
     given = set(raw) if isinstance(raw, dict) else set()
     if given != wanted:
-        raise UserError(
-            f"{where} must have {', '.join(sorted(wanted))}, got {', '.join(sorted(given)) or raw}",
-            fix=f"correct the entry in policies/{FILE.name}",
-        )
+        got = ", ".join(sorted(given)) or raw
+        raise ValueError(f"{where} must have {', '.join(sorted(wanted))}, got {got}")
     if not isinstance(raw["expires"], date):
-        raise UserError(
-            f"{where}.expires must be a date such as 2026-03-31, got {raw['expires']!r}",
-            fix=f"correct the entry in policies/{FILE.name}",
-        )
+        raise ValueError(f"{where}.expires must be a date, got {raw['expires']!r}")
     return Exemption(**raw)

@@ -18,7 +18,6 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 
-from infra.errors import UserError
 from policies.data import UNKNOWN, Data, Resource, Unknown, plain
 from policies.docs import table
 from policies.exemptions import EXEMPTION, Exemption, load
@@ -295,7 +294,7 @@ def test_an_exemption_is_read_from_yaml(tmp_path: Path) -> None:
 def test_an_incomplete_exemption_is_refused(tmp_path: Path, entry: str, problem: str) -> None:
     path = tmp_path / "exemptions.yaml"
     path.write_text(f"- {entry}\n")
-    with pytest.raises(UserError, match=problem):
+    with pytest.raises(ValueError, match=problem):
         load(path)
 
 
