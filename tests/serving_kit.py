@@ -31,7 +31,8 @@ def model_file() -> bytes:
     columns = [rng.integers(0, 2, 400), rng.uniform(0, 3000, 400), rng.normal(size=400)]
     matrix = np.column_stack(columns)
     late = matrix[:, 1] + 500 * matrix[:, 0] > 1500
-    return skops.io.dumps(HistGradientBoostingClassifier(max_iter=5).fit(matrix, late))
+    content: bytes = skops.io.dumps(HistGradientBoostingClassifier(max_iter=5).fit(matrix, late))
+    return content
 
 
 def trained(folder: Path) -> Path:

@@ -191,6 +191,13 @@ def test_ready_steps_run_at_once_up_to_the_limit() -> None:
     assert limited.outcome.status == "Succeeded"
 
 
+@pytest.mark.parametrize("end", ["Failed", "Stopped"])
+def test_nothing_starts_after_a_step_that_did_not_succeed(end: str) -> None:
+    fake = FakeSageMaker(ends={"A": end})
+    result = execute([processing("A"), processing("B")], fake, max_parallel_steps=1)
+    assert result.ends() == {"A": end}
+
+
 def test_references_are_resolved_in_requests() -> None:
     uri = {"Get": "Steps.A.ProcessingOutputConfig.Outputs['report'].S3Output.S3Uri"}
     names = ["ExecutionId", "Name", "ExecutionArn", "Arn"]
