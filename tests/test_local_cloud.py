@@ -1,9 +1,12 @@
 """The local cloud itself: pipelines, the API's manners, and its processes."""
 
+import importlib.util
 import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -20,6 +23,7 @@ from stacks.local.processes import Children
 from stacks.local.sagemaker.api import OPERATIONS
 from stacks.local.sagemaker.coverage import acting, coverage
 from stacks.local.sagemaker.fields import FIELDS, RECORDED, REFUSED
+from stacks.local.sagemaker.mlflow_app import SETTINGS
 from stacks.local.sagemaker.shapes import input_members
 from tests.local_cloud import (
     BUCKET,
@@ -239,11 +243,11 @@ def test_coverage_names_every_operation_once() -> None:
 
 
 def test_mlflow_settings_have_the_names_mlflow_uses() -> None:
-    from mlflow.server import constants
-
-    from stacks.local.sagemaker.mlflow_app import SETTINGS
-
-    assert {name: getattr(constants, name) for name in SETTINGS} == SETTINGS
+    spec = importlib.util.find_spec("mlflow")
+    assert spec is not None and spec.origin is not None
+    constants = (Path(spec.origin).parent / "server" / "constants.py").read_text()
+    for name, value in SETTINGS.items():
+        assert f'{name} = "{value}"' in constants
 
 
 def test_an_mlflow_app_is_a_server_and_jobs_get_its_address(cloud: Cloud, sm: Any) -> None:
@@ -305,6 +309,36 @@ def test_a_killed_cloud_leaves_nothing_once_another_starts(tmp_path: Path) -> No
         second = session.start(tmp_path)
         assert second.cloud_id != first.info.cloud_id
         assert left_of(tmp_path) == []
+    finally:
+        session.stop(tmp_path)
+
+
+def test_a_cloud_whose_starter_was_killed_is_found_and_not_doubled(tmp_path: Path) -> None:
+    starter = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from pathlib import Path; from stacks.local import session;"
+            "session.start(Path(sys.argv[1]))",
+            str(tmp_path),
+        ]
+    )
+    record, log = tmp_path / "local/cloud.json", tmp_path / "local/cloud.log"
+    deadline = time.monotonic() + 10
+    while not log.exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(0.1)  # the cloud has been spawned and is on its way up
+    assert not record.exists()
+    starter.kill()
+    starter.wait()
+    try:
+        found = session.start(tmp_path)
+        clouds = [
+            process.pid
+            for process in psutil.process_iter(["cmdline"])
+            if str(tmp_path) in (process.info["cmdline"] or [])
+        ]
+        assert clouds == [found.pid]
     finally:
         session.stop(tmp_path)
 

@@ -21,12 +21,14 @@ import psutil
 
 from stacks.local.container import Host, find_namespace, isolation
 from stacks.local.processes import Children, port_owner, write_json
+from stacks.local.session import ALREADY_RUNNING, take_lock
 
 REGION = "us-east-1"
 UPKEEP_SECONDS = 1.0
 
-# moto at its leanest: no catalogue of images or managed policies that nobody asked for.
+# No catalogue of images that nobody asked for; managed policies, because roles attach them.
 MOTO_SETTINGS = {
+    "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
     "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
     "S3_IGNORE_SUBDOMAIN_BUCKETNAME": "true",
 }
@@ -41,6 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for noisy in ("werkzeug", "botocore", "boto3", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     home: Path = arguments.home.absolute()
+    lock = take_lock(home)
+    if lock is None:
+        log.error("another local cloud of %s is running or about to", home)
+        return ALREADY_RUNNING
     children = Children(folder=home / "local" / "run")
     children.reap()
     try:

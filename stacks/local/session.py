@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from infra.errors import UserError
 from stacks.local.processes import Children, is_alive, tail
@@ -21,6 +22,9 @@ from stacks.local.processes import Children, is_alive, tail
 START_SECONDS = 60
 STOP_SECONDS = 20
 POLL_SECONDS = 0.05
+
+ALREADY_RUNNING = 4
+"""Exit code of a second cloud of one home. The first may be orphaned: its starter was killed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +62,7 @@ def stop(home: Path) -> bool:
     """End the cloud of this home and every process it left; whether a cloud was running."""
     home = home.absolute()
     with _locked(home):
-        info = find(home)
+        info = find(home) or _about_to_run(home)
         if info:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(info.pid, signal.SIGTERM)
@@ -92,9 +96,9 @@ def _spawn(home: Path, port: int | None, timeout_seconds: float) -> CloudInfo:
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
         info = find(home)
-        if info and info.pid == process.pid:
+        if info:
             return info
-        if process.poll() is not None:
+        if process.poll() not in (None, ALREADY_RUNNING):
             break
         time.sleep(POLL_SECONDS)
     if process.poll() is None:
@@ -106,6 +110,34 @@ def _spawn(home: Path, port: int | None, timeout_seconds: float) -> CloudInfo:
         f"the local cloud {why}; the last lines of {log}:\n{tail(log)}",
         fix="act on the last line above, then run the command again",
     )
+
+
+def take_lock(home: Path) -> TextIO | None:
+    """The lock that one cloud per home holds for its life; None when another has it."""
+    folder = home / "local"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / "daemon.lock").open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
+
+
+def _about_to_run(home: Path) -> CloudInfo | None:
+    """The cloud that a killed command line left on its way up, once it is ready."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        lock = take_lock(home)
+        if lock is not None:
+            lock.close()
+            return None
+        info = find(home)
+        if info:
+            return info
+        time.sleep(POLL_SECONDS)
+    return None
 
 
 def _foreign(name: str) -> bool:

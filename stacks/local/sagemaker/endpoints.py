@@ -54,7 +54,8 @@ def create_endpoint(world: World, item: Item, request: Request) -> None:
         try:
             launch(world, fleet, deployment.cancelled)
         except ServingFailed as error:
-            item.set(EndpointStatus="Failed", FailureReason=str(error))
+            if not deployment.cancelled.is_set():
+                item.set(EndpointStatus="Failed", FailureReason=str(error))
             return
         with world.store.lock:
             if deployment.cancelled.is_set():
@@ -90,22 +91,19 @@ def update_endpoint(world: World, item: Item, request: Request) -> None:
                 deployment.fleet = fleet
             _bake(world, settings or {}, deployment.cancelled)
         except ServingFailed as error:
-            with world.store.lock:
-                deployment.fleet = blue
-            item.set(EndpointStatus="InService", FailureReason=str(error))
-            fleet.stop(world.host)
-            return
+            kept, gone = blue, fleet
+            shown: dict[str, Any] = {"FailureReason": str(error)}
+        else:
+            kept, gone = fleet, blue
+            shown = {"EndpointConfigName": request["EndpointConfigName"], **_described(fleet)}
         with world.store.lock:
-            item.set(
-                EndpointStatus="InService",
-                EndpointConfigName=request["EndpointConfigName"],
-                **_described(fleet),
-            )
-            gone = deployment.cancelled.is_set()
-        if blue:
-            blue.stop(world.host)
-        if gone:
-            fleet.stop(world.host)
+            deployment.fleet = kept
+            deleted = deployment.cancelled.is_set()
+            if not deleted:
+                item.set(EndpointStatus="InService", **shown)
+        for stopped in (gone, kept if deleted else None):
+            if stopped:
+                stopped.stop(world.host)
 
     def broken(error: BaseException) -> None:
         item.set(EndpointStatus="InService", FailureReason=f"InternalServerError: {error!r}")
@@ -155,9 +153,13 @@ def revive(world: World, item: Item) -> None:
         return
     for variant in fleet.variants.values():
         for number, server in enumerate(variant.servers):
-            if server.process.poll() is not None and not deployment.cancelled.is_set():
-                world.host.children.stop(server.process)
-                variant.servers[number] = start_server(world, item.name, variant, number)
+            if server.process.poll() is None or deployment.cancelled.is_set():
+                continue
+            world.host.children.stop(server.process)
+            variant.servers[number] = start_server(world, item.name, variant, number)
+            if deployment.cancelled.is_set() or deployment.fleet is not fleet:
+                fleet.stop(world.host)  # deleted or replaced in the meantime
+                return
 
 
 def _config(world: World, name: str) -> Mapping[str, Any]:
