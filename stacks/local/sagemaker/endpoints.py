@@ -74,11 +74,9 @@ def update_endpoint(world: World, item: Item, request: Request) -> None:
             f'Cannot update endpoint "{item.arn}" in status {item.fields["EndpointStatus"]}.'
         )
     deployment: Deployment = item.live
-    config = _config(world, request["EndpointConfigName"])
-    fleet = plan(world, item.name, config)
     blue = deployment.fleet
-    if blue and request.get("RetainAllVariantProperties"):
-        fleet = _retain(fleet, blue, request.get("ExcludeRetainedVariantProperties", []))
+    planned = plan(world, item.name, _config(world, request["EndpointConfigName"]))
+    fleet = _retain(planned, blue, request)
     settings = request.get("DeploymentConfig")
     if request.get("RetainDeploymentConfig"):
         settings = item.fields.get("LastDeploymentConfig")
@@ -91,17 +89,17 @@ def update_endpoint(world: World, item: Item, request: Request) -> None:
                 deployment.fleet = fleet
             _bake(world, settings or {}, deployment.cancelled)
         except ServingFailed as error:
-            kept, gone = blue, fleet
+            fleets: tuple[Fleet | None, Fleet | None] = (blue, fleet)
             shown: dict[str, Any] = {"FailureReason": str(error)}
         else:
-            kept, gone = fleet, blue
+            fleets = (fleet, blue)
             shown = {"EndpointConfigName": request["EndpointConfigName"], **_described(fleet)}
         with world.store.lock:
-            deployment.fleet = kept
+            deployment.fleet = fleets[0]
             deleted = deployment.cancelled.is_set()
             if not deleted:
                 item.set(EndpointStatus="InService", **shown)
-        for stopped in (gone, kept if deleted else None):
+        for stopped in fleets if deleted else fleets[1:]:
             if stopped:
                 stopped.stop(world.host)
 
@@ -170,7 +168,11 @@ def _config(world: World, name: str) -> Mapping[str, Any]:
     return dict(config.fields)
 
 
-def _retain(fleet: Fleet, blue: Fleet, excluded: list[Mapping[str, str]]) -> Fleet:
+def _retain(fleet: Fleet, blue: Fleet | None, request: Request) -> Fleet:
+    """The new fleet with the properties of the old one that the request asks to keep."""
+    if blue is None or not request.get("RetainAllVariantProperties"):
+        return fleet
+    excluded = request.get("ExcludeRetainedVariantProperties", [])
     left_out = {entry["VariantPropertyType"] for entry in excluded}
     for name, variant in fleet.variants.items():
         if name in blue.variants and "DesiredWeight" not in left_out:
