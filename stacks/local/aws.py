@@ -100,7 +100,7 @@ class AwsBackend:
     def diff(self, subject: Subject, old: Properties, new: Properties) -> Difference:
         """Compare two sets of inputs by the row's rules."""
         row = self._table(subject).row
-        named = row.identity.inputs
+        named = row.occupies or row.identity.inputs or (row.autoname and (row.autoname,))
         occupied = bool(named) and all(old.get(name) == new.get(name) for name in named)
         return Difference(changes=aws_diff.changes(row, old, new), delete_first=occupied)
 

@@ -197,6 +197,9 @@ class Row:
     before_delete: Callable[[Scene], None] | None = None
     autoname: str = ""
     """Input that gets the program's name and a random suffix when it is absent. Default: none."""
+    occupies: Sequence[str] = ()
+    """Inputs of which there is one resource at a time, so that a replacement that keeps them
+    deletes first. Default: the inputs of the identity, or `autoname`."""
     volatile: Sequence[str] = ()
     """Outputs that an update may change. Default: none."""
     fidelity: str

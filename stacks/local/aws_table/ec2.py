@@ -151,6 +151,7 @@ ROWS = (
         identity=returned("AssociationId"),
         key={"AssociationId": "{id}"},
         replace_on=("gatewayId", "routeTableId", "subnetId"),
+        occupies=("gatewayId", "subnetId"),
         missing=gone("InvalidAssociationID.NotFound"),
         fidelity="recorded by moto: nothing is routed",
     ),
@@ -331,6 +332,7 @@ ROWS = (
         defaults={"vpcEndpointType": "Gateway", "privateDnsEnabled": False},
         computed=("policy",),
         replace_on=("serviceName", "vpcEndpointType", "vpcId"),
+        occupies=("serviceName", "vpcId"),
         refuses=(
             "autoAccept",
             "dnsOptions",

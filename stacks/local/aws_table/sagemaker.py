@@ -179,6 +179,7 @@ ROWS = (
         delete=Call("DeleteMlflowApp"),
         identity=returned("Arn"),
         key={"Arn": "{id}"},
+        occupies=("name",),
         provider_only=("timeouts",),
         computed=("weeklyMaintenanceWindowStart",),
         defaults={
