@@ -37,6 +37,8 @@ class Ledger:
         self._guard = threading.Lock()
         self._entries: dict[tuple[str, str], Entry] = {}
         self._working: dict[str, threading.Lock] = {}
+        self._replacing: set[str] = set()
+        """URNs of which a resource was deleted and no other one named by an engine since."""
 
     @contextmanager
     def turn(self, urn: str) -> Iterator[None]:
@@ -63,19 +65,20 @@ class Ledger:
         with self._guard:
             entry = self._entries.get((type_of(urn), id))
             held = entry.inputs if entry else inputs
+            self._replacing.discard(urn)
             self._entries[type_of(urn), id] = Entry(urn=urn, id=id, inputs=held, known=True)
 
     def checked(self, urn: str, old: Properties) -> None:
         """An engine's state holds a resource with these inputs under this URN.
 
-        With one entry it is that one. With several, one is the new half of a replacement whose
-        answer may be lost, so only the entry with the same inputs counts.
+        Only an entry with the same inputs can be it: another is the new half of a replacement.
+        After a deletion even that one need not be it, because the state keeps the old half of a
+        replacement that deletes first; then the engine has to name the id.
         """
         with self._guard:
-            mine = [entry for entry in self._entries.values() if entry.urn == urn]
-            for entry in mine:
-                if len(mine) == 1 or entry.inputs == old:
-                    self._entries[type_of(urn), entry.id] = replace(entry, known=True)
+            for key, entry in self._entries.items():
+                if entry.urn == urn and entry.inputs == old and urn not in self._replacing:
+                    self._entries[key] = replace(entry, known=True)
 
     def lost(self, urn: str) -> Entry | None:
         """The newest resource of this URN that no engine knows about."""
@@ -87,3 +90,4 @@ class Ledger:
         """The resource is gone."""
         with self._guard:
             self._entries.pop((type_of(urn), id), None)
+            self._replacing.add(urn)

@@ -98,7 +98,13 @@ ROWS = (
         },
         # moto mixes the template's own tags into what instances are tagged with
         write_only=("tagSpecifications",),
-        refuses=("instanceRequirements", "namePrefix", "secondaryInterfaces"),
+        refuses=(
+            "instanceRequirements",
+            "namePrefix",
+            "networkInterfaces.ipv4AddressCount",
+            "networkInterfaces.ipv4Addresses",
+            "secondaryInterfaces",
+        ),
         reads={"defaultVersion": "DefaultVersionNumber"},
         computed=("defaultVersion",),
         provider_only=("updateDefaultVersion",),

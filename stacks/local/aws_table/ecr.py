@@ -8,7 +8,7 @@ ROWS = (
     Row(
         token="aws:ecr/lifecyclePolicy:LifecyclePolicy",
         service="ecr",
-        cfn="AWS::ECR::Repository",  # there, a property of the repository
+        cfn="",  # there, a property of the repository
         create=Call("PutLifecyclePolicy"),
         read=Call("GetLifecyclePolicy"),
         update=(Call("PutLifecyclePolicy", ("policy",)),),

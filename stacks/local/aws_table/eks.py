@@ -65,6 +65,7 @@ ROWS = (
             Call("UpdateClusterConfig", ("accessConfig",)),
             Call("UpdateClusterConfig", ("deletionProtection",)),
             Call("UpdateClusterConfig", ("upgradePolicy",)),
+            Call("UpdateClusterConfig", ("kubernetesNetworkConfig",)),
             Call("UpdateClusterVersion", ("version",)),
         ),
         delete=Call("DeleteCluster"),
@@ -89,7 +90,8 @@ ROWS = (
             "accessConfig.bootstrapClusterCreatorAdminPermissions",
             "bootstrapSelfManagedAddons",
             "encryptionConfig",
-            "kubernetesNetworkConfig",
+            "kubernetesNetworkConfig.ipFamily",
+            "kubernetesNetworkConfig.serviceIpv4Cidr",
             "name",
             "roleArn",
         ),
@@ -101,6 +103,7 @@ ROWS = (
             "kubeApiServerConfig",
             "kubeControllerManagerConfig",
             "kubeSchedulerConfig",
+            "kubernetesNetworkConfig.serviceIpv6Cidr",
             "outpostConfig",
             "remoteNetworkConfig",
             "storageConfig",
@@ -144,6 +147,7 @@ ROWS = (
         rename={
             "nodeGroupName": "nodegroupName",
             "nodeRoleArn": "nodeRole",
+            "sourceSecurityGroupIds": "sourceSecurityGroups",
             "subnetIds": "subnets",
         },
         # moto keeps no update and repair settings, and makes up a remote access of its own

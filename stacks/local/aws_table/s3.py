@@ -82,7 +82,7 @@ def setting(
     return Row(
         token=f"aws:s3/b{kind[1:]}:{kind}",
         service="s3",
-        cfn="AWS::S3::Bucket",  # there, a property of the bucket
+        cfn="",  # there, a property of the bucket
         create=Call(put, omits=omits),
         read=read,
         update=(Call(put, ALL),),
