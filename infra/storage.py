@@ -33,7 +33,7 @@ class Storage(Component):
     ) -> None:
         super().__init__(name, args, opts)
         logs = self._bucket("logs", args, kms=False)
-        aws.s3.BucketPolicy(
+        delivery = aws.s3.BucketPolicy(
             f"{name}-logs",
             bucket=logs.bucket,
             policy=plain_json(self._policy("logs", receives_logs=True)),
@@ -53,7 +53,8 @@ class Storage(Component):
                 bucket=bucket.bucket,
                 target_bucket=logs.bucket,
                 target_prefix=f"{role}/",
-                opts=self.child,
+                # S3 refuses a target that does not yet let its log delivery write
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[delivery]),
             )
             self._buckets[role] = bucket
         self.bucket_names = pulumi.Output.all(
@@ -168,7 +169,7 @@ class Storage(Component):
             {
                 "Sid": "TlsOnly",
                 "Effect": "Deny",
-                "Principal": "*",
+                "Principal": {"AWS": "*"},
                 "Action": "s3:*",
                 "Resource": [arn, f"{arn}/*"],
                 "Condition": {"Bool": {"aws:SecureTransport": "false"}},

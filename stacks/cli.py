@@ -252,3 +252,7 @@ def _bug(error: Exception, arguments: list[str]) -> int:
     )
     problem = f"this is a bug of plinth: {type(error).__name__}: {error}"
     return _failed(problem, f"send us {path}", EXIT_BUG, arguments)
+
+
+if __name__ == "__main__":
+    main()

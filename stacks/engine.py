@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +93,8 @@ class Stack:
                 fix="wait for the other update to end",
             ) from None
         except CommandError as error:
+            # the SDK leaves the program's unfinished coroutines: end them here, not at some exit
+            gc.collect()
             raise self._failed(operation, changes, error) from None
         return changes
 
@@ -175,8 +179,6 @@ class _Listener:
 
 def plain(text: str) -> str:
     """Engine text without its colour marks (`<{%fg 1%}>`)."""
-    import re
-
     return re.sub(r"<\{%.*?%\}>", "", text)
 
 

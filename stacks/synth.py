@@ -33,7 +33,7 @@ def synthesize(env: str, settings: Settings, definitions: Mapping[str, str]) -> 
 def recorded(
     program: Callable[[], Any], *, stack: str = "test", preview: bool = False
 ) -> list[Resource]:
-    """The resources that a program registers, in order; with `preview`, outputs are unknown."""
+    """The resources that a program registers, by URN; with `preview`, outputs are unknown."""
     monitor = _Recorder(stack, preview)
     mocks.set_mocks(_Outputs(preview), "plinth", stack, preview=preview, monitor=monitor)
 
@@ -41,7 +41,7 @@ def recorded(
         program()
 
     pulumi.runtime.test(run)()
-    return monitor.seen
+    return sorted(monitor.seen, key=lambda resource: resource.urn)
 
 
 class _Outputs(mocks.Mocks):
@@ -52,9 +52,12 @@ class _Outputs(mocks.Mocks):
         return dict(args.args), None
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        inputs = dict(args.inputs)
+        if isinstance(inputs.get("policy"), dict):
+            del inputs["policy"]  # the provider would answer with JSON text
         if self._preview:
-            return "", dict(args.inputs)
-        return args.name, {**_made(args.name), **args.inputs}
+            return "", inputs
+        return args.name, {"arn": f"arn:aws:mock:::{args.name}", **inputs}
 
 
 class _Recorder(mocks.MockMonitor):
@@ -80,7 +83,12 @@ class _Recorder(mocks.MockMonitor):
         inputs = plain(json_format.MessageToDict(request.object))
         if request.type.startswith("pulumi:providers:"):
             self._providers[response.urn] = inputs
-        made = {key: UNKNOWN if self._preview else text for key, text in _made(request.name).items()}
+        made = {
+            key: UNKNOWN if self._preview else value
+            for key, value in zip(
+                MADE_BY_THE_CLOUD, (request.name, f"arn:aws:mock:::{request.name}"), strict=True
+            )
+        }
         self.seen.append(
             Resource(
                 type=request.type,
@@ -97,10 +105,6 @@ class _Recorder(mocks.MockMonitor):
             )
         )
         return response
-
-
-def _made(name: str) -> dict[str, str]:
-    return dict(zip(MADE_BY_THE_CLOUD, (name, f"arn:aws:mock:::{name}"), strict=True))
 
 
 def _options(request: Any) -> Options:

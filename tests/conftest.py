@@ -18,7 +18,9 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--accept", action="store_true", help="write golden files instead of comparing")
+    parser.addoption(
+        "--accept", action="store_true", help="write golden files instead of comparing"
+    )
 
 
 @pytest.fixture
@@ -69,9 +71,16 @@ class Clone:
 
     def env(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_"))}
-        return {**kept, "PLINTH_HOME": str(self.home), "PYTHONPATH": str(self.root), **(extra or {})}
+        return {
+            **kept,
+            "PLINTH_HOME": str(self.home),
+            "PYTHONPATH": str(self.root),
+            **(extra or {}),
+        }
 
-    def plinth(self, *args: str, timeout: float = 300, env: Mapping[str, str] | None = None) -> Done:
+    def plinth(
+        self, *args: str, timeout: float = 300, env: Mapping[str, str] | None = None
+    ) -> Done:
         done = subprocess.run(
             [sys.executable, "-m", "stacks.cli", *args],
             cwd=self.root,

@@ -68,7 +68,9 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
 
 
 def test_only_the_settings_read_a_stack_file_and_nothing_reads_pulumi_config() -> None:
-    users = [name_of(path) for path in MODULES if re.search(r"pulumi\.Config\b\(", path.read_text())]
+    users = [
+        name_of(path) for path in MODULES if re.search(r"pulumi\.Config\b\(", path.read_text())
+    ]
     assert users == []
 
 
@@ -84,7 +86,9 @@ def test_a_file_is_short_enough_to_read(path: Path) -> None:
 
 
 def test_every_test_file_is_collected() -> None:
-    with_tests = {path for path in TESTS if re.search(r"^(async )?def test_", path.read_text(), re.M)}
+    with_tests = {
+        path for path in TESTS if re.search(r"^(async )?def test_", path.read_text(), re.M)
+    }
     assert {path.name for path in with_tests if not path.name.startswith("test_")} == set()
 
 

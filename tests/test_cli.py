@@ -78,9 +78,13 @@ def test_doctor_says_what_is_there(tmp_path: Path) -> None:
 
 
 WRONG_KEYS = [
-    ("cidr_block:", "cidr_blok:", 'plinth:network.cidr_block'),
+    ("cidr_block:", "cidr_blok:", "plinth:network.cidr_block"),
     ("plinth:keys:", "plinth:kyes:", "plinth:keys"),
-    ("max_size: 2}\n      cap", "max_sice: 2}\n      cap", "plinth:gpu_pools.gpu-inference.scaling.max_size"),
+    (
+        "max_size: 2}\n      cap",
+        "max_sice: 2}\n      cap",
+        "plinth:gpu_pools.gpu-inference.scaling.max_size",
+    ),
     ("deletion_window_days", "deletion_window", "plinth:keys.deletion_window_days"),
 ]
 

@@ -222,5 +222,3 @@ def test_destroy_leaves_no_resource_and_no_process(clone: Clone, deployed: dict[
     while clone.processes() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert clone.processes() == []
-
-

@@ -25,10 +25,10 @@ from policies.offline import Finding, evaluate
 from policies.rule import Fail, PolicyConfig, Result, Rule, Scope, Status, every, rule
 from policies.rules import RULES
 from policies.tables.__main__ import HERE, TABLES
+from stacks.synth import recorded
 from tests.policy_cases import FEATURES, SERVING, Case, later
 from tests.policy_cases_access import ACCESS, PIPELINES
 from tests.policy_cases_platform import CLUSTER, STORAGE, bucket
-from tests.recorded import recorded
 
 CASES = [*SERVING, *FEATURES, *CLUSTER, *STORAGE, *ACCESS, *PIPELINES]
 BY_ID = {rule.id: rule for rule in RULES}

@@ -19,11 +19,11 @@ import pytest
 from policies.offline import evaluate
 from policies.pack import CONFIG_VARIABLE
 from policies.rule import PolicyConfig
+from stacks.synth import recorded
 from tests.echo_provider import EchoProvider, echo_provider
 from tests.policy_cases import KEY, feature_group
 from tests.policy_cases_access import FAIL, TRAIN, holds, pipeline, validate
 from tests.policy_cases_platform import bucket, node_group
-from tests.recorded import recorded
 
 pytestmark = [
     pytest.mark.engine,

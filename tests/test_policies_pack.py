@@ -19,8 +19,8 @@ from policies.offline import evaluate
 from policies.pack import CONFIG_VARIABLE, Pack, Undecided, configuration
 from policies.rule import PolicyConfig, Rule, Status
 from policies.rules import RULES
+from stacks.synth import recorded
 from tests.policy_cases import Case
-from tests.recorded import recorded
 from tests.test_policies import BY_ID, CASES, named
 
 Verdicts = dict[str, Status]

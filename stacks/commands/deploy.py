@@ -20,6 +20,7 @@ from stacks.settings import ROOT, Settings, load
 
 if TYPE_CHECKING:
     from policies.data import Resource
+    from policies.exemptions import Exemption
     from stacks.engine import Changes, Operation, Stack
 
 LOCAL = "local"
@@ -213,7 +214,7 @@ def _synth(env: str, report: Report) -> dict[str, Any]:
         compiled = future.result()
     with report.stage("synth", f"mocked synth of {env}") as stage:
         resources = synthesize(env, settings, compiled)
-        findings = evaluate(resources, policy_config(env, settings))
+        findings = evaluate(resources, policy_config(env, settings), exemptions=_exemptions())
         stage.done = f"{len(resources)} resources"
     failed = [f for f in findings if f.status in ("fail", "error")]
     unknown = [f for f in findings if f.status == "unknown"]
@@ -241,6 +242,15 @@ def _synth(env: str, report: Report) -> dict[str, Any]:
         found = "\n".join(f"  {line}" for line in changes.mandatory)
         raise CheckFailed(f"{env} must pass its mandatory policies, got:\n{found}", data=summary)
     return summary
+
+
+def _exemptions() -> Sequence[Exemption]:
+    from policies.exemptions import load as load_exemptions
+
+    try:
+        return load_exemptions()
+    except ValueError as error:
+        raise UserError(f"policies/exemptions.yaml: {error}") from None
 
 
 def _by_type(resources: Sequence[Resource]) -> dict[str, int]:
@@ -288,5 +298,5 @@ def _show(env: str, operation: str, changes: Changes, settings: Settings, report
     for line in changes.changed if operation == "preview" else ():
         report.say(f"{verb}{line}")
     for line in changes.advisory:
-        report.say(f"policy (advisory) {line}")
+        report.say(f"policy (advisory) {line.splitlines()[0]}")
     report.say(f"{env}: {_tally(changes)}")

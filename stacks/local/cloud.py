@@ -101,6 +101,7 @@ def _serve(
 def _overlay(home: Path, url: str, namespace: tuple[str, ...], children: Children) -> Any:
     from moto.server import DomainDispatcherApplication, create_backend_app
 
+    from stacks.local import bucket_policies
     from stacks.local.sagemaker.capture import Captures
     from stacks.local.sagemaker.mlflow_app import tracking_urls
     from stacks.local.sagemaker.world import World
@@ -114,6 +115,7 @@ def _overlay(home: Path, url: str, namespace: tuple[str, ...], children: Childre
         children=children,
         tracking_urls=lambda: tracking_urls(world),
     )
+    bucket_policies.install()
     world = World(host=host)
     behind = DomainDispatcherApplication(create_backend_app)
     return Overlay(world=world, captures=Captures(world.s3), behind=behind)
