@@ -28,7 +28,7 @@ class Cloud:
     backend: AwsBackend
     serve_path: str
     made: dict[str, Existing] = field(default_factory=dict)
-    under_test: str = ""
+    _kept: list[tuple[str, Existing]] = field(default_factory=list)
 
     def resolve(self, value: Any) -> Any:
         """Inputs with every reference replaced, making what is referred to."""
@@ -46,15 +46,20 @@ class Cloud:
     def need(self, token: str) -> Existing:
         """The resource of this type, made on first use."""
         if token not in self.made:
-            inputs = self.resolve(CASES[token].inputs)
-            self.made[token] = self.backend.create(subject(token, "needed"), inputs)
+            self.made[token] = self.keep(token, self.resolve(CASES[token].inputs))
         return self.made[token]
 
+    def keep(self, token: str, inputs: Properties) -> Existing:
+        """Make one more resource, which goes with the others."""
+        existing = self.backend.create(subject(token), inputs)
+        self._kept.append((token, existing))
+        return existing
+
     def clear(self) -> None:
-        """Delete what was needed, last first."""
-        for token, existing in reversed(self.made.items()):
-            it = subject(self.under_test if token == "it" else token, "needed")
-            self.backend.delete(it, existing.id, existing.inputs)
+        """Delete what was made, last first."""
+        while self._kept:
+            token, existing = self._kept.pop()
+            self.backend.delete(subject(token), existing.id, existing.inputs)
         self.made.clear()
 
 
