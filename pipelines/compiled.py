@@ -122,7 +122,7 @@ def _compile_elsewhere(pipeline: str, inputs: TrainingInputs) -> str:
             done = subprocess.run(
                 [sys.executable, "-W", "ignore", "-m", "pipelines.compiled", PIPELINES[pipeline]],
                 input=json.dumps(asdict(inputs)),
-                env=_environment(inputs.region, Path(home), settings),
+                env=clean_environment(inputs.region, Path(home), settings),
                 capture_output=True,
                 text=True,
                 timeout=COMPILE_SECONDS,
@@ -142,7 +142,7 @@ def _compile_elsewhere(pipeline: str, inputs: TrainingInputs) -> str:
     return done.stdout
 
 
-def _environment(region: str, home: Path, settings: Path) -> dict[str, str]:
+def clean_environment(region: str, home: Path, settings: Path) -> dict[str, str]:
     """A clean environment: no account, no network, nothing of this person's configuration."""
     return {
         "AWS_ACCESS_KEY_ID": "unused",

@@ -162,7 +162,7 @@ def _prepared(contract: Contract, frame: "pd.DataFrame", month: str) -> "pd.Data
     prepared[UNREADABLE] = unreadable
     if "time_hour" in frame:
         since = pd.Timestamp(midnight(month_bounds(month)[0]))
-        times = pd.to_datetime(frame["time_hour"], utc=True, errors="coerce")
+        times = pd.to_datetime(frame["time_hour"], utc=True, format="ISO8601", errors="coerce")
         prepared[HOURS_INTO_MONTH] = (times - since).dt.total_seconds() / 3600
     return prepared
 
