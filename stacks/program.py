@@ -5,14 +5,14 @@ import pulumi
 from pipelines import compiled
 from stacks import workload
 from stacks.composition import compose
-from stacks.home import home
+from stacks.home import cache
 from stacks.settings import Settings, load
 
 
 def definitions(env: str, settings: Settings) -> dict[str, str]:
     """Compiled JSON of every pipeline, from the cache or by the SageMaker SDK (some seconds)."""
     names = settings.names(env)
-    folder = home() / "definitions"
+    folder = cache() / "definitions"
     return {
         pipeline: compiled.definition(
             pipeline, workload.training_inputs(settings, names), cache=folder

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from stacks import settings
 from stacks.cli import cli
+from stacks.home import cache
 from tests.conftest import ROOT, Done
 
 
@@ -18,7 +19,13 @@ def plinth(*args: str, home: Path, **env: str) -> Done:
     done = subprocess.run(
         [sys.executable, "-m", "stacks.cli", *args],
         cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(home), "PLINTH_HOME": str(home), **env},
+        env={
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(home),
+            "PLINTH_HOME": str(home),
+            "PLINTH_CACHE": str(cache()),
+            **env,
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -136,8 +143,8 @@ def test_a_preview_without_credentials_is_a_synth_that_says_so(env: str, tmp_pat
 
 
 def test_a_compiled_pipeline_is_json_and_twice_the_same(tmp_path: Path) -> None:
-    one = plinth("compile", "training", home=tmp_path / "a")
-    two = plinth("compile", "training", home=tmp_path / "b")
+    caches = [str(tmp_path / name) for name in "ab"]
+    one, two = (plinth("compile", "training", home=tmp_path, PLINTH_CACHE=c) for c in caches)
     assert one.code == 0, one.err
     assert json.loads(one.out)["Version"] == "2020-12-01"
     assert one.out == two.out

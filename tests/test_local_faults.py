@@ -46,7 +46,7 @@ def created(clone: Clone) -> Counter[str]:
         subnets=sum(
             "plinth" in str(subnet.get("Tags")) for subnet in ec2.describe_subnets()["Subnets"]
         ),
-        endpoints=len(ec2.describe_vpc_endpoints()["VpcEndpoints"]),
+        endpoints=sum(e["State"] != "deleted" for e in ec2.describe_vpc_endpoints()["VpcEndpoints"]),
         groups=sum(
             group["GroupName"] != "default"
             for group in ec2.describe_security_groups()["SecurityGroups"]

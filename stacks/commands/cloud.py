@@ -94,7 +94,7 @@ def delete_model_packages(client: Clients, group: str) -> int:
 LEFTOVERS = (
     ("cloudwatch", "describe_alarms", "MetricAlarms[].AlarmName"),
     ("ec2", "describe_launch_templates", "LaunchTemplates[].LaunchTemplateName"),
-    ("ec2", "describe_vpc_endpoints", "VpcEndpoints[].VpcEndpointId"),
+    ("ec2", "describe_vpc_endpoints", "VpcEndpoints[?State!='deleted'].VpcEndpointId"),
     ("ec2", "describe_vpcs", "Vpcs[?!IsDefault].VpcId"),
     ("ecr", "describe_repositories", "repositories[].repositoryName"),
     ("eks", "list_clusters", "clusters[]"),
