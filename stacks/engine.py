@@ -104,11 +104,11 @@ class Stack:
         The provider adopts what such a create has made when it is asked to create it again.
         """
         stack = self._select(lambda: None)
-        deployment = stack.export_stack()
-        pending = (deployment.deployment or {}).get("pending_operations") or []
+        exported = stack.export_stack()
+        state = dict(exported.deployment or {})
+        pending = state.pop("pending_operations", None) or []
         if pending:
-            deployment.deployment["pending_operations"] = []
-            stack.import_stack(deployment)
+            stack.import_stack(auto.Deployment(version=exported.version, deployment=state))
         return len(pending)
 
     def _select(self, program: Program) -> auto.Stack:

@@ -11,7 +11,7 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -214,7 +214,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UserError(f"{shown(path)}:{line} must be YAML, got {error.problem}") from None
-    config = document.get("config") or {}
+    config: Any = document.get("config") or {}
     lines: dict[tuple[str, ...], int] = {}
     values: dict[str, Any] = {}
     for key, value in config.items():
@@ -266,6 +266,5 @@ def _keys(where: tuple[str, ...]) -> list[str]:
         field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
         if field is None:  # a mapping of named objects: the part is a name of the person's own
             continue
-        arguments = getattr(field.annotation, "__args__", ())
-        model = arguments[1] if len(arguments) == 2 else field.annotation
+        model = (field.annotation, *get_args(field.annotation))[-1]
     return list(model.model_fields) if hasattr(model, "model_fields") else []

@@ -40,7 +40,7 @@ def recorded(
     def run() -> None:
         program()
 
-    pulumi.runtime.test(run)()
+    pulumi.runtime.test(run)()  # type: ignore[no-untyped-call] # the SDK's own gap
     return sorted(monitor.seen, key=lambda resource: resource.urn)
 
 
@@ -77,7 +77,7 @@ class _Recorder(mocks.MockMonitor):
         return f"urn:pulumi:{self._stack}::plinth::{qualified}::{name}"
 
     def RegisterResource(self, request: Any) -> Any:
-        response = super().RegisterResource(request)
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         if request.type == STACK:
             return response
         inputs = plain(json_format.MessageToDict(request.object))

@@ -1,6 +1,7 @@
 """Shared fixtures: golden files, and one clone of the checkout in which the whole path runs."""
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -43,7 +44,7 @@ def pulumi_cli() -> Path:
     """The Pulumi CLI, built on first use like a person's."""
     from stacks.local import toolchain
 
-    return toolchain.ensure(lambda text: print(text, file=sys.stderr)).executable
+    return toolchain.ensure(logging.getLogger(__name__).info).executable
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ FOUNDATION = {"infra.component", "infra.naming", "infra.errors", "infra.instance
 
 def forbidden(module: str, imported: str) -> str | None:
     """Why one module of ours must not import another; None when it may."""
-    room, target = module.split(".")[0], imported.split(".")[0]
+    room, target = module.split(".", maxsplit=1)[0], imported.split(".", maxsplit=1)[0]
     if room == "infra" and imported not in FOUNDATION:
         return "a component knows no other room and no other component"
     if module.startswith(("pipelines.steps", "serving")):

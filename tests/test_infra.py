@@ -119,7 +119,7 @@ def test_a_gpu_node_keeps_other_pods_off_and_says_what_it_has() -> None:
 
 
 def test_a_gpu_pool_without_gpus_is_refused() -> None:
-    with pytest.raises(ValueError, match="must have GPUs, got 'm5.large'"):
+    with pytest.raises(ValueError, match=r"must have GPUs, got 'm5\.large'"):
         gpu_pool("m5.large")
 
 

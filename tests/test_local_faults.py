@@ -46,7 +46,10 @@ def created(clone: Clone) -> Counter[str]:
         subnets=sum(
             "plinth" in str(subnet.get("Tags")) for subnet in ec2.describe_subnets()["Subnets"]
         ),
-        endpoints=sum(e["State"] != "deleted" for e in ec2.describe_vpc_endpoints()["VpcEndpoints"]),
+        endpoints=sum(
+            endpoint["State"] != "deleted"
+            for endpoint in ec2.describe_vpc_endpoints()["VpcEndpoints"]
+        ),
         groups=sum(
             group["GroupName"] != "default"
             for group in ec2.describe_security_groups()["SecurityGroups"]

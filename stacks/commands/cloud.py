@@ -24,7 +24,8 @@ def clients(env: str) -> Clients:
         )
     import boto3
 
-    return boto3.Session().client
+    client: Clients = boto3.Session().client
+    return client
 
 
 def _local_clients() -> Clients:
