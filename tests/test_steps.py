@@ -112,6 +112,14 @@ def test_durations_are_free_of_time_zones(name: str) -> None:
     assert slack.groupby(raw["dest"]).median().dropna().between(0, 75).all()
 
 
+def test_a_flight_over_midnight_into_another_zone_has_its_true_duration() -> None:
+    raw = month("flights", "2013-01")
+    raw = raw[(raw["flight"] == 707) & (raw["day"] == 2) & (raw["origin"] == "JFK")]
+    assert raw[["sched_dep_time", "sched_arr_time"]].values.tolist() == [[2359, 442]]
+    (row,) = derive.flights(raw, reference("planes"), reference("airports")).itertuples()
+    assert (row.dest, row.duration) == ("SJU", 1 + 4 * 60 + 42 - 60)  # Puerto Rico is ahead
+
+
 def test_cancelled_flights_ask_nothing_and_fifteen_minutes_are_late() -> None:
     raw = month("flights", "2013-01")
     asked = derive.questions(raw)
