@@ -145,3 +145,11 @@ def test_a_document_names_files_that_exist() -> None:
     for document in ("README.md", "CONTRIBUTING.md"):
         links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text())
         assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_table_of_policies_is_the_rules_own() -> None:
+    from policies.docs import table
+
+    text = (ROOT / "README.md").read_text()
+    [shown] = re.findall(r"<!-- policies -->\n(.*?)\n<!-- /policies -->", text, re.S)
+    assert shown == table()
