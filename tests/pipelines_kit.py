@@ -63,6 +63,7 @@ class Jobs:
 
     def run(self, step: str, *argv: str, expect: int = 0, **environment: str) -> str:
         """Run a step in `<folder>/<step>`; what it printed."""
+        self.home(step).mkdir(exist_ok=True)
         done = subprocess.run(
             [sys.executable, "-m", f"pipelines.steps.{step}", *argv],
             env={
@@ -75,6 +76,7 @@ class Jobs:
                 "PYTHONPATH": str(ROOT),
                 **environment,
             },
+            cwd=self.home(step),
             capture_output=True,
             text=True,
             check=False,

@@ -74,13 +74,11 @@ def test_the_compiled_definition_is_the_accepted_one(
 def test_another_process_on_another_day_compiles_the_same_bytes(
     definition: str, tmp_path: Path
 ) -> None:
-    settings = tmp_path / "sagemaker.yaml"
-    settings.write_text(compiled.SDK_SETTINGS)
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", ANOTHER_DAY, compiled.PIPELINES["training"]],
         input=json.dumps(asdict(INPUTS)),
         env={
-            **compiled.clean_environment("us-east-1", tmp_path, settings),
+            **compiled.clean_environment("us-east-1", tmp_path),
             "PYTHONHASHSEED": "4711",
             "TZ": "Pacific/Auckland",
         },
