@@ -1,0 +1,1 @@
+"""What runs on the platform: pipeline definitions, their step programs, the local executor."""
