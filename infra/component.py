@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
+import pulumi_aws as aws
 
 from infra.naming import Names
 
@@ -24,7 +25,7 @@ class ComponentArgs:
 
 @dataclass(frozen=True)
 class Role:
-    """A role as the grants see it: its name is plain so that child names stay deterministic."""
+    """A role as the grants see it; the purpose is plain, so that grants have fixed names."""
 
     purpose: str
     name: pulumi.Output[str]
@@ -54,15 +55,17 @@ class Component(pulumi.ComponentResource):
         """Child options of a resource that holds data: protected and retained when asked."""
         return pulumi.ResourceOptions(parent=self, protect=protect, retain_on_delete=protect)
 
-    def grant(self, role: Role, verb: str, statements: Sequence[Statement]) -> None:
-        """Allow a role what `statements` say, by an inline policy that is this component's."""
-        import pulumi_aws as aws
+    def grant(self, role: Role, verb: str, statements: Sequence[Statement]) -> pulumi.Resource:
+        """Allow a role what `statements` say, by an inline policy that is this component's.
+
+        Returned for what must not be created before its role may act.
+        """
 
         document = {
             "Version": "2012-10-17",
             "Statement": [{"Effect": "Allow", **statement} for statement in statements],
         }
-        aws.iam.RolePolicy(
+        return aws.iam.RolePolicy(
             f"{self.component_name}-{verb}-{role.purpose}",
             name=f"{self.component_name}-{verb}",
             role=role.name,

@@ -54,7 +54,7 @@ class FeatureStore(Component):
         self, name: str, args: FeatureStoreArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, args, opts)
-        self._grant_offline_store(args)
+        offline_store = self._grant_offline_store(args)
         self._arns: list[pulumi.Output[str]] = []
         for entity, spec in args.groups.items():
             online = aws.sagemaker.FeatureGroupOnlineStoreConfigArgs(
@@ -87,7 +87,7 @@ class FeatureStore(Component):
                     parent=self,
                     protect=args.protect,
                     retain_on_delete=args.protect,
-                    depends_on=list(args.depends_on),
+                    depends_on=[offline_store, *args.depends_on],
                 ),
             )
             self._arns.append(group.arn)
@@ -112,9 +112,9 @@ class FeatureStore(Component):
             ],
         )
 
-    def _grant_offline_store(self, args: FeatureStoreArgs) -> None:
+    def _grant_offline_store(self, args: FeatureStoreArgs) -> pulumi.Resource:
         bucket_arn = pulumi.Output.from_input(args.bucket_arn)
-        self.grant(
+        return self.grant(
             args.role,
             "offline-store",
             [

@@ -55,9 +55,9 @@ class Keys(Component):
         """ARN of the key with this purpose; KeyError names a purpose that has no key."""
         return self._arns[purpose]
 
-    def grant_use(self, role: Role, *purposes: str) -> None:
+    def grant_use(self, role: Role, *purposes: str) -> pulumi.Resource:
         """Let a role encrypt and decrypt with these keys."""
-        self.grant(
+        return self.grant(
             role,
             "use",
             [

@@ -66,10 +66,10 @@ class Storage(Component):
         """The bucket for this role; KeyError names one that does not exist."""
         return self._buckets[role]
 
-    def grant_read_write(self, role: Role, *buckets: str) -> None:
+    def grant_read_write(self, role: Role, *buckets: str) -> pulumi.Resource:
         """Let a role list these buckets and read, write and delete their objects."""
         arns = [self._buckets[bucket].arn for bucket in buckets]
-        self.grant(
+        return self.grant(
             role,
             "read-write",
             [
@@ -86,10 +86,10 @@ class Storage(Component):
             ],
         )
 
-    def grant_read(self, role: Role, *buckets: str) -> None:
+    def grant_read(self, role: Role, *buckets: str) -> pulumi.Resource:
         """Let a role list these buckets and read their objects."""
         arns = [self._buckets[bucket].arn for bucket in buckets]
-        self.grant(
+        return self.grant(
             role,
             "read",
             [

@@ -163,7 +163,7 @@ def _compute(base: Foundation, settings: Settings) -> Cluster:
 def _features(base: Foundation, settings: Settings) -> FeatureStore:
     data = base.storage.bucket("data")
     role = base.access.role("features")
-    base.keys.grant_use(role, "features", "storage")
+    may_encrypt = base.keys.grant_use(role, "features", "storage")
     store = FeatureStore(
         "features",
         FeatureStoreArgs(
@@ -174,7 +174,7 @@ def _features(base: Foundation, settings: Settings) -> FeatureStore:
             bucket_name=data.bucket,
             bucket_arn=data.arn,
             kms_key_arn=base.keys.arn("features"),
-            depends_on=[base.keys, base.storage],
+            depends_on=[may_encrypt],
             protect=settings.protect,
         ),
     )
@@ -202,8 +202,10 @@ def _registry(base: Foundation, settings: Settings) -> Registry:
 
 def _tracking(base: Foundation) -> Tracking:
     role = base.access.role("tracking")
-    base.storage.grant_read_write(role, "artifacts")
-    base.keys.grant_use(role, "storage")
+    grants = [
+        base.storage.grant_read_write(role, "artifacts"),
+        base.keys.grant_use(role, "storage"),
+    ]
     tracking = Tracking(
         "tracking",
         TrackingArgs(
@@ -214,7 +216,7 @@ def _tracking(base: Foundation) -> Tracking:
                 "s3://", base.storage.bucket("artifacts").bucket, "/mlflow"
             ),
         ),
-        pulumi.ResourceOptions(depends_on=[base.storage]),
+        pulumi.ResourceOptions(depends_on=grants),
     )
     tracking.grant_log(base.access.role("job"))
     return tracking

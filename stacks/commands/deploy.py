@@ -106,8 +106,14 @@ def _operate(
             compiled = definitions.result()
     from stacks.program import deploy
 
+    def program() -> None:
+        deploy(env, settings, compiled)
+
     _write_policy_config(env, settings)
-    return _run(operation, stack, lambda: deploy(env, settings, compiled), report), settings
+    if operation == "up":
+        # rules about the whole stack run at the end of an update: a preview asks them before it
+        _run("preview", stack, program, report)
+    return _run(operation, stack, program, report), settings
 
 
 @contextmanager

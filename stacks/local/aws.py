@@ -12,6 +12,7 @@ from stacks.local.aws_row import ALL, Row
 from stacks.local.aws_table import ROWS
 from stacks.local.aws_work import Session, Work
 from stacks.local.backend import UNKNOWN, Difference, Existing, Failure, Properties, Subject
+from stacks.local.warm import warm
 
 VERSION = "7.51.1"
 """The release of pulumi_aws whose types and inputs the table follows; a test compares."""
@@ -57,6 +58,10 @@ class AwsBackend:
         self._session = Session(endpoint_url, region)
         self._region = region
         self._tables = {token: Table(row) for token, row in rows.items()}
+
+    def warm(self) -> None:
+        """Load every service before an engine asks for it."""
+        warm(self._session)
 
     # -- what a program may say ----------------------------------------------------------------
 

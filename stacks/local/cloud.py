@@ -146,8 +146,10 @@ def _serve_provider(url: str) -> int:
     from stacks.local.aws import AwsBackend
     from stacks.local.plugin import serve
 
-    server, port = serve(AwsBackend(url, REGION))
+    backend = AwsBackend(url, REGION)
+    server, port = serve(backend)
     _KEPT.append(server)
+    threading.Thread(target=backend.warm, daemon=True).start()
     return int(port)
 
 
