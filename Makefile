@@ -5,10 +5,6 @@ UV_VERSION := 0.13.9
 # imports of the large libraries are three times faster with bytecode kept
 unexport PYTHONDONTWRITEBYTECODE
 
-# the slowest first imports, in the order in which `make up` needs them, while it already runs
-LARGE := pulumi_aws/ec2 pulumi_aws/s3 pulumi_aws/sagemaker moto/ec2 mlflow sqlalchemy pandas great_expectations sklearn scipy skops
-COMPILE = cd .venv/lib/python3*/site-packages && nice ../../../bin/python -m compileall -q -j 1 $(LARGE)
-
 .PHONY: up test check install lock clean
 
 up: install
@@ -31,7 +27,6 @@ install: .venv/installed
 	.venv/bin/uv pip install --python .venv/bin/python --require-hashes -r requirements.lock
 	@.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
-	@$(COMPILE) >/dev/null 2>&1 &
 
 lock:
 	.venv/bin/uv pip compile --universal --generate-hashes --all-extras --python-version 3.11 --quiet pyproject.toml -o requirements.lock
