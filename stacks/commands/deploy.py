@@ -21,6 +21,7 @@ from stacks.settings import ROOT, Settings, load
 if TYPE_CHECKING:
     from policies.data import Resource
     from policies.exemptions import Exemption
+    from policies.rule import PolicyConfig
     from stacks.engine import Changes, Operation, Stack
 
 LOCAL = "local"
@@ -109,9 +110,11 @@ def _operate(
     def program() -> None:
         deploy(env, settings, compiled)
 
-    _write_policy_config(env, settings)
-    if operation == "up":
-        # rules about the whole stack run at the end of an update: a preview asks them before it
+    config = policy_config(settings)
+    path = _policy_config(env)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(config.to_dict(), sort_keys=True))
+    if operation == "up" and _whole_stack_can_block(config):
         _run("preview", stack, program, report)
     return _run(operation, stack, program, report), settings
 
@@ -220,7 +223,7 @@ def _synth(env: str, report: Report) -> dict[str, Any]:
         compiled = future.result()
     with report.stage("synth", f"mocked synth of {env}") as stage:
         resources = synthesize(env, settings, compiled)
-        findings = evaluate(resources, policy_config(env, settings), exemptions=_exemptions())
+        findings = evaluate(resources, policy_config(settings), exemptions=_exemptions())
         stage.done = f"{len(resources)} resources"
     failed = [f for f in findings if f.status in ("fail", "error")]
     unknown = [f for f in findings if f.status == "unknown"]
@@ -264,7 +267,7 @@ def _by_type(resources: Sequence[Resource]) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
-def policy_config(env: str, settings: Settings) -> Any:
+def policy_config(settings: Settings) -> PolicyConfig:
     """The thresholds of the rules for this environment."""
     from policies.rule import PolicyConfig
 
@@ -280,10 +283,15 @@ def _policy_config(env: str) -> Path:
     return home() / env / "policy-config.json"
 
 
-def _write_policy_config(env: str, settings: Settings) -> None:
-    path = _policy_config(env)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(policy_config(env, settings).to_dict(), sort_keys=True))
+def _whole_stack_can_block(config: PolicyConfig) -> bool:
+    """Whether a mandatory rule looks at the whole stack.
+
+    The engine asks such rules at the end of an update, when everything exists; a preview asks them
+    before anything does.
+    """
+    from policies.rules import RULES
+
+    return any(rule.kind == "stack" and rule.level(config) == "mandatory" for rule in RULES)
 
 
 def _tally(changes: Changes) -> str:
