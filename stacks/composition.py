@@ -1,7 +1,7 @@
 """The one place where components meet: settings in, a platform out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import pulumi
 
@@ -9,13 +9,14 @@ from infra.access import Access, AccessArgs, RoleSpec
 from infra.cluster import Cluster, ClusterArgs, GpuNodeGroup, GpuNodeGroupArgs, Scaling
 from infra.component import ComponentArgs
 from infra.endpoint import Endpoint, EndpointArgs
-from infra.feature_store import FeatureStore, FeatureStoreArgs
+from infra.feature_store import FeatureGroupSpec, FeatureStore, FeatureStoreArgs
 from infra.keys import Keys, KeysArgs
 from infra.network import Network, NetworkArgs
 from infra.registry import Registry, RegistryArgs
 from infra.storage import Storage, StorageArgs
 from infra.tracking import Tracking, TrackingArgs
 from infra.workflow import Workflow, WorkflowArgs
+from pipelines.steps.feature_groups import FEATURE_GROUPS
 from stacks import settings as configuration
 from stacks import workload
 from stacks.settings import Settings
@@ -169,7 +170,10 @@ def _features(base: Foundation, settings: Settings) -> FeatureStore:
         FeatureStoreArgs(
             names=base.common.names,
             tags=base.common.tags,
-            groups=workload.FEATURE_GROUPS,
+            groups={
+                entity: FeatureGroupSpec(**asdict(schema))
+                for entity, schema in FEATURE_GROUPS.items()
+            },
             role=role,
             bucket_name=data.bucket,
             bucket_arn=data.arn,

@@ -72,7 +72,8 @@ class Report:
         table.add_column(overflow="fold")
         for key, value in rows.items():
             if value not in (None, "", [], {}):
-                table.add_row(key, str(value))
+                text = ", ".join(value) if isinstance(value, list) else str(value)
+                table.add_row(key, text)
         self.out.print(table)
 
     def say(self, text: str) -> None:

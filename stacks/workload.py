@@ -3,12 +3,10 @@
 What a team changes first to make the platform its own: entities, features, model, pipeline.
 """
 
-from dataclasses import asdict
-
-from infra.feature_store import FeatureGroupSpec
 from infra.naming import Names
+from pipelines import compiled
 from pipelines.compiled import TrainingInputs
-from pipelines.steps.feature_groups import FEATURE_GROUPS as SCHEMAS
+from stacks.home import cache
 from stacks.image import image_uri
 from stacks.settings import Settings
 
@@ -20,8 +18,6 @@ HOLDOUT_DAYS = 7
 
 TRACKING_ARN_PLACEHOLDER = "{{tracking-app-arn}}"
 """Stands in the compiled definition until the stack knows the ARN: AWS invents part of it."""
-
-FEATURE_GROUPS = {entity: FeatureGroupSpec(**asdict(schema)) for entity, schema in SCHEMAS.items()}
 
 
 def training_inputs(settings: Settings, names: Names) -> TrainingInputs:
@@ -47,3 +43,12 @@ def training_inputs(settings: Settings, names: Names) -> TrainingInputs:
         instance_type=training.instance_type,
         max_runtime_seconds=training.max_runtime_seconds,
     )
+
+
+def definitions(env: str, settings: Settings) -> dict[str, str]:
+    """Compiled JSON of every pipeline, from the cache or by the SageMaker SDK (some seconds)."""
+    inputs = training_inputs(settings, settings.names(env))
+    return {
+        pipeline: compiled.definition(pipeline, inputs, cache=cache() / "definitions")
+        for pipeline in compiled.PIPELINES
+    }

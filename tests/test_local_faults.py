@@ -150,3 +150,15 @@ def test_two_environments_live_side_by_side(fresh: Clone, tmp_path: Path) -> Non
         assert len(urls) == 2
     finally:
         other.plinth("destroy", "local", "--yes")
+
+
+def test_destroy_in_the_middle_of_a_run_and_after_a_kill_leaves_no_process(fresh: Clone) -> None:
+    fresh.ok("up", "local")
+    name = "plinth-local-training"
+    fresh.client("sagemaker").start_pipeline_execution(PipelineName=name)
+    started = fresh.start("up", "local")
+    wait_until(lambda: engine_of(fresh) is not None)
+    started.send_signal(signal.SIGKILL)
+    started.communicate()
+    fresh.ok("destroy", "local", "--yes")
+    wait_until(lambda: fresh.processes() == [], seconds=5)

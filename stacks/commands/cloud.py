@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -90,6 +91,29 @@ def delete_model_packages(client: Clients, group: str) -> int:
     for package in found:
         sagemaker.delete_model_package(ModelPackageName=package["ModelPackageArn"])
     return len(found)
+
+
+def stop_executions(client: Clients, seconds: float = 60) -> int:
+    """Stop every pipeline execution that runs: SageMaker deletes no pipeline before."""
+    sagemaker = client("sagemaker")
+    running = [
+        execution["PipelineExecutionArn"]
+        for pipeline in sagemaker.list_pipelines()["PipelineSummaries"]
+        for execution in sagemaker.list_pipeline_executions(PipelineName=pipeline["PipelineName"])[
+            "PipelineExecutionSummaries"
+        ]
+        if execution["PipelineExecutionStatus"] in ("Executing", "Stopping")
+    ]
+    for arn in running:
+        sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=arn[-32:])
+    deadline = time.monotonic() + seconds
+    for arn in running:
+        while time.monotonic() < deadline:
+            described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+            if described["PipelineExecutionStatus"] not in ("Executing", "Stopping"):
+                break
+            time.sleep(0.2)
+    return len(running)
 
 
 LEFTOVERS = (

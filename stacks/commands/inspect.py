@@ -45,7 +45,7 @@ def _local_status(report: Report) -> dict[str, Any]:
         "tracking_url": _tracking_url(),
         "pipeline_name": pipelines[0]["PipelineName"] if pipelines else None,
         **_served(client, names.of(MODEL)),
-        "buckets": [bucket["Name"] for bucket in client("s3").list_buckets()["Buckets"]],
+        "buckets": sorted(b["Name"] for b in client("s3").list_buckets()["Buckets"]),
         "landing_uri": f"s3://{names.bucket('data')}/landing/",
         "resources": environment.resource_count(home()),
         "job_isolation": found.job_isolation,
@@ -54,7 +54,7 @@ def _local_status(report: Report) -> dict[str, Any]:
     }
     processes = {"cloud": found.pid} | {child.purpose: child.pid for child in children}
     shown = ", ".join(f"{name} {pid}" for name, pid in processes.items())
-    report.table("local", {**result, "pids": shown})
+    report.table("environment local", {**result, "pids": shown})
     return result
 
 
@@ -198,7 +198,7 @@ def coverage(report: Report) -> dict[str, Any]:
 
 def compiled(pipeline: str, env: str) -> str:
     """The compiled definition of a pipeline for an environment."""
-    from stacks.program import definitions
+    from stacks.workload import definitions
 
     found = definitions(env, load(env))
     if pipeline not in found:
