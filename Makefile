@@ -11,7 +11,7 @@ up: install
 	.venv/bin/plinth up $(ENV) $(if $(filter local,$(ENV)),--with-model)
 
 test: install
-	.venv/bin/python -m pytest $(PYTEST_ARGS)
+	.venv/bin/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 check: install
 	.venv/bin/ruff check

@@ -1,7 +1,7 @@
 """The command line: help, exit codes, errors as sentences, speed of its start."""
 
 import json
-import resource
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -41,10 +41,17 @@ def test_help_is_as_accepted(command: str | None, golden) -> None:  # type: igno
 
 
 def test_help_costs_less_than_four_tenths_of_a_second_of_cpu(tmp_path: Path) -> None:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert plinth("--help", home=tmp_path).code == 0
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 0.4
+    """Processor time of that one process, three to four times what it takes: not a benchmark."""
+    command = [sys.executable, "-m", "stacks.cli", "--help"]
+    child = os.posix_spawn(
+        sys.executable,
+        command,
+        {"PYTHONPATH": str(ROOT), "PLINTH_HOME": str(tmp_path)},
+        file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
+    )
+    _, status, used = os.wait4(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert used.ru_utime + used.ru_stime < 0.4
 
 
 def test_an_unknown_environment_names_those_that_exist(tmp_path: Path) -> None:
@@ -106,7 +113,7 @@ def test_a_wrong_key_is_one_line_with_the_nearest_right_one(
     with pytest.raises(settings.UserError) as caught:
         settings.load("local", path)
     [line] = str(caught.value).splitlines()
-    number = text[: text.index(right)].count("\n") + right[: right.rindex("_")].count("\n") + 1
+    number = text[: text.index(right)].count("\n") + 1
     assert line.startswith(f"{path}:{number}: plinth:")
     assert line.endswith(f"is not a setting; the nearest is {nearest}")
 

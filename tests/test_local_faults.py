@@ -61,7 +61,7 @@ def created(clone: Clone) -> Counter[str]:
 EXPECTED = Counter(vpcs=1, subnets=2, endpoints=7, groups=2, keys=4)
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it never came to the point at which to kill"
