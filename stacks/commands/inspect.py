@@ -127,9 +127,9 @@ def _local_checks() -> list[dict[str, Any]]:
         yield_pulumi,
         _check(
             "mount namespaces for jobs",
-            isolation is not None,
-            isolation or "no unshare: jobs run with rewritten paths",
-            "install util-linux for full fidelity",
+            True,  # a machine without them runs the same jobs, less faithfully
+            isolation or "no unshare (util-linux): jobs run with rewritten paths",
+            "",
         ),
         _check("2 GiB of disk", free_gib > 2, f"{free_gib:.0f} GiB free", "free some"),
         _check(
@@ -160,7 +160,8 @@ def _cloud_checks(env: str) -> list[dict[str, Any]]:
             "AWS credentials",
             cloud.has_credentials(),
             "found" if cloud.has_credentials() else "none",
-            f"log in to the account of {env}",
+            f"log in to the account of {env}; for an instance role on EC2 set "
+            "AWS_EC2_METADATA_DISABLED=false",
         ),
         _check(
             "place for the state",
