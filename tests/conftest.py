@@ -147,8 +147,11 @@ def copy_checkout(target: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    """A clone with its own environment `local`; whatever it started is gone afterwards."""
+def clone(tmp_path_factory: pytest.TempPathFactory, pulumi_cli: Path) -> Iterator[Clone]:
+    """A clone with its own environment `local`; whatever it started is gone afterwards.
+
+    The engine is there before the first command, whose time limit is not meant for building it.
+    """
     root = tmp_path_factory.mktemp("clone")
     copy_checkout(root)
     made = Clone(root, root / ".plinth")

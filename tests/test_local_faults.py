@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Clone]:
+def fresh(tmp_path: Path, pulumi_cli: Path) -> Iterator[Clone]:
     copy_checkout(tmp_path / "clone")
     made = Clone(tmp_path / "clone", tmp_path / "home")
     yield made
