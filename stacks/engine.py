@@ -122,9 +122,16 @@ class Stack:
             secrets_provider=self.secrets_provider,
             pulumi_command=command,
         )
-        return auto.create_or_select_stack(
-            stack_name=self.env, project_name="plinth", program=program, opts=options
-        )
+        try:
+            return auto.create_or_select_stack(
+                stack_name=self.env, project_name="plinth", program=program, opts=options
+            )
+        except CommandError as error:
+            raise UserError(
+                f"the engine must be able to open the state of {self.env}, got: "
+                f"{_last_line(error)}",
+                fix="mend what the engine names; the state has not changed",
+            ) from None
 
     def _failed(self, operation: str, changes: Changes, error: CommandError) -> CheckFailed:
         found = [*changes.errors, *(f"policy {line}" for line in changes.mandatory)]

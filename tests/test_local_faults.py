@@ -1,5 +1,6 @@
 """What a `kill -9` in the middle of `up` leaves behind, and that the next `up` mends it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from stacks.local import environment
 from tests.conftest import Clone, copy_checkout
 
 pytestmark = pytest.mark.e2e
@@ -80,9 +82,21 @@ def half_way(clone: Clone) -> Callable[[], bool]:
 
 def engine_of(clone: Clone) -> psutil.Process | None:
     for process in clone.processes():
-        if process.name() == "pulumi" and "up" in process.cmdline():
-            return process
+        with contextlib.suppress(psutil.Error):
+            if process.name() == "pulumi" and "up" in process.cmdline():
+                return process
     return None
+
+
+def test_what_a_killed_engine_wrote_half_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    torn = [tmp_path / name for name in ("local.json.attrs", "local.json.18ea.tmp")]
+    whole = [tmp_path / name for name in ("local.json", "local.json.bak", "local.json.bak.attrs")]
+    for path in torn:
+        path.write_text("")
+    for path in whole:
+        path.write_text('{"version": 3}')
+    environment.remove_torn_files(tmp_path)
+    assert set(tmp_path.iterdir()) == set(whole)
 
 
 def test_a_killed_command_line_leaves_nothing_that_the_next_up_does_not_mend(fresh: Clone) -> None:

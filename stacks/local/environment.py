@@ -143,7 +143,22 @@ def clear_dead_lock(home: Path, say: Say) -> bool:
         lock.unlink(missing_ok=True)
         say(f"cleared the lock of process {owner.get('pid')}, which no longer runs")
         cleared = True
+    if cleared:
+        remove_torn_files(state_folder(home))
     return cleared
+
+
+def remove_torn_files(state: Path) -> None:
+    """Delete what a killed engine wrote half beside a checkpoint; call it only without an engine.
+
+    The backend replaces a checkpoint in one step, but its `.attrs` beside it (a hash and a content
+    type) is written in place: an empty one stops every later command with `EOF`.
+    """
+    for draft in state.rglob("*.tmp"):
+        draft.unlink()
+    for attributes in state.rglob("*.attrs"):
+        if not _read(attributes):
+            attributes.unlink()
 
 
 def has_pending_operations(home: Path) -> bool:
