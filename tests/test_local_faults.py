@@ -176,3 +176,4 @@ def test_destroy_in_the_middle_of_a_run_and_after_a_kill_leaves_no_process(fresh
     started.communicate()
     fresh.ok("destroy", "local", "--yes")
     wait_until(lambda: fresh.processes() == [], seconds=5)
+    assert not (fresh.home / "local" / "cloud.json").exists()

@@ -85,13 +85,13 @@ def delete_model_packages(client: Clients, group: str) -> int:
     from botocore.exceptions import ClientError
 
     sagemaker = client("sagemaker")
+    pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
     try:
-        packages = sagemaker.list_model_packages(ModelPackageGroupName=group, MaxResults=100)
+        found = [package for page in pages for package in page["ModelPackageSummaryList"]]
     except ClientError as error:
         if error.response["Error"]["Code"] in ("ValidationException", "ResourceNotFound"):
             return 0
         raise
-    found = packages["ModelPackageSummaryList"]
     for package in found:
         sagemaker.delete_model_package(ModelPackageName=package["ModelPackageArn"])
     return len(found)

@@ -114,7 +114,7 @@ def _local_checks() -> list[dict[str, Any]]:
 
     pulumi = toolchain.find()
     can_build = pulumi is not None or shutil.which("go") is not None or shutil.which("uv")
-    yield_pulumi = _check(
+    cli = _check(
         f"Pulumi CLI {toolchain.PULUMI_VERSION} or newer",
         pulumi is not None or bool(can_build),
         f"{pulumi.version} ({pulumi.origin})" if pulumi else "none yet, `plinth up local` gets it",
@@ -124,7 +124,7 @@ def _local_checks() -> list[dict[str, Any]]:
     found = session.find(home())
     free_gib = shutil.disk_usage(home().parent).free / 2**30
     return [
-        yield_pulumi,
+        cli,
         _check(
             "mount namespaces for jobs",
             True,  # a machine without them runs the same jobs, less faithfully
