@@ -26,7 +26,7 @@ def synthesize(env: str, settings: Settings, definitions: Mapping[str, str]) -> 
     from stacks.program import deploy
 
     seen = recorded(lambda: deploy(env, settings, dict(definitions)), stack=env)
-    found = [item for item in seen if item.type.startswith("aws:")]
+    found = [item for item in seen if item.type.startswith(("aws:", "kubernetes:"))]
     return sorted(found, key=lambda resource: resource.urn)
 
 

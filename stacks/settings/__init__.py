@@ -7,128 +7,26 @@ its line and the nearest right key, before any resource exists.
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from infra.errors import UserError
 from infra.naming import Names
+from stacks.settings.compute import Cluster, GpuPool
+from stacks.settings.foundation import Account, Keys, Network, Storage, Tags
+from stacks.settings.models import Endpoint, Image, Training
+from stacks.settings.operations import Policies
+from stacks.settings.part import Part
 
-STACKS = Path(__file__).parent
+STACKS = Path(__file__).parent.parent
 ROOT = STACKS.parent
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Account(_Settings):
-    """Where the environment lives. Names and ARNs are computed from it, not looked up."""
-
-    account_id: Annotated[str, Field(pattern=r"^\d{12}$")]
-    region: str = "us-east-1"
-
-
-class Network(_Settings):
-    cidr_block: str
-    availability_zones: Annotated[list[str], Field(min_length=2)]
-    interface_endpoints: list[str]
-
-    @model_validator(mode="after")
-    def _has_room(self) -> Network:
-        size = ipaddress.IPv4Network(self.cidr_block).prefixlen
-        if not 16 <= size <= 20:
-            raise ValueError(f"cidr_block must be a /16 to /20, got {self.cidr_block!r}")
-        return self
-
-
-class Keys(_Settings):
-    deletion_window_days: Annotated[int, Field(ge=7, le=30)] = 30
-
-
-class Storage(_Settings):
-    noncurrent_days: Annotated[int, Field(ge=1)] = 90
-
-
-class Scaling(_Settings):
-    min_size: Annotated[int, Field(ge=0)]
-    desired_size: Annotated[int, Field(ge=0)]
-    max_size: Annotated[int, Field(ge=1)]
-
-    @model_validator(mode="after")
-    def _is_ordered(self) -> Scaling:
-        if not self.min_size <= self.desired_size <= self.max_size:
-            raise ValueError(
-                "min_size <= desired_size <= max_size must hold, got "
-                f"{self.min_size}, {self.desired_size}, {self.max_size}"
-            )
-        return self
-
-
-class Cluster(_Settings):
-    version: str
-    system_instance_types: list[str]
-    system_scaling: Scaling
-    log_retention_days: int = 90
-
-
-class GpuPool(_Settings):
-    instance_type: str
-    scaling: Scaling
-    capacity_type: Literal["ON_DEMAND", "SPOT"] = "ON_DEMAND"
-    disk_gib: Annotated[int, Field(ge=50)] = 200
-
-
-class Image(_Settings):
-    """The workload image, by digest."""
-
-    digest: Annotated[str, Field(pattern=r"^(context|sha256:[0-9a-f]{64})$")]
-    """`context`: the digest of the build context, for environments that run it from source."""
-
-
-class Training(_Settings):
-    train_start: str = "2013-01-01"
-    train_end: str = "2013-03-01"
-    evaluation_days: Annotated[int, Field(ge=1, le=60)] = 14
-    auc_threshold: Annotated[float, Field(gt=0.5, lt=1)] = 0.65
-    instance_type: str = "ml.m5.large"
-    max_runtime_seconds: Annotated[int, Field(ge=60)] = 3600
-    max_parallel_steps: Annotated[int, Field(ge=1, le=50)] = 2
-
-
-class Endpoint(_Settings):
-    model_package_arn: str | None = None
-    """The approved package to serve; `plinth promote` writes it. Without one nothing is served."""
-
-    instance_type: str = "ml.m5.large"
-    instance_count: Annotated[int, Field(ge=1)] = 1
-    traffic_routing: Literal["ALL_AT_ONCE", "CANARY"] = "CANARY"
-    canary_percent: Annotated[int, Field(ge=1, le=50)] = 10
-    wait_interval_seconds: Annotated[int, Field(ge=0, le=3600)] = 600
-    latency_p99_ms: Annotated[int, Field(ge=1)] = 500
-    capture_percent: Annotated[int, Field(ge=0, le=100)] = 0
-
-
-class Policies(_Settings):
-    production: bool = True
-    """Mandatory rules for production apply. Default: they do."""
-
-    capture_percent_min: Annotated[int, Field(ge=0, le=100)] = 0
-
-
-class Tags(_Settings):
-    """Who owns and pays for every resource of the environment."""
-
-    owner: str
-    team: str
-    cost_centre: str
-
-
-class Settings(_Settings):
+class Settings(Part):
     """One environment."""
 
     account: Account
@@ -140,7 +38,7 @@ class Settings(_Settings):
     keys: Keys = Keys()
     storage: Storage = Storage()
     cluster: Cluster
-    gpu_pools: dict[str, GpuPool] = {}
+    gpu_pools: dict[str, GpuPool] = Field(default_factory=dict)
     image: Image
     training: Training = Training()
     endpoint: Endpoint = Endpoint()
