@@ -1,56 +1,29 @@
-"""Inputs that make one resource of every type the local provider serves, and one change each."""
+"""Inputs that make one resource of every type the local provider serves, and one change each.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+The cases of a domain stand in `tests/provider_cases_<domain>.py` and are joined at the end.
+"""
 
-
-@dataclass(frozen=True)
-class Ref:
-    """An output of another resource."""
-
-    token: str
-    output: str = "id"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """Inputs that make one resource, and one change to them."""
-
-    inputs: Mapping[str, Any]
-    change: Mapping[str, Any]
-    replaces: bool = False
-    drop: tuple[str, ...] = ()
-    """Inputs that the change removes."""
-    stays: bool = False
-    """AWS has no way to take it away: reading it after the deletion finds it."""
-
-
-VPC = "aws:ec2/vpc:Vpc"
-SUBNET = "aws:ec2/subnet:Subnet"
-GROUP = "aws:ec2/securityGroup:SecurityGroup"
-ROUTES = "aws:ec2/routeTable:RouteTable"
-TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
-ROLE = "aws:iam/role:Role"
-KEY = "aws:kms/key:Key"
-BUCKET = "aws:s3/bucket:Bucket"
-CLUSTER = "aws:eks/cluster:Cluster"
-REPOSITORY = "aws:ecr/repository:Repository"
-TOPIC = "aws:sns/topic:Topic"
-
-TRUST = (
-    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", '
-    '"Principal": {"Service": "%s.amazonaws.com"}}]}'
+from tests.provider_case import (
+    ALLOW,
+    BUCKET,
+    CLUSTER,
+    GROUP,
+    KEY,
+    PIPELINE,
+    REPOSITORY,
+    RETAGGED,
+    ROLE,
+    ROUTES,
+    SUBNET,
+    TAGS,
+    TEMPLATE,
+    TOPIC,
+    TRUST,
+    VPC,
+    Case,
+    Ref,
 )
-ALLOW = (
-    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "%s", "Resource": "*"}]}'
-)
-PIPELINE = (
-    '{"Version": "2020-12-01", "Metadata": {}, "Parameters": [], "Steps": [{"Name": "Stop", '
-    '"Type": "Fail", "Arguments": {"ErrorMessage": "%s"}}]}'
-)
-TAGS = {"team": "ml", "Name": "plinth-test"}
-RETAGGED = {"team": "data", "stage": "test"}
+from tests.provider_cases_operations import CASES as OPERATIONS
 
 CASES: dict[str, Case] = {
     "aws:cloudwatch/logGroup:LogGroup": Case(
@@ -478,3 +451,5 @@ CASES |= {
         change={"pipelineDefinition": PIPELINE % "b", "tags": RETAGGED},
     ),
 }
+
+CASES |= OPERATIONS

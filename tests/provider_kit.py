@@ -10,7 +10,8 @@ import boto3
 
 from stacks.local.aws import AwsBackend
 from stacks.local.backend import Existing, Properties, Subject
-from tests.provider_cases import CASES, Case, Ref
+from tests.provider_case import Case, Ref
+from tests.provider_cases import CASES
 
 REGION = "us-east-1"
 

@@ -8,7 +8,8 @@ import pytest
 from infra.errors import UserError
 from stacks.local.aws import AwsBackend
 from tests.local_cloud import running_cloud
-from tests.provider_cases import BUCKET, CASES, CONFIGURATION, MODEL, ROLE, VPC
+from tests.provider_case import BUCKET, ROLE, VPC
+from tests.provider_cases import CASES, CONFIGURATION, MODEL
 from tests.provider_kit import REGION, Cloud, client, serve_program, subject
 
 ENDPOINT = "aws:sagemaker/endpoint:Endpoint"
