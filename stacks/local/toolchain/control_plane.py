@@ -39,7 +39,7 @@ class Kubernetes:
 
     version: str
     origin: str
-    """`KUBEBUILDER_ASSETS`, `PATH`, `cache` or `built`."""
+    """`KUBEBUILDER_ASSETS`, `PATH` or `cache`."""
 
 
 def find() -> Kubernetes | None:
@@ -50,7 +50,10 @@ def find() -> Kubernetes | None:
         return Kubernetes(
             commands={**own.commands, "kwok": kwok}, version=own.version, origin=own.origin
         )
-    return _cached(kwok, "cache") if kwok and _kubernetes().exists() else None
+    if kwok is None or not _kubernetes().exists():
+        return None
+    built = {name: (str(_kubernetes()), name) for name in PROGRAMS}
+    return Kubernetes(commands={**built, "kwok": kwok}, version=KUBERNETES_VERSION, origin="cache")
 
 
 def ensure(say: Say) -> Kubernetes:
@@ -91,13 +94,6 @@ def _installed() -> Kubernetes | None:
         if match and at_least(match.group(1), KUBERNETES_VERSION):
             return Kubernetes(commands=commands, version=match.group(1), origin=origin)
     return None
-
-
-def _cached(kwok: tuple[str, ...], origin: str) -> Kubernetes:
-    commands = {name: (str(_kubernetes()), name) for name in PROGRAMS}
-    return Kubernetes(
-        commands={**commands, "kwok": kwok}, version=KUBERNETES_VERSION, origin=origin
-    )
 
 
 def _kwok() -> tuple[str, ...] | None:

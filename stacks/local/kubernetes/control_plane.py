@@ -1,0 +1,257 @@
+"""A Kubernetes control plane as child processes: etcd, API server, controllers, scheduler, kwok.
+
+It listens on the loopback interface alone, keeps everything under one folder, and trusts one token.
+Clocks that take minutes on EKS (a lost node, the eviction of its pods) take seconds here.
+"""
+
+import json
+import logging
+import secrets
+import shutil
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infra.errors import UserError
+from stacks.local.processes import Children, free_port, tail
+from stacks.local.toolchain.control_plane import Kubernetes
+
+READY_SECONDS = 90
+POLL_SECONDS = 0.05
+STOP_SECONDS = 3.0
+
+MANAGED = {"kwok.x-k8s.io/node": "fake"}
+"""Annotation of the nodes whose kubelet kwok plays."""
+
+LEASE_SECONDS = 20
+"""kwok renews a node's lease four times in this time."""
+
+LOST_NODE_SECONDS = 12
+"""A node without a renewed lease is not ready after this time; 50 s on EKS."""
+
+EVICTION_SECONDS = 5
+"""How long a pod tolerates a node that is not ready; 300 s on EKS."""
+
+ADMISSION = "NodeRestriction,ExtendedResourceToleration"
+"""What EKS enables beside Kubernetes' defaults (EKS User Guide, Platform versions)."""
+
+SERVICE_RANGE = "10.100.0.0/16"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlPlane:
+    """A running control plane."""
+
+    folder: Path
+    url: str
+    token: str
+    children: Children
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    """By the name of the program, in the order of their start."""
+
+    @property
+    def ca(self) -> str:
+        """Certificate of the authority, PEM."""
+        return (self.folder / "ca.crt").read_text()
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.folder / "kubeconfig"
+
+    def dead(self) -> str | None:
+        """The first program that ended by itself, with the end of its log."""
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                return f"{name} ended with exit code {process.returncode}:\n{self._tail(name)}"
+        return None
+
+    def stop(self) -> None:
+        """End every program: the ones that talk before the ones that answer."""
+        for process in reversed(self.processes.values()):
+            self.children.stop(process, STOP_SECONDS)
+
+    def _tail(self, name: str) -> str:
+        return tail(self.folder / f"{name}.log", 5)
+
+
+def start(folder: Path, children: Children, programs: Kubernetes) -> ControlPlane:
+    """Start a control plane in an empty folder and wait until pods can be created."""
+    started = time.perf_counter()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    port, *ports = _free_ports(3)
+    plane = _prepare(folder, children, port)
+    try:
+        _spawn(plane, programs, "etcd", _etcd(folder, *ports))
+        _spawn(plane, programs, "kube-apiserver", _apiserver(plane, ports[0]))
+        _wait(plane, "/readyz")
+        _spawn(plane, programs, "kube-controller-manager", _controller_manager(plane))
+        _spawn(plane, programs, "kube-scheduler", _scheduler(plane))
+        _spawn(plane, programs, "kwok", _kwok(plane))
+        # pods are refused until the controllers made the account they run as
+        _wait(plane, "/api/v1/namespaces/default/serviceaccounts/default")
+    except BaseException:
+        plane.stop()
+        raise
+    took = time.perf_counter() - started
+    log.info("Kubernetes %s ready at %s after %.1f s", programs.version, plane.url, took)
+    return plane
+
+
+def _prepare(folder: Path, children: Children, port: int) -> ControlPlane:
+    """Certificates, token and configuration files."""
+    from stacks.local.kubernetes import certificates  # only where one starts
+
+    certificates.issue(folder)
+    token = secrets.token_urlsafe(32)
+    url = f"https://127.0.0.1:{port}"
+    plane = ControlPlane(folder=folder, url=url, token=token, children=children)
+    _private(folder / "tokens.csv", f'{token},admin,admin,"system:masters"\n')
+    _private(plane.kubeconfig, json.dumps(kubeconfig(url, folder / "ca.crt", token), indent=1))
+    connection = {"kubeconfig": str(plane.kubeconfig), "qps": 1000, "burst": 2000}
+    scheduler = {
+        "apiVersion": "kubescheduler.config.k8s.io/v1",
+        "kind": "KubeSchedulerConfiguration",
+        "clientConnection": connection,
+        "leaderElection": {"leaderElect": False},
+    }
+    _private(folder / "scheduler.json", json.dumps(scheduler, indent=1))
+    return plane
+
+
+def kubeconfig(url: str, ca: Path, token: str) -> dict[str, Any]:
+    """A kubeconfig for kubectl and any other client."""
+    name = "plinth-local"
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": {"server": url, "certificate-authority": str(ca)}}],
+        "users": [{"name": name, "user": {"token": token}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "current-context": name,
+    }
+
+
+def _etcd(folder: Path, client_port: int, peer_port: int) -> list[str]:
+    client, peer = (f"http://127.0.0.1:{port}" for port in (client_port, peer_port))
+    return [
+        f"--data-dir={folder / 'etcd'}",
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+        f"--listen-peer-urls={peer}",
+        f"--initial-advertise-peer-urls={peer}",
+        f"--initial-cluster=default={peer}",
+        "--unsafe-no-fsync",  # nothing here outlives the processes
+        "--log-level=warn",
+    ]
+
+
+def _apiserver(plane: ControlPlane, etcd_port: int) -> list[str]:
+    folder = plane.folder
+    return [
+        f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+        "--bind-address=127.0.0.1",
+        "--advertise-address=127.0.0.1",
+        f"--secure-port={plane.url.rpartition(':')[2]}",
+        f"--tls-cert-file={folder / 'server.crt'}",
+        f"--tls-private-key-file={folder / 'server.key'}",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={folder / 'service-account.pub'}",
+        f"--service-account-signing-key-file={folder / 'service-account.key'}",
+        f"--service-cluster-ip-range={SERVICE_RANGE}",
+        f"--token-auth-file={folder / 'tokens.csv'}",
+        "--authorization-mode=RBAC",
+        f"--enable-admission-plugins={ADMISSION}",
+        f"--default-not-ready-toleration-seconds={EVICTION_SECONDS}",
+        f"--default-unreachable-toleration-seconds={EVICTION_SECONDS}",
+        "--max-requests-inflight=1000",
+        "--max-mutating-requests-inflight=500",
+        "--event-ttl=10m",
+        "--profiling=false",
+    ]
+
+
+def _controller_manager(plane: ControlPlane) -> list[str]:
+    return [
+        f"--kubeconfig={plane.kubeconfig}",
+        "--secure-port=0",
+        "--leader-elect=false",
+        f"--root-ca-file={plane.folder / 'ca.crt'}",
+        f"--service-account-private-key-file={plane.folder / 'service-account.key'}",
+        "--kube-api-qps=1000",
+        "--kube-api-burst=2000",
+        f"--node-monitor-grace-period={LOST_NODE_SECONDS}s",
+        "--node-monitor-period=2s",
+        "--node-eviction-rate=10",
+        "--profiling=false",
+    ]
+
+
+def _scheduler(plane: ControlPlane) -> list[str]:
+    return [f"--config={plane.folder / 'scheduler.json'}", "--secure-port=0"]
+
+
+def _kwok(plane: ControlPlane) -> list[str]:
+    [(key, value)] = MANAGED.items()
+    return [
+        f"--kubeconfig={plane.kubeconfig}",
+        f"--config={Path(__file__).with_name('stages.yaml')}",
+        f"--manage-nodes-with-annotation-selector={key}={value}",
+        f"--node-lease-duration-seconds={LEASE_SECONDS}",
+    ]
+
+
+def _spawn(plane: ControlPlane, programs: Kubernetes, name: str, flags: list[str]) -> None:
+    plane.processes[name] = plane.children.spawn(
+        [*programs.commands[name], *flags],
+        purpose=name,
+        env={"HOME": str(plane.folder)},
+        cwd=plane.folder,
+        log=plane.folder / f"{name}.log",
+    )
+
+
+def _wait(plane: ControlPlane, path: str) -> None:
+    """Until a GET of the path answers 200; UserError when a program ends or time runs out."""
+    context = ssl.create_default_context(cadata=plane.ca)
+    request = urllib.request.Request(
+        plane.url + path, headers={"Authorization": f"Bearer {plane.token}"}
+    )
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        dead = plane.dead()
+        if dead:
+            raise UserError(
+                f"the Kubernetes control plane must start, got {dead}",
+                fix=f"read the logs in {plane.folder}, then `plinth destroy local --yes`",
+            )
+        try:
+            with urllib.request.urlopen(request, timeout=5, context=context):
+                return
+        except (OSError, urllib.error.URLError):
+            time.sleep(POLL_SECONDS)
+    raise UserError(
+        f"the Kubernetes control plane must be ready within {READY_SECONDS} s, got no answer to "
+        f"{path}",
+        fix=f"read the logs in {plane.folder}",
+    )
+
+
+def _free_ports(count: int) -> list[int]:
+    ports: set[int] = set()
+    while len(ports) < count:
+        ports.add(free_port())
+    return sorted(ports)
+
+
+def _private(path: Path, content: str) -> None:
+    """A file that no other user of the machine can read."""
+    path.touch(mode=0o600)
+    path.write_text(content)
