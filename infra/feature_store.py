@@ -14,8 +14,30 @@ FeatureType = Literal["String", "Integral", "Fractional"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class TimeToLive:
+    """How long after its event time a record is served online."""
+
+    unit: Literal["Seconds", "Minutes", "Hours", "Days", "Weeks"]
+    value: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Throughput:
+    """How the reads and writes of an online store are paid for (ThroughputConfig)."""
+
+    mode: Literal["OnDemand", "Provisioned"] = "OnDemand"
+    """Default: per request; `Provisioned` reserves the units below."""
+
+    read_capacity_units: int | None = None
+    """Strongly consistent reads of 4 KB per second. Default: none, as `OnDemand` demands."""
+
+    write_capacity_units: int | None = None
+    """Writes of 1 KB per second. Default: none, as `OnDemand` demands."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class FeatureGroupSpec:
-    """The schema of one feature group."""
+    """The schema of one feature group and how its records are kept."""
 
     description: str
     record_identifier: str
@@ -23,11 +45,34 @@ class FeatureGroupSpec:
     """Its values are ISO 8601 strings or seconds since 1970."""
 
     features: Mapping[str, FeatureType]
-    """Type by feature name, record identifier and event time included. Adding one is an update,
-    removing or retyping one replaces the group."""
+    """Type by feature name, in the order of creation, record identifier and event time included.
+    A new one goes last: SageMaker adds it in place. Removing or retyping one replaces the group."""
 
     online: bool = True
     """Keep the newest record per identifier for low-latency reads. Default: yes."""
+
+    storage_type: Literal["Standard", "InMemory"] = "Standard"
+    """Tier of the online store, fixed at creation. Default: SSD behind single-digit milliseconds;
+    `InMemory` is below one and goes without an offline store."""
+
+    time_to_live: TimeToLive | None = None
+    """Default: records are served until they are replaced or deleted."""
+
+    throughput: Throughput | None = None
+    """Default: SageMaker's own, which is on demand."""
+
+    table_format: Literal["Glue", "Iceberg"] | None = "Glue"
+    """Format of the offline store, fixed at creation; None: no offline store. Default: Parquet
+    files with a Glue table, which jobs may also read and write as plain files."""
+
+    def __post_init__(self) -> None:
+        if not self.online and self.table_format is None:
+            raise ValueError("a feature group must be online or have a table_format, got neither")
+        if self.storage_type == "InMemory" and (not self.online or self.table_format):
+            raise ValueError(
+                "storage_type InMemory must be online with table_format None, "
+                f"got online {self.online}, table_format {self.table_format!r}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,49 +95,76 @@ class FeatureStoreArgs(ComponentArgs):
 class FeatureStore(Component):
     """One SageMaker feature group per entity, encrypted online and offline."""
 
+    feature_group_arns: pulumi.Output[dict[str, str]]
+    """ARN by entity."""
+
     def __init__(
         self, name: str, args: FeatureStoreArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, args, opts)
-        offline_store = self._grant_offline_store(args)
-        self._arns: list[pulumi.Output[str]] = []
-        for entity, spec in args.groups.items():
-            online = aws.sagemaker.FeatureGroupOnlineStoreConfigArgs(
-                enable_online_store=True,
-                security_config=aws.sagemaker.FeatureGroupOnlineStoreConfigSecurityConfigArgs(
-                    kms_key_id=args.kms_key_arn
-                ),
-            )
-            group = aws.sagemaker.FeatureGroup(
-                f"{name}-{entity}",
-                feature_group_name=self.names.of(entity),
-                description=spec.description,
-                record_identifier_feature_name=spec.record_identifier,
-                event_time_feature_name=spec.event_time,
-                feature_definitions=[
-                    {"feature_name": feature, "feature_type": kind}
-                    for feature, kind in spec.features.items()
-                ],
-                role_arn=args.role.arn,
-                online_store_config=online if spec.online else None,
-                offline_store_config={
-                    "s3_storage_config": {
-                        "s3_uri": pulumi.Output.concat("s3://", args.bucket_name, "/features"),
-                        "kms_key_id": args.kms_key_arn,
-                    },
-                    "disable_glue_table_creation": False,
-                },
-                tags=self.tags(entity),
-                opts=pulumi.ResourceOptions(
-                    parent=self,
-                    protect=args.protect,
-                    retain_on_delete=args.protect,
-                    depends_on=[offline_store, *args.depends_on],
-                ),
-            )
-            self._arns.append(group.arn)
-        self.feature_group_arns = pulumi.Output.all(*self._arns)
+        self._args = args
+        options = pulumi.ResourceOptions(
+            parent=self,
+            protect=args.protect,
+            retain_on_delete=args.protect,
+            depends_on=[self._grant_offline_store(args), *args.depends_on],
+        )
+        self._arns = {
+            entity: self._group(entity, spec, options).arn for entity, spec in args.groups.items()
+        }
+        self.feature_group_arns = pulumi.Output.all(**self._arns)
         self.seal()
+
+    def feature_group_name(self, entity: str) -> str:
+        """Name of an entity's group, known before it exists."""
+        return self.names.of(entity)
+
+    def _group(
+        self, entity: str, spec: FeatureGroupSpec, options: pulumi.ResourceOptions
+    ) -> aws.sagemaker.FeatureGroup:
+        return aws.sagemaker.FeatureGroup(
+            f"{self.component_name}-{entity}",
+            feature_group_name=self.feature_group_name(entity),
+            description=spec.description,
+            record_identifier_feature_name=spec.record_identifier,
+            event_time_feature_name=spec.event_time,
+            feature_definitions=[
+                {"feature_name": feature, "feature_type": kind}
+                for feature, kind in spec.features.items()
+            ],
+            role_arn=self._args.role.arn,
+            online_store_config=self._online_store(spec) if spec.online else None,
+            offline_store_config=self._offline_store(spec) if spec.table_format else None,
+            throughput_config=_throughput(spec.throughput),
+            tags=self.tags(entity),
+            opts=options,
+        )
+
+    def _online_store(
+        self, spec: FeatureGroupSpec
+    ) -> aws.sagemaker.FeatureGroupOnlineStoreConfigArgs:
+        return aws.sagemaker.FeatureGroupOnlineStoreConfigArgs(
+            enable_online_store=True,
+            security_config=aws.sagemaker.FeatureGroupOnlineStoreConfigSecurityConfigArgs(
+                kms_key_id=self._args.kms_key_arn
+            ),
+            # absent is Standard, and naming it would replace a group that was made without
+            storage_type=None if spec.storage_type == "Standard" else spec.storage_type,
+            ttl_duration=_ttl(spec.time_to_live),
+        )
+
+    def _offline_store(
+        self, spec: FeatureGroupSpec
+    ) -> aws.sagemaker.FeatureGroupOfflineStoreConfigArgs:
+        storage = aws.sagemaker.FeatureGroupOfflineStoreConfigS3StorageConfigArgs(
+            s3_uri=pulumi.Output.concat("s3://", self._args.bucket_name, "/features"),
+            kms_key_id=self._args.kms_key_arn,
+        )
+        return aws.sagemaker.FeatureGroupOfflineStoreConfigArgs(
+            s3_storage_config=storage,
+            disable_glue_table_creation=False,
+            table_format=None if spec.table_format == "Glue" else spec.table_format,
+        )
 
     def grant_read_write(self, role: Role) -> None:
         """Let a role describe the groups and read and write their records."""
@@ -107,9 +179,17 @@ class FeatureStore(Component):
                         "sagemaker:GetRecord",
                         "sagemaker:PutRecord",
                     ],
-                    "Resource": self._arns,
+                    "Resource": list(self._arns.values()),
                 }
             ],
+        )
+
+    def grant_put(self, role: Role, entity: str) -> pulumi.Resource:
+        """Let a role write records of one entity and nothing else."""
+        return self.grant(
+            role,
+            f"put-{entity}",
+            [{"Action": ["sagemaker:PutRecord"], "Resource": [self._arns[entity]]}],
         )
 
     def _grant_offline_store(self, args: FeatureStoreArgs) -> pulumi.Resource:
@@ -128,3 +208,25 @@ class FeatureStore(Component):
                 },
             ],
         )
+
+
+def _throughput(
+    throughput: Throughput | None,
+) -> aws.sagemaker.FeatureGroupThroughputConfigArgs | None:
+    if throughput is None:
+        return None
+    return aws.sagemaker.FeatureGroupThroughputConfigArgs(
+        throughput_mode=throughput.mode,
+        provisioned_read_capacity_units=throughput.read_capacity_units,
+        provisioned_write_capacity_units=throughput.write_capacity_units,
+    )
+
+
+def _ttl(
+    time_to_live: TimeToLive | None,
+) -> aws.sagemaker.FeatureGroupOnlineStoreConfigTtlDurationArgs | None:
+    if time_to_live is None:
+        return None
+    return aws.sagemaker.FeatureGroupOnlineStoreConfigTtlDurationArgs(
+        unit=time_to_live.unit, value=time_to_live.value
+    )

@@ -3,10 +3,17 @@
 from dataclasses import asdict
 
 from infra.access import RoleSpec
-from infra.feature_store import FeatureGroupSpec, FeatureStore, FeatureStoreArgs
-from pipelines.steps.feature_groups import FEATURE_GROUPS
+from infra.feature_store import (
+    FeatureGroupSpec,
+    FeatureStore,
+    FeatureStoreArgs,
+    Throughput,
+    TimeToLive,
+)
+from pipelines.steps.feature_groups import FEATURE_GROUPS, FeatureGroup
 from stacks.composition.foundation import Foundation
 from stacks.settings import Settings
+from stacks.settings import data as configuration
 
 KEY_PURPOSES = ("features",)
 
@@ -27,7 +34,7 @@ def build(base: Foundation, settings: Settings) -> FeatureStore:
             names=base.common.names,
             tags=base.common.tags,
             groups={
-                entity: FeatureGroupSpec(**asdict(schema))
+                entity: _spec(schema, settings.features.group(entity))
                 for entity, schema in FEATURE_GROUPS.items()
             },
             role=role,
@@ -40,3 +47,14 @@ def build(base: Foundation, settings: Settings) -> FeatureStore:
     )
     store.grant_read_write(base.access.role("job"))
     return store
+
+
+def _spec(schema: FeatureGroup, kept: configuration.FeatureGroup) -> FeatureGroupSpec:
+    return FeatureGroupSpec(
+        **asdict(schema),
+        online=kept.online,
+        storage_type=kept.storage_type,
+        time_to_live=TimeToLive(**kept.time_to_live.model_dump()) if kept.time_to_live else None,
+        throughput=Throughput(**kept.throughput.model_dump()) if kept.throughput else None,
+        table_format=kept.table_format,
+    )

@@ -1,5 +1,6 @@
 """The AWS side of the local provider: rows of the table carried out with boto3."""
 
+import keyword
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -250,5 +251,6 @@ def no_row(token: str) -> str:
 
 
 def module_of(token: str) -> str:
-    """`glue` for `aws:glue/crawler:Crawler`."""
-    return token.split(":")[1].partition("/")[0]
+    """`glue` for `aws:glue/crawler:Crawler`; as in pulumi_aws, Lambda's is `lambda_`."""
+    module = token.split(":")[1].partition("/")[0]
+    return f"{module}_" if keyword.iskeyword(module) else module

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 from infra.errors import UserError
 from infra.naming import Names
 from stacks.settings.compute import Cluster, GpuPool
+from stacks.settings.data import Features
 from stacks.settings.foundation import Account, Keys, Network, Storage, Tags
 from stacks.settings.models import Endpoint, Image, Training
 from stacks.settings.operations import Policies
@@ -39,6 +40,7 @@ class Settings(Part):
     storage: Storage = Storage()
     cluster: Cluster
     gpu_pools: dict[str, GpuPool] = Field(default_factory=dict)
+    features: Features = Features()
     image: Image
     training: Training = Training()
     endpoint: Endpoint = Endpoint()

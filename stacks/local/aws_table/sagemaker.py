@@ -130,6 +130,7 @@ ROWS = (
             "offlineStoreConfig.s3StorageConfig.resolvedOutputS3Uri",
             "offlineStoreConfig.tableFormat",
             "onlineStoreConfig.storageType",
+            "throughputConfig",
         ),
         replace_on=(
             "description",

@@ -34,6 +34,8 @@ def start_group(world: World, item: Item, request: Request) -> None:
     offline = request.get("OfflineStoreConfig")
     if not online.get("EnableOnlineStore") and offline is None:
         raise invalid("a feature group needs an online store, an offline store, or both")
+    if online.get("StorageType") == "InMemory" and offline is not None:
+        raise invalid("an InMemory online store cannot stand beside an offline store")
     uri = None
     if offline is not None:
         base = offline["S3StorageConfig"]["S3Uri"].rstrip("/")

@@ -176,6 +176,7 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "Description": ACCOUNTING,
         "ThroughputConfig": MACHINE,
         "OnlineStoreConfig.SecurityConfig": KEY,
+        "OnlineStoreConfig.StorageType": "every online store is in memory",
         "OfflineStoreConfig.S3StorageConfig.KmsKeyId": KEY,
         "OfflineStoreConfig.DataCatalogConfig": "files are read from S3, no Glue table is made",
         "OfflineStoreConfig.DisableGlueTableCreation": "no Glue table is made in any case",
@@ -278,7 +279,6 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "ProductionVariants[].CoreDumpConfig": "core dumps are not brought away",
     },
     "CreateFeatureGroup": {
-        "OnlineStoreConfig.StorageType == 'InMemory'": "only the standard online store is built",
         "FeatureDefinitions[].CollectionType": "features hold one value",
         "OfflineStoreConfig.TableFormat == 'Iceberg'": "the offline store is plain Parquet",
     },

@@ -1,0 +1,76 @@
+"""Features, the streams that fill them, and the engines that compute them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipelines.steps.feature_groups import FEATURE_GROUPS
+from stacks.settings.part import Part
+
+
+class TimeToLive(Part):
+    unit: Literal["Seconds", "Minutes", "Hours", "Days", "Weeks"]
+    value: Annotated[int, Field(ge=1)]
+
+
+class Throughput(Part):
+    mode: Literal["OnDemand", "Provisioned"] = "OnDemand"
+    read_capacity_units: Annotated[int, Field(ge=1)] | None = None
+    write_capacity_units: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _has_units_when_provisioned(self) -> Throughput:
+        units = (self.read_capacity_units, self.write_capacity_units)
+        if self.mode == "Provisioned" and None in units:
+            raise ValueError(f"Provisioned throughput must have both units, got {units}")
+        if self.mode == "OnDemand" and units != (None, None):
+            raise ValueError(f"OnDemand throughput must have no units, got {units}")
+        return self
+
+
+class FeatureGroup(Part):
+    """How one entity's records are kept; its schema is the workload's."""
+
+    online: bool = True
+    storage_type: Literal["Standard", "InMemory"] = "Standard"
+    time_to_live: TimeToLive | None = None
+    throughput: Throughput | None = None
+    table_format: Literal["Glue", "Iceberg"] | None = "Glue"
+    """Fixed at creation; null: no offline store. The pipeline's steps read and write the files of
+    a Glue table themselves, and cannot read those of Iceberg."""
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> FeatureGroup:
+        if not self.online and self.table_format is None:
+            raise ValueError("a feature group must be online or have a table_format, got neither")
+        if self.storage_type == "InMemory" and (not self.online or self.table_format):
+            raise ValueError(
+                "storage_type InMemory must be online with table_format null, "
+                f"got online {self.online}, table_format {self.table_format!r}"
+            )
+        if not self.online and (self.time_to_live or self.throughput):
+            raise ValueError("time_to_live and throughput must stand beside online: true")
+        provisioned = self.throughput and self.throughput.mode == "Provisioned"
+        if provisioned and self.storage_type == "InMemory":
+            raise ValueError("Provisioned throughput must stand beside storage_type Standard")
+        return self
+
+
+class Features(Part):
+    groups: dict[str, FeatureGroup] = Field(default_factory=dict)
+    """By entity of the workload. Default: online and as a Glue table, records kept."""
+
+    @model_validator(mode="after")
+    def _names_entities(self) -> Features:
+        unknown = sorted(set(self.groups) - set(FEATURE_GROUPS))
+        if unknown:
+            raise ValueError(
+                f"groups must be of {', '.join(FEATURE_GROUPS)}, got {', '.join(unknown)}"
+            )
+        return self
+
+    def group(self, entity: str) -> FeatureGroup:
+        """How this entity's records are kept."""
+        return self.groups.get(entity, FeatureGroup())
