@@ -177,10 +177,12 @@ def coverage(report: Report) -> dict[str, Any]:
     from rich.table import Table
 
     from stacks.local.aws_table import ROWS
+    from stacks.local.recorded.kinds import KINDS
     from stacks.local.sagemaker.coverage import coverage as operations
 
     api = [{"operation": o.operation, "fidelity": o.fidelity, "note": o.note} for o in operations()]
     types = [{"type": row.token, "fidelity": row.fidelity} for row in ROWS.values()]
+    recorded = sorted(f"{kind.service}: {kind.name}" for kind in KINDS)
     table = Table(box=None, title="SageMaker operations", title_justify="left")
     for column in ("operation", "fidelity", "note"):
         table.add_column(column, overflow="fold")
@@ -194,7 +196,8 @@ def coverage(report: Report) -> dict[str, Any]:
     if not report.as_json:
         report.out.print(table)
         report.out.print(kinds)
-    return {"sagemaker_operations": api, "resource_types": types}
+        report.out.print(f"recorded beside moto, nothing of it acts: {', '.join(recorded)}")
+    return {"sagemaker_operations": api, "resource_types": types, "recorded": recorded}
 
 
 def compiled(pipeline: str, env: str) -> str:

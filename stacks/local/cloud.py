@@ -102,6 +102,7 @@ def _overlay(home: Path, url: str, namespace: tuple[str, ...], children: Childre
     from moto.server import DomainDispatcherApplication, create_backend_app
 
     from stacks.local import bucket_policies
+    from stacks.local.recorded.recorder import Recorder
     from stacks.local.sagemaker.capture import Captures
     from stacks.local.sagemaker.mlflow_app import tracking_urls
     from stacks.local.sagemaker.world import World
@@ -117,7 +118,7 @@ def _overlay(home: Path, url: str, namespace: tuple[str, ...], children: Childre
     )
     bucket_policies.install()
     world = World(host=host)
-    behind = DomainDispatcherApplication(create_backend_app)
+    behind = Recorder(DomainDispatcherApplication(create_backend_app), REGION)
     return Overlay(world=world, captures=Captures(world.s3), behind=behind)
 
 
