@@ -1,0 +1,60 @@
+"""How the environments differ, as a table: the settings are the only place where they do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from stacks.settings import load
+
+ORDER = ("local", "dev", "staging", "prod")
+NOT_SHOWN = ("account", "tags", "training", "image")
+"""Who owns an environment and what the example workload does: a team replaces both."""
+
+LONG = 3
+"""A longer list is shown as its length."""
+
+
+def table(envs: Sequence[str] = ORDER) -> str:
+    """Every setting that is not the same in all environments, as a Markdown table."""
+    columns = {env: dict(_leaves(load(env))) for env in envs}
+    names = sorted({name for column in columns.values() for name in column})
+    lines = [f"| setting | {' | '.join(envs)} |", f"|---|{'---|' * len(envs)}"]
+    for name in names:
+        values = [columns[env].get(name, "") for env in envs]
+        if len(set(values)) > 1:
+            lines.append(f"| {name} | {' | '.join(values)} |")
+    return "\n".join(lines)
+
+
+def _leaves(model: BaseModel, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every setting by its path; an object that a person names is one setting."""
+    for name in type(model).model_fields:
+        value, where = getattr(model, name), f"{path}{name}"
+        if not path and name in NOT_SHOWN:
+            continue
+        if isinstance(value, BaseModel):
+            yield from _leaves(value, f"{where}.")
+        elif isinstance(value, Mapping):
+            yield from ((f"{where}.{key}", _shown(item)) for key, item in value.items())
+        else:
+            yield where, _shown(value)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, BaseModel):
+        given = value.model_dump(exclude_defaults=True)
+        return ", ".join(f"{key} {_shown(item)}" for key, item in given.items())
+    if isinstance(value, Mapping):
+        sizes = {key.removesuffix("_size"): item for key, item in value.items()}
+        if set(sizes) == {"min", "desired", "max"}:
+            return f"{sizes['min']} to {sizes['max']}"
+        return ", ".join(f"{key} {_shown(item)}" for key, item in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        shown = [str(_shown(item)) for item in value]
+        return ", ".join(shown) if len(shown) <= LONG else f"{len(shown)}"
+    return "" if value is None else str(value)
