@@ -113,10 +113,17 @@ class Kubernetes:
         """Take a node away, its pods first."""
         nodes.remove(self.client, name)
 
-    def lose_node(self, name: str) -> None:
-        """Let a node's kubelet fall silent: it becomes not ready, and its pods are evicted."""
-        silent = {"metadata": {"annotations": dict.fromkeys(planes.MANAGED)}}
-        self.client.patch(nodes.NODE, None, name, silent)
+    def fail_node(self, name: str) -> None:
+        """Let a node's kubelet report that it is not ready: its pods are evicted."""
+        self.client.patch(nodes.NODE, None, name, {"metadata": {"annotations": planes.OWN_STATUS}})
+        found = self.client.get(nodes.NODE, None, name)
+        assert found is not None
+        conditions = [
+            {**c, "status": "False", "reason": "KubeletNotReady"} if c["type"] == "Ready" else c
+            for c in found["status"]["conditions"]
+        ]
+        change = {"status": {"conditions": conditions}}
+        self.client.patch(nodes.NODE, None, f"{name}/status", change)
 
     def pods(self, namespace: str) -> dict[str, str]:
         """Pods of a namespace: name -> node, empty while it waits."""

@@ -28,6 +28,9 @@ STOP_SECONDS = 3.0
 MANAGED = {"kwok.x-k8s.io/node": "fake"}
 """Annotation of the nodes whose kubelet kwok plays."""
 
+OWN_STATUS = {"kwok.x-k8s.io/status": "custom"}
+"""Annotation of the nodes and pods whose status kwok leaves to others."""
+
 LEASE_SECONDS = 20
 """kwok renews a node's lease four times in this time."""
 
@@ -199,11 +202,12 @@ def _scheduler(plane: ControlPlane) -> list[str]:
 
 
 def _kwok(plane: ControlPlane) -> list[str]:
-    [(key, value)] = MANAGED.items()
+    [(key, value)], [(status, custom)] = MANAGED.items(), OWN_STATUS.items()
     return [
         f"--kubeconfig={plane.kubeconfig}",
         f"--config={Path(__file__).with_name('stages.yaml')}",
         f"--manage-nodes-with-annotation-selector={key}={value}",
+        f"--disregard-status-with-annotation-selector={status}={custom}",
         f"--node-lease-duration-seconds={LEASE_SECONDS}",
     ]
 

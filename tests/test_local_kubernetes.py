@@ -1,0 +1,104 @@
+"""The control plane alone: it schedules, evicts, refuses; it starts and ends without a trace."""
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from stacks.local.kubernetes import nodes
+from stacks.local.kubernetes.client import ApiError
+from stacks.local.processes import Children
+from stacks.local.toolchain import control_plane as toolchain
+from tests.kubernetes_kit import (
+    Kubernetes,
+    control_plane,
+    control_plane_binaries,
+    pod,
+    running_control_plane,
+    until,
+)
+
+__all__ = ["control_plane", "control_plane_binaries"]
+
+
+def test_a_pod_that_asks_for_gpus_runs_on_the_node_that_has_them(
+    control_plane: Kubernetes,
+) -> None:
+    space = control_plane.namespace("gpus")
+    control_plane.node("plain", "m5.large")
+    control_plane.node(
+        "accelerated", "p5.48xlarge", taints=[{"key": nodes.GPU, "effect": "NoSchedule"}]
+    )
+    control_plane.apply(pod("train", space, gpus=8))
+    assert until(lambda: control_plane.pods(space)["train"]) == "accelerated"
+    control_plane.apply(pod("more", space, gpus=1))
+    assert "Insufficient nvidia.com/gpu" in until(
+        lambda: control_plane.waiting_because(space, "more")
+    )
+    control_plane.remove_node("accelerated")
+    control_plane.remove_node("plain")
+    assert control_plane.list("v1", "Node") == []
+    until(lambda: "train" not in control_plane.pods(space))
+
+
+def test_pods_leave_a_node_that_is_not_ready(control_plane: Kubernetes) -> None:
+    """Where no node is left, Kubernetes evicts nothing: it takes itself to be cut off."""
+    space = control_plane.namespace("failure")
+    control_plane.node("mortal", "m5.large")
+    control_plane.apply(pod("watcher", space))
+    until(lambda: control_plane.pods(space)["watcher"])
+    control_plane.node("healthy", "m5.large")
+    control_plane.fail_node("mortal")
+    until(lambda: "watcher" not in control_plane.pods(space))
+    control_plane.remove_node("mortal")
+    control_plane.remove_node("healthy")
+
+
+def test_a_field_that_does_not_exist_is_refused(control_plane: Kubernetes) -> None:
+    wrong = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "a", "namespace": "default"},
+    }
+    with pytest.raises(ApiError, match="dta"):
+        control_plane.apply({**wrong, "dta": {}})
+
+
+def test_two_control_planes_run_side_by_side_and_leave_nothing(
+    tmp_path: Path, control_plane: Kubernetes, control_plane_binaries: toolchain.Kubernetes
+) -> None:
+    with running_control_plane(tmp_path, control_plane_binaries) as other:
+        assert other.plane.url != control_plane.plane.url
+        other.namespace("only-here")
+        assert control_plane.get("v1", "Namespace", "only-here") is None
+        pids = [process.pid for process in other.plane.processes.values()]
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def test_a_later_cloud_ends_what_a_killed_one_left(
+    tmp_path: Path, control_plane_binaries: toolchain.Kubernetes
+) -> None:
+    from stacks.local.kubernetes import control_plane as planes
+
+    folder = tmp_path / "run"
+    plane = planes.start(tmp_path / "kubernetes", Children(folder=folder), control_plane_binaries)
+    assert len(Children(folder=folder).reap()) == len(plane.processes) == 5
+    assert all(process.wait(5) is not None for process in plane.processes.values())
+
+
+def test_an_instance_type_has_the_resources_that_ec2_says() -> None:
+    big = nodes.node("big", "p5.48xlarge", efa_interfaces=32)["status"]["capacity"]
+    assert big["cpu"] == "192"
+    assert (big[nodes.GPU], big[nodes.EFA], big["pods"]) == ("8", "32", "100")
+    small = nodes.node("small", "m5.large")["status"]
+    assert small["capacity"]["pods"] == "29"
+    assert small["allocatable"]["cpu"] == "1930m"
+    assert nodes.GPU not in small["capacity"]
+    assert nodes.NEURON in nodes.node("inferentia", "inf2.xlarge")["status"]["capacity"]
+
+
+def test_a_plain_image_advertises_no_gpus() -> None:
+    [plain] = nodes.manifests(
+        nodes.Group(name="g", count=1, instance_type="g5.xlarge", zones=("us-east-1a",))
+    )
+    assert nodes.GPU not in plain["status"]["capacity"]
