@@ -165,7 +165,8 @@ class Row:
     key: Mapping[str, Any] = field(default_factory=dict)
     """Members that say which resource. Default: the inputs of the identity, by name."""
     body: str = ""
-    """Member of the calls that holds the inputs which are no members themselves."""
+    """Member of the calls that holds the inputs which are no members themselves; `[0]` at its end
+    marks a list of one."""
     rename: Mapping[str, str] = field(default_factory=dict)
     reads: Mapping[str, str] = field(default_factory=dict)
     """Where the describe answer has an input. Default: where the create call takes it."""

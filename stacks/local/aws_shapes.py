@@ -17,6 +17,8 @@ from stacks.local.backend import UNKNOWN
 PAIR = 2  # members of a structure that is a key and a value
 KEYS = frozenset({"Key", "key", "Name", "name", "TagKey"})
 VALUES = frozenset({"Value", "value", "TagValue"})
+NO_MAPS = frozenset({"SageMakerPipelineParameterList"})
+"""Lists of pairs that pulumi_aws keeps as lists."""
 
 Rename = tuple[tuple[str, str], ...]
 """A row's renames in a form that can be a cache key."""
@@ -50,7 +52,10 @@ class Slot:
         """The AWS value in a structure, or None."""
         value: Any = structure
         for member in self.path:
-            value = value.get(member) if isinstance(value, Mapping) else None
+            name = member.removesuffix("[0]")
+            value = value.get(name) if isinstance(value, Mapping) else None
+            if name != member and isinstance(value, list):
+                value = value[0] if value else None
         if self.aws_list:
             return value[0] if value else None
         return value
@@ -59,7 +64,11 @@ class Slot:
         """Set the AWS value in a structure."""
         *parents, last = self.path
         for member in parents:
-            structure = structure.setdefault(member, {})
+            name = member.removesuffix("[0]")
+            if name != member:
+                structure = structure.setdefault(name, [{}])[0]
+            else:
+                structure = structure.setdefault(name, {})
         structure[last] = [value] if self.aws_list else value
 
 
@@ -81,8 +90,10 @@ def pulumi_name(member: str, shape: Shape) -> str:
 def slots(shape: StructureShape, rename: Rename, body: str = "") -> dict[str, Slot]:
     """Every member of a structure by its Pulumi name."""
     found: dict[str, Slot] = {}
-    claimed = {body}
-    inner = shape.members.get(body) if body else None
+    claimed = {body.removesuffix("[0]")}
+    inner = shape.members.get(body.removesuffix("[0]")) if body else None
+    if body.endswith("[0]") and isinstance(inner, ListShape):
+        inner = inner.member
     if isinstance(inner, StructureShape):
         for name, slot in slots(inner, rename).items():
             path = (body, *slot.path)
@@ -117,6 +128,8 @@ def _slot(shape: StructureShape, name: str, target: str) -> Slot:
 
 def pair(shape: Shape) -> tuple[str, str] | None:
     """The names of key and value if a shape is a list of key-value structures."""
+    if shape.name in NO_MAPS:
+        return None
     if isinstance(shape, ListShape) and isinstance(shape.member, StructureShape):
         members = set(shape.member.members)
         keys, values = members & KEYS, members & VALUES

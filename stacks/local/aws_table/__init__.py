@@ -11,10 +11,11 @@ from stacks.local.aws_table import (
     s3,
     sagemaker,
     sns,
+    sqs,
     vpc,
 )
 
-MODULES = (cloudwatch, ec2, ecr, eks, iam, kms, s3, sagemaker, sns, vpc)
+MODULES = (cloudwatch, ec2, ecr, eks, iam, kms, s3, sagemaker, sns, sqs, vpc)
 
 ROWS: dict[str, Row] = {row.token: row for module in MODULES for row in module.ROWS}
 """Every row by its token."""

@@ -1,9 +1,9 @@
-"""Log groups and alarms."""
+"""Log groups, alarms, dashboards, and the rules of EventBridge."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from stacks.local.aws_row import ALL, Call, Missing, Row, Scene, Tags, named
+from stacks.local.aws_row import ALL, Call, Missing, Row, Scene, Tags, named, parts
 
 LOG_GROUP_ARN = "arn:aws:logs:{region}:{account}:log-group:{id}"
 
@@ -18,6 +18,84 @@ def if_given(name: str) -> Any:
 
 
 ROWS = (
+    Row(
+        token="aws:cloudwatch/dashboard:Dashboard",
+        service="cloudwatch",
+        cfn="AWS::CloudWatch::Dashboard",
+        create=Call("PutDashboard"),
+        read=Call("GetDashboard"),
+        update=(Call("PutDashboard", ("dashboardBody",)),),
+        delete=Call("DeleteDashboards", key={"DashboardNames": ["{id}"]}),
+        identity=named("dashboardName"),
+        replace_on=("dashboardName",),
+        outputs={"dashboardArn": "arn:aws:cloudwatch::{account}:dashboard/{id}"},
+        missing=(Missing("ResourceNotFound"), Missing("DashboardNotFoundError")),
+        fidelity="recorded by moto: nothing draws it",
+    ),
+    Row(
+        token="aws:cloudwatch/eventRule:EventRule",
+        service="events",
+        cfn="AWS::Events::Rule",
+        create=Call("PutRule"),
+        read=Call("DescribeRule"),
+        also=(Call("ListTagsForResource", key={"ResourceARN": "{Arn}"}),),
+        update=(Call("PutRule", ALL),),
+        delete=Call("DeleteRule"),
+        identity=named("name"),
+        autoname="name",
+        defaults={"state": "ENABLED"},
+        replace_on=("name",),
+        refuses=("eventBusName", "forceDestroy", "isEnabled", "namePrefix"),
+        outputs={"arn": "Arn"},
+        tags=Tags(add="TagResource", remove="UntagResource", key={"ResourceARN": "{Arn}"}),
+        missing=(Missing("ResourceNotFoundException"),),
+        fidelity="behaves: matches the events of the default bus; a schedule never fires",
+    ),
+    Row(
+        token="aws:cloudwatch/eventTarget:EventTarget",
+        service="events",
+        cfn="",
+        create=Call("PutTargets"),
+        read=Call(
+            "ListTargetsByRule",
+            key={"Rule": "{rule}"},
+            result="Targets[?Id=='{targetId}'] | [0]",
+            into="Targets",
+        ),
+        update=(Call("PutTargets", ALL),),
+        delete=Call("RemoveTargets", key={"Rule": "{rule}", "Ids": ["{targetId}"]}),
+        identity=parts("/", "rule", "targetId"),
+        body="Targets[0]",
+        rename={
+            "targetId": "Id",
+            "appsyncTarget": "AppSyncParameters",
+            "batchTarget": "BatchParameters",
+            "ecsTarget": "EcsParameters",
+            "httpTarget": "HttpParameters",
+            "kinesisTarget": "KinesisParameters",
+            "redshiftTarget": "RedshiftDataParameters",
+            "runCommandTargets": "RunCommandParameters",
+            "inputPaths": "InputPathsMap",
+            "sagemakerPipelineTarget": "SageMakerPipelineParameters",
+            "sqsTarget": "SqsParameters",
+        },
+        autoname="targetId",
+        ordered=("sagemakerPipelineTarget.pipelineParameterLists",),
+        replace_on=("rule", "targetId"),
+        refuses=(
+            "appsyncTarget",
+            "batchTarget",
+            "ecsTarget",
+            "eventBusName",
+            "forceDestroy",
+            "httpTarget",
+            "kinesisTarget",
+            "redshiftTarget",
+            "runCommandTargets",
+        ),
+        missing=(Missing("ResourceNotFoundException"),),
+        fidelity="behaves for queues and log groups",
+    ),
     Row(
         token="aws:cloudwatch/logGroup:LogGroup",
         service="logs",

@@ -21,6 +21,16 @@ ATTRIBUTES = {
 }
 """SNS keeps settings as a map of text; SetTopicAttributes changes one of them."""
 
+SUBSCRIPTION = {
+    "deliveryPolicy": "DeliveryPolicy",
+    "filterPolicy": "FilterPolicy",
+    "filterPolicyScope": "FilterPolicyScope",
+    "rawMessageDelivery": "RawMessageDelivery",
+    "redrivePolicy": "RedrivePolicy",
+    "subscriptionRoleArn": "SubscriptionRoleArn",
+}
+"""The same for a subscription."""
+
 OWNER_ONLY = (
     '{"Version":"2008-10-17","Id":"__default_policy_ID","Statement":[{"Effect":"Allow","Sid":'
     '"__default_statement_ID","Principal":{"AWS":"*"},"Action":["SNS:Publish","SNS:Subscribe"],'
@@ -105,5 +115,40 @@ ROWS = (
         outputs={"owner": "Attributes.Owner"},
         missing=MISSING,
         fidelity="recorded by moto: nobody is refused",
+    ),
+    Row(
+        token="aws:sns/topicSubscription:TopicSubscription",
+        service="sns",
+        cfn="AWS::SNS::Subscription",
+        create=Call("Subscribe", ("endpoint", "protocol", "topic", *SUBSCRIPTION)),
+        read=Call("GetSubscriptionAttributes", result="Attributes", into="Attributes"),
+        update=tuple(
+            Call(
+                "SetSubscriptionAttributes",
+                (name,),
+                fixed={"AttributeName": attribute},
+                rename={name: "AttributeValue"},
+            )
+            for name, attribute in SUBSCRIPTION.items()
+        ),
+        delete=Call("Unsubscribe"),
+        identity=returned("SubscriptionArn"),
+        key={"SubscriptionArn": "{id}"},
+        rename={
+            "topic": "TopicArn",
+            **{name: f"Attributes.{attribute}" for name, attribute in SUBSCRIPTION.items()},
+        },
+        reads={
+            "endpoint": "Attributes.Endpoint",
+            "protocol": "Attributes.Protocol",
+            "topic": "Attributes.TopicArn",
+        },
+        provider_only=("confirmationTimeoutInMinutes", "endpointAutoConfirms"),
+        defaults={"filterPolicyScope": "MessageAttributes", "rawMessageDelivery": False},
+        replace_on=("endpoint", "protocol", "topic"),
+        refuses=("replayPolicy",),
+        outputs={"arn": "{id}", "ownerId": "Attributes.Owner"},
+        missing=MISSING,
+        fidelity="behaves for SQS and HTTP; a mail address is recorded, and no mail is sent",
     ),
 )
