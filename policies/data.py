@@ -38,40 +38,50 @@ class Data:
 
     def get(self, *keys: str) -> Any:
         """The value at these keys or None; raises Unknown where any part is not known."""
-        value, path = self._walk(keys)
-        if isinstance(value, dict | list) and (unknown := tuple(unknown_paths(value, path))):
-            raise Unknown(*unknown)
+        value = self._walk(keys)
+        if type(value) in (dict, list):
+            unknown = tuple(unknown_paths(value, self._at(keys)))
+            if unknown:
+                raise Unknown(*unknown)
         return value
 
     def each(self, *keys: str) -> list[Data]:
         """The elements of a list; one may be unknown without hiding its neighbours."""
-        value, path = self._walk(keys)
-        return [Data(item, f"{path}[{index}]") for index, item in enumerate(value or ())]
+        value = self._walk(keys)
+        if not value:
+            return []
+        path = self._at(keys)
+        return [Data(item, f"{path}[{index}]") for index, item in enumerate(value)]
 
     def keys(self, *keys: str) -> set[str]:
         """The names in the mapping at these keys, whatever their values."""
-        value, _ = self._walk(keys)
-        return set(value or ())
+        return set(self._walk(keys) or ())
 
     def has(self, *keys: str) -> bool:
         """Whether something is there; an unknown value may turn out to be nothing, so it raises."""
-        value, _ = self._walk(keys)
-        return value is not None
+        return self._walk(keys) is not None
 
-    def _walk(self, keys: Sequence[str]) -> tuple[Any, str]:
-        value, path = self.value, self.path
-        if value is _Sentinel.HIDDEN:
-            raise RuleError(f"{path} cannot be seen by a rule of this kind")
-        if value is UNKNOWN:
-            raise Unknown(path)
-        for key in keys:
+    def _walk(self, keys: Sequence[str]) -> Any:
+        """The value at these keys; the path is put together only for what has to be told."""
+        value = self.value
+        if value.__class__ is _Sentinel:
+            self._refuse(value, ())
+        for depth, key in enumerate(keys):
             if value is None:
                 break
-            path = f"{path}.{key}" if path else key
             value = value.get(key)
             if value is UNKNOWN:
-                raise Unknown(path)
-        return value, path
+                self._refuse(value, keys[: depth + 1])
+        return value
+
+    def _at(self, keys: Sequence[str]) -> str:
+        return ".".join((self.path, *keys) if self.path else keys)
+
+    def _refuse(self, value: Any, keys: Sequence[str]) -> None:
+        path = self._at(keys)
+        if value is _Sentinel.HIDDEN:
+            raise RuleError(f"{path} cannot be seen by a rule of this kind")
+        raise Unknown(path)
 
 
 def unknown_paths(value: Any, path: str = "") -> Iterator[str]:
@@ -118,6 +128,20 @@ class Resource:
     parent: str | None = None
     dependencies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Property name -> URNs of the resources whose outputs it is computed from."""
+
+    def showing(self, *, inputs: bool) -> Resource:
+        """This resource with either its inputs or its outputs hidden."""
+        return Resource(
+            type=self.type,
+            name=self.name,
+            urn=self.urn,
+            inputs=self.inputs if inputs else HIDDEN_INPUTS,
+            outputs=HIDDEN_OUTPUTS if inputs else self.outputs,
+            options=self.options,
+            provider=self.provider,
+            parent=self.parent,
+            dependencies=self.dependencies,
+        )
 
 
 _UNKNOWN_ON_THE_WIRE = frozenset(

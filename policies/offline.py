@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
-from policies.data import HIDDEN_INPUTS, HIDDEN_OUTPUTS, Resource
+from policies.data import Resource
 from policies.exemptions import EXEMPTION, Exemption, exempt, stale
 from policies.rule import Level, PolicyConfig, Rule, Scope, Severity, Status, Verdict, judge
 from policies.rules import RULES
@@ -45,8 +45,8 @@ def evaluate(
     A rule without any resource to look at is one `not_applicable` finding of the stack.
     """
     today = today or date.today()
-    asked = Scope(config, [replace(resource, outputs=HIDDEN_OUTPUTS) for resource in resources])
-    stack = Scope(config, [replace(resource, inputs=HIDDEN_INPUTS) for resource in resources])
+    asked = Scope(config, [resource.showing(inputs=True) for resource in resources])
+    stack = Scope(config, [resource.showing(inputs=False) for resource in resources])
     alone = Scope(config)
     used: set[Exemption] = set()
     findings = []
