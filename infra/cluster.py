@@ -1,28 +1,45 @@
-"""The EKS cluster, its system node group, and node groups with GPUs."""
+"""The EKS cluster: control plane, system node group, add-ons, who may talk to it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
+from pulumi_kubernetes import Provider
 
-from infra.component import Component, ComponentArgs
-from infra.instances import instance_type
+from infra.component import Component, ComponentArgs, Role
+from infra.nodes import POOL_LABEL, Scaling, launch_template, scaling_config
 
 CONTROL_PLANE_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 """All log types that EKS offers (EKS user guide, control plane logging)."""
 
-GPU_TAINT_KEY = "nvidia.com/gpu"
-"""Keeps pods that ask for no GPU off GPU nodes; NVIDIA's device plugin tolerates it."""
+BEFORE_NODES = ("eks-pod-identity-agent", "kube-proxy", "vpc-cni")
+"""Add-ons that nodes need to become ready; the others need nodes to become healthy."""
+
+SERVICE_ACCOUNTS = {
+    "aws-ebs-csi-driver": ("kube-system", "ebs-csi-controller-sa"),
+    "vpc-cni": ("kube-system", "aws-node"),
+}
+"""Add-ons that call AWS: the account that Pod Identity gives their role (EKS user guide, add-ons
+with IAM permissions)."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scaling:
-    """How many nodes a group may have."""
+class ClusterAccess:
+    """What one IAM principal may do in the cluster."""
 
-    min_size: int
-    desired_size: int
-    max_size: int
+    principal_arn: pulumi.Input[str]
+
+    policy: str | None = None
+    """EKS access policy, such as `AmazonEKSViewPolicy`. Default: RBAC of the groups decides."""
+
+    namespaces: Sequence[str] = ()
+    """Where the policy holds. Default: in the whole cluster."""
+
+    kubernetes_groups: Sequence[str] = ()
+    """Groups that RBAC bindings name. Default: none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +53,29 @@ class ClusterArgs(ComponentArgs):
     node_role_arn: pulumi.Input[str]
     subnet_ids: pulumi.Input[Sequence[str]]
     security_group_id: pulumi.Input[str]
+    """Of the control plane's interfaces and of every node, so that all may talk to each other."""
     kms_key_arn: pulumi.Input[str]
 
     system_instance_types: Sequence[str]
     system_scaling: Scaling
+
+    system_release_version: str
+    """AL2023 image of the system nodes, such as `1.34.2-20251120`: never the latest."""
+
+    addons: Mapping[str, str]
+    """EKS add-ons: version by name."""
+
+    addon_roles: Mapping[str, Role] = field(default_factory=dict)
+    """Roles of the add-ons that call AWS, by add-on. Default: they use the node's."""
+
+    pod_subnet_ids: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """Subnet for pods by zone id (custom networking). Default: pods use the nodes' subnets."""
+
+    public_access_cidrs: Sequence[str] = ()
+    """Who may reach the API endpoint from the internet. Default: nobody, it is private."""
+
+    access: Mapping[str, ClusterAccess] = field(default_factory=dict)
+    """IAM principals with access, by a name of our own. Default: nobody."""
 
     log_retention_days: int = 90
     """Days control plane logs are kept. Default: 90."""
@@ -49,31 +85,101 @@ class ClusterArgs(ComponentArgs):
 
 
 class Cluster(Component):
-    """A private EKS cluster with encrypted secrets, all logs, and a CPU group for the system."""
+    """An EKS cluster with encrypted secrets, all logs, pinned add-ons, and a CPU group for itself.
+
+    `kubernetes` is the provider for what runs in it. It comes after the system nodes, so that on
+    the way down everything in the cluster is gone before the nodes that its controllers run on.
+    """
 
     cluster_name: pulumi.Output[str]
     cluster_arn: pulumi.Output[str]
+    kubeconfig: pulumi.Output[str]
+    """For the AWS CLI's `eks get-token`; holds no secret."""
 
     def __init__(
         self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, args, opts)
+        cluster = self._control_plane(args)
+        self.cluster_name = cluster.name
+        self.cluster_arn = cluster.arn
+        self.kubeconfig = kubeconfig(cluster, self.names.region)
+        identities = [
+            self.pod_identity(role, *SERVICE_ACCOUNTS[addon])
+            for addon, role in args.addon_roles.items()
+        ]
+        early = [self._addon(args, addon, identities) for addon in _sorted(args.addons, True)]
+        system = self._system_nodes(args, early)
+        late = [self._addon(args, addon, [system]) for addon in _sorted(args.addons, False)]
+        entries = [self.grant_access(who, access) for who, access in sorted(args.access.items())]
+        self.kubernetes = Provider(
+            f"{name}-kubernetes",
+            kubeconfig=self.kubeconfig,
+            cluster_identifier=cluster.arn,  # a new endpoint or certificate is the same cluster
+            enable_server_side_apply=True,
+            delete_unreachable=False,  # an unreachable cluster has not lost its objects
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*early, system, *late, *entries]),
+        )
+        self.seal()
+
+    def grant_access(self, who: str, access: ClusterAccess) -> pulumi.Resource:
+        """Let an IAM principal talk to the API server."""
+        name = f"{self.component_name}-access-{who}"
+        entry = aws.eks.AccessEntry(
+            name,
+            cluster_name=self.cluster_name,
+            principal_arn=access.principal_arn,
+            kubernetes_groups=list(access.kubernetes_groups),
+            tags=self.tags(f"access-{who}"),
+            opts=self.child,
+        )
+        if access.policy is None:
+            return entry
+        namespaces = list(access.namespaces)
+        return aws.eks.AccessPolicyAssociation(
+            name,
+            cluster_name=self.cluster_name,
+            principal_arn=entry.principal_arn,
+            policy_arn=f"arn:aws:eks::aws:cluster-access-policy/{access.policy}",
+            access_scope=(
+                {"type": "namespace", "namespaces": namespaces}
+                if namespaces
+                else {"type": "cluster"}
+            ),
+            opts=self.child,
+        )
+
+    def pod_identity(self, role: Role, namespace: str, service_account: str) -> pulumi.Resource:
+        """Let the pods of a service account act as a role that trusts `pods.eks.amazonaws.com`."""
+        return aws.eks.PodIdentityAssociation(
+            f"{self.component_name}-identity-{role.purpose}",
+            cluster_name=self.cluster_name,
+            namespace=namespace,
+            service_account=service_account,
+            role_arn=role.arn,
+            tags=self.tags(f"identity-{role.purpose}"),
+            opts=self.child,
+        )
+
+    def _control_plane(self, args: ClusterArgs) -> aws.eks.Cluster:
         cluster_name = self.names.of("cluster")
         # The group exists before EKS would create it without retention and without a key
         logs = aws.cloudwatch.LogGroup(
-            f"{name}-logs",
+            f"{self.component_name}-logs",
             name=f"/aws/eks/{cluster_name}/cluster",
             retention_in_days=args.log_retention_days,
             kms_key_id=args.kms_key_arn,
             tags=self.tags("cluster-logs"),
             opts=self.child,
         )
-        cluster = aws.eks.Cluster(
-            f"{name}-control-plane",
+        public = list(args.public_access_cidrs)
+        return aws.eks.Cluster(
+            f"{self.component_name}-control-plane",
             name=cluster_name,
             version=args.version,
             role_arn=args.role_arn,
             enabled_cluster_log_types=list(CONTROL_PLANE_LOGS),
+            bootstrap_self_managed_addons=False,  # they are managed add-ons from the start
             access_config={
                 "authentication_mode": "API",
                 "bootstrap_cluster_creator_admin_permissions": False,
@@ -82,144 +188,110 @@ class Cluster(Component):
                 "provider": {"key_arn": args.kms_key_arn},
                 "resources": ["secrets"],
             },
-            vpc_config={
-                "endpoint_private_access": True,
-                "endpoint_public_access": False,
-                "subnet_ids": args.subnet_ids,
-                "security_group_ids": [args.security_group_id],
-            },
+            vpc_config=aws.eks.ClusterVpcConfigArgs(
+                endpoint_private_access=True,
+                endpoint_public_access=bool(public),
+                public_access_cidrs=public or None,
+                subnet_ids=args.subnet_ids,
+                security_group_ids=[args.security_group_id],
+            ),
             deletion_protection=args.deletion_protection,
             tags=self.tags("cluster"),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[logs]),
         )
-        self.cluster_name = cluster.name
-        self.cluster_arn = cluster.arn
-        template = node_launch_template(self, "system", disk_gib=50)
-        aws.eks.NodeGroup(
-            f"{name}-system",
-            cluster_name=cluster.name,
+
+    def _system_nodes(
+        self, args: ClusterArgs, depends_on: Sequence[pulumi.Resource]
+    ) -> aws.eks.NodeGroup:
+        template = launch_template(
+            self, "system", disk_gib=50, security_group_ids=[args.security_group_id]
+        )
+        return aws.eks.NodeGroup(
+            f"{self.component_name}-system",
+            cluster_name=self.cluster_name,
             node_group_name=self.names.of("system"),
             node_role_arn=args.node_role_arn,
             subnet_ids=args.subnet_ids,
             instance_types=list(args.system_instance_types),
             ami_type="AL2023_x86_64_STANDARD",
-            launch_template={
-                "id": template.id,
-                "version": template.latest_version.apply(str),
-            },
+            release_version=args.system_release_version,
+            launch_template={"id": template.id, "version": template.latest_version.apply(str)},
             scaling_config=scaling_config(args.system_scaling),
-            labels={"plinth.dev/pool": "system"},
+            update_config={"max_unavailable": 1},
+            node_repair_config={"enabled": True},
+            labels={POOL_LABEL: "system"},
             tags=self.tags("system"),
-            opts=self.child,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=depends_on,
+                ignore_changes=["scalingConfig.desiredSize"],  # an autoscaler's to change
+            ),
         )
-        self.seal()
 
-
-@dataclass(frozen=True, kw_only=True)
-class GpuNodeGroupArgs(ComponentArgs):
-    """One pool of equal GPU nodes."""
-
-    cluster_name: pulumi.Input[str]
-    node_role_arn: pulumi.Input[str]
-    subnet_ids: pulumi.Input[Sequence[str]]
-
-    instance_type: str
-    """An EC2 type with GPUs that has a row in `infra/instances.py`."""
-
-    scaling: Scaling
-
-    capacity_type: str = "ON_DEMAND"
-    """`ON_DEMAND` or `SPOT`. Default: on demand."""
-
-    disk_gib: int = 200
-    """Root volume; images with CUDA are large. Default: 200 GiB."""
-
-    labels: Mapping[str, str] = field(default_factory=dict)
-    """Further node labels. Default: none."""
-
-    def __post_init__(self) -> None:
-        if instance_type(self.instance_type).gpus == 0:
-            raise ValueError(
-                f"gpu node group instance_type must have GPUs, got {self.instance_type!r}"
-            )
-
-
-class GpuNodeGroup(Component):
-    """A managed node group that only pods which ask for a GPU can land on."""
-
-    node_group_name: pulumi.Output[str]
-
-    def __init__(
-        self, name: str, args: GpuNodeGroupArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__(name, args, opts)
-        facts = instance_type(args.instance_type)
-        template = node_launch_template(self, name, disk_gib=args.disk_gib)
-        group = aws.eks.NodeGroup(
-            f"{name}-nodes",
-            cluster_name=args.cluster_name,
-            node_group_name=self.names.of(name),
-            node_role_arn=args.node_role_arn,
-            subnet_ids=args.subnet_ids,
-            instance_types=[args.instance_type],
-            ami_type="AL2023_x86_64_NVIDIA",
-            capacity_type=args.capacity_type,
-            launch_template={
-                "id": template.id,
-                "version": template.latest_version.apply(str),
-            },
-            scaling_config=scaling_config(args.scaling),
-            taints=[{"key": GPU_TAINT_KEY, "value": "true", "effect": "NO_SCHEDULE"}],
-            labels={
-                "plinth.dev/pool": name,
-                "nvidia.com/gpu.present": "true",
-                "nvidia.com/gpu.product": facts.gpu_name,
-                "nvidia.com/gpu.count": str(facts.gpus),
-                **args.labels,
-            },
-            tags=self.tags(name),
-            opts=self.child,
+    def _addon(
+        self, args: ClusterArgs, addon: str, depends_on: Sequence[pulumi.Resource]
+    ) -> aws.eks.Addon:
+        values = vpc_cni_values(args, self.names.region) if addon == "vpc-cni" else {}
+        return aws.eks.Addon(
+            f"{self.component_name}-{addon}",
+            cluster_name=self.cluster_name,
+            addon_name=addon,
+            addon_version=args.addons[addon],
+            configuration_values=pulumi.Output.json_dumps(values, sort_keys=True)
+            if values
+            else None,
+            resolve_conflicts_on_create="OVERWRITE",
+            resolve_conflicts_on_update="OVERWRITE",
+            tags=self.tags(addon),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=depends_on),
         )
-        self.node_group_name = group.node_group_name
-        self.seal()
 
 
-def scaling_config(scaling: Scaling) -> aws.eks.NodeGroupScalingConfigArgs:
-    """The bounds of a node group in EKS's shape."""
-    return aws.eks.NodeGroupScalingConfigArgs(
-        min_size=scaling.min_size,
-        desired_size=scaling.desired_size,
-        max_size=scaling.max_size,
-    )
+def _sorted(addons: Mapping[str, str], early: bool) -> list[str]:
+    return sorted(name for name in addons if (name in BEFORE_NODES) == early)
 
 
-def node_launch_template(
-    component: Component, role: str, *, disk_gib: int
-) -> aws.ec2.LaunchTemplate:
-    """Nodes with an encrypted root volume whose pods cannot reach the node's credentials.
+def vpc_cni_values(args: ClusterArgs, region: str) -> dict[str, Any]:
+    """Network policies on, addresses in prefixes of 16; pods in subnets of their own, if any.
 
-    A hop limit of 1 keeps IMDSv2 answers on the node itself (EKS best practices, identity).
+    (Amazon VPC CNI: prefix mode and custom networking; the add-on makes the ENIConfigs.)
     """
-    return aws.ec2.LaunchTemplate(
-        f"{component.component_name}-{role}-template",
-        name=component.names.of(f"{role}-nodes"),
-        update_default_version=True,
-        metadata_options={
-            "http_endpoint": "enabled",
-            "http_tokens": "required",
-            "http_put_response_hop_limit": 1,
-        },
-        block_device_mappings=[
-            {
-                "device_name": "/dev/xvda",
-                "ebs": {
-                    "volume_size": disk_gib,
-                    "volume_type": "gp3",
-                    "encrypted": "true",
-                    "delete_on_termination": "true",
-                },
+    env = {"ENABLE_PREFIX_DELEGATION": "true", "WARM_PREFIX_TARGET": "1"}
+    values: dict[str, Any] = {"enableNetworkPolicy": "true", "env": env}
+    if args.pod_subnet_ids:
+        env["AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"] = "true"
+        env["ENI_CONFIG_LABEL_DEF"] = "topology.k8s.aws/zone-id"
+        subnets = {zone: {"id": subnet} for zone, subnet in args.pod_subnet_ids.items()}
+        values["eniConfig"] = {"create": True, "region": region, "subnets": subnets}
+    return values
+
+
+def kubeconfig(cluster: aws.eks.Cluster, region: str) -> pulumi.Output[str]:
+    """How a client reaches the cluster: with the token of whoever runs it."""
+
+    def text(values: Mapping[str, Any]) -> str:
+        name, authority = values["name"], values["authority"]
+        command = ["eks", "get-token", "--cluster-name", name, "--region", region]
+        certificate = authority and authority["data"]
+        server = {"server": values["endpoint"], "certificate-authority-data": certificate}
+        user = {
+            "exec": {
+                "apiVersion": "client.authentication.k8s.io/v1beta1",  # what the AWS CLI writes
+                "command": "aws",
+                "args": command,
+                "interactiveMode": "Never",
             }
-        ],
-        tags=component.tags(f"{role}-nodes"),
-        opts=component.child,
-    )
+        }
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": server}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+            "current-context": name,
+            "users": [{"name": name, "user": user}],
+        }
+        return json.dumps(config, sort_keys=True)
+
+    return pulumi.Output.all(
+        name=cluster.name, endpoint=cluster.endpoint, authority=cluster.certificate_authority
+    ).apply(text)

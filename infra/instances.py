@@ -1,7 +1,7 @@
 """Facts about the instance types that this blueprint offers, as EC2 describes them.
 
-Taken from EC2's DescribeInstanceTypes as bundled with moto; `tests/test_infra.py` compares every
-row with it. Add a row to offer another type.
+Taken from EC2's DescribeInstanceTypes as bundled with moto; `tests/test_infra_compute.py` compares
+every row with it. Add a row to offer another type.
 """
 
 from dataclasses import dataclass
@@ -9,30 +9,74 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class InstanceType:
-    """What scheduling and encryption must know about an instance type."""
+    """What scheduling, networking and encryption must know about an instance type."""
 
     gpus: int
     gpu_name: str
-    local_nvme: bool
-    """SageMaker refuses a volume key on types with local NVMe storage (CreateEndpointConfig)."""
+    vcpus: int
+    memory_gib: int
+
+    nvme_gb: int
+    """Local NVMe storage; 0: none."""
+
+    efa_interfaces: int
+    """EFA devices, at most one per network card; 0: the type has no EFA."""
+
+    capacity_blocks: bool = False
+    """Offered as Capacity Blocks for ML."""
+
+    @property
+    def local_nvme(self) -> bool:
+        """SageMaker refuses a volume key on types with local NVMe storage (CreateEndpointConfig).
+
+        On nodes it becomes one RAID 0 array.
+        """
+        return self.nvme_gb > 0
 
 
 INSTANCE_TYPES: dict[str, InstanceType] = {
-    "c6i.xlarge": InstanceType(0, "", False),
-    "c6i.2xlarge": InstanceType(0, "", False),
-    "g4dn.xlarge": InstanceType(1, "T4", True),
-    "g5.xlarge": InstanceType(1, "A10G", True),
-    "g5.12xlarge": InstanceType(4, "A10G", True),
-    "g6.xlarge": InstanceType(1, "L4", True),
-    "g6.12xlarge": InstanceType(4, "L4", True),
-    "m5.large": InstanceType(0, "", False),
-    "m5.xlarge": InstanceType(0, "", False),
-    "m6i.large": InstanceType(0, "", False),
-    "m6i.xlarge": InstanceType(0, "", False),
-    "p4d.24xlarge": InstanceType(8, "A100", True),
-    "p5.48xlarge": InstanceType(8, "H100", True),
-    "t3.medium": InstanceType(0, "", False),
+    "c6i.2xlarge": InstanceType(0, "", 8, 16, 0, 0),
+    "c6i.xlarge": InstanceType(0, "", 4, 8, 0, 0),
+    "g4dn.12xlarge": InstanceType(4, "T4", 48, 192, 900, 1),
+    "g4dn.xlarge": InstanceType(1, "T4", 4, 16, 125, 0),
+    "g5.12xlarge": InstanceType(4, "A10G", 48, 192, 3800, 1),
+    "g5.2xlarge": InstanceType(1, "A10G", 8, 32, 450, 0),
+    "g5.48xlarge": InstanceType(8, "A10G", 192, 768, 7600, 1),
+    "g5.xlarge": InstanceType(1, "A10G", 4, 16, 250, 0),
+    "g6.12xlarge": InstanceType(4, "L4", 48, 192, 3760, 1),
+    "g6.2xlarge": InstanceType(1, "L4", 8, 32, 450, 0),
+    "g6.48xlarge": InstanceType(8, "L4", 192, 768, 7520, 1),
+    "g6.xlarge": InstanceType(1, "L4", 4, 16, 250, 0),
+    "g6e.12xlarge": InstanceType(4, "L40S", 48, 384, 3800, 1),
+    "g6e.2xlarge": InstanceType(1, "L40S", 8, 64, 450, 0),
+    "g6e.48xlarge": InstanceType(8, "L40S", 192, 1536, 7600, 4),
+    "g6e.xlarge": InstanceType(1, "L40S", 4, 32, 250, 0),
+    "m5.2xlarge": InstanceType(0, "", 8, 32, 0, 0),
+    "m5.large": InstanceType(0, "", 2, 8, 0, 0),
+    "m5.xlarge": InstanceType(0, "", 4, 16, 0, 0),
+    "m6i.2xlarge": InstanceType(0, "", 8, 32, 0, 0),
+    "m6i.large": InstanceType(0, "", 2, 8, 0, 0),
+    "m6i.xlarge": InstanceType(0, "", 4, 16, 0, 0),
+    "p4d.24xlarge": InstanceType(8, "A100", 96, 1152, 8000, 4, True),
+    "p4de.24xlarge": InstanceType(8, "A100", 96, 1152, 8000, 4, True),
+    "p5.48xlarge": InstanceType(8, "H100", 192, 2048, 30400, 32, True),
+    "p5.4xlarge": InstanceType(1, "H100", 16, 256, 3800, 1, True),
+    "p5e.48xlarge": InstanceType(8, "H200", 192, 2048, 30400, 32, True),
+    "p5en.48xlarge": InstanceType(8, "H200", 192, 2048, 30400, 16, True),
+    "p6-b200.48xlarge": InstanceType(8, "B200", 192, 2048, 30400, 8, True),
+    "t3.medium": InstanceType(0, "", 2, 4, 0, 0),
 }
+
+MIG_PROFILES: dict[str, dict[str, int]] = {
+    "p4d.24xlarge": {"1g.5gb": 7, "2g.10gb": 3, "3g.20gb": 2},
+    "p4de.24xlarge": {"1g.10gb": 7, "2g.20gb": 3, "3g.40gb": 2},
+    "p5.48xlarge": {"1g.10gb": 7, "2g.20gb": 3, "3g.40gb": 2},
+    "p5.4xlarge": {"1g.10gb": 7, "2g.20gb": 3, "3g.40gb": 2},
+    "p5e.48xlarge": {"1g.18gb": 7, "2g.35gb": 3, "3g.71gb": 2},
+    "p5en.48xlarge": {"1g.18gb": 7, "2g.35gb": 3, "3g.71gb": 2},
+    "p6-b200.48xlarge": {"1g.23gb": 7, "2g.45gb": 3, "3g.90gb": 2},
+}
+"""Type -> MIG profile -> how many equal slices of it one GPU gives (NVIDIA MIG user guide)."""
 
 
 def instance_type(name: str) -> InstanceType:
@@ -41,3 +85,9 @@ def instance_type(name: str) -> InstanceType:
     Raises KeyError for a type without a row.
     """
     return INSTANCE_TYPES[name.removeprefix("ml.")]
+
+
+def schedulable_gpus(name: str, *, mig_profile: str | None = None, replicas: int = 1) -> int:
+    """How many `nvidia.com/gpu` one node of the type offers, after MIG or time-slicing."""
+    slices = MIG_PROFILES[name][mig_profile] if mig_profile else 1
+    return INSTANCE_TYPES[name].gpus * slices * replicas

@@ -109,6 +109,8 @@ class Options:
     """None where the front-end cannot see it (CrossGuard)."""
     ignore_changes: tuple[str, ...] = ()
     delete_before_replace: bool = False
+    depends_on: tuple[str, ...] = ()
+    """URNs of what exists before it and goes after it, as far as the source tells."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

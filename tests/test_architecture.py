@@ -39,7 +39,7 @@ def ours(path: Path) -> set[str]:
     return {name for name in imports(path) if name.split(".")[0] in ROOMS}
 
 
-FOUNDATION = {"infra.component", "infra.naming", "infra.errors", "infra.instances"}
+FOUNDATION = {"infra.component", "infra.naming", "infra.errors", "infra.instances", "infra.nodes"}
 
 
 def forbidden(module: str, imported: str) -> str | None:

@@ -8,12 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moto.ec2.models.instance_types import INSTANCE_TYPES as EC2
 
-from infra.cluster import GpuNodeGroup, GpuNodeGroupArgs, Scaling
 from infra.component import Role
 from infra.endpoint import Endpoint, EndpointArgs
-from infra.instances import INSTANCE_TYPES
 from infra.naming import Names, content_hash
 from infra.network import subnet_cidr_blocks
 from infra.storage import Storage, StorageArgs
@@ -27,15 +24,6 @@ TAGS = {"owner": "me"}
 def by_type(found: list[Resource], suffix: str) -> list[dict[str, Any]]:
     cloud = (item for item in found if item.type.startswith("aws:"))
     return [item.inputs.value for item in cloud if item.type.endswith(suffix)]
-
-
-@pytest.mark.parametrize("name", sorted(INSTANCE_TYPES))
-def test_an_instance_type_says_what_ec2_says(name: str) -> None:
-    ours, theirs = INSTANCE_TYPES[name], EC2[name]
-    gpus = theirs.get("GpuInfo", {}).get("Gpus", [])
-    assert ours.gpus == sum(gpu["Count"] for gpu in gpus)
-    assert ours.gpu_name == (gpus[0]["Name"] if gpus else "")
-    assert ours.local_nvme == bool(theirs.get("InstanceStorageSupported"))
 
 
 @given(st.integers(16, 20), st.integers(2, 6))
@@ -94,33 +82,6 @@ def test_what_holds_data_is_protected_and_retained_when_asked() -> None:
     buckets = [item for item in recorded(storage) if item.type.endswith(":Bucket")]
     assert buckets
     assert all(item.options.protect and item.options.retain_on_delete for item in buckets)
-
-
-def gpu_pool(instance_type: str) -> GpuNodeGroup:
-    return GpuNodeGroup(
-        "pool",
-        GpuNodeGroupArgs(
-            names=NAMES,
-            tags=TAGS,
-            cluster_name="c",
-            node_role_arn="arn:aws:iam::123456789012:role/n",
-            subnet_ids=["subnet-1"],
-            instance_type=instance_type,
-            scaling=Scaling(min_size=0, desired_size=0, max_size=1),
-        ),
-    )
-
-
-def test_a_gpu_node_keeps_other_pods_off_and_says_what_it_has() -> None:
-    [group] = by_type(recorded(lambda: gpu_pool("g6.12xlarge")), "NodeGroup")
-    assert group["taints"] == [{"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}]
-    assert group["labels"]["nvidia.com/gpu.count"] == "4"
-    assert group["labels"]["nvidia.com/gpu.product"] == "L4"
-
-
-def test_a_gpu_pool_without_gpus_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"must have GPUs, got 'm5\.large'"):
-        gpu_pool("m5.large")
 
 
 def endpoint(**changes: Any) -> None:
