@@ -6,12 +6,22 @@ random source, so the same settings give the same names in every preview.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 BUCKET_NAME_LIMIT = 63
 """Characters in an S3 bucket name (Amazon S3 user guide, bucket naming rules)."""
+
+
+TEAM_LABEL = "plinth.dev/team"
+"""Whose a Kubernetes namespace or pod is: quotas, guardrails and costs go by it."""
+
+POOL_LABEL = "plinth.dev/pool"
+"""The pool that a Kubernetes node belongs to."""
+
+GPU_RESOURCE = "nvidia.com/gpu"
+"""What a pod asks for to get a GPU; nodes with GPUs carry a taint of the same name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +56,24 @@ class Names:
     def repository_url(self, role: str) -> str:
         """Address of an ECR repository of this account, without tag or digest."""
         return f"{self.account_id}.dkr.ecr.{self.region}.amazonaws.com/{self.of(role)}"
+
+
+def account_roots(accounts: Iterable[str]) -> list[str]:
+    """Principals that stand for accounts, each once: environments may share one."""
+    return [f"arn:aws:iam::{account_id}:root" for account_id in sorted(set(accounts))]
+
+
+def role_arn_patterns(environments: Mapping[str, Sequence[str]]) -> list[str]:
+    """Patterns of the roles of these environments, given by account.
+
+    A policy that names a role outright is refused until the role exists; with the account as its
+    principal and these in a condition, it is not.
+    """
+    return sorted(
+        Names(env=env, account_id=account_id, region="").role_arn("*")
+        for account_id, envs in environments.items()
+        for env in envs
+    )
 
 
 def content_hash(content: Mapping[str, Any]) -> str:

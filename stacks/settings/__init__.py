@@ -12,16 +12,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from infra.errors import UserError
 from infra.naming import Names
 from stacks.settings.compute import Cluster, GpuPool
-from stacks.settings.data import Features
+from stacks.settings.data import Features, Stream
 from stacks.settings.foundation import Account, Keys, Network, Storage, Tags
 from stacks.settings.models import Endpoint, Image, Training
 from stacks.settings.operations import Policies
 from stacks.settings.part import Part
+from stacks.settings.scheduling import Guardrails, Name, Queues, Team, check_teams
 
 STACKS = Path(__file__).parent.parent
 ROOT = STACKS.parent
@@ -40,11 +41,24 @@ class Settings(Part):
     storage: Storage = Storage()
     cluster: Cluster
     gpu_pools: dict[str, GpuPool] = Field(default_factory=dict)
+    queues: Queues = Queues()
+    guardrails: Guardrails = Guardrails()
+    teams: dict[Name, Team] = Field(default_factory=dict)
     features: Features = Features()
+    stream: Stream | None = None
+    """Default: no stream; batches alone fill the feature groups."""
+
     image: Image
     training: Training = Training()
     endpoint: Endpoint = Endpoint()
     policies: Policies = Policies()
+
+    @field_validator("teams")
+    @classmethod
+    def _shares_fit(cls, teams: dict[str, Team], info: ValidationInfo) -> dict[str, Team]:
+        if {"gpu_pools", "queues"} <= info.data.keys():  # these are valid themselves
+            check_teams(teams, info.data["queues"], info.data["gpu_pools"])
+        return teams
 
     def names(self, env: str) -> Names:
         """The names of everything in this environment."""

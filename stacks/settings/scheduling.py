@@ -1,0 +1,126 @@
+"""Teams, their shares of the GPUs, and what runs on Kubernetes for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from infra.instances import instance_type
+from stacks.settings.compute import GpuPool
+from stacks.settings.part import Part
+
+SYSTEM_NAMESPACES = (
+    "amazon-cloudwatch",
+    "karpenter",
+    "kube-node-lease",
+    "kube-public",
+    "kube-system",
+    "kuberay-system",
+    "kueue-system",
+    "monitoring",
+    "nvidia",
+)
+"""Where the cluster's own services run; no team may have such a name."""
+
+Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,38}[a-z0-9]$")]
+Image = Annotated[str, Field(pattern=r"^[^@\s]+@sha256:[0-9a-f]{64}$")]
+Gpus = Annotated[int, Field(ge=0)]
+
+
+class Queues(Part):
+    """How the GPUs are shared; without a team there is nothing to share."""
+
+    priorities: dict[Name, Annotated[int, Field(ge=1, le=999)]] = Field(
+        default={"inference": 90, "experimentation": 80, "training": 70, "fine-tuning": 50}
+    )
+    """Priority class -> how important it is. Default: inference goes first, fine-tuning last."""
+
+    kueue_version: Version | None = "0.16.4"
+    """Version of Kueue's chart; null: native quotas and priorities alone decide. Default:
+    0.16.4."""
+
+
+class Guardrails(Part):
+    """What pods of users may not do; nothing to switch off."""
+
+    system_namespaces: list[str] = Field(default_factory=list)
+    """Further namespaces without guardrails. Default: the known ones of the cluster's services."""
+
+    approved_registries: list[str] = Field(default_factory=list)
+    """Where else images of teams come from. Default: the account's own registry alone."""
+
+
+class Team(Part):
+    """A team and its share."""
+
+    nominal_gpus: dict[str, Gpus] = Field(default_factory=dict)
+    """Pool -> GPUs that are the team's own: it gets them back whenever it asks. Default: none."""
+
+    borrowing_gpus: dict[str, Gpus] = Field(default_factory=dict)
+    """Pool -> GPUs beyond, while others leave them idle. Default: none."""
+
+    priorities: Annotated[list[Name], Field(min_length=1)]
+    """Classes of `plinth:queues.priorities` that its GPU pods may have."""
+
+    group: str = ""
+    """Kubernetes group of its members' EKS access entry. Default: `plinth:<team>`."""
+
+    cost_centre: str = ""
+    """Who pays for its pods. Default: that of the environment."""
+
+    cpu: Annotated[int, Field(ge=1)] = 64
+    """vCPUs that its pods may ask for. Default: 64."""
+
+    memory_gib: Annotated[int, Field(ge=1)] = 256
+    """Memory that its pods may ask for. Default: 256 GiB."""
+
+    storage_gib: Annotated[int, Field(ge=0)] = 1024
+    """Persistent volumes together. Default: 1024 GiB."""
+
+    max_pods: Annotated[int, Field(ge=1)] = 200
+    """Pods at once. Default: 200."""
+
+    pod_security: Literal["restricted", "baseline"] = "restricted"
+    """Pod Security Standard of its namespace. Default: restricted, the stricter one."""
+
+    @model_validator(mode="after")
+    def _group_is_ours_to_give(self) -> Team:
+        if self.group.startswith(("system:", "eks:", "aws:", "amazon:", "iam:")):
+            # EKS CreateAccessEntry, kubernetesGroups
+            raise ValueError(f"group must not start with a reserved prefix, got {self.group!r}")
+        return self
+
+
+def max_gpus(pool: GpuPool) -> int:
+    """GPUs of a pool when it is as large as it may become."""
+    return instance_type(pool.instance_type).gpus * pool.scaling.max_size
+
+
+def check_teams(teams: Mapping[str, Team], queues: Queues, pools: Mapping[str, GpuPool]) -> None:
+    """What no team can see alone: pools and priorities exist, shares fit; ValueError if not."""
+    for name, team in teams.items():
+        if name in SYSTEM_NAMESPACES or name.startswith(("kube-", "default")):
+            raise ValueError(f"a team must not have the name of a system namespace, got {name!r}")
+        _must_be_known(f"{name}.nominal_gpus", team.nominal_gpus, pools)
+        _must_be_known(f"{name}.borrowing_gpus", team.borrowing_gpus, pools)
+        _must_be_known(f"{name}.priorities", team.priorities, queues.priorities)
+    for pool, settings in pools.items():
+        shares = {name: team.nominal_gpus.get(pool, 0) for name, team in teams.items()}
+        promised, there = sum(shares.values()), max_gpus(settings)
+        if promised > there:
+            held = ", ".join(f"{name} {share}" for name, share in shares.items() if share)
+            raise ValueError(
+                f"nominal_gpus of all teams must be at most the {there} GPUs of pool {pool!r} "
+                f"({settings.scaling.max_size} x {settings.instance_type}), got {promised}: {held}"
+            )
+
+
+def _must_be_known(where: str, names: Iterable[str], known: Mapping[str, object]) -> None:
+    strangers = [name for name in names if name not in known]
+    if strangers:
+        raise ValueError(
+            f"{where} must name some of {', '.join(known) or 'none'}, got {', '.join(strangers)}"
+        )
