@@ -1,20 +1,32 @@
 """Customer managed keys, one per purpose, so that revoking one does not blind the others."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_aws as aws
 
-from infra.component import Component, ComponentArgs, Role, plain_json
+from infra.component import Component, ComponentArgs, Role, Statement, plain_json
+from infra.naming import Names, account_roots, role_arn_patterns
+
+COMMON = ("cloudwatch", "events", "logs")
+"""Services of most purposes: alarms and events that reach an encrypted topic, and log groups."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeysArgs(ComponentArgs):
-    """Which keys there are."""
+    """Which keys there are, and who beside the account's own roles uses them."""
 
-    purposes: Sequence[str]
-    """What is encrypted with each key: `storage`, `features`, `serving`, ..."""
+    purposes: Mapping[str, Sequence[str]]
+    """What is encrypted with each key (`storage`, `ebs`, ...), and the AWS services that use it
+    themselves and not as one of our roles: names in `SERVICES`."""
+
+    readers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Environments in other accounts, by account, that read what `readable` encrypts. Default:
+    nobody outside the account."""
+
+    readable: Sequence[str] = ()
+    """Purposes whose keys `readers` may decrypt with, through S3. Default: none."""
 
     deletion_window_days: int = 30
     """Days in which a deletion can be called off (7 to 30). Default: the longest."""
@@ -37,13 +49,13 @@ class Keys(Component):
                 description=f"{self.names.prefix} {purpose}",
                 enable_key_rotation=True,
                 deletion_window_in_days=args.deletion_window_days,
-                policy=plain_json(self._policy()),
+                policy=plain_json(key_policy(purpose, args)),
                 tags=self.tags(purpose),
                 opts=self.kept(args.protect),
             )
             aws.kms.Alias(
                 f"{name}-{purpose}",
-                name=f"alias/{self.names.of(purpose)}",
+                name=key_alias(self.names, purpose),
                 target_key_id=key.key_id,
                 opts=self.child,
             )
@@ -74,38 +86,125 @@ class Keys(Component):
             ],
         )
 
-    def _policy(self) -> dict[str, object]:
-        """IAM of the account decides; CloudWatch Logs and CloudWatch alarms may use the key.
+    def grant_decrypt_of(self, role: Role, other: Names, *purposes: str) -> pulumi.Resource:
+        """Let a role decrypt what another environment's keys encrypt, if their policies let it.
 
-        In a key policy the resource `*` means this key (AWS KMS developer guide, key policies).
+        Key ids are random: the other account's keys are named by their aliases.
         """
-        account = f"arn:aws:iam::{self.names.account_id}:root"
-        logs = f"arn:aws:logs:{self.names.region}:{self.names.account_id}:*"
-        return {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Sid": "Account",
-                    "Effect": "Allow",
-                    "Principal": {"AWS": account},
-                    "Action": "kms:*",
-                    "Resource": "*",
-                },
-                {
-                    "Sid": "Logs",
-                    "Effect": "Allow",
-                    "Principal": {"Service": f"logs.{self.names.region}.amazonaws.com"},
-                    "Action": ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*"],
-                    "Resource": "*",
-                    "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": logs}},
-                },
-                {
-                    "Sid": "Alarms",
-                    "Effect": "Allow",
-                    "Principal": {"Service": "cloudwatch.amazonaws.com"},
-                    "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
-                    "Resource": "*",
-                    "Condition": {"StringEquals": {"aws:SourceAccount": self.names.account_id}},
-                },
-            ],
+        keys = f"arn:aws:kms:{other.region}:{other.account_id}:key/*"
+        aliases = [key_alias(other, purpose) for purpose in purposes]
+        statement: Statement = {
+            "Action": ["kms:Decrypt"],
+            "Resource": [keys],
+            "Condition": {"ForAnyValue:StringEquals": {"kms:ResourceAliases": aliases}},
         }
+        return self.grant(role, f"decrypt-{other.env}", [statement])
+
+
+def key_alias(names: Names, purpose: str) -> str:
+    """Alias of the key that an environment has for a purpose."""
+    return f"alias/{names.of(purpose)}"
+
+
+def key_policy(purpose: str, args: KeysArgs) -> dict[str, object]:
+    """IAM of the account decides; AWS services and readers get what they need and no more.
+
+    In a key policy the resource `*` means this key (AWS KMS developer guide, key policies).
+    """
+    statements: list[Statement] = [
+        {
+            "Sid": "Account",
+            "Principal": {"AWS": account_roots([args.names.account_id])[0]},
+            "Action": "kms:*",
+        },
+        *(SERVICES[service](args.names) for service in args.purposes[purpose]),
+    ]
+    if args.readers and purpose in args.readable:
+        statements.append(_readers(args))
+    return {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Resource": "*", **item} for item in statements],
+    }
+
+
+def _readers(args: KeysArgs) -> Statement:
+    """Decrypting through S3 alone, by the roles of the environments that read."""
+    return {
+        "Sid": "Readers",
+        "Principal": {"AWS": account_roots(args.readers)},
+        "Action": "kms:Decrypt",
+        "Condition": {
+            "ArnLike": {"aws:PrincipalArn": role_arn_patterns(args.readers)},
+            "StringEquals": {"kms:ViaService": f"s3.{args.names.region}.amazonaws.com"},
+        },
+    }
+
+
+def _publisher(service: str, names: Names) -> Statement:
+    """A service that writes to our encrypted topics and queues, on behalf of this account."""
+    return {
+        "Sid": service.capitalize(),
+        "Principal": {"Service": f"{service}.amazonaws.com"},
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+        "Condition": {"StringEquals": {"aws:SourceAccount": names.account_id}},
+    }
+
+
+def _cloudtrail(names: Names) -> Statement:
+    """Trails of this account (AWS CloudTrail user guide, configure AWS KMS key policies)."""
+    return {
+        "Sid": "Cloudtrail",
+        "Principal": {"Service": "cloudtrail.amazonaws.com"},
+        "Action": ["kms:DescribeKey", "kms:GenerateDataKey*"],
+        "Condition": {
+            "StringLike": {
+                "kms:EncryptionContext:aws:cloudtrail:arn": (
+                    f"arn:aws:cloudtrail:*:{names.account_id}:trail/*"
+                )
+            },
+            "StringEquals": {"aws:SourceAccount": names.account_id},
+        },
+    }
+
+
+def _ebs(names: Names) -> Statement:
+    """Whoever may use EC2 in this account, and only through it: Auto Scaling starts the nodes.
+
+    The same terms as those of the key `aws/ebs`; naming Auto Scaling's service-linked role would
+    fail in an account that has not used it yet.
+    """
+    actions = ("CreateGrant", "Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey*", "ReEncrypt*")
+    return {
+        "Sid": "Ebs",
+        "Principal": {"AWS": "*"},
+        "Action": [f"kms:{action}" for action in actions],
+        "Condition": {
+            "StringEquals": {
+                "kms:CallerAccount": names.account_id,
+                "kms:ViaService": f"ec2.{names.region}.amazonaws.com",
+            }
+        },
+    }
+
+
+def _logs(names: Names) -> Statement:
+    """Log groups of this account (CloudWatch Logs user guide, encrypt log data)."""
+    return {
+        "Sid": "Logs",
+        "Principal": {"Service": f"logs.{names.region}.amazonaws.com"},
+        "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*"],
+        "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": names.arn("logs", "*")}},
+    }
+
+
+SERVICES: Mapping[str, Callable[[Names], Statement]] = {
+    "budgets": lambda names: _publisher("budgets", names),
+    "cloudtrail": _cloudtrail,
+    "cloudwatch": lambda names: _publisher("cloudwatch", names),
+    "costalerts": lambda names: _publisher("costalerts", names),
+    "ebs": _ebs,
+    "events": lambda names: _publisher("events", names),
+    "logs": _logs,
+    "s3": lambda names: _publisher("s3", names),
+}
+"""Statement by service: what each may do with a key, scoped to this account's resources."""

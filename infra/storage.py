@@ -7,6 +7,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.component import Component, ComponentArgs, Role, plain_json
+from infra.naming import Names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +99,18 @@ class Storage(Component):
                     "Action": ["s3:GetObject"],
                     "Resource": [pulumi.Output.concat(arn, "/*") for arn in arns],
                 },
+            ],
+        )
+
+    def grant_read_of(self, role: Role, other: Names, *buckets: str) -> pulumi.Resource:
+        """Let a role read another environment's buckets, if their policies let it."""
+        arns = [f"arn:aws:s3:::{other.bucket(bucket)}" for bucket in buckets]
+        return self.grant(
+            role,
+            f"read-{other.env}",
+            [
+                {"Action": ["s3:GetBucketLocation", "s3:ListBucket"], "Resource": arns},
+                {"Action": ["s3:GetObject"], "Resource": [f"{arn}/*" for arn in arns]},
             ],
         )
 

@@ -21,11 +21,12 @@ def compose(
     """
     names = settings.names(env)
     tags = {**settings.tags.model_dump(), "environment": env, "project": "plinth"}
+    asking = (foundation, *DOMAINS)
     base = foundation.build(
         ComponentArgs(names=names, tags=tags),
         settings,
-        roles={name: spec for domain in DOMAINS for name, spec in domain.roles(settings).items()},
-        key_purposes=[purpose for domain in DOMAINS for purpose in domain.KEY_PURPOSES],
+        roles={name: spec for domain in asking for name, spec in domain.roles(settings).items()},
+        key_purposes=[domain.KEY_PURPOSES for domain in asking],
     )
     cluster = compute.build(base, settings)
     features = data.build(base, settings)

@@ -18,7 +18,7 @@ from infra.errors import UserError
 from infra.naming import Names
 from stacks.settings.compute import Cluster, GpuPool
 from stacks.settings.data import Features, Stream
-from stacks.settings.foundation import Account, Keys, Network, Storage, Tags
+from stacks.settings.foundation import Access, Account, Accounts, Keys, Network, Storage, Tags
 from stacks.settings.models import Endpoint, Image, Training
 from stacks.settings.operations import Policies
 from stacks.settings.part import Part
@@ -32,12 +32,14 @@ class Settings(Part):
     """One environment."""
 
     account: Account
+    accounts: Accounts = Accounts()
     tags: Tags
     protect: bool = True
     """Refuse to delete what holds data. Default: protected."""
 
     network: Network
     keys: Keys = Keys()
+    access: Access = Access()
     storage: Storage = Storage()
     cluster: Cluster
     gpu_pools: dict[str, GpuPool] = Field(default_factory=dict)
