@@ -1,9 +1,11 @@
-"""The local cloud: one process with the AWS endpoint and the Pulumi provider.
+"""The local cloud: one process with the AWS endpoint and the Pulumi providers.
 
 Start: stop what an earlier cloud left, bind the port, serve AWS (our SageMaker in front of moto),
-serve the provider, and only then write cloud.json. Stop (SIGTERM or SIGINT): remove cloud.json,
+serve the providers, and only then write cloud.json. Stop (SIGTERM or SIGINT): remove cloud.json,
 then end every child.
 """
+
+from __future__ import annotations
 
 import argparse
 import logging
@@ -15,13 +17,16 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from stacks.local.container import Host, find_namespace, isolation
 from stacks.local.processes import Children, port_owner, write_json
 from stacks.local.session import ALREADY_RUNNING, take_lock
+
+if TYPE_CHECKING:
+    from stacks.local.kubernetes.attach import Attachment
 
 REGION = "us-east-1"
 UPKEEP_SECONDS = 1.0
@@ -79,7 +84,10 @@ def _serve(
     overlay = _overlay(home, url, namespace, children)
     _serve_http(overlay, listener)
     threading.Thread(target=_upkeep, args=(overlay, stop), daemon=True).start()
+    attachment = _attachment(home, children)
+    threading.Thread(target=attachment.run, args=(stop,), daemon=True).start()
     provider_port = 0 if arguments.no_provider else _serve_provider(url)
+    kubernetes_port = 0 if arguments.no_provider else _serve_kubernetes(attachment)
     record = home / "local" / "cloud.json"
     write_json(
         record,
@@ -89,6 +97,7 @@ def _serve(
             "cloud_id": secrets.token_hex(8),
             "endpoint_url": url,
             "provider_port": provider_port,
+            "kubernetes_port": kubernetes_port,
             "job_isolation": isolation(namespace),
         },
     )
@@ -101,7 +110,7 @@ def _serve(
 def _overlay(home: Path, url: str, namespace: tuple[str, ...], children: Children) -> Any:
     from moto.server import DomainDispatcherApplication, create_backend_app
 
-    from stacks.local import bucket_policies
+    from stacks.local import bucket_policies, service_quotas
     from stacks.local.recorded.recorder import Recorder
     from stacks.local.sagemaker.capture import Captures
     from stacks.local.sagemaker.mlflow_app import tracking_urls
@@ -117,6 +126,7 @@ def _overlay(home: Path, url: str, namespace: tuple[str, ...], children: Childre
         tracking_urls=lambda: tracking_urls(world),
     )
     bucket_policies.install()
+    service_quotas.install()
     world = World(host=host)
     behind = Recorder(DomainDispatcherApplication(create_backend_app), REGION)
     return Overlay(world=world, captures=Captures(world.s3), behind=behind)
@@ -151,6 +161,32 @@ def _serve_provider(url: str) -> int:
     server, port = serve(backend)
     _KEPT.append(server)
     threading.Thread(target=backend.warm, daemon=True).start()
+    return int(port)
+
+
+def _attachment(home: Path, children: Children) -> Attachment:
+    """What gives the EKS cluster a control plane, where this machine has the programs of one."""
+    from stacks.local.kubernetes.attach import Attachment
+    from stacks.local.sagemaker.world import ACCOUNT_ID
+    from stacks.local.toolchain import control_plane
+
+    made = Attachment(
+        home=home,
+        children=children,
+        programs=control_plane.find(),
+        account_id=ACCOUNT_ID,
+        region=REGION,
+    )
+    made.install()
+    return made
+
+
+def _serve_kubernetes(attachment: Attachment) -> int:
+    from stacks.local.kubernetes.backend import KubernetesBackend
+    from stacks.local.plugin import serve
+
+    server, port = serve(KubernetesBackend(attachment))
+    _KEPT.append(server)
     return int(port)
 
 

@@ -48,6 +48,11 @@ class LocalEnvironment:
     def state(self) -> Path:
         return state_folder(self.home)
 
+    @property
+    def kubeconfig(self) -> Path:
+        """There while the local EKS cluster has a control plane."""
+        return self.home / ENV / "kubernetes" / "kubeconfig"
+
     def clients(self) -> dict[str, str]:
         """Environment variables with which any AWS client reaches this cloud and no other."""
         return {
@@ -70,7 +75,7 @@ class LocalEnvironment:
             **self.clients(),
             "PULUMI_BACKEND_URL": f"file://{self.state}",
             "PULUMI_CONFIG_PASSPHRASE": "",
-            "PULUMI_DEBUG_PROVIDERS": f"aws:{self.cloud.provider_port}",
+            "PULUMI_DEBUG_PROVIDERS": self._providers(),
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
@@ -80,13 +85,19 @@ class LocalEnvironment:
             "PATH": f"{toolchain.FOLDER / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
         }
 
+    def _providers(self) -> str:
+        """The running plugins, as the engine is told of them."""
+        ports = {"aws": self.cloud.provider_port, "kubernetes": self.cloud.kubernetes_port}
+        return ",".join(f"{package}:{port}" for package, port in ports.items())
+
     def shell(self) -> dict[str, str]:
-        """Environment variables for commands typed by hand: pulumi, aws, python."""
+        """Environment variables for commands typed by hand: pulumi, aws, kubectl, python."""
         mine = self.engine()
         hidden = ("PATH", "PLINTH_PYTHON", STARTED_BY)
-        return {"PLINTH_HOME": str(self.home)} | {
-            name: value for name, value in mine.items() if name not in hidden
-        }
+        homes = {"PLINTH_HOME": str(self.home)}
+        if self.kubeconfig.exists():
+            homes["KUBECONFIG"] = str(self.kubeconfig)
+        return homes | {name: value for name, value in mine.items() if name not in hidden}
 
 
 def state_folder(home: Path) -> Path:

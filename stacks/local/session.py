@@ -38,6 +38,9 @@ class CloudInfo:
 
     endpoint_url: str
     provider_port: int
+    kubernetes_port: int
+    """Of the provider plugin for `kubernetes:*`."""
+
     job_isolation: str
 
 

@@ -59,6 +59,9 @@ class ControlPlane:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     """By the name of the program, in the order of their start."""
 
+    commands: dict[str, list[str]] = field(default_factory=dict)
+    """Command lines by the name of the program."""
+
     @property
     def ca(self) -> str:
         """Certificate of the authority, PEM."""
@@ -74,6 +77,25 @@ class ControlPlane:
             if process.poll() is not None:
                 return f"{name} ended with exit code {process.returncode}:\n{self._tail(name)}"
         return None
+
+    def revive(self) -> None:
+        """Start again what ended by itself: all state is etcd's, and etcd's is on disk."""
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                log.warning("%s", self.dead())
+                self.children.forget(process.pid)
+                self.spawn(name, self.commands[name])
+
+    def spawn(self, name: str, command: list[str]) -> None:
+        """Start a program; its log is `<name>.log`."""
+        self.commands[name] = command
+        self.processes[name] = self.children.spawn(
+            command,
+            purpose=name,
+            env={"HOME": str(self.folder)},
+            cwd=self.folder,
+            log=self.folder / f"{name}.log",
+        )
 
     def stop(self) -> None:
         """End every program: the ones that talk before the ones that answer."""
@@ -91,13 +113,17 @@ def start(folder: Path, children: Children, programs: Kubernetes) -> ControlPlan
     folder.mkdir(parents=True, mode=0o700)
     port, *ports = _free_ports(3)
     plane = _prepare(folder, children, port)
+
+    def spawn(name: str, flags: list[str]) -> None:
+        plane.spawn(name, [*programs.commands[name], *flags])
+
     try:
-        _spawn(plane, programs, "etcd", _etcd(folder, *ports))
-        _spawn(plane, programs, "kube-apiserver", _apiserver(plane, ports[0]))
+        spawn("etcd", _etcd(folder, *ports))
+        spawn("kube-apiserver", _apiserver(plane, ports[0]))
         _wait(plane, "/readyz")
-        _spawn(plane, programs, "kube-controller-manager", _controller_manager(plane))
-        _spawn(plane, programs, "kube-scheduler", _scheduler(plane))
-        _spawn(plane, programs, "kwok", _kwok(plane))
+        spawn("kube-controller-manager", _controller_manager(plane))
+        spawn("kube-scheduler", _scheduler(plane))
+        spawn("kwok", _kwok(plane))
         # pods are refused until the controllers made the account they run as
         _wait(plane, "/api/v1/namespaces/default/serviceaccounts/default")
     except BaseException:
@@ -210,16 +236,6 @@ def _kwok(plane: ControlPlane) -> list[str]:
         f"--disregard-status-with-annotation-selector={status}={custom}",
         f"--node-lease-duration-seconds={LEASE_SECONDS}",
     ]
-
-
-def _spawn(plane: ControlPlane, programs: Kubernetes, name: str, flags: list[str]) -> None:
-    plane.processes[name] = plane.children.spawn(
-        [*programs.commands[name], *flags],
-        purpose=name,
-        env={"HOME": str(plane.folder)},
-        cwd=plane.folder,
-        log=plane.folder / f"{name}.log",
-    )
 
 
 def _wait(plane: ControlPlane, path: str) -> None:
