@@ -23,6 +23,8 @@ from tests.provider_case import (
     Case,
     Ref,
 )
+from tests.provider_cases_compute import CASES as COMPUTE
+from tests.provider_cases_data import CASES as DATA
 from tests.provider_cases_operations import CASES as OPERATIONS
 
 CASES: dict[str, Case] = {
@@ -452,4 +454,6 @@ CASES |= {
     ),
 }
 
+CASES |= COMPUTE
+CASES |= DATA
 CASES |= OPERATIONS

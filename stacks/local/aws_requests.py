@@ -182,7 +182,8 @@ class Table:
     def observed(self, answer: Mapping[str, Any], known: Mapping[str, Any]) -> Properties:
         """Every input that the id and a describe answer tell."""
         row = self.row
-        found: Properties = {name: known[name] for name in row.identity.inputs}
+        told = [name for name in row.identity.inputs if name in self.accepted]
+        found: Properties = {name: known[name] for name in told}
         for name, place in self.accepted.items():
             if name in row.write_only or name in found:
                 continue

@@ -81,7 +81,8 @@ class Identity:
     """Inputs that make up the id; then the name is occupied while the resource exists."""
     separator: str = ":"
     returned: str = ""
-    """Where the id is in the answer of the create call."""
+    """Where the id is in the answer of the create call. With `inputs`: its parts, joined, which may
+    be members of the answer as well."""
     template: str = ""
     """How the id is put together from inputs, region and account."""
 

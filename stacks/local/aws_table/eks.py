@@ -3,7 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stacks.local.aws_row import Call, Missing, Row, Scene, Tags, Wait, named, parts
+from stacks.local.aws_row import (
+    EVERYTHING,
+    Call,
+    Identity,
+    Missing,
+    Row,
+    Scene,
+    Tags,
+    Wait,
+    named,
+    parts,
+)
 
 MISSING = (Missing("ResourceNotFoundException"),)
 CLUSTER_FAILED = ("FAILED",)
@@ -52,6 +63,91 @@ def taints(scene: Scene) -> Mapping[str, Any]:
 
 
 ROWS = (
+    Row(
+        token="aws:eks/accessEntry:AccessEntry",
+        service="eks",
+        cfn="AWS::EKS::AccessEntry",
+        create=Call("CreateAccessEntry"),
+        read=Call("DescribeAccessEntry", result="accessEntry"),
+        update=(Call("UpdateAccessEntry", ("kubernetesGroups", "userName")),),
+        delete=Call("DeleteAccessEntry"),
+        identity=parts(":", "clusterName", "principalArn"),
+        rename={"userName": "username"},
+        computed=("kubernetesGroups", "type", "userName"),
+        replace_on=("clusterName", "principalArn", "type"),
+        outputs={
+            "accessEntryArn": "accessEntryArn",
+            "createdAt": "createdAt",
+            "kubernetesGroups": "kubernetesGroups",
+            "modifiedAt": "modifiedAt",
+        },
+        volatile=("modifiedAt",),
+        tags=tags("accessEntryArn"),
+        missing=MISSING,
+        fidelity="recorded only: the local API server knows one administrator",
+    ),
+    Row(
+        token="aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
+        service="eks",
+        cfn="",
+        create=Call("AssociateAccessPolicy"),
+        read=Call(
+            "ListAssociatedAccessPolicies",
+            key={"clusterName": "{clusterName}", "principalArn": "{principalArn}"},
+            result="associatedAccessPolicies[?policyArn=='{policyArn}'] | [0]",
+        ),
+        delete=Call("DisassociateAccessPolicy"),
+        identity=parts("#", "clusterName", "principalArn", "policyArn"),
+        replace_on=EVERYTHING,
+        outputs={"associatedAt": "associatedAt", "modifiedAt": "modifiedAt"},
+        missing=MISSING,
+        fidelity="recorded only: the local API server knows one administrator",
+    ),
+    Row(
+        token="aws:eks/addon:Addon",
+        service="eks",
+        cfn="AWS::EKS::Addon",
+        create=Call("CreateAddon", rename={"resolveConflictsOnCreate": "resolveConflicts"}),
+        read=Call("DescribeAddon", result="addon"),
+        update=(
+            Call(
+                "UpdateAddon",
+                (
+                    "addonVersion",
+                    "configurationValues",
+                    "resolveConflictsOnUpdate",
+                    "serviceAccountRoleArn",
+                ),
+                rename={"resolveConflictsOnUpdate": "resolveConflicts"},
+            ),
+        ),
+        delete=Call("DeleteAddon", ("preserve",)),
+        identity=parts(":", "clusterName", "addonName"),
+        write_only=("preserve", "resolveConflictsOnCreate", "resolveConflictsOnUpdate"),
+        provider_only=("resolveConflictsOnCreate",),
+        computed=("addonVersion", "configurationValues"),
+        replace_on=("addonName", "clusterName", "namespaceConfig"),
+        # the describe answer tells the ids of associations; they are resources of their own here
+        refuses=("podIdentityAssociations",),
+        outputs={
+            "addonVersion": "addonVersion",
+            "arn": "addonArn",
+            "configurationValues": "configurationValues",
+            "createdAt": "createdAt",
+            "modifiedAt": "modifiedAt",
+        },
+        volatile=("modifiedAt",),
+        tags=tags("addonArn"),
+        missing=MISSING,
+        wait=Wait(
+            status="status",
+            good=("ACTIVE",),
+            bad=("CREATE_FAILED", "DEGRADED", "UPDATE_FAILED"),
+            reason="health.issues",
+        ),
+        fidelity="recorded only: nothing of it runs in the local cluster, and its version is not "
+        "looked up",
+    ),
     Row(
         token="aws:eks/cluster:Cluster",
         service="eks",
@@ -193,5 +289,37 @@ ROWS = (
         wait=Wait(status="status", good=("ACTIVE",), bad=NODES_FAILED, reason="health.issues"),
         fidelity="recorded by moto: no node starts; launch template and version cannot be changed "
         "in place, and update and repair settings are not kept",
+    ),
+    Row(
+        token="aws:eks/podIdentityAssociation:PodIdentityAssociation",
+        service="eks",
+        cfn="AWS::EKS::PodIdentityAssociation",
+        create=Call("CreatePodIdentityAssociation"),
+        read=Call("DescribePodIdentityAssociation", result="association"),
+        update=(
+            Call(
+                "UpdatePodIdentityAssociation",
+                ("disableSessionTags", "policy", "roleArn", "targetRoleArn"),
+            ),
+        ),
+        delete=Call("DeletePodIdentityAssociation"),
+        # the official provider's import id; its resource id leaves out the cluster, which
+        # the describe call demands
+        identity=Identity(
+            inputs=("clusterName", "associationId"),
+            separator=",",
+            returned="join(',', [association.clusterName, association.associationId])",
+        ),
+        key={"clusterName": "{clusterName}", "associationId": "{associationId}"},
+        replace_on=("clusterName", "namespace", "serviceAccount"),
+        occupies=("clusterName", "namespace", "serviceAccount"),
+        outputs={
+            "associationArn": "associationArn",
+            "associationId": "associationId",
+            "externalId": "externalId",
+        },
+        tags=tags("associationArn"),
+        missing=MISSING,
+        fidelity="recorded only: no pod of the local cluster gets credentials",
     ),
 )
