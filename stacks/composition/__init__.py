@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import pulumi
 
 from infra.component import ComponentArgs
-from stacks.composition import compute, data, foundation, models
+from stacks.composition import compute, data, foundation, models, scheduling
 from stacks.settings import Settings
 
-DOMAINS = (compute, data, models)
+DOMAINS = (compute, scheduling, data, models)
 """Each says which roles and keys it needs, and builds its components."""
 
 
@@ -29,15 +29,19 @@ def compose(
         key_purposes=[domain.KEY_PURPOSES for domain in asking],
     )
     cluster = compute.build(base, settings)
+    scheduling.build(base, settings, cluster)
     features = data.build(base, settings)
     served = models.build(base, settings, definitions, [features])
+    alerts = operations.build(base, settings, served)
     outputs: dict[str, pulumi.Input[object]] = {
+        "alerts_topic_arn": alerts.topic_arn,
         "bucket_names": base.storage.bucket_names,
         "cluster_name": cluster.cluster_name,
         "model_package_group_name": served.registry.model_package_group_name,
         "pipeline_name": served.workflow.pipeline_name,
-        "tracking_app_arn": served.tracking.app_arn,
     }
+    if served.tracking is not None:
+        outputs["tracking_app_arn"] = served.tracking.app_arn
     if served.endpoint is not None:
         outputs["endpoint_name"] = served.endpoint.endpoint_name
         outputs["endpoint_config_name"] = served.endpoint.endpoint_config_name

@@ -19,10 +19,19 @@ from infra.naming import Names
 from stacks.settings.compute import Cluster, GpuPool
 from stacks.settings.data import Features, Stream
 from stacks.settings.foundation import Access, Account, Accounts, Keys, Network, Storage, Tags
-from stacks.settings.models import Endpoint, Image, Training
-from stacks.settings.operations import Policies
+from stacks.settings.models import Endpoint, Endpoints, Image, Llm, Registry, Tracking, Training
+from stacks.settings.operations import Alerts, Policies, Retraining
 from stacks.settings.part import Part
-from stacks.settings.scheduling import Guardrails, Name, Queues, Team, check_teams
+from stacks.settings.scheduling import (
+    Guardrails,
+    LlmServer,
+    Name,
+    Queues,
+    Ray,
+    Team,
+    check_claims,
+    check_teams,
+)
 
 STACKS = Path(__file__).parent.parent
 ROOT = STACKS.parent
@@ -46,13 +55,29 @@ class Settings(Part):
     queues: Queues = Queues()
     guardrails: Guardrails = Guardrails()
     teams: dict[Name, Team] = Field(default_factory=dict)
+    ray: Ray | None = None
+    """Default: no Ray cluster."""
+
+    llm_kubernetes: dict[Name, LlmServer] = Field(default_factory=dict, validate_default=True)
+    """Language models on EKS. Default: none."""
+
     features: Features = Features()
     stream: Stream | None = None
     """Default: no stream; batches alone fill the feature groups."""
 
     image: Image
     training: Training = Training()
+    registry: Registry = Registry()
+    tracking: Tracking = Tracking()
     endpoint: Endpoint = Endpoint()
+    endpoints: Endpoints = Endpoints()
+    llm: Llm | None = None
+    """Default: no language model."""
+
+    alerts: Alerts = Alerts()
+    retraining: Retraining | None = None
+    """Default: only a person starts training runs."""
+
     policies: Policies = Policies()
 
     @field_validator("teams")
@@ -61,6 +86,17 @@ class Settings(Part):
         if {"gpu_pools", "queues"} <= info.data.keys():  # these are valid themselves
             check_teams(teams, info.data["queues"], info.data["gpu_pools"])
         return teams
+
+    @field_validator("llm_kubernetes")
+    @classmethod
+    def _claims_fit(
+        cls, servers: dict[str, LlmServer], info: ValidationInfo
+    ) -> dict[str, LlmServer]:
+        claims = [server.claim(name) for name, server in servers.items()]
+        if {"teams", "ray"} <= info.data.keys():
+            ray: Ray | None = info.data["ray"]
+            check_claims([*claims, ray.claim()] if ray else claims, info.data["teams"])
+        return servers
 
     def names(self, env: str) -> Names:
         """The names of everything in this environment."""
@@ -182,5 +218,6 @@ def _keys(where: tuple[str, ...]) -> list[str]:
         field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
         if field is None:  # a mapping of named objects: the part is a name of the person's own
             continue
-        model = (field.annotation, *get_args(field.annotation))[-1]
+        parts = (field.annotation, *get_args(field.annotation))
+        model = next((part for part in parts if hasattr(part, "model_fields")), parts[-1])
     return list(model.model_fields) if hasattr(model, "model_fields") else []

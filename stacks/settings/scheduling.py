@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
 from infra.instances import instance_type
 from stacks.settings.compute import GpuPool
+from stacks.settings.foundation import RoleArn
 from stacks.settings.part import Part
 
 SYSTEM_NAMESPACES = (
@@ -65,8 +66,11 @@ class Team(Part):
     priorities: Annotated[list[Name], Field(min_length=1)]
     """Classes of `plinth:queues.priorities` that its GPU pods may have."""
 
+    member_role_arns: list[RoleArn] = Field(default_factory=list)
+    """IAM roles of its members, which get an EKS access entry. Default: none."""
+
     group: str = ""
-    """Kubernetes group of its members' EKS access entry. Default: `plinth:<team>`."""
+    """Kubernetes group of its members' access entries. Default: `plinth:<team>`."""
 
     cost_centre: str = ""
     """Who pays for its pods. Default: that of the environment."""
@@ -94,6 +98,80 @@ class Team(Part):
         return self
 
 
+class Ray(Part):
+    """A Ray cluster for distributed work of one team; KubeRay runs it."""
+
+    team: Name
+    pool: str
+    priority: Name
+    image: Image
+    """Image with Ray, by digest, from an approved registry."""
+
+    ray_version: Version
+    """Version of Ray in the image."""
+
+    workers: Annotated[int, Field(ge=1)] = 1
+    gpus_per_worker: Annotated[int, Field(ge=1)] = 1
+    operator_version: Version = "1.5.1"
+    """Version of KubeRay's chart. Default: 1.5.1."""
+
+    def claim(self) -> Claim:
+        return Claim(
+            "ray", self.team, self.pool, self.priority, self.workers * self.gpus_per_worker
+        )
+
+
+class LlmServer(Part):
+    """A large language model that vLLM serves to other pods."""
+
+    team: Name
+    pool: str
+    priority: Name = "inference"
+    """Default: inference."""
+
+    image: Image
+    """Image with vLLM, by digest, from an approved registry."""
+
+    model_path: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$")]
+    """Folder with the weights in the environment's bucket `artifacts`."""
+
+    gpus: Annotated[int, Field(ge=1, le=8)] = 1
+    """GPUs of one replica. Default: 1."""
+
+    cpu: Annotated[int, Field(ge=1)] = 8
+    """vCPUs of one replica. Default: 8."""
+
+    memory_gib: Annotated[int, Field(ge=1)] = 32
+    """Memory of one replica. Default: 32 GiB."""
+
+    replicas: Annotated[int, Field(ge=1)] = 1
+    """Default: 1; an update then interrupts it."""
+
+    max_replicas: Annotated[int, Field(ge=1)] | None = None
+    """Replicas under load; needs an adapter that serves vLLM's metrics to Kubernetes. Default: no
+    autoscaling."""
+
+    max_model_len: Annotated[int, Field(ge=1)] | None = None
+    """Tokens of prompt and answer. Default: what the model was trained for."""
+
+    client_namespaces: list[Name] = Field(default_factory=list)
+    """Namespaces that may ask it beside its own. Default: none."""
+
+    def claim(self, name: str) -> Claim:
+        replicas = max(self.replicas, self.max_replicas or 0)
+        return Claim(name, self.team, self.pool, self.priority, replicas * self.gpus)
+
+
+class Claim(NamedTuple):
+    """GPUs that a workload of ours takes from a team's share."""
+
+    who: str
+    team: str
+    pool: str
+    priority: str
+    gpus: int
+
+
 def max_gpus(pool: GpuPool) -> int:
     """GPUs of a pool when it is as large as it may become."""
     return instance_type(pool.instance_type).gpus * pool.scaling.max_size
@@ -115,6 +193,22 @@ def check_teams(teams: Mapping[str, Team], queues: Queues, pools: Mapping[str, G
             raise ValueError(
                 f"nominal_gpus of all teams must be at most the {there} GPUs of pool {pool!r} "
                 f"({settings.scaling.max_size} x {settings.instance_type}), got {promised}: {held}"
+            )
+
+
+def check_claims(claims: Sequence[Claim], teams: Mapping[str, Team]) -> None:
+    """Workloads stay within the share and the priorities of their team; ValueError if not."""
+    for claim in claims:
+        _must_be_known(f"{claim.who}.team", [claim.team], teams)
+        team = teams[claim.team]
+        _must_be_known(f"{claim.who}.priority", [claim.priority], dict.fromkeys(team.priorities))
+        others = [other for other in claims if other[1:3] == claim[1:3]]
+        wanted, there = sum(other.gpus for other in others), team.nominal_gpus.get(claim.pool, 0)
+        if wanted > there:
+            held = ", ".join(f"{other.who} {other.gpus}" for other in others)
+            raise ValueError(
+                f"workloads of team {claim.team!r} must want at most the {there} GPUs of pool "
+                f"{claim.pool!r} that are its own, got {wanted}: {held}"
             )
 
 
