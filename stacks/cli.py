@@ -80,6 +80,16 @@ def preview(env: str, as_json: bool, port: int | None) -> None:
 
 @cli.command()
 @environment
+def preflight(env: str, as_json: bool) -> None:
+    """Say what would stop a deployment: quotas, reservations, pins, price, permissions."""
+    from stacks.commands import checks
+
+    out = report(as_json)
+    out.result(checks.preflight(env, out))
+
+
+@cli.command()
+@environment
 @click.option("--yes", is_flag=True, help="Really delete.")
 def destroy(env: str, as_json: bool, yes: bool) -> None:
     """Delete everything of an environment that is not protected."""

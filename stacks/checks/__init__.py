@@ -1,0 +1,1 @@
+"""What is asked before a deployment (preflight) and after it (verify), as lists of checks."""

@@ -1,0 +1,139 @@
+"""What a check is: a question about a platform whose answer is pass, fail, or honestly unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from infra.naming import Names
+from policies.data import Resource, Unknown
+from stacks.settings import Settings
+
+Answer = TypeVar("Answer")
+Status = Literal["pass", "fail", "unknown"]
+
+Clients = Callable[[str], Any]
+"""Service name -> boto3 client; raises Unknowable where there is none to be had."""
+
+Fetch = Callable[[str, Mapping[str, str]], tuple[int, Mapping[str, str], bytes]]
+"""URL and headers -> status, headers and body; raises Unknowable where no network is used."""
+
+
+class Unknowable(Exception):
+    """A check cannot be decided here; the message is the reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One line of the answer."""
+
+    check: str
+    """Id of the check, such as `quotas`."""
+
+    subject: str
+    """What it looked at, in AWS's words."""
+
+    status: Status
+    message: str
+    """What must hold and what there is."""
+
+    fix: str = ""
+    """What to do about a failure. Default: nothing, since nothing failed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """What checks look at: what an environment asks for, and the clouds in which it lives."""
+
+    env: str
+    settings: Settings
+    resources: Sequence[Resource]
+    """What its program registers, from a synth."""
+
+    clients: Clients
+    fetch: Fetch
+    kubernetes: Callable[[], Any]
+    """A lightkube client of the cluster; raises Unknowable where none is reachable."""
+
+    @property
+    def names(self) -> Names:
+        return self.settings.names(self.env)
+
+    def of_type(self, *types: str) -> list[Resource]:
+        return [resource for resource in self.resources if resource.type in types]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A question. What it yields before it cannot go on is kept."""
+
+    id: str
+    title: str
+    ask: Callable[[Platform], Iterable[Finding]]
+
+
+def passed(check: str, subject: str, message: str) -> Finding:
+    return Finding(check=check, subject=subject, status="pass", message=message)
+
+
+def failed(check: str, subject: str, message: str, fix: str) -> Finding:
+    return Finding(check=check, subject=subject, status="fail", message=message, fix=fix)
+
+
+def unknown(check: str, subject: str, reason: str) -> Finding:
+    return Finding(check=check, subject=subject, status="unknown", message=reason)
+
+
+def refuse(why: str) -> Callable[..., Any]:
+    """Stands in for clients, a network or a cluster that are not there, and says why."""
+
+    def raise_it(*_: object) -> Any:
+        raise Unknowable(why)
+
+    return raise_it
+
+
+def examine(platform: Platform, checks: Sequence[Check]) -> list[Finding]:
+    """Every finding of every check, in order; a check that cannot be decided is one `unknown`."""
+    return [finding for check in checks for finding in _findings(platform, check)]
+
+
+def _findings(platform: Platform, check: Check) -> Iterator[Finding]:
+    found = iter(check.ask(platform))
+    while True:
+        finding = attempt(lambda: next(found, None))
+        if isinstance(finding, Finding):
+            yield finding
+            continue
+        if isinstance(finding, Unanswered):
+            yield unknown(check.id, check.title, finding.reason)
+        return
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """Why a question to a cloud got no answer."""
+
+    reason: str
+
+
+def attempt(question: Callable[[], Answer]) -> Answer | Unanswered:
+    """Ask a cloud: its answer, or why there is none."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+
+    try:
+        return question()
+    except Unknowable as error:
+        return Unanswered(str(error))
+    except Unknown as error:
+        return Unanswered(f"known only during the update: {error}")
+    except ClientError as error:
+        answer = error.response["Error"]
+        said = f"{answer.get('Code', '')}: {answer.get('Message', '')}".strip(": ")
+        return Unanswered(f"{error.operation_name} was refused: {said}")
+    except ResponseParserError:
+        return Unanswered("the cloud has no answer to this operation")
+    except BotoCoreError as error:
+        return Unanswered(str(error))

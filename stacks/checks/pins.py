@@ -1,0 +1,222 @@
+"""Pins: every AMI release, add-on and chart has one exact version, and that version exists."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import ClientError
+
+from policies.data import Resource
+from stacks.checks.check import (
+    Finding,
+    Platform,
+    Unanswered,
+    Unknowable,
+    attempt,
+    failed,
+    passed,
+    unknown,
+)
+from stacks.fleets import NODE_GROUP
+
+AMIS, ADD_ONS, CHARTS = "amis", "add-ons", "charts"
+CLUSTER = "aws:eks/cluster:Cluster"
+ADD_ON = "aws:eks/addon:Addon"
+RELEASE = "kubernetes:helm.sh/v3:Release"
+NODE_CLASS = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass"
+
+EXACT = re.compile(r"v?\d+\.\d+\.\d+([-+.][0-9A-Za-z.+-]+)?")
+"""One version, no range (semver.org)."""
+
+PARAMETERS = {
+    "AL2023_x86_64_STANDARD": "/aws/service/eks/optimized-ami/{k8s}/amazon-linux-2023/x86_64/"
+    "standard/{image}/image_id amazon-eks-node-al2023-x86_64-standard-{k8s}-v{date}",
+    "AL2023_x86_64_NVIDIA": "/aws/service/eks/optimized-ami/{k8s}/amazon-linux-2023/x86_64/"
+    "nvidia/{image}/image_id amazon-eks-node-al2023-x86_64-nvidia-{k8s}-v{date}",
+    "AL2023_x86_64_NEURON": "/aws/service/eks/optimized-ami/{k8s}/amazon-linux-2023/x86_64/"
+    "neuron/{image}/image_id amazon-eks-node-al2023-x86_64-neuron-{k8s}-v{date}",
+    "AL2023_ARM_64_STANDARD": "/aws/service/eks/optimized-ami/{k8s}/amazon-linux-2023/arm64/"
+    "standard/{image}/image_id amazon-eks-node-al2023-arm64-standard-{k8s}-v{date}",
+    "BOTTLEROCKET_x86_64": "/aws/service/bottlerocket/aws-k8s-{k8s}/x86_64/{image}/image_id "
+    "{version}",
+    "BOTTLEROCKET_x86_64_NVIDIA": "/aws/service/bottlerocket/aws-k8s-{k8s}-nvidia/x86_64/{image}/"
+    "image_id {version}",
+}
+"""AMI type -> the public parameter of its image and, after a space, the name of a pinned image.
+
+EKS user guide, "Retrieve Amazon Linux AMI IDs" and "Retrieve Bottlerocket AMI IDs".
+"""
+
+NEWEST = {"eks": "recommended", "bottlerocket": "latest"}
+
+
+def check_amis(platform: Platform) -> Iterator[Finding]:
+    """Node groups and node classes pin an AMI release that AWS has published."""
+    for name, ami_type, release in _releases(platform):
+        if release is None or "latest" in release:
+            yield failed(
+                AMIS,
+                name,
+                f"must pin one AMI release, got {release or 'none: EKS takes the newest'}",
+                "pin the release in the environment's file",
+            )
+        else:
+            yield _image(platform, name, ami_type, release)
+
+
+def _releases(platform: Platform) -> Iterator[tuple[str, str, str | None]]:
+    """Name, AMI type and pinned release of everything that starts nodes."""
+    for group in platform.of_type(NODE_GROUP):
+        if (group.inputs.get("amiType") or "").startswith("CUSTOM"):
+            continue
+        yield group.name, group.inputs.get("amiType") or "", group.inputs.get("releaseVersion")
+    families = {"al2023": "AL2023_x86_64_STANDARD", "bottlerocket": "BOTTLEROCKET_x86_64"}
+    for node_class in platform.of_type(NODE_CLASS):
+        for term in node_class.inputs.get("spec", "amiSelectorTerms") or []:
+            family, _, release = str(term.get("alias", "")).partition("@")
+            if family:
+                yield node_class.name, families.get(family, family), release or None
+
+
+def _image(platform: Platform, name: str, ami_type: str, release: str) -> Finding:
+    if ami_type not in PARAMETERS:
+        return unknown(AMIS, name, f"no public parameter is known for AMI type {ami_type}")
+    k8s = next((c.inputs.get("version") for c in platform.of_type(CLUSTER)), None)
+    path, _, image = PARAMETERS[ami_type].partition(" ")
+    version = release.removeprefix("v")
+    facts = {"k8s": k8s, "version": version, "date": version.rpartition("-")[2]}
+    pinned = path.format(image=image.format(**facts), **facts)
+    newest = path.format(image=NEWEST[path.split("/")[3]], **facts)
+    found = attempt(lambda: [_parameter(platform, p) for p in (pinned, newest)])
+    if isinstance(found, Unanswered):
+        return unknown(AMIS, name, f"pinned to {release}; {found.reason}")
+    image_id, newest_id = found
+    if image_id:
+        return passed(AMIS, name, f"{release} is {image_id}")
+    if not newest_id:
+        return unknown(
+            AMIS, name, f"pinned to {release}; no images for Kubernetes {k8s} are published here"
+        )
+    return failed(
+        AMIS,
+        name,
+        f"must pin a published release of {ami_type} for Kubernetes {k8s}, got {release}",
+        f"choose one: aws ssm get-parameters-by-path --recursive --path {_parent(newest)}",
+    )
+
+
+def _parent(parameter: str) -> str:
+    return "/".join(parameter.split("/")[:-2])
+
+
+def _parameter(platform: Platform, name: str) -> str | None:
+    try:
+        value: str = platform.clients("ssm").get_parameter(Name=name)["Parameter"]["Value"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ParameterNotFound":
+            raise
+        return None
+    return value
+
+
+def check_add_ons(platform: Platform) -> Iterator[Finding]:
+    """EKS add-ons pin a version that EKS offers for the cluster's Kubernetes version."""
+    k8s = next((c.inputs.get("version") for c in platform.of_type(CLUSTER)), None)
+    for add_on in platform.of_type(ADD_ON):
+        name, version = add_on.inputs.get("addonName"), add_on.inputs.get("addonVersion")
+        if version is None:
+            yield failed(
+                ADD_ONS, name, "must pin a version, got none", "pin it in the environment's file"
+            )
+            continue
+        offered = attempt(lambda name=name: _offered(platform, name, k8s))  # type: ignore[misc]
+        if isinstance(offered, Unanswered):
+            yield unknown(ADD_ONS, name, f"pinned to {version}; {offered.reason}")
+        elif version in offered:
+            yield passed(ADD_ONS, name, f"{version} is offered for Kubernetes {k8s}")
+        else:
+            yield failed(
+                ADD_ONS,
+                name,
+                f"must be a version that EKS offers for Kubernetes {k8s}, got {version}",
+                f"choose one of {', '.join(offered[:5]) or 'none: the add-on is unknown'}",
+            )
+
+
+def _offered(platform: Platform, name: str, k8s: str | None) -> list[str]:
+    answer = platform.clients("eks").describe_addon_versions(addonName=name, kubernetesVersion=k8s)
+    return [v["addonVersion"] for add_on in answer["addons"] for v in add_on["addonVersions"]]
+
+
+def check_charts(platform: Platform) -> Iterator[Finding]:
+    """Helm releases pin one exact chart version that their repository has."""
+    for release in platform.of_type(RELEASE):
+        version = release.inputs.get("version")
+        subject = f"{release.name} ({release.inputs.get('chart')})"
+        if version is None or not EXACT.fullmatch(str(version)):
+            yield failed(
+                CHARTS,
+                subject,
+                f"must pin one exact version, got {version!r}",
+                "pin it in the environment's file",
+            )
+            continue
+        there = attempt(lambda release=release: _in_repository(platform, release))  # type: ignore[misc]
+        if isinstance(there, Unanswered):
+            yield unknown(CHARTS, subject, f"pinned to {version}; {there.reason}")
+        elif there:
+            yield passed(CHARTS, subject, f"{version} is in its repository")
+        else:
+            yield failed(
+                CHARTS,
+                subject,
+                f"must be a version that the repository has, got {version}",
+                "pin one that exists",
+            )
+
+
+def _in_repository(platform: Platform, release: Resource) -> bool:
+    chart, version = str(release.inputs.get("chart")), str(release.inputs.get("version"))
+    repository = release.inputs.get("repositoryOpts", "repo")
+    if chart.startswith("oci://"):
+        return _in_oci(platform, chart.removeprefix("oci://"), version)
+    if not repository:
+        raise Unknowable("the chart names no repository")
+    status, _, body = platform.fetch(f"{repository.rstrip('/')}/index.yaml", {})
+    if status != 200:
+        raise Unknowable(f"its repository answered with status {status}")
+    pattern = rf"^\s+version: ['\"]?{re.escape(version)}['\"]?\s*$"
+    return re.search(pattern, body.decode(), re.M) is not None
+
+
+def _in_oci(platform: Platform, chart: str, version: str) -> bool:
+    """Ask an OCI registry for the manifest, with an anonymous token if it wants one."""
+    host, _, path = chart.partition("/")
+    url = f"https://{host}/v2/{path}/manifests/{version.replace('+', '_')}"
+    accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
+    status, headers, _ = platform.fetch(url, accept)
+    if status == 401:
+        token = _token(platform, headers)
+        status, _, _ = platform.fetch(url, {**accept, "Authorization": f"Bearer {token}"})
+    if status not in (200, 404):
+        raise Unknowable(f"{host} answered with status {status}")
+    return status == 200
+
+
+def _token(platform: Platform, headers: Mapping[str, str]) -> str:
+    """OCI distribution specification: the realm, service and scope of a challenge."""
+    challenge = next((v for k, v in headers.items() if k.lower() == "www-authenticate"), "")
+    named = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+    realm = named.pop("realm", "")
+    if urlsplit(realm).scheme != "https":
+        raise Unknowable("its registry wants credentials")
+    query = "&".join(f"{key}={value}" for key, value in named.items())
+    status, _, body = platform.fetch(f"{realm}?{query}", {})
+    if status != 200:
+        raise Unknowable("its registry wants credentials")
+    answer: dict[str, Any] = json.loads(body)
+    return str(answer.get("token") or answer.get("access_token"))

@@ -1,0 +1,173 @@
+"""Capacity that was reserved: there in time, in the right zone, of the right type, and enough.
+
+A pool names a reservation in its launch template or, under Karpenter, in its EC2NodeClass; EC2 says
+what the reservation is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from policies.data import Resource
+from stacks.checks.check import Finding, Platform, Unanswered, attempt, failed, passed, unknown
+from stacks.fleets import NODE_GROUP, fleets, launch_template
+
+CHECK = "reservations"
+USABLE = ("active", "scheduled")
+"""States in which capacity is or will be there (EC2 API, CapacityReservation.State)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a pool expects of the reservation it names."""
+
+    pool: str
+    reservation_id: str
+    instance_type: str
+    count: int
+    zones: tuple[str, ...]
+    """Zone names or ids of the pool's subnets; empty where the program does not say."""
+
+    block: bool
+    """A Capacity Block, which ends on its own."""
+
+
+def check(platform: Platform) -> Iterator[Finding]:
+    """Every reservation that a pool names, against what EC2 knows of it."""
+    for wanted in wishes(platform):
+        found = attempt(lambda wanted=wanted: _described(platform, wanted))  # type: ignore[misc]
+        if isinstance(found, Unanswered):
+            yield unknown(CHECK, wanted.pool, f"{wanted.reservation_id}: {found.reason}")
+            continue
+        problem = mismatch(wanted, found, datetime.now(UTC))
+        subject = f"{wanted.pool} {wanted.reservation_id}"
+        if problem:
+            yield failed(CHECK, subject, *problem)
+        else:
+            yield passed(CHECK, subject, _described_as(found))
+
+
+def wishes(platform: Platform) -> Iterator[Wanted]:
+    """The reservations that pools name by id; a resource of this program has no id yet."""
+    by_urn = {resource.urn: resource for resource in platform.resources}
+    sizes = {fleet.name: fleet for fleet in fleets(platform.resources)}
+    for group in platform.of_type(NODE_GROUP):
+        template = launch_template(group, by_urn)
+        named = template.get("capacityReservationSpecification") or {}
+        target = named.get("capacityReservationTarget") or {}
+        reservation_id = target.get("capacityReservationId")
+        if isinstance(reservation_id, str) and reservation_id.startswith("cr-"):
+            fleet = sizes[group.name]
+            yield Wanted(
+                pool=group.name,
+                reservation_id=reservation_id,
+                instance_type=fleet.instance_type,
+                count=fleet.high,
+                zones=tuple(_zones(group, by_urn)),
+                block=fleet.market == "CAPACITY_BLOCK",
+            )
+    yield from _karpenter(platform, sizes)
+
+
+def _karpenter(platform: Platform, sizes: Mapping[str, Any]) -> Iterator[Wanted]:
+    for node_class in platform.of_type("kubernetes:karpenter.k8s.aws/v1:EC2NodeClass"):
+        class_name = node_class.inputs.get("metadata", "name")
+        terms = node_class.inputs.get("spec", "capacityReservationSelectorTerms") or []
+        pools = [
+            pool
+            for pool in platform.of_type("kubernetes:karpenter.sh/v1:NodePool")
+            if pool.inputs.get("spec", "template", "spec", "nodeClassRef", "name") == class_name
+        ]
+        for pool in pools:
+            fleet = sizes.get(pool.name)
+            for term in terms:
+                if fleet is not None and str(term.get("id", "")).startswith("cr-"):
+                    yield Wanted(
+                        pool=pool.name,
+                        reservation_id=term["id"],
+                        instance_type=fleet.instance_type,
+                        count=fleet.high,
+                        zones=(),
+                        block=False,
+                    )
+
+
+def _zones(group: Resource, by_urn: Mapping[str, Resource]) -> Iterator[str]:
+    for urn in group.dependencies.get("subnetIds", ()):
+        subnet = by_urn.get(urn)
+        if subnet is not None:
+            zone = subnet.inputs.get("availabilityZoneId") or subnet.inputs.get("availabilityZone")
+            if zone:
+                yield str(zone)
+
+
+def _described(platform: Platform, wanted: Wanted) -> Mapping[str, Any]:
+    ec2 = platform.clients("ec2")
+    answer = ec2.describe_capacity_reservations(CapacityReservationIds=[wanted.reservation_id])
+    found: Mapping[str, Any] = answer["CapacityReservations"][0]
+    return found
+
+
+def mismatch(wanted: Wanted, found: Mapping[str, Any], now: datetime) -> tuple[str, str] | None:
+    """The first thing about a reservation that would leave the pool without nodes, and the fix."""
+    for holds, problem, fix in _expectations(wanted, found, now):
+        if not holds:
+            return problem, fix
+    return None
+
+
+def _expectations(
+    wanted: Wanted, found: Mapping[str, Any], now: datetime
+) -> Iterator[tuple[bool, str, str]]:
+    """What must hold, what is wrong if it does not, and the fix."""
+    state, instance_type = found["State"], found["InstanceType"]
+    count = found["TotalInstanceCount"]
+    ends: datetime | None = found.get("EndDate")
+    starts: datetime | None = found.get("StartDate")
+    yield (
+        state in USABLE,
+        f"must be active or scheduled, is {state}",
+        "reserve capacity anew",
+    )
+    yield (
+        ends is None or ends > now,
+        f"must not have ended, ended {_when(ends)}",
+        "reserve capacity anew",
+    )
+    yield (
+        starts is None or starts <= now or not wanted.block,
+        f"must have begun, begins {_when(starts)}",
+        "set the pool's sizes to 0 until then",
+    )
+    yield (
+        instance_type == wanted.instance_type,
+        f"must be for {wanted.instance_type}, is for {instance_type}",
+        "give the pool the reservation's instance type",
+    )
+    zone = {found.get("AvailabilityZone"), found.get("AvailabilityZoneId")}
+    yield (
+        set(wanted.zones) <= zone,
+        f"must be in the pool's zone {', '.join(wanted.zones)}, is in {_zone(found)}",
+        "put the pool into that zone, by its id: names differ between accounts",
+    )
+    yield (
+        count >= wanted.count,
+        f"must hold the pool's {wanted.count} instances, holds {count}",
+        "lower the pool's max_size or enlarge the reservation",
+    )
+
+
+def _when(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "never"
+
+
+def _zone(found: Mapping[str, Any]) -> Any:
+    return found.get("AvailabilityZoneId") or found.get("AvailabilityZone")
+
+
+def _described_as(found: Mapping[str, Any]) -> str:
+    until = f" until {_when(found['EndDate'])}" if found.get("EndDate") else ""
+    return f"{found['TotalInstanceCount']} x {found['InstanceType']} in {_zone(found)}{until}"
