@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import pulumi
 
 from infra.component import ComponentArgs
-from stacks.composition import compute, data, foundation, models, scheduling
+from stacks.composition import compute, data, foundation, models, operations, scheduling
 from stacks.settings import Settings
 
-DOMAINS = (compute, scheduling, data, models)
+DOMAINS = (compute, scheduling, data, models, operations)
 """Each says which roles and keys it needs, and builds its components."""
 
 
