@@ -184,13 +184,10 @@ class FeatureStore(Component):
             ],
         )
 
-    def grant_put(self, role: Role, entity: str) -> pulumi.Resource:
-        """Let a role write records of one entity and nothing else."""
-        return self.grant(
-            role,
-            f"put-{entity}",
-            [{"Action": ["sagemaker:PutRecord"], "Resource": [self._arns[entity]]}],
-        )
+    def grant_put(self, role: Role) -> pulumi.Resource:
+        """Let a role write records and nothing else."""
+        groups = list(self._arns.values())
+        return self.grant(role, "put", [{"Action": ["sagemaker:PutRecord"], "Resource": groups}])
 
     def _grant_offline_store(self, args: FeatureStoreArgs) -> pulumi.Resource:
         bucket_arn = pulumi.Output.from_input(args.bucket_arn)

@@ -39,6 +39,9 @@ def ours(path: Path) -> set[str]:
     return {name for name in imports(path) if name.split(".")[0] in ROOMS}
 
 
+ALONE = ("pipelines.steps", "pipelines.stream", "serving")
+"""Folders that run in containers and functions."""
+
 FOUNDATION = {"infra.component", "infra.naming", "infra.errors", "infra.instances", "infra.nodes"}
 
 
@@ -47,9 +50,9 @@ def forbidden(module: str, imported: str) -> str | None:
     room, target = module.split(".", maxsplit=1)[0], imported.split(".", maxsplit=1)[0]
     if room == "infra" and imported not in FOUNDATION:
         return "a component knows no other room and no other component"
-    if module.startswith(("pipelines.steps", "serving")):
-        folder = "pipelines.steps" if room == "pipelines" else "serving"
-        return None if imported.startswith(folder) else "it runs in a container without the rest"
+    for folder in ALONE:
+        if module.startswith(folder):
+            return None if imported.startswith(folder) else "it runs elsewhere, without the rest"
     if room == "policies" and target != "policies":
         return "rules run in a process of their own"
     if target == "stacks" and room != "stacks":

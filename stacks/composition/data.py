@@ -1,6 +1,10 @@
-"""Features: where they are stored and served."""
+"""Features: where they are stored and served, and what fills them."""
 
+import json
 from dataclasses import asdict
+from pathlib import Path
+
+import pulumi
 
 from infra.access import RoleSpec
 from infra.feature_store import (
@@ -10,6 +14,8 @@ from infra.feature_store import (
     Throughput,
     TimeToLive,
 )
+from infra.stream import Stream, StreamArgs
+from pipelines import stream as stream_code
 from pipelines.steps.feature_groups import FEATURE_GROUPS, FeatureGroup
 from stacks.composition.foundation import Foundation
 from stacks.settings import Settings
@@ -19,12 +25,22 @@ KEY_PURPOSES = ("features",)
 
 
 def roles(settings: Settings) -> dict[str, RoleSpec]:
-    """Who writes the offline store."""
-    return {"features": RoleSpec(service="sagemaker.amazonaws.com")}
+    """Who writes the offline store, and who reads the stream."""
+    wanted = {"features": RoleSpec(service="sagemaker.amazonaws.com")}
+    if settings.stream:
+        wanted["stream"] = RoleSpec(service="lambda.amazonaws.com")
+    return wanted
 
 
 def build(base: Foundation, settings: Settings) -> FeatureStore:
-    """Build the feature groups."""
+    """Build the feature groups and what fills them."""
+    store = _features(base, settings)
+    if settings.stream:
+        _stream(base, settings.stream, store, settings.protect)
+    return store
+
+
+def _features(base: Foundation, settings: Settings) -> FeatureStore:
     data = base.storage.bucket("data")
     role = base.access.role("features")
     may_encrypt = base.keys.grant_use(role, "features", "storage")
@@ -58,3 +74,33 @@ def _spec(schema: FeatureGroup, kept: configuration.FeatureGroup) -> FeatureGrou
         throughput=Throughput(**kept.throughput.model_dump()) if kept.throughput else None,
         table_format=kept.table_format,
     )
+
+
+def _stream(
+    base: Foundation, chosen: configuration.Stream, store: FeatureStore, protect: bool
+) -> Stream:
+    role = base.access.role("stream")
+    groups = {entity: store.feature_group_name(entity) for entity in FEATURE_GROUPS}
+    return Stream(
+        "stream",
+        StreamArgs(
+            names=base.common.names,
+            tags=base.common.tags,
+            code=_archive(Path(stream_code.__file__).parent),
+            handler="ingest.handler",
+            role=role,
+            kms_key_arn=base.keys.arn("features"),
+            subnet_ids=base.network.private_subnet_ids,
+            security_group_ids=[base.network.workload_security_group_id],
+            environment={"FEATURE_GROUPS": json.dumps(groups, sort_keys=True)},
+            depends_on=[base.keys.grant_use(role, "features"), store.grant_put(role)],
+            protect=protect,
+            **chosen.model_dump(),
+        ),
+    )
+
+
+def _archive(folder: Path) -> pulumi.AssetArchive:
+    """The modules of a folder, side by side, as a function's code; its hash is their content's."""
+    paths = [path for path in sorted(folder.glob("*.py")) if path.name != "__init__.py"]
+    return pulumi.AssetArchive({p.name: pulumi.StringAsset(p.read_text()) for p in paths})

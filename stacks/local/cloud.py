@@ -110,7 +110,7 @@ def _serve(
 def _overlay(home: Path, url: str, namespace: tuple[str, ...], children: Children) -> Any:
     from moto.server import DomainDispatcherApplication, create_backend_app
 
-    from stacks.local import bucket_policies, service_quotas
+    from stacks.local import bucket_policies, functions, service_quotas
     from stacks.local.recorded.recorder import Recorder
     from stacks.local.sagemaker.capture import Captures
     from stacks.local.sagemaker.mlflow_app import tracking_urls
@@ -126,6 +126,7 @@ def _overlay(home: Path, url: str, namespace: tuple[str, ...], children: Childre
         tracking_urls=lambda: tracking_urls(world),
     )
     bucket_policies.install()
+    functions.install(host)
     service_quotas.install()
     world = World(host=host)
     behind = Recorder(DomainDispatcherApplication(create_backend_app), REGION)
@@ -195,11 +196,14 @@ _KEPT: list[object] = []
 
 
 def _upkeep(overlay: Any, stop: threading.Event) -> None:
-    """What happens by itself in a cloud: captured data is written, dead servers start again."""
+    """What happens by itself: captured data is written, dead servers start again, streams flow."""
     from stacks.local.sagemaker.upkeep import upkeep
+    from stacks.local.streams import Streams, read
 
+    streams = Streams()
     while not stop.wait(UPKEEP_SECONDS):
         upkeep(overlay.world, overlay.captures)
+        read(overlay.world, streams)
 
 
 def _listen(port: int) -> socket.socket:

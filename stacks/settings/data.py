@@ -74,3 +74,15 @@ class Features(Part):
     def group(self, entity: str) -> FeatureGroup:
         """How this entity's records are kept."""
         return self.groups.get(entity, FeatureGroup())
+
+
+class Stream(Part):
+    """Events that a function writes to the feature groups as they come."""
+
+    retention_hours: Annotated[int, Field(ge=24, le=8760)] = 24
+    batch_size: Annotated[int, Field(ge=1, le=10_000)] = 100
+    batching_window_seconds: Annotated[int, Field(ge=0, le=300)] = 1
+    max_retries: Annotated[int, Field(ge=0, le=10_000)] = 5
+    max_record_age_seconds: Annotated[int, Field(ge=60, le=604_800)] = 3600
+    max_lag_seconds: Annotated[int, Field(ge=1)] = 300
+    log_retention_days: int = 30

@@ -7,7 +7,9 @@ from stacks.local.aws_table import (
     ecr,
     eks,
     iam,
+    kinesis,
     kms,
+    lambda_,
     s3,
     sagemaker,
     sns,
@@ -15,7 +17,7 @@ from stacks.local.aws_table import (
     vpc,
 )
 
-MODULES = (cloudwatch, ec2, ecr, eks, iam, kms, s3, sagemaker, sns, sqs, vpc)
+MODULES = (cloudwatch, ec2, ecr, eks, iam, kinesis, kms, lambda_, s3, sagemaker, sns, sqs, vpc)
 
 ROWS: dict[str, Row] = {row.token: row for module in MODULES for row in module.ROWS}
 """Every row by its token."""
