@@ -4,6 +4,7 @@ With a control plane every object is real, and admission is asked already in a p
 objects are checked against Kubernetes' schemas and recorded.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -33,6 +34,9 @@ SETTINGS = frozenset(
 """Provider settings that are acted on, or that have no meaning here."""
 
 DELETE_SECONDS = 300.0
+
+UNTYPED = re.compile(r": \.(?P<field>[\w.\[\]]+): ")
+"""Where the server names the field that its schema lacks, or of another type."""
 
 Place = tuple[str, str, str]
 """API version, kind, and `namespace/name`."""
@@ -288,7 +292,9 @@ def _asked(client: Client, kind: Kind, item: Object) -> list[Failure]:
     except ApiError as error:
         if error.status == 404:
             return []
-        causes = error.causes or [{"field": "", "message": str(error)}]
+        untyped = UNTYPED.search(str(error))
+        field = untyped["field"] if untyped else ""
+        causes = error.causes or [{"field": field, "message": str(error)}]
         return [
             Failure(
                 property=cause.get("field", "").replace("<nil>", ""),

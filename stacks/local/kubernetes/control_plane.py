@@ -198,6 +198,7 @@ def _apiserver(plane: ControlPlane, etcd_port: int) -> list[str]:
         f"--token-auth-file={folder / 'tokens.csv'}",
         "--authorization-mode=RBAC",
         f"--enable-admission-plugins={ADMISSION}",
+        "--allow-privileged=true",  # as on EKS: network and device plugins are
         f"--default-not-ready-toleration-seconds={EVICTION_SECONDS}",
         f"--default-unreachable-toleration-seconds={EVICTION_SECONDS}",
         "--max-requests-inflight=1000",

@@ -79,7 +79,7 @@ def established(client: Client, name: str, api_version: str, kind: str) -> Kind:
     deadline = time.monotonic() + ESTABLISHED_SECONDS
     while time.monotonic() < deadline:
         definition = client.get(DEFINITION, None, name) or {}
-        conditions = definition.get("status", {}).get("conditions", [])
+        conditions = definition.get("status", {}).get("conditions") or []
         if any(c["type"] == "Established" and c["status"] == "True" for c in conditions):
             found = client.kind(api_version, kind)
             if found:
@@ -93,8 +93,13 @@ def established(client: Client, name: str, api_version: str, kind: str) -> Kind:
 
 
 def replaced(client: Client, name: str) -> None:
-    """A program brought the real definition: it is no stand-in any more."""
-    client.patch(DEFINITION, None, name, {"metadata": {"labels": {LABEL: None}}})
+    """A program brought the real definition: what only the stand-in said goes."""
+    item = {
+        "apiVersion": DEFINITION.api_version,
+        "kind": DEFINITION.kind,
+        "metadata": {"name": name},
+    }
+    client.apply(DEFINITION, item, manager=MANAGER)
 
 
 def listed(client: Client) -> dict[str, list[str]]:
