@@ -16,19 +16,19 @@ Script = Mapping[str, list[tuple[str, Any]]]
 
 def stubbed(script: Script) -> Callable[[str], Any]:
     """Clients that answer as scripted, validated by botocore; other services are not there."""
-    clients = {}
+    clients: dict[str, Any] = {}
     for service, answers in script.items():
-        client = boto3.client(
+        made = boto3.client(
             service, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
         )
-        stubber = Stubber(client)
+        stubber = Stubber(made)
         for operation, answer in answers:
             if isinstance(answer, str):
                 stubber.add_client_error(operation, answer.removeprefix("!"), "said no")
             else:
                 stubber.add_response(operation, answer)
         stubber.activate()
-        clients[service] = client
+        clients[service] = made
 
     def client(service: str) -> Any:
         return clients[service] if service in clients else refuse(f"no {service} here")()

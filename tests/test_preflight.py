@@ -31,7 +31,7 @@ def node_group(
     subnet = aws.ec2.Subnet(
         f"{name}-subnet", vpc_id="vpc-1", cidr_block="10.0.0.0/24", availability_zone_id=zone
     )
-    target = {"capacity_reservation_target": {"capacity_reservation_id": reservation}}
+    target: Any = {"capacity_reservation_target": {"capacity_reservation_id": reservation}}
     template = aws.ec2.LaunchTemplate(
         f"{name}-template", capacity_reservation_specification=target if reservation else None
     )
@@ -411,7 +411,7 @@ def chart(version: str | None, repository: str | None, name: str = "kueue") -> C
     def program() -> None:
         from pulumi_kubernetes.helm.v3 import Release
 
-        options = {"repo": repository} if repository else None
+        options: Any = {"repo": repository} if repository else None
         Release("queues", chart=name, version=version, repository_opts=options)
 
     return program
