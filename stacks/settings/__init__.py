@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from infra.errors import UserError
 from infra.naming import Names
 from stacks.settings.compute import Cluster, GpuPool
-from stacks.settings.data import Features, Stream
+from stacks.settings.data import Features, Stream, check_reach
 from stacks.settings.foundation import Access, Account, Accounts, Keys, Network, Storage, Tags
 from stacks.settings.models import Endpoint, Endpoints, Image, Llm, Registry, Tracking, Training
 from stacks.settings.operations import Alerts, Policies, Retraining
@@ -79,6 +79,13 @@ class Settings(Part):
     """Default: only a person starts training runs."""
 
     policies: Policies = Policies()
+
+    @field_validator("stream")
+    @classmethod
+    def _stream_reaches(cls, stream: Stream | None, info: ValidationInfo) -> Stream | None:
+        if stream and "network" in info.data:
+            check_reach(info.data["network"])
+        return stream
 
     @field_validator("teams")
     @classmethod

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pipelines.steps.feature_groups import FEATURE_GROUPS
+from stacks.settings.foundation import Network
 from stacks.settings.part import Part
 
 
@@ -76,6 +77,10 @@ class Features(Part):
         return self.groups.get(entity, FeatureGroup())
 
 
+STREAM_REACHES = frozenset({"sagemaker.featurestore-runtime", "sqs"})
+"""Services that the stream's function calls."""
+
+
 class Stream(Part):
     """Events that a function writes to the feature groups as they come."""
 
@@ -86,3 +91,13 @@ class Stream(Part):
     max_record_age_seconds: Annotated[int, Field(ge=60, le=604_800)] = 3600
     max_lag_seconds: Annotated[int, Field(ge=1)] = 300
     log_retention_days: int = 30
+
+
+def check_reach(network: Network) -> None:
+    """The function writes records and dead letters from inside the VPC; ValueError if it cannot."""
+    lacking = sorted(STREAM_REACHES - set(network.interface_endpoints))
+    if lacking and network.nat_gateways == "none":
+        raise ValueError(
+            "the function must reach its services: add to network.interface_endpoints "
+            f"{', '.join(lacking)}"
+        )
