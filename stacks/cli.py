@@ -90,6 +90,26 @@ def preflight(env: str, as_json: bool) -> None:
 
 @cli.command()
 @environment
+def evolve(env: str, as_json: bool) -> None:
+    """Add new features to feature groups that exist, where `up` would replace them."""
+    from stacks.commands import evolve as command
+
+    out = report(as_json)
+    out.result(command.evolve(env, out))
+
+
+@cli.command()
+@environment
+def verify(env: str, as_json: bool) -> None:
+    """Say whether what is deployed is what the environment's file says."""
+    from stacks.commands import checks
+
+    out = report(as_json)
+    out.result(checks.verify(env, out))
+
+
+@cli.command()
+@environment
 @click.option("--yes", is_flag=True, help="Really delete.")
 def destroy(env: str, as_json: bool, yes: bool) -> None:
     """Delete everything of an environment that is not protected."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -97,6 +97,10 @@ class Stack:
             gc.collect()
             raise self._failed(operation, changes, error) from None
         return changes
+
+    def refresh(self, urns: Sequence[str]) -> None:
+        """Read these resources again, so that the state holds what was changed beside it."""
+        self._select(lambda: None).refresh(target=list(urns), parallel=PARALLEL)
 
     def drop_pending_operations(self) -> int:
         """Forget operations that a killed engine left open; how many there were.

@@ -120,6 +120,16 @@ def _operate(
     return _run(operation, stack, program, report), settings
 
 
+def stack(env: str, report: Report) -> Stack:
+    """The engine on an environment that is deployed."""
+    if env != LOCAL:
+        return _cloud_stack(env)
+    from stacks.local import environment
+
+    with report.stage("cloud", "local cloud") as stage:
+        return _local_stack(environment.start(home(), None, stage.say), report)
+
+
 @contextmanager
 def _compiling(env: str, settings: Settings) -> Iterator[Future[dict[str, str]]]:
     """Compile the definitions while the toolchain and the cloud get ready."""
@@ -140,7 +150,7 @@ def _local(settings: Settings, report: Report, port: int | None) -> tuple[Stack,
     if environment.has_pending_operations(home()):
         count = stack.drop_pending_operations()
         report.note(f"{count} operations were cut off: what they created is adopted")
-    return stack, _without_lost_package(settings, report)
+    return stack, without_lost_package(settings, report)
 
 
 def _local_stack(local: Any, report: Report) -> Stack:
@@ -190,7 +200,7 @@ def _cloud_stack(env: str) -> Stack:
     )
 
 
-def _without_lost_package(settings: Settings, report: Report) -> Settings:
+def without_lost_package(settings: Settings, report: Report) -> Settings:
     """A pinned package that this cloud never had cannot be served: say so and go on without.
 
     The pin lives in the repository, the local registry on one machine.

@@ -1,0 +1,115 @@
+"""`plinth evolve`: add new features to feature groups that exist, without replacing them.
+
+SageMaker adds features in place (UpdateFeatureGroup, FeatureAdditions), but the AWS provider of
+Pulumi and Terraform has no such update: it replaces the group, and its online records go with it
+(hashicorp/terraform-provider-aws issues 26809 and 36784). So they are added first, and the state
+is told: then the next `up` finds nothing to change. What is removed or retyped is left to
+`preview`, which shows the replacement that it is. The environment `local` needs none of this: its
+provider makes the update.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infra.errors import CheckFailed, UserError
+from pipelines.steps.feature_groups import FEATURE_GROUPS
+from stacks.commands import cloud, deploy
+from stacks.report import Report
+from stacks.settings import load
+
+PAUSE_SECONDS, PATIENCE_SECONDS = 1.0, 900.0
+URN = (
+    "urn:pulumi:{env}::plinth::plinth:infra:FeatureStore"
+    "$aws:sagemaker/featureGroup:FeatureGroup::features-{entity}"
+)
+
+Features = Mapping[str, str]
+"""Type by name, in order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addition:
+    """What one existing group lacks."""
+
+    entity: str
+    group: str
+    features: Features
+
+
+def evolve(env: str, report: Report) -> dict[str, Any]:
+    """Add what the workload's schemas have and the groups lack, then refresh their state."""
+    names, sagemaker = load(env).names(env), cloud.clients(env)("sagemaker")
+    missing = [
+        addition
+        for entity, schema in FEATURE_GROUPS.items()
+        if (addition := lacking(sagemaker, entity, names.of(entity), schema.features))
+    ]
+    for addition in missing:
+        with report.stage("evolve", f"add to {addition.group}") as stage:
+            add(sagemaker, addition)
+            stage.done = ", ".join(addition.features)
+    if missing:
+        stack = deploy.stack(env, report)
+        with report.stage("refresh", "tell the state"):
+            stack.refresh([URN.format(env=env, entity=addition.entity) for addition in missing])
+    else:
+        report.say(f"{env}: the feature groups have every feature")
+    return {"env": env, "added": {a.group: dict(a.features) for a in missing}}
+
+
+def lacking(sagemaker: Any, entity: str, group: str, wanted: Features) -> Addition | None:
+    """What to add to a group; None when it has everything, or does not exist yet."""
+    held = features(sagemaker, group)
+    new = {name: kind for name, kind in wanted.items() if name not in held}
+    if not held or not new:
+        return None
+    kept = [name for name in wanted if name in held]
+    if list(wanted) != [*kept, *new]:
+        raise UserError(
+            f"new features of {entity} must come after the ones that {group} has, "
+            f"got {', '.join(new)} between them",
+            fix="move them to the end of its schema: the provider compares the lists in order",
+        )
+    return Addition(entity=entity, group=group, features=new)
+
+
+def features(sagemaker: Any, group: str) -> Features:
+    """The features of a group; none when it does not exist."""
+    found: dict[str, str] = {}
+    token: dict[str, str] = {}
+    while True:
+        try:
+            answer = sagemaker.describe_feature_group(FeatureGroupName=group, **token)
+        except sagemaker.exceptions.ResourceNotFound:
+            return {}
+        found |= {f["FeatureName"]: f["FeatureType"] for f in answer["FeatureDefinitions"]}
+        if not answer.get("NextToken"):
+            return found
+        token = {"NextToken": answer["NextToken"]}
+
+
+def add(sagemaker: Any, addition: Addition) -> None:
+    """Add features to a group and wait until it has them."""
+    sagemaker.update_feature_group(
+        FeatureGroupName=addition.group,
+        FeatureAdditions=[
+            {"FeatureName": name, "FeatureType": kind} for name, kind in addition.features.items()
+        ],
+    )
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        answer = sagemaker.describe_feature_group(FeatureGroupName=addition.group)
+        update = answer.get("LastUpdateStatus") or {}
+        if update.get("Status") == "Successful":
+            return
+        if update.get("Status") == "Failed" or time.monotonic() > end:
+            raise CheckFailed(
+                f"{addition.group} must take {', '.join(addition.features)}, "
+                f"got {update.get('FailureReason') or update.get('Status')}",
+                fix="mend what SageMaker names and type the command again",
+            )
+        time.sleep(PAUSE_SECONDS)
