@@ -113,6 +113,18 @@ class Options:
     """URNs of what exists before it and goes after it, as far as the source tells."""
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The line of the program that registered a resource."""
+
+    path: str
+    """From the root of the repository."""
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resource:
     """One resource as a rule sees it, wherever it came from."""
@@ -130,6 +142,8 @@ class Resource:
     parent: str | None = None
     dependencies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Property name -> URNs of the resources whose outputs it is computed from."""
+    source: Source | None = None
+    """Default: the front-end was given no stack frame of the program."""
 
     def showing(self, *, inputs: bool) -> Resource:
         """This resource with either its inputs or its outputs hidden."""
@@ -143,6 +157,7 @@ class Resource:
             provider=self.provider,
             parent=self.parent,
             dependencies=self.dependencies,
+            source=self.source,
         )
 
 

@@ -59,6 +59,9 @@ class PolicyConfig:
     gpu_labels: tuple[str, ...] = ("nvidia.com/gpu.product", "nvidia.com/gpu.count")
     """Labels that name a node's GPUs. Default: those of NVIDIA's GPU feature discovery."""
 
+    undecided_max: int = 20
+    """Most mandatory checks of a production update that may be unknown. Default: 20."""
+
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> PolicyConfig:
         """Reads plain JSON; a key that does not exist is an error and not silently a default."""

@@ -7,14 +7,16 @@ of and whether it passes the policies, not what an update would change.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pulumi
 from google.protobuf import json_format
 from pulumi.runtime import mocks
 
-from policies.data import UNKNOWN, Data, Options, Resource, plain
-from stacks.settings import Settings
+from policies.data import UNKNOWN, Data, Options, Resource, Source, plain
+from stacks.settings import ROOT, Settings
 
 STACK = "pulumi:pulumi:Stack"
 MADE_BY_THE_CLOUD = ("id", "arn")
@@ -102,6 +104,7 @@ class _Recorder(mocks.MockMonitor):
                 dependencies={
                     key: tuple(found.urns) for key, found in request.propertyDependencies.items()
                 },
+                source=_source(request),
             )
         )
         return response
@@ -115,6 +118,15 @@ def _options(request: Any) -> Options:
         delete_before_replace=request.deleteBeforeReplace,
         depends_on=tuple(request.dependencies),
     )
+
+
+def _source(request: Any) -> Source | None:
+    """The innermost stack frame of this repository, as the SDK sends it to the engine."""
+    for frame in request.stackTrace.frames:
+        path = Path(unquote(frame.pc.uri.removeprefix("file://")))
+        if path.is_relative_to(ROOT) and "site-packages" not in path.parts:
+            return Source(str(path.relative_to(ROOT)), frame.pc.line)
+    return None
 
 
 def _provider_urn(request: Any) -> str:

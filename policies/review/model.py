@@ -1,0 +1,124 @@
+"""A change of a stack as the review sees it, wherever it was read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from policies.data import Resource, Source
+
+Operation = Literal["create", "update", "replace", "delete", "same"]
+OPERATIONS: tuple[Operation, ...] = ("delete", "replace", "update", "create", "same")
+"""Most dangerous first: the order of every list in a review."""
+
+Origin = Literal["preview digest", "event stream", "local preview", "mocked synth"]
+Kind = Literal["add", "update", "delete"]
+
+SECRET = "[secret]"
+"""Stands for every secret value, as the engine itself prints it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Property:
+    """One input that differs, by its path such as `tags.team` or `rules[0].port`."""
+
+    path: str
+    kind: Kind
+    replaces: bool = False
+    """The cloud cannot change it in place."""
+    known: bool = True
+    """False: the new value is known only during the update, so it may prove to be the old one."""
+    old: Any = None
+    new: Any = None
+
+    @property
+    def root(self) -> str:
+        """The top-level property that the path starts with."""
+        return self.path.partition(".")[0].partition("[")[0]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """What one operation does to one resource."""
+
+    operation: Operation
+    urn: str
+    type: str
+    name: str
+    old: Resource | None = None
+    """None where it is created."""
+    new: Resource | None = None
+    """None where it is deleted."""
+    properties: tuple[Property, ...] = ()
+    delete_first: bool = False
+    """A replacement deletes the old one before the new one exists."""
+
+    @property
+    def forced_by(self) -> tuple[Property, ...]:
+        """The properties that make it a replacement."""
+        return tuple(item for item in self.properties if item.replaces)
+
+    @property
+    def may_stay(self) -> bool:
+        """A replacement that turns into an update if no forcing value really differs."""
+        forced = self.forced_by
+        return self.operation == "replace" and bool(forced) and not any(p.known for p in forced)
+
+    @property
+    def source(self) -> Source | None:
+        """The line that registered it; None where the input has no stack frames."""
+        return self.resource.source
+
+    @property
+    def resource(self) -> Resource:
+        """The resource afterwards, or what is deleted."""
+        found = self.new or self.old
+        if found is None:
+            raise ValueError(
+                f"change of {self.urn} must have an old or a new resource, got neither"
+            )
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackChange:
+    """Everything a review knows about one update of one stack."""
+
+    env: str
+    origin: Origin
+    changes: Sequence[Change]
+    """By urn; resources that stay the same are among them where the input has them."""
+    definitions: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Pipeline name -> its definition before and after. Default: read from the changes."""
+    commit: str = ""
+    base: str = ""
+    """What it is compared with, such as a revision or `state`. Default: not told."""
+    drifted: Sequence[str] = ()
+    """URNs that no longer are what the state says. Default: nobody looked."""
+    warnings: Sequence[str] = ()
+    """What could not be read from the input: a review says so."""
+
+    def of(self, *operations: Operation) -> list[Change]:
+        """The changes with these operations."""
+        return [change for change in self.changes if change.operation in operations]
+
+    @cached_property
+    def by_urn(self) -> dict[str, Change]:
+        """The changes by their URN."""
+        return {change.urn: change for change in self.changes}
+
+    def before(self) -> list[Resource]:
+        """The stack as it is."""
+        return [change.old for change in self.changes if change.old is not None]
+
+    def after(self) -> list[Resource]:
+        """The stack as it would be."""
+        return [change.new for change in self.changes if change.new is not None]
+
+    def changed(self) -> Iterator[Change]:
+        """Everything that does not stay the same, most dangerous first, then by URN."""
+        rank = {operation: index for index, operation in enumerate(OPERATIONS)}
+        found = [change for change in self.changes if change.operation != "same"]
+        yield from sorted(found, key=lambda change: (rank[change.operation], change.urn))

@@ -1,0 +1,125 @@
+"""What the policies say: what is new, what was there before, what is mended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from policies.data import Source
+from policies.exemptions import EXEMPTION
+from policies.offline import Finding
+from policies.review.model import StackChange
+from policies.review.report import Context, Reason, Risk, Row, Section
+
+UNDECIDED = "RV-010"
+EXEMPTED = "RV-011"
+BAD = ("fail", "error")
+RISKS: dict[str, Risk] = {"low": "low", "medium": "medium", "high": "high", "critical": "critical"}
+
+
+def part(change: StackChange, context: Context) -> Section | None:
+    """New findings first; only they speak against the change."""
+    before = {_key(f): f for f in context.findings_before if f.status in BAD}
+    after = {_key(f): f for f in context.findings_after if f.status in BAD}
+    new = [f for key, f in sorted(after.items()) if key not in before]
+    existing = [f for key, f in sorted(after.items()) if key in before]
+    fixed = [f for key, f in sorted(before.items()) if key not in after]
+    undecided = [f for f in context.findings_after if f.status == "unknown"]
+    exempt = [f for f in context.findings_after if f.status == "exempt"]
+    counts = Counter(str(f.status) for f in context.findings_after)
+    groups = (("new", new), ("existing", existing), ("fixed", fixed), ("exempt", exempt))
+    rows = [_row(word, f, change) for word, found in groups for f in found]
+    if not counts and not rows:
+        return None
+    notes = [_tally(counts)]
+    if undecided:
+        names = sorted({f.rule_id for f in undecided})
+        notes.append(f"undecided before the update: {len(undecided)} times, by {', '.join(names)}")
+    return Section(
+        id="policies",
+        title="Policies",
+        columns=("", "rule", "resource", "what"),
+        rows=rows,
+        notes=notes,
+        data={
+            "new": list(map(_data, new)),
+            "existing": list(map(_data, existing)),
+            "fixed": list(map(_data, fixed)),
+            "exempt": list(map(_data, exempt)),
+            "undecided": list(map(_data, undecided)),
+            "counts": dict(sorted(counts.items())),
+        },
+        reasons=[*_reasons(new, change), *_undecided(undecided, context)],
+    )
+
+
+def _key(finding: Finding) -> tuple[str, str, str]:
+    return finding.rule_id, finding.urn, finding.message if finding.rule_id == EXEMPTION else ""
+
+
+def _reasons(new: Sequence[Finding], change: StackChange) -> Iterator[Reason]:
+    for finding in new:
+        stale = finding.rule_id == EXEMPTION
+        yield Reason(
+            rule=EXEMPTED if stale else finding.rule_id,
+            risk="high" if stale else RISKS[finding.severity],
+            message=f"{_name(finding)}: {finding.message}" if finding.urn else finding.message,
+            fix="renew or remove the exemption" if stale else "",
+            urn=finding.urn,
+            source=_source(finding, change),
+            blocks=finding.blocks,
+        )
+
+
+def _undecided(found: Sequence[Finding], context: Context) -> Iterator[Reason]:
+    """Unknown is not pass: above a number, an update has to be split so that rules can decide."""
+    mandatory = [f for f in found if f.level == "mandatory"]
+    if not mandatory:
+        return
+    limit = context.config.undecided_max
+    over = context.config.production and len(mandatory) > limit
+    yield Reason(
+        rule=UNDECIDED,
+        risk="high" if over else "low",
+        message=f"{len(mandatory)} mandatory checks cannot be decided before the update, "
+        f"at most {limit} may be",
+        fix="deploy what the values come from first, then the rest",
+        blocks=over,
+    )
+
+
+def _row(word: str, finding: Finding, change: StackChange) -> Row:
+    risk = RISKS[finding.severity] if word == "new" else "low"
+    return Row(
+        cells=(word, finding.rule_id, _name(finding), finding.message),
+        risk=risk,
+        urn=finding.urn,
+        source=_source(finding, change),
+    )
+
+
+def _name(finding: Finding) -> str:
+    return finding.urn.rpartition("::")[2] or "the stack"
+
+
+def _source(finding: Finding, change: StackChange) -> Source | None:
+    item = change.by_urn.get(finding.urn)
+    return item.source if item else None
+
+
+def _tally(counts: Counter[str]) -> str:
+    return ", ".join(
+        f"{count} {name.replace('_', ' ')}" for name, count in sorted(counts.items()) if count
+    )
+
+
+def _data(finding: Finding) -> dict[str, object]:
+    return {
+        "rule": finding.rule_id,
+        "severity": finding.severity,
+        "level": finding.level,
+        "status": finding.status,
+        "urn": finding.urn,
+        "message": finding.message,
+        "paths": list(finding.paths),
+    }

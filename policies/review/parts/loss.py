@@ -1,0 +1,187 @@
+"""What a deletion or replacement loses, and what takes protection away from data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from policies.review.model import Change, StackChange
+from policies.review.report import Context, Reason, Risk, Row, Section
+
+STATEFUL = "RV-001"
+UNGUARDED = "RV-002"
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What goes with a resource, and what to do before."""
+
+    lost: str
+    instead: str
+    risk: Risk = "critical"
+
+
+LOSSES: Mapping[str, Loss] = {
+    "aws:sagemaker/featureGroup:FeatureGroup": Loss(
+        "the records of the online store, and the Glue table's link to the offline data",
+        "add features in place, or write to a second group until readers have moved",
+    ),
+    "aws:sagemaker/domain:Domain": Loss(
+        "the home directories of its users, unless its retention policy keeps them",
+        "set the retention policy to Retain and take a backup",
+    ),
+    "aws:sagemaker/space:Space": Loss("the space's EBS volume", "copy its files to S3 first"),
+    "aws:sagemaker/notebookInstance:NotebookInstance": Loss(
+        "the EBS volume with everything that is not in git", "push to git and copy data to S3 first"
+    ),
+    "aws:sagemaker/modelPackageGroup:ModelPackageGroup": Loss(
+        "every model version, its approvals and its lineage", "never replace a group; add another"
+    ),
+    "aws:sagemaker/endpoint:Endpoint": Loss(
+        "the service, until the new endpoint is up",
+        "keep the name and change the configuration: SageMaker then moves traffic without a gap",
+        "high",
+    ),
+    "aws:sagemaker/mlflowTrackingServer:MlflowTrackingServer": Loss(
+        "the metadata of every run; artifacts stay in S3", "export the experiments first"
+    ),
+    "aws:sagemaker/mlflowApp:MlflowApp": Loss(
+        "the metadata of every run; artifacts stay in S3", "export the experiments first"
+    ),
+    "aws:rds/instance:Instance": Loss("the database", "take a final snapshot"),
+    "aws:rds/cluster:Cluster": Loss("the database", "take a final snapshot"),
+    "aws:ecr/repository:Repository": Loss(
+        "the images that models refer to by digest", "replicate them to another repository first"
+    ),
+    "aws:s3/bucket:Bucket": Loss("every object in it", "keep it, or copy its objects first"),
+    "aws:fsx/lustreFileSystem:LustreFileSystem": Loss(
+        "files that were not exported to S3", "export to the data repository first", "high"
+    ),
+    "aws:efs/fileSystem:FileSystem": Loss("every file in it", "take a backup first"),
+    "aws:kms/key:Key": Loss(
+        "everything that it encrypted, once its deletion window ends",
+        "make a second key and move the alias; keep this one",
+    ),
+    "aws:eks/cluster:Cluster": Loss(
+        "every workload, and checkpoints on the nodes' own disks", "drain it, and move workloads"
+    ),
+    "aws:eks/nodeGroup:NodeGroup": Loss(
+        "running jobs, and checkpoints on the nodes' own disks",
+        "cordon and drain it; make the new group before the old one goes",
+        "high",
+    ),
+    "aws:msk/cluster:Cluster": Loss("every topic", "mirror the topics first"),
+    "aws:msk/serverlessCluster:ServerlessCluster": Loss("every topic", "mirror the topics first"),
+    "aws:kinesis/stream:Stream": Loss(
+        "records that no consumer has read", "let the consumers finish first", "high"
+    ),
+    "aws:dynamodb/table:Table": Loss("every item", "restore a point in time into a new table"),
+    "aws:elasticache/replicationGroup:ReplicationGroup": Loss(
+        "every key: the online features", "take a snapshot, and fill the new group first"
+    ),
+    "aws:cloudtrail/trail:Trail": Loss(
+        "the record of who did what from now on", "make the new trail before the old one goes"
+    ),
+    "aws:cloudwatch/logGroup:LogGroup": Loss("the logs in it", "export them first", "high"),
+}
+"""By type; the API semantics of each service (user guides on deletion and replacement)."""
+
+
+def part(change: StackChange, context: Context) -> Section | None:
+    """Rows for what is lost; a loss blocks in production unless it is exempt."""
+    found = [
+        (item, reason)
+        for item in change.changed()
+        for reason in (*_lost(item, context), *_unguarded(item))
+    ]
+    if not found:
+        return None
+    return Section(
+        id="loss",
+        title="What would be lost",
+        columns=("operation", "resource", "forced by", "what goes, and what to do instead"),
+        rows=[_row(item, reason) for item, reason in found],
+        data={"resources": [_data(item, reason) for item, reason in found]},
+        reasons=[reason for _, reason in found],
+    )
+
+
+def _lost(item: Change, context: Context) -> Iterator[Reason]:
+    loss = LOSSES.get(item.type)
+    if loss is None or item.operation not in ("delete", "replace"):
+        return
+    if item.old is not None and item.old.options.retain_on_delete:
+        yield Reason(
+            rule=STATEFUL,
+            risk="medium",
+            message=f"{item.name} leaves the stack; it stays in the account because it is retained",
+            fix="adopt it again under its new name, or delete it by hand",
+            urn=item.urn,
+            source=item.source,
+        )
+        return
+    may = "may lose" if item.may_stay else "loses"
+    yield Reason(
+        rule=STATEFUL,
+        risk=loss.risk,
+        message=f"{item.operation} of {item.name} {may} {loss.lost}",
+        fix=loss.instead,
+        urn=item.urn,
+        source=item.source,
+        blocks=context.config.production and loss.risk == "critical",
+    )
+
+
+def _unguarded(item: Change) -> Iterator[Reason]:
+    """Protection that is taken away; values that only get larger keep it."""
+    old, new = item.old, item.new
+    if old is None or new is None:
+        return
+    lifted = []
+    if old.options.protect and not new.options.protect:
+        lifted.append("protect")
+    if old.options.retain_on_delete and not new.options.retain_on_delete:
+        lifted.append("retainOnDelete")
+    for name in ("deletionProtection", "deletionProtectionEnabled"):
+        if old.inputs.value.get(name) is True and new.inputs.value.get(name) is not True:
+            lifted.append(name)
+    for name in ("retentionInDays", "retentionPeriod", "deletionWindowInDays"):
+        before, after = old.inputs.value.get(name), new.inputs.value.get(name)
+        if isinstance(before, int) and isinstance(after, int) and after < before:
+            lifted.append(f"{name} {before} to {after}")
+    if lifted:
+        yield Reason(
+            rule=UNGUARDED,
+            risk="high",
+            message=f"{item.name} is guarded less: {', '.join(lifted)}",
+            fix="keep the protection, or say in the pull request why it may go",
+            urn=item.urn,
+            source=item.source,
+        )
+
+
+def _row(item: Change, reason: Reason) -> Row:
+    forced = ", ".join(p.path for p in item.forced_by) or (
+        "" if item.operation != "replace" else "?"
+    )
+    conditional = " (if its new value differs)" if item.may_stay else ""
+    return Row(
+        cells=(item.operation, item.name, forced + conditional, f"{reason.message}; {reason.fix}"),
+        risk=reason.risk,
+        urn=item.urn,
+        source=item.source,
+    )
+
+
+def _data(item: Change, reason: Reason) -> dict[str, Any]:
+    return {
+        "urn": item.urn,
+        "operation": item.operation,
+        "forced_by": [p.path for p in item.forced_by],
+        "conditional": item.may_stay,
+        "rule": reason.rule,
+        "risk": reason.risk,
+        "message": reason.message,
+        "instead": reason.fix,
+    }

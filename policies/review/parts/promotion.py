@@ -1,0 +1,118 @@
+"""A model or an image that takes over in production, and an endpoint update without a way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from policies.data import UNKNOWN, Resource
+from policies.review.model import Change, StackChange
+from policies.review.report import Context, Reason, Row, Section
+
+UNSAFE = "RV-006"
+PROMOTED = "RV-007"
+MODEL = "aws:sagemaker/model:Model"
+ENDPOINT = "aws:sagemaker/endpoint:Endpoint"
+
+
+def part(change: StackChange, context: Context) -> Section | None:
+    """One row per artefact that is served instead of another."""
+    found = [(item, *pair) for item in change.changed() for pair in _artefacts(item)]
+    unsafe = [r for item in change.of("update") for r in _unguarded(item, context)]
+    if not found and not unsafe:
+        return None
+    facts = {item.urn: _facts(context, new) for item, _, new in found}
+    return Section(
+        id="promotion",
+        title="What is served",
+        columns=("model", "from", "to", "what is known of it"),
+        rows=[
+            Row(
+                cells=(item.name, _short(old), _short(new), _told(facts[item.urn])),
+                risk="high" if context.config.production else "medium",
+                urn=item.urn,
+                source=item.source,
+            )
+            for item, old, new in found
+        ],
+        data={
+            "artefacts": [
+                {"urn": item.urn, "from": old, "to": new, **facts[item.urn]}
+                for item, old, new in found
+            ]
+        },
+        reasons=[*(_reason(*one, context, facts) for one in found), *unsafe],
+    )
+
+
+def _artefacts(item: Change) -> Iterator[tuple[str, str]]:
+    """Package or image before and after, where both are known to exist and differ."""
+    if item.type != MODEL or item.operation not in ("replace", "update"):
+        return
+    before, after = artefacts(item.old), artefacts(item.new)
+    for old, new in zip(before, after, strict=False):
+        if old != new:
+            yield old, new
+
+
+def artefacts(model: Resource | None) -> list[str]:
+    """Model packages or images of a model, container by container."""
+    inputs = model.inputs.value if model else {}
+    containers = [inputs.get("primaryContainer"), *(inputs.get("containers") or ())]
+    found = []
+    for container in containers:
+        if isinstance(container, Mapping):
+            value = container.get("modelPackageName") or container.get("image")
+            found.append("known after the update" if value is UNKNOWN else str(value))
+    return found
+
+
+def _facts(context: Context, package: str) -> Mapping[str, Any]:
+    return context.packages.get(package, {})
+
+
+def _told(facts: Mapping[str, Any]) -> str:
+    """Approval, metrics and card, as the registry has them."""
+    if not facts:
+        return "nothing: the registry was not asked, or does not know it"
+    shown = [f"{key} {value}" for key, value in sorted(facts.items())]
+    return ", ".join(shown)
+
+
+def _reason(
+    item: Change, old: str, new: str, context: Context, facts: Mapping[str, Mapping[str, Any]]
+) -> Reason:
+    known = facts[item.urn]
+    approved = known.get("approval", "Approved") == "Approved"
+    status = "" if approved else f", which is {known['approval']}"
+    return Reason(
+        rule=PROMOTED,
+        risk="high" if context.config.production or not approved else "medium",
+        message=f"{item.name} serves {_short(new)} instead of {_short(old)}{status}",
+        fix="compare its metrics with those of the model that serves now",
+        urn=item.urn,
+        source=item.source,
+        blocks=not approved,
+    )
+
+
+def _unguarded(item: Change, context: Context) -> Iterator[Reason]:
+    """A new configuration goes live with nothing that would take it back."""
+    if item.type != ENDPOINT or "endpointConfigName" not in {p.root for p in item.properties}:
+        return
+    deployment = item.new.inputs.value.get("deploymentConfig") if item.new else None
+    deployment = deployment if isinstance(deployment, Mapping) else {}
+    rollback = deployment.get("autoRollbackConfiguration")
+    if not (isinstance(rollback, Mapping) and rollback.get("alarms")):
+        yield Reason(
+            rule=UNSAFE,
+            risk="high" if context.config.production else "medium",
+            message=f"{item.name} is updated without an alarm that rolls it back",
+            fix="set deployment_config with auto_rollback_configuration.alarms",
+            urn=item.urn,
+            source=item.source,
+        )
+
+
+def _short(artefact: str) -> str:
+    return artefact.rpartition("model-package/")[2] or artefact

@@ -1,0 +1,124 @@
+"""The changed part of the stack as a drawing: layers from what changes to what hangs on it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from policies.review.model import Operation, StackChange
+from policies.review.parts.blast import dependents
+
+NODES = 60
+"""More boxes are no picture; what is left out is counted."""
+
+WIDTH, HEIGHT, GAP_X, GAP_Y = 210, 40, 70, 14
+COLOURS: Mapping[Operation, tuple[str, str]] = {
+    "delete": ("#fdecea", "#b3261e"),
+    "replace": ("#fdecea", "#b3261e"),
+    "update": ("#fff4e0", "#8a5300"),
+    "create": ("#e7f4ea", "#1b6e2d"),
+    "same": ("#f4f4f5", "#5b5b66"),
+}
+"""Background and text; every pair has a contrast of at least 4.5 (WCAG 2.2, 1.4.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One resource in the drawing."""
+
+    urn: str
+    name: str
+    type: str
+    operation: Operation
+    layer: int
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Boxes and arrows."""
+
+    nodes: Sequence[Node]
+    edges: Sequence[tuple[str, str]]
+    hidden: int
+    """Resources that were left out."""
+
+
+def graph(change: StackChange) -> Graph:
+    """Everything that changes, and what directly depends on it."""
+    readers = dependents(item.resource for item in change.changes)
+    changed = [item.urn for item in change.changed()]
+    near = {reader for urn in changed for reader in readers.get(urn, ())} & change.by_urn.keys()
+    wanted = [*changed, *sorted(near - set(changed))]
+    kept = set(wanted[:NODES])
+    edges = sorted((s, t) for s in kept for t in readers.get(s, ()) if t in kept and s != t)
+    layers = _layers(wanted[:NODES], edges)
+    rows: dict[int, int] = defaultdict(int)
+    nodes = []
+    for urn in wanted[:NODES]:
+        item = change.by_urn[urn]
+        layer = layers[urn]
+        kind = item.type.rpartition(":")[2]
+        nodes.append(Node(urn, item.name, kind, item.operation, layer, rows[layer]))
+        rows[layer] += 1
+    return Graph(nodes, edges, len(wanted) - len(nodes))
+
+
+def _layers(urns: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, int]:
+    """The longest way from a source; a cycle, which no engine would accept, ends the walk."""
+    layers = dict.fromkeys(urns, 0)
+    for _ in range(min(len(urns), 12)):
+        moved = False
+        for source, target in edges:
+            if layers[target] <= layers[source] < 11:
+                layers[target] = layers[source] + 1
+                moved = True
+        if not moved:
+            break
+    return layers
+
+
+def svg(found: Graph) -> str:
+    """The drawing, with a title per box for screen readers."""
+    if not found.nodes:
+        return ""
+    width = max(node.layer for node in found.nodes) * (WIDTH + GAP_X) + WIDTH + 4
+    height = max(node.row for node in found.nodes) * (HEIGHT + GAP_Y) + HEIGHT + 4
+    places = {node.urn: _place(node) for node in found.nodes}
+    lines = [_line(*places[source], *places[target]) for source, target in found.edges]
+    boxes = [_box(node, *places[node.urn]) for node in found.nodes]
+    label = f"{len(found.nodes)} resources and what they depend on"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{label}" '
+        f'viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
+        '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
+        'markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="#8a8a94"/></marker></defs>'
+        + "".join((*lines, *boxes))
+        + "</svg>"
+    )
+
+
+def _place(node: Node) -> tuple[int, int]:
+    return node.layer * (WIDTH + GAP_X) + 2, node.row * (HEIGHT + GAP_Y) + 2
+
+
+def _line(x1: int, y1: int, x2: int, y2: int) -> str:
+    x1, y1, y2 = x1 + WIDTH, y1 + HEIGHT // 2, y2 + HEIGHT // 2
+    bend = max(20, abs(x2 - x1) // 2)
+    path = f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
+    return f'<path d="{path}" fill="none" stroke="#b9b9c2" marker-end="url(#arrow)"/>'
+
+
+def _box(node: Node, x: int, y: int) -> str:
+    fill, ink = COLOURS[node.operation]
+    name = node.name if len(node.name) <= 30 else f"{node.name[:29]}…"
+    kind = node.type if len(node.type) <= 32 else f"{node.type[:31]}…"
+    return (
+        f"<g><title>{escape(f'{node.operation} {node.type} {node.name}')}</title>"
+        f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="6" fill="{fill}" '
+        f'stroke="{ink}"/><text x="{x + 10}" y="{y + 17}" font-size="12" fill="{ink}" '
+        f'font-weight="600">{escape(name)}</text><text x="{x + 10}" y="{y + 32}" font-size="10.5" '
+        f'fill="{ink}">{escape(f"{node.operation} {kind}")}</text></g>'
+    )

@@ -1,0 +1,131 @@
+"""The report as a pull request comment: GitHub Markdown of at most 65,536 bytes.
+
+Everything that comes from a program is escaped: a resource name must not be able to write a
+heading, mention a person or end a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from policies.review.report import Report, Row, Section
+
+LIMIT_BYTES = 65_536
+"""Of a comment's body (GitHub REST API, issue comments)."""
+
+VISIBLE_ROWS = 30
+"""More rows of one table are folded away."""
+
+SHARE = 0.6
+"""Of what is left, the most that one section may take: a long one must not hide the next."""
+
+SPECIAL = str.maketrans({c: f"&#{ord(c)};" for c in "&<>|`*_[]()@#\\~!{}$:"})
+MARKS = {"low": "", "medium": "🟡", "high": "🟠", "critical": "🔴"}
+DECISIONS = {"blocked": "🛑", "needs review": "👀", "safe": "✅", "no change": "⚪"}
+
+
+def tag(project: str, env: str) -> str:
+    """The hidden first line by which a comment is found again."""
+    return f"<!-- plinth-review {_escaped(project)}/{_escaped(env)} -->"
+
+
+def render(report: Report, *, project: str = "plinth", limit_bytes: int = LIMIT_BYTES) -> str:
+    """The comment; what does not fit is counted, never dropped silently."""
+    head = [
+        tag(project, report.env),
+        f"### {DECISIONS[report.decision]} {_escaped(report.env)}: {report.decision}, "
+        f"{report.risk} risk",
+        "",
+        _tally(report),
+        "",
+        *(_reason_lines(report)),
+        *(f"> ⚠️ {_escaped(warning)}" for warning in report.warnings),
+    ]
+    foot = f"\n<sub>{_escaped(_about(report))}</sub>\n"
+    text = "\n".join(head) + "\n"
+    for section in report.sections:
+        left = limit_bytes - _bytes(text) - _bytes(foot) - 200
+        text += _fitted(section, int(left * SHARE))
+    text += foot
+    return _cut(text, limit_bytes)
+
+
+def _tally(report: Report) -> str:
+    shown = [f"**{count}** {name}" for name, count in report.tally.items() if count]
+    return ", ".join(shown) or "nothing"
+
+
+def _reason_lines(report: Report) -> list[str]:
+    found = [r for r in report.reasons if r.risk != "low"][:VISIBLE_ROWS]
+    texts = [f"{r.message}. Fix: {r.fix}" if r.fix else r.message for r in found]
+    lines = [
+        f"* {MARKS[r.risk]} `{_escaped(r.rule)}` {_escaped(text)}"
+        for r, text in zip(found, texts, strict=True)
+    ]
+    hidden = sum(r.risk != "low" for r in report.reasons) - len(found)
+    return [*lines, f"* and {hidden} more"] if hidden > 0 else lines
+
+
+def _about(report: Report) -> str:
+    commit = f" at {report.commit[:12]}" if report.commit else ""
+    base = f" against {report.base}" if report.base else ""
+    return f"read from a {report.origin}{commit}{base}"
+
+
+def _fitted(section: Section, limit_bytes: int) -> str:
+    """The section with as many rows as fit."""
+    shown = list(section.rows)
+    while shown:
+        text = _section(section, shown)
+        if _bytes(text) <= limit_bytes:
+            return text
+        shown = shown[: len(shown) // 2]
+    text = _section(section, [])
+    return text if _bytes(text) <= limit_bytes else ""
+
+
+def _section(section: Section, rows: Sequence[Row]) -> str:
+    hidden = len(section.rows) - len(rows)
+    table = _table(section.columns, rows) if rows else ""
+    notes = [_escaped(note) for note in section.notes]
+    if hidden:
+        notes.append(f"{hidden} more rows are in the full report")
+    details = [f"```\n{_fenced(row.detail)}\n```" for row in rows if row.detail]
+    folded = section.folded or len(rows) > VISIBLE_ROWS
+    body = "\n\n".join(part for part in (table, "\n".join(f"* {n}" for n in notes)) if part)
+    if details:
+        body += (
+            "\n\n<details><summary>details</summary>\n\n" + "\n\n".join(details) + "\n\n</details>"
+        )
+    title = _escaped(section.title)
+    if folded:
+        return f"\n<details><summary><b>{title}</b></summary>\n\n{body}\n\n</details>\n"
+    return f"\n#### {title}\n\n{body}\n"
+
+
+def _table(columns: Sequence[str], rows: Sequence[Row]) -> str:
+    lines = [f"| | {' | '.join(map(_escaped, columns))} |", f"|---|{'---|' * len(columns)}"]
+    lines += [f"| {MARKS[row.risk]} | {' | '.join(map(_escaped, row.cells))} |" for row in rows]
+    return "\n".join(lines)
+
+
+def _escaped(text: str) -> str:
+    """Text that stays text, on one line."""
+    return " ".join(text.translate(SPECIAL).split())
+
+
+def _fenced(text: str) -> str:
+    """Text inside a code fence that cannot end it."""
+    return text.replace("```", "'''")
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode())
+
+
+def _cut(text: str, limit_bytes: int) -> str:
+    raw = text.encode()
+    if len(raw) <= limit_bytes:
+        return text
+    note = "\n\n(cut: the full report has the rest)\n"
+    return raw[: limit_bytes - len(note.encode())].decode(errors="ignore") + note

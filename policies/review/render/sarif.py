@@ -1,0 +1,80 @@
+"""The report as SARIF 2.1.0 for code scanning, with fingerprints that survive moved lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+from policies.review.report import Reason, Report
+from policies.rule import Rule
+
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+LEVELS = {"low": "note", "medium": "warning", "high": "error", "critical": "error"}
+SEVERITIES = {"low": "3.0", "medium": "5.5", "high": "8.0", "critical": "9.5"}
+"""GitHub's `security-severity` bands (code scanning, SARIF support)."""
+
+RESULTS = 5_000
+"""GitHub keeps no more results of one run (code scanning, SARIF limits)."""
+
+
+def render(report: Report, rules: Sequence[Rule] = (), *, stack_file: str = "Pulumi.yaml") -> str:
+    """Every reason as a result; one without a source line is told of the stack's file."""
+    results = [_result(reason, report.env, stack_file) for reason in report.reasons[:RESULTS]]
+    known = {rule.id: _rule(rule) for rule in rules}
+    used = sorted({reason.rule for reason in report.reasons} | known.keys())
+    document = {
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "plinth review",
+                        "rules": [known.get(name, {"id": name}) for name in used],
+                    }
+                },
+                "automationDetails": {"id": f"plinth/{report.env}/"},
+                "columnKind": "utf16CodeUnits",
+                "results": results,
+            }
+        ],
+    }
+    return json.dumps(document, indent=2, sort_keys=True) + "\n"
+
+
+def _result(reason: Reason, env: str, stack_file: str) -> dict[str, Any]:
+    source = reason.source
+    location = {
+        "artifactLocation": {"uri": source.path if source else stack_file},
+        "region": {"startLine": max(1, source.line) if source else 1},
+    }
+    identity = f"{env}/{reason.rule}/{reason.urn}"
+    return {
+        "ruleId": reason.rule,
+        "level": LEVELS[reason.risk],
+        "message": {"text": reason.message + (f"\nFix: {reason.fix}" if reason.fix else "")},
+        "locations": [
+            {
+                "physicalLocation": location,
+                "logicalLocations": [{"fullyQualifiedName": reason.urn or env, "kind": "resource"}],
+            }
+        ],
+        "partialFingerprints": {"plinth/v1": sha256(identity.encode()).hexdigest()[:32]},
+    }
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "name": rule.name,
+        "shortDescription": {"text": rule.description},
+        "fullDescription": {"text": rule.documentation},
+        "help": {"text": rule.fix},
+        "helpUri": rule.url,
+        "properties": {
+            "security-severity": SEVERITIES[rule.severity],
+            "tags": [f"theme-{t}" for t in rule.themes],
+        },
+    }

@@ -1,0 +1,58 @@
+"""The report in a terminal, as wide as the window is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from policies.review.report import Report, Risk, Section
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+CONTROL = {code: None for code in (*range(9), *range(11, 32), 127, *range(128, 160))}
+"""A name must not move the cursor, change colours or write a title: no control characters."""
+
+STYLES: dict[Risk, str] = {"low": "", "medium": "yellow", "high": "dark_orange", "critical": "red"}
+DECISIONS = {"blocked": "bold red", "needs review": "bold yellow", "safe": "bold green"}
+
+
+def show(report: Report, console: Console) -> None:
+    """Print it: verdict first, then what speaks against it, then the sections."""
+    style = DECISIONS.get(report.decision, "bold")
+    console.print(plain(report.headline, style))
+    for reason in report.reasons:
+        if reason.risk != "low":
+            where = f"  {reason.source.path}:{reason.source.line}" if reason.source else ""
+            console.print(plain(f"  {reason.rule} {reason.message}{where}", STYLES[reason.risk]))
+            if reason.fix:
+                console.print(plain(f"    fix: {reason.fix}", "dim"))
+    for section in report.sections:
+        _show(section, console)
+    for warning in report.warnings:
+        console.print(plain(f"warning: {warning}", "yellow"))
+    base = f" against {report.base}" if report.base else ""
+    console.print(plain(f"read from a {report.origin}{base}", "dim"))
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Text of a program, shown as it is and nothing else."""
+    from rich.text import Text
+
+    return Text(text.translate(CONTROL), style=style)
+
+
+def _show(section: Section, console: Console) -> None:
+    from rich.table import Table
+
+    console.print()
+    console.print(plain(section.title, "bold"))
+    if section.rows:
+        table = Table(box=None, pad_edge=False, show_header=any(section.columns))
+        for column in section.columns:
+            table.add_column(column, overflow="fold")
+        for row in section.rows:
+            table.add_row(*(plain(cell, STYLES[row.risk]) for cell in row.cells))
+        console.print(table)
+    for note in section.notes:
+        console.print(plain(f"  {note}", "dim"))

@@ -1,0 +1,148 @@
+"""The report of a review: a verdict, and sections that every renderer shows alike.
+
+A section is a function of the change and its context. It says what it found as rows to look at and
+as data to read by machines, and which facts speak against the change. Nothing here knows a format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Literal
+
+from policies.data import Source
+from policies.exemptions import Exemption
+from policies.offline import Finding
+from policies.review.model import StackChange
+from policies.rule import PolicyConfig
+
+Risk = Literal["low", "medium", "high", "critical"]
+RISKS: tuple[Risk, ...] = ("low", "medium", "high", "critical")
+Decision = Literal["no change", "safe", "needs review", "blocked"]
+
+SCHEMA_VERSION = 1
+"""Of the JSON report; a member that is renamed or removed raises it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reason:
+    """One fact that decides the verdict."""
+
+    rule: str
+    """Id of a delta rule or a policy, such as `RV-001`."""
+    risk: Risk
+    message: str
+    fix: str = ""
+    urn: str = ""
+    source: Source | None = None
+    blocks: bool = False
+    """Nobody may wave it through: the change has to be different, or exempt."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One line of a section's table."""
+
+    cells: tuple[str, ...]
+    risk: Risk = "low"
+    urn: str = ""
+    source: Source | None = None
+    detail: str = ""
+    """Further lines that are folded away, such as a property diff. Default: none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Section:
+    """One part of the report."""
+
+    id: str
+    title: str
+    columns: tuple[str, ...] = ()
+    rows: Sequence[Row] = ()
+    notes: Sequence[str] = ()
+    """Sentences below the table: what was left out, what could not be decided."""
+    folded: bool = False
+    """Shown on demand: it matters to some readers only."""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """The same for machines; plain JSON."""
+    reasons: Sequence[Reason] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a review knows beside the change itself."""
+
+    config: PolicyConfig
+    today: date
+    exemptions: Sequence[Exemption] = ()
+    findings_before: Sequence[Finding] = ()
+    findings_after: Sequence[Finding] = ()
+    packages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Model package ARN -> what the registry says: `approval`, metrics. Default: nobody asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A finished review."""
+
+    env: str
+    origin: str
+    commit: str
+    base: str
+    decision: Decision
+    risk: Risk
+    reasons: Sequence[Reason]
+    """Most dangerous first."""
+    tally: Mapping[str, int]
+    sections: Sequence[Section]
+    warnings: Sequence[str] = ()
+
+    @property
+    def headline(self) -> str:
+        """The verdict in one line."""
+        counts = [
+            f"{count} {name}" for name, count in self.tally.items() if count and name != "same"
+        ]
+        what = ", ".join(counts) or "no change"
+        first = f": {self.reasons[0].message}" if self.reasons else ""
+        return f"{self.decision} ({self.risk} risk) for {self.env}: {what}{first}"
+
+    def section(self, name: str) -> Section | None:
+        """The section with this id, if it had something to say."""
+        return next((section for section in self.sections if section.id == name), None)
+
+
+Part = Callable[[StackChange, Context], Section | None]
+"""A section's function; None: it has nothing to say about this change."""
+
+
+def review(change: StackChange, context: Context, parts: Sequence[Part]) -> Report:
+    """Ask every part, and decide."""
+    sections = [section for part in parts if (section := part(change, context)) is not None]
+    found = [reason for section in sections for reason in section.reasons]
+    reasons = sorted(found, key=lambda r: (-RISKS.index(r.risk), not r.blocks, r.rule, r.urn))
+    risk = reasons[0].risk if reasons else "low"
+    return Report(
+        env=change.env,
+        origin=change.origin,
+        commit=change.commit,
+        base=change.base,
+        decision=_decision(change, reasons),
+        risk=risk,
+        reasons=reasons,
+        tally={
+            operation: len(change.of(operation))
+            for operation in ("delete", "replace", "update", "create", "same")
+        },
+        sections=sections,
+        warnings=change.warnings,
+    )
+
+
+def _decision(change: StackChange, reasons: Sequence[Reason]) -> Decision:
+    if any(reason.blocks for reason in reasons):
+        return "blocked"
+    if any(RISKS.index(reason.risk) >= RISKS.index("medium") for reason in reasons):
+        return "needs review"
+    return "safe" if any(True for _ in change.changed()) else "no change"
