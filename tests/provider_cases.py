@@ -25,6 +25,8 @@ from tests.provider_case import (
 )
 from tests.provider_cases_compute import CASES as COMPUTE
 from tests.provider_cases_data import CASES as DATA
+from tests.provider_cases_foundation import CASES as FOUNDATION
+from tests.provider_cases_models import CASES as MODELS
 from tests.provider_cases_operations import CASES as OPERATIONS
 
 CASES: dict[str, Case] = {
@@ -456,4 +458,6 @@ CASES |= {
 
 CASES |= COMPUTE
 CASES |= DATA
+CASES |= FOUNDATION
+CASES |= MODELS
 CASES |= OPERATIONS

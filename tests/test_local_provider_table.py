@@ -28,17 +28,38 @@ NO_CALL = "the API has no call that changes it"
 
 DEVIATIONS: Mapping[tuple[str, str], str] = {
     ("aws:cloudwatch/logGroup:LogGroup", "logGroupClass"): NO_CALL,
+    ("aws:ec2/eip:Eip", "domain"): NO_CALL,
+    ("aws:ec2/flowLog:FlowLog", "vpcId"): "CloudFormation has one ResourceId for all kinds",
+    ("aws:ec2/internetGateway:InternetGateway", "vpcId"): REPLACED_HERE,
     ("aws:ec2/routeTableAssociation:RouteTableAssociation", "gatewayId"): NO_CALL,
     ("aws:ec2/vpc:Vpc", "instanceTenancy"): "default to dedicated cannot be changed in place",
     ("aws:eks/nodeGroup:NodeGroup", "launchTemplate.id"): "another template is another group",
     ("aws:eks/nodeGroup:NodeGroup", "launchTemplate.name"): "another template is another group",
     ("aws:eks/nodeGroup:NodeGroup", "tags"): REPLACED_HERE,
+    ("aws:iam/openIdConnectProvider:OpenIdConnectProvider", "clientIdLists"): REPLACED_HERE,
     ("aws:kms/key:Key", "customKeyStoreId"): NO_CALL,
     ("aws:kms/key:Key", "customerMasterKeySpec"): NO_CALL,
     ("aws:kms/key:Key", "keyUsage"): NO_CALL,
     ("aws:kms/key:Key", "multiRegion"): NO_CALL,
+    ("aws:lambda/permission:Permission", "statementId"): NO_CALL,
     ("aws:sagemaker/mlflowApp:MlflowApp", "name"): UPDATED_IN_PLACE,
+    ("aws:sagemaker/mlflowTrackingServer:MlflowTrackingServer", "mlflowVersion"): NO_CALL,
+    ("aws:sagemaker/mlflowTrackingServer:MlflowTrackingServer", "roleArn"): NO_CALL,
     ("aws:sns/topicPolicy:TopicPolicy", "arn"): "it is which topic the policy belongs to",
+    **{
+        ("aws:fsx/lustreFileSystem:LustreFileSystem", name): REPLACED_HERE
+        for name in (
+            "automaticBackupRetentionDays",
+            "copyTagsToBackups",
+            "dataCompressionType",
+            "deploymentType",
+            "fileSystemTypeVersion",
+            "perUnitStorageThroughput",
+            "storageCapacity",
+            "storageType",
+            "weeklyMaintenanceStartTime",
+        )
+    },
     **{
         (f"aws:vpc/securityGroup{direction}Rule:SecurityGroup{direction}Rule", name): why
         for direction in ("Egress", "Ingress")
@@ -59,6 +80,7 @@ CLOUDFORMATION_NAMES = {
     "SourceSecurityGroupId": "referencedSecurityGroupId",
     "CidrIp": "cidrIpv4",
     "GroupId": "securityGroupId",
+    "ManagedPolicyName": "name",
     "TopicName": "name",
     "BucketName": "bucket",
     "GroupDescription": "description",

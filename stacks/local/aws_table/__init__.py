@@ -2,22 +2,44 @@
 
 from stacks.local.aws_row import Row
 from stacks.local.aws_table import (
+    appautoscaling,
     cloudwatch,
+    dynamodb,
     ec2,
     ecr,
     eks,
+    fsx,
     iam,
     kinesis,
     kms,
     lambda_,
     s3,
     sagemaker,
+    scheduler,
     sns,
     sqs,
     vpc,
 )
 
-MODULES = (cloudwatch, ec2, ecr, eks, iam, kinesis, kms, lambda_, s3, sagemaker, sns, sqs, vpc)
+MODULES = (
+    appautoscaling,
+    cloudwatch,
+    dynamodb,
+    ec2,
+    ecr,
+    eks,
+    fsx,
+    iam,
+    kinesis,
+    kms,
+    lambda_,
+    s3,
+    sagemaker,
+    scheduler,
+    sns,
+    sqs,
+    vpc,
+)
 
 ROWS: dict[str, Row] = {row.token: row for module in MODULES for row in module.ROWS}
 """Every row by its token."""

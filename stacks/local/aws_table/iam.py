@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stacks.local.aws_row import Call, Missing, Row, Scene, Tags, named, parts
+from stacks.local.aws_row import Call, Missing, Row, Scene, Tags, named, parts, returned
 
 MISSING = (Missing("NoSuchEntity"),)
+MOST_VERSIONS = 5
 UNCHECKED = "recorded by moto: no call is authorised against it"
 
 
@@ -23,7 +24,82 @@ def detach(scene: Scene) -> None:
         scene.client.detach_role_policy(RoleName=scene.id, PolicyArn=policy["PolicyArn"])
 
 
+def make_room(scene: Scene) -> Mapping[str, Any]:
+    """A policy has five versions: the oldest makes room for the one to come."""
+    versions = scene.client.list_policy_versions(PolicyArn=scene.id)["Versions"]
+    spare = sorted(
+        (version for version in versions if not version["IsDefaultVersion"]),
+        key=lambda version: int(version["VersionId"][1:]),
+    )
+    if len(versions) == MOST_VERSIONS:
+        scene.client.delete_policy_version(PolicyArn=scene.id, VersionId=spare[0]["VersionId"])
+    return {}
+
+
+def delete_versions(scene: Scene) -> None:
+    """A policy goes only when its default version is the only one."""
+    if scene.describe() is None:
+        return
+    for version in scene.client.list_policy_versions(PolicyArn=scene.id)["Versions"]:
+        if not version["IsDefaultVersion"]:
+            scene.client.delete_policy_version(PolicyArn=scene.id, VersionId=version["VersionId"])
+
+
 ROWS = (
+    Row(
+        token="aws:iam/openIdConnectProvider:OpenIdConnectProvider",
+        service="iam",
+        cfn="AWS::IAM::OIDCProvider",
+        create=Call("CreateOpenIDConnectProvider"),
+        read=Call("GetOpenIDConnectProvider"),
+        update=(Call("UpdateOpenIDConnectProviderThumbprint", ("thumbprintLists",)),),
+        delete=Call("DeleteOpenIDConnectProvider"),
+        identity=returned("OpenIDConnectProviderArn"),
+        key={"OpenIDConnectProviderArn": "{id}"},
+        reads={"url": "https://{tail}"},  # AWS tells it without the scheme
+        computed=("thumbprintLists",),
+        replace_on=("clientIdLists", "url"),
+        occupies=("url",),
+        outputs={"arn": "{id}"},
+        tags=Tags(
+            add="TagOpenIDConnectProvider",
+            remove="UntagOpenIDConnectProvider",
+            key={"OpenIDConnectProviderArn": "{id}"},
+        ),
+        missing=MISSING,
+        fidelity="recorded by moto: no token is verified",
+    ),
+    Row(
+        token="aws:iam/policy:Policy",
+        service="iam",
+        cfn="AWS::IAM::ManagedPolicy",
+        create=Call("CreatePolicy"),
+        read=Call("GetPolicy", result="Policy"),
+        also=(
+            Call(
+                "GetPolicyVersion",
+                key={"PolicyArn": "{id}", "VersionId": "{DefaultVersionId}"},
+                result="PolicyVersion.{PolicyDocument: Document}",
+            ),
+        ),
+        update=(
+            Call("CreatePolicyVersion", ("policy",), fixed={"SetAsDefault": True}, build=make_room),
+        ),
+        delete=Call("DeletePolicy"),
+        before_delete=delete_versions,
+        identity=returned("Policy.Arn"),
+        key={"PolicyArn": "{id}"},
+        rename={"name": "PolicyName", "policy": "PolicyDocument"},
+        provider_only=("delayAfterPolicyCreationInMs",),
+        autoname="name",
+        defaults={"path": "/"},
+        replace_on=("description", "name", "path"),
+        refuses=("namePrefix",),
+        outputs={"arn": "Arn", "policyId": "PolicyId"},
+        tags=Tags(add="TagPolicy", remove="UntagPolicy", key={"PolicyArn": "{id}"}),
+        missing=MISSING,
+        fidelity=UNCHECKED,
+    ),
     Row(
         token="aws:iam/role:Role",
         service="iam",
