@@ -110,7 +110,7 @@ def _serve(
 def _overlay(home: Path, url: str, namespace: tuple[str, ...], children: Children) -> Any:
     from moto.server import DomainDispatcherApplication, create_backend_app
 
-    from stacks.local import bucket_policies, functions, service_quotas
+    from stacks.local import bucket_policies, events, functions, service_quotas
     from stacks.local.recorded.recorder import Recorder
     from stacks.local.sagemaker.capture import Captures
     from stacks.local.sagemaker.mlflow_app import tracking_urls
@@ -129,6 +129,7 @@ def _overlay(home: Path, url: str, namespace: tuple[str, ...], children: Childre
     functions.install(host)
     service_quotas.install()
     world = World(host=host)
+    events.install(world)
     behind = Recorder(DomainDispatcherApplication(create_backend_app), REGION)
     return Overlay(world=world, captures=Captures(world.s3), behind=behind)
 
@@ -196,14 +197,16 @@ _KEPT: list[object] = []
 
 
 def _upkeep(overlay: Any, stop: threading.Event) -> None:
-    """What happens by itself: captured data is written, dead servers start again, streams flow."""
+    """What happens by itself: data is written, servers start again, streams and events flow."""
+    from stacks.local.events import States, tell
     from stacks.local.sagemaker.upkeep import upkeep
     from stacks.local.streams import Streams, read
 
-    streams = Streams()
+    streams, states = Streams(), States()
     while not stop.wait(UPKEEP_SECONDS):
         upkeep(overlay.world, overlay.captures)
         read(overlay.world, streams)
+        tell(overlay.world, states)
 
 
 def _listen(port: int) -> socket.socket:

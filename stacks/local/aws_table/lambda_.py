@@ -6,7 +6,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from stacks.local.aws_row import Call, Missing, Row, Scene, Tags, named, returned
+from stacks.local.aws_row import (
+    EVERYTHING,
+    Call,
+    Missing,
+    Row,
+    Scene,
+    Tags,
+    named,
+    parts,
+    returned,
+)
 
 MISSING = (Missing("ResourceNotFoundException"),)
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -30,6 +40,8 @@ CONFIGURATION = (
     "tracingConfig",
     "vpcConfig",
 )
+
+ASYNCHRONOUS = ("destinationConfig", "maximumEventAgeInSeconds", "maximumRetryAttempts")
 
 UNTOLD = ("code", "deadLetterConfig", "loggingConfig", "s3Bucket", "s3Key", "s3ObjectVersion")
 """What moto's GetFunction leaves out."""
@@ -225,5 +237,50 @@ ROWS = (
         missing=MISSING,
         fidelity="behaves: a Python function from an archive runs as a process with its timeout; "
         "its memory is not limited, it shares this machine's network",
+    ),
+    Row(
+        token="aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",
+        service="lambda",
+        cfn="AWS::Lambda::EventInvokeConfig",
+        create=Call("PutFunctionEventInvokeConfig"),
+        read=Call("GetFunctionEventInvokeConfig"),
+        update=(
+            # moto's Put keeps the configuration that was there first
+            Call("DeleteFunctionEventInvokeConfig", ASYNCHRONOUS, build=lambda scene: {}),
+            Call("PutFunctionEventInvokeConfig", ASYNCHRONOUS),
+        ),
+        delete=Call("DeleteFunctionEventInvokeConfig"),
+        identity=named("functionName"),
+        defaults={"maximumRetryAttempts": 2},
+        replace_on=("functionName",),
+        refuses=("qualifier",),
+        missing=MISSING,
+        fidelity="behaves: retries and the queue on failure; events do not grow too old",
+    ),
+    Row(
+        token="aws:lambda/permission:Permission",
+        service="lambda",
+        cfn="AWS::Lambda::Permission",
+        create=Call("AddPermission", omits=("revisionId",)),
+        read=Call(
+            "GetPolicy",
+            key={"FunctionName": "{function}"},
+            result="contains(Policy, '\"{statementId}\"') && {Policy: Policy} || `null`",
+        ),
+        delete=Call("RemovePermission"),
+        identity=parts("/", "function", "statementId"),
+        rename={"function": "FunctionName", "principalOrgId": "PrincipalOrgID"},
+        write_only=("action", "eventSourceToken", "principal", "sourceAccount", "sourceArn"),
+        autoname="statementId",
+        replace_on=EVERYTHING,  # the API has no update call
+        refuses=(
+            "functionUrlAuthType",
+            "invokedViaFunctionUrl",
+            "principalOrgId",
+            "qualifier",
+            "statementIdPrefix",
+        ),
+        missing=MISSING,
+        fidelity="recorded by moto: no call is authorised against it",
     ),
 )
