@@ -3,6 +3,9 @@
 What a team changes first to make the platform its own: entities, features, model, pipeline.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from infra.naming import Names
 from pipelines import compiled
 from pipelines.compiled import TrainingInputs
@@ -12,6 +15,17 @@ from stacks.settings import Settings
 
 MODEL = "flight-delay"
 MODEL_DESCRIPTION = "Will a flight arrive 15 or more minutes late, asked an hour before departure"
+MODEL_CARD: Mapping[str, Any] = {
+    "purpose": "Warn travellers and crews of a likely delay while they can still act on it",
+    "intended_uses": "Ranking departures by risk. Not for compensation claims, and not for "
+    "airports, carriers or years that the training window does not cover",
+    "limits": "Holidays and rare weather are few in the window; diverted and cancelled flights "
+    "are not in it",
+    "risk_rating": "Low",
+    "risk_explanation": "A wrong answer costs attention; no decision about a person rests on it",
+}
+"""What the model card says beside the description."""
+
 PIPELINE = "training"
 HOLDOUT_DAYS = 7
 """Days after the evaluation window that `plinth predict` scores: the model has not seen them."""

@@ -48,7 +48,8 @@ FOUNDATION = {"infra.component", "infra.naming", "infra.errors", "infra.instance
 def forbidden(module: str, imported: str) -> str | None:
     """Why one module of ours must not import another; None when it may."""
     room, target = module.split(".", maxsplit=1)[0], imported.split(".", maxsplit=1)[0]
-    if room == "infra" and imported not in FOUNDATION:
+    same_component = imported.split(".")[1:2] == module.split(".")[1:2]  # a package is one
+    if room == "infra" and imported not in FOUNDATION and not same_component:
         return "a component knows no other room and no other component"
     for folder in ALONE:
         if module.startswith(folder):

@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.component import Role
-from infra.endpoint import Endpoint, EndpointArgs
 from infra.naming import Names, content_hash
 from infra.network import subnet_cidr_blocks
 from infra.storage import Storage, StorageArgs
@@ -82,47 +80,3 @@ def test_what_holds_data_is_protected_and_retained_when_asked() -> None:
     buckets = [item for item in recorded(storage) if item.type.endswith(":Bucket")]
     assert buckets
     assert all(item.options.protect and item.options.retain_on_delete for item in buckets)
-
-
-def endpoint(**changes: Any) -> None:
-    import pulumi
-
-    args = EndpointArgs(
-        names=NAMES,
-        tags=TAGS,
-        model="delay",
-        model_package_arn="arn:aws:sagemaker:us-east-1:123456789012:model-package/g/1",
-        role=Role("serving", pulumi.Output.from_input("r"), pulumi.Output.from_input("arn:r")),
-        instance_type="ml.m5.large",
-        instance_count=1,
-        kms_key_arn="arn:k",
-        alarm_key_arn="arn:k",
-    )
-    Endpoint("endpoint", replace(args, **changes))
-
-
-def test_an_endpoint_keeps_its_name_while_its_configuration_changes() -> None:
-    one, two = recorded(endpoint), recorded(lambda: endpoint(instance_count=2))
-    names = [[by_type(found, f":{kind}")[0]["name"] for found in (one, two)] for kind in KINDS]
-    assert names[0][0] == names[0][1]
-    assert names[1][0] != names[1][1]
-
-
-KINDS = ("Endpoint", "EndpointConfiguration")
-
-
-def test_an_endpoint_rolls_back_on_alarms_that_watch_it() -> None:
-    found = recorded(endpoint)
-    [served] = by_type(found, ":Endpoint")
-    alarms = {item["name"]: item["dimensions"]["EndpointName"] for item in by_type(found, "Alarm")}
-    rollback = served["deploymentConfig"]["autoRollbackConfiguration"]["alarms"]
-    assert {item["alarmName"] for item in rollback} == set(alarms)
-    assert set(alarms.values()) == {served["name"]}
-
-
-@pytest.mark.parametrize(("kind", "encrypted"), [("ml.m5.large", True), ("ml.g5.xlarge", False)])
-def test_a_volume_key_is_left_out_where_sagemaker_would_refuse_it(
-    kind: str, encrypted: bool
-) -> None:
-    [config] = by_type(recorded(lambda: endpoint(instance_type=kind)), "EndpointConfiguration")
-    assert ("kmsKeyArn" in config) == encrypted

@@ -1,4 +1,4 @@
-"""The life of a model: registry, tracking, training pipeline, endpoint."""
+"""The life of a model: registry, tracking, training pipeline, endpoints."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,16 +6,18 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.access import RoleSpec
-from infra.endpoint import Endpoint, EndpointArgs
+from infra.endpoint import Endpoint
+from infra.model_card import ModelCard, ModelCardArgs
 from infra.registry import Registry, RegistryArgs
 from infra.tracking import Tracking, TrackingArgs
 from infra.workflow import Workflow, WorkflowArgs
 from stacks import workload
+from stacks.composition import serving
 from stacks.composition.foundation import BUCKETS, Foundation
+from stacks.composition.serving import SAGEMAKER
 from stacks.settings import Settings
 
 KEY_PURPOSES = ("serving",)
-SAGEMAKER = "sagemaker.amazonaws.com"
 
 
 @dataclass(frozen=True)
@@ -23,15 +25,19 @@ class Models:
     """What the other domains and the stack's outputs refer to."""
 
     registry: Registry
-    tracking: Tracking
+    tracking: Tracking | None
+    """None where runs are not recorded."""
+
     workflow: Workflow
     endpoint: Endpoint | None
     """None until a model package is pinned."""
 
 
 def roles(settings: Settings) -> dict[str, RoleSpec]:
-    """Who runs jobs, pipelines, endpoints and the tracking app."""
-    purposes = ("job", "pipeline", "serving", "tracking")
+    """Who runs jobs, pipelines, endpoints and MLflow."""
+    purposes = ["job", "pipeline", "serving"]
+    purposes += ["tracking"] if settings.tracking.kind != "none" else []
+    purposes += ["llm"] if settings.llm else []
     return {purpose: RoleSpec(service=SAGEMAKER) for purpose in purposes}
 
 
@@ -41,11 +47,12 @@ def build(
     definitions: Mapping[str, str],
     depends_on: list[pulumi.Resource],
 ) -> Models:
-    """Build the registry, the tracking app, the pipeline and, for a pinned model, the endpoint."""
+    """Build the registry, the tracking app, the pipeline and, for a pinned model, the endpoints."""
     registry = _registry(base, settings)
-    tracking = _tracking(base)
+    tracking = _tracking(base, settings)
     workflow = _workflow(base, settings, tracking, definitions, [*depends_on, registry])
-    return Models(registry, tracking, workflow, _endpoint(base, settings, registry))
+    served = serving.build(base, settings, registry)
+    return Models(registry, tracking, workflow, served)
 
 
 def _registry(base: Foundation, settings: Settings) -> Registry:
@@ -57,7 +64,23 @@ def _registry(base: Foundation, settings: Settings) -> Registry:
             model=workload.MODEL,
             description=workload.MODEL_DESCRIPTION,
             kms_key_arn=base.keys.arn("storage"),
+            alarm_key_arn=base.keys.arn("serving"),
+            readers=settings.accounts.readers(base.common.names),
             protect=settings.protect,
+        ),
+    )
+    ModelCard(
+        "model-card",
+        ModelCardArgs(
+            names=base.common.names,
+            tags=base.common.tags,
+            model=workload.MODEL,
+            description=workload.MODEL_DESCRIPTION,
+            owner=settings.tags.owner,
+            kms_key_arn=base.keys.arn("serving"),
+            status=settings.registry.model_card_status,
+            model_package_arn=settings.endpoint.model_package_arn,
+            **workload.MODEL_CARD,
         ),
     )
     registry.grant_register(base.access.role("pipeline"))
@@ -66,7 +89,9 @@ def _registry(base: Foundation, settings: Settings) -> Registry:
     return registry
 
 
-def _tracking(base: Foundation) -> Tracking:
+def _tracking(base: Foundation, settings: Settings) -> Tracking | None:
+    if settings.tracking.kind == "none":
+        return None
     role = base.access.role("tracking")
     grants = [
         base.storage.grant_read_write(role, "artifacts"),
@@ -81,6 +106,8 @@ def _tracking(base: Foundation) -> Tracking:
             artifact_store_uri=pulumi.Output.concat(
                 "s3://", base.storage.bucket("artifacts").bucket, "/mlflow"
             ),
+            kind=settings.tracking.kind,
+            size=settings.tracking.size,
         ),
         pulumi.ResourceOptions(depends_on=grants),
     )
@@ -91,7 +118,7 @@ def _tracking(base: Foundation) -> Tracking:
 def _workflow(
     base: Foundation,
     settings: Settings,
-    tracking: Tracking,
+    tracking: Tracking | None,
     definitions: Mapping[str, str],
     depends_on: list[pulumi.Resource],
 ) -> Workflow:
@@ -103,9 +130,8 @@ def _workflow(
     base.access.grant_observe(job)
     base.access.grant_pass(role, [job], SAGEMAKER)
     text = definitions[workload.PIPELINE]
-    definition = tracking.app_arn.apply(
-        lambda arn: text.replace(workload.TRACKING_ARN_PLACEHOLDER, arn)
-    )
+    uri = tracking.app_arn if tracking else pulumi.Output.from_input("")  # empty: steps log nothing
+    definition = uri.apply(lambda arn: text.replace(workload.TRACKING_ARN_PLACEHOLDER, arn))
     return Workflow(
         "workflow",
         WorkflowArgs(
@@ -117,38 +143,4 @@ def _workflow(
             max_parallel_steps=settings.training.max_parallel_steps,
             depends_on=[base.access, base.storage, *depends_on],
         ),
-    )
-
-
-def _endpoint(base: Foundation, settings: Settings, registry: Registry) -> Endpoint | None:
-    chosen = settings.endpoint
-    if chosen.model_package_arn is None:
-        return None
-    role = base.access.role("serving")
-    base.storage.grant_read(role, "artifacts")
-    base.keys.grant_use(role, "serving", "storage")
-    base.access.grant_observe(role)
-    if chosen.capture_percent:
-        base.storage.grant_read_write(role, "data")
-    data = base.common.names.bucket("data")
-    return Endpoint(
-        "endpoint",
-        EndpointArgs(
-            names=base.common.names,
-            tags=base.common.tags,
-            model=workload.MODEL,
-            model_package_arn=chosen.model_package_arn,
-            role=role,
-            instance_type=chosen.instance_type,
-            instance_count=chosen.instance_count,
-            kms_key_arn=base.keys.arn("serving"),
-            alarm_key_arn=base.keys.arn("serving"),
-            traffic_routing=chosen.traffic_routing,
-            canary_percent=chosen.canary_percent,
-            wait_interval_seconds=chosen.wait_interval_seconds,
-            latency_p99_ms=chosen.latency_p99_ms,
-            capture_percent=chosen.capture_percent,
-            capture_uri=f"s3://{data}/capture",
-        ),
-        pulumi.ResourceOptions(depends_on=[base.storage, base.access, registry]),
     )

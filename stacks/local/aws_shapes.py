@@ -17,7 +17,14 @@ from stacks.local.backend import UNKNOWN
 PAIR = 2  # members of a structure that is a key and a value
 KEYS = frozenset({"Key", "key", "Name", "name", "TagKey"})
 VALUES = frozenset({"Value", "value", "TagValue"})
-NO_MAPS = frozenset({"SageMakerPipelineParameterList"})
+NO_MAPS = frozenset(
+    {
+        "MetricDimensions",  # of Application Auto Scaling
+        "PredictiveScalingMetricDimensions",
+        "SageMakerPipelineParameterList",
+        "TargetTrackingMetricDimensions",
+    }
+)
 """Lists of pairs that pulumi_aws keeps as lists."""
 
 Rename = tuple[tuple[str, str], ...]

@@ -65,4 +65,19 @@ ROWS = (
         missing=MISSING,
         fidelity="recorded by moto: no registry answers pushes and pulls",
     ),
+    Row(
+        token="aws:ecr/repositoryPolicy:RepositoryPolicy",
+        service="ecr",
+        cfn="",  # there, a property of the repository
+        create=Call("SetRepositoryPolicy", omits=("force",)),
+        read=Call("GetRepositoryPolicy"),
+        update=(Call("SetRepositoryPolicy", ("policy",)),),
+        delete=Call("DeleteRepositoryPolicy"),
+        identity=named("repository"),
+        rename={"repository": "repositoryName", "policy": "policyText"},
+        replace_on=("repository",),
+        outputs={"registryId": "registryId"},
+        missing=(*MISSING, Missing("RepositoryPolicyNotFoundException")),
+        fidelity="recorded by moto: nobody is refused",
+    ),
 )

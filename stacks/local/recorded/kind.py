@@ -73,4 +73,5 @@ class Recorded:
     """Error code of a resource that does not exist. Default: what most services answer."""
 
     exists: str = "ResourceInUseException"
-    """Error code of a key that is taken. Default: what most services answer."""
+    """Error code of a key that is taken; empty: the create call then updates, as PutX does.
+    Default: what most services answer."""

@@ -123,6 +123,8 @@ class Recorder:
         key = tuple(
             str(made[path] if path in kind.made else given[name]) for name, path in kind.key.items()
         )
+        if key in self.store.of(kind) and not kind.exists:
+            return self._update(kind, operation, request)
         if key in self.store.of(kind):
             raise _error(kind.exists, f"{kind.name} {'/'.join(key)} already exists")
         times = dict.fromkeys(kind.times, datetime.now(UTC))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stacks.local.sagemaker import engine, job_resources, pipelines
+from stacks.local.sagemaker import engine, job_resources, packages, pipelines
 from stacks.local.sagemaker.coverage import check_fields
 from stacks.local.sagemaker.endpoints import update_weights
 from stacks.local.sagemaker.errors import ApiError, invalid, not_emulated
@@ -94,13 +94,16 @@ def _bind(act: Callable[[World, Kind, Request], Answer], kind: Kind) -> Operatio
 OPERATIONS: Mapping[str, Operation] = {
     **_of_table(),
     "AddTags": _add_tags,
+    "DeleteModelPackageGroupPolicy": packages.delete_policy,
     "DeleteTags": _delete_tags,
     "DescribePipelineDefinitionForExecution": pipelines.describe_definition,
     "DescribePipelineExecution": pipelines.describe_execution,
+    "GetModelPackageGroupPolicy": packages.get_policy,
     "ListPipelineExecutionSteps": pipelines.list_steps,
     "ListPipelineExecutions": pipelines.list_executions,
     "ListPipelineParametersForExecution": pipelines.list_parameters,
     "ListTags": _list_tags,
+    "PutModelPackageGroupPolicy": packages.put_policy,
     "StartPipelineExecution": pipelines.start_execution,
     "StopPipelineExecution": pipelines.stop_execution,
     "StopProcessingJob": _stop("ProcessingJob", "processing job"),

@@ -32,7 +32,11 @@ FIELDS: Mapping[str, frozenset[str]] = {
         }
     ),
     "CreateMlflowApp": frozenset({"Name", "ArtifactStoreUri", "Tags"}),
+    "CreateMlflowTrackingServer": frozenset(
+        {"TrackingServerName", "ArtifactStoreUri", "MlflowVersion", "Tags"}
+    ),
     "CreateModel": frozenset({"ModelName", "PrimaryContainer", "Containers", "Tags"}),
+    "CreateModelCard": frozenset({"ModelCardName", "Content", "ModelCardStatus", "Tags"}),
     "CreateModelPackage": frozenset(
         {
             "ModelPackageGroupName",
@@ -79,9 +83,11 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "Tags",
         }
     ),
+    "DeleteModelPackageGroupPolicy": frozenset({"ModelPackageGroupName"}),
     "DeleteTags": frozenset({"ResourceArn", "TagKeys"}),
     "DescribePipelineDefinitionForExecution": frozenset({"PipelineExecutionArn"}),
     "DescribePipelineExecution": frozenset({"PipelineExecutionArn"}),
+    "GetModelPackageGroupPolicy": frozenset({"ModelPackageGroupName"}),
     "ListPipelineExecutionSteps": frozenset(
         {"PipelineExecutionArn", "NextToken", "MaxResults", "SortOrder"}
     ),
@@ -100,6 +106,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
         {"PipelineExecutionArn", "NextToken", "MaxResults"}
     ),
     "ListTags": frozenset({"ResourceArn", "NextToken", "MaxResults"}),
+    "PutModelPackageGroupPolicy": frozenset({"ModelPackageGroupName"}),
     "StartPipelineExecution": frozenset(
         {
             "PipelineName",
@@ -128,6 +135,8 @@ FIELDS: Mapping[str, frozenset[str]] = {
     ),
     "UpdateFeatureGroup": frozenset({"FeatureGroupName", "FeatureAdditions", "OnlineStoreConfig"}),
     "UpdateMlflowApp": frozenset({"Arn", "Name", "ArtifactStoreUri"}),
+    "UpdateMlflowTrackingServer": frozenset({"TrackingServerName", "ArtifactStoreUri"}),
+    "UpdateModelCard": frozenset({"ModelCardName", "Content", "ModelCardStatus"}),
     "UpdateModelPackage": frozenset(
         {
             "ModelPackageArn",
@@ -189,12 +198,19 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "AccountDefaultStatus": "there is no Studio",
         "DefaultDomainIdList": "there is no Studio",
     },
+    "CreateMlflowTrackingServer": {
+        "RoleArn": ACCESS,
+        "TrackingServerSize": MACHINE,
+        "AutomaticModelRegistration": "models are registered by the pipeline",
+        "WeeklyMaintenanceWindowStart": MACHINE,
+    },
     "CreateModel": {
         "ExecutionRoleArn": ACCESS,
         "VpcConfig": NETWORK,
         "EnableNetworkIsolation": NETWORK,
         "PrimaryContainer.Image": "programs run with this machine's Python",
     },
+    "CreateModelCard": {"SecurityConfig": KEY},
     "CreateModelPackage": {
         "ModelPackageDescription": ACCOUNTING,
         "MetadataProperties": ACCOUNTING,
@@ -243,9 +259,14 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
     },
     "DeletePipeline": {"ClientRequestToken": "a second delete finds nothing"},
     "DescribeFeatureGroup": {"NextToken": "every answer carries all features"},
+    "DescribeModelCard": {
+        "ModelCardVersion": "the newest version is kept",
+        "IncludedData": "every answer carries all data",
+    },
     "DescribeModelPackage": {"IncludedData": "every answer carries all data"},
     "ListModelPackages": {"ModelPackageType": "only versions of groups exist"},
     "ListModelPackageGroups": {"CrossAccountFilterOption": "there is one account"},
+    "PutModelPackageGroupPolicy": {"ResourcePolicy": "there is one account, nobody is refused"},
     "StartPipelineExecution": {"RoleArn": ACCESS},
     "StopPipelineExecution": {"ClientRequestToken": "a second stop changes nothing"},
     "UpdateFeatureGroup": {"ThroughputConfig": MACHINE},
@@ -254,6 +275,11 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "WeeklyMaintenanceWindowStart": MACHINE,
         "AccountDefaultStatus": "there is no Studio",
         "DefaultDomainIdList": "there is no Studio",
+    },
+    "UpdateMlflowTrackingServer": {
+        "TrackingServerSize": MACHINE,
+        "AutomaticModelRegistration": "models are registered by the pipeline",
+        "WeeklyMaintenanceWindowStart": MACHINE,
     },
     "UpdateModelPackage": {"ClientToken": "an update is idempotent by itself"},
     "UpdatePipeline": {"PipelineDescription": ACCOUNTING, "RoleArn": ACCESS},

@@ -91,6 +91,22 @@ KINDS = (
         on_update=packages.update_package,
     ),
     Kind(
+        name="model card",
+        name_field="ModelCardName",
+        arn_field="ModelCardArn",
+        arn="model-card/{name}",
+        create="CreateModelCard",
+        describe="DescribeModelCard",
+        list="ListModelCards",
+        update="UpdateModelCard",
+        delete="DeleteModelCard",
+        missing=Missing(code="ResourceNotFound", text="ModelCard {arn} does not exist."),
+        exists=Exists(code="ConflictException", text="ModelCard {arn} already exists."),
+        filters={"ModelCardStatus": "ModelCardStatus"},
+        on_create=packages.start_card,
+        on_update=packages.update_card,
+    ),
+    Kind(
         name="model",
         name_field="ModelName",
         arn_field="ModelArn",
@@ -196,6 +212,28 @@ KINDS = (
         },
         on_create=mlflow_app.start_app,
         on_update=mlflow_app.update_app,
+        on_delete=mlflow_app.delete_app,
+    ),
+    Kind(
+        name=mlflow_app.SERVER,
+        name_field="TrackingServerName",
+        arn_field="TrackingServerArn",
+        arn="mlflow-tracking-server/{name}",
+        create="CreateMlflowTrackingServer",
+        describe="DescribeMlflowTrackingServer",
+        list="ListMlflowTrackingServers",
+        update="UpdateMlflowTrackingServer",
+        delete="DeleteMlflowTrackingServer",
+        missing=Missing(
+            code="ResourceNotFound", text="Mlflow Tracking Server {arn} does not exist."
+        ),
+        exists=Exists(
+            code="ConflictException", text="Mlflow Tracking Server {arn} already exists."
+        ),
+        identify=mlflow_app.server_name,
+        filters={"TrackingServerStatus": "TrackingServerStatus", "MlflowVersion": "MlflowVersion"},
+        on_create=mlflow_app.start_server,
+        on_update=mlflow_app.update_server,
         on_delete=mlflow_app.delete_app,
     ),
 )

@@ -1,6 +1,6 @@
-"""MLflow apps: each is a real MLflow server process with SQLite and artifacts in S3.
+"""MLflow apps and tracking servers: a real MLflow process with SQLite and artifacts in S3.
 
-AWS's Describe shape has no address, so the address is also written to `local/mlflow.json`.
+AWS's Describe shape of an app has no address, so it is also written to `local/mlflow.json`.
 """
 
 import secrets
@@ -22,7 +22,10 @@ from stacks.local.sagemaker.servers import HTTP
 from stacks.local.sagemaker.store import Item
 from stacks.local.sagemaker.world import World
 
-KIND = "mlflow app"
+KIND, SERVER = "mlflow app", "mlflow tracking server"
+STATUS = {KIND: "Status", SERVER: "TrackingServerStatus"}
+"""Member that tells how it is."""
+
 HEALTH_SECONDS = 180
 POLL_SECONDS = 0.1
 
@@ -39,7 +42,7 @@ APPLICATION = "mlflow.server.fastapi_app:app"
 
 @dataclass(kw_only=True, eq=False)
 class Server:
-    """The process behind an app."""
+    """The process behind an app or a tracking server."""
 
     process: subprocess.Popen[bytes]
     url: str
@@ -47,13 +50,24 @@ class Server:
 
 
 def app_name(world: World, request: Request) -> str:
-    """The id in the ARN; names are unique and one app runs at a time."""
-    apps = world.store.all(KIND)
-    if any(app.fields["Name"] == request["Name"] for app in apps):
+    """The id in the ARN; names are unique and one MLflow runs at a time."""
+    if any(app.fields["Name"] == request["Name"] for app in world.store.all(KIND)):
         raise ApiError("ConflictException", f"An MLflow App named {request['Name']} already exists")
-    if apps:
-        raise not_emulated("a second MLflow app", f"{apps[0].fields['Name']} is running")
+    _only_one(world)
     return f"app-{secrets.token_hex(6).upper()}"
+
+
+def server_name(world: World, request: Request) -> str:
+    """The name in the ARN; one MLflow runs at a time."""
+    name: str = request["TrackingServerName"]
+    if world.store.find(SERVER, name) is None:
+        _only_one(world)
+    return name
+
+
+def _only_one(world: World) -> None:
+    if running := [*world.store.all(KIND), *world.store.all(SERVER)]:
+        raise not_emulated(f"a second {running[0].kind}", f"{running[0].arn} is running")
 
 
 def start_app(world: World, item: Item, request: Request) -> None:
@@ -66,16 +80,38 @@ def start_app(world: World, item: Item, request: Request) -> None:
     _serve(world, item, ready="Created", failed="CreateFailed")
 
 
+def start_server(world: World, item: Item, request: Request) -> None:
+    """Start the server; a version of MLflow that is not installed is refused."""
+    from importlib.metadata import version
+
+    installed = version("mlflow")
+    wanted = request.get("MlflowVersion", installed)
+    if not installed.startswith(wanted):
+        raise not_emulated(f"MlflowVersion {wanted}", f"{installed} is installed")
+    item.fields.setdefault("AutomaticModelRegistration", False)
+    item.fields.setdefault("TrackingServerSize", "Small")
+    item.set(MlflowVersion=installed, TrackingServerStatus="Creating", IsActive="Active")
+    _serve(world, item, ready="Created", failed="CreateFailed")
+    item.set(TrackingServerUrl=item.live.url)
+
+
 def update_app(world: World, item: Item, request: Request) -> None:
     """A new artefact store restarts the server; everything else is kept at once."""
     moved = request.get("ArtifactStoreUri", item.fields["ArtifactStoreUri"])
     restart = moved != item.fields["ArtifactStoreUri"]
-    item.set(**{name: value for name, value in request.items() if name != "Arn"})
-    item.set(Status="Updated")
+    key = "Arn" if item.kind == KIND else "TrackingServerName"
+    item.set(**{name: value for name, value in request.items() if name != key})
+    item.set(**{STATUS[item.kind]: "Updated"})
     if restart:
         _stop(world, item)
-        item.set(Status="Updating")
+        item.set(**{STATUS[item.kind]: "Updating"})
         _serve(world, item, ready="Updated", failed="UpdateFailed")
+
+
+def update_server(world: World, item: Item, request: Request) -> None:
+    """As an app; a restart answers at another address."""
+    update_app(world, item, request)
+    item.set(TrackingServerUrl=item.live.url)
 
 
 def delete_app(world: World, item: Item, request: Request) -> None:
@@ -85,8 +121,9 @@ def delete_app(world: World, item: Item, request: Request) -> None:
 
 
 def tracking_urls(world: World) -> Mapping[str, str]:
-    """ARN of each running app and its address."""
-    return {app.arn: app.live.url for app in world.store.all(KIND) if app.live}
+    """ARN of each running app or server and its address."""
+    running = [*world.store.all(KIND), *world.store.all(SERVER)]
+    return {item.arn: item.live.url for item in running if item.live}
 
 
 def _serve(world: World, item: Item, *, ready: str, failed: str) -> None:
@@ -97,7 +134,7 @@ def _serve(world: World, item: Item, *, ready: str, failed: str) -> None:
     server = Server(
         process=host.children.spawn(
             [sys.executable, "-m", "uvicorn", "--port", str(port), *UVICORN, APPLICATION],
-            purpose=f"mlflow app {item.fields['Name']}",
+            purpose=f"{item.kind} {item.name}",
             env=_environment(world, item, folder),
             cwd=folder,
             log=folder / "log.txt",
@@ -107,14 +144,16 @@ def _serve(world: World, item: Item, *, ready: str, failed: str) -> None:
     item.live = server
     write_json(_file(world), {"url": server.url, "arn": item.arn, "pid": server.process.pid})
 
+    status = STATUS[item.kind]
+
     def work() -> None:
         if _wait(server):
-            item.set(Status=ready)
+            item.set(**{status: ready})
         elif not server.stopping.is_set():
-            item.set(Status=failed)
+            item.set(**{status: failed})
             raise RuntimeError(f"MLflow did not answer:\n{tail(folder / 'log.txt')}")
 
-    world.background(work, broken=lambda error: item.set(Status=failed))
+    world.background(work, broken=lambda error: item.set(**{status: failed}))
 
 
 def _environment(world: World, item: Item, folder: Path) -> dict[str, str]:

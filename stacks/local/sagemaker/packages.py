@@ -1,4 +1,4 @@
-"""Model packages and their groups, and models: versions, approval, and what a model may use."""
+"""Model packages and their groups, cards, and models: versions, approval, what a model may use."""
 
 from typing import Any
 
@@ -24,6 +24,46 @@ def delete_group(world: World, item: Item, request: Request) -> None:
             f"Model Package Group {item.arn} cannot be deleted since it contains "
             f"{len(left)} Model Package version{'s' * (len(left) > 1)}",
         )
+
+
+def put_policy(world: World, request: Request) -> dict[str, str]:
+    """Keep the policy of a group; a new one takes the old one's place."""
+    group = _group(world, request)
+    group.fields["ResourcePolicy"] = request["ResourcePolicy"]
+    return {"ModelPackageGroupArn": group.arn}
+
+
+def get_policy(world: World, request: Request) -> dict[str, str]:
+    """The policy of a group that has one."""
+    return {"ResourcePolicy": _policy(_group(world, request))}
+
+
+def delete_policy(world: World, request: Request) -> dict[str, str]:
+    """Forget the policy of a group that has one."""
+    group = _group(world, request)
+    _policy(group)
+    del group.fields["ResourcePolicy"]
+    return {}
+
+
+def _policy(group: Item) -> str:
+    if "ResourcePolicy" not in group.fields:
+        raise invalid(f"Cannot find resource policy for: {group.arn}.")
+    return str(group.fields["ResourcePolicy"])
+
+
+def start_card(world: World, item: Item, request: Request) -> None:
+    """A card begins with its first version."""
+    item.set(ModelCardVersion=1)
+
+
+def update_card(world: World, item: Item, request: Request) -> None:
+    """New content is a new version, a new status is not."""
+    status = request.get("ModelCardStatus", item.fields["ModelCardStatus"])
+    if request.get("Content", item.fields["Content"]) != item.fields["Content"]:
+        version = item.fields["ModelCardVersion"] + 1
+        item.set(Content=request["Content"], ModelCardVersion=version)
+    item.set(ModelCardStatus=status)
 
 
 def package_name(world: World, request: Request) -> str:

@@ -1,0 +1,264 @@
+"""The endpoints of a pinned model, by what each environment asks for."""
+
+import pulumi
+
+from infra.autoscaling import Autoscaling, AutoscalingArgs
+from infra.endpoint import (
+    Asynchronous,
+    Capture,
+    Endpoint,
+    EndpointArgs,
+    Limits,
+    Rollout,
+    Subnets,
+    VariantSpec,
+)
+from infra.llm_endpoint import LlmEndpoint, LlmEndpointArgs
+from infra.registry import Registry
+from infra.serverless_endpoint import ServerlessEndpoint, ServerlessEndpointArgs
+from stacks import workload
+from stacks.composition.foundation import Foundation
+from stacks.settings import Settings
+from stacks.settings import models as configuration
+
+SAGEMAKER = "sagemaker.amazonaws.com"
+CHAMPION = "champion"
+
+
+def build(base: Foundation, settings: Settings, registry: Registry) -> Endpoint | None:
+    """Build what the environment serves; the endpoint that others refer to is the real-time one."""
+    if settings.llm is not None:
+        _llm(base, settings.llm)
+    package = settings.endpoint.model_package_arn
+    if package is None:
+        return None
+    after = pulumi.ResourceOptions(depends_on=[base.storage, base.access, registry])
+    _grant_serving(base, settings, registry)
+    if settings.endpoints.asynchronous is not None:
+        _asynchronous(base, settings, settings.endpoints.asynchronous, package, after)
+    if settings.endpoints.serverless is not None:
+        _serverless(base, settings.endpoints.serverless, package, after)
+    return _realtime(base, settings, package, after)
+
+
+def _grant_serving(base: Foundation, settings: Settings, registry: Registry) -> None:
+    """What containers of every endpoint need: image, artefact, keys, logs, a place for captures."""
+    role, names = base.access.role("serving"), base.common.names
+    base.storage.grant_read(role, "artifacts")
+    base.keys.grant_use(role, "serving", "storage")
+    base.access.grant_observe(role)
+    if settings.endpoint.capture_percent or settings.endpoints.asynchronous:
+        base.storage.grant_read_write(role, "data")
+    if (other := settings.accounts.registry_names(names)) is not None:
+        registry.grant_pull_of(role, other)
+        base.storage.grant_read_of(role, other, "artifacts")
+        base.keys.grant_decrypt_of(role, other, "storage")
+
+
+def _realtime(
+    base: Foundation, settings: Settings, package: str, after: pulumi.ResourceOptions
+) -> Endpoint:
+    chosen = settings.endpoint
+    variants = {
+        CHAMPION: VariantSpec(
+            model_package_arn=package,
+            instance_type=chosen.instance_type,
+            instance_count=chosen.instance_count,
+        )
+    }
+    if chosen.challenger is not None:
+        variants["challenger"] = _variant(chosen.challenger)
+    endpoint = Endpoint(
+        "endpoint",
+        EndpointArgs(
+            names=base.common.names,
+            tags=base.common.tags,
+            model=workload.MODEL,
+            variants=variants,
+            shadow=_variant(chosen.shadow) if chosen.shadow else None,
+            role=base.access.role("serving"),
+            kms_key_arn=base.keys.arn("serving"),
+            alarm_key_arn=base.keys.arn("serving"),
+            rollout=_rollout(chosen),
+            limits=Limits(
+                latency_p99_ms=chosen.latency_p99_ms, overhead_p99_ms=chosen.overhead_p99_ms
+            ),
+            capture=_capture(base, settings),
+            subnets=_subnets(base, settings),
+        ),
+        after,
+    )
+    if chosen.autoscaling is not None:
+        for variant in variants:
+            name = "endpoint" if variant == CHAMPION else f"endpoint-{variant}"
+            _scale_variant(base, name, endpoint, variant, chosen.autoscaling)
+    return endpoint
+
+
+def _scale_variant(
+    base: Foundation,
+    name: str,
+    endpoint: Endpoint,
+    variant: str,
+    chosen: configuration.Autoscaling,
+) -> None:
+    subject = base.common.names.of(workload.MODEL)
+    Autoscaling(
+        name,
+        AutoscalingArgs(
+            names=base.common.names,
+            tags=base.common.tags,
+            load="requests",
+            subject=f"{subject}-{variant}",
+            resource_id=_resource_id(endpoint, variant),
+            min_capacity=chosen.min_instances,
+            max_capacity=chosen.max_instances,
+            target_value=chosen.calls_per_minute,
+        ),
+    )
+
+
+def _asynchronous(
+    base: Foundation,
+    settings: Settings,
+    chosen: configuration.Asynchronous,
+    package: str,
+    after: pulumi.ResourceOptions,
+) -> None:
+    names, model = base.common.names, f"{workload.MODEL}-async"
+    data = names.bucket("data")
+    endpoint = Endpoint(
+        "endpoint-async",
+        EndpointArgs(
+            names=names,
+            tags=base.common.tags,
+            model=model,
+            variants={
+                CHAMPION: VariantSpec(
+                    model_package_arn=package,
+                    instance_type=chosen.instance_type,
+                    instance_count=max(1, chosen.min_instances),
+                )
+            },
+            role=base.access.role("serving"),
+            kms_key_arn=base.keys.arn("serving"),
+            alarm_key_arn=base.keys.arn("serving"),
+            rollout=_rollout(chosen),
+            capture=_capture(base, settings),
+            subnets=_subnets(base, settings),
+            asynchronous=Asynchronous(
+                output_uri=f"s3://{data}/async/answers",
+                failure_uri=f"s3://{data}/async/failures",
+                max_concurrent_invocations=chosen.max_concurrent_invocations,
+            ),
+        ),
+        after,
+    )
+    Autoscaling(
+        "endpoint-async",
+        AutoscalingArgs(
+            names=names,
+            tags=base.common.tags,
+            load="queue",
+            subject=names.of(model),
+            resource_id=_resource_id(endpoint, CHAMPION),
+            min_capacity=chosen.min_instances,
+            max_capacity=chosen.max_instances,
+            target_value=chosen.waiting_requests_per_instance,
+            alarm_topic_arn=endpoint.alarm_topic_arn,
+        ),
+    )
+
+
+def _serverless(
+    base: Foundation,
+    chosen: configuration.Serverless,
+    package: str,
+    after: pulumi.ResourceOptions,
+) -> None:
+    ServerlessEndpoint(
+        "endpoint-serverless",
+        ServerlessEndpointArgs(
+            names=base.common.names,
+            tags=base.common.tags,
+            model=f"{workload.MODEL}-serverless",
+            model_package_arn=package,
+            role=base.access.role("serving"),
+            alarm_key_arn=base.keys.arn("serving"),
+            **chosen.model_dump(),
+        ),
+        after,
+    )
+
+
+def _llm(base: Foundation, chosen: configuration.Llm) -> None:
+    names, role = base.common.names, base.access.role("llm")
+    base.storage.grant_read(role, "artifacts")
+    base.keys.grant_use(role, "serving", "storage")
+    base.access.grant_observe(role)
+    artifacts = names.bucket("artifacts")
+    endpoint = LlmEndpoint(
+        "llm",
+        LlmEndpointArgs(
+            names=names,
+            tags=base.common.tags,
+            model=chosen.model,
+            image_uri=chosen.image_uri,
+            model_data_uri=f"s3://{artifacts}/{chosen.model_data_prefix.strip('/')}/",
+            role=role,
+            kms_key_arn=base.keys.arn("serving"),
+            instance_type=chosen.instance_type,
+            min_instances=chosen.min_instances,
+            max_instances=chosen.max_instances,
+            gpus_per_copy=chosen.gpus_per_copy,
+            memory_gib_per_copy=chosen.memory_gib_per_copy,
+        ),
+        pulumi.ResourceOptions(depends_on=[base.storage, base.access]),
+    )
+    Autoscaling(
+        "llm",
+        AutoscalingArgs(
+            names=names,
+            tags=base.common.tags,
+            load="copies",
+            subject=names.of(chosen.model),
+            resource_id=pulumi.Output.concat(
+                "inference-component/", endpoint.inference_component_name
+            ),
+            min_capacity=chosen.min_copies,
+            max_capacity=chosen.max_copies,
+            target_value=chosen.calls_per_minute_per_copy,
+        ),
+    )
+
+
+def _variant(chosen: configuration.Variant) -> VariantSpec:
+    return VariantSpec(**chosen.model_dump())
+
+
+def _rollout(chosen: configuration.Rollout) -> Rollout:
+    return Rollout(
+        traffic_routing=chosen.traffic_routing,
+        step_percent=chosen.step_percent,
+        wait_interval_seconds=chosen.wait_interval_seconds,
+        termination_wait_seconds=chosen.termination_wait_seconds,
+    )
+
+
+def _capture(base: Foundation, settings: Settings) -> Capture | None:
+    percent = settings.endpoint.capture_percent
+    uri = f"s3://{base.common.names.bucket('data')}/capture"
+    return Capture(percent=percent, uri=uri) if percent else None
+
+
+def _subnets(base: Foundation, settings: Settings) -> Subnets:
+    return Subnets(
+        subnet_ids=base.network.private_subnet_ids,
+        security_group_ids=[base.network.workload_security_group_id],
+        cidr_block=settings.network.cidr_block,
+    )
+
+
+def _resource_id(endpoint: Endpoint, variant: str) -> pulumi.Output[str]:
+    """As Application Auto Scaling names a variant; known once the endpoint is there."""
+    return pulumi.Output.concat("endpoint/", endpoint.endpoint_name, "/variant/", variant)
