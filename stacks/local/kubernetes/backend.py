@@ -156,7 +156,9 @@ class KubernetesBackend:
         if kind is None or live is None:
             return
         uid = live["metadata"]["uid"]
-        client.delete(kind, namespace, name, uid=uid)
+        # the garbage collector hears of a new kind only after half a minute
+        propagation = "Background" if _is_custom(api_version) else "Foreground"
+        client.delete(kind, namespace, name, uid=uid, propagation=propagation)
         left = client.wait_gone(kind, namespace, name, uid, DELETE_SECONDS)
         if left is not None:
             held = ", ".join(left["metadata"].get("finalizers") or ()) or "no finalizer"
@@ -283,6 +285,12 @@ def _kind_of(subject: Subject, inputs: Properties | None) -> tuple[str, str]:
         return str(inputs["apiVersion"]), str(inputs["kind"])
     _, group, kind = subject.token.split(":", 2)
     return group.removeprefix("core/"), kind
+
+
+def _is_custom(api_version: str) -> bool:
+    """Whether the group is none of Kubernetes' own."""
+    group = api_version.rpartition("/")[0]
+    return "." in group and not group.endswith(".k8s.io")
 
 
 def _asked(client: Client, kind: Kind, item: Object) -> list[Failure]:

@@ -187,7 +187,7 @@ def _apiserver(plane: ControlPlane, etcd_port: int) -> list[str]:
     return [
         f"--etcd-servers=http://127.0.0.1:{etcd_port}",
         "--bind-address=127.0.0.1",
-        "--advertise-address=127.0.0.1",
+        "--endpoint-reconciler-type=none",  # endpoints of a service are never loopback addresses
         f"--secure-port={plane.url.rpartition(':')[2]}",
         f"--tls-cert-file={folder / 'server.crt'}",
         f"--tls-private-key-file={folder / 'server.key'}",

@@ -22,8 +22,8 @@ POD = Kind(api_version="v1", kind="Pod", plural="pods", namespaced=True)
 
 GROUP_LABEL = "eks.amazonaws.com/nodegroup"
 APPLIED = "plinth.local/node-group"
-"""Annotation with the labels and taints that the group gave the node, so that a later change of
-the group takes away its own ones and leaves those of others."""
+"""Annotation with the machine, the labels and the taints that the group gave the node, so that a
+later change of the group takes away its own ones and leaves those of others."""
 
 TAINT_EFFECTS = {
     "NO_SCHEDULE": "NoSchedule",
@@ -107,7 +107,8 @@ def node(
         facts, accelerators=accelerators, efa_interfaces=efa_interfaces, disk_gib=disk_gib
     )
     architecture = facts["ProcessorInfo"]["SupportedArchitectures"][-1].replace("x86_64", "amd64")
-    given = dict(labels or {})
+    given, tainted = dict(labels or {}), [dict(taint) for taint in taints]
+    applied = {"machine": [instance_type, zone, capacity], "labels": given, "taints": tainted}
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -122,11 +123,11 @@ def node(
                 "topology.kubernetes.io/zone": zone,
                 **given,
             },
-            "annotations": {**MANAGED, APPLIED: _applied(given, taints)},
+            "annotations": {**MANAGED, APPLIED: json.dumps(applied, sort_keys=True)},
         },
         "spec": {
             "providerID": f"aws:///{zone}/i-{hashlib.sha256(name.encode()).hexdigest()[:17]}",
-            "taints": [dict(taint) for taint in taints],
+            "taints": tainted,
         },
         "status": {
             "capacity": capacity,
@@ -211,47 +212,43 @@ def _taint(taint: Mapping[str, str]) -> dict[str, str]:
     return {"key": taint["key"], **value, "effect": TAINT_EFFECTS[taint["effect"]]}
 
 
-def _applied(labels: Mapping[str, str], taints: Sequence[Mapping[str, str]]) -> str:
-    return json.dumps({"labels": dict(labels), "taints": [*map(dict, taints)]}, sort_keys=True)
-
-
 def reconcile(client: Client, groups: Iterable[Group]) -> int:
     """Make the nodes of node groups what the groups say; how many had to change."""
     wanted = {item["metadata"]["name"]: item for group in groups for item in manifests(group)}
     listed = client.list(NODE, labelSelector=GROUP_LABEL)
     held = {item["metadata"]["name"]: item for item in listed}
-    changed = [name for name in wanted if name in held and _change(held[name], wanted[name])]
-    replaced = {n for n in changed if _instance(held[n]) != _instance(wanted[n])}
+    changed = [n for n in wanted if n in held and _applied(held[n]) != _applied(wanted[n])]
+    replaced = {n for n in changed if _machine(held[n]) != _machine(wanted[n])}
+    removed = [name for name in held if name not in wanted or name in replaced]
+    made = [item for name, item in wanted.items() if name not in held or name in replaced]
     with ThreadPoolExecutor(PARALLEL) as pool:
-        removed = [name for name in held if name not in wanted or name in replaced]
         list(pool.map(lambda name: remove(client, name), removed))
-        made = [item for name, item in wanted.items() if name not in held or name in replaced]
         list(pool.map(lambda item: client.create(NODE, item), made))
         for name in set(changed) - replaced:
             client.patch(NODE, None, name, _change(held[name], wanted[name]))
-    return len(removed) + len(made) + len(set(changed) - replaced)
+    return len(changed) + len(removed) + len(made) - 2 * len(replaced)
 
 
-def _instance(item: Object) -> tuple[str, str, Any]:
+def _applied(item: Object) -> dict[str, Any]:
+    """What the group gave this node."""
+    text = item["metadata"].get("annotations", {}).get(APPLIED, "{}")
+    applied: dict[str, Any] = json.loads(text)
+    return applied
+
+
+def _machine(item: Object) -> Any:
     """What only another machine can change."""
-    labels = item["metadata"]["labels"]
-    zone, kind = labels["topology.kubernetes.io/zone"], labels["node.kubernetes.io/instance-type"]
-    return zone, kind, item["status"]["capacity"]
+    return _applied(item).get("machine")
 
 
 def _change(held: Object, wanted: Object) -> Object:
     """A merge patch from the labels and taints that the group gave to those that it gives."""
-    before, after = (
-        item["metadata"].get("annotations", {}).get(APPLIED) for item in (held, wanted)
-    )
-    if before == after and _instance(held) == _instance(wanted):
-        return {}
-    old, new = json.loads(before or '{"labels": {}, "taints": []}'), json.loads(after or "{}")
+    old, new = _applied(held), _applied(wanted)
     others = [taint for taint in held["spec"].get("taints", []) if taint not in old["taints"]]
     return {
         "metadata": {
             "labels": {**dict.fromkeys(old["labels"]), **new["labels"]},
-            "annotations": {APPLIED: after},
+            "annotations": {APPLIED: wanted["metadata"]["annotations"][APPLIED]},
         },
         "spec": {"taints": [*new["taints"], *others]},
     }
