@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -170,6 +171,33 @@ def promote(env: str, package: str | None, as_json: bool) -> None:
 
 @cli.command()
 @environment
+@click.option("--base", metavar="REV", help="Compare the synth of this revision with that of now.")
+@click.option(
+    "--digest",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Read `pulumi preview --json --show-sames`, or its event stream, instead.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["terminal", "markdown", "html", "sarif", "json"]),
+    default="terminal",
+    show_default=True,
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path), metavar="FILE", help="Default: standard output."
+)
+def review(env: str, *, as_json: bool, **asked: Any) -> None:
+    """Say what a change loses, exposes, costs and breaks; exit code 1 where it is blocked."""
+    from stacks.commands import review as command
+
+    out = report(as_json)
+    out.result(command.review(env, out, **asked))
+
+
+@cli.command()
+@environment
 def predict(env: str, as_json: bool) -> None:
     """Ask the endpoint about days that the model has not seen, and score the answers."""
     from stacks.commands import model
@@ -189,6 +217,17 @@ def doctor(env: str, as_json: bool) -> None:
     out.result(result)
     if not result["ok"]:
         sys.exit(EXIT_CHECK_FAILED)
+
+
+@cli.command()
+@click.argument("what", type=click.Choice(["kubernetes"]))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+def toolchain(what: str, as_json: bool) -> None:
+    """Find or build a Kubernetes control plane for the environment local (minutes, once)."""
+    from stacks.commands import toolchain as commands
+
+    out = report(as_json)
+    out.result({"kubernetes": commands.kubernetes}[what](out))
 
 
 @cli.command()

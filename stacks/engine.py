@@ -50,6 +50,8 @@ class Changes:
     advisory: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    """Every engine step as `pulumi preview --json` has it, for a review."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +175,7 @@ class _Listener:
                 self.changes.errors.append(f"{where}: {text}" if where else text)
 
     def _before(self, step: Any) -> None:
+        self.changes.steps.append(_digest_step(step))
         name = str(getattr(step.op, "value", step.op))
         counted = OPERATIONS.get(name, name)
         if step.type == "pulumi:pulumi:Stack" or step.type.startswith("pulumi:providers:"):
@@ -186,6 +189,34 @@ class _Listener:
             self.changes.counts[counted] += 1
             if counted != "same":
                 self.changes.changed.append(f"{counted} {step.type} {_name(step.urn)}")
+
+
+def _digest_step(step: Any) -> dict[str, Any]:
+    """An engine event's step in the words of the preview digest."""
+    return {
+        "op": str(getattr(step.op, "value", step.op)),
+        "urn": step.urn,
+        "oldState": _digest_state(step.old),
+        "newState": _digest_state(step.new),
+        "replaceReasons": step.keys or [],
+        "detailedDiff": {
+            path: {"kind": item.diff_kind.value, "inputDiff": item.input_diff}
+            for path, item in (step.detailed_diff or {}).items()
+        },
+    }
+
+
+def _digest_state(state: Any) -> dict[str, Any] | None:
+    if state is None:
+        return None
+    return {
+        "id": state.id,
+        "inputs": dict(state.inputs or {}),
+        "outputs": dict(state.outputs or {}),
+        "parent": state.parent,
+        "protect": bool(state.protect),
+        "retainOnDelete": bool(state.retain_on_delete),
+    }
 
 
 def plain(text: str) -> str:

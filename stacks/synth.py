@@ -6,7 +6,10 @@ of and whether it passes the policies, not what an update would change.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -30,6 +33,62 @@ def synthesize(env: str, settings: Settings, definitions: Mapping[str, str]) -> 
     seen = recorded(lambda: deploy(env, settings, dict(definitions)), stack=env)
     found = [item for item in seen if item.type.startswith(("aws:", "kubernetes:"))]
     return sorted(found, key=lambda resource: resource.urn)
+
+
+def to_json(resources: Sequence[Resource]) -> str:
+    """Resources as text that `of_json` reads back, in this process or another."""
+    return json.dumps(
+        [
+            {
+                "type": item.type,
+                "name": item.name,
+                "urn": item.urn,
+                "inputs": item.inputs.value,
+                "outputs": item.outputs.value,
+                "options": asdict(item.options),
+                "provider": item.provider.value,
+                "parent": item.parent,
+                "dependencies": item.dependencies,
+                "source": asdict(item.source) if item.source else None,
+            }
+            for item in resources
+        ],
+        sort_keys=True,
+    )
+
+
+def of_json(text: str) -> list[Resource]:
+    """The resources of `to_json`."""
+    return [
+        Resource(
+            type=item["type"],
+            name=item["name"],
+            urn=item["urn"],
+            inputs=Data(item["inputs"]),
+            outputs=Data(item["outputs"]),
+            options=_options_of(item["options"]),
+            provider=Data(item["provider"], "provider"),
+            parent=item["parent"],
+            dependencies={key: tuple(urns) for key, urns in item["dependencies"].items()},
+            source=Source(**item["source"]) if item["source"] else None,
+        )
+        for item in json.loads(text)
+    ]
+
+
+def _options_of(raw: Mapping[str, Any]) -> Options:
+    lists = {key: tuple(value) for key, value in raw.items() if isinstance(value, list)}
+    return Options(**{**raw, **lists})
+
+
+def main(argv: Sequence[str]) -> None:
+    """Print the synth of an environment as JSON: for a review that compares two commits."""
+    from stacks.settings import load
+    from stacks.workload import definitions
+
+    env = argv[0]
+    settings = load(env)
+    sys.stdout.write(to_json(synthesize(env, settings, definitions(env, settings))))
 
 
 def recorded(
@@ -132,3 +191,7 @@ def _source(request: Any) -> Source | None:
 def _provider_urn(request: Any) -> str:
     reference: str = request.provider
     return reference.rpartition("::")[0]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -214,7 +214,7 @@ def _properties(
     detailed = {path: item for step in steps for path, item in step.detailed.items()}
     found = []
     for path in sorted(detailed):
-        word = str(detailed[path].get("kind", "update"))
+        word = str(detailed[path].get("kind") or detailed[path].get("diffKind") or "update")
         kind: Kind = next((k for k in ("add", "delete") if word.startswith(k)), "update")
         replaces = word.endswith("replace") or path in reasons
         found.append(_property(path, kind, replaces, before, after))

@@ -95,6 +95,11 @@ def _destroy_local(settings: Settings, report: Report) -> dict[str, Any]:
     return {**_summary(LOCAL, changes, report), "left": left}
 
 
+def preview_steps(env: str, report: Report) -> list[dict[str, Any]]:
+    """The engine's steps of a preview, as its digest has them."""
+    return _operate("preview", env, report, None)[0].steps
+
+
 def _operate(
     operation: Operation, env: str, report: Report, port: int | None
 ) -> tuple[Changes, Settings]:
@@ -141,6 +146,7 @@ def _compiling(env: str, settings: Settings) -> Iterator[Future[dict[str, str]]]
 
 def _local(settings: Settings, report: Report, port: int | None) -> tuple[Stack, Settings]:
     from stacks.local import environment
+    from stacks.local.toolchain import control_plane
 
     with report.stage("cloud", "local cloud") as stage:
         local = environment.start(home(), port, stage.say)
@@ -150,6 +156,11 @@ def _local(settings: Settings, report: Report, port: int | None) -> tuple[Stack,
     if environment.has_pending_operations(home()):
         count = stack.drop_pending_operations()
         report.note(f"{count} operations were cut off: what they created is adopted")
+    if control_plane.find() is None:
+        report.note(
+            "no Kubernetes control plane on this machine: objects are checked against schemas and "
+            f"recorded. `{control_plane.BUILD_COMMAND}` builds one (about 10 minutes, once)"
+        )
     return stack, without_lost_package(settings, report)
 
 
@@ -234,7 +245,7 @@ def _synth(env: str, report: Report) -> dict[str, Any]:
         compiled = future.result()
     with report.stage("synth", f"mocked synth of {env}") as stage:
         resources = synthesize(env, settings, compiled)
-        findings = evaluate(resources, policy_config(settings), exemptions=_exemptions())
+        findings = evaluate(resources, policy_config(settings), exemptions=exemptions())
         stage.done = f"{len(resources)} resources"
     failed = [f for f in findings if f.status in ("fail", "error")]
     unknown = [f for f in findings if f.status == "unknown"]
@@ -264,7 +275,8 @@ def _synth(env: str, report: Report) -> dict[str, Any]:
     return summary
 
 
-def _exemptions() -> Sequence[Exemption]:
+def exemptions() -> Sequence[Exemption]:
+    """The exemptions of this repository; UserError names the entry that is not one."""
     from policies.exemptions import load as load_exemptions
 
     try:

@@ -1,0 +1,254 @@
+"""`plinth review`: one report about a stack change, from whatever can be known here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infra.errors import CheckFailed, UserError
+from stacks.commands import cloud
+from stacks.commands.deploy import LOCAL, exemptions, policy_config, preview_steps
+from stacks.report import Report as Progress
+from stacks.settings import ROOT, Settings, load, shown, stack_file
+
+if TYPE_CHECKING:
+    from policies.data import Resource
+    from policies.review.compare import Differ
+    from policies.review.model import StackChange
+    from policies.review.report import Report
+
+FORMATS = ("terminal", "markdown", "html", "sarif", "json")
+SYNTH_SECONDS = 300
+
+
+def review(
+    env: str,
+    progress: Progress,
+    *,
+    base: str | None,
+    digest: Path | None,
+    form: str,
+    output: Path | None,
+) -> dict[str, Any]:
+    """Review a change; a blocked one is a failed check, and the report is written all the same."""
+    from policies.review.render.data import to_dict
+
+    settings = load(env)
+    change = _change(env, settings, progress, base, digest)
+    with progress.stage("review", f"review {env}") as stage:
+        report = _report(change, settings)
+        stage.done = report.decision
+    if form == "terminal":
+        _show(report, progress)
+    else:
+        _write(rendered(report, change, env, form), report, progress, output)
+    result = to_dict(report)
+    if report.decision == "blocked":
+        reasons = "\n".join(f"  {r.rule} {r.message}" for r in report.reasons if r.blocks)
+        raise CheckFailed(f"the change of {env} is blocked:\n{reasons}", data=result)
+    return result
+
+
+def _change(
+    env: str, settings: Settings, progress: Progress, base: str | None, digest: Path | None
+) -> StackChange:
+    """The change, from the first of: a digest, an engine with a cloud, two mocked synths."""
+    from policies.review import digest as reader
+
+    commit = _git("rev-parse", "HEAD")
+    if digest is not None:
+        try:
+            return reader.read(digest.read_text(), env, commit=commit)
+        except OSError as error:
+            raise UserError(f"{digest} must be a file, got {error.strerror}") from None
+        except ValueError as error:
+            raise UserError(
+                f"{digest}: {error}", fix="write it with `pulumi preview --json`"
+            ) from None
+    if base is None and (env == LOCAL or cloud.has_credentials()):
+        steps = preview_steps(env, progress)
+        change = reader.of_digest({"steps": steps}, env, commit=commit)
+        return _enriched(change, _synth(env, progress))
+    return _of_commits(env, settings, base or "HEAD", commit, progress)
+
+
+def _of_commits(
+    env: str, settings: Settings, base: str, commit: str, progress: Progress
+) -> StackChange:
+    """Two mocked synths: of this working tree, and of a revision of the repository."""
+    from policies.review.compare import compare
+
+    after = _synth(env, progress)
+    with progress.stage("base", f"mocked synth of {env} at {base}") as stage:
+        before = _synth_of(env, base)
+        stage.done = f"{len(before)} resources"
+    return compare(
+        env, before, after, differ=_differ(settings.account.region), commit=commit, base=base
+    )
+
+
+def _synth(env: str, progress: Progress) -> list[Resource]:
+    from stacks.synth import synthesize
+    from stacks.workload import definitions
+
+    settings = load(env)
+    with progress.stage("synth", f"mocked synth of {env}") as stage:
+        found = synthesize(env, settings, definitions(env, settings))
+        stage.done = f"{len(found)} resources"
+    return found
+
+
+def _synth_of(env: str, revision: str) -> list[Resource]:
+    """The synth of another revision, by its own code in its own folder."""
+    from stacks.synth import of_json
+
+    if not _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"):
+        raise UserError(
+            f"--base must be a revision of this repository, got {revision!r}",
+            fix="name a branch, a tag or a commit; fetch it first if it is remote",
+        )
+    with tempfile.TemporaryDirectory(prefix="plinth-base-") as folder:
+        archive = subprocess.run(
+            ["git", "archive", revision], cwd=ROOT, capture_output=True, check=True
+        )
+        subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
+        if not (Path(folder) / "stacks" / f"Pulumi.{env}.yaml").exists():
+            return []
+        done = subprocess.run(
+            [sys.executable, "-m", "stacks.synth", env],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": folder},
+            capture_output=True,
+            text=True,
+            timeout=SYNTH_SECONDS,
+            check=False,
+        )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no output"]
+        raise UserError(
+            f"{env} at {revision} must synthesize, got exit code {done.returncode}: {lines[-1]}",
+            fix="compare with a revision whose program runs with the installed packages",
+        )
+    return of_json(done.stdout)
+
+
+def _differ(region: str) -> Differ:
+    """Replacements as the local provider knows them, from the same table that deploys `local`."""
+    from policies.data import UNKNOWN
+    from policies.review.compare import PLAIN, Differ
+    from stacks.local.aws import AwsBackend
+    from stacks.local.aws_table import ROWS
+    from stacks.local.backend import UNKNOWN as SENTINEL
+    from stacks.local.backend import Difference, Subject
+
+    backend = AwsBackend("http://127.0.0.1", region)
+
+    def wire(value: Any) -> Any:
+        if value is UNKNOWN:
+            return SENTINEL
+        if isinstance(value, dict):
+            return {key: wire(item) for key, item in value.items()}
+        return [wire(item) for item in value] if isinstance(value, list) else value
+
+    def compared(token: str, old: Any, new: Any) -> Difference:
+        return backend.diff(Subject(urn="", token=token, name=""), wire(dict(old)), wire(dict(new)))
+
+    def properties(token: str, old: Any, new: Any) -> Sequence[tuple[str, Any, bool]]:
+        if token not in ROWS:
+            return PLAIN.properties(token, old, new)
+        return [(c.path, c.kind, c.replaces) for c in compared(token, old, new).changes]
+
+    def delete_first(token: str, old: Any, new: Any) -> bool:
+        return token in ROWS and compared(token, old, new).delete_first
+
+    return Differ(properties=properties, delete_first=delete_first)
+
+
+def _enriched(change: StackChange, resources: Sequence[Resource]) -> StackChange:
+    """Engine events carry neither dependencies nor source lines: the synth has both."""
+    known = {item.urn: item for item in resources}
+
+    def full(item: Resource | None) -> Resource | None:
+        seen = known.get(item.urn) if item else None
+        if item is None or seen is None:
+            return item
+        return replace(item, dependencies=seen.dependencies, source=seen.source)
+
+    changes = [replace(item, old=full(item.old), new=full(item.new)) for item in change.changes]
+    return replace(change, origin="local preview", changes=changes)
+
+
+def _report(change: StackChange, settings: Settings) -> Report:
+    from policies.offline import evaluate
+    from policies.review.parts import PARTS
+    from policies.review.report import Context
+    from policies.review.report import review as reviewed
+    from stacks.prices import price_table
+    from stacks.spending import parts
+
+    config, exempt = policy_config(settings), exemptions()
+    context = Context(
+        config=config,
+        today=date.today(),
+        exemptions=exempt,
+        findings_before=evaluate(change.before(), config, exemptions=exempt),
+        findings_after=evaluate(change.after(), config, exemptions=exempt),
+    )
+    limits = settings.policies
+    try:
+        spending = parts(
+            price_table(settings.account.region),
+            cost_usd_max=limits.cost_usd_per_month_max,
+            gpus_max=limits.gpus_max,
+        )
+    except KeyError:
+        spending = ()
+    return reviewed(change, context, (*spending, *PARTS))
+
+
+def _show(report: Report, progress: Progress) -> None:
+    from policies.review.render.terminal import show
+
+    if not progress.as_json:
+        show(report, progress.out)
+
+
+def _write(text: str, report: Report, progress: Progress, output: Path | None) -> None:
+    if output is not None:
+        output.write_text(text)
+        progress.say(f"{shown(output.absolute())}: {report.decision}")
+    elif not progress.as_json:
+        sys.stdout.write(text)
+
+
+def rendered(report: Report, change: StackChange, env: str, form: str) -> str:
+    """The report in one of the formats that are text."""
+    from policies.review.render import data, html, markdown, sarif
+    from policies.review.render.graph import graph
+    from policies.rules import RULES
+
+    if form == "markdown":
+        return markdown.render(report)
+    if form == "html":
+        return html.render(report, graph(change))
+    if form == "sarif":
+        return sarif.render(report, RULES, stack_file=shown(stack_file(env)))
+    return data.render(report)
+
+
+def _git(*arguments: str) -> str:
+    """What git says; nothing where there is no git or no repository."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
