@@ -63,10 +63,7 @@ def create_cluster(cloud: Cloud) -> Any:
 
 def client_of(cloud: Cloud) -> Client:
     """A client by the kubeconfig that `plinth env local` names."""
-    config = json.loads((cloud.home / "local" / "kubernetes" / "kubeconfig").read_text())
-    described = config["clusters"][0]["cluster"]
-    ca = Path(described["certificate-authority"]).read_text()
-    return Client(described["server"], ca, config["users"][0]["user"]["token"])
+    return Client.of(cloud.home / "local" / "kubernetes" / "kubeconfig")
 
 
 def create_group(eks: Any, name: str, subnets: list[str], **more: Any) -> None:
@@ -293,3 +290,27 @@ def test_without_the_programs_a_cluster_is_recorded(
     with running_cloud(tmp_path) as running:
         assert create_cluster(running)["endpoint"].endswith(".amazonaws.com/")
         assert left_of(tmp_path) == []
+
+
+def test_a_server_that_does_not_start_fails_the_cluster_with_the_end_of_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "bin"
+    broken.mkdir()
+    for name in (*toolchain.PROGRAMS, "kwok"):
+        (broken / name).write_text(
+            "#!/bin/sh\necho Kubernetes v1.34.2\necho no such flag\nexit 3\n"
+        )
+        (broken / name).chmod(0o755)
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(broken))
+    found = toolchain.find()
+    assert found is not None and found.origin == "KUBEBUILDER_ASSETS"
+    with running_cloud(tmp_path) as running:
+        eks = running.client("eks")
+        eks.create_cluster(name=CLUSTER, roleArn=ROLE, resourcesVpcConfig={})
+
+        def described() -> Any:
+            return eks.describe_cluster(name=CLUSTER)["cluster"]
+
+        until(lambda: described()["status"] == "FAILED")
+        assert "no such flag" in described()["health"]["issues"][0]["message"]

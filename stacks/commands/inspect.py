@@ -28,6 +28,7 @@ def status(env: str, report: Report) -> dict[str, Any]:
 
 
 def _local_status(report: Report) -> dict[str, Any]:
+    from stacks.commands import kubernetes
     from stacks.local import environment, session
     from stacks.local.processes import Children
 
@@ -49,7 +50,7 @@ def _local_status(report: Report) -> dict[str, Any]:
         "landing_uri": f"s3://{names.bucket('data')}/landing/",
         "resources": environment.resource_count(home()),
         "job_isolation": found.job_isolation,
-        "kubernetes": "recorded only: no control plane runs behind the EKS cluster",
+        **kubernetes.state(home()),
         "pids": [found.pid, *(child.pid for child in children)],
     }
     processes = {"cloud": found.pid} | {child.purpose: child.pid for child in children}
@@ -111,7 +112,9 @@ def _python_check() -> dict[str, Any]:
 
 def _local_checks() -> list[dict[str, Any]]:
     from stacks.local import session, toolchain
+    from stacks.local.toolchain import control_plane
 
+    kubernetes = control_plane.find()
     pulumi = toolchain.find()
     can_build = pulumi is not None or shutil.which("go") is not None or shutil.which("uv")
     cli = _check(
@@ -129,6 +132,15 @@ def _local_checks() -> list[dict[str, Any]]:
             "mount namespaces for jobs",
             True,  # a machine without them runs the same jobs, less faithfully
             isolation or "no unshare (util-linux): jobs run with rewritten paths",
+            "",
+        ),
+        _check(
+            f"Kubernetes control plane {control_plane.KUBERNETES_VERSION} or newer",
+            True,  # a machine without one checks and records the objects
+            f"{kubernetes.version} ({kubernetes.origin})"
+            if kubernetes
+            else f"none: objects are only checked and recorded, `{control_plane.BUILD_COMMAND}` "
+            "builds it",
             "",
         ),
         _check("2 GiB of disk", free_gib > 2, f"{free_gib:.0f} GiB free", "free some"),
@@ -177,6 +189,7 @@ def coverage(report: Report) -> dict[str, Any]:
     from rich.table import Table
 
     from stacks.local.aws_table import ROWS
+    from stacks.local.kubernetes.coverage import COVERED
     from stacks.local.recorded.kinds import KINDS
     from stacks.local.sagemaker.coverage import coverage as operations
 
@@ -196,8 +209,14 @@ def coverage(report: Report) -> dict[str, Any]:
     if not report.as_json:
         report.out.print(table)
         report.out.print(kinds)
+        report.table("Kubernetes", COVERED)
         report.out.print(f"recorded beside moto, nothing of it acts: {', '.join(recorded)}")
-    return {"sagemaker_operations": api, "resource_types": types, "recorded": recorded}
+    return {
+        "sagemaker_operations": api,
+        "resource_types": types,
+        "kubernetes": COVERED,
+        "recorded": recorded,
+    }
 
 
 def compiled(pipeline: str, env: str) -> str:

@@ -219,8 +219,9 @@ ROWS = (
         tags=tags("arn"),
         missing=MISSING,
         wait=Wait(status="status", good=("ACTIVE",), bad=CLUSTER_FAILED, reason="health.issues"),
-        fidelity="recorded by moto: no control plane answers; versions cannot be upgraded, and "
-        "access, deletion protection and upgrade policy are not kept",
+        fidelity="the first cluster gets a real API server of Kubernetes 1.34, whatever version "
+        "it asks for, where `plinth toolchain kubernetes` has built one; versions cannot be "
+        "upgraded, and access, deletion protection and upgrade policy are not kept",
     ),
     Row(
         token="aws:eks/nodeGroup:NodeGroup",
@@ -287,8 +288,9 @@ ROWS = (
         tags=tags("nodegroupArn"),
         missing=MISSING,
         wait=Wait(status="status", good=("ACTIVE",), bad=NODES_FAILED, reason="health.issues"),
-        fidelity="recorded by moto: no node starts; launch template and version cannot be changed "
-        "in place, and update and repair settings are not kept",
+        fidelity="nodes with the labels, taints and devices of the first instance type, their "
+        "kubelets played by kwok; launch template and version cannot be changed in place, and "
+        "update and repair settings are not kept",
     ),
     Row(
         token="aws:eks/podIdentityAssociation:PodIdentityAssociation",

@@ -173,7 +173,8 @@ class Attachment:
             plane = control_plane.start(folder, self.children, self.programs)
         except UserError as error:
             log.error("cluster %s: %s", cluster.name, error.problem)
-            cluster.status = "FAILED"
+            issue = {"code": "Other", "message": error.problem}
+            cluster.status, cluster.health = "FAILED", {"issues": [issue]}
             return
         cluster.endpoint = plane.url
         cluster.certificate_authority = {"data": base64.b64encode(plane.ca.encode()).decode()}

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
@@ -62,6 +63,14 @@ class Client:
         )
         self._kinds: dict[str, dict[str, Kind]] = {}
         self._guard = threading.Lock()
+
+    @classmethod
+    def of(cls, kubeconfig: Path) -> "Client":
+        """The client that a kubeconfig of this environment describes."""
+        config = json.loads(kubeconfig.read_text())
+        cluster = config["clusters"][0]["cluster"]
+        ca = Path(cluster["certificate-authority"]).read_text()
+        return cls(cluster["server"], ca, config["users"][0]["user"]["token"])
 
     def close(self) -> None:
         self._http.close()

@@ -1,0 +1,18 @@
+"""What of Kubernetes is real in the environment `local`, and what is not."""
+
+COVERED = {
+    "objects": "an API server of Kubernetes 1.34: admission, quotas, priorities, roles; an update "
+    "does not wait until a workload is ready",
+    "scheduling": "the real scheduler and controllers: taints, affinities, preemption, eviction",
+    "nodes": "of EKS node groups, with what EC2 says of their instance types; kwok plays the "
+    "kubelets and the device plugins",
+    "pods": "bound pods are Running, but no container runs; the pod of a Job completes only with "
+    "the annotation pod-complete.stage.kwok.x-k8s.io/delay",
+    "clocks": "a silent node is not ready after 12 s (EKS: 50 s), its pods go after 5 s (300 s)",
+    "custom resources": "kept as they are where their definition is missing: no operator "
+    "reconciles them, and `plinth status local` lists them",
+    "Helm releases": "recorded with chart, version and values: nothing is installed",
+    "without a control plane": "objects are checked against the schemas of Kubernetes 1.34 and "
+    "recorded; `plinth toolchain kubernetes` builds one",
+}
+"""Part -> what it really does."""
