@@ -1,6 +1,8 @@
 """Features, streams and engines: what the components register and what the settings refuse."""
 
+import json
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pulumi
@@ -16,13 +18,18 @@ from infra.feature_store import (
     TimeToLive,
 )
 from infra.naming import Names
+from pipelines.steps.feature_groups import FEATURE_GROUPS
 from policies.data import Resource
-from stacks.settings.data import Features
-from stacks.synth import recorded
+from policies.offline import evaluate
+from stacks.commands.deploy import policy_config
+from stacks.settings import ROOT, environments, load
+from stacks.settings.data import Brokers, Cache, Feast, Features, Kafka, Spark, check_reach
+from stacks.synth import recorded, synthesize
 
 NAMES = Names(env="test", account_id="123456789012", region="us-east-1")
 TAGS = {"owner": "me"}
 KEY = "arn:aws:kms:us-east-1:123456789012:key/k"
+NO_PIPELINE = {"training": '{"Version": "2020-12-01", "Steps": []}'}
 FLIGHTS = FeatureGroupSpec(
     description="Flights",
     record_identifier="id",
@@ -133,3 +140,134 @@ def test_a_feature_group_that_sagemaker_would_refuse_is_refused_before(
 def test_a_setting_for_an_entity_that_nobody_has_is_refused() -> None:
     with pytest.raises(ValidationError, match="must be of flights, weather, got planes"):
         Features.model_validate({"groups": {"planes": {}}})
+
+
+ENGINES: dict[str, Any] = {
+    "feast": Feast(),
+    "spark": Spark(),
+    "kafka": Kafka(brokers=Brokers(instance_type="kafka.m7g.large", kafka_version="3.8.x")),
+}
+
+
+@cache
+def prod(cached: bool = False) -> list[Resource]:
+    """Production with every engine; `cached`: Feast on Valkey, Kafka without servers."""
+    other = {"feast": Feast(cache=Cache(node_type="cache.r7g.large")), "kafka": Kafka()}
+    update = {**ENGINES, **(other if cached else {})}
+    return synthesize("prod", load("prod").model_copy(update=update), NO_PIPELINE)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_production_with_every_engine_passes_its_policies(cached: bool) -> None:
+    settings = load("prod").model_copy(update=ENGINES)
+    findings = evaluate(prod(cached), policy_config(settings))
+    assert [f for f in findings if f.status in ("fail", "error", "unknown")] == []
+
+
+def test_no_engine_is_there_unless_asked_for() -> None:
+    for env in environments():
+        settings = load(env)
+        assert (settings.feast, settings.spark, settings.kafka) == (None, None, None)
+
+
+def one(found: list[Resource], suffix: str) -> dict[str, Any]:
+    [inputs] = by_type(found, suffix)
+    return inputs
+
+
+def test_feast_finds_tables_that_are_encrypted_and_recoverable() -> None:
+    tables = [t for t in by_type(prod(), "dynamodb/table:Table") if "feast" in t["name"]]
+    assert {t["name"] for t in tables} == {"plinth-prod-feast-flights", "plinth-prod-feast-weather"}
+    for table in tables:
+        assert table["serverSideEncryption"]["enabled"] and table["pointInTimeRecovery"]["enabled"]
+        assert table["deletionProtectionEnabled"] and table["billingMode"] == "PAY_PER_REQUEST"
+    uploaded = [o for o in by_type(prod(), "BucketObjectv2") if "feature_store" in o["key"]]
+    configuration = json.loads(uploaded[0]["content"])
+    template = configuration["online_store"]["table_name_template"]
+    assert {template.format(table_name=view) for view in FEATURE_GROUPS} == {
+        t["name"] for t in tables
+    }
+    assert configuration["online_store"]["tags"]["project"] == "plinth"
+
+
+def test_the_cache_survives_a_zone_and_keeps_no_password() -> None:
+    found = prod(cached=True)
+    group = one(found, ":ReplicationGroup")
+    assert group["multiAzEnabled"] and group["automaticFailoverEnabled"]
+    assert group["transitEncryptionMode"] == "required" and group["atRestEncryptionEnabled"]
+    assert one(found, "elasticache/user:User")["authenticationMode"] == {"type": "iam"}
+    uploaded = [o for o in by_type(found, "BucketObjectv2") if "feature_store" in o["key"]]
+    assert "password=${FEAST_REDIS_TOKEN}" in uploaded[0]["content"]
+    assert not [t for t in by_type(found, "dynamodb/table:Table") if "feast" in t["name"]]
+
+
+def test_spark_stops_by_itself_and_cannot_outgrow_its_limit() -> None:
+    application = one(prod(), "emrserverless/application:Application")
+    assert application["maximumCapacity"] == {
+        "cpu": "64 vCPU",
+        "memory": "256 GB",
+        "disk": "1000 GB",
+    }
+    assert application["autoStopConfiguration"] == {"enabled": True, "idleTimeoutMinutes": 15}
+    assert application["networkConfiguration"]["subnetIds"]
+
+
+def test_kafka_takes_tls_and_iam_and_nothing_else() -> None:
+    cluster = one(prod(), "msk/cluster:Cluster")
+    assert cluster["clientAuthentication"] == {"sasl": {"iam": True}, "unauthenticated": False}
+    transit = cluster["encryptionInfo"]["encryptionInTransit"]
+    assert transit == {"clientBroker": "TLS", "inCluster": True}
+    assert cluster["numberOfBrokerNodes"] % len(load("prod").network.availability_zone_ids) == 0
+    serverless = one(prod(cached=True), "msk/serverlessCluster:ServerlessCluster")
+    assert serverless["clientAuthentication"] == {"sasl": {"iam": {"enabled": True}}}
+
+
+@pytest.mark.parametrize("version", ["latest", "3.8", "3"])
+def test_a_release_that_moves_by_itself_is_refused(version: str) -> None:
+    with pytest.raises(ValidationError, match="kafka_version"):
+        Brokers(instance_type="kafka.m7g.large", kafka_version=version)
+    with pytest.raises(ValidationError, match="release_label"):
+        Spark(release_label=f"emr-{version}")
+
+
+def test_a_bad_record_never_stops_the_stream_and_nothing_is_lost_silently() -> None:
+    found = prod()
+    mapping = one(found, ":EventSourceMapping")
+    assert mapping["bisectBatchOnFunctionError"] and mapping["maximumRetryAttempts"] >= 0
+    assert mapping["functionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["destinationConfig"]["onFailure"]["destinationArn"]
+    stream = one(found, "kinesis/stream:Stream")
+    assert (stream["encryptionType"], stream["retentionPeriod"]) == ("KMS", 168)
+
+
+def test_the_streams_alarms_watch_what_exists() -> None:
+    found = prod()
+    watched = {
+        next(iter(alarm["dimensions"].items()))
+        for alarm in by_type(found, "MetricAlarm")
+        if alarm["name"].startswith("plinth-prod-stream")
+    }
+    assert watched == {
+        ("FunctionName", "plinth-prod-stream"),
+        ("QueueName", "plinth-prod-stream-dead-letters"),
+    }
+    assert "plinth-prod-stream" in {f["name"] for f in by_type(found, "lambda/function:Function")}
+    queues = {queue["name"] for queue in by_type(found, "sqs/queue:Queue")}
+    assert "plinth-prod-stream-dead-letters" in queues
+
+
+def test_a_stream_that_cannot_reach_its_services_is_refused() -> None:
+    network = load("prod").network
+    check_reach(network)
+    check_reach(network.model_copy(update={"interface_endpoints": [], "nat_gateways": "single"}))
+    closed = network.model_copy(update={"interface_endpoints": ["sts"], "nat_gateways": "none"})
+    with pytest.raises(ValueError, match=r"sagemaker\.featurestore-runtime, sqs"):
+        check_reach(closed)
+
+
+def test_the_streams_code_is_its_folder_and_no_more() -> None:
+    """Text, not paths: the archive's hash is the same on every machine."""
+    functions = by_type(prod(), "lambda/function:Function")
+    [code] = [f["code"] for f in functions if f["name"] == "plinth-prod-stream"]
+    source = (ROOT / "pipelines" / "stream" / "ingest.py").read_text()
+    assert {name: asset["text"] for name, asset in code["assets"].items()} == {"ingest.py": source}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pulumi
 
 from infra.access import RoleSpec
+from infra.feast import CacheSpec, Feast, FeastArgs
 from infra.feature_store import (
     FeatureGroupSpec,
     FeatureStore,
@@ -14,6 +15,8 @@ from infra.feature_store import (
     Throughput,
     TimeToLive,
 )
+from infra.kafka import BrokersSpec, Kafka, KafkaArgs
+from infra.spark import Spark, SparkArgs
 from infra.stream import Stream, StreamArgs
 from pipelines import stream as stream_code
 from pipelines.steps.feature_groups import FEATURE_GROUPS, FeatureGroup
@@ -29,6 +32,8 @@ def roles(settings: Settings) -> dict[str, RoleSpec]:
     wanted = {"features": RoleSpec(service="sagemaker.amazonaws.com")}
     if settings.stream:
         wanted["stream"] = RoleSpec(service="lambda.amazonaws.com")
+    if settings.spark:
+        wanted["spark"] = RoleSpec(service="emr-serverless.amazonaws.com")
     return wanted
 
 
@@ -37,6 +42,12 @@ def build(base: Foundation, settings: Settings) -> FeatureStore:
     store = _features(base, settings)
     if settings.stream:
         _stream(base, settings.stream, store, settings.protect)
+    if settings.feast:
+        _feast(base, settings.feast, settings.protect)
+    if settings.spark:
+        _spark(base, settings.spark)
+    if settings.kafka:
+        _kafka(base, settings.kafka, settings)
     return store
 
 
@@ -96,6 +107,67 @@ def _stream(
             depends_on=[base.keys.grant_use(role, "features"), store.grant_put(role)],
             protect=protect,
             **chosen.model_dump(),
+        ),
+    )
+
+
+def _feast(base: Foundation, chosen: configuration.Feast, protect: bool) -> None:
+    data = base.storage.bucket("data")
+    feast = Feast(
+        "feast",
+        FeastArgs(
+            names=base.common.names,
+            tags=base.common.tags,
+            feature_views=list(FEATURE_GROUPS),
+            bucket_name=data.bucket,
+            bucket_arn=data.arn,
+            kms_key_arn=base.keys.arn("features"),
+            cache=CacheSpec(**chosen.cache.model_dump()) if chosen.cache else None,
+            subnet_ids=base.network.private_subnet_ids,
+            security_group_ids=[base.network.workload_security_group_id],
+            protect=protect,
+        ),
+    )
+    job = base.access.role("job")
+    feast.grant_apply(job)
+    feast.grant_materialize(job)
+    feast.grant_read(base.access.role("serving"))
+
+
+def _spark(base: Foundation, chosen: configuration.Spark) -> None:
+    role, job = base.access.role("spark"), base.access.role("job")
+    spark = Spark(
+        "spark",
+        SparkArgs(
+            names=base.common.names,
+            tags=base.common.tags,
+            role=role,
+            bucket_name=base.storage.bucket("data").bucket,
+            kms_key_arn=base.keys.arn("features"),
+            subnet_ids=base.network.private_subnet_ids,
+            security_group_ids=[base.network.workload_security_group_id],
+            **chosen.model_dump(),
+        ),
+    )
+    base.storage.grant_read_write(role, "data")
+    base.keys.grant_use(role, "features", "storage")
+    spark.grant_run(job)
+    base.access.grant_pass(job, [role], "emr-serverless.amazonaws.com")
+
+
+def _kafka(base: Foundation, chosen: configuration.Kafka, settings: Settings) -> None:
+    Kafka(
+        "kafka",
+        KafkaArgs(
+            names=base.common.names,
+            tags=base.common.tags,
+            kms_key_arn=base.keys.arn("features"),
+            subnet_ids=base.network.private_subnet_ids,
+            zones=len(settings.network.availability_zone_ids),
+            security_group_ids=[base.network.workload_security_group_id],
+            brokers=BrokersSpec(**chosen.brokers.model_dump()) if chosen.brokers else None,
+            log_retention_days=chosen.log_retention_days,
+            protect=settings.protect,
         ),
     )
 

@@ -16,11 +16,11 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from infra.errors import UserError
 from infra.naming import Names
-from stacks.settings.compute import Cluster, GpuPool
-from stacks.settings.data import Features, Stream, check_reach
+from stacks.settings.compute import Cluster, GpuAgents, GpuPool, Karpenter, check_pools
+from stacks.settings.data import Feast, Features, Kafka, Spark, Stream, check_reach
 from stacks.settings.foundation import Access, Account, Accounts, Keys, Network, Storage, Tags
 from stacks.settings.models import Endpoint, Endpoints, Image, Llm, Registry, Tracking, Training
-from stacks.settings.operations import Alerts, Policies, Retraining
+from stacks.settings.operations import Alerts, Audit, Cost, Policies, Retraining
 from stacks.settings.part import Part
 from stacks.settings.scheduling import (
     Guardrails,
@@ -52,6 +52,8 @@ class Settings(Part):
     storage: Storage = Storage()
     cluster: Cluster
     gpu_pools: dict[str, GpuPool] = Field(default_factory=dict)
+    karpenter: Karpenter = Karpenter()
+    gpu_agents: GpuAgents = GpuAgents()
     queues: Queues = Queues()
     guardrails: Guardrails = Guardrails()
     teams: dict[Name, Team] = Field(default_factory=dict)
@@ -64,6 +66,15 @@ class Settings(Part):
     features: Features = Features()
     stream: Stream | None = None
     """Default: no stream; batches alone fill the feature groups."""
+
+    feast: Feast | None = None
+    """Default: SageMaker's feature store alone."""
+
+    spark: Spark | None = None
+    """Default: no EMR Serverless application."""
+
+    kafka: Kafka | None = None
+    """Default: no MSK cluster."""
 
     image: Image
     training: Training = Training()
@@ -78,6 +89,12 @@ class Settings(Part):
     retraining: Retraining | None = None
     """Default: only a person starts training runs."""
 
+    cost: Cost | None = None
+    """Default: no budget and no detection of anomalies."""
+
+    audit: Audit | None = None
+    """Default: somebody else records who did what."""
+
     policies: Policies = Policies()
 
     @field_validator("stream")
@@ -86,6 +103,14 @@ class Settings(Part):
         if stream and "network" in info.data:
             check_reach(info.data["network"])
         return stream
+
+    @field_validator("gpu_pools")
+    @classmethod
+    def _pools_fit(cls, pools: dict[str, GpuPool], info: ValidationInfo) -> dict[str, GpuPool]:
+        if {"cluster", "network"} <= info.data.keys():
+            zones = info.data["network"].availability_zone_ids
+            check_pools(info.data["cluster"], pools, zones)
+        return pools
 
     @field_validator("teams")
     @classmethod

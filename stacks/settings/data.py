@@ -93,6 +93,50 @@ class Stream(Part):
     log_retention_days: int = 30
 
 
+class Cache(Part):
+    """A Valkey cache in place of DynamoDB."""
+
+    node_type: Annotated[str, Field(pattern=r"^cache\.[a-z0-9]+\.[a-z0-9]+$")]
+    replicas: Annotated[int, Field(ge=0, le=5)] = 1
+    snapshot_retention_days: Annotated[int, Field(ge=0, le=35)] = 7
+    time_to_live_seconds: Annotated[int, Field(ge=1)] | None = None
+
+
+class Feast(Part):
+    """Feast as the feature store that is served from, beside SageMaker's groups."""
+
+    cache: Cache | None = None
+    """Default: DynamoDB."""
+
+
+class Spark(Part):
+    """EMR Serverless."""
+
+    release_label: Annotated[str, Field(pattern=r"^emr-\d+\.\d+\.\d+$")] = "emr-7.9.0"
+    max_vcpus: Annotated[int, Field(ge=4)] = 64
+    max_memory_gib: Annotated[int, Field(ge=8)] = 256
+    max_disk_gib: Annotated[int, Field(ge=20)] = 1000
+    idle_timeout_minutes: Annotated[int, Field(ge=1, le=10_080)] = 15
+
+
+class Brokers(Part):
+    instance_type: Annotated[str, Field(pattern=r"^kafka\.[a-z0-9]+\.[a-z0-9]+$")]
+    kafka_version: Annotated[str, Field(pattern=r"^\d+\.\d+\.[\dx]+(\.kraft)?$")]
+    """As MSK writes it: `3.8.x` takes the newest patch of 3.8 by itself, and no other release."""
+
+    per_zone: Annotated[int, Field(ge=1)] = 1
+    storage_gib: Annotated[int, Field(ge=1, le=16_384)] = 100
+
+
+class Kafka(Part):
+    """Amazon MSK."""
+
+    brokers: Brokers | None = None
+    """Default: serverless."""
+
+    log_retention_days: int = 30
+
+
 def check_reach(network: Network) -> None:
     """The function writes records and dead letters from inside the VPC; ValueError if it cannot."""
     lacking = sorted(STREAM_REACHES - set(network.interface_endpoints))
