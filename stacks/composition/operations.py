@@ -1,4 +1,4 @@
-"""What watches the platform: alerts, and what starts a training run by itself."""
+"""What watches the platform: alerts, retraining, cost and audit."""
 
 from pathlib import Path
 
@@ -6,29 +6,43 @@ import pulumi
 
 from infra.access import RoleSpec
 from infra.alerts import Alerts, AlertsArgs
+from infra.audit import Audit, AuditArgs
+from infra.cost import Cost, CostArgs
 from infra.keys import COMMON
 from infra.retraining import Retraining, RetrainingArgs
 from pipelines import retraining as retraining_code
-from stacks.composition.foundation import Foundation
+from stacks.composition import models
+from stacks.composition.foundation import BUCKETS, Foundation
 from stacks.composition.models import Models
 from stacks.settings import Settings
+from stacks.settings import operations as configuration
 
-KEY_PURPOSES = {"operations": (*COMMON, "budgets", "costalerts")}
+KEY_PURPOSES = {"audit": ("cloudtrail",), "operations": (*COMMON, "budgets", "costalerts")}
+
+COST_TAGS = ("cost_centre", "environment", "owner", "project", "team")
+STARTS_WORK = ("job", "pipeline", "retraining")
+"""Roles, where there are such, that a spent budget takes the right to start work from."""
 
 RETRAINING_HANDLER = "pipelines.retraining.start.handler"
 
 
 def roles(settings: Settings) -> dict[str, RoleSpec]:
-    """Who starts training runs."""
+    """Who starts training runs, stops them at the budget's end, and records configurations."""
     found = {}
     if settings.retraining is not None:
         found["retraining"] = RoleSpec(service="lambda.amazonaws.com")
         if settings.retraining.schedules:
             found["retraining-schedule"] = RoleSpec(service="scheduler.amazonaws.com")
+    if settings.cost is not None and settings.cost.stop_at_limit:
+        found["cost-stop"] = RoleSpec(service="budgets.amazonaws.com")
+    if settings.audit is not None and settings.audit.create_config_recorder:
+        found["config"] = RoleSpec(
+            service="config.amazonaws.com", managed_policies=("service-role/AWS_ConfigRole",)
+        )
     return found
 
 
-def build(base: Foundation, settings: Settings, models: Models) -> Alerts:
+def build(base: Foundation, settings: Settings, served: Models) -> Alerts:
     """Build the alerts topic and whatever is switched on."""
     alerts = Alerts(
         "alerts",
@@ -40,14 +54,18 @@ def build(base: Foundation, settings: Settings, models: Models) -> Alerts:
         ),
     )
     if settings.retraining is not None:
-        _retraining(base, settings, models, alerts, alarm_names=[])
+        _retraining(base, settings, served, alerts, alarm_names=[])
+    if settings.cost is not None:
+        _cost(base, settings, settings.cost, alerts)
+    if settings.audit is not None:
+        _audit(base, settings.audit, protect=settings.protect)
     return alerts
 
 
 def _retraining(
     base: Foundation,
     settings: Settings,
-    models: Models,
+    served: Models,
     alerts: Alerts,
     *,
     alarm_names: list[str],
@@ -60,8 +78,8 @@ def _retraining(
         RetrainingArgs(
             names=names,
             tags=base.common.tags,
-            pipeline_name=models.workflow.pipeline_name,
-            pipeline_arn=models.workflow.pipeline_arn,
+            pipeline_name=served.workflow.pipeline_name,
+            pipeline_arn=served.workflow.pipeline_arn,
             code=_archive(Path(retraining_code.__file__).parent),
             handler=RETRAINING_HANDLER,
             role=role,
@@ -76,6 +94,46 @@ def _retraining(
             protect=settings.protect,
         ),
         pulumi.ResourceOptions(depends_on=[base.keys.grant_use(role, "operations")]),
+    )
+
+
+def _cost(base: Foundation, settings: Settings, chosen: configuration.Cost, alerts: Alerts) -> None:
+    stops = chosen.stop_at_limit
+    there = {*models.roles(settings), *roles(settings)}
+    starting = [base.access.role(name) for name in STARTS_WORK if name in there]
+    Cost(
+        "cost",
+        CostArgs(
+            names=base.common.names,
+            tags=base.common.tags,
+            monthly_limit_usd=chosen.monthly_limit_usd,
+            alerts_topic_arn=alerts.topic_arn,
+            actual_percents=chosen.actual_percents,
+            forecast_percent=chosen.forecast_percent,
+            anomaly_threshold_usd=chosen.anomaly_threshold_usd,
+            stop_role=base.access.role("cost-stop") if stops else None,
+            stopped_roles=starting if stops else (),
+            activated_tags=COST_TAGS if chosen.activate_tags else (),
+        ),
+    )
+
+
+def _audit(base: Foundation, chosen: configuration.Audit, *, protect: bool) -> None:
+    Audit(
+        "audit",
+        AuditArgs(
+            names=base.common.names,
+            tags=base.common.tags,
+            kms_key_arn=base.keys.arn("audit"),
+            access_log_bucket_name=base.common.names.bucket("logs"),
+            data_bucket_arns=[base.storage.bucket(name).arn for name in BUCKETS],
+            create_trail=chosen.create_trail,
+            config_role=base.access.role("config") if chosen.create_config_recorder else None,
+            retention_days=chosen.retention_days,
+            lock=chosen.lock,
+            protect=protect,
+        ),
+        pulumi.ResourceOptions(depends_on=[base.storage]),
     )
 
 

@@ -1,8 +1,8 @@
-"""What watches an environment: alerts, retraining, cost, governance and policies."""
+"""What watches an environment: alerts, retraining, cost, audit and policies."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -33,8 +33,48 @@ class Retraining(Part):
     """Most starts in one UTC day. Default: one."""
 
 
+class Cost(Part):
+    monthly_limit_usd: Annotated[int, Field(ge=1)]
+    actual_percents: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = (80, 100)
+    """Shares of the limit that were spent, each of which is told. Default: 80 and 100."""
+
+    forecast_percent: Annotated[int, Field(ge=1, le=1000)] = 100
+    """Share of the limit that the month is expected to reach, which is told. Default: all."""
+
+    anomaly_threshold_usd: Annotated[int, Field(ge=1)] = 100
+    """Impact from which an unusual cost is told at once. Default: 100 dollars."""
+
+    stop_at_limit: bool = False
+    """Once the limit is spent, no new endpoint, job or run starts until the month ends. Default:
+    people decide."""
+
+    activate_tags: bool = False
+    """Activate the cost tags, which only the paying account may. Default: it did that itself."""
+
+
+class Audit(Part):
+    create_trail: bool = True
+    """Default: recorded here; not needed where the organisation has a trail."""
+
+    create_config_recorder: bool = False
+    """An account has room for one recorder of AWS Config a region. Default: leave it as it is."""
+
+    retention_days: Annotated[int, Field(ge=1, le=3650)] = 365
+    """Days that the trail is locked and what was recorded is kept. Default: a year."""
+
+    lock: Literal["GOVERNANCE", "COMPLIANCE"] | None = "GOVERNANCE"
+    """Who may delete the trail before: those with a special permission (GOVERNANCE), nobody
+    (COMPLIANCE), or whoever may delete objects (null). Default: governance."""
+
+
 class Policies(Part):
     production: bool = True
     """Mandatory rules for production apply. Default: they do."""
 
     capture_percent_min: Annotated[int, Field(ge=0, le=100)] = 0
+
+    cost_usd_per_month_max: Annotated[float, Field(ge=0)] = 10_000
+    """Most that the stack may be expected to cost before a review asks. Default: 10,000."""
+
+    gpus_max: Annotated[int, Field(ge=0)] = 16
+    """Most GPUs that pools and endpoints may grow to before a review asks. Default: 16."""

@@ -1,0 +1,198 @@
+"""What an environment may cost, who hears of it, and what stops when it costs more."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.component import Component, ComponentArgs, Role, plain_json
+
+STOPPED = (
+    "sagemaker:CreateAutoMLJobV2",
+    "sagemaker:CreateEndpoint",
+    "sagemaker:CreateHyperParameterTuningJob",
+    "sagemaker:CreateInferenceComponent",
+    "sagemaker:CreateProcessingJob",
+    "sagemaker:CreateTrainingJob",
+    "sagemaker:CreateTransformJob",
+    "sagemaker:StartPipelineExecution",
+    "sagemaker:UpdateEndpoint",
+)
+"""What makes new cost in SageMaker. Reading, stopping and deleting stay allowed."""
+
+BY_ENVIRONMENT = "user:environment"
+"""The tag that costs are told apart by, as AWS Budgets names it once it is active."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostArgs(ComponentArgs):
+    """The limit, who is told, and what happens at the limit."""
+
+    monthly_limit_usd: int
+
+    alerts_topic_arn: pulumi.Input[str]
+    """Its policy must let AWS Budgets and Cost Anomaly Detection publish."""
+
+    actual_percents: Sequence[int] = (80, 100)
+    """Shares of the limit that were spent, each of which is told. Default: 80 and 100."""
+
+    forecast_percent: int = 100
+    """Share of the limit that the month is expected to reach, which is told. Default: all."""
+
+    anomaly_threshold_usd: int = 100
+    """Impact from which an unusual cost is told at once. Default: 100 dollars."""
+
+    stop_role: Role | None = None
+    """AWS Budgets takes it to stop new work once the limit is spent. Default: nothing stops."""
+
+    stopped_roles: Sequence[Role] = ()
+    """Who may then start no more endpoints and jobs. Needed with `stop_role`."""
+
+    activated_tags: Sequence[str] = ()
+    """Tags to activate for cost allocation. Only the account that pays may, and a tag must have
+    been seen in a bill. Default: none; the paying account does it."""
+
+    def __post_init__(self) -> None:
+        if self.stop_role is not None and not self.stopped_roles:
+            raise ValueError("stopped_roles must name a role when there is a stop_role, got none")
+
+
+class Cost(Component):
+    """A monthly budget with alerts, an optional brake, and anomaly detection, by environment.
+
+    The budget sees what carries the environment's tag; AWS reads that tag only after it was
+    activated for cost allocation in the paying account.
+    """
+
+    budget_name: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: CostArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(name, args, opts)
+        self._args = args
+        tags = [
+            aws.costexplorer.CostAllocationTag(
+                f"{name}-{tag}", tag_key=tag, status="Active", opts=self.child
+            )
+            for tag in args.activated_tags
+        ]
+        budget = aws.budgets.Budget(
+            f"{name}-monthly",
+            name=self.names.of("monthly"),
+            budget_type="COST",
+            time_unit="MONTHLY",
+            limit_amount=str(args.monthly_limit_usd),
+            limit_unit="USD",
+            cost_filters=[
+                {"name": "TagKeyValue", "values": [f"{BY_ENVIRONMENT}${self.names.env}"]}
+            ],
+            notifications=[
+                *(self._notification("ACTUAL", percent) for percent in args.actual_percents),
+                self._notification("FORECASTED", args.forecast_percent),
+            ],
+            tags=self.tags("monthly"),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=tags),
+        )
+        if args.stop_role is not None:
+            self._stop(budget, args.stop_role)
+        self._anomalies()
+        self.budget_name = budget.name
+        self.seal()
+
+    def _notification(self, kind: str, percent: int) -> aws.budgets.BudgetNotificationArgs:
+        return aws.budgets.BudgetNotificationArgs(
+            notification_type=kind,
+            comparison_operator="GREATER_THAN",
+            threshold=percent,
+            threshold_type="PERCENTAGE",
+            subscriber_sns_topic_arns=[self._args.alerts_topic_arn],
+        )
+
+    def _stop(self, budget: aws.budgets.Budget, role: Role) -> None:
+        """At the limit, a policy that denies new work is attached to the roles that start it.
+
+        AWS takes it off again when the budget's next period begins.
+        """
+        policy = aws.iam.Policy(
+            f"{self.component_name}-stop",
+            name=self.names.of("stop-new-work"),
+            description="Attached by AWS Budgets when the month's limit is spent",
+            policy=plain_json(
+                {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {
+                            "Sid": "NoNewWork",
+                            "Effect": "Deny",
+                            "Action": list(STOPPED),
+                            "Resource": "*",
+                        }
+                    ],
+                }
+            ),
+            tags=self.tags("stop-new-work"),
+            opts=self.child,
+        )
+        allowed = self.grant(
+            role,
+            "stop",
+            [
+                {
+                    "Action": ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
+                    "Resource": [stopped.arn for stopped in self._args.stopped_roles],
+                    "Condition": {"ArnEquals": {"iam:PolicyARN": policy.arn}},
+                }
+            ],
+        )
+        aws.budgets.BudgetAction(
+            f"{self.component_name}-stop",
+            budget_name=budget.name,
+            action_type="APPLY_IAM_POLICY",
+            approval_model="AUTOMATIC",
+            notification_type="ACTUAL",
+            execution_role_arn=role.arn,
+            action_threshold={"action_threshold_type": "PERCENTAGE", "action_threshold_value": 100},
+            definition={
+                "iam_action_definition": {
+                    "policy_arn": policy.arn,
+                    "roles": [stopped.name for stopped in self._args.stopped_roles],
+                }
+            },
+            subscribers=[{"subscription_type": "SNS", "address": self._args.alerts_topic_arn}],
+            tags=self.tags("stop-new-work"),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[allowed]),
+        )
+
+    def _anomalies(self) -> None:
+        monitor = aws.costexplorer.AnomalyMonitor(
+            f"{self.component_name}-anomalies",
+            name=self.names.of("anomalies"),
+            monitor_type="CUSTOM",
+            monitor_specification=json.dumps(_tagged(self.names.env), sort_keys=True),
+            tags=self.tags("anomalies"),
+            opts=self.child,
+        )
+        aws.costexplorer.AnomalySubscription(
+            f"{self.component_name}-anomalies",
+            name=self.names.of("anomalies"),
+            frequency="IMMEDIATE",  # the only one that reaches a topic
+            monitor_arn_lists=[monitor.arn],
+            subscribers=[{"type": "SNS", "address": self._args.alerts_topic_arn}],
+            threshold_expression={
+                "dimension": {
+                    "key": "ANOMALY_TOTAL_IMPACT_ABSOLUTE",
+                    "match_options": ["GREATER_THAN_OR_EQUAL"],
+                    "values": [str(self._args.anomaly_threshold_usd)],
+                }
+            },
+            tags=self.tags("anomalies"),
+            opts=self.child,
+        )
+
+
+def _tagged(env: str) -> Mapping[str, object]:
+    """Cost Explorer's expression of everything that an environment is tagged as."""
+    return {"Tags": {"Key": "environment", "MatchOptions": ["EQUALS"], "Values": [env]}}
