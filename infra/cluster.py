@@ -10,7 +10,8 @@ import pulumi_aws as aws
 from pulumi_kubernetes import Provider
 
 from infra.component import Component, ComponentArgs, Role
-from infra.nodes import POOL_LABEL, Scaling, launch_template, scaling_config
+from infra.naming import POOL_LABEL
+from infra.nodes import Scaling, launch_template, scaling_config
 
 CONTROL_PLANE_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 """All log types that EKS offers (EKS user guide, control plane logging)."""
@@ -55,6 +56,9 @@ class ClusterArgs(ComponentArgs):
     security_group_id: pulumi.Input[str]
     """Of the control plane's interfaces and of every node, so that all may talk to each other."""
     kms_key_arn: pulumi.Input[str]
+
+    volume_key_arn: pulumi.Input[str]
+    """Key of the nodes' volumes."""
 
     system_instance_types: Sequence[str]
     system_scaling: Scaling
@@ -204,7 +208,11 @@ class Cluster(Component):
         self, args: ClusterArgs, depends_on: Sequence[pulumi.Resource]
     ) -> aws.eks.NodeGroup:
         template = launch_template(
-            self, "system", disk_gib=50, security_group_ids=[args.security_group_id]
+            self,
+            "system",
+            disk_gib=50,
+            kms_key_arn=args.volume_key_arn,
+            security_group_ids=[args.security_group_id],
         )
         return aws.eks.NodeGroup(
             f"{self.component_name}-system",
@@ -267,31 +275,35 @@ def vpc_cni_values(args: ClusterArgs, region: str) -> dict[str, Any]:
 
 
 def kubeconfig(cluster: aws.eks.Cluster, region: str) -> pulumi.Output[str]:
-    """How a client reaches the cluster: with the token of whoever runs it."""
+    """How a client reaches the cluster, as text, once EKS has made it."""
 
     def text(values: Mapping[str, Any]) -> str:
-        name, authority = values["name"], values["authority"]
-        command = ["eks", "get-token", "--cluster-name", name, "--region", region]
+        authority = values["authority"]
         certificate = authority and authority["data"]
-        server = {"server": values["endpoint"], "certificate-authority-data": certificate}
-        user = {
-            "exec": {
-                "apiVersion": "client.authentication.k8s.io/v1beta1",  # what the AWS CLI writes
-                "command": "aws",
-                "args": command,
-                "interactiveMode": "Never",
-            }
-        }
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": name, "cluster": server}],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-            "current-context": name,
-            "users": [{"name": name, "user": user}],
-        }
+        config = client_config(values["name"], values["endpoint"], certificate, region)
         return json.dumps(config, sort_keys=True)
 
     return pulumi.Output.all(
         name=cluster.name, endpoint=cluster.endpoint, authority=cluster.certificate_authority
     ).apply(text)
+
+
+def client_config(name: str, endpoint: str, certificate: str, region: str) -> dict[str, Any]:
+    """A kubeconfig: with the token of whoever runs it, and no secret in it."""
+    user = {
+        "exec": {
+            "apiVersion": "client.authentication.k8s.io/v1beta1",  # what the AWS CLI writes
+            "command": "aws",
+            "args": ["eks", "get-token", "--cluster-name", name, "--region", region],
+            "interactiveMode": "Never",
+        }
+    }
+    server = {"server": endpoint, "certificate-authority-data": certificate}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": server}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "current-context": name,
+        "users": [{"name": name, "user": user}],
+    }

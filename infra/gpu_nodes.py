@@ -1,58 +1,43 @@
 """Managed node groups with GPUs."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
 from infra.component import Component, ComponentArgs
-from infra.instances import instance_type, schedulable_gpus
-from infra.nodes import (
-    AMI_FAMILIES,
-    GPU_TAINT_KEY,
-    Scaling,
-    gpu_labels,
-    launch_template,
-    node_config,
-    scaling_config,
-)
+from infra.naming import GPU_RESOURCE
+from infra.nodes import GpuPool, Scaling, launch_template, placement_group, scaling_config
 
 
 @dataclass(frozen=True, kw_only=True)
 class GpuNodeGroupArgs(ComponentArgs):
-    """One pool of equal GPU nodes."""
+    """One pool of equal GPU nodes of a fixed range of sizes."""
 
     cluster_name: pulumi.Input[str]
     node_role_arn: pulumi.Input[str]
+
     subnet_ids: pulumi.Input[Sequence[str]]
+    """One subnet where the pool is in one zone."""
+
     security_group_ids: Sequence[pulumi.Input[str]]
 
-    instance_type: str
-    """An EC2 type with GPUs that has a row in `infra/instances.py`."""
-
+    pool: GpuPool
     scaling: Scaling
 
-    release_version: str
-    """Image of the nodes, such as `1.34.2-20251120`: never the latest."""
-
-    ami_family: str = "al2023-nvidia"
-    """A key of `AMI_FAMILIES`. Default: Amazon Linux 2023."""
-
     capacity_type: str = "ON_DEMAND"
-    """`ON_DEMAND` or `SPOT`. Default: on demand."""
+    """`ON_DEMAND`, `SPOT` or `CAPACITY_BLOCK`. Default: on demand."""
 
-    disk_gib: int = 200
-    """Volume for images and logs; images with CUDA are large. Default: 200 GiB."""
+    reservation_id: str | None = None
+    """Capacity reservation or Capacity Block that the nodes start in. Default: none."""
 
-    labels: Mapping[str, str] = field(default_factory=dict)
-    """Further node labels. Default: none."""
+    kms_key_arn: pulumi.Input[str] | None = None
+    """Key of the volumes. Default: the account's key for EBS."""
 
-    def __post_init__(self) -> None:
-        if instance_type(self.instance_type).gpus == 0:
-            raise ValueError(
-                f"gpu node group instance_type must have GPUs, got {self.instance_type!r}"
-            )
+    node_repair: bool = True
+    """Replace nodes that the monitoring agent finds broken. Default: on."""
 
 
 class GpuNodeGroup(Component):
@@ -64,40 +49,36 @@ class GpuNodeGroup(Component):
         self, name: str, args: GpuNodeGroupArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, args, opts)
-        facts, family = instance_type(args.instance_type), AMI_FAMILIES[args.ami_family]
+        pool = args.pool
         template = launch_template(
             self,
             name,
-            disk_gib=args.disk_gib,
-            device_name=family.data_device,
+            disk_gib=pool.disk_gib,
+            device_name=pool.family.data_device,
+            kms_key_arn=args.kms_key_arn,
             security_group_ids=args.security_group_ids,
-            user_data=node_config(raid0=facts.local_nvme),
+            interfaces=pool.interfaces,
+            user_data=pool.user_data,
+            more=self._capacity(args),
         )
+        # the type of a Capacity Block stands in its template, and must not stand here as well
+        types = None if args.capacity_type == "CAPACITY_BLOCK" else [pool.instance_type]
         group = aws.eks.NodeGroup(
             f"{name}-nodes",
             cluster_name=args.cluster_name,
             node_group_name=self.names.of(name),
             node_role_arn=args.node_role_arn,
             subnet_ids=args.subnet_ids,
-            instance_types=[args.instance_type],
-            ami_type=family.ami_type,
-            release_version=args.release_version,
+            instance_types=types,
+            ami_type=pool.family.ami_type,
+            release_version=pool.release_version,
             capacity_type=args.capacity_type,
             launch_template={"id": template.id, "version": template.latest_version.apply(str)},
             scaling_config=scaling_config(args.scaling),
             update_config={"max_unavailable": 1},
-            node_repair_config={"enabled": True},
-            taints=[{"key": GPU_TAINT_KEY, "value": "true", "effect": "NO_SCHEDULE"}],
-            labels={
-                **gpu_labels(
-                    name,
-                    facts,
-                    ami_family=args.ami_family,
-                    schedulable=schedulable_gpus(args.instance_type),
-                    efa=False,
-                ),
-                **args.labels,
-            },
+            node_repair_config={"enabled": args.node_repair},
+            taints=[{"key": GPU_RESOURCE, "value": "true", "effect": "NO_SCHEDULE"}],
+            labels=pool.node_labels(name),
             tags=self.tags(name),
             opts=pulumi.ResourceOptions(
                 parent=self,
@@ -106,3 +87,24 @@ class GpuNodeGroup(Component):
         )
         self.node_group_name = group.node_group_name
         self.seal()
+
+    def _capacity(self, args: GpuNodeGroupArgs) -> dict[str, Any]:
+        """Where the launch template finds its instances."""
+        found: dict[str, Any] = {}
+        if args.pool.placement_group:
+            group = placement_group(self, self.component_name)
+            found["placement"] = aws.ec2.LaunchTemplatePlacementArgs(group_name=group.name)
+        if args.reservation_id is not None:
+            # as a dictionary: the name of the class is longer than a line
+            target: Any = {"capacity_reservation_id": args.reservation_id}
+            found["capacity_reservation_specification"] = (
+                aws.ec2.LaunchTemplateCapacityReservationSpecificationArgs(
+                    capacity_reservation_target=target
+                )
+            )
+        if args.capacity_type == "CAPACITY_BLOCK":
+            found["instance_type"] = args.pool.instance_type
+            found["instance_market_options"] = aws.ec2.LaunchTemplateInstanceMarketOptionsArgs(
+                market_type="capacity-block"
+            )
+        return found

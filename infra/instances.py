@@ -67,16 +67,23 @@ INSTANCE_TYPES: dict[str, InstanceType] = {
     "t3.medium": InstanceType(0, "", 2, 4, 0, 0),
 }
 
-MIG_PROFILES: dict[str, dict[str, int]] = {
-    "p4d.24xlarge": {"1g.5gb": 7, "2g.10gb": 3, "3g.20gb": 2},
-    "p4de.24xlarge": {"1g.10gb": 7, "2g.20gb": 3, "3g.40gb": 2},
-    "p5.48xlarge": {"1g.10gb": 7, "2g.20gb": 3, "3g.40gb": 2},
-    "p5.4xlarge": {"1g.10gb": 7, "2g.20gb": 3, "3g.40gb": 2},
-    "p5e.48xlarge": {"1g.18gb": 7, "2g.35gb": 3, "3g.71gb": 2},
-    "p5en.48xlarge": {"1g.18gb": 7, "2g.35gb": 3, "3g.71gb": 2},
-    "p6-b200.48xlarge": {"1g.23gb": 7, "2g.45gb": 3, "3g.90gb": 2},
+MIG_GPUS = {
+    "p4d.24xlarge": "a100.40gb",
+    "p4de.24xlarge": "a100.80gb",
+    "p5.48xlarge": "h100.80gb",
+    "p5.4xlarge": "h100.80gb",
+    "p5e.48xlarge": "h200.141gb",
+    "p5en.48xlarge": "h200.141gb",
 }
-"""Type -> MIG profile -> how many equal slices of it one GPU gives (NVIDIA MIG user guide)."""
+"""Types whose GPUs can be cut -> the GPU as Bottlerocket's MIG settings call it."""
+
+MIG_PROFILES = {
+    "a100.40gb": {"1g.5gb": 7, "2g.10gb": 3, "3g.20gb": 2},
+    "a100.80gb": {"1g.10gb": 7, "2g.20gb": 3, "3g.40gb": 2},
+    "h100.80gb": {"1g.10gb": 7, "2g.20gb": 3, "3g.40gb": 2},
+    "h200.141gb": {"1g.18gb": 7, "2g.35gb": 3, "3g.71gb": 2},
+}
+"""GPU -> profile -> how many equal slices of it one GPU gives (NVIDIA MIG user guide)."""
 
 
 def instance_type(name: str) -> InstanceType:
@@ -89,5 +96,5 @@ def instance_type(name: str) -> InstanceType:
 
 def schedulable_gpus(name: str, *, mig_profile: str | None = None, replicas: int = 1) -> int:
     """How many `nvidia.com/gpu` one node of the type offers, after MIG or time-slicing."""
-    slices = MIG_PROFILES[name][mig_profile] if mig_profile else 1
+    slices = MIG_PROFILES[MIG_GPUS[name]][mig_profile] if mig_profile else 1
     return INSTANCE_TYPES[name].gpus * slices * replicas

@@ -1,24 +1,25 @@
-"""What every way to get nodes shares: sizes, taints, images, launch templates."""
+"""What every way to get nodes shares: sizes, images, labels, interfaces, launch templates."""
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
 from infra.component import Component
-from infra.instances import InstanceType
-
-POOL_LABEL = "plinth.dev/pool"
-"""Label of every node: the pool it belongs to."""
+from infra.instances import MIG_GPUS, InstanceType, instance_type, schedulable_gpus
+from infra.naming import POOL_LABEL
 
 AMI_LABEL = "plinth.dev/ami-family"
 """Label of every GPU node: Bottlerocket brings a device plugin of its own, AL2023 does not."""
 
-GPU_TAINT_KEY = "nvidia.com/gpu"
-"""Keeps pods that ask for no GPU off GPU nodes; NVIDIA's device plugin tolerates it."""
+SHARING_LABEL = "nvidia.com/device-plugin.config"
+"""Label that tells NVIDIA's device plugin which of its configurations a node wants."""
+
+MAX_PODS = 110
+"""Pods per node with addresses in prefixes (EKS best practices, prefix mode)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,18 +64,85 @@ def scaling_config(scaling: Scaling) -> aws.eks.NodeGroupScalingConfigArgs:
     )
 
 
-def gpu_labels(
-    pool: str, facts: InstanceType, *, ami_family: str, schedulable: int, efa: bool
-) -> dict[str, str]:
-    """What a GPU node says about itself, in the words of NVIDIA's and EFA's device plugins."""
-    labels = {
-        POOL_LABEL: pool,
-        AMI_LABEL: ami_family,
-        "nvidia.com/gpu.present": "true",
-        "nvidia.com/gpu.product": facts.gpu_name,
-        "nvidia.com/gpu.count": str(schedulable),
-    }
-    return {**labels, "vpc.amazonaws.com/efa.present": "true"} if efa else labels
+@dataclass(frozen=True, kw_only=True)
+class GpuPool:
+    """Equal GPU nodes, however they come to be."""
+
+    instance_type: str
+    """An EC2 type with GPUs that has a row in `infra/instances.py`."""
+
+    release_version: str
+    """Image of the nodes, such as `1.34.2-20251120`: never the latest."""
+
+    ami_family: str = "al2023-nvidia"
+    """A key of `AMI_FAMILIES`. Default: Amazon Linux 2023."""
+
+    disk_gib: int = 200
+    """Volume for images and logs; images with CUDA are large. Default: 200 GiB."""
+
+    efa: bool = False
+    """Elastic Fabric Adapters on every network card. Default: none."""
+
+    placement_group: bool = False
+    """A cluster placement group of their own. Default: EC2 places them anywhere in the zone."""
+
+    mig_profile: str | None = None
+    """Slices that every GPU is cut into. Default: whole GPUs."""
+
+    time_slicing_replicas: int = 1
+    """Pods that take turns on a GPU. Default: one, no sharing."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Further node labels. Default: none."""
+
+    def __post_init__(self) -> None:
+        if self.facts.gpus == 0:
+            raise ValueError(f"gpu pool instance_type must have GPUs, got {self.instance_type!r}")
+
+    @property
+    def facts(self) -> InstanceType:
+        """What EC2 says about the type."""
+        return instance_type(self.instance_type)
+
+    @property
+    def family(self) -> AmiFamily:
+        """The kind of image."""
+        return AMI_FAMILIES[self.ami_family]
+
+    @property
+    def interfaces(self) -> list[tuple[int, int, str]]:
+        """Card, device and type of each network interface; empty: EC2's default."""
+        return efa_cards(self.facts) if self.efa else []
+
+    def node_labels(self, name: str) -> dict[str, str]:
+        """What a node says about itself, in the words of NVIDIA's and EFA's device plugins."""
+        gpus = schedulable_gpus(
+            self.instance_type, mig_profile=self.mig_profile, replicas=self.time_slicing_replicas
+        )
+        labels = {
+            POOL_LABEL: name,
+            AMI_LABEL: self.ami_family,
+            "nvidia.com/gpu.present": "true",
+            "nvidia.com/gpu.product": self.facts.gpu_name,
+            "nvidia.com/gpu.count": str(gpus),
+        }
+        if self.efa:
+            labels["vpc.amazonaws.com/efa.present"] = "true"
+        if self.time_slicing_replicas > 1:
+            labels[SHARING_LABEL] = sharing_config(self.time_slicing_replicas)
+        return {**labels, **self.labels}
+
+    @property
+    def user_data(self) -> str:
+        """How a node of a managed group prepares its disks and GPUs before it joins."""
+        if self.ami_family == "bottlerocket-nvidia":
+            return bottlerocket_settings(self)
+        return node_config(raid0=self.facts.local_nvme)
+
+
+def sharing_config(replicas: int) -> str:
+    """Name of the device plugin's configuration for so many pods per GPU."""
+    return f"time-slicing-{replicas}"
 
 
 def efa_cards(facts: InstanceType) -> list[tuple[int, int, str]]:
@@ -104,6 +172,49 @@ def node_config(*, raid0: bool) -> str:
         "kind: NodeConfig\n"
         f"spec:{strategy}\n\n"
         "--//--\n"
+    )
+
+
+def bottlerocket_settings(pool: GpuPool) -> str:
+    """User data of a Bottlerocket node, TOML (Bottlerocket, kubelet-device-plugins settings)."""
+    plugin, parts = "settings.kubelet-device-plugins.nvidia", []
+    if pool.mig_profile:
+        gpu = MIG_GPUS[pool.instance_type]
+        parts.append(
+            f'[{plugin}]\ndevice-partitioning-strategy = "mig"\n\n'
+            f'[{plugin}.mig.profile]\n"{gpu}" = "{pool.mig_profile}"\n'
+        )
+    if pool.time_slicing_replicas > 1:
+        parts.append(
+            f'[{plugin}]\ndevice-sharing-strategy = "time-slicing"\n\n'
+            f"[{plugin}.time-slicing]\nreplicas = {pool.time_slicing_replicas}\n"
+        )
+    if pool.facts.local_nvme:
+        parts.append(BOTTLEROCKET_RAID0)
+    return "\n".join(parts)
+
+
+BOTTLEROCKET_RAID0 = """\
+[settings.bootstrap-commands.k8s-ephemeral-storage]
+commands = [
+  ["apiclient", "ephemeral-storage", "init"],
+  ["apiclient", "ephemeral-storage", "bind", "--dirs", "/var/lib/containerd", \
+"/var/lib/kubelet", "/var/log/pods"],
+]
+essential = true
+mode = "always"
+"""
+"""Local NVMe disks become one array for images and scratch (Bottlerocket, ephemeral storage)."""
+
+
+def placement_group(component: Component, pool: str) -> aws.ec2.PlacementGroup:
+    """Nodes close to each other in one zone, as training on several nodes wants them."""
+    return aws.ec2.PlacementGroup(
+        f"{component.component_name}-{pool}-placement",
+        name=component.names.of(pool),
+        strategy="cluster",
+        tags=component.tags(pool),
+        opts=component.child,
     )
 
 

@@ -1,6 +1,5 @@
-"""The cluster and its nodes: what they register, and what they refuse."""
+"""The cluster: its control plane, its add-ons, who may talk to it; and what EC2 says."""
 
-import base64
 import json
 from dataclasses import replace
 from typing import Any
@@ -11,7 +10,6 @@ from moto.ec2.models.instance_types import INSTANCE_TYPES as EC2
 
 from infra.cluster import Cluster, ClusterAccess, ClusterArgs
 from infra.component import Role
-from infra.gpu_nodes import GpuNodeGroup, GpuNodeGroupArgs
 from infra.instances import INSTANCE_TYPES
 from infra.naming import Names
 from infra.nodes import Scaling, efa_cards
@@ -69,6 +67,7 @@ def cluster_args(**changes: Any) -> ClusterArgs:
         subnet_ids=["subnet-1"],
         security_group_id="sg-1",
         kms_key_arn="arn:aws:kms:::key/k",
+        volume_key_arn="arn:aws:kms:::key/v",
         system_instance_types=["m6i.large"],
         system_scaling=Scaling(min_size=1, desired_size=1, max_size=2),
         system_release_version="1.34.2-20251120",
@@ -152,39 +151,3 @@ def test_the_kubeconfig_names_the_cluster_and_holds_no_secret() -> None:
 def test_what_runs_in_the_cluster_is_gone_before_the_system_nodes_are() -> None:
     provider = next(item for item in cluster() if item.type == "pulumi:providers:kubernetes")
     assert "eks/nodeGroup" in " ".join(provider.options.depends_on)
-
-
-def pool_args(**changes: Any) -> GpuNodeGroupArgs:
-    args = GpuNodeGroupArgs(
-        names=NAMES,
-        tags=TAGS,
-        cluster_name="c",
-        node_role_arn="arn:aws:iam::123456789012:role/n",
-        subnet_ids=["subnet-1"],
-        security_group_ids=["sg-1"],
-        instance_type="g6.12xlarge",
-        scaling=Scaling(min_size=0, desired_size=0, max_size=1),
-        release_version="1.34.2-20251120",
-    )
-    return replace(args, **changes)
-
-
-def gpu_pool(**changes: Any) -> list[Resource]:
-    return recorded(lambda: GpuNodeGroup("pool", pool_args(**changes)))
-
-
-def test_a_gpu_node_keeps_other_pods_off_and_says_what_it_has() -> None:
-    [group] = by_type(gpu_pool(), "eks/nodeGroup:NodeGroup")
-    assert group["taints"] == [{"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}]
-    assert group["labels"]["nvidia.com/gpu.count"] == "4"
-    assert group["labels"]["nvidia.com/gpu.product"] == "L4"
-
-
-def test_a_gpu_pool_without_gpus_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"must have GPUs, got 'm5\.large'"):
-        pool_args(instance_type="m5.large")
-
-
-def test_local_disks_become_one_array() -> None:
-    [template] = by_type(gpu_pool(), "LaunchTemplate")
-    assert "strategy: RAID0" in base64.b64decode(template["userData"]).decode()

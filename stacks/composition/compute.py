@@ -2,32 +2,47 @@
 
 import pulumi
 
-from infra.access import RoleSpec
-from infra.cluster import Cluster, ClusterAccess, ClusterArgs
+from infra.access import POD_IDENTITY, RoleSpec
+from infra.cluster import SERVICE_ACCOUNTS, Cluster, ClusterAccess, ClusterArgs
+from infra.gpu_agents import GpuAgents, GpuAgentsArgs
 from infra.gpu_nodes import GpuNodeGroup, GpuNodeGroupArgs
-from infra.nodes import Scaling
+from infra.karpenter import Karpenter, KarpenterArgs, KarpenterPool
+from infra.nodes import GpuPool, Scaling
 from stacks.composition.foundation import Foundation
 from stacks.settings import Settings
 from stacks.settings import compute as configuration
 
 KEY_PURPOSES = ("cluster",)
-PODS = "pods.eks.amazonaws.com"
 ADDON_ROLES = {
     "aws-ebs-csi-driver": ("ebs-csi", "service-role/AmazonEBSCSIDriverPolicy"),
     "vpc-cni": ("cni", "AmazonEKS_CNI_Policy"),
 }
 """Add-on -> purpose of its role, and the managed policy that AWS keeps for it."""
 
+CAPACITY_TYPES = {
+    "capacity-block": "CAPACITY_BLOCK",
+    "on-demand": "ON_DEMAND",
+    "reserved": "ON_DEMAND",  # the launch template names the reservation
+    "spot": "SPOT",
+}
+"""What EKS calls the way that EC2 sells the nodes of a managed group."""
+
 
 def roles(settings: Settings) -> dict[str, RoleSpec]:
-    """Who runs the control plane, the nodes, and the add-ons that call AWS."""
-    addons = {
-        purpose: RoleSpec(service=PODS, managed_policies=(policy,))
+    """Who runs the control plane, the nodes, Karpenter, and the add-ons that call AWS."""
+    pods = {
+        purpose: RoleSpec(
+            service=POD_IDENTITY,
+            service_account="/".join(SERVICE_ACCOUNTS[addon]),
+            managed_policies=(policy,),
+        )
         for addon, (purpose, policy) in ADDON_ROLES.items()
         if addon in settings.cluster.addons
     }
+    if any(pool.kind == "karpenter" for pool in settings.gpu_pools.values()):
+        pods["karpenter"] = RoleSpec(service=POD_IDENTITY, service_account="kube-system/karpenter")
     return {
-        **addons,
+        **pods,
         "cluster": RoleSpec(
             service="eks.amazonaws.com", managed_policies=("AmazonEKSClusterPolicy",)
         ),
@@ -56,6 +71,7 @@ def build(base: Foundation, settings: Settings) -> Cluster:
             subnet_ids=base.network.private_subnet_ids,
             security_group_id=base.network.workload_security_group_id,
             kms_key_arn=base.keys.arn("cluster"),
+            volume_key_arn=base.keys.arn("ebs"),
             system_instance_types=settings.cluster.system_instance_types,
             system_scaling=_scaling(settings.cluster.system_scaling),
             system_release_version=settings.cluster.system_release_version,
@@ -77,25 +93,129 @@ def build(base: Foundation, settings: Settings) -> Cluster:
         # nodes join only once their role may pull images and attach network interfaces
         pulumi.ResourceOptions(depends_on=[base.access]),
     )
-    for name, pool in settings.gpu_pools.items():
-        GpuNodeGroup(
-            name,
-            GpuNodeGroupArgs(
-                names=names,
-                tags=tags,
-                cluster_name=cluster.cluster_name,
-                node_role_arn=node_role.arn,
-                subnet_ids=base.network.private_subnet_ids,
-                security_group_ids=[base.network.workload_security_group_id],
-                instance_type=pool.instance_type,
-                scaling=_scaling(pool.scaling),
-                release_version=pool.release_version,
-                capacity_type=pool.capacity_type,
-                disk_gib=pool.disk_gib,
-            ),
-            pulumi.ResourceOptions(depends_on=[base.access]),
-        )
+    managed = {name: pool for name, pool in settings.gpu_pools.items() if pool.kind == "managed"}
+    for name, pool in managed.items():
+        _gpu_node_group(base, cluster, name, pool)
+    inside = pulumi.ResourceOptions(providers={"kubernetes": cluster.kubernetes})
+    if len(managed) < len(settings.gpu_pools):
+        _karpenter(base, settings, cluster, inside)
+    if settings.gpu_pools:
+        _gpu_agents(base, settings, inside)
     return cluster
+
+
+def _gpu_node_group(
+    base: Foundation, cluster: Cluster, name: str, pool: configuration.GpuPool
+) -> None:
+    assert pool.scaling is not None  # of a managed pool
+    groups = [base.network.workload_security_group_id]
+    GpuNodeGroup(
+        name,
+        GpuNodeGroupArgs(
+            names=base.common.names,
+            tags=base.common.tags,
+            cluster_name=cluster.cluster_name,
+            node_role_arn=base.access.role("node").arn,
+            subnet_ids=pulumi.Output.all(*_subnet_ids(base, pool).values()),
+            security_group_ids=[
+                *groups,
+                *([base.network.efa_security_group_id] if pool.efa else []),
+            ],
+            pool=_pool(pool),
+            scaling=_scaling(pool.scaling),
+            capacity_type=CAPACITY_TYPES[pool.capacity_types[0]],
+            reservation_id=pool.reservation.id if pool.reservation else None,
+            kms_key_arn=base.keys.arn("ebs"),
+            node_repair=pool.node_repair,
+        ),
+        # nodes need the network add-ons to become ready
+        pulumi.ResourceOptions(depends_on=[base.access, cluster]),
+    )
+
+
+def _karpenter(
+    base: Foundation, settings: Settings, cluster: Cluster, opts: pulumi.ResourceOptions
+) -> None:
+    role, chosen = base.access.role("karpenter"), settings.karpenter
+    identity = cluster.pod_identity(role, "kube-system", "karpenter")
+    pools = {name: pool for name, pool in settings.gpu_pools.items() if pool.kind == "karpenter"}
+    Karpenter(
+        "karpenter",
+        KarpenterArgs(
+            names=base.common.names,
+            tags=base.common.tags,
+            cluster_name=cluster.cluster_name,
+            role=role,
+            node_role=base.access.role("node"),
+            security_group_ids=[base.network.workload_security_group_id],
+            efa_security_group_id=base.network.efa_security_group_id,
+            pools={name: _karpenter_pool(base, pool) for name, pool in pools.items()},
+            version=chosen.version,
+            repository=chosen.repository,
+            image_repository=chosen.image_repository,
+            isolated_vpc=settings.network.nat_gateways == "none",
+            reserved_enis=1 if settings.network.pod_cidr_block else 0,
+            node_repair=all(pool.node_repair for pool in pools.values()),
+            kms_key_arn=base.keys.arn("ebs"),
+        ),
+        pulumi.ResourceOptions.merge(
+            opts, pulumi.ResourceOptions(depends_on=[base.access, identity])
+        ),
+    )
+
+
+def _karpenter_pool(base: Foundation, pool: configuration.GpuPool) -> KarpenterPool:
+    assert pool.gpu_limit is not None  # of a karpenter pool
+    training = pool.purpose == "training"
+    return KarpenterPool(
+        pool=_pool(pool),
+        gpu_limit=pool.gpu_limit,
+        purpose=pool.purpose,
+        capacity_types=pool.capacity_types,
+        subnet_ids=_subnet_ids(base, pool),
+        reservation_id=pool.reservation.id if pool.reservation else None,
+        reservation_tags=pool.reservation.tags if pool.reservation else {},
+        startup_taints=pool.startup_taints,
+        expire_after_hours=pool.expire_after_hours or (None if training else 720),
+        termination_grace_hours=pool.termination_grace_hours or (24 if training else 1),
+    )
+
+
+def _gpu_agents(base: Foundation, settings: Settings, opts: pulumi.ResourceOptions) -> None:
+    pools = settings.gpu_pools.values()
+    GpuAgents(
+        "gpu-agents",
+        GpuAgentsArgs(
+            names=base.common.names,
+            tags=base.common.tags,
+            time_slicing_replicas=[
+                pool.time_slicing_replicas for pool in pools if pool.time_slicing_replicas
+            ],
+            efa=any(pool.efa for pool in pools),
+            **settings.gpu_agents.model_dump(),
+        ),
+        opts,
+    )
+
+
+def _subnet_ids(base: Foundation, pool: configuration.GpuPool) -> dict[str, pulumi.Output[str]]:
+    """Of the pool's one zone, or of all."""
+    found = base.network.private_subnet_ids_by_zone
+    return {pool.zone: found[pool.zone]} if pool.zone else dict(found)
+
+
+def _pool(pool: configuration.GpuPool) -> GpuPool:
+    return GpuPool(
+        instance_type=pool.instance_type,
+        release_version=pool.release,
+        ami_family=pool.ami_family,
+        disk_gib=pool.disk_gib,
+        efa=pool.efa,
+        placement_group=pool.is_placed,
+        mig_profile=pool.mig_profile,
+        time_slicing_replicas=pool.time_slicing_replicas or 1,
+        labels=pool.labels,
+    )
 
 
 def _scaling(scaling: configuration.Scaling) -> Scaling:

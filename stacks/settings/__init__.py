@@ -162,9 +162,18 @@ def load(env: str, path: Path | None = None) -> Settings:
         )
     config, lines = _read(path)
     try:
-        return Settings.model_validate(config)
+        settings = Settings.model_validate(config)
     except ValidationError as error:
         raise UserError("\n".join(_problems(path, lines, error))) from None
+    own, shared = settings.account.account_id, settings.accounts.environments.get(env)
+    if shared not in (None, own):
+        line = lines["accounts",]
+        raise UserError(
+            f"{shown(path)}:{line}: plinth:accounts.environments.{env} must be "
+            f"plinth:account.account_id {own!r}, got {shared!r}",
+            fix="give the environment one account in both places",
+        )
+    return settings
 
 
 def pin_model_package(env: str, arn: str, path: Path | None = None) -> None:

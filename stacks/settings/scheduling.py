@@ -7,7 +7,6 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from infra.instances import instance_type
 from stacks.settings.compute import GpuPool
 from stacks.settings.foundation import RoleArn
 from stacks.settings.part import Part
@@ -172,11 +171,6 @@ class Claim(NamedTuple):
     gpus: int
 
 
-def max_gpus(pool: GpuPool) -> int:
-    """GPUs of a pool when it is as large as it may become."""
-    return instance_type(pool.instance_type).gpus * pool.scaling.max_size
-
-
 def check_teams(teams: Mapping[str, Team], queues: Queues, pools: Mapping[str, GpuPool]) -> None:
     """What no team can see alone: pools and priorities exist, shares fit; ValueError if not."""
     for name, team in teams.items():
@@ -187,12 +181,12 @@ def check_teams(teams: Mapping[str, Team], queues: Queues, pools: Mapping[str, G
         _must_be_known(f"{name}.priorities", team.priorities, queues.priorities)
     for pool, settings in pools.items():
         shares = {name: team.nominal_gpus.get(pool, 0) for name, team in teams.items()}
-        promised, there = sum(shares.values()), max_gpus(settings)
+        promised, there = sum(shares.values()), settings.max_gpus
         if promised > there:
             held = ", ".join(f"{name} {share}" for name, share in shares.items() if share)
             raise ValueError(
-                f"nominal_gpus of all teams must be at most the {there} GPUs of pool {pool!r} "
-                f"({settings.scaling.max_size} x {settings.instance_type}), got {promised}: {held}"
+                f"nominal_gpus of all teams must be at most the {there} GPUs that pool {pool!r} "
+                f"({settings.instance_type}) may have, got {promised}: {held}"
             )
 
 
