@@ -3,18 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import pulumi
-
-from infra.access import Access, AccessArgs, RoleSpec
-from infra.component import ComponentArgs, Role
+from infra.access import POD_IDENTITY, Access, AccessArgs, RoleSpec, Trust
+from infra.boundary import boundary
+from infra.component import ComponentArgs
 from infra.keys import COMMON, Keys, KeysArgs
-from infra.naming import Names
 from infra.network import Network, NetworkArgs
+from infra.personas import PERSONAS, Personas, PersonasArgs
 from infra.storage import Storage, StorageArgs
 from infra.vpc_endpoints import VpcEndpoints, VpcEndpointsArgs
 from stacks.settings import Settings
 
 BUCKETS = ("artifacts", "data")
+SAGEMAKER = "sagemaker.amazonaws.com"
+
+IN_THE_VPC = ("", "ec2.amazonaws.com", POD_IDENTITY)
+"""Whose roles come to S3 through the VPC: nodes and pods; and nobody's, which are people's. Other
+services take on their roles in AWS's own networks, unless a job is told to use the VPC."""
 
 KeyPurposes = Sequence[str] | Mapping[str, Sequence[str]]
 """Keys that a domain needs: names, or names with the services that use them (infra/keys.py).
@@ -33,22 +37,23 @@ class Foundation:
     keys: Keys
     access: Access
     storage: Storage
-    registry: Names | None
-    """Names in the environment whose models this one serves; None: it serves its own."""
-
-    def grant_read_registry(self, role: Role) -> list[pulumi.Resource]:
-        """Let a role read model artefacts of the environment that registers models, if another."""
-        if self.registry is None:
-            return []
-        return [
-            self.storage.grant_read_of(role, self.registry, "artifacts"),
-            self.keys.grant_decrypt_of(role, self.registry, "storage"),
-        ]
 
 
 def roles(settings: Settings) -> dict[str, RoleSpec]:
-    """Who writes flow logs."""
-    found = {}
+    """The personas, the pipeline that previews, and who writes flow logs."""
+    people, github = settings.access.personas, settings.access.github
+    trusts = {name: getattr(people, name.replace("-", "_")) for name in PERSONAS}
+    subjects = {"deployer": [github.subject(github.deploy_environment)]} if github else {}
+    found = {
+        name: RoleSpec(trust=Trust(**trust.model_dump(), github_subjects=subjects.get(name, ())))
+        for name, trust in trusts.items()
+    }
+    if github is not None:
+        found["preview"] = RoleSpec(
+            trust=Trust(github_subjects=[github.subject(github.preview_environment)]),
+            # it shows what there is, and no object, record or secret
+            managed_policies=("job-function/ViewOnlyAccess",),
+        )
     if settings.network.flow_log_retention_days is not None:
         found["flow-logs"] = RoleSpec(service="vpc-flow-logs.amazonaws.com")
     return found
@@ -63,22 +68,80 @@ def build(
 ) -> Foundation:
     """Build the foundation with the roles and keys that all domains ask for."""
     keys = _keys(common, settings, key_purposes)
-    access = Access("access", AccessArgs(names=common.names, tags=common.tags, roles=roles))
+    access = _access(common, settings, roles)
     network = _network(common, settings, keys, access)
     endpoints = _endpoints(common, settings, network)
-    storage = Storage(
+    storage = _storage(common, settings, keys, endpoints, roles)
+    base = Foundation(common, network, endpoints, keys, access, storage)
+    _people(base, settings)
+    return base
+
+
+def _access(common: ComponentArgs, settings: Settings, roles: Mapping[str, RoleSpec]) -> Access:
+    chosen = settings.access
+    limit: str | Mapping[str, object] | None = chosen.permissions_boundary
+    return Access(
+        "access",
+        AccessArgs(
+            names=common.names,
+            tags=common.tags,
+            roles=roles,
+            permissions_boundary=boundary(common.names) if limit == "managed" else limit,
+            create_github_provider=chosen.github is not None and chosen.github.create_provider,
+        ),
+    )
+
+
+def _people(base: Foundation, settings: Settings) -> None:
+    """What the personas may do, and what they may read."""
+    roles = {name: base.access.role(name) for name in PERSONAS}
+    Personas(
+        "personas",
+        PersonasArgs(
+            names=base.common.names,
+            tags=base.common.tags,
+            roles=roles,
+            instance_types=settings.access.instance_types,
+        ),
+    )
+    for name in ("approver", "data-scientist", "ml-engineer"):
+        base.storage.grant_read(roles[name], *BUCKETS)
+        base.keys.grant_use(roles[name], "storage")
+    for name in ("data-scientist", "ml-engineer"):
+        base.access.grant_pass(roles[name], [base.access.role("job")], SAGEMAKER)
+
+
+def _storage(
+    common: ComponentArgs,
+    settings: Settings,
+    keys: Keys,
+    endpoints: VpcEndpoints,
+    roles: Mapping[str, RoleSpec],
+) -> Storage:
+    chosen, names = settings.storage, common.names
+    served = [purpose for purpose, spec in roles.items() if spec.service not in IN_THE_VPC]
+    return Storage(
         "storage",
         StorageArgs(
-            names=common.names,
+            names=names,
             tags=common.tags,
             buckets=BUCKETS,
             kms_key_arn=keys.arn("storage"),
-            noncurrent_days=settings.storage.noncurrent_days,
+            noncurrent_days=chosen.noncurrent_days,
+            expire_days={
+                "data": {"capture/": chosen.capture_days, "quarantine/": chosen.quarantine_days}
+            },
+            access_log_days=chosen.access_log_days,
+            vpc_endpoint_ids=[endpoints.s3_endpoint_id] if chosen.vpc_endpoint_only else [],
+            exempt_role_arns=[
+                *chosen.deployer_role_arns,
+                *(names.role_arn(purpose) for purpose in ("deployer", *served)),
+            ],
+            readers=settings.accounts.readers(names),
+            readable=("artifacts",),
             protect=settings.protect,
         ),
     )
-    registry = settings.accounts.registry_names(common.names)
-    return Foundation(common, network, endpoints, keys, access, storage, registry)
 
 
 def _keys(common: ComponentArgs, settings: Settings, asked: Sequence[KeyPurposes]) -> Keys:

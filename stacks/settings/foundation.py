@@ -14,6 +14,16 @@ AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
 RoleArn = Annotated[str, Field(pattern=r"^arn:aws:iam::\d{12}:role/.+$")]
 
 
+ENDPOINTS = (
+    "autoscaling", "ec2", "ec2messages", "ecr.api", "ecr.dkr", "eks", "eks-auth",
+    "elasticfilesystem", "elasticloadbalancing", "events", "kms", "logs", "monitoring",
+    "sagemaker.api", "sagemaker.featurestore-runtime", "sagemaker.runtime", "secretsmanager", "sqs",
+    "ssm", "ssmmessages", "states", "sts",
+)  # fmt: skip
+"""What nodes, pods and jobs call. In a closed network the VPC CNI needs `ec2`, Pod Identity
+`eks-auth`, Karpenter `sqs` and `ssm` (EKS user guide, private clusters)."""
+
+
 class Account(Part):
     """Where the environment lives. Names and ARNs are computed from it, not looked up."""
 
@@ -90,8 +100,9 @@ class Network(Part):
     nat_gateways: Literal["none", "single", "one-per-az"] = "none"
     """Ways out to the internet. Default: none, a closed network."""
 
-    interface_endpoints: list[str]
-    """AWS services reached without leaving the VPC, by suffix (`sagemaker.api`)."""
+    interface_endpoints: list[str] = Field(default_factory=lambda: list(ENDPOINTS))
+    """AWS services reached without leaving the VPC, by suffix (`sagemaker.api`); each is billed
+    per zone and hour. Default: all that the platform talks to."""
 
     flow_log_retention_days: Annotated[int, Field(ge=1)] | None = 90
     """Days the record of all connections is kept; null: none is made. Default: 90."""
