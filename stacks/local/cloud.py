@@ -198,14 +198,16 @@ _KEPT: list[object] = []
 
 def _upkeep(overlay: Any, stop: threading.Event) -> None:
     """What happens by itself: data is written, servers start again, streams and events flow."""
+    from stacks.local.alarms import Watch, watch
     from stacks.local.events import States, tell
     from stacks.local.sagemaker.upkeep import upkeep
     from stacks.local.streams import Streams, read
 
-    streams, states = Streams(), States()
+    streams, states, alarms = Streams(), States(), Watch()
     while not stop.wait(UPKEEP_SECONDS):
-        upkeep(overlay.world, overlay.captures)
+        upkeep(overlay.world, overlay.captures, overlay.queues)
         read(overlay.world, streams)
+        watch(overlay.world, alarms)
         tell(overlay.world, states)
 
 

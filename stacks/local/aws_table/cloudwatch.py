@@ -171,6 +171,7 @@ ROWS = (
             key={"ResourceARN": "{AlarmArn}"},
         ),
         missing=(Missing("ResourceNotFound"), Missing("ResourceNotFoundException")),
-        fidelity="recorded by moto: the alarm never changes its state by itself",
+        fidelity="behaves: metric data move its state and topics hear of it; metric math and "
+        "actions other than topics are only recorded",
     ),
 )

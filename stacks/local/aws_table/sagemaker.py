@@ -82,7 +82,8 @@ ROWS = (
             bad=("Failed", "OutOfService", "RollbackFailed", "UpdateRollbackFailed"),
             equal={"endpointConfigName": "EndpointConfigName"},
         ),
-        fidelity="behaves: serving processes answer; an update is blue/green, all at once",
+        fidelity="behaves: serving processes answer; an update moves the traffic in its steps and "
+        "goes back on an alarm",
     ),
     Row(
         token="aws:sagemaker/endpointConfiguration:EndpointConfiguration",
@@ -109,7 +110,8 @@ ROWS = (
         outputs={"arn": "EndpointConfigArn", "name": "EndpointConfigName"},
         tags=tags("EndpointConfigArn"),
         missing=MISSING,
-        fidelity="behaves: variants, weights and data capture; volumes are not encrypted",
+        fidelity="behaves: variants, weights, shadow, serverless, asynchronous and data capture; "
+        "volumes are not encrypted",
     ),
     Row(
         token="aws:sagemaker/featureGroup:FeatureGroup",

@@ -81,6 +81,11 @@ def coverage() -> list[Covered]:
     ]
     runtime = [
         Covered(operation="InvokeEndpoint", fidelity="behaves", refused=REFUSED_HEADERS),
+        Covered(
+            operation="InvokeEndpointAsync",
+            fidelity="behaves",
+            refused={"Body": "requests are read from InputLocation"},
+        ),
         *(Covered(operation=name, fidelity="behaves") for name in sorted(RUNTIME)),
     ]
     return control + runtime

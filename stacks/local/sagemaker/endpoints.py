@@ -1,19 +1,27 @@
 """Endpoints as resources: created when their processes answer, updated blue/green, deleted dead.
 
-An update starts the new fleet beside the old one and moves the traffic only when every process of
-it is healthy and, after the switch, no alarm of the rollback configuration has gone off. A failed
-update keeps the old configuration InService and says why in FailureReason.
+An update starts the new fleet beside the old one and moves the traffic, in the steps of its
+deployment configuration, when every process of it is healthy and as long as no alarm of the
+rollback configuration goes off. A failed update keeps the old configuration InService and says why
+in FailureReason.
 """
 
-import threading
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from stacks.local.sagemaker.errors import invalid, not_emulated
 from stacks.local.sagemaker.kind import Request
-from stacks.local.sagemaker.servers import Fleet, ServingFailed, Variant, launch, plan, start_server
+from stacks.local.sagemaker.rollout import Deployment, plan_of, shift
+from stacks.local.sagemaker.servers import (
+    Fleet,
+    ServingFailed,
+    Variant,
+    launch,
+    plan,
+    rest,
+    start_server,
+)
 from stacks.local.sagemaker.shapes import now
 from stacks.local.sagemaker.store import Item
 from stacks.local.sagemaker.world import World
@@ -21,25 +29,39 @@ from stacks.local.sagemaker.world import World
 CONFIG = "endpoint configuration"
 
 
-@dataclass(kw_only=True, eq=False)
-class Deployment:
-    """What is live behind an endpoint."""
-
-    fleet: Fleet | None = None
-    cancelled: threading.Event = field(default_factory=threading.Event)
-
-
 def create_config(world: World, item: Item, request: Request) -> None:
-    """A configuration names models that exist."""
-    names = [variant["VariantName"] for variant in request["ProductionVariants"]]
+    """A configuration names models that exist, and variants that can stand together."""
+    production, shadows = request["ProductionVariants"], request.get("ShadowProductionVariants", [])
+    variants = [*production, *shadows]
+    names = [variant["VariantName"] for variant in variants]
     if len(set(names)) < len(names):
         raise invalid(f"variant names must be unique, got {names}")
-    for variant in request["ProductionVariants"]:
+    if shadows and (len(production), len(shadows)) != (1, 1):
+        raise invalid("a shadow variant needs exactly one production variant, and one shadow only")
+    _check_serverless(request, variants)
+    for variant in variants:
         if "ModelName" not in variant:
             raise not_emulated("a variant without ModelName", "it would need inference components")
         if world.store.find("model", variant["ModelName"]) is None:
             arn = world.arn(f"model/{variant['ModelName']}")
             raise invalid(f'Could not find model "{arn}".')
+
+
+def _check_serverless(request: Request, variants: list[Mapping[str, Any]]) -> None:
+    """Developer guide, "Serverless Inference: feature exclusions"."""
+    if not any("ServerlessConfig" in variant for variant in variants):
+        return
+    excluded = [
+        name
+        for name in ("AsyncInferenceConfig", "DataCaptureConfig", "KmsKeyId", "VpcConfig")
+        if name in request
+    ]
+    if len(variants) > 1:
+        excluded.append("more than one variant")
+    if "InstanceType" in variants[0]:
+        excluded.append("InstanceType")
+    if excluded:
+        raise invalid(f"a serverless endpoint cannot have {', '.join(excluded)}")
 
 
 def create_endpoint(world: World, item: Item, request: Request) -> None:
@@ -82,29 +104,31 @@ def update_endpoint(world: World, item: Item, request: Request) -> None:
         settings = item.fields.get("LastDeploymentConfig")
     item.set(EndpointStatus="Updating", FailureReason=None, LastDeploymentConfig=settings)
 
+    item.set(PendingDeploymentSummary=_pending(request["EndpointConfigName"], fleet))
+    steps = plan_of(settings or {}, next(iter(fleet.variants.values())).instances)
+
     def work() -> None:
         try:
             launch(world, fleet, deployment.cancelled)
-            with world.store.lock:
-                deployment.fleet = fleet
-            _bake(world, settings or {}, deployment.cancelled)
+            shift(world, deployment, fleet, steps)
         except ServingFailed as error:
-            fleets: tuple[Fleet | None, Fleet | None] = (blue, fleet)
+            old: Fleet | None = fleet
             shown: dict[str, Any] = {"FailureReason": str(error)}
         else:
-            fleets = (fleet, blue)
+            old = blue
             shown = {"EndpointConfigName": request["EndpointConfigName"], **_described(fleet)}
+            deployment.cancelled.wait(steps.termination_seconds)
         with world.store.lock:
-            deployment.fleet = fleets[0]
             deleted = deployment.cancelled.is_set()
             if not deleted:
-                item.set(EndpointStatus="InService", **shown)
-        for stopped in fleets if deleted else fleets[1:]:
+                item.set(EndpointStatus="InService", PendingDeploymentSummary=None, **shown)
+        for stopped in (blue, fleet) if deleted else (old,):
             if stopped:
                 stopped.stop(world.host)
 
     def broken(error: BaseException) -> None:
-        item.set(EndpointStatus="InService", FailureReason=f"InternalServerError: {error!r}")
+        reason = f"InternalServerError: {error!r}"
+        item.set(EndpointStatus="InService", PendingDeploymentSummary=None, FailureReason=reason)
 
     world.background(work, broken=broken)
 
@@ -149,7 +173,10 @@ def revive(world: World, item: Item) -> None:
     fleet = deployment.fleet
     if fleet is None or item.fields["EndpointStatus"] != "InService":
         return
-    for variant in fleet.variants.values():
+    for variant in fleet.everything():
+        if variant.serverless is not None:
+            rest(world, variant)
+            continue
         for number, server in enumerate(variant.servers):
             if server.process.poll() is None or deployment.cancelled.is_set():
                 continue
@@ -185,27 +212,10 @@ def _retain(fleet: Fleet, blue: Fleet | None, request: Request) -> Fleet:
     return fleet
 
 
-def _bake(world: World, settings: Mapping[str, Any], cancelled: threading.Event) -> None:
-    """Watch the rollback alarms for as long as the old fleet is kept."""
-    policy = settings.get("BlueGreenUpdatePolicy", {})
-    entries = settings.get("AutoRollbackConfiguration", {}).get("Alarms", [])
-    names = [entry["AlarmName"] for entry in entries]
-    deadline = time.monotonic() + policy.get("TerminationWaitInSeconds", 0)
-    while True:
-        found = _in_alarm(world, names)
-        if found:
-            raise ServingFailed(f"One or more alarms are in ALARM state: {', '.join(found)}")
-        if cancelled.wait(min(1, max(0, deadline - time.monotonic()))):
-            return
-        if time.monotonic() >= deadline:
-            return
-
-
-def _in_alarm(world: World, names: list[str]) -> list[str]:
-    if not names:
-        return []
-    answer = world.cloudwatch.describe_alarms(AlarmNames=names, StateValue="ALARM")
-    return sorted(alarm["AlarmName"] for alarm in answer["MetricAlarms"])
+def _pending(config: str, fleet: Fleet) -> dict[str, Any]:
+    """What DescribeEndpoint says of an update under way."""
+    variants = [{"VariantName": variant.name} for variant in fleet.variants.values()]
+    return {"EndpointConfigName": config, "ProductionVariants": variants, "StartTime": now()}
 
 
 def _described(fleet: Fleet) -> dict[str, Any]:
@@ -218,17 +228,25 @@ def _described(fleet: Fleet) -> dict[str, Any]:
         "DestinationS3Uri": capture["DestinationS3Uri"],
         "KmsKeyId": capture.get("KmsKeyId", ""),
     }
-    variants = [_described_variant(variant) for variant in fleet.variants.values()]
-    return {"ProductionVariants": variants, "DataCaptureConfig": shown}
+    shadow = [_described_variant(fleet.shadow)] if fleet.shadow else None
+    return {
+        "ProductionVariants": [_described_variant(v) for v in fleet.variants.values()],
+        "ShadowProductionVariants": shadow,
+        "DataCaptureConfig": shown,
+        "AsyncInferenceConfig": fleet.config.get("AsyncInferenceConfig"),
+    }
 
 
 def _described_variant(variant: Variant) -> dict[str, Any]:
     image = {"SpecifiedImage": variant.image, "ResolvedImage": variant.image}
-    return {
+    shown: dict[str, Any] = {
         "VariantName": variant.name,
         "DeployedImages": [{**image, "ResolutionTime": now()}],
         "CurrentWeight": variant.weight,
         "DesiredWeight": variant.weight,
-        "CurrentInstanceCount": variant.instances,
-        "DesiredInstanceCount": variant.instances,
     }
+    if variant.serverless is not None:
+        both = ("CurrentServerlessConfig", "DesiredServerlessConfig")
+        return {**shown, **dict.fromkeys(both, variant.serverless)}
+    both = ("CurrentInstanceCount", "DesiredInstanceCount")
+    return {**shown, **dict.fromkeys(both, variant.instances)}

@@ -18,7 +18,14 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "AddTags": frozenset({"ResourceArn", "Tags"}),
     "CreateEndpoint": frozenset({"EndpointName", "EndpointConfigName", "DeploymentConfig", "Tags"}),
     "CreateEndpointConfig": frozenset(
-        {"EndpointConfigName", "ProductionVariants", "DataCaptureConfig", "Tags"}
+        {
+            "EndpointConfigName",
+            "ProductionVariants",
+            "ShadowProductionVariants",
+            "AsyncInferenceConfig",
+            "DataCaptureConfig",
+            "Tags",
+        }
     ),
     "CreateFeatureGroup": frozenset(
         {
@@ -160,7 +167,17 @@ FIELDS: Mapping[str, frozenset[str]] = {
 }
 """Operation -> members that act. Describe, delete and list follow from the resource table."""
 
+ROLLING = "moves the traffic in batches, while the new fleet stands whole from the start"
+TIMEOUT = "a local update ends by itself"
+
+DEPLOYMENT = {
+    "DeploymentConfig.RollingUpdatePolicy": ROLLING,
+    "DeploymentConfig.RollingUpdatePolicy.RollbackMaximumBatchSize": "all goes back at once",
+    "DeploymentConfig.BlueGreenUpdatePolicy.MaximumExecutionTimeoutInSeconds": TIMEOUT,
+}
+
 RECORDED: Mapping[str, Mapping[str, str]] = {
+    "CreateEndpoint": {"DeploymentConfig": "kept for an update that retains it"},
     "CreateEndpointConfig": {
         "ProductionVariants[].InstanceType": MACHINE,
         "ProductionVariants[].InitialInstanceCount": "at most two processes run per variant",
@@ -173,12 +190,14 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "ProductionVariants[].VariantInstanceProvisionTimeoutInSeconds": MACHINE,
         "ProductionVariants[].EnableSSMAccess": "a local server is a process of this machine",
         "ProductionVariants[].ManagedInstanceScaling": "a local fleet keeps its size",
+        "ProductionVariants[].ServerlessConfig.MemorySizeInMB": MACHINE,
+        "AsyncInferenceConfig.OutputConfig.KmsKeyId": KEY,
         "ProductionVariants[].RoutingConfig": "requests go to the processes in turn",
         "KmsKeyId": KEY,
         "ExecutionRoleArn": ACCESS,
         "VpcConfig": NETWORK,
         "EnableNetworkIsolation": NETWORK,
-        "MetricsConfig": "no metrics are published for a local endpoint",
+        "MetricsConfig": "invocations are measured each second, instances are not",
     },
     "CreateFeatureGroup": {
         "RoleArn": ACCESS,
@@ -269,6 +288,7 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
     "PutModelPackageGroupPolicy": {"ResourcePolicy": "there is one account, nobody is refused"},
     "StartPipelineExecution": {"RoleArn": ACCESS},
     "StopPipelineExecution": {"ClientRequestToken": "a second stop changes nothing"},
+    "UpdateEndpoint": DEPLOYMENT,
     "UpdateFeatureGroup": {"ThroughputConfig": MACHINE},
     "UpdateMlflowApp": {
         "ModelRegistrationMode": "models are registered by the pipeline",
@@ -286,21 +306,12 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
 }
 """Operation -> member -> why it is kept without effect. Dotted names stand inside acting ones."""
 
-CANARY = "only all-at-once traffic shifting is built"
-
-DEPLOYMENT = {
-    "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.Type == 'CANARY'": CANARY,
-    "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.Type == 'LINEAR'": CANARY,
-    "DeploymentConfig.RollingUpdatePolicy": "only blue/green updates are built",
-}
-
 REFUSED: Mapping[str, Mapping[str, str]] = {
-    "CreateEndpoint": DEPLOYMENT,
     "CreateEndpointConfig": {
-        "AsyncInferenceConfig": "only real-time endpoints are built",
+        "AsyncInferenceConfig.OutputConfig.NotificationConfig.IncludeInferenceResponseIn": (
+            "topics hear where the answer is, not the answer"
+        ),
         "ExplainerConfig": "there is no explainer",
-        "ShadowProductionVariants": "shadow traffic is not built",
-        "ProductionVariants[].ServerlessConfig": "only instance-backed variants are built",
         "ProductionVariants[].InstancePools": "only one instance type per variant is built",
         "ProductionVariants[].CoreDumpConfig": "core dumps are not brought away",
     },
@@ -347,7 +358,6 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "DebugRuleConfigurations": "debugger rules are not built",
         "ProfilerRuleConfigurations": "profiler rules are not built",
     },
-    "UpdateEndpoint": DEPLOYMENT,
     "UpdateFeatureGroup": {"FeatureAdditions[].CollectionType": "features hold one value"},
 }
 """Operation -> JMESPath -> why it is answered with NotEmulated."""

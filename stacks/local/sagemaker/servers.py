@@ -1,12 +1,14 @@
 """The serving processes behind an endpoint: started from a configuration, healthy or not at all."""
 
 import itertools
+import math
 import random
 import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,9 @@ HEALTH_SECONDS = 120
 """How long a container may take to answer /ping when its variant does not say."""
 
 POLL_SECONDS = 0.05
+
+IDLE_SECONDS = 120
+"""How long a serverless worker is kept after its last answer."""
 
 HTTP = urllib3.PoolManager(maxsize=32, retries=False)
 
@@ -56,16 +61,25 @@ class Server:
 
 @dataclass(kw_only=True, eq=False)
 class Variant:
-    """A production variant: its share of the traffic and its processes."""
+    """A variant: its share of the traffic and its processes."""
 
     name: str
     weight: float
     instances: int
+    """Reported; a serverless variant has none."""
+
     image: str
     container: Mapping[str, Any]
     health_seconds: float
     servers: list[Server] = field(default_factory=list)
     turns: Iterator[int] = field(default_factory=itertools.count)
+    serverless: Mapping[str, Any] | None = None
+    """ServerlessConfig of a variant that starts when it is asked. Default: it has instances."""
+
+    starting: threading.Lock = field(default_factory=threading.Lock)
+    counting: threading.Lock = field(default_factory=threading.Lock)
+    busy: int = 0
+    last_asked: float = field(default_factory=time.monotonic)
 
     def next_server(self) -> Server:
         return self.servers[next(self.turns) % len(self.servers)]
@@ -78,6 +92,12 @@ class Fleet:
     endpoint: str
     config: Mapping[str, Any]
     variants: Mapping[str, Variant]
+    shadow: Variant | None = None
+    """Gets copies of requests. Default: there is none."""
+
+    def everything(self) -> list[Variant]:
+        """Every variant, the shadow too."""
+        return [*self.variants.values(), *([self.shadow] if self.shadow else [])]
 
     def choose(self, target: str | None) -> Variant:
         """The variant asked for, else one drawn by weight."""
@@ -95,44 +115,109 @@ class Fleet:
         return random.choices(variants, weights)[0]
 
     def stop(self, host: Host) -> None:
-        for variant in self.variants.values():
+        for variant in self.everything():
             for server in variant.servers:
-                host.children.stop(server.process)
-                shutil.rmtree(server.room, ignore_errors=True)
+                _end(host, server)
 
 
 def plan(world: World, endpoint: str, config: Mapping[str, Any]) -> Fleet:
     """The fleet of a configuration, nothing started yet; refuses missing or unapproved models."""
-    variants = {}
-    for entry in config["ProductionVariants"]:
-        model = world.store.find("model", entry["ModelName"])
-        if model is None:
-            arn = world.arn(f"model/{entry['ModelName']}")
-            raise ApiError("ValidationException", f'Could not find model "{arn}".')
-        own = container(world, model.fields)
-        variants[entry["VariantName"]] = Variant(
-            name=entry["VariantName"],
-            weight=entry.get("InitialVariantWeight", 1.0),
-            instances=entry.get("InitialInstanceCount", 1),
-            image=own.get("Image", ""),
-            container=own,
-            health_seconds=entry.get("ContainerStartupHealthCheckTimeoutInSeconds", HEALTH_SECONDS),
-        )
-    return Fleet(endpoint=endpoint, config=config, variants=variants)
+    variants = [_variant(world, entry) for entry in config["ProductionVariants"]]
+    shadows = [_variant(world, entry) for entry in config.get("ShadowProductionVariants", [])]
+    return Fleet(
+        endpoint=endpoint,
+        config=config,
+        variants={variant.name: variant for variant in variants},
+        shadow=shadows[0] if shadows else None,
+    )
+
+
+def _variant(world: World, entry: Mapping[str, Any]) -> Variant:
+    model = world.store.find("model", entry["ModelName"])
+    if model is None:
+        arn = world.arn(f"model/{entry['ModelName']}")
+        raise ApiError("ValidationException", f'Could not find model "{arn}".')
+    own = container(world, model.fields)
+    return Variant(
+        name=entry["VariantName"],
+        weight=entry.get("InitialVariantWeight", 1.0),
+        instances=entry.get("InitialInstanceCount", 1),
+        image=own.get("Image", ""),
+        container=own,
+        health_seconds=entry.get("ContainerStartupHealthCheckTimeoutInSeconds", HEALTH_SECONDS),
+        serverless=entry.get("ServerlessConfig"),
+    )
 
 
 def launch(world: World, fleet: Fleet, cancelled: threading.Event) -> None:
-    """Start every process of a fleet and wait until all answer /ping; else stop all of them."""
+    """Start every process of a fleet and wait until all answer /ping; else stop all of them.
+
+    A serverless variant starts only what is provisioned.
+    """
     try:
-        for variant in fleet.variants.values():
-            for number in range(min(variant.instances, PROCESSES_PER_VARIANT)):
+        for variant in fleet.everything():
+            for number in range(_processes(variant)):
                 variant.servers.append(start_server(world, fleet.endpoint, variant, number))
-        for variant in fleet.variants.values():
+        for variant in fleet.everything():
             for server in variant.servers:
                 _wait(variant, server, cancelled)
     except (ServingFailed, TransferFailed, OSError) as error:
         fleet.stop(world.host)
         raise ServingFailed(str(error)[:1024]) from error
+
+
+def _processes(variant: Variant) -> int:
+    if variant.serverless is not None:
+        return int(variant.serverless.get("ProvisionedConcurrency", 0) > 0)
+    return min(variant.instances, PROCESSES_PER_VARIANT)
+
+
+def awake(world: World, endpoint: str, variant: Variant) -> Server:
+    """A server of a variant; a serverless one that sleeps is started first."""
+    if variant.serverless is None:
+        return variant.next_server()
+    with variant.starting:
+        if not variant.servers or variant.servers[0].process.poll() is not None:
+            for dead in variant.servers:
+                _end(world.host, dead)
+            server = start_server(world, endpoint, variant, 0)
+            variant.servers[:] = [server]
+            _wait(variant, server, threading.Event())
+        return variant.servers[0]
+
+
+def rest(world: World, variant: Variant) -> None:
+    """End the worker of a serverless variant that nobody has asked for a while."""
+    if _processes(variant) or not variant.starting.acquire(blocking=False):
+        return
+    try:
+        idle = not variant.busy and time.monotonic() - variant.last_asked > IDLE_SECONDS
+        while idle and variant.servers:
+            _end(world.host, variant.servers.pop())
+    finally:
+        variant.starting.release()
+
+
+@contextmanager
+def slot(variant: Variant) -> Iterator[None]:
+    """One of the requests that a serverless variant works on at a time; refused beyond that."""
+    most = variant.serverless["MaxConcurrency"] if variant.serverless else math.inf
+    with variant.counting:
+        if variant.busy >= most:
+            raise ApiError("ThrottlingException", "Rate exceeded", status=429)
+        variant.busy += 1
+        variant.last_asked = time.monotonic()
+    try:
+        yield
+    finally:
+        with variant.counting:
+            variant.busy -= 1
+            variant.last_asked = time.monotonic()
+
+
+def _end(host: Host, server: Server) -> None:
+    host.children.stop(server.process)
+    shutil.rmtree(server.room, ignore_errors=True)
 
 
 def start_server(world: World, endpoint: str, variant: Variant, number: int) -> Server:

@@ -12,6 +12,7 @@ from botocore.config import Config
 
 from stacks.local.container import Host
 from stacks.local.jobs import Jobs
+from stacks.local.sagemaker.metrics import Metrics
 from stacks.local.sagemaker.store import Store
 
 ACCOUNT_ID = "123456789012"
@@ -26,6 +27,7 @@ class World:
 
     host: Host
     store: Store = field(default_factory=Store)
+    metrics: Metrics = field(default_factory=Metrics)
     threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(BACKGROUND_THREADS, "overlay")
     )
@@ -40,6 +42,10 @@ class World:
     @functools.cached_property
     def s3(self) -> Any:
         return self._client("s3")
+
+    @functools.cached_property
+    def sns(self) -> Any:
+        return self._client("sns")
 
     @functools.cached_property
     def sagemaker(self) -> Any:

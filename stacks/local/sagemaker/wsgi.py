@@ -5,13 +5,14 @@ import logging
 import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs
 
 from werkzeug.datastructures import EnvironHeaders
 
 from stacks.local.sagemaker import api, features, invoke
+from stacks.local.sagemaker.asynchronous import Queues, invoke_async
 from stacks.local.sagemaker.capture import Captures
 from stacks.local.sagemaker.errors import ApiError, not_emulated
 from stacks.local.sagemaker.shapes import check_request, service, to_json
@@ -23,7 +24,7 @@ Application = Callable[[Environ, Start], Iterable[bytes]]
 
 TARGET_PREFIX = "SageMaker."
 SCOPE = re.compile(r"Credential=[^/]+/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
-INVOCATIONS = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations")
+INVOCATIONS = re.compile(r"/endpoints/(?P<name>[^/]+)/(?P<queued>async-)?invocations")
 FEATURE_GROUP = re.compile(r"/FeatureGroup/(?P<name>.+)")
 FEATURE_STORE = "sagemaker-featurestore-runtime"
 RECORD_OPERATIONS = {
@@ -34,7 +35,14 @@ RECORD_OPERATIONS = {
 }
 """HTTP method on a feature group's path, or method and path -> operation."""
 
-REASONS = {200: "OK", 400: "Bad Request", 424: "Failed Dependency", 501: "Not Implemented"}
+REASONS = {
+    200: "OK",
+    202: "Accepted",
+    400: "Bad Request",
+    424: "Failed Dependency",
+    429: "Too Many Requests",
+    501: "Not Implemented",
+}
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +63,7 @@ class Overlay:
     world: World
     captures: Captures
     behind: Application
+    queues: Queues = field(default_factory=Queues)
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         scope = SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
@@ -85,6 +94,12 @@ class Overlay:
         invocation = INVOCATIONS.fullmatch(path)
         if invocation and environ["REQUEST_METHOD"] == "POST":
             headers = EnvironHeaders(environ)
+            if invocation["queued"]:
+                answer, told = invoke_async(
+                    self.world, self.captures, self.queues, invocation["name"], headers
+                )
+                reply = _json_reply(answer, "application/json", status=202)
+                return replace(reply, headers={**reply.headers, **told})
             answer_body, answer_headers = invoke.invoke(
                 self.world, self.captures, invocation["name"], headers, body
             )

@@ -1,0 +1,99 @@
+"""Metrics of endpoints: what SageMaker publishes about every invocation, into moto's CloudWatch.
+
+Once a second and variant, so that alarms move by themselves. Sums are exact; latencies beyond
+`LATENCIES` a second are left out of percentiles.
+"""
+
+import threading
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+LATENCIES = 200
+"""Latencies a second and variant that are published one by one."""
+
+NAMESPACE = "AWS/SageMaker"
+
+
+@dataclass
+class Second:
+    """What one variant was asked within a second."""
+
+    calls: int = 0
+    client_errors: int = 0
+    server_errors: int = 0
+    instances: int = 1
+    model_us: list[float] = field(default_factory=list)
+    overhead_us: list[float] = field(default_factory=list)
+
+
+class Metrics:
+    """Invocations that wait to be published."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[tuple[str, str], Second] = defaultdict(Second)
+
+    def add(
+        self,
+        endpoint: str,
+        variant: str,
+        *,
+        status: int,
+        instances: int,
+        model_seconds: float,
+        overhead_seconds: float,
+    ) -> None:
+        """One invocation and the HTTP status of the container; 0: it did not answer."""
+        with self._lock:
+            second = self._waiting[endpoint, variant]
+            second.calls += 1
+            second.client_errors += 400 <= status < 500
+            second.server_errors += status == 0 or status >= 500
+            second.instances = instances
+            if len(second.model_us) < LATENCIES:
+                second.model_us.append(model_seconds * 1e6)
+                second.overhead_us.append(overhead_seconds * 1e6)
+
+    def flush(self, cloudwatch: Any) -> None:
+        """Publish what waits to moto's CloudWatch."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, defaultdict(Second)
+        for (endpoint, variant), second in waiting.items():
+            dimensions = [
+                {"Name": "EndpointName", "Value": endpoint},
+                {"Name": "VariantName", "Value": variant},
+            ]
+            data = [{**datum, "Dimensions": dimensions} for datum in _data(second)]
+            cloudwatch.put_metric_data(NAMESPACE, data)
+
+
+def _data(second: Second) -> list[dict[str, Any]]:
+    """Developer guide, "Monitor SageMaker AI with CloudWatch": names, and ones and zeros."""
+    counted = {
+        "Invocations": second.calls,
+        "Invocation4XXErrors": second.client_errors,
+        "Invocation5XXErrors": second.server_errors,
+        "InvocationModelErrors": second.client_errors + second.server_errors,
+    }
+    data: list[dict[str, Any]] = [
+        {
+            "MetricName": name,
+            "Unit": "None",
+            "StatisticValues": {
+                "SampleCount": second.calls,
+                "Sum": total,
+                "Minimum": int(total == second.calls),
+                "Maximum": int(total > 0),
+            },
+        }
+        for name, total in counted.items()
+    ]
+    per_instance = second.calls / second.instances
+    data.append({"MetricName": "InvocationsPerInstance", "Unit": "None", "Value": per_instance})
+    for name, values in (
+        ("ModelLatency", second.model_us),
+        ("OverheadLatency", second.overhead_us),
+    ):
+        data.append({"MetricName": name, "Unit": "Microseconds", "Values": values})
+    return data
