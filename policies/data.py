@@ -186,6 +186,8 @@ def plain(value: Any) -> Any:
     """
     if isinstance(value, str):
         return UNKNOWN if value in _UNKNOWN_ON_THE_WIRE else value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # the wire knows no integers
     if isinstance(value, Mapping):
         if value.get(_SIGNATURE) in _WRAPPED:
             return plain(value["value"]) if "value" in value else UNKNOWN

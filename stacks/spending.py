@@ -40,7 +40,10 @@ def _cost(change: StackChange, context: Context, table: PriceTable, limit: float
     was, becomes = totals(before), totals(after)
     added = becomes[1] - was[1]
     rows = [
-        Row(cells=("the stack", *map(_usd, (*becomes, added))), risk=_risk(added, becomes, limit)),
+        Row(
+            cells=("the stack", *map(_usd, (*becomes, added, becomes[2] - was[2]))),
+            risk=_risk(added, becomes, limit),
+        ),
         *_lines(before, after),
     ]
     notes = [
@@ -59,7 +62,7 @@ def _cost(change: StackChange, context: Context, table: PriceTable, limit: float
     return Section(
         id="cost",
         title="Cost",
-        columns=("per month", "low", "expected", "high", "added"),
+        columns=("per month", "low", "expected", "high", "added", "added at most"),
         rows=rows,
         notes=notes,
         data={
@@ -87,8 +90,9 @@ def _lines(before: Estimate, after: Estimate) -> list[Row]:
     for name in sorted({*old, *new}):
         was, becomes = old.get(name, (0, 0, 0)), new.get(name, (0, 0, 0))
         if was != becomes:
-            added = becomes[1] - was[1] or becomes[2] - was[2]
-            found.append((added, Row(cells=(name, *map(_usd, becomes), _usd(becomes[1] - was[1])))))
+            added = becomes[1] - was[1], becomes[2] - was[2]
+            weight = added[0] or added[1]
+            found.append((weight, Row(cells=(name, *map(_usd, (*becomes, *added))))))
     return [row for _, row in sorted(found, key=lambda item: (-abs(item[0]), item[1].cells))]
 
 

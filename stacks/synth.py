@@ -22,6 +22,9 @@ from policies.data import UNKNOWN, Data, Options, Resource, Source, plain
 from stacks.settings import ROOT, Settings
 
 STACK = "pulumi:pulumi:Stack"
+BASE = ROOT / "infra" / "component.py"
+"""Makes grants for every component: the caller is who says something."""
+
 MADE_BY_THE_CLOUD = ("id", "arn")
 """Outputs that no program can know: unknown in a preview, made up in an update."""
 
@@ -183,7 +186,7 @@ def _source(request: Any) -> Source | None:
     """The innermost stack frame of this repository, as the SDK sends it to the engine."""
     for frame in request.stackTrace.frames:
         path = Path(unquote(frame.pc.uri.removeprefix("file://")))
-        if path.is_relative_to(ROOT) and "site-packages" not in path.parts:
+        if path.is_relative_to(ROOT) and "site-packages" not in path.parts and path != BASE:
             return Source(str(path.relative_to(ROOT)), frame.pc.line)
     return None
 

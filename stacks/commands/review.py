@@ -90,7 +90,7 @@ def _of_commits(
         before = _synth_of(env, base)
         stage.done = f"{len(before)} resources"
     return compare(
-        env, before, after, differ=_differ(settings.account.region), commit=commit, base=base
+        env, before, after, differ=differ(settings.account.region), commit=commit, base=base
     )
 
 
@@ -139,7 +139,7 @@ def _synth_of(env: str, revision: str) -> list[Resource]:
     return of_json(done.stdout)
 
 
-def _differ(region: str) -> Differ:
+def differ(region: str) -> Differ:
     """Replacements as the local provider knows them, from the same table that deploys `local`."""
     from policies.data import UNKNOWN
     from policies.review.compare import PLAIN, Differ
@@ -187,7 +187,7 @@ def _enriched(change: StackChange, resources: Sequence[Resource]) -> StackChange
 
 def _report(change: StackChange, settings: Settings) -> Report:
     from policies.offline import evaluate
-    from policies.review.parts import PARTS
+    from policies.review.parts import FIRST, THEN
     from policies.review.report import Context
     from policies.review.report import review as reviewed
     from stacks.prices import price_table
@@ -210,7 +210,7 @@ def _report(change: StackChange, settings: Settings) -> Report:
         )
     except KeyError:
         spending = ()
-    return reviewed(change, context, (*spending, *PARTS))
+    return reviewed(change, context, (*FIRST, *spending, *THEN))
 
 
 def _show(report: Report, progress: Progress) -> None:

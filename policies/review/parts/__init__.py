@@ -1,4 +1,7 @@
-"""The parts of a review, in the order in which they are shown: one module each, one function."""
+"""The parts of a review, in the order in which they are shown: one module each, one function.
+
+What costs money stands between the two: prices and instance types are no business of the rules.
+"""
 
 from policies.review.parts import (
     access,
@@ -13,9 +16,10 @@ from policies.review.parts import (
 )
 from policies.review.report import Part
 
-PARTS: tuple[Part, ...] = (
-    loss.part,
-    changes.part,
+FIRST: tuple[Part, ...] = (loss.part, changes.part)
+"""What nobody may miss."""
+
+THEN: tuple[Part, ...] = (
     promotion.part,
     pipelines.part,
     exposure.part,

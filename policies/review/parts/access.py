@@ -140,7 +140,7 @@ def _is_wide(statement: Mapping[str, Any]) -> bool:
     return (
         "NotAction" in statement
         or everybody
-        or any(action.endswith("*") for action in actions)
+        or any(action == "*" or action.endswith(":*") for action in actions)
         or ("*" in resources and "Condition" not in statement)
     )
 

@@ -30,7 +30,9 @@ def part(change: StackChange, context: Context) -> Section | None:
     reached = {item.urn: reach(item.urn, readers) for item in sources}
     rows = [_row(item, reached[item.urn], change) for item in change.changed() if item in sources]
     rows = [row for row in rows if row.cells[2] != "0"]
-    everything = set().union(*reached.values()) if reached else set()
+    everything = set().union(*reached.values())
+    if not everything:
+        return None
     named = _named(everything | {item.urn for item in sources}, change)
     return Section(
         id="blast",

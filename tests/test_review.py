@@ -1,0 +1,174 @@
+"""The review of a stack change: ten scenarios in five formats, and the inputs it reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+import pytest
+from rich.console import Console
+
+from policies.data import UNKNOWN
+from policies.review.digest import Malformed, read
+from policies.review.model import StackChange
+from policies.review.render import data, html, markdown, sarif
+from policies.review.render.graph import graph
+from policies.review.render.terminal import show
+from policies.review.report import Report
+from policies.rules import RULES
+from tests.review_kit import SCENARIOS, changed, reviewed
+
+every_scenario = pytest.mark.parametrize("name", SCENARIOS)
+FORMATS = ("terminal", "markdown", "html", "sarif", "json")
+SUFFIX = {"terminal": "txt", "markdown": "md", "html": "html", "sarif": "sarif", "json": "json"}
+
+
+@pytest.fixture(scope="module")
+def changes() -> dict[str, StackChange]:
+    return {name: changed(scenario) for name, scenario in SCENARIOS.items()}
+
+
+@pytest.fixture(scope="module")
+def reports(changes: dict[str, StackChange]) -> dict[str, Report]:
+    return {name: reviewed(SCENARIOS[name], change) for name, change in changes.items()}
+
+
+def text_of(form: str, report: Report, change: StackChange) -> str:
+    if form == "terminal":
+        console = Console(width=100, record=True, highlight=False, color_system=None)
+        with console.capture() as captured:
+            show(report, console)
+        return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+    if form == "markdown":
+        return markdown.render(report)
+    if form == "html":
+        return html.render(report, graph(change))
+    if form == "sarif":
+        shown = [rule for rule in RULES if rule.id in {reason.rule for reason in report.reasons}]
+        return sarif.render(report, shown, stack_file="stacks/Pulumi.prod.yaml")
+    return data.render(report)
+
+
+@every_scenario
+def test_a_scenario_is_judged_as_a_person_would(name: str, reports: dict[str, Report]) -> None:
+    scenario, report = SCENARIOS[name], reports[name]
+    reasons = " | ".join(reason.message for reason in report.reasons)
+    assert report.decision == scenario.decision, report.headline
+    for part in scenario.says:
+        assert part in reasons
+
+
+@every_scenario
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_report_looks_as_it_was_accepted(
+    name: str,
+    form: str,
+    reports: dict[str, Report],
+    changes: dict[str, StackChange],
+    golden: Callable[[str, str], None],
+) -> None:
+    golden(f"review/{name}.{SUFFIX[form]}", text_of(form, reports[name], changes[name]))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_same_change_gives_the_same_bytes(form: str) -> None:
+    scenario = SCENARIOS["feature-group-replacement"]
+    texts = {
+        text_of(form, reviewed(scenario, c), c) for c in (changed(scenario), changed(scenario))
+    }
+    assert len(texts) == 1
+
+
+def test_a_comment_is_never_longer_than_github_takes(
+    reports: dict[str, Report], changes: dict[str, StackChange]
+) -> None:
+    report = reports["first-deployment"]
+    for limit in (65_536, 8_000, 2_000, 700):
+        text = markdown.render(report, limit_bytes=limit)
+        assert len(text.encode()) <= limit
+        assert "prod: safe" in text
+
+
+URN = "urn:pulumi:prod::plinth::aws:s3/bucket:Bucket::"
+
+
+def digest(*steps: Mapping[str, object]) -> str:
+    return json.dumps({"steps": list(steps)})
+
+
+def state(**inputs: object) -> dict[str, object]:
+    return {"inputs": inputs, "outputs": {}}
+
+
+def test_the_steps_of_a_replacement_are_one_change() -> None:
+    old, new = state(bucket="a"), state(bucket="b")
+    one = URN + "data"
+    change = read(
+        digest(
+            {"op": "create-replacement", "urn": one, "oldState": old, "newState": new},
+            {"op": "replace", "urn": one, "oldState": old, "newState": new,
+             "replaceReasons": ["bucket"]},
+            {"op": "delete-replaced", "urn": one, "oldState": old},
+        )
+    )  # fmt: skip
+    [item] = change.changes
+    assert (item.operation, item.delete_first) == ("replace", False)
+    assert [(p.path, p.old, p.new) for p in item.forced_by] == [("bucket", "a", "b")]
+
+
+def test_a_replacement_that_deletes_first_says_so() -> None:
+    old, new = state(bucket="a"), state(bucket="a", region="x")
+    one = URN + "data"
+    change = read(
+        digest(
+            {"op": "delete-replaced", "urn": one, "oldState": old},
+            {"op": "replace", "urn": one, "oldState": old, "newState": new},
+            {"op": "create-replacement", "urn": one, "oldState": old, "newState": new},
+        )
+    )
+    assert change.changes[0].delete_first
+
+
+def test_a_replacement_by_an_unknown_value_may_turn_out_to_be_none() -> None:
+    unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+    one = {"op": "replace", "urn": URN + "data", "oldState": state(bucket="a"),
+           "newState": state(bucket=unknown), "replaceReasons": ["bucket"]}  # fmt: skip
+    [item] = read(digest(one)).changes
+    assert item.may_stay
+    assert item.forced_by[0].new is UNKNOWN
+
+
+def test_a_secret_never_reaches_a_report() -> None:
+    secret = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
+              "value": '"hunter2"'}  # fmt: skip
+    one = {"op": "update", "urn": URN + "data", "oldState": state(tags={"a": "b"}),
+           "newState": state(tags={"a": secret})}  # fmt: skip
+    change = read(digest(one))
+    assert "hunter2" not in repr(change)
+    assert "[secret]" in repr(change)
+
+
+def test_a_line_of_the_program_comes_from_the_first_frame_that_is_ours() -> None:
+    frames = [{"sourcePosition": "project:///.venv/lib/site-packages/pulumi/x.py#3"},
+              {"sourcePosition": "project:///stacks/composition/models.py#42"}]  # fmt: skip
+    one = {"op": "create", "urn": URN + "data", "newState": {**state(), "stackTrace": frames}}
+    assert str(read(digest(one)).changes[0].source) == "stacks/composition/models.py:42"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "must be JSON, got none"),
+        ("[]", "event 1 must be an object"),
+        ('{"steps": 3}', "steps must be a list, got int"),
+        ('{"steps": [{"op": "vanish", "urn": "a"}]}', r"steps\[0\]\.op must be one of"),
+        (
+            '{"steps": [{"op": "delete", "urn": "a::b::c::d"}]}',
+            "must have an oldState or a newState",
+        ),
+        ('{"steps": [{"op": "delete", "urn": "a"}]}', "must be a URN"),
+    ],
+)
+def test_what_is_no_preview_is_refused_with_its_path(text: str, says: str) -> None:
+    with pytest.raises(Malformed, match=says):
+        read(text)
