@@ -187,6 +187,27 @@ def _ebs(names: Names) -> Statement:
     }
 
 
+def _fsx(names: Names) -> Statement:
+    """FSx reading and writing encrypted objects of a linked bucket, by its service-linked roles.
+
+    Each file system has such a role of its own, which does not exist before it (FSx for Lustre user
+    guide, working with server-side encrypted Amazon S3 buckets).
+    """
+    actions = ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey*", "ReEncrypt*")
+    return {
+        "Sid": "Fsx",
+        "Principal": {"AWS": "*"},
+        "Action": [f"kms:{action}" for action in actions],
+        "Condition": {
+            "ArnLike": {"aws:PrincipalArn": names.fsx_role_arn()},
+            "StringEquals": {
+                "kms:CallerAccount": names.account_id,
+                "kms:ViaService": f"s3.{names.region}.amazonaws.com",
+            },
+        },
+    }
+
+
 def _logs(names: Names) -> Statement:
     """Log groups of this account (CloudWatch Logs user guide, encrypt log data)."""
     return {
@@ -204,6 +225,7 @@ SERVICES: Mapping[str, Callable[[Names], Statement]] = {
     "costalerts": lambda names: _publisher("costalerts", names),
     "ebs": _ebs,
     "events": lambda names: _publisher("events", names),
+    "fsx": _fsx,
     "logs": _logs,
     "s3": lambda names: _publisher("s3", names),
 }

@@ -53,6 +53,11 @@ class Names:
     def role_arn(self, role: str) -> str:
         return f"arn:aws:iam::{self.account_id}:role/{self.of(role)}"
 
+    def fsx_role_arn(self) -> str:
+        """Pattern of the roles with which FSx reads linked buckets, one per file system."""
+        path = "aws-service-role/s3.data-source.lustre.fsx.amazonaws.com"
+        return f"arn:aws:iam::{self.account_id}:role/{path}/AWSServiceRoleForFSxS3Access_*"
+
     def repository_url(self, role: str) -> str:
         """Address of an ECR repository of this account, without tag or digest."""
         return f"{self.account_id}.dkr.ecr.{self.region}.amazonaws.com/{self.of(role)}"

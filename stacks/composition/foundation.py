@@ -3,9 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import pulumi
+
 from infra.access import POD_IDENTITY, Access, AccessArgs, RoleSpec, Trust
 from infra.boundary import boundary
 from infra.component import ComponentArgs
+from infra.filesystem import FileSystem, FileSystemArgs
 from infra.keys import COMMON, Keys, KeysArgs
 from infra.network import Network, NetworkArgs
 from infra.personas import PERSONAS, Personas, PersonasArgs
@@ -37,6 +40,8 @@ class Foundation:
     keys: Keys
     access: Access
     storage: Storage
+    filesystem: FileSystem | None
+    """None where pods read the data bucket itself."""
 
 
 def roles(settings: Settings) -> dict[str, RoleSpec]:
@@ -72,7 +77,8 @@ def build(
     network = _network(common, settings, keys, access)
     endpoints = _endpoints(common, settings, network)
     storage = _storage(common, settings, keys, endpoints, roles)
-    base = Foundation(common, network, endpoints, keys, access, storage)
+    filesystem = _filesystem(common, settings, network, keys, storage)
+    base = Foundation(common, network, endpoints, keys, access, storage, filesystem)
     _people(base, settings)
     return base
 
@@ -135,6 +141,7 @@ def _storage(
             vpc_endpoint_ids=[endpoints.s3_endpoint_id] if chosen.vpc_endpoint_only else [],
             exempt_role_arns=[
                 *chosen.deployer_role_arns,
+                *([names.fsx_role_arn()] if settings.filesystem else []),
                 *(names.role_arn(purpose) for purpose in ("deployer", *served)),
             ],
             readers=settings.accounts.readers(names),
@@ -144,10 +151,35 @@ def _storage(
     )
 
 
+def _filesystem(
+    common: ComponentArgs, settings: Settings, network: Network, keys: Keys, storage: Storage
+) -> FileSystem | None:
+    chosen = settings.filesystem
+    if chosen is None:
+        return None
+    return FileSystem(
+        "filesystem",
+        FileSystemArgs(
+            names=common.names,
+            tags=common.tags,
+            vpc_id=network.vpc_id,
+            subnet_id=network.private_subnet_ids_by_zone[chosen.availability_zone_id],
+            client_security_group_ids={"workload": network.workload_security_group_id},
+            bucket_name=storage.bucket("data").bucket,
+            kms_key_arn=keys.arn("storage"),
+            storage_gib=chosen.storage_gib,
+            throughput_mbps_per_tib=chosen.throughput_mbps_per_tib,
+            protect=settings.protect,
+        ),
+        pulumi.ResourceOptions(depends_on=[storage]),  # FSx tries the bucket before it links it
+    )
+
+
 def _keys(common: ComponentArgs, settings: Settings, asked: Sequence[KeyPurposes]) -> Keys:
     """A key per purpose, with the services of every domain that asks for it."""
     purposes: dict[str, tuple[str, ...]] = {}
-    for wanted in asked:
+    file_system: KeyPurposes = {"storage": ("fsx",)} if settings.filesystem else {}
+    for wanted in (*asked, file_system):
         services = wanted if isinstance(wanted, Mapping) else dict.fromkeys(wanted, COMMON)
         for purpose, names in services.items():
             purposes[purpose] = tuple(sorted({*purposes.get(purpose, ()), *names}))

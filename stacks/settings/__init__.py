@@ -18,7 +18,17 @@ from infra.errors import UserError
 from infra.naming import Names
 from stacks.settings.compute import Cluster, GpuAgents, GpuPool, Karpenter, check_pools
 from stacks.settings.data import Feast, Features, Kafka, Spark, Stream, check_reach
-from stacks.settings.foundation import Access, Account, Accounts, Keys, Network, Storage, Tags
+from stacks.settings.foundation import (
+    Access,
+    Account,
+    Accounts,
+    FileSystem,
+    Keys,
+    Network,
+    Storage,
+    Tags,
+    check_file_system,
+)
 from stacks.settings.models import Endpoint, Endpoints, Image, Llm, Registry, Tracking, Training
 from stacks.settings.operations import Alerts, Audit, Cost, Policies, Retraining
 from stacks.settings.part import Part
@@ -52,6 +62,9 @@ class Settings(Part):
     storage: Storage = Storage()
     cluster: Cluster
     gpu_pools: dict[str, GpuPool] = Field(default_factory=dict)
+    filesystem: FileSystem | None = None
+    """Default: pods read the data bucket itself."""
+
     karpenter: Karpenter = Karpenter()
     gpu_agents: GpuAgents = GpuAgents()
     queues: Queues = Queues()
@@ -111,6 +124,17 @@ class Settings(Part):
             zones = info.data["network"].availability_zone_ids
             check_pools(info.data["cluster"], pools, zones)
         return pools
+
+    @field_validator("filesystem")
+    @classmethod
+    def _file_system_is_near(
+        cls, system: FileSystem | None, info: ValidationInfo
+    ) -> FileSystem | None:
+        if system and {"gpu_pools", "network"} <= info.data.keys():
+            pools: dict[str, GpuPool] = info.data["gpu_pools"]
+            zones = {name: pool.zone for name, pool in pools.items() if pool.zone}
+            check_file_system(system, info.data["network"], zones)
+        return system
 
     @field_validator("teams")
     @classmethod

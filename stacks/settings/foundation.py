@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -258,3 +259,39 @@ class Storage(Part):
 
     deployer_role_arns: list[RoleArn] = Field(default_factory=list)
     """Roles that deploy from outside the VPC, beside our own deployer. Default: none."""
+
+
+class FileSystem(Part):
+    """FSx for Lustre in front of the data bucket."""
+
+    availability_zone_id: str
+    """Where it stands: the one zone of the GPU pools that mount it."""
+
+    storage_gib: Annotated[int, Field(ge=1200)] = 1200
+    """1200, or a multiple of 2400. Default: 1200."""
+
+    throughput_mbps_per_tib: Literal[125, 250, 500, 1000] = 125
+    """MB/s for each TiB. Default: 125."""
+
+    @model_validator(mode="after")
+    def _has_a_size_that_exists(self) -> FileSystem:
+        if self.storage_gib != 1200 and self.storage_gib % 2400:
+            raise ValueError(
+                f"storage_gib must be 1200 or a multiple of 2400, got {self.storage_gib}"
+            )
+        return self
+
+
+def check_file_system(system: FileSystem, network: Network, pool_zones: Mapping[str, str]) -> None:
+    """A file system stands in one of our zones, and in that of every pool that has but one."""
+    if system.availability_zone_id not in network.availability_zone_ids:
+        raise ValueError(
+            "availability_zone_id must be one of the network's "
+            f"({', '.join(network.availability_zone_ids)}), got {system.availability_zone_id!r}"
+        )
+    for pool, zone in pool_zones.items():
+        if zone != system.availability_zone_id:
+            raise ValueError(
+                f"availability_zone_id must be that of the pool {pool} ({zone}), "
+                f"got {system.availability_zone_id!r}"
+            )

@@ -100,6 +100,7 @@ ROWS = (
         outputs={
             "arn": "ResourceARN",
             "dnsName": "DNSName",
+            "mountName": "'recorded'",  # AWS makes one up; nothing can be mounted here
             "ownerId": "OwnerId",
         },
         tags=TAGS,
