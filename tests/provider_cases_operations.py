@@ -1,12 +1,96 @@
 """Cases of what watches an environment: queues, events, dashboards, budgets, trails."""
 
+from typing import Any
+
 from tests.provider_case import ALLOW, KEY, RETAGGED, ROLE, TAGS, TOPIC, Case, Ref
 
 FUNCTION = "aws:lambda/function:Function"
 QUEUE = "aws:sqs/queue:Queue"
 RULE = "aws:cloudwatch/eventRule:EventRule"
 
+BUDGET = "aws:budgets/budget:Budget"
+MONITOR = "aws:costexplorer/anomalyMonitor:AnomalyMonitor"
+
+
+def told(kind: str) -> dict[str, Any]:
+    """A notification of a budget."""
+    return {
+        "notificationType": kind,
+        "comparisonOperator": "GREATER_THAN",
+        "threshold": 80,
+        "thresholdType": "PERCENTAGE",
+        "subscriberSnsTopicArns": [Ref(TOPIC, "arn")],
+    }
+
+
+def impact(dollars: str) -> dict[str, Any]:
+    """An expression of Cost Explorer."""
+    return {
+        "dimension": {
+            "key": "ANOMALY_TOTAL_IMPACT_ABSOLUTE",
+            "matchOptions": ["GREATER_THAN_OR_EQUAL"],
+            "values": [dollars],
+        }
+    }
+
+
 CASES: dict[str, Case] = {
+    BUDGET: Case(
+        inputs={
+            "name": "plinth-monthly",
+            "budgetType": "COST",
+            "timeUnit": "MONTHLY",
+            "limitAmount": "100",
+            "limitUnit": "USD",
+            "costFilters": [{"name": "TagKeyValue", "values": ["user:environment$test"]}],
+            "notifications": [told("ACTUAL")],
+            "tags": TAGS,
+        },
+        change={
+            "limitAmount": "200",
+            "notifications": [told("ACTUAL"), told("FORECASTED")],
+            "tags": RETAGGED,
+        },
+    ),
+    "aws:budgets/budgetAction:BudgetAction": Case(
+        inputs={
+            "budgetName": Ref(BUDGET, "name"),
+            "actionType": "APPLY_IAM_POLICY",
+            "approvalModel": "AUTOMATIC",
+            "notificationType": "ACTUAL",
+            "executionRoleArn": Ref(ROLE, "arn"),
+            "actionThreshold": {
+                "actionThresholdType": "PERCENTAGE",
+                "actionThresholdValue": 100,
+            },
+            "definition": {
+                "iamActionDefinition": {"policyArn": "arn:aws:iam::aws:policy/p", "roles": ["r"]}
+            },
+            "subscribers": [{"subscriptionType": "SNS", "address": Ref(TOPIC, "arn")}],
+            "tags": TAGS,
+        },
+        change={"approvalModel": "MANUAL", "tags": RETAGGED},
+    ),
+    MONITOR: Case(
+        inputs={
+            "name": "plinth-anomalies",
+            "monitorType": "CUSTOM",
+            "monitorSpecification": '{"Tags": {"Key": "environment", "Values": ["test"]}}',
+            "tags": TAGS,
+        },
+        change={"name": "plinth-unusual", "tags": RETAGGED},
+    ),
+    "aws:costexplorer/anomalySubscription:AnomalySubscription": Case(
+        inputs={
+            "name": "plinth-anomalies",
+            "frequency": "IMMEDIATE",
+            "monitorArnLists": [Ref(MONITOR, "arn")],
+            "subscribers": [{"type": "SNS", "address": Ref(TOPIC, "arn")}],
+            "thresholdExpression": impact("100"),
+            "tags": TAGS,
+        },
+        change={"thresholdExpression": impact("200"), "tags": RETAGGED},
+    ),
     "aws:cloudwatch/dashboard:Dashboard": Case(
         inputs={"dashboardName": "plinth", "dashboardBody": '{"widgets": []}'},
         change={"dashboardBody": '{"periodOverride": "auto", "widgets": []}'},

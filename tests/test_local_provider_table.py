@@ -27,6 +27,7 @@ REPLACED_HERE = "the local endpoint cannot change it in place"
 NO_CALL = "the API has no call that changes it"
 
 DEVIATIONS: Mapping[tuple[str, str], str] = {
+    ("aws:budgets/budget:Budget", "name"): NO_CALL,
     ("aws:cloudwatch/logGroup:LogGroup", "logGroupClass"): NO_CALL,
     ("aws:ec2/eip:Eip", "domain"): NO_CALL,
     ("aws:ec2/flowLog:FlowLog", "vpcId"): "CloudFormation has one ResourceId for all kinds",

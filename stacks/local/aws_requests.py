@@ -24,6 +24,9 @@ from stacks.local.aws_shapes import (
 from stacks.local.backend import Properties
 
 TEMPLATE = re.compile(r"\{\w+\}")
+GLOBAL = frozenset({"budgets", "ce", "iam"})
+"""Services without regions, whose types have no input of that name."""
+
 EVERY_TYPE = ("region", "tags")
 
 AWS_ONLY = frozenset(
@@ -101,7 +104,7 @@ class Table:
         """Every input by the call and member that carries it; None: no member of its own."""
         row = self.row
         found: dict[str, tuple[Call, Slot] | None] = dict.fromkeys(row.provider_only)
-        found.update({"region": None} if row.service != "iam" else {})
+        found.update({"region": None} if row.service not in GLOBAL else {})
         found.update({"tags": None} if row.tags else {})
         for call in [*row.then, *row.update, *([row.delete] if row.delete else [])]:
             known = self.slots(call)
@@ -277,6 +280,6 @@ def outputs(
     found = {name: value for name, value in computed.items() if value is not None}
     if row.tags:
         found["tagsAll"] = dict(inputs.get("tags") or {})
-    if row.service != "iam":
+    if row.service not in GLOBAL:
         found["region"] = known["region"]
     return {**found, **inputs}

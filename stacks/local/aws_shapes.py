@@ -148,6 +148,8 @@ def pair(shape: Shape) -> tuple[str, str] | None:
 def to_aws(value: Any, shape: Shape, rename: Rename) -> Any:
     """A Pulumi value as AWS takes it. Unknown properties are left to `unmapped`."""
     if isinstance(shape, StructureShape):
+        if isinstance(value, str):  # given as JSON text in AWS's own words
+            return json.loads(value)
         return _structure_to_aws(value, shape, rename)
     if isinstance(shape, ListShape):
         names = pair(shape)
@@ -155,6 +157,8 @@ def to_aws(value: Any, shape: Shape, rename: Rename) -> Any:
             return [{names[0]: key, names[1]: str(item)} for key, item in sorted(value.items())]
         return [to_aws(item, shape.member, rename) for item in value]
     if isinstance(shape, MapShape):
+        if isinstance(value, list):  # cost filters: a name and its values each
+            value = {item["name"]: item["values"] for item in value}
         return {key: to_aws(item, shape.value, rename) for key, item in value.items()}
     return _scalar_to_aws(value, shape.type_name)
 

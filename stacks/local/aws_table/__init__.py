@@ -3,7 +3,9 @@
 from stacks.local.aws_row import Row
 from stacks.local.aws_table import (
     appautoscaling,
+    budgets,
     cloudwatch,
+    costexplorer,
     dynamodb,
     ec2,
     ecr,
@@ -23,7 +25,9 @@ from stacks.local.aws_table import (
 
 MODULES = (
     appautoscaling,
+    budgets,
     cloudwatch,
+    costexplorer,
     dynamodb,
     ec2,
     ecr,

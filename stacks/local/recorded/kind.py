@@ -49,7 +49,8 @@ class Recorded:
     """Member of the list answer. Default: the first list in its shape."""
 
     body: str = ""
-    """Member of the create and update requests that holds the members. Default: the request."""
+    """Member of the create and update requests that holds the members; an update request may
+    have `New` before it. Default: the request."""
 
     made: Mapping[str, str] = field(default_factory=dict)
     """Members that AWS invents, as templates."""

@@ -10,7 +10,7 @@ import functools
 import io
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -21,10 +21,10 @@ import jmespath
 
 from stacks.local.recorded.kind import Recorded
 from stacks.local.recorded.kinds import KINDS
+from stacks.local.recorded.tagging import TAG_OPERATIONS, retag, tagged
 
 ACCOUNT_ID = "123456789012"
 SCOPE = re.compile(r"Credential=[^/]+/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
-TAG_OPERATIONS = ("TagResource", "UntagResource", "ListTagsForResource")
 NOT_MEMBERS = frozenset({"clientRequestToken", "ClientRequestToken", "ClientToken", "clientToken"})
 
 Environ = dict[str, Any]
@@ -85,7 +85,7 @@ class Recorder:
         if service is None or operation is None:
             return self.behind(environ, start)
         request = _parsed(service, operation, environ)
-        arn = _tagged_arn(service, operation, request)
+        arn = tagged(operation, request)
         if arn is not None and self.store.by_arn(service, arn) is None:
             return self.behind(environ, start)
         try:
@@ -103,7 +103,8 @@ class Recorder:
         if arn is not None:
             thing = self.store.by_arn(service, arn)
             assert thing is not None
-            return _tag(service, operation, thing, request)
+            model = _model(service)
+            return retag(model, operation, thing.members, thing.kind.tags, request)
         kind, act = _acts()[service, operation]
         return act(self, kind, operation, request)
 
@@ -317,12 +318,14 @@ def _serialized(service: str, operation: str, answer: Any) -> tuple[int, dict[st
 
 def _values(kind: Recorded, request: Mapping[str, Any]) -> dict[str, Any]:
     """The members that a request gives a resource, by their names in the describe answer."""
-    body = request.get(kind.body, {}) if kind.body else {}
-    given = {**request, **body}
+    bodies = (kind.body, f"New{kind.body}") if kind.body else ()
+    given = {**request, **{k: v for body in bodies for k, v in request.get(body, {}).items()}}
+    if "TagSpecifications" in given:  # EC2's way to say them at the creation
+        given["Tags"] = given.pop("TagSpecifications")[0].get("Tags")
     return {
         kind.rename.get(name, name): value
         for name, value in given.items()
-        if name not in NOT_MEMBERS and name != kind.body and value is not None
+        if name not in NOT_MEMBERS and name not in bodies and value is not None
     }
 
 
@@ -338,7 +341,11 @@ def _flat(request: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _key(kind: Recorded, request: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(jmespath.search(name, request)) for name in kind.key)
+    """An update may name the resource inside its body."""
+    return tuple(
+        str(jmespath.search(name, request) or jmespath.search(f"New{path}", request))
+        for name, path in kind.key.items()
+    )
 
 
 def _shown(model: Any, kind: Recorded, thing: Thing) -> dict[str, Any]:
@@ -353,35 +360,3 @@ def _shown(model: Any, kind: Recorded, thing: Thing) -> dict[str, Any]:
     if kind.member and single in shape.members:
         return {single: thing.members}
     return {name: value for name, value in thing.members.items() if name in shape.members}
-
-
-def _tagged_arn(service: str, operation: str, request: Mapping[str, Any]) -> str | None:
-    if operation not in TAG_OPERATIONS:
-        return None
-    return next(str(v) for n, v in request.items() if n.lower().endswith("arn"))
-
-
-def _tag(service: str, operation: str, thing: Thing, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Tags are a map or a list of keys and values, as the service has them."""
-    tags = dict(_pairs(thing.members.get(thing.kind.tags)))
-    members = {name.lower(): value for name, value in request.items()}
-    tags.update(_pairs(members.get("tags")))
-    for key in members.get("tagkeys", ()):
-        tags.pop(key, None)
-    model = _model(service).operation_model("TagResource")
-    member = next(s for n, s in model.input_shape.members.items() if n.lower() == "tags")
-    names = list(member.member.members) if member.type_name == "list" else []
-    thing.members[thing.kind.tags] = (
-        [dict(zip(sorted(names), pair, strict=True)) for pair in tags.items()] if names else tags
-    )
-    shape = _model(service).operation_model(operation).output_shape
-    shown = [name for name in (shape.members if shape else ()) if name.lower() == "tags"]
-    return {name: thing.members[thing.kind.tags] for name in shown}
-
-
-def _pairs(tags: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(tags, Mapping):
-        yield from tags.items()
-    for item in tags if isinstance(tags, list) else ():
-        lower = {name.lower(): value for name, value in item.items()}
-        yield lower["key"], lower["value"]
