@@ -26,13 +26,14 @@ class Cloud:
     home: Path
     info: session.CloudInfo
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, **more: Any) -> Any:
         return boto3.client(
             service,
             endpoint_url=self.info.endpoint_url,
             region_name="us-east-1",
             aws_access_key_id="test",
             aws_secret_access_key="test",
+            **more,
         )
 
 

@@ -1,19 +1,17 @@
 """Registry, models and endpoints of the local cloud, served by real processes."""
 
-import io
 import json
 import os
 import signal
-import sys
-import tarfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from stacks.local.processes import Children
+from tests.endpoints_kit import configure, invoke, put_artifact, serve_program, settled
 from tests.local_cloud import (
     BUCKET,
     ROLE,
@@ -21,36 +19,7 @@ from tests.local_cloud import (
     left_of,
     refusal,
     running_cloud,
-    until,
 )
-
-SERVE = f"""#!{sys.executable}
-import http.server, os, pathlib, sys
-name = os.environ["NAME"]
-if name == "crash":
-    sys.exit("cannot load the model")
-model = pathlib.Path(os.environ.get("OPT_ML", "/opt/ml"), "model", "model.txt").read_text()
-class Handler(http.server.BaseHTTPRequestHandler):
-    def answer(self, status, text):
-        self.send_response(status)
-        self.send_header("Content-Type", "text/plain")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text.encode())
-    def do_GET(self):
-        self.answer(200, "")
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        ok = body != "bad"
-        kind = self.headers["Content-Type"]
-        said = f"{{name}}|{{model}}|{{body}}|{{kind}}"
-        self.answer(200 if ok else 422, said if ok else "no such row")
-    def log_message(self, *_):
-        pass
-port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
-http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
-"""
-"""A program `serve` that says who it is; a model container's PATH leads to it."""
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +40,7 @@ def s3(cloud: Cloud) -> Any:
 
 @pytest.fixture(scope="module")
 def serve_path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """PATH of a container whose `serve` is the test's own."""
-    folder = tmp_path_factory.mktemp("bin")
-    (folder / "serve").write_text(SERVE)
-    (folder / "serve").chmod(0o755)
-    return f"{folder}:/usr/bin:/bin"
+    return serve_program(tmp_path_factory.mktemp("bin"))
 
 
 @pytest.fixture(scope="module")
@@ -86,13 +51,7 @@ def group(sm: Any) -> str:
 
 @pytest.fixture(scope="module")
 def artifact(s3: Any, cloud: Cloud) -> str:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as tar:
-        entry = tarfile.TarInfo("model.txt")
-        entry.size = 2
-        tar.addfile(entry, io.BytesIO(b"m1"))
-    s3.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=out.getvalue())
-    return f"s3://{BUCKET}/model.tar.gz"
+    return put_artifact(s3)
 
 
 def package(sm: Any, group: str, artifact: str, **more: Any) -> str:
@@ -106,44 +65,6 @@ def package(sm: Any, group: str, artifact: str, **more: Any) -> str:
         **more,
     )["ModelPackageArn"]
     return arn
-
-
-def configure(sm: Any, name: str, path: str, artifact: str, **weights: float) -> None:
-    """An endpoint configuration with one variant and model per keyword."""
-    for variant in weights:
-        sm.create_model(
-            ModelName=f"{name}-{variant}",
-            ExecutionRoleArn=ROLE,
-            PrimaryContainer={
-                "Image": "image",
-                "ModelDataUrl": artifact,
-                "Environment": {"PATH": path, "NAME": variant},
-            },
-        )
-    sm.create_endpoint_config(
-        EndpointConfigName=name,
-        ProductionVariants=[
-            {
-                "VariantName": variant,
-                "ModelName": f"{name}-{variant}",
-                "InstanceType": "ml.m5.large",
-                "InitialInstanceCount": 1,
-                "InitialVariantWeight": weight,
-            }
-            for variant, weight in weights.items()
-        ],
-    )
-
-
-def settled(sm: Any, name: str) -> Mapping[str, Any]:
-    return until(lambda: sm.describe_endpoint(EndpointName=name), "EndpointStatus")
-
-
-def invoke(cloud: Cloud, endpoint: str, body: str, **more: str) -> tuple[str, str]:
-    answer = cloud.client("sagemaker-runtime").invoke_endpoint(
-        EndpointName=endpoint, Body=body.encode(), ContentType="text/csv", **more
-    )
-    return answer["Body"].read().decode(), answer["InvokedProductionVariant"]
 
 
 def test_a_package_must_be_approved_before_a_model_uses_it(

@@ -177,7 +177,6 @@ DEPLOYMENT = {
 }
 
 RECORDED: Mapping[str, Mapping[str, str]] = {
-    "CreateEndpoint": {"DeploymentConfig": "kept for an update that retains it"},
     "CreateEndpointConfig": {
         "ProductionVariants[].InstanceType": MACHINE,
         "ProductionVariants[].InitialInstanceCount": "at most two processes run per variant",
