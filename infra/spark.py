@@ -86,8 +86,10 @@ class Spark(Component):
                 subnet_ids=args.subnet_ids, security_group_ids=list(args.security_group_ids)
             ),
             monitoring_configuration={
-                "managed_persistence_monitoring_configuration": {
-                    "enabled": True,
+                # logs in our bucket as the jobs' role; the service's own copy needs a further key
+                "managed_persistence_monitoring_configuration": {"enabled": False},
+                "s3_monitoring_configuration": {
+                    "log_uri": pulumi.Output.concat("s3://", args.bucket_name, f"/{name}/logs/"),
                     "encryption_key_arn": args.kms_key_arn,
                 },
             },

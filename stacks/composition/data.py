@@ -1,6 +1,7 @@
 """Features: where they are stored and served, and what fills them."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -37,9 +38,11 @@ def roles(settings: Settings) -> dict[str, RoleSpec]:
     return wanted
 
 
-def build(base: Foundation, settings: Settings) -> FeatureStore:
+def build(
+    base: Foundation, settings: Settings, schemas: Mapping[str, FeatureGroup] = FEATURE_GROUPS
+) -> FeatureStore:
     """Build the feature groups and what fills them."""
-    store = _features(base, settings)
+    store = _features(base, settings, schemas)
     if settings.stream:
         _stream(base, settings.stream, store, settings.protect)
     if settings.feast:
@@ -51,7 +54,9 @@ def build(base: Foundation, settings: Settings) -> FeatureStore:
     return store
 
 
-def _features(base: Foundation, settings: Settings) -> FeatureStore:
+def _features(
+    base: Foundation, settings: Settings, schemas: Mapping[str, FeatureGroup]
+) -> FeatureStore:
     data = base.storage.bucket("data")
     role = base.access.role("features")
     may_encrypt = base.keys.grant_use(role, "features", "storage")
@@ -62,7 +67,7 @@ def _features(base: Foundation, settings: Settings) -> FeatureStore:
             tags=base.common.tags,
             groups={
                 entity: _spec(schema, settings.features.group(entity))
-                for entity, schema in FEATURE_GROUPS.items()
+                for entity, schema in schemas.items()
             },
             role=role,
             bucket_name=data.bucket,
