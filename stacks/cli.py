@@ -111,13 +111,20 @@ def verify(env: str, as_json: bool) -> None:
 
 @cli.command()
 @environment
-@click.option("--yes", is_flag=True, help="Really delete.")
-def destroy(env: str, as_json: bool, yes: bool) -> None:
-    """Delete everything of an environment that is not protected."""
-    from stacks.commands import deploy
+@click.option(
+    "--yes",
+    is_flag=False,
+    flag_value="",
+    metavar="[ENV]",
+    help="Really delete; followed by the environment's name, but for local.",
+)
+@click.option("--data", is_flag=True, help="Delete protected data too.")
+def destroy(env: str, as_json: bool, yes: str | None, data: bool) -> None:
+    """Delete everything of an environment."""
+    from stacks.commands import destroy as command
 
     out = report(as_json)
-    out.result(deploy.destroy(env, out, yes=yes))
+    out.result(command.destroy(env, out, confirmed=yes, data=data))
 
 
 @cli.command()

@@ -46,6 +46,7 @@ def platform(
         "resources": recorded(program),
         "clients": stubbed(script) if script is not None else refuse("no credentials"),
         "fetch": refuse("no network"),
+        "plain_http": refuse("no TLS here"),
         "kubernetes": refuse("no cluster"),
         **more,
     }

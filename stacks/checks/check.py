@@ -53,6 +53,9 @@ class Platform:
 
     clients: Clients
     fetch: Fetch
+    plain_http: Clients
+    """As `clients`, but without TLS; raises Unknowable where there is no TLS to leave out."""
+
     kubernetes: Callable[[], Any]
     """A lightkube client of the cluster; raises Unknowable where none is reachable."""
 

@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import CheckFailed, UserError
-from stacks.commands import cloud
+from infra.naming import Names
+from stacks.commands import cloud, deploy
 from stacks.home import home
 from stacks.report import Report
 from stacks.settings import Settings, load
@@ -31,6 +32,17 @@ def preflight(env: str, report: Report) -> dict[str, Any]:
     from stacks.checks.preflight import PREFLIGHT
 
     return _run("preflight", PREFLIGHT, _platform(env, load(env), report), report)
+
+
+def verify(env: str, report: Report) -> dict[str, Any]:
+    """Whether what is deployed is what the environment's file says, asked of the clouds."""
+    from stacks.checks.verify import VERIFY
+
+    cloud.clients(env)  # without an environment to look at there is nothing to verify
+    settings = load(env)
+    if env == LOCAL:
+        settings = deploy.without_lost_package(settings, report)
+    return _run("verify", VERIFY, _platform(env, settings, report), report)
 
 
 def _run(
@@ -80,13 +92,16 @@ def _platform(env: str, settings: Settings, report: Report) -> Platform:
     with report.stage("synth", f"mocked synth of {env}") as stage:
         resources = synthesize(env, settings, definitions(env, settings))
         stage.done = f"{len(resources)} resources"
+    region = settings.account.region
+    clients = _clients(env, region)
     return Platform(
         env=env,
         settings=settings,
         resources=resources,
-        clients=_clients(env, settings.account.region),
+        clients=clients,
         fetch=refuse("the environment local uses no network") if env == LOCAL else _fetch,
-        kubernetes=refuse("no Kubernetes API is asked before a deployment"),
+        plain_http=refuse("the local endpoint has no TLS") if env == LOCAL else _plain_http(region),
+        kubernetes=partial(kubernetes_client, env, clients, settings.names(env)),
     )
 
 
@@ -100,10 +115,44 @@ def _clients(env: str, region: str) -> Clients:
         environment.start(home(), None, lambda text: None)
         return cloud.clients(env)
     try:
-        client = cloud.clients(env)
+        return cloud.regional(env, region)
     except UserError as error:
         return refuse(error.problem)
-    return partial(client, region_name=region)  # type: ignore[call-arg] # boto3's takes it
+
+
+def _plain_http(region: str) -> Clients:
+    import boto3
+
+    return partial(boto3.Session().client, region_name=region, use_ssl=False)
+
+
+def kubernetes_client(env: str, clients: Clients, names: Names) -> Any:
+    """A client of the cluster's API server; Unknowable where it cannot be reached."""
+    import httpx2
+    from lightkube import Client, KubeConfig
+    from lightkube.resources.core_v1 import Namespace
+
+    from stacks.checks.check import Unknowable
+
+    if env == LOCAL:
+        path = home() / LOCAL / "kubernetes" / "kubeconfig"
+        if not path.exists():
+            raise Unknowable("no control plane runs behind the local cluster")
+        config = KubeConfig.from_file(path)
+    else:
+        from infra.cluster import client_config
+
+        found = clients("eks").describe_cluster(name=names.of("cluster"))["cluster"]
+        authority = found["certificateAuthority"]["data"]
+        config = KubeConfig.from_dict(
+            client_config(found["name"], found["endpoint"], authority, names.region)
+        )
+    client: Any = Client(config=config, timeout=httpx2.Timeout(FETCH_SECONDS), trust_env=False)
+    try:
+        client.get(Namespace, "kube-system")
+    except (httpx2.HTTPError, OSError) as error:
+        raise Unknowable(f"its API server cannot be reached from here: {error}") from None
+    return client
 
 
 def _fetch(url: str, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from infra.errors import UserError
@@ -27,6 +28,14 @@ def clients(env: str) -> Clients:
 
     client: Clients = boto3.Session().client
     return client
+
+
+def regional(env: str, region: str) -> Clients:
+    """Clients in the region of the environment, whatever region the person's shell has."""
+    made = clients(env)
+    if env == "local":  # one region
+        return made
+    return partial(made, region_name=region)  # type: ignore[call-arg] # boto3's takes it
 
 
 def _local_clients() -> Clients:
@@ -97,15 +106,13 @@ def delete_model_packages(client: Clients, group: str) -> int:
     return len(found)
 
 
-def stop_executions(client: Clients, seconds: float = 60) -> int:
-    """Stop every pipeline execution that runs: SageMaker deletes no pipeline before."""
+def stop_executions(client: Clients, pipelines: Iterable[str], seconds: float = 60) -> int:
+    """Stop every execution of these pipelines: SageMaker deletes no pipeline before."""
     sagemaker = client("sagemaker")
     running = [
         execution["PipelineExecutionArn"]
-        for pipeline in sagemaker.list_pipelines()["PipelineSummaries"]
-        for execution in sagemaker.list_pipeline_executions(PipelineName=pipeline["PipelineName"])[
-            "PipelineExecutionSummaries"
-        ]
+        for pipeline in pipelines
+        for execution in _executions(sagemaker, pipeline)
         if execution["PipelineExecutionStatus"] in ("Executing", "Stopping")
     ]
     for arn in running:
@@ -118,6 +125,20 @@ def stop_executions(client: Clients, seconds: float = 60) -> int:
                 break
             time.sleep(0.2)
     return len(running)
+
+
+def _executions(sagemaker: Any, pipeline: str) -> list[dict[str, Any]]:
+    """The newest hundred executions; none of a pipeline that does not exist."""
+    from botocore.exceptions import ClientError
+
+    try:
+        answer = sagemaker.list_pipeline_executions(PipelineName=pipeline, MaxResults=100)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFound":
+            raise
+        return []
+    found: list[dict[str, Any]] = answer["PipelineExecutionSummaries"]
+    return found
 
 
 LEFTOVERS = (

@@ -1,10 +1,9 @@
-"""`plinth up`, `preview` and `destroy`."""
+"""`plinth up` and `preview`."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,8 +29,8 @@ POLICY_PACK = ROOT / "policies"
 
 def up(env: str, report: Report, *, port: int | None = None) -> dict[str, Any]:
     """Make the environment what its file says; returns what `--json` prints."""
-    changes, settings = _operate("up", env, report, port)
-    summary = _summary(env, changes, report)
+    changes, settings = operate("up", env, report, port)
+    summary = summarized(env, changes, report)
     summary["outputs"] = changes.outputs
     _show(env, "up", changes, settings, report)
     return summary
@@ -41,72 +40,24 @@ def preview(env: str, report: Report, *, port: int | None = None) -> dict[str, A
     """Say what `up` would do, without doing it; a mocked synth where there are no credentials."""
     if env != LOCAL and not cloud.has_credentials():
         return _synth(env, report)
-    changes, settings = _operate("preview", env, report, port)
+    changes, settings = operate("preview", env, report, port)
     _show(env, "preview", changes, settings, report)
-    return _summary(env, changes, report)
-
-
-def destroy(env: str, report: Report, *, yes: bool) -> dict[str, Any]:
-    """Delete everything of an unprotected environment; locally, the cloud's processes too."""
-    settings = load(env)
-    if settings.protect:
-        raise UserError(
-            f"environment {env} must not be protected to be destroyed, got protect: true",
-            fix=f"set plinth:protect to false in stacks/Pulumi.{env}.yaml, then `plinth up {env}`",
-        )
-    if not yes:
-        raise UserError(
-            f"destroying {env} deletes its data, models and endpoints and must be confirmed",
-            fix=f"type `plinth destroy {env} --yes`",
-        )
-    if env == LOCAL:
-        return _destroy_local(settings, report)
-    stack = _cloud_stack(env)
-    changes = _run("destroy", stack, lambda: None, report)
-    return _summary(env, changes, report)
-
-
-def _destroy_local(settings: Settings, report: Report) -> dict[str, Any]:
-    from stacks.engine import Changes
-    from stacks.local import environment, session
-    from stacks.workload import MODEL
-
-    folder = home()
-    left: list[str] = []
-    changes = Changes()
-    if session.find(folder) is not None:
-        with report.stage("cloud", "local cloud") as stage:
-            local = environment.start(folder, None, stage.say)
-            environment.clear_dead_lock(folder, stage.say)
-        stack = _local_stack(local, report)
-        if environment.has_pending_operations(folder):
-            stack.drop_pending_operations()
-        cloud.stop_executions(cloud.clients(LOCAL))
-        cloud.delete_model_packages(cloud.clients(LOCAL), settings.names(LOCAL).of(MODEL))
-        changes = _run("destroy", stack, lambda: None, report)
-        left = cloud.leftovers(cloud.clients(LOCAL))
-    with report.stage("stop", "stop the local cloud"):
-        session.stop(folder)
-    if left:
-        report.note(f"{len(left)} things unknown to the state went with the cloud: {left}")
-    for name in ("state", "state-of-a-lost-cloud"):
-        shutil.rmtree(folder / LOCAL / name, ignore_errors=True)
-    report.say(f"{LOCAL}: {changes.counts['delete']} resources deleted, no process left")
-    return {**_summary(LOCAL, changes, report), "left": left}
+    return summarized(env, changes, report)
 
 
 def preview_steps(env: str, report: Report) -> list[dict[str, Any]]:
     """The engine's steps of a preview, as its digest has them."""
-    return _operate("preview", env, report, None)[0].steps
+    return operate("preview", env, report, None)[0].steps
 
 
-def _operate(
+def operate(
     operation: Operation, env: str, report: Report, port: int | None
 ) -> tuple[Changes, Settings]:
+    """Run one operation of the engine with the environment's program."""
     settings = load(env)
     with _compiling(env, settings) as definitions:
         stack, settings = (
-            _local(settings, report, port) if env == LOCAL else (_cloud_stack(env), settings)
+            _local(settings, report, port) if env == LOCAL else (cloud_stack(env), settings)
         )
         with report.stage("definitions", "pipeline definitions"):
             from stacks.program import deploy  # takes seconds too
@@ -121,18 +72,18 @@ def _operate(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(config.to_dict(), sort_keys=True))
     if operation == "up" and _whole_stack_can_block(config):
-        _run("preview", stack, program, report)
-    return _run(operation, stack, program, report), settings
+        run_engine("preview", stack, program, report)
+    return run_engine(operation, stack, program, report), settings
 
 
 def stack(env: str, report: Report) -> Stack:
     """The engine on an environment that is deployed."""
     if env != LOCAL:
-        return _cloud_stack(env)
+        return cloud_stack(env)
     from stacks.local import environment
 
     with report.stage("cloud", "local cloud") as stage:
-        return _local_stack(environment.start(home(), None, stage.say), report)
+        return local_stack(environment.start(home(), None, stage.say), report)
 
 
 @contextmanager
@@ -152,7 +103,7 @@ def _local(settings: Settings, report: Report, port: int | None) -> tuple[Stack,
         local = environment.start(home(), port, stage.say)
         environment.clear_dead_lock(home(), stage.say)
         stage.done = local.cloud.endpoint_url
-    stack = _local_stack(local, report)
+    stack = local_stack(local, report)
     if environment.has_pending_operations(home()):
         count = stack.drop_pending_operations()
         report.note(f"{count} operations were cut off: what they created is adopted")
@@ -164,7 +115,7 @@ def _local(settings: Settings, report: Report, port: int | None) -> tuple[Stack,
     return stack, without_lost_package(settings, report)
 
 
-def _local_stack(local: Any, report: Report) -> Stack:
+def local_stack(local: Any, report: Report) -> Stack:
     from stacks.engine import Stack
     from stacks.local import toolchain
 
@@ -181,7 +132,7 @@ def _local_stack(local: Any, report: Report) -> Stack:
     )
 
 
-def _cloud_stack(env: str) -> Stack:
+def cloud_stack(env: str) -> Stack:
     from stacks.engine import Stack
     from stacks.local import toolchain
 
@@ -227,7 +178,7 @@ def without_lost_package(settings: Settings, report: Report) -> Settings:
     return settings.model_copy(update={"endpoint": endpoint})
 
 
-def _run(operation: Operation, stack: Stack, program: Any, report: Report) -> Changes:
+def run_engine(operation: Operation, stack: Stack, program: Any, report: Report) -> Changes:
     titles = {"up": "deploy", "preview": "preview", "destroy": "delete"}
     with report.stage(operation, f"{titles[operation]} {stack.env}") as stage:
         changes = stack.run(operation, program, lambda done, name: stage.tick(done, None, name))
@@ -265,7 +216,7 @@ def _synth(env: str, report: Report) -> dict[str, Any]:
     for line in (*changes.mandatory, *changes.advisory):
         report.say(f"policy {line}")
     summary = {
-        **_summary(env, changes, report),
+        **summarized(env, changes, report),
         "source": "mocked synth",
         "policy_unknown": len(unknown),
     }
@@ -321,7 +272,7 @@ def _tally(changes: Changes) -> str:
     return ", ".join(f"{n} {name}" for name, n in changes.counts.items() if n) or "nothing to do"
 
 
-def _summary(env: str, changes: Changes, report: Report) -> dict[str, Any]:
+def summarized(env: str, changes: Changes, report: Report) -> dict[str, Any]:
     return {
         "env": env,
         "changes": changes.counts,
