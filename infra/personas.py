@@ -57,12 +57,17 @@ RUNS_ROLES = (
 )  # fmt: skip
 """Services that are given roles by the program."""
 
-READS = tuple(
-    f"{service}:{verb}*"
-    for service in (*NAMED, "servicequotas", "tag")
-    for verb in (("Describe", "List") if service != "secretsmanager" else ("List",))
+DESCRIBES = (
+    "cloudwatch", "dynamodb", "ecr", "eks", "events", "firehose", "kinesis", "logs", "sagemaker",
+    "ssm", "states",
+)  # fmt: skip
+READS = (
+    *(f"{service}:List*" for service in (*NAMED, "servicequotas")),
+    *(f"{service}:Describe*" for service in DESCRIBES),
+    "servicequotas:Get*",
+    "tag:GetResources",
 )
-"""What the provider asks before it creates; many of these accept no resource."""
+"""What the provider and the checks ask before anything exists; many accept no resource."""
 
 
 @dataclass(frozen=True, kw_only=True)
