@@ -260,6 +260,7 @@ class Audit(Component):
             aws.s3.BucketObjectLockConfiguration(
                 name,
                 bucket=bucket.bucket,
+                object_lock_enabled="Enabled",
                 rule=rule,
                 opts=after_versioning,
             )

@@ -195,7 +195,12 @@ CASES: dict[str, Case] = {
         change={"description": "store", "enableKeyRotation": False, "tags": RETAGGED},
     ),
     BUCKET: Case(
-        inputs={"bucket": "plinth-test-data", "forceDestroy": True, "tags": TAGS},
+        inputs={
+            "bucket": "plinth-test-data",
+            "forceDestroy": True,
+            "objectLockEnabled": True,
+            "tags": TAGS,
+        },
         change={"tags": RETAGGED},
     ),
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": Case(

@@ -2,12 +2,15 @@
 
 from typing import Any
 
-from tests.provider_case import ALLOW, KEY, RETAGGED, ROLE, TAGS, TOPIC, Case, Ref
+from tests.provider_case import ALLOW, BUCKET, KEY, RETAGGED, ROLE, TAGS, TOPIC, Case, Ref
 
 FUNCTION = "aws:lambda/function:Function"
 QUEUE = "aws:sqs/queue:Queue"
 RULE = "aws:cloudwatch/eventRule:EventRule"
 
+CHANNEL = "aws:cfg/deliveryChannel:DeliveryChannel"
+LOCKED = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
+RECORDER = "aws:cfg/recorder:Recorder"
 BUDGET = "aws:budgets/budget:Budget"
 MONITOR = "aws:costexplorer/anomalyMonitor:AnomalyMonitor"
 
@@ -193,5 +196,55 @@ CASES: dict[str, Case] = {
         },
         change={"scheduleExpression": "rate(7 days)", "state": "DISABLED"},
         drop=("description",),
+    ),
+    RECORDER: Case(
+        inputs={
+            "name": "plinth",
+            "roleArn": Ref(ROLE, "arn"),
+            "recordingGroup": {"allSupported": True, "includeGlobalResourceTypes": True},
+        },
+        change={"recordingGroup": {"allSupported": True, "includeGlobalResourceTypes": False}},
+    ),
+    CHANNEL: Case(
+        inputs={"name": Ref(RECORDER, "name"), "s3BucketName": Ref(BUCKET, "bucket")},
+        change={"s3KeyPrefix": "config"},
+    ),
+    "aws:cfg/recorderStatus:RecorderStatus": Case(
+        inputs={"name": Ref(CHANNEL, "name"), "isEnabled": True},
+        change={"name": "other"},
+        replaces=True,
+    ),
+    "aws:cfg/rule:Rule": Case(
+        inputs={
+            "name": "plinth-tls",
+            "source": {"owner": "AWS", "sourceIdentifier": "S3_BUCKET_SSL_REQUESTS_ONLY"},
+            "tags": TAGS,
+        },
+        change={"description": "TLS only", "tags": RETAGGED},
+    ),
+    "aws:cloudtrail/trail:Trail": Case(
+        inputs={
+            "name": "plinth-trail",
+            "s3BucketName": Ref(BUCKET, "bucket"),
+            "isMultiRegionTrail": True,
+            "enableLogFileValidation": True,
+            "kmsKeyId": Ref(KEY, "arn"),
+            "advancedEventSelectors": [
+                {
+                    "name": "management",
+                    "fieldSelectors": [{"field": "eventCategory", "equals": ["Management"]}],
+                }
+            ],
+            "tags": TAGS,
+        },
+        change={"enableLogging": False, "enableLogFileValidation": False, "tags": RETAGGED},
+    ),
+    LOCKED: Case(
+        inputs={
+            "bucket": Ref(BUCKET, "bucket"),
+            "objectLockEnabled": "Enabled",
+            "rule": {"defaultRetention": {"mode": "GOVERNANCE", "days": 7}},
+        },
+        change={"rule": {"defaultRetention": {"mode": "COMPLIANCE", "days": 7}}},
     ),
 }

@@ -28,10 +28,12 @@ NO_CALL = "the API has no call that changes it"
 
 DEVIATIONS: Mapping[tuple[str, str], str] = {
     ("aws:budgets/budget:Budget", "name"): NO_CALL,
+    ("aws:cloudtrail/trail:Trail", "name"): NO_CALL,
     ("aws:cloudwatch/logGroup:LogGroup", "logGroupClass"): NO_CALL,
     ("aws:ec2/eip:Eip", "domain"): NO_CALL,
     ("aws:ec2/flowLog:FlowLog", "vpcId"): "CloudFormation has one ResourceId for all kinds",
     ("aws:ec2/internetGateway:InternetGateway", "vpcId"): REPLACED_HERE,
+    ("aws:ec2/placementGroup:PlacementGroup", "name"): "CloudFormation chooses the name itself",
     ("aws:ec2/routeTableAssociation:RouteTableAssociation", "gatewayId"): NO_CALL,
     ("aws:ec2/vpc:Vpc", "instanceTenancy"): "default to dedicated cannot be changed in place",
     ("aws:eks/nodeGroup:NodeGroup", "launchTemplate.id"): "another template is another group",
@@ -43,6 +45,7 @@ DEVIATIONS: Mapping[tuple[str, str], str] = {
     ("aws:kms/key:Key", "keyUsage"): NO_CALL,
     ("aws:kms/key:Key", "multiRegion"): NO_CALL,
     ("aws:lambda/permission:Permission", "statementId"): NO_CALL,
+    ("aws:s3/bucket:Bucket", "objectLockEnabled"): "the official provider makes another bucket",
     ("aws:sagemaker/mlflowApp:MlflowApp", "name"): UPDATED_IN_PLACE,
     ("aws:sagemaker/mlflowTrackingServer:MlflowTrackingServer", "mlflowVersion"): NO_CALL,
     ("aws:sagemaker/mlflowTrackingServer:MlflowTrackingServer", "roleArn"): NO_CALL,

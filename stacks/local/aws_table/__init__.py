@@ -4,6 +4,8 @@ from stacks.local.aws_row import Row
 from stacks.local.aws_table import (
     appautoscaling,
     budgets,
+    cfg,
+    cloudtrail,
     cloudwatch,
     costexplorer,
     dynamodb,
@@ -26,6 +28,8 @@ from stacks.local.aws_table import (
 MODULES = (
     appautoscaling,
     budgets,
+    cfg,
+    cloudtrail,
     cloudwatch,
     costexplorer,
     dynamodb,
