@@ -3,6 +3,10 @@
 from tests.provider_case import CLUSTER, RETAGGED, ROLE, TAGS, Case, Ref
 
 CASES: dict[str, Case] = {
+    "aws:ec2/placementGroup:PlacementGroup": Case(
+        inputs={"name": "plinth-gpus", "strategy": "cluster", "tags": TAGS},
+        change={"tags": RETAGGED},
+    ),
     "aws:eks/accessEntry:AccessEntry": Case(
         inputs={
             "clusterName": Ref(CLUSTER, "name"),
@@ -43,5 +47,10 @@ CASES: dict[str, Case] = {
             "tags": TAGS,
         },
         change={"disableSessionTags": True, "tags": RETAGGED},
+    ),
+    "aws:iam/instanceProfile:InstanceProfile": Case(
+        inputs={"name": "plinth-nodes", "role": Ref(ROLE, "name"), "tags": TAGS},
+        change={"tags": RETAGGED},
+        drop=("role",),
     ),
 }

@@ -1,9 +1,10 @@
 """Networks and launch templates."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from stacks.local.aws_row import ALL, Call, Row, Scene, returned
+from stacks.local.aws_row import ALL, Call, Row, Scene, named, returned
 from stacks.local.aws_table.ec2_kit import arn, gone, tags
 from stacks.local.aws_table.ec2_routes import ROUTES
 from stacks.local.aws_table.ec2_vpc import VPCS
@@ -83,6 +84,28 @@ NODES = (
             "InvalidLaunchTemplateName.NotFoundException",  # moto's, also when asked by id
         ),
         fidelity="recorded by moto: node groups do not start instances from it",
+    ),
+    Row(
+        token="aws:ec2/placementGroup:PlacementGroup",
+        service="ec2",
+        cfn="AWS::EC2::PlacementGroup",
+        create=Call("CreatePlacementGroup", omits=("linkedGroupId", "operator", "parentGroupId")),
+        read=Call(
+            "DescribePlacementGroups",
+            key={"GroupNames": ["{id}"]},
+            result="PlacementGroups[0]",
+        ),
+        delete=Call("DeletePlacementGroup"),
+        identity=named("name"),
+        key={"GroupName": "{id}"},
+        rename={"name": "GroupName"},
+        autoname="name",
+        computed=("partitionCount", "spreadLevel"),
+        replace_on=("name", "partitionCount", "spreadLevel", "strategy"),
+        outputs={"arn": "GroupArn", "placementGroupId": "GroupId"},
+        tags=replace(tags("placement-group"), key={"Resources": ["{GroupId}"]}),
+        missing=gone("InvalidPlacementGroup.Unknown"),
+        fidelity="recorded only: no instance is placed",
     ),
 )
 

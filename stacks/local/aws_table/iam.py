@@ -45,7 +45,47 @@ def delete_versions(scene: Scene) -> None:
             scene.client.delete_policy_version(PolicyArn=scene.id, VersionId=version["VersionId"])
 
 
+def roles_of_profile(scene: Scene) -> None:
+    """An instance profile goes only when no role is in it."""
+    for role in (scene.describe() or {}).get("Roles", []):
+        scene.client.remove_role_from_instance_profile(
+            InstanceProfileName=scene.id, RoleName=role["RoleName"]
+        )
+
+
+def role_of_profile(scene: Scene) -> Mapping[str, Any] | None:
+    """An instance profile has room for one role: the old one leaves before the new one comes."""
+    roles_of_profile(scene)
+    return {"RoleName": scene.new["role"]} if scene.new.get("role") else None
+
+
 ROWS = (
+    Row(
+        token="aws:iam/instanceProfile:InstanceProfile",
+        service="iam",
+        cfn="AWS::IAM::InstanceProfile",
+        create=Call("CreateInstanceProfile"),
+        read=Call("GetInstanceProfile", result="InstanceProfile"),
+        then=(Call("AddRoleToInstanceProfile", ("role",), build=role_of_profile),),
+        delete=Call("DeleteInstanceProfile"),
+        before_delete=roles_of_profile,
+        identity=named("name"),
+        key={"InstanceProfileName": "{id}"},
+        rename={"name": "InstanceProfileName", "role": "RoleName"},
+        reads={"role": "Roles[0].RoleName"},
+        defaults={"path": "/"},
+        autoname="name",
+        replace_on=("name", "path"),
+        refuses=("namePrefix",),
+        outputs={"arn": "Arn", "createDate": "CreateDate", "uniqueId": "InstanceProfileId"},
+        tags=Tags(
+            add="TagInstanceProfile",
+            remove="UntagInstanceProfile",
+            key={"InstanceProfileName": "{id}"},
+        ),
+        missing=MISSING,
+        fidelity="recorded by moto: no instance gets credentials",
+    ),
     Row(
         token="aws:iam/openIdConnectProvider:OpenIdConnectProvider",
         service="iam",
