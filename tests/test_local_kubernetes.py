@@ -1,6 +1,7 @@
 """The control plane alone: it schedules, evicts, refuses; it starts and ends without a trace."""
 
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -52,6 +53,45 @@ def test_pods_leave_a_node_that_is_not_ready(control_plane: Kubernetes) -> None:
     until(lambda: "watcher" not in control_plane.pods(space))
     control_plane.remove_node("mortal")
     control_plane.remove_node("healthy")
+
+
+def test_a_bound_pod_runs_and_a_job_ends_only_when_it_is_told_after_how_long(
+    control_plane: Kubernetes,
+) -> None:
+    space = control_plane.namespace("jobs")
+    control_plane.node("worker", "m5.large")
+    told = {"pod-complete.stage.kwok.x-k8s.io/delay": "100ms"}
+    helper = {"name": "helper", "image": "example/helper:1"}
+    starters = [helper, {**helper, "name": "side", "restartPolicy": "Always"}]
+
+    def job(name: str, annotations: dict[str, str]) -> dict[str, Any]:
+        template = pod(name, space, cpu="100m", restartPolicy="Never", initContainers=starters)
+        return {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"name": name, "namespace": space},
+            "spec": {
+                "template": {"metadata": {"annotations": annotations}, "spec": template["spec"]}
+            },
+        }
+
+    def status(name: str) -> dict[str, Any]:
+        found = control_plane.get("batch/v1", "Job", name, space)
+        assert found is not None
+        held: dict[str, Any] = found["status"]
+        return held
+
+    control_plane.apply(job("ends", told), job("runs", {}))
+    until(lambda: status("ends").get("succeeded") == 1)
+    until(lambda: status("runs").get("ready") == 1)
+    phases = {
+        item["metadata"]["labels"]["job-name"]: item["status"]["phase"]
+        for item in control_plane.list("v1", "Pod", space)
+    }
+    assert phases == {"ends": "Succeeded", "runs": "Running"}
+    control_plane.delete("batch/v1", "Job", "runs", space)
+    until(lambda: control_plane.get("batch/v1", "Job", "runs", space) is None)
+    control_plane.remove_node("worker")
 
 
 def test_a_field_that_does_not_exist_is_refused(control_plane: Kubernetes) -> None:
