@@ -19,6 +19,7 @@ VERSION = "4.34.2"
 
 SETTINGS = frozenset(
     {
+        "clusterIdentifier",  # tells clusters apart where a kubeconfig changes; here it cannot
         "deleteUnreachable",
         "enableConfigMapMutable",
         "enableSecretMutable",
