@@ -11,7 +11,7 @@ from stacks.composition.scheduling import build_teams
 from stacks.settings import Settings, load
 from stacks.settings.compute import GpuPool
 from stacks.settings.scheduling import Team
-from stacks.synth import recorded
+from stacks.synth import recorded, synthesize
 from tests.kubernetes_kit import Kubernetes
 
 Manifest = dict[str, Any]
@@ -62,6 +62,34 @@ def manifests(settings: Settings) -> list[Manifest]:
         if not item.type.startswith(("kubernetes:helm", "kubernetes:kueue"))
     ]
     return sorted(found, key=lambda item: item["kind"] != "Namespace")
+
+
+LLM: dict[str, Any] = {"team": "serving", "pool": POOL, "image": IMAGE, "model_path": "llm/small"}
+RAY: dict[str, Any] = {
+    "team": "research",
+    "pool": POOL,
+    "priority": "training",
+    "image": IMAGE,
+    "ray_version": "2.51.0",
+}
+
+
+def validated(**changes: Any) -> Settings:
+    """The platform's settings with these parts, judged as if they came from a file."""
+    return Settings.model_validate({**platform().model_dump(), **changes})
+
+
+def named_objects(settings: Settings, name: str) -> list[Manifest]:
+    """Kubernetes objects of this name that the whole program registers, accounts first."""
+    found = (item.inputs.value for item in synthesize("prod", settings, {"training": "{}"}))
+    ours = [item for item in found if (item.get("metadata") or {}).get("name") == name]
+    return sorted(ours, key=lambda item: item["kind"] != "ServiceAccount")
+
+
+def workloads(kind: str, **changes: Any) -> list[Manifest]:
+    """Objects of a kind that the whole program registers for these settings."""
+    found = synthesize("prod", validated(**changes), {"training": "{}"})
+    return [item.inputs.value for item in found if item.inputs.value.get("kind") == kind]
 
 
 def pod_spec(

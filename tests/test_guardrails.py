@@ -172,13 +172,15 @@ def test_a_pod_from_before_can_still_go(cluster: Kubernetes) -> None:
     until(lambda: cluster.get("v1", "Pod", "old", "nobody") is None)
 
 
-@pytest.mark.parametrize("kind", ["LoadBalancer", "NodePort"])
-def test_a_team_opens_no_way_in_past_the_platform(cluster: Kubernetes, kind: str) -> None:
+@pytest.mark.parametrize(
+    "way", [{"type": "LoadBalancer", "allocateLoadBalancerNodePorts": False}, {"type": "NodePort"}]
+)
+def test_a_team_opens_no_way_in_past_the_platform(cluster: Kubernetes, way: dict[str, Any]) -> None:
     service = {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": "open", "namespace": "research"},
-        "spec": {"type": kind, "ports": [{"port": 80}], "selector": {"app": "a"}},
+        "spec": {"ports": [{"port": 80}], "selector": {"app": "a"}, **way},
     }
     with pytest.raises(ApiError, match="exceeded quota: total"):
         cluster.apply(service)

@@ -1,0 +1,299 @@
+"""A drill of the scheduler: GPU nodes full of two teams' work, then the share of a third is called.
+
+    python bench/scheduling.py [--nodes 500] [--pods 5000] [--json]
+
+A real API server, controller manager and scheduler; the nodes are simulated, eight H100 each.
+Quotas, priorities and guardrails are those that our program registers. Two teams fill every GPU, a
+part of it borrowed from a third; then the third asks for its share, which the borrowers lose to
+preemption.
+"""
+
+import argparse
+import json
+import logging
+import ssl
+import statistics
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pulumi
+
+from infra.component import ComponentArgs
+from infra.naming import GPU_RESOURCE, POOL_LABEL, TEAM_LABEL
+from stacks.composition.scheduling import build_teams
+from stacks.local.kubernetes import control_plane, nodes
+from stacks.local.kubernetes.client import Client, Object
+from stacks.local.processes import Children
+from stacks.local.toolchain.control_plane import ensure
+from stacks.settings import Settings, load
+from stacks.synth import recorded
+
+POOL = "gpu-training"
+INSTANCE_TYPE, GPUS = "p5.48xlarge", 8
+THREADS = 16
+LIMIT_SECONDS = 900
+TAINT = {"key": GPU_RESOURCE, "value": "true", "effect": "NoSchedule"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """How many pods of one GPU come with a priority class from a team."""
+
+    team: str
+    priority: str
+    pods: int
+
+
+@dataclass
+class Binding:
+    """What a watch saw: when each pod got its node, and which pods went."""
+
+    at: dict[str, float] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+
+    def follow(self, plane: control_plane.ControlPlane) -> None:
+        """Read events of pods that have a node, until the server ends."""
+        request = urllib.request.Request(
+            f"{plane.url}/api/v1/pods?watch=1&fieldSelector=spec.nodeName%21%3D",
+            headers={
+                "Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+                "Authorization": f"Bearer {plane.token}",
+            },
+        )
+        context = ssl.create_default_context(cadata=plane.ca)
+        try:
+            with urllib.request.urlopen(request, context=context) as stream:
+                for line in stream:
+                    event = json.loads(line)
+                    name = event["object"]["metadata"]["name"]
+                    self.at.setdefault(name, time.perf_counter())
+                    if event["type"] == "DELETED":
+                        self.gone.add(name)
+        except (OSError, ValueError):
+            return  # the drill is over
+
+
+def platform(node_count: int, pods: int) -> tuple[Settings, list[list[Load]]]:
+    """Settings with three teams that own all GPUs, and what comes in which phase."""
+    gpus = node_count * GPUS
+    called = pods - gpus
+    own, borrowed = (gpus - called) // 2, called // 2
+    teams: dict[str, Any] = {
+        team: {
+            "nominal_gpus": {POOL: own},
+            "borrowing_gpus": {POOL: borrowed},
+            "priorities": ["training"],
+            "cpu": gpus,
+            "max_pods": pods,
+        }
+        for team in ("research", "vision")
+    }
+    teams["serving"] = {
+        "nominal_gpus": {POOL: called},
+        "priorities": ["inference"],
+        "cpu": gpus,
+        "max_pods": pods,
+    }
+    scaling = {"min_size": 0, "desired_size": 0, "max_size": node_count}
+    pools = {POOL: {"instance_type": INSTANCE_TYPE, "scaling": scaling}}
+    base = load("prod").model_dump()
+    fill = [
+        Load(team=team, priority=priority, pods=count)
+        for team in ("research", "vision")
+        for priority, count in (("training", own), ("training-borrowed", borrowed))
+    ]
+    settings = Settings.model_validate({**base, "gpu_pools": pools, "teams": teams})
+    return settings, [fill, [Load(team="serving", priority="inference", pods=called)]]
+
+
+def objects(settings: Settings) -> list[Object]:
+    """What the program registers for the teams, as manifests, namespaces first."""
+    common = ComponentArgs(names=settings.names("prod"), tags={})
+    found: list[Object] = [
+        item.inputs.value
+        for item in recorded(lambda: build_teams(common, settings, pulumi.ResourceOptions()))
+        if item.type.startswith("kubernetes:") and not item.type.startswith(CUSTOM)
+    ]
+    return sorted(found, key=lambda item: item["kind"] != "Namespace")
+
+
+CUSTOM = ("kubernetes:helm", "kubernetes:kueue")
+
+
+def pod(load: Load, index: int, image: str) -> Object:
+    """A pod that passes the guardrails."""
+    container = {
+        "name": "main",
+        "image": image,
+        "resources": {
+            "requests": {"cpu": "1", "memory": "64Mi"},
+            "limits": {GPU_RESOURCE: "1"},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": f"{load.team}-{load.priority}-{index}",
+            "namespace": load.team,
+            "labels": {TEAM_LABEL: load.team},
+        },
+        "spec": {
+            "priorityClassName": load.priority,
+            "terminationGracePeriodSeconds": 1,
+            "containers": [container],
+        },
+    }
+
+
+def wait(condition: Any, what: str) -> None:
+    deadline = time.perf_counter() + LIMIT_SECONDS
+    while not condition():
+        if time.perf_counter() > deadline:
+            sys.exit(f"{what}: not within {LIMIT_SECONDS} s")
+        time.sleep(0.05)
+
+
+def phase(client: Client, binding: Binding, loads: Iterable[Load], image: str) -> dict[str, Any]:
+    """Create pods and wait until each has a node; the figures."""
+    asked: dict[str, float] = {}
+
+    def create(item: Object) -> None:
+        asked[item["metadata"]["name"]] = time.perf_counter()
+        client.create(nodes.POD, item)
+
+    items = [pod(load, index, image) for load in loads for index in range(load.pods)]
+    items.sort(key=lambda item: int(item["metadata"]["name"].rpartition("-")[2]))  # teams in turn
+    started = time.perf_counter()
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(create, items))
+    created = time.perf_counter()
+    wait(lambda: all(name in binding.at for name in asked), f"{len(items)} pods on nodes")
+    ended = max(binding.at[name] for name in asked)
+    cuts = statistics.quantiles([binding.at[name] - at for name, at in asked.items()], n=100)
+    return {
+        "pods": len(items),
+        "create_s": round(created - started, 1),
+        "all_bound_s": round(ended - started, 1),
+        "pods_per_s": round(len(items) / (ended - started), 1),
+        "bind_p50_s": round(cuts[49], 2),
+        "bind_p99_s": round(cuts[98], 2),
+    }
+
+
+def prepare(client: Client, settings: Settings, node_count: int) -> None:
+    """The teams, then the nodes; ready when pods can be created."""
+    for item in objects(settings):
+        kind = client.kind(item["apiVersion"], item["kind"])
+        assert kind is not None, f"the server has no {item['apiVersion']} {item['kind']}"
+        client.apply(kind, item)
+    made = [
+        nodes.node(f"gpu-{index}", INSTANCE_TYPE, labels={POOL_LABEL: POOL}, taints=[TAINT])
+        for index in range(node_count)
+    ]
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(lambda item: client.create(nodes.NODE, item), made))
+    account = client.kind("v1", "ServiceAccount")
+    assert account is not None
+    for team in settings.teams:
+        wait(lambda team=team: client.get(account, team, "default"), "service accounts")
+    wait(lambda: len(_ready(client)) == node_count, "nodes ready")
+
+
+def _ready(client: Client) -> list[str]:
+    return [
+        item["metadata"]["name"]
+        for item in client.list(nodes.NODE)
+        if not any(taint["key"].endswith("not-ready") for taint in item["spec"].get("taints", []))
+    ]
+
+
+def measure(node_count: int, pods: int) -> dict[str, Any]:
+    """Run the drill; what came out, and whether everybody has what is theirs."""
+    settings, phases = platform(node_count, pods)
+    image = f"{settings.names('prod').repository_url('workload')}@sha256:{'0' * 64}"
+    with tempfile.TemporaryDirectory() as name:
+        children = Children(folder=Path(name) / "run")
+        started = time.perf_counter()
+        plane = control_plane.start(Path(name) / "plane", children, ensure(print))
+        ready = time.perf_counter()
+        try:
+            client = Client(plane.url, plane.ca, plane.token)
+            prepare(client, settings, node_count)
+            prepared = time.perf_counter()
+            binding = Binding()
+            threading.Thread(target=binding.follow, args=[plane], daemon=True).start()
+            filled = phase(client, binding, phases[0], image)
+            called = phase(client, binding, phases[1], image)
+            wait(lambda: len(binding.gone) >= called["pods"], "borrowers gone")
+            held = Counter(
+                name.rpartition("-")[0] for name in binding.at if name not in binding.gone
+            )
+            return {
+                "nodes": node_count,
+                "gpus": node_count * GPUS,
+                "control_plane_s": round(ready - started, 1),
+                "nodes_ready_s": round(prepared - ready, 1),
+                "fill": filled,
+                "call": {**called, "preempted": len(binding.gone)},
+                "holds": dict(sorted(held.items())),
+                "memory_mib": memory(plane),
+            }
+        finally:
+            plane.stop()
+
+
+def memory(plane: control_plane.ControlPlane) -> dict[str, int]:
+    """Resident memory by program."""
+    return {
+        name: psutil.Process(process.pid).memory_info().rss >> 20
+        for name, process in plane.processes.items()
+    }
+
+
+def main() -> None:
+    """Run the drill once and print its figures; exit code 1 when a team lacks its share."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--nodes", type=int, default=500, help="nodes with eight GPUs")
+    parser.add_argument("--pods", type=int, default=5000, help="pods of one GPU; more than GPUs")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    if not options.nodes * GPUS < options.pods <= 2 * options.nodes * GPUS:
+        parser.error(f"--pods must be above {options.nodes * GPUS} and at most twice that")
+    logging.disable(logging.INFO)
+    result = measure(options.nodes, options.pods)
+    _, (fill, called) = platform(options.nodes, options.pods)
+    due = {f"{load.team}-{load.priority}": load.pods for load in [*fill, *called]}
+    due = {name: count for name, count in due.items() if not name.endswith("-borrowed")}
+    result["everybody_has_their_share"] = result["holds"] == due
+    if options.json:
+        print(json.dumps(result))
+    else:
+        for key, value in result.items():
+            shown = (
+                value
+                if not isinstance(value, dict)
+                else "  ".join(f"{name} {figure}" for name, figure in value.items())
+            )
+            print(f"{key:26} {shown}")
+    sys.exit(0 if result["everybody_has_their_share"] else 1)
+
+
+if __name__ == "__main__":
+    main()
