@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.provider_case import KEY, RETAGGED, ROLE, TAGS, Case, Ref
+from tests.provider_case import GROUP, KEY, RETAGGED, ROLE, SUBNET, TAGS, Case, Ref
 
 STREAM = "aws:kinesis/stream:Stream"
 FUNCTION = "aws:lambda/function:Function"
@@ -19,7 +19,92 @@ def code(text: str) -> dict[str, Any]:
     return {**ARCHIVE, "hash": f"hash of all of {text}", "assets": {"main.py": asset}}
 
 
+CONFIGURATION = "aws:msk/configuration:Configuration"
+
+ENGINES: dict[str, Case] = {
+    "aws:emrserverless/application:Application": Case(
+        inputs={
+            "name": "plinth-spark",
+            "type": "spark",
+            "releaseLabel": "emr-7.9.0",
+            "architecture": "ARM64",
+            "maximumCapacity": {"cpu": "64 vCPU", "memory": "256 GB", "disk": "1000 GB"},
+            "autoStopConfiguration": {"enabled": True, "idleTimeoutMinutes": 5},
+            "networkConfiguration": {"subnetIds": [Ref(SUBNET)], "securityGroupIds": [Ref(GROUP)]},
+            "monitoringConfiguration": {
+                "managedPersistenceMonitoringConfiguration": {"enabled": False},
+                "s3MonitoringConfiguration": {
+                    "logUri": "s3://plinth-test-data/spark/",
+                    "encryptionKeyArn": Ref(KEY, "arn"),
+                },
+            },
+            "runtimeConfigurations": [
+                {"classification": "spark-defaults", "properties": {"spark.a": "b"}}
+            ],
+            "tags": TAGS,
+        },
+        change={
+            "maximumCapacity": {"cpu": "32 vCPU", "memory": "128 GB", "disk": "1000 GB"},
+            "tags": RETAGGED,
+        },
+    ),
+    "aws:glue/catalogDatabase:CatalogDatabase": Case(
+        inputs={
+            "name": "plinth_spark",
+            "description": "Tables",
+            "locationUri": "s3://plinth-test-data/spark/",
+            "tags": TAGS,
+        },
+        change={"description": "Other tables", "tags": RETAGGED},
+    ),
+    "aws:msk/cluster:Cluster": Case(
+        inputs={
+            "clusterName": "plinth-kafka",
+            "kafkaVersion": "3.8.x",
+            "numberOfBrokerNodes": 3,
+            "brokerNodeGroupInfo": {
+                "clientSubnets": [Ref(SUBNET)],
+                "securityGroups": [Ref(GROUP)],
+                "instanceType": "kafka.m7g.large",
+                "storageInfo": {"ebsStorageInfo": {"volumeSize": 100}},
+            },
+            "clientAuthentication": {"sasl": {"iam": True}, "unauthenticated": False},
+            "encryptionInfo": {
+                "encryptionAtRestKmsKeyArn": Ref(KEY, "arn"),
+                "encryptionInTransit": {"clientBroker": "TLS", "inCluster": True},
+            },
+            "configurationInfo": {"arn": Ref(CONFIGURATION, "arn"), "revision": 1},
+            "enhancedMonitoring": "PER_BROKER",
+            "loggingInfo": {
+                "brokerLogs": {"cloudwatchLogs": {"enabled": True, "logGroup": "/plinth/kafka"}}
+            },
+            "tags": TAGS,
+        },
+        change={"numberOfBrokerNodes": 6, "kafkaVersion": "3.9.x", "tags": RETAGGED},
+    ),
+    CONFIGURATION: Case(
+        inputs={
+            "name": "plinth-kafka",
+            "description": "Brokers",
+            "kafkaVersions": ["3.8.x"],
+            "serverProperties": "auto.create.topics.enable=false\n",
+        },
+        change={"serverProperties": "auto.create.topics.enable=true\n"},
+    ),
+    "aws:msk/serverlessCluster:ServerlessCluster": Case(
+        inputs={
+            "clusterName": "plinth-serverless",
+            "vpcConfigs": [{"subnetIds": [Ref(SUBNET)], "securityGroupIds": [Ref(GROUP)]}],
+            "clientAuthentication": {"sasl": {"iam": {"enabled": True}}},
+            "tags": TAGS,
+        },
+        change={"clusterName": "plinth-other"},
+        replaces=True,
+    ),
+}
+
 CASES: dict[str, Case] = {
+    **ENGINES,
     STREAM: Case(
         inputs={
             "name": "plinth-events",

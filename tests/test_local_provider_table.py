@@ -25,6 +25,7 @@ every_row = pytest.mark.parametrize("token", TOKENS, ids=lambda token: token.rpa
 UPDATED_IN_PLACE = "the API changes it in place, and so does the official provider"
 REPLACED_HERE = "the local endpoint cannot change it in place"
 NO_CALL = "the API has no call that changes it"
+OTHER_NAME = "Pulumi has another name for it than CloudFormation"
 
 DEVIATIONS: Mapping[tuple[str, str], str] = {
     ("aws:budgets/budget:Budget", "name"): NO_CALL,
@@ -46,6 +47,15 @@ DEVIATIONS: Mapping[tuple[str, str], str] = {
     ("aws:kms/key:Key", "multiRegion"): NO_CALL,
     ("aws:lambda/permission:Permission", "statementId"): NO_CALL,
     ("aws:s3/bucket:Bucket", "objectLockEnabled"): "the official provider makes another bucket",
+    **{
+        ("aws:msk/cluster:Cluster", name): OTHER_NAME
+        for name in (
+            "brokerNodeGroupInfo.azDistribution",
+            "brokerNodeGroupInfo.brokerAzDistribution",
+            "encryptionInfo.encryptionAtRest",
+            "encryptionInfo.encryptionAtRestKmsKeyArn",
+        )
+    },
     ("aws:sagemaker/mlflowApp:MlflowApp", "name"): UPDATED_IN_PLACE,
     ("aws:sagemaker/mlflowTrackingServer:MlflowTrackingServer", "mlflowVersion"): NO_CALL,
     ("aws:sagemaker/mlflowTrackingServer:MlflowTrackingServer", "roleArn"): NO_CALL,
@@ -88,6 +98,8 @@ CLOUDFORMATION_NAMES = {
     "TopicName": "name",
     "BucketName": "bucket",
     "GroupDescription": "description",
+    "DatabaseName": "name",
+    "KafkaVersionsList": "kafkaVersions",
 }
 """Properties that CloudFormation calls neither as the API does nor as Pulumi does."""
 

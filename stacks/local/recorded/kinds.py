@@ -1,8 +1,8 @@
 """The kinds of the recorder, one module per service."""
 
-from stacks.local.recorded import application_autoscaling, costs, ec2, eks, fsx
+from stacks.local.recorded import application_autoscaling, costs, ec2, eks, engines, fsx
 from stacks.local.recorded.kind import Recorded
 
-MODULES = (application_autoscaling, costs, ec2, eks, fsx)
+MODULES = (application_autoscaling, costs, ec2, eks, engines, fsx)
 
 KINDS: tuple[Recorded, ...] = tuple(kind for module in MODULES for kind in module.KINDS)
