@@ -41,6 +41,9 @@ class FakeBackend:
     def check_settings(self, settings: Properties) -> list[Failure]:
         return [Failure(property=name, reason="no effect") for name in settings if name == "odd"]
 
+    def replaced_settings(self, old: Properties, new: Properties) -> list[str]:
+        return []
+
     def check(
         self, subject: Subject, new: Properties, old: Properties, settings: Properties, seed: bytes
     ) -> tuple[Properties, list[Failure]]:

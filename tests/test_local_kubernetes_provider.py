@@ -353,6 +353,8 @@ def test_only_a_server_of_this_environment_is_spoken_to(
     for refused in (other, "~/.kube/config", None):
         [failure] = backend.check_settings({"kubeconfig": refused})
         assert "must name the server of an EKS cluster" in failure.reason
+    assert backend.replaced_settings({"kubeconfig": ours}, {"kubeconfig": yaml}) == []
+    assert backend.replaced_settings({"kubeconfig": ours}, {"kubeconfig": other}) == ["kubeconfig"]
     [failure] = backend.check_settings({"kubeconfig": ours, "renderYamlToDirectory": "x"})
     assert failure.property == "renderYamlToDirectory"
 

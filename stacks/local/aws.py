@@ -77,6 +77,10 @@ class AwsBackend:
             failures.append(Failure(property="region", reason=self._elsewhere(region)))
         return failures
 
+    def replaced_settings(self, old: Properties, new: Properties) -> list[str]:
+        """None: one endpoint, one region."""
+        return []
+
     def _elsewhere(self, region: str) -> str:
         return f"region must be {self._region!r} in the local environment, got {region!r}"
 

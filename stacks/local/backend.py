@@ -83,6 +83,9 @@ class Backend(Protocol):
     def check_settings(self, settings: Properties) -> list[Failure]:
         """Refuse provider settings that this cloud does not act on."""
 
+    def replaced_settings(self, old: Properties, new: Properties) -> list[str]:
+        """Settings whose change means another cloud, in which nothing of the old one exists."""
+
     def check(
         self, subject: Subject, new: Properties, old: Properties, settings: Properties, seed: bytes
     ) -> tuple[Properties, list[Failure]]:

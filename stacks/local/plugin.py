@@ -179,7 +179,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def DiffConfig(self, request: Any, context: Any) -> provider_pb2.DiffResponse:
         old, new = unpack_properties(request.old_inputs), unpack_properties(request.news)
         names = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
-        return provider_pb2.DiffResponse(changes=_some(names), diffs=names)
+        replaced = self.backend.replaced_settings(_decoded(old), _decoded(new))
+        return provider_pb2.DiffResponse(changes=_some(names), diffs=names, replaces=replaced)
 
     @edge
     def Configure(self, request: Any, context: Any) -> provider_pb2.ConfigureResponse:

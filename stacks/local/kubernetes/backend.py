@@ -86,6 +86,12 @@ class KubernetesBackend:
             failures.append(Failure(property="kubeconfig", reason=reason))
         return failures
 
+    def replaced_settings(self, old: Properties, new: Properties) -> list[str]:
+        """The kubeconfig, when it names another server."""
+        before, after = old.get("kubeconfig"), new.get("kubeconfig")
+        moved = UNKNOWN not in (before, after) and _server(before) != _server(after)
+        return ["kubeconfig"] if moved else []
+
     def check(
         self, subject: Subject, new: Properties, old: Properties, settings: Properties, seed: bytes
     ) -> tuple[Properties, list[Failure]]:
