@@ -21,6 +21,65 @@ def code(text: str) -> dict[str, Any]:
 
 CONFIGURATION = "aws:msk/configuration:Configuration"
 
+USER = "aws:elasticache/user:User"
+USERS = "aws:elasticache/userGroup:UserGroup"
+SUBNETS = "aws:elasticache/subnetGroup:SubnetGroup"
+
+CACHES: dict[str, Case] = {
+    "aws:elasticache/replicationGroup:ReplicationGroup": Case(
+        inputs={
+            "replicationGroupId": "plinth-feast",
+            "description": "Online store",
+            "engine": "valkey",
+            "engineVersion": "8.0",
+            "nodeType": "cache.r7g.large",
+            "numCacheClusters": 2,
+            "automaticFailoverEnabled": True,
+            "multiAzEnabled": True,
+            "port": 6379,
+            "subnetGroupName": Ref(SUBNETS, "name"),
+            "securityGroupIds": [Ref(GROUP)],
+            "userGroupIds": [Ref(USERS, "userGroupId")],
+            "transitEncryptionEnabled": True,
+            "transitEncryptionMode": "required",
+            "atRestEncryptionEnabled": True,
+            "kmsKeyId": Ref(KEY, "arn"),
+            "snapshotRetentionLimit": 7,
+            "tags": TAGS,
+        },
+        change={"nodeType": "cache.r7g.xlarge", "numCacheClusters": 3, "tags": RETAGGED},
+    ),
+    SUBNETS: Case(
+        inputs={
+            "name": "plinth-feast",
+            "description": "Online store",
+            "subnetIds": [Ref(SUBNET)],
+            "tags": TAGS,
+        },
+        change={"description": "Cache", "tags": RETAGGED},
+    ),
+    USER: Case(
+        inputs={
+            "userId": "plinth-feast",
+            "userName": "plinth-feast",
+            "engine": "valkey",
+            "accessString": "on ~* +@all",
+            "authenticationMode": {"type": "iam"},
+            "tags": TAGS,
+        },
+        change={"accessString": "on ~* +@read", "tags": RETAGGED},
+    ),
+    USERS: Case(
+        inputs={
+            "userGroupId": "plinth-feast",
+            "engine": "valkey",
+            "userIds": [Ref(USER, "userId")],
+            "tags": TAGS,
+        },
+        change={"userIds": [Ref(USER, "userId"), "other"], "tags": RETAGGED},
+    ),
+}
+
 ENGINES: dict[str, Case] = {
     "aws:emrserverless/application:Application": Case(
         inputs={
@@ -104,6 +163,7 @@ ENGINES: dict[str, Case] = {
 }
 
 CASES: dict[str, Case] = {
+    **CACHES,
     **ENGINES,
     STREAM: Case(
         inputs={

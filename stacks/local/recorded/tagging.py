@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 EC2 = ("CreateTags", "DeleteTags")
-TAG_OPERATIONS = ("TagResource", "UntagResource", "ListTagsForResource", *EC2)
+ELASTICACHE = ("AddTagsToResource", "RemoveTagsFromResource")
+TAG_OPERATIONS = ("TagResource", "UntagResource", "ListTagsForResource", *EC2, *ELASTICACHE)
 
 
 def tagged(operation: str, request: Mapping[str, Any]) -> str | None:
@@ -13,7 +14,8 @@ def tagged(operation: str, request: Mapping[str, Any]) -> str | None:
         return None
     if operation in EC2:
         return str(request["Resources"][0])
-    return next(str(v) for n, v in request.items() if n.lower().endswith("arn"))
+    ends = ("arn", "resourcename")
+    return next((str(v) for n, v in request.items() if n.lower().endswith(ends)), None)
 
 
 def retag(
@@ -32,7 +34,8 @@ def retag(
         tags.update(given)
     for key in _ending(members, "tagkeys") or ():
         tags.pop(key, None)
-    adding = "CreateTags" if operation in EC2 else "TagResource"
+    known = ("TagResource", "AddTagsToResource", "CreateTags")
+    adding = next(name for name in known if name in model.operation_names)
     inputs = model.operation_model(adding).input_shape.members
     shape = next(s for n, s in inputs.items() if n.lower().endswith("tags"))
     names = sorted(shape.member.members) if shape.type_name == "list" else []
@@ -40,7 +43,8 @@ def retag(
         [dict(zip(names, pair, strict=True)) for pair in tags.items()] if names else tags
     )
     output = model.operation_model(operation).output_shape
-    shown = [name for name in (output.members if output else ()) if name.lower().endswith("tags")]
+    ends = ("tags", "taglist")
+    shown = [name for name in (output.members if output else ()) if name.lower().endswith(ends)]
     return {name: thing[member] for name in shown}
 
 
