@@ -69,6 +69,8 @@ class Parameters:
     evaluation_days: ParameterInteger
     auc_threshold: ParameterFloat
     source_commit: ParameterString
+    reason: ParameterString
+    """Why the run was started: `pipelines/retraining` says it, and the model package keeps it."""
 
     @classmethod
     def of(cls, inputs: TrainingInputs) -> "Parameters":
@@ -80,6 +82,7 @@ class Parameters:
             ),
             auc_threshold=ParameterFloat("AucThreshold", default_value=inputs.auc_threshold),
             source_commit=ParameterString("SourceCommit", default_value="unspecified"),
+            reason=ParameterString("Reason", default_value="started by a person"),
         )
 
     @property
@@ -308,6 +311,7 @@ def _register(
         ),
         customer_metadata_properties={
             "commit": parameters.source_commit,
+            "reason": parameters.reason,
             "data_hash": _ask(evaluate, EVALUATION, "data_hash"),
             "train_start": parameters.train_start,
             "train_end": parameters.train_end,
