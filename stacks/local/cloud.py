@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the cloud until it is told to stop; the exit code."""
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for noisy in ("werkzeug", "botocore", "boto3", "urllib3"):
+    for noisy in ("werkzeug", "botocore", "boto3", "urllib3", "httpx2"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     home: Path = arguments.home.absolute()
     lock = take_lock(home)

@@ -21,7 +21,7 @@ from infra.errors import UserError
 from stacks.local.processes import Children, free_port, tail
 from stacks.local.toolchain.control_plane import Kubernetes
 
-READY_SECONDS = 90
+READY_SECONDS = 180
 POLL_SECONDS = 0.05
 STOP_SECONDS = 3.0
 
