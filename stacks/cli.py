@@ -111,6 +111,33 @@ def verify(env: str, as_json: bool) -> None:
 
 @cli.command()
 @environment
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False))
+@click.option(
+    "--import",
+    "imports",
+    nargs=3,
+    multiple=True,
+    metavar="TYPE NAME ID",
+    help="A resource of the program and the id of the one that exists.",
+)
+@click.option("--update", is_flag=True, help="Let the next `up` change them in place.")
+def adopt(
+    env: str,
+    file: str | None,
+    imports: tuple[tuple[str, str, str], ...],
+    update: bool,
+    as_json: bool,
+) -> None:
+    """Take over resources that exist, named in FILE or by --import, without replacing them."""
+    from stacks.commands import adopt as command
+
+    out = report(as_json)
+    named = {f"{type_}::{name}": resource_id for type_, name, resource_id in imports}
+    out.result(command.adopt(env, file, named, out, update=update))
+
+
+@cli.command()
+@environment
 @click.option(
     "--yes",
     is_flag=False,

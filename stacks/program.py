@@ -2,6 +2,7 @@
 
 import pulumi
 
+from stacks.adoption import Adopted, adopt, load_adopted
 from stacks.composition import compose
 from stacks.settings import Settings, load
 from stacks.workload import definitions
@@ -14,7 +15,10 @@ def main() -> None:
     deploy(env, settings, definitions(env, settings))
 
 
-def deploy(env: str, settings: Settings, compiled: dict[str, str]) -> None:
-    """Compose the platform and export its outputs."""
+def deploy(
+    env: str, settings: Settings, compiled: dict[str, str], adopted: Adopted | None = None
+) -> None:
+    """Compose the platform and export its outputs; by default adopt what the environment does."""
+    adopt(load_adopted(env) if adopted is None else adopted)
     for name, value in compose(env, settings, compiled).items():
         pulumi.export(name, value)

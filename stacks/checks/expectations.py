@@ -112,11 +112,17 @@ EXPECTATIONS = (
         "`[true, true, true, true]`",
         "must block public access in all four ways",
     ),
-    _bucket(
-        "get_bucket_encryption",
-        "ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault.SSEAlgorithm",
-        "'aws:kms'",
-        "must encrypt with KMS",
+    Expectation(
+        check="buckets",
+        type="aws:s3/bucketServerSideEncryptionConfiguration:"
+        "BucketServerSideEncryptionConfiguration",
+        service="s3",
+        operation="get_bucket_encryption",
+        request={"Bucket": "bucket"},
+        query="ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault"
+        ".SSEAlgorithm",
+        wanted="rules[0].applyServerSideEncryptionByDefault.sseAlgorithm",
+        must="must encrypt with",
     ),
     _eks("Cluster", "describe_cluster", "cluster.status", "'ACTIVE'", "must be active"),
     _eks("Cluster", "describe_cluster", "cluster.version", "version", "must run Kubernetes"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,9 +51,16 @@ def preview_steps(env: str, report: Report) -> list[dict[str, Any]]:
 
 
 def operate(
-    operation: Operation, env: str, report: Report, port: int | None
+    operation: Operation,
+    env: str,
+    report: Report,
+    port: int | None,
+    adopted: Mapping[str, str] | None = None,
 ) -> tuple[Changes, Settings]:
-    """Run one operation of the engine with the environment's program."""
+    """Run one operation of the engine with the environment's program.
+
+    `adopted` stands in for the resources that the environment's file adopts.
+    """
     settings = load(env)
     with _compiling(env, settings) as definitions:
         stack, settings = (
@@ -65,7 +72,7 @@ def operate(
             compiled = definitions.result()
 
     def program() -> None:
-        deploy(env, settings, compiled)
+        deploy(env, settings, compiled, adopted)
 
     config = policy_config(settings)
     path = _policy_config(env)

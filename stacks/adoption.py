@@ -1,0 +1,81 @@
+"""Existing resources that the program takes over by id instead of creating them.
+
+`stacks/adopt/<env>.yaml` maps a resource of the program, `type::name` as its URN ends, to the id of
+the one that exists. A transformation gives the engine that id for its import; components know
+nothing of it. What is in the state already is left alone, so an entry may stay for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from infra.errors import UserError
+from stacks.settings import STACKS, shown
+
+Adopted = Mapping[str, str]
+"""`type::name` -> id."""
+
+
+def adoption_file(env: str) -> Path:
+    """Where an environment's adopted resources stand."""
+    return STACKS / "adopt" / f"{env}.yaml"
+
+
+def load_adopted(env: str, path: Path | None = None) -> dict[str, str]:
+    """What the environment adopts: nothing without a file; UserError when the file is wrong."""
+    path = path or adoption_file(env)
+    if not path.exists():
+        return {}
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError
+
+    try:
+        found = YAML(typ="safe").load(path.read_text()) or {}
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise UserError(f"{shown(path)}:{line} must be YAML, got {error.problem}") from None
+    wrong = [
+        f"{key}: {value}"
+        for key, value in (found.items() if isinstance(found, dict) else [("", found)])
+        if not (isinstance(key, str) and "::" in key and isinstance(value, str) and value)
+    ]
+    if wrong:
+        raise UserError(
+            f"{shown(path)} must map `type::name` to an id, got {'; '.join(wrong)}",
+            fix="write lines such as aws:s3/bucket:Bucket::storage-data: my-bucket",
+        )
+    return dict(found)
+
+
+def save_adopted(env: str, adopted: Adopted, path: Path | None = None) -> Path:
+    """Write what the environment adopts, sorted."""
+    from ruamel.yaml import YAML
+
+    path = path or adoption_file(env)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    yaml = YAML()
+    yaml.width = 4096
+    with path.open("w") as stream:
+        yaml.dump(dict(sorted(adopted.items())), stream)
+    return path
+
+
+def adopt(adopted: Adopted) -> None:
+    """Give every resource of the running program that is named here its id to import."""
+    import pulumi
+
+    if not adopted:
+        return
+
+    def transformation(args: Any) -> pulumi.ResourceTransformationResult | None:
+        resource_id = adopted.get(f"{args.type_}::{args.name}")
+        if resource_id is None:
+            return None
+        imported = pulumi.ResourceOptions(import_=resource_id)
+        return pulumi.ResourceTransformationResult(
+            args.props, pulumi.ResourceOptions.merge(args.opts, imported)
+        )
+
+    pulumi.runtime.register_stack_transformation(transformation)
