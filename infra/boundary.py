@@ -43,7 +43,11 @@ def boundary(names: Names) -> Mapping[str, object]:
         "Statement": [
             _allow("Services", [f"{service}:*" for service in SERVICES], ["*"]),
             _allow("SageMaker", ["sagemaker:*"], [names.arn("sagemaker", "*")]),
-            _allow("SageMakerReads", ["sagemaker:Describe*", "sagemaker:List*"], ["*"]),
+            _allow(
+                "SageMakerReads",
+                ["sagemaker:Describe*", "sagemaker:List*", "sagemaker:Search"],
+                ["*"],
+            ),
             _allow("IamReads", ["iam:Get*", "iam:List*", "iam:SimulatePrincipalPolicy"], ["*"]),
             _allow("OwnRoles", ["iam:*"], ours),
             _allow(

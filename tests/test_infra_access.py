@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from infra.access import POD_IDENTITY, RoleSpec, Trust, trust_policy
-from infra.boundary import POLICY_CHARACTERS, boundary
+from infra.boundary import POLICY_CHARACTERS, boundary, boundary_arn
 from infra.naming import Names
 from infra.personas import PERSONAS, job_guards
 from policies.data import Resource
@@ -160,6 +160,46 @@ def test_every_role_has_the_boundary_of_its_environment(env: str) -> None:
     roles = inputs(env, "Role")
     assert roles
     assert {role["permissionsBoundary"] for role in roles} == {f"arn:aws:mock:::{policy.name}"}
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_the_boundary_leaves_room_for_everything_that_is_granted(env: str) -> None:
+    """What a role is granted beyond its boundary fails only when it is used, on AWS."""
+    names = load(env).names(env)
+    limits = [boundary(names)]
+    context = {
+        "aws__PrincipalArn": names.role_arn("approver"),
+        "aws__RequestedRegion": names.region,
+        "iam__PermissionsBoundary": boundary_arn(names),
+    }
+    beyond = {
+        (item.name, action, resource)
+        for item in stack(env)
+        if item.type == "aws:iam/rolePolicy:RolePolicy"
+        for statement in json.loads(item.inputs.value["policy"])["Statement"]
+        if statement["Effect"] == "Allow"
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+        if _about(action, resource)
+        and decide(limits, action, _real(resource, names), **context) == "nothing"
+    }
+    assert beyond == set()
+
+
+def _about(action: str, resource: str) -> bool:
+    """A statement with many services and their resources is about each with its own."""
+    service, of = action.partition(":")[0], resource.split(":")[2:3]
+    return resource == "*" or of == ["mock"] or service.startswith(of[0])
+
+
+def _real(resource: str, names: Names) -> str:
+    """ARNs that AWS would make up, as AWS would make them up."""
+    if not resource.startswith("arn:aws:mock:"):
+        return resource
+    name = resource.rpartition(":")[2]
+    if name.startswith("access-"):
+        return names.role_arn(name.removeprefix("access-"))
+    return names.arn("sagemaker", name)
 
 
 def test_every_persona_can_be_taken_on_by_its_own_people_alone() -> None:
