@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from infra.capacity_block import CapacityBlock, CapacityBlockArgs
 from infra.component import Role
 from infra.gpu_agents import GpuAgents, GpuAgentsArgs
 from infra.gpu_nodes import GpuNodeGroup, GpuNodeGroupArgs
@@ -356,3 +357,32 @@ def test_karpenter_ends_and_starts_only_what_carries_the_tags_of_its_cluster() -
     everywhere = [item for item in look if item["Resource"] == ["*"]]
     actions = [action for item in everywhere for action in item["Action"]]
     assert all(action.split(":")[1].startswith(reading) for action in actions)
+
+
+def test_somebody_hears_of_the_end_of_a_capacity_block_and_its_nodes_drain_before() -> None:
+    def program() -> None:
+        CapacityBlock(
+            "block",
+            CapacityBlockArgs(
+                names=NAMES,
+                tags=TAGS,
+                reservation_id="cr-1",
+                ends_at="2026-12-01T11:30:00Z",
+                pool="training",
+                topic_arn="arn:aws:sns:us-east-1:123456789012:alerts",
+                role=some_role("capacity-block"),
+            ),
+        )
+
+    found = recorded(program)
+    due = {item["name"]: item for item in by_type(found, "schedule:Schedule")}
+    notice, drain = due["plinth-test-block-notice"], due["plinth-test-block-drain"]
+    assert notice["scheduleExpression"] == "at(2026-11-30T11:30:00)"
+    assert drain["scheduleExpression"] == "at(2026-12-01T10:15:00)"
+    assert json.loads(drain["target"]["input"]) == {
+        "ClusterName": "plinth-test-cluster",
+        "NodegroupName": "plinth-test-training",
+        "ScalingConfig": {"MinSize": 0, "DesiredSize": 0},
+    }
+    [rule] = by_type(found, "eventRule:EventRule")
+    assert json.loads(rule["eventPattern"])["detail"] == {"capacity-reservation-id": ["cr-1"]}

@@ -33,6 +33,7 @@ def compose(
     features = data.build(base, settings)
     served = models.build(base, settings, definitions, [features])
     alerts = operations.build(base, settings, served)
+    compute.watch(base, settings, alerts.topic_arn)
     outputs: dict[str, pulumi.Input[object]] = {
         "alerts_topic_arn": alerts.topic_arn,
         "bucket_names": base.storage.bucket_names,

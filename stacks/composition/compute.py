@@ -3,6 +3,7 @@
 import pulumi
 
 from infra.access import POD_IDENTITY, RoleSpec
+from infra.capacity_block import CapacityBlock, CapacityBlockArgs
 from infra.cluster import SERVICE_ACCOUNTS, Cluster, ClusterAccess, ClusterArgs
 from infra.gpu_agents import GpuAgents, GpuAgentsArgs
 from infra.gpu_nodes import GpuNodeGroup, GpuNodeGroupArgs
@@ -28,6 +29,13 @@ CAPACITY_TYPES = {
 """What EKS calls the way that EC2 sells the nodes of a managed group."""
 
 
+PERSONA_ACCESS = {
+    "deployer": "AmazonEKSClusterAdminPolicy",
+    "ml-engineer": "AmazonEKSViewPolicy",
+}
+"""What personas may do in the whole cluster; teams let their members in themselves."""
+
+
 def roles(settings: Settings) -> dict[str, RoleSpec]:
     """Who runs the control plane, the nodes, Karpenter, and the add-ons that call AWS."""
     pods = {
@@ -41,6 +49,8 @@ def roles(settings: Settings) -> dict[str, RoleSpec]:
     }
     if any(pool.kind == "karpenter" for pool in settings.gpu_pools.values()):
         pods["karpenter"] = RoleSpec(service=POD_IDENTITY, service_account="kube-system/karpenter")
+    if any(_is_block(pool) for pool in settings.gpu_pools.values()):
+        pods["capacity-block"] = RoleSpec(service="scheduler.amazonaws.com")
     return {
         **pods,
         "cluster": RoleSpec(
@@ -83,10 +93,7 @@ def build(base: Foundation, settings: Settings) -> Cluster:
             },
             pod_subnet_ids=base.network.pod_subnet_ids,
             public_access_cidrs=settings.cluster.public_access_cidrs,
-            access={
-                name: ClusterAccess(principal_arn=arn, policy="AmazonEKSClusterAdminPolicy")
-                for name, arn in settings.cluster.admin_role_arns.items()
-            },
+            access=_access(base, settings),
             log_retention_days=settings.cluster.log_retention_days,
             deletion_protection=settings.protect,
         ),
@@ -102,6 +109,47 @@ def build(base: Foundation, settings: Settings) -> Cluster:
     if settings.gpu_pools:
         _gpu_agents(base, settings, inside)
     return cluster
+
+
+def watch(base: Foundation, settings: Settings, topic_arn: pulumi.Output[str]) -> None:
+    """Tell somebody before a Capacity Block ends, and drain its nodes."""
+    blocks = {name: pool for name, pool in settings.gpu_pools.items() if _is_block(pool)}
+    if not blocks:
+        return
+    role = base.access.role("capacity-block")
+    may_encrypt = base.keys.grant_use(role, "operations")
+    for name, pool in blocks.items():
+        assert pool.reservation and pool.reservation.id and pool.reservation.ends_at
+        CapacityBlock(
+            f"{name}-block",
+            CapacityBlockArgs(
+                names=base.common.names,
+                tags=base.common.tags,
+                reservation_id=pool.reservation.id,
+                ends_at=pool.reservation.ends_at,
+                pool=name,
+                topic_arn=topic_arn,
+                role=role,
+            ),
+            pulumi.ResourceOptions(depends_on=[may_encrypt]),
+        )
+
+
+def _is_block(pool: configuration.GpuPool) -> bool:
+    return pool.capacity_types == ["capacity-block"]
+
+
+def _access(base: Foundation, settings: Settings) -> dict[str, ClusterAccess]:
+    """The personas that work in the whole cluster, and the administrators of the settings."""
+    arns: dict[str, tuple[pulumi.Input[str], str]] = {
+        name: (base.access.role(name).arn, policy) for name, policy in PERSONA_ACCESS.items()
+    }
+    for name, arn in settings.cluster.admin_role_arns.items():
+        arns[name] = (arn, PERSONA_ACCESS["deployer"])
+    return {
+        name: ClusterAccess(principal_arn=arn, policy=policy)
+        for name, (arn, policy) in arns.items()
+    }
 
 
 def _gpu_node_group(
