@@ -8,12 +8,15 @@ from infra.access import RoleSpec
 from infra.alerts import Alerts, AlertsArgs
 from infra.audit import Audit, AuditArgs
 from infra.cost import Cost, CostArgs
+from infra.drift import Drift, DriftArgs
 from infra.keys import COMMON
 from infra.retraining import Retraining, RetrainingArgs
 from pipelines import retraining as retraining_code
+from stacks import workload
 from stacks.composition import models
 from stacks.composition.foundation import BUCKETS, Foundation
 from stacks.composition.models import Models
+from stacks.image import image_uri
 from stacks.settings import Settings
 from stacks.settings import operations as configuration
 
@@ -29,6 +32,9 @@ RETRAINING_HANDLER = "pipelines.retraining.start.handler"
 def roles(settings: Settings) -> dict[str, RoleSpec]:
     """Who starts training runs, stops them at the budget's end, and records configurations."""
     found = {}
+    if watches_drift(settings):
+        found["drift"] = RoleSpec(service="sagemaker.amazonaws.com")
+        found["drift-schedule"] = RoleSpec(service="scheduler.amazonaws.com")
     if settings.retraining is not None:
         found["retraining"] = RoleSpec(service="lambda.amazonaws.com")
         if settings.retraining.schedules:
@@ -42,6 +48,13 @@ def roles(settings: Settings) -> dict[str, RoleSpec]:
     return found
 
 
+def watches_drift(settings: Settings) -> bool:
+    """Drift is measured on what an endpoint captured."""
+    served = settings.endpoint
+    captures = served.model_package_arn is not None and served.capture_percent > 0
+    return settings.drift is not None and captures
+
+
 def build(base: Foundation, settings: Settings, served: Models) -> Alerts:
     """Build the alerts topic and whatever is switched on."""
     alerts = Alerts(
@@ -53,13 +66,54 @@ def build(base: Foundation, settings: Settings, served: Models) -> Alerts:
             emails=settings.alerts.emails,
         ),
     )
+    alarm_names = []
+    if watches_drift(settings):
+        alarm_names.append(_drift(base, settings, served, alerts))
     if settings.retraining is not None:
-        _retraining(base, settings, served, alerts, alarm_names=[])
+        _retraining(base, settings, served, alerts, alarm_names=alarm_names)
     if settings.cost is not None:
         _cost(base, settings, settings.cost, alerts)
     if settings.audit is not None:
         _audit(base, settings.audit, protect=settings.protect)
     return alerts
+
+
+def _drift(base: Foundation, settings: Settings, served: Models, alerts: Alerts) -> str:
+    """The name of the alarm that goes off on drift."""
+    chosen, package, names = settings.drift, settings.endpoint.model_package_arn, base.common.names
+    assert chosen is not None and package is not None
+    endpoint_name = names.of(workload.MODEL)
+    role = base.access.role("drift")
+    may = [
+        base.storage.grant_read(role, "artifacts"),
+        base.storage.grant_read_write(role, "data"),
+        base.keys.grant_use(role, "operations", "serving", "storage"),
+        base.access.grant_observe(role),
+    ]
+    served.registry.grant_pull(role)
+    drift = Drift(
+        "drift",
+        DriftArgs(
+            names=names,
+            tags=base.common.tags,
+            endpoint_name=endpoint_name,
+            model_package_arn=package,
+            image_uri=image_uri(settings.image, names),
+            entrypoint=["python3", "-m", "pipelines.steps.drift"],
+            capture_uri=f"s3://{names.bucket('data')}/capture/{endpoint_name}",
+            report_uri=f"s3://{names.bucket('data')}/monitoring/{endpoint_name}/drift",
+            role=role,
+            schedule_role=base.access.role("drift-schedule"),
+            kms_key_arn=base.keys.arn("operations"),
+            schedule_expression=chosen.schedule_expression,
+            hours=chosen.hours,
+            max_index=chosen.max_index,
+            instance_type=chosen.instance_type,
+            alarm_action_arns=[alerts.topic_arn],
+        ),
+        pulumi.ResourceOptions(depends_on=may),
+    )
+    return drift.alarm_name
 
 
 def _retraining(

@@ -30,7 +30,7 @@ from stacks.settings.foundation import (
     check_file_system,
 )
 from stacks.settings.models import Endpoint, Endpoints, Image, Llm, Registry, Tracking, Training
-from stacks.settings.operations import Alerts, Audit, Cost, Policies, Retraining
+from stacks.settings.operations import Alerts, Audit, Cost, Drift, Policies, Retraining
 from stacks.settings.part import Part
 from stacks.settings.scheduling import (
     Guardrails,
@@ -99,6 +99,9 @@ class Settings(Part):
     """Default: no language model."""
 
     alerts: Alerts = Alerts()
+    drift: Drift | None = None
+    """Default: nobody compares requests with the training data."""
+
     retraining: Retraining | None = None
     """Default: only a person starts training runs."""
 

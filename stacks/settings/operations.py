@@ -19,6 +19,21 @@ class Alerts(Part):
     topic by other means."""
 
 
+class Drift(Part):
+    """What is compared with the training data; needs an endpoint that captures requests."""
+
+    schedule_expression: ScheduleExpression = "rate(1 day)"
+    """In UTC. Default: daily."""
+
+    hours: Annotated[int, Field(ge=1, le=168)] = 24
+    """How far back requests are looked at. Default: a day."""
+
+    max_index: Annotated[float, Field(gt=0)] = 0.25
+    """Population stability index from which the alarm goes off. Default: a quarter."""
+
+    instance_type: str = "ml.m5.large"
+
+
 class Retraining(Part):
     on_drift: bool = True
     """Drift alarms start a run. Default: they do, once a model is served and watched."""
