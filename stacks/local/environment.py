@@ -79,6 +79,10 @@ class LocalEnvironment:
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+            # one checkpoint at the end, not two per resource: the provider's ledger, not the
+            # state, knows what a killed engine made (`_adopted` in plugin.py)
+            "PULUMI_EXPERIMENTAL": "true",
+            "PULUMI_SKIP_CHECKPOINTS": "true",
             "PLINTH_PYTHON": sys.executable,
             STARTED_BY: f"{os.getpid()}@{psutil.Process().create_time()}",
             # the launcher of policy packs, for where no language host is installed

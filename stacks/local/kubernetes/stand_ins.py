@@ -4,6 +4,7 @@ An object of a kind that the server lacks needs a definition to be kept. The sta
 content and nothing acts on it, so all such kinds are listed as not reconciled.
 """
 
+import threading
 import time
 from typing import Any
 
@@ -28,7 +29,7 @@ ANYTHING = {
 
 def install(client: Client, item: Object) -> Kind:
     """Define the kind of an object, in its namespace or in none, and wait until it can be used."""
-    group, _, version = item["apiVersion"].rpartition("/")
+    group = item["apiVersion"].rpartition("/")[0]
     kind = item["kind"]
     plural = _plural(kind)
     name = f"{plural}.{group}"
@@ -37,8 +38,22 @@ def install(client: Client, item: Object) -> Kind:
             f"{item['apiVersion']} {kind} must be a kind of Kubernetes, got none of that name",
             fix="correct apiVersion and kind",
         )
+    with _ONE_AT_A_TIME:  # two objects of one kind are created at once
+        _offer(client, item, plural, name)
+    return established(client, name, item["apiVersion"], kind)
+
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def _offer(client: Client, item: Object, plural: str, name: str) -> None:
+    """Add the version to the definition, unless it has it."""
+    group, _, version = item["apiVersion"].rpartition("/")
+    kind = item["kind"]
     held = client.get(DEFINITION, None, name)
     served = {v["name"]: v for v in (held or {}).get("spec", {}).get("versions", [])}
+    if version in served:
+        return
     offered = {
         "name": version,
         "served": True,
@@ -71,7 +86,6 @@ def install(client: Client, item: Object) -> Kind:
         },
         manager=MANAGER,
     )
-    return established(client, name, item["apiVersion"], kind)
 
 
 def established(client: Client, name: str, api_version: str, kind: str) -> Kind:
