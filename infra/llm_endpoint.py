@@ -9,6 +9,7 @@ InferenceComponent`), and the provider reaches that, so nothing here is a script
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -36,6 +37,7 @@ class LlmEndpointArgs(ComponentArgs):
 
     role: Role
     kms_key_arn: pulumi.Input[str]
+    alarm_key_arn: pulumi.Input[str]
     instance_type: str
     """SageMaker type with GPUs."""
 
@@ -50,6 +52,16 @@ class LlmEndpointArgs(ComponentArgs):
 
     startup_seconds: int = 900
     """Time to load the weights before a copy counts as failed. Default: fifteen minutes."""
+
+    latency_p99_ms: int = 60_000
+    """Time of the slowest percent of answers that calls a new version back. Default: a minute."""
+
+    wait_interval_seconds: int = 600
+    """Baking time after each batch of copies (0 to 3600). Default: ten minutes."""
+
+    capture_percent: int = 0
+    capture_uri: str = ""
+    """Share of requests that is kept, and `s3://bucket/prefix` of it. Default: nothing is kept."""
 
     def __post_init__(self) -> None:
         gpus = instance_type(self.instance_type).gpus
@@ -66,10 +78,15 @@ class LlmEndpointArgs(ComponentArgs):
 
 
 class LlmEndpoint(Component):
-    """An endpoint whose instances come and go with the copies of one inference component."""
+    """An endpoint whose instances come and go with the copies of one inference component.
+
+    A new version replaces the copies one by one and goes back on an alarm: guardrails of the
+    component, because those of the endpoint move whole fleets.
+    """
 
     endpoint_name: pulumi.Output[str]
     inference_component_name: pulumi.Output[str]
+    alarm_topic_arn: pulumi.Output[str]
 
     def __init__(
         self, name: str, args: LlmEndpointArgs, opts: pulumi.ResourceOptions | None = None
@@ -78,6 +95,7 @@ class LlmEndpoint(Component):
         self.component_id = self.names.of(args.model)
         endpoint = self._endpoint(args)
         model = self._model(args)
+        alarms = self._alarms(args)
         component = aws.cloudcontrol.Resource(
             f"{name}-component",
             type_name="AWS::SageMaker::InferenceComponent",
@@ -96,6 +114,15 @@ class LlmEndpoint(Component):
                         "StartupParameters": {
                             "ModelDataDownloadTimeoutInSeconds": args.startup_seconds,
                             "ContainerStartupHealthCheckTimeoutInSeconds": args.startup_seconds,
+                        },
+                    },
+                    "DeploymentConfig": {
+                        "AutoRollbackConfiguration": {
+                            "Alarms": [{"AlarmName": alarm.name} for alarm in alarms]
+                        },
+                        "RollingUpdatePolicy": {
+                            "MaximumBatchSize": {"Type": "COPY_COUNT", "Value": 1},
+                            "WaitIntervalInSeconds": args.wait_interval_seconds,
                         },
                     },
                     "Tags": [
@@ -119,6 +146,61 @@ class LlmEndpoint(Component):
         ]
         actions = ["sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"]
         self.grant(role, "invoke", [{"Action": actions, "Resource": arns}])
+
+    def _alarms(self, args: LlmEndpointArgs) -> list[aws.cloudwatch.MetricAlarm]:
+        """Metrics of inference components carry their name, not the endpoint's."""
+        self.alarm_topic_arn = aws.sns.Topic(
+            f"{self.component_name}-alarms",
+            name=f"{self.component_id}-alarms",
+            kms_master_key_id=args.alarm_key_arn,
+            tags=self.tags("alarms"),
+            opts=self.child,
+        ).arn
+        watches: dict[str, dict[str, Any]] = {
+            "5xx": {
+                "alarm_description": "The container answers with server errors",
+                "metric_name": "Invocation5XXErrors",
+                "statistic": "Sum",
+                "threshold": 1,
+            },
+            "latency": {
+                "alarm_description": "The slowest percent of answers is too slow",
+                "metric_name": "ModelLatency",  # microseconds
+                "extended_statistic": "p99",
+                "threshold": args.latency_p99_ms * 1000,
+            },
+        }
+        return [
+            aws.cloudwatch.MetricAlarm(
+                f"{self.component_name}-{role}",
+                name=f"{self.component_id}-{role}",
+                namespace="AWS/SageMaker",
+                comparison_operator="GreaterThanOrEqualToThreshold",
+                period=60,
+                evaluation_periods=2,
+                treat_missing_data="notBreaching",
+                dimensions={"InferenceComponentName": self.component_id},
+                alarm_actions=[self.alarm_topic_arn],
+                tags=self.tags(role),
+                opts=self.child,
+                **watch,
+            )
+            for role, watch in watches.items()
+        ]
+
+    def _capture(
+        self, args: LlmEndpointArgs
+    ) -> aws.sagemaker.EndpointConfigurationDataCaptureConfigArgs | None:
+        if not args.capture_percent:
+            return None
+        option = aws.sagemaker.EndpointConfigurationDataCaptureConfigCaptureOptionArgs
+        return aws.sagemaker.EndpointConfigurationDataCaptureConfigArgs(
+            enable_capture=True,
+            initial_sampling_percentage=args.capture_percent,
+            destination_s3_uri=args.capture_uri,
+            kms_key_id=args.kms_key_arn,
+            capture_options=[option(capture_mode=mode) for mode in ("Input", "Output")],
+        )
 
     def _model(self, args: LlmEndpointArgs) -> aws.sagemaker.Model:
         content = {"image": args.image_uri, "model_data": args.model_data_uri}
@@ -148,6 +230,8 @@ class LlmEndpoint(Component):
             "instance_type": args.instance_type,
             "min_instances": args.min_instances,
             "max_instances": args.max_instances,
+            "capture_percent": args.capture_percent,
+            "capture_uri": args.capture_uri,
         }
         config = aws.sagemaker.EndpointConfiguration(
             f"{self.component_name}-configuration",
@@ -169,6 +253,7 @@ class LlmEndpoint(Component):
                     "routing_configs": [{"routing_strategy": "LEAST_OUTSTANDING_REQUESTS"}],
                 }
             ],
+            data_capture_config=self._capture(args),
             tags=self.tags("configuration"),
             opts=self.child,
         )

@@ -134,6 +134,18 @@ def serverless_endpoint() -> None:
     endpoint(())
 
 
+def component_endpoint() -> None:
+    variant: Any = {
+        "variant_name": "v0",
+        "instance_type": "ml.g5.xlarge",
+        "initial_instance_count": 1,
+    }
+    aws.sagemaker.EndpointConfiguration(
+        "configuration", name="configuration", production_variants=[variant]
+    )
+    endpoint(())
+
+
 def inferentia_endpoint() -> None:
     configuration("ml.inf1.xlarge")
     endpoint(())
@@ -260,6 +272,12 @@ SERVING = [
     ),
     Case(rule="ML-EP-008", status="not_applicable", program=serverless_endpoint, says="serverless"),
     Case(rule="ML-EP-008", status="not_applicable", program=inferentia_endpoint, says="Inf1"),
+    Case(
+        rule="ML-EP-008",
+        status="not_applicable",
+        program=component_endpoint,
+        says="inference components",
+    ),
     Case(rule="ML-MD-003", status="pass", program=model, config=APPROVED),
     Case(
         rule="ML-MD-003",

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from infra.errors import UserError
 from stacks.local.alarms import Datum, statistic_of, verdict
+from stacks.local.aws import AwsBackend
 from stacks.local.sagemaker.rollout import Deployment, Plan, plan_of
 from stacks.local.sagemaker.servers import Fleet
 from tests.endpoints_kit import configure, invoke, put_artifact, serve, serve_program, settled
 from tests.local_cloud import Cloud, running_cloud
+from tests.provider_kit import subject
 
 ALARMS = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]}}
 
@@ -175,6 +178,61 @@ def test_every_invocation_is_measured(cloud: Cloud, sm: Any) -> None:
     assert total("Invocation5XXErrors", "Sum") == 0
     assert 10 < total("ModelLatency", "Average") < 10_000_000  # microseconds
     sm.delete_endpoint(EndpointName="measured")
+
+
+def test_a_rolled_back_update_is_a_failure_with_its_reason(cloud: Cloud, sm: Any) -> None:
+    """What `up` says: the provider compares the configuration served with the one wanted."""
+    backend = AwsBackend(cloud.info.endpoint_url, "us-east-1")
+    it = subject("aws:sagemaker/endpoint:Endpoint")
+    cloud.client("cloudwatch").put_metric_alarm(
+        AlarmName="always",
+        Namespace="Plinth",
+        MetricName="None",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    cloud.client("cloudwatch").set_alarm_state(
+        AlarmName="always", StateValue="ALARM", StateReason="test"
+    )
+    policy = {
+        "trafficRoutingConfiguration": {
+            "type": "CANARY",
+            "waitIntervalInSeconds": 1,
+            "canarySize": {"type": "CAPACITY_PERCENT", "value": 50},
+        }
+    }
+    inputs = {
+        "name": "deployed",
+        "endpointConfigName": "blue",
+        "deploymentConfig": {
+            "blueGreenUpdatePolicy": policy,
+            "autoRollbackConfiguration": {"alarms": [{"alarmName": "always"}]},
+        },
+    }
+    made = backend.create(it, inputs)
+    with pytest.raises(UserError, match=r"must be 'green', got 'blue'.*in ALARM state: always"):
+        backend.update(it, made.id, inputs, {**inputs, "endpointConfigName": "green"})
+    assert invoke(cloud, "deployed", "x")[1] == "blue"
+    backend.delete(it, made.id, inputs)
+
+
+def test_what_a_rollout_did_to_the_weights_is_no_difference_to_up(cloud: Cloud, sm: Any) -> None:
+    backend = AwsBackend(cloud.info.endpoint_url, "us-east-1")
+    it = subject("aws:sagemaker/endpoint:Endpoint")
+    inputs = {"name": "weighted", "endpointConfigName": "blue"}
+    made = backend.create(it, inputs)
+    sm.update_endpoint_weights_and_capacities(
+        EndpointName="weighted",
+        DesiredWeightsAndCapacities=[{"VariantName": "blue", "DesiredWeight": 7}],
+    )
+    [shown] = sm.describe_endpoint(EndpointName="weighted")["ProductionVariants"]
+    assert shown["CurrentWeight"] == 7
+    read = backend.read(it, made.id, inputs)
+    assert read is not None and read.inputs == inputs
+    backend.delete(it, made.id, inputs)
 
 
 # -- alarms --------------------------------------------------------------------------------------

@@ -135,7 +135,8 @@ def require_rollback_alarm(resource: Resource, scope: Scope) -> Result:
     """An endpoint update is rolled back by alarms that exist and watch this very endpoint.
 
     An alarm name that is misspelt, or an alarm on another endpoint, guards nothing.
-    Serverless endpoints and Inf1 instances are outside SageMaker's deployment guardrails.
+    Serverless endpoints and Inf1 instances are outside SageMaker's deployment guardrails, and
+    inference components have their own.
     """
     if reason := _outside_guardrails(resource, scope):
         return NotApplicable(reason)
@@ -157,6 +158,9 @@ def _outside_guardrails(endpoint: Resource, scope: Scope) -> str:
         types = instance_types(configuration.outputs)
         if not types:
             return "serverless endpoints have no deployment guardrails"
+        variants = configuration.outputs.each("productionVariants")
+        if not any(variant.keys() & {"modelName"} for variant in variants):
+            return "inference components roll out one by one, with alarms of their own"
         if any(str(instance_type.value).startswith("ml.inf1.") for instance_type in types):
             return "Inf1 instances have no deployment guardrails"
     return ""

@@ -28,7 +28,7 @@ CHAMPION = "champion"
 def build(base: Foundation, settings: Settings, registry: Registry) -> Endpoint | None:
     """Build what the environment serves; the endpoint that others refer to is the real-time one."""
     if settings.llm is not None:
-        _llm(base, settings.llm)
+        _llm(base, settings, settings.llm)
     package = settings.endpoint.model_package_arn
     if package is None:
         return None
@@ -191,12 +191,15 @@ def _serverless(
     )
 
 
-def _llm(base: Foundation, chosen: configuration.Llm) -> None:
+def _llm(base: Foundation, settings: Settings, chosen: configuration.Llm) -> None:
     names, role = base.common.names, base.access.role("llm")
     base.storage.grant_read(role, "artifacts")
     base.keys.grant_use(role, "serving", "storage")
     base.access.grant_observe(role)
     artifacts = names.bucket("artifacts")
+    if settings.endpoint.capture_percent:
+        base.storage.grant_read_write(role, "data")
+    capture = _capture(base, settings)
     endpoint = LlmEndpoint(
         "llm",
         LlmEndpointArgs(
@@ -212,6 +215,9 @@ def _llm(base: Foundation, chosen: configuration.Llm) -> None:
             max_instances=chosen.max_instances,
             gpus_per_copy=chosen.gpus_per_copy,
             memory_gib_per_copy=chosen.memory_gib_per_copy,
+            alarm_key_arn=base.keys.arn("serving"),
+            capture_percent=capture.percent if capture else 0,
+            capture_uri=capture.uri if capture else "",
         ),
         pulumi.ResourceOptions(depends_on=[base.storage, base.access]),
     )
@@ -228,6 +234,7 @@ def _llm(base: Foundation, chosen: configuration.Llm) -> None:
             min_capacity=chosen.min_copies,
             max_capacity=chosen.max_copies,
             target_value=chosen.calls_per_minute_per_copy,
+            alarm_topic_arn=endpoint.alarm_topic_arn,
         ),
     )
 

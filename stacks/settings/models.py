@@ -160,6 +160,9 @@ class Asynchronous(Rollout):
     """0: nothing runs while the queue is empty, and the first request waits for minutes."""
 
     max_instances: Annotated[int, Field(ge=1)] = 2
+    answer_days: Annotated[int, Field(ge=1)] = 30
+    """Days that answers and failures are kept. Default: 30."""
+
     waiting_requests_per_instance: Annotated[float, Field(gt=0)] = 5
     """Length of the queue, per instance, that autoscaling aims at."""
 
