@@ -242,15 +242,16 @@ def test_a_bad_record_never_stops_the_stream_and_nothing_is_lost_silently() -> N
 
 def test_the_streams_alarms_watch_what_exists() -> None:
     found = prod()
-    watched = {
-        next(iter(alarm["dimensions"].items()))
-        for alarm in by_type(found, "MetricAlarm")
-        if alarm["name"].startswith("plinth-prod-stream")
-    }
+    alarms = by_type(found, "MetricAlarm")
+    stream_alarms = [alarm for alarm in alarms if alarm["name"].startswith("plinth-prod-stream")]
+    watched = {next(iter(alarm["dimensions"].items())) for alarm in stream_alarms}
     assert watched == {
         ("FunctionName", "plinth-prod-stream"),
         ("QueueName", "plinth-prod-stream-dead-letters"),
     }
+    topics = {topic["name"] for topic in by_type(found, "sns/topic:Topic")}
+    told = {arn for alarm in stream_alarms for arn in alarm["alarmActions"]}
+    assert {arn.rpartition(":")[2] for arn in told} == {"plinth-prod-alerts"} <= topics
     assert "plinth-prod-stream" in {f["name"] for f in by_type(found, "lambda/function:Function")}
     queues = {queue["name"] for queue in by_type(found, "sqs/queue:Queue")}
     assert "plinth-prod-stream-dead-letters" in queues

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from pipelines.steps.feature_groups import FEATURE_GROUPS, FeatureGroup, Feature
 from stacks.composition import data, foundation, models
 from stacks.engine import Changes, Stack
 from stacks.local import environment
-from stacks.settings import load
+from stacks.settings import Settings, load
+from stacks.settings.data import Brokers, Cache, Feast, Kafka, Spark
 from tests.local_cloud import Cloud, running_cloud
 from tests.test_local_streams import eventually, read
 
@@ -24,25 +26,35 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
+EVERY_ENGINE = {
+    "feast": Feast(cache=Cache(node_type="cache.r7g.large")),
+    "spark": Spark(),
+    "kafka": Kafka(brokers=Brokers(instance_type="kafka.m7g.large", kafka_version="3.8.x")),
+}
 TYPE = "aws:sagemaker/featureGroup:FeatureGroup"
 Schemas = Mapping[str, FeatureGroup]
 Run = Callable[[Any, Schemas], Changes]
 
 
+@cache
+def settings() -> Settings:
+    """The environment `local` with every engine."""
+    return load("local").model_copy(update=EVERY_ENGINE)
+
+
 def program(schemas: Schemas) -> Callable[[], None]:
-    """The foundation of the environment `local` and its data domain, nothing else."""
+    """The foundation and the data domain, nothing else."""
 
     def register() -> None:
-        settings = load("local")
-        asking = (foundation, data, models)
-        tags = {**settings.tags.model_dump(), "environment": "local", "project": "plinth"}
+        chosen, asking = settings(), (foundation, data, models)
+        tags = {**chosen.tags.model_dump(), "environment": "local", "project": "plinth"}
         base = foundation.build(
-            ComponentArgs(names=settings.names("local"), tags=tags),
-            settings,
-            roles={name: spec for each in asking for name, spec in each.roles(settings).items()},
+            ComponentArgs(names=chosen.names("local"), tags=tags),
+            chosen,
+            roles={name: spec for each in asking for name, spec in each.roles(chosen).items()},
             key_purposes=[each.KEY_PURPOSES for each in asking],
         )
-        data.build(base, settings, schemas)
+        data.build(base, chosen, schemas)
 
     return register
 

@@ -154,3 +154,42 @@ def test_features_are_only_added(sm: Any, cloud: Cloud, flights: str) -> None:
     store = cloud.client("sagemaker-featurestore-runtime")
     put(store, flights, id="a", at="2013-01-02T00:00:00Z", carrier="UA")
     assert read(store, flights, "a")["carrier"] == "UA"
+
+
+def memory(**more: Any) -> dict[str, Any]:
+    """A group whose online store is in memory."""
+    return {
+        "FeatureGroupName": f"memory-{time.time_ns()}",
+        "RecordIdentifierFeatureName": "id",
+        "EventTimeFeatureName": "at",
+        "FeatureDefinitions": [
+            {"FeatureName": "id", "FeatureType": "String"},
+            {"FeatureName": "at", "FeatureType": "String"},
+        ],
+        "OnlineStoreConfig": {"EnableOnlineStore": True, "StorageType": "InMemory"},
+        "RoleArn": ROLE,
+        **more,
+    }
+
+
+def test_a_store_in_memory_serves_and_has_no_history(cloud: Cloud, sm: Any) -> None:
+    request = memory()
+    sm.create_feature_group(**request)
+    store = cloud.client("sagemaker-featurestore-runtime")
+    put(store, request["FeatureGroupName"], id="a", at="2013-01-02T00:00:00Z")
+    assert read(store, request["FeatureGroupName"], "a")["id"] == "a"
+    offline = {"S3StorageConfig": {"S3Uri": f"s3://{BUCKET}/offline"}}
+    code, message, _ = refusal(sm.create_feature_group, **memory(OfflineStoreConfig=offline))
+    assert code == "ValidationException" and "InMemory" in message
+
+
+def test_a_record_outlives_its_time_to_live_by_nothing(cloud: Cloud, sm: Any) -> None:
+    ttl = {"Unit": "Hours", "Value": 1}
+    request = memory(OnlineStoreConfig={"EnableOnlineStore": True, "TtlDuration": ttl})
+    sm.create_feature_group(**request)
+    store = cloud.client("sagemaker-featurestore-runtime")
+    fresh, stale = time.time() - 3500, time.time() - 3700
+    for identifier, moment in (("fresh", fresh), ("stale", stale)):
+        put(store, request["FeatureGroupName"], id=identifier, at=str(moment))
+    assert read(store, request["FeatureGroupName"], "fresh")["id"] == "fresh"
+    assert read(store, request["FeatureGroupName"], "stale") == {}

@@ -95,7 +95,7 @@ def _spec(schema: FeatureGroup, kept: configuration.FeatureGroup) -> FeatureGrou
 def _stream(
     base: Foundation, chosen: configuration.Stream, store: FeatureStore, protect: bool
 ) -> Stream:
-    role = base.access.role("stream")
+    role, names = base.access.role("stream"), base.common.names
     groups = {entity: store.feature_group_name(entity) for entity in FEATURE_GROUPS}
     return Stream(
         "stream",
@@ -110,6 +110,8 @@ def _stream(
             security_group_ids=[base.network.workload_security_group_id],
             environment={"FEATURE_GROUPS": json.dumps(groups, sort_keys=True)},
             depends_on=[base.keys.grant_use(role, "features"), store.grant_put(role)],
+            # the topic comes later, with those who watch everything; an alarm may name it before
+            alarm_action_arns=[names.arn("sns", names.of("alerts"))],
             protect=protect,
             **chosen.model_dump(),
         ),
