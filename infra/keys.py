@@ -86,6 +86,13 @@ class Keys(Component):
             ],
         )
 
+    def grant_decrypt(self, role: Role, *purposes: str) -> pulumi.Resource:
+        """Let a role read what these keys encrypt, and encrypt nothing."""
+        keys = [self._arns[purpose] for purpose in purposes]
+        return self.grant(
+            role, "decrypt", [{"Action": ["kms:Decrypt", "kms:DescribeKey"], "Resource": keys}]
+        )
+
     def grant_decrypt_of(self, role: Role, other: Names, *purposes: str) -> pulumi.Resource:
         """Let a role decrypt what another environment's keys encrypt, if their policies let it.
 

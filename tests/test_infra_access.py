@@ -114,6 +114,15 @@ def test_the_approver_deploys_nothing(action: str) -> None:
     assert decide(persona("approver"), action) == "deny"
 
 
+def test_the_approver_reads_what_models_are_judged_by_and_writes_nothing() -> None:
+    key = "arn:aws:mock:::keys-storage"
+    assert decide(persona("approver"), "kms:Decrypt", key) == "allow"
+    assert decide(persona("approver"), "kms:CreateGrant", key) == "nothing"
+    report = "arn:aws:mock:::storage-artifacts/evaluation.json"
+    assert decide(persona("approver"), "s3:GetObject", report) == "allow"
+    assert decide(persona("approver"), "s3:PutObject", report) == "nothing"
+
+
 def test_whoever_deploys_cannot_make_themselves_the_approver() -> None:
     deployer, limits = persona("deployer"), [boundary(PROD)]
     for role in ("approver", "deployer"):

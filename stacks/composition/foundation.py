@@ -110,10 +110,11 @@ def _people(base: Foundation, settings: Settings) -> None:
             instance_types=settings.access.instance_types,
         ),
     )
-    for name in ("approver", "data-scientist", "ml-engineer"):
-        base.storage.grant_read(roles[name], *BUCKETS)
-        base.keys.grant_use(roles[name], "storage")
+    base.storage.grant_read(roles["approver"], "artifacts")
+    base.keys.grant_decrypt(roles["approver"], "storage")
     for name in ("data-scientist", "ml-engineer"):
+        base.storage.grant_read(roles[name], *BUCKETS)
+        base.keys.grant_use(roles[name], "storage")  # the volumes of their jobs too
         base.access.grant_pass(roles[name], [base.access.role("job")], SAGEMAKER)
 
 
@@ -134,9 +135,7 @@ def _storage(
             buckets=BUCKETS,
             kms_key_arn=keys.arn("storage"),
             noncurrent_days=chosen.noncurrent_days,
-            expire_days={
-                "data": {"capture/": chosen.capture_days, "quarantine/": chosen.quarantine_days}
-            },
+            expire_days={"data": _expire_days(settings)},
             access_log_days=chosen.access_log_days,
             vpc_endpoint_ids=[endpoints.s3_endpoint_id] if chosen.vpc_endpoint_only else [],
             exempt_role_arns=[
@@ -149,6 +148,16 @@ def _storage(
             protect=settings.protect,
         ),
     )
+
+
+def _expire_days(settings: Settings) -> dict[str, int]:
+    """What is kept for a while only, in the bucket of data."""
+    chosen, queued = settings.storage, settings.endpoints.asynchronous
+    return {
+        "capture/": chosen.capture_days,
+        "quarantine/": chosen.quarantine_days,
+        **({"async/": queued.answer_days} if queued else {}),
+    }
 
 
 def _filesystem(
