@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
+from stacks.local.aws import AwsBackend
 from stacks.local.sagemaker.servers import IDLE_SECONDS, Server, Variant, rest
 from tests.endpoints_kit import (
     invoke,
@@ -22,7 +23,8 @@ from tests.endpoints_kit import (
     serve,
     serve_program,
 )
-from tests.local_cloud import BUCKET, Cloud, left_of, refusal, running_cloud
+from tests.local_cloud import BUCKET, ROLE, Cloud, left_of, refusal, running_cloud
+from tests.provider_kit import subject
 
 
 @pytest.fixture(scope="module")
@@ -267,3 +269,71 @@ def test_an_endpoint_answers_in_its_own_way_only(cloud: Cloud, queued: str) -> N
         runtime.invoke_endpoint_async, EndpointName="lazy", InputLocation="s3://b/k"
     )
     assert code == "ValidationError" and "InvokeEndpoint only" in message
+
+
+# -- as `up` sees them ---------------------------------------------------------------------------
+
+CONFIGURATION = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
+ON_INSTANCES = {"instanceType": "ml.m5.large", "initialInstanceCount": 1, "initialVariantWeight": 1}
+SERVERLESS = {"memorySizeInMb": 1024, "maxConcurrency": 5}
+
+
+@pytest.mark.parametrize(
+    ("variant", "more"),
+    [
+        ({"initialVariantWeight": 1, "serverlessConfig": SERVERLESS}, {}),
+        (
+            {"serverlessConfig": {**SERVERLESS, "provisionedConcurrency": 1}},
+            {},
+        ),
+        (
+            ON_INSTANCES,
+            {
+                "asyncInferenceConfig": {
+                    "clientConfig": {"maxConcurrentInvocationsPerInstance": 2},
+                    "outputConfig": {
+                        "s3OutputPath": "s3://b/answers",
+                        "s3FailurePath": "s3://b/failures",
+                        "kmsKeyId": "arn:aws:kms:us-east-1:123456789012:key/k",
+                        "notificationConfig": {
+                            "successTopic": "arn:aws:sns:us-east-1:123456789012:yes",
+                            "errorTopic": "arn:aws:sns:us-east-1:123456789012:no",
+                        },
+                    },
+                }
+            },
+        ),
+        (
+            ON_INSTANCES,
+            {"shadowProductionVariants": [{"variantName": "shadow", **ON_INSTANCES}]},
+        ),
+    ],
+    ids=("serverless", "warm", "asynchronous", "shadow"),
+)
+def test_what_up_wrote_reads_back_without_a_difference(
+    cloud: Cloud, container: tuple[str, str], variant: dict[str, Any], more: dict[str, Any]
+) -> None:
+    backend = AwsBackend(cloud.info.endpoint_url, "us-east-1")
+    model = {
+        "name": "deployed",
+        "executionRoleArn": ROLE,
+        "primaryContainer": {"image": "image", "modelDataUrl": container[1]},
+        "enableNetworkIsolation": True,
+        "vpcConfig": {"subnets": ["subnet-2", "subnet-1"], "securityGroupIds": ["sg-1"]},
+    }
+    config = {
+        "name": "deployed",
+        "productionVariants": [{"variantName": "champion", "modelName": "deployed", **variant}],
+        **more,
+    }
+    for shadow in config.get("shadowProductionVariants", []):
+        shadow["modelName"] = "deployed"
+    made = []
+    for token, inputs in (("aws:sagemaker/model:Model", model), (CONFIGURATION, config)):
+        it = subject(token)
+        existing = backend.create(it, inputs)
+        made.append((it, existing.id, inputs))
+        read = backend.read(it, existing.id, inputs)
+        assert read is not None and backend.diff(it, read.inputs, inputs).changes == ()
+    for it, physical_id, inputs in reversed(made):
+        backend.delete(it, physical_id, inputs)
