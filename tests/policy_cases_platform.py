@@ -101,6 +101,17 @@ CLUSTER = [
     ),
     Case(
         rule="ML-K8-005",
+        status="pass",
+        program=partial(node_group, None, capacity_type="CAPACITY_BLOCK"),
+    ),
+    Case(
+        rule="ML-K8-005",
+        status="fail",
+        program=partial(node_group, None, capacity_type="CAPACITY_BLOCK", taint=None),
+        says="must be tainted nvidia.com/gpu:NO_SCHEDULE",
+    ),
+    Case(
+        rule="ML-K8-005",
         status="not_applicable",
         program=partial(node_group, "m5.large", taint=None),
         says="no instance type",

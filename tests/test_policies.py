@@ -28,9 +28,10 @@ from policies.tables.__main__ import HERE, TABLES
 from stacks.synth import recorded
 from tests.policy_cases import FEATURES, SERVING, Case, later
 from tests.policy_cases_access import ACCESS, PIPELINES
+from tests.policy_cases_kubernetes import KUBERNETES
 from tests.policy_cases_platform import CLUSTER, STORAGE, bucket
 
-CASES = [*SERVING, *FEATURES, *CLUSTER, *STORAGE, *ACCESS, *PIPELINES]
+CASES = [*SERVING, *FEATURES, *CLUSTER, *KUBERNETES, *STORAGE, *ACCESS, *PIPELINES]
 BY_ID = {rule.id: rule for rule in RULES}
 NEVER_UNKNOWN = {"ML-FS-003": "protection is an option of the program, which is always known"}
 PRODUCTION = PolicyConfig(production=True)
@@ -211,7 +212,10 @@ def test_mandatory_rules_are_advisory_outside_production() -> None:
     }
     assert levels == {True: {"mandatory"}, False: {"mandatory", "advisory"}}
     assert {r.id for r in RULES if r.level(PolicyConfig(production=False)) == "mandatory"} == {
+        "ML-K8-001",
         "ML-K8-005",
+        "ML-K8-006",
+        "ML-K8-019",
         "ML-PL-001",
         "PF-IAM-001",
     }
