@@ -68,7 +68,7 @@ def archive(code: str) -> bytes:
     return out.getvalue()
 
 
-def eventually(answer: Callable[[], Any], *, seconds: float = 30) -> Any:
+def eventually(answer: Callable[[], Any], *, seconds: float = 90) -> Any:
     """The first answer that is not empty."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
