@@ -142,3 +142,21 @@ def test_a_plain_image_advertises_no_gpus() -> None:
         nodes.Group(name="g", count=1, instance_type="g5.xlarge", zones=("us-east-1a",))
     )
     assert nodes.GPU not in plain["status"]["capacity"]
+
+
+@pytest.mark.parametrize(
+    ("version", "origin"), [("v1.34.2", "PATH"), ("v1.35.0", "PATH"), ("v1.33.9", None)]
+)
+def test_programs_on_the_path_are_used_when_they_are_new_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, origin: str | None
+) -> None:
+    for name in (*toolchain.PROGRAMS, "kwok"):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho Kubernetes {version}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("PLINTH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
+    found = toolchain.find()
+    assert (found and found.origin) == origin
+    (tmp_path / "kwok").unlink()
+    assert toolchain.find() is None

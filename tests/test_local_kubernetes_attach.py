@@ -13,7 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from stacks.local import session
+from stacks.commands.kubernetes import state
+from stacks.local import environment, session
 from stacks.local.kubernetes import nodes
 from stacks.local.kubernetes.client import Client, Object
 from stacks.local.toolchain import control_plane as toolchain
@@ -102,13 +103,14 @@ def test_the_cluster_says_where_its_server_is_and_by_which_authority(cloud: Clou
 
 
 def test_the_kubeconfig_is_for_its_owner_alone(cloud: Cloud) -> None:
-    path = cloud.home / "local" / "kubernetes" / "kubeconfig"
+    local = environment.LocalEnvironment(home=cloud.home, cloud=cloud.info)
+    path = Path(local.shell()["KUBECONFIG"])
     assert path.stat().st_mode & 0o077 == 0
     assert path.parent.stat().st_mode & 0o077 == 0
 
 
 def test_a_node_group_is_as_many_nodes_with_its_labels_taints_and_devices(
-    eks: Any, server: Client, subnets: list[str]
+    cloud: Cloud, eks: Any, server: Client, subnets: list[str]
 ) -> None:
     create_group(
         eks,
@@ -133,6 +135,8 @@ def test_a_node_group_is_as_many_nodes_with_its_labels_taints_and_devices(
     first = found["gpu-0"]
     assert first["status"]["capacity"][nodes.GPU] == "8"
     assert {"key": nodes.GPU, "value": "true", "effect": "NoSchedule"} in first["spec"]["taints"]
+    until(lambda: state(cloud.home)["nodes_ready"] == 2)
+    assert state(cloud.home)["gpus"] == 16
     drop_group(eks, server, "gpu")
 
 
@@ -289,6 +293,9 @@ def test_without_the_programs_a_cluster_is_recorded(
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
     with running_cloud(tmp_path) as running:
         assert create_cluster(running)["endpoint"].endswith(".amazonaws.com/")
+        assert "plinth toolchain kubernetes" in state(tmp_path)["kubernetes"]
+        local = environment.LocalEnvironment(home=tmp_path, cloud=running.info)
+        assert "KUBECONFIG" not in local.shell()
         assert left_of(tmp_path) == []
 
 
