@@ -12,9 +12,8 @@ PUBLISHERS = (
     "budgets.amazonaws.com",
     "cloudwatch.amazonaws.com",
     "costalerts.amazonaws.com",
-    "events.amazonaws.com",
 )
-"""Services that publish as themselves and not as a role of ours."""
+"""Services that publish as themselves, for this account; EventBridge says which rule it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +74,18 @@ class Alerts(Component):
                     "Action": "sns:Publish",
                     "Resource": topic_arn,
                     "Condition": {"StringEquals": {"aws:SourceAccount": self.names.account_id}},
-                }
+                },
+                {
+                    "Sid": "Rules",
+                    "Effect": "Allow",
+                    "Principal": {"Service": "events.amazonaws.com"},
+                    "Action": "sns:Publish",
+                    "Resource": topic_arn,
+                    "Condition": {
+                        "ArnLike": {
+                            "aws:SourceArn": self.names.arn("events", f"rule/{self.names.of('*')}")
+                        }
+                    },
+                },
             ],
         }

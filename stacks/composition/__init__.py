@@ -32,7 +32,7 @@ def compose(
     scheduling.build(base, settings, cluster)
     features = data.build(base, settings)
     served = models.build(base, settings, definitions, [features])
-    alerts = operations.build(base, settings, served)
+    alerts = operations.build(base, settings, served, cluster)
     compute.watch(base, settings, alerts.topic_arn)
     outputs: dict[str, pulumi.Input[object]] = {
         "alerts_topic_arn": alerts.topic_arn,

@@ -7,13 +7,17 @@ import pulumi
 from infra.access import RoleSpec
 from infra.alerts import Alerts, AlertsArgs
 from infra.audit import Audit, AuditArgs
+from infra.cluster import Cluster
 from infra.cost import Cost, CostArgs
+from infra.drift import NAMESPACE as DRIFT
 from infra.drift import Drift, DriftArgs
+from infra.gpu_monitoring import GpuMonitoring, GpuMonitoringArgs
 from infra.keys import COMMON
 from infra.retraining import Retraining, RetrainingArgs
+from infra.watch import PIPELINES, Graph, Watch, WatchArgs
 from pipelines import retraining as retraining_code
 from stacks import workload
-from stacks.composition import models
+from stacks.composition import models, serving
 from stacks.composition.foundation import BUCKETS, Foundation
 from stacks.composition.models import Models
 from stacks.image import image_uri
@@ -55,7 +59,7 @@ def watches_drift(settings: Settings) -> bool:
     return settings.drift is not None and captures
 
 
-def build(base: Foundation, settings: Settings, served: Models) -> Alerts:
+def build(base: Foundation, settings: Settings, served: Models, cluster: Cluster) -> Alerts:
     """Build the alerts topic and whatever is switched on."""
     alerts = Alerts(
         "alerts",
@@ -66,6 +70,17 @@ def build(base: Foundation, settings: Settings, served: Models) -> Alerts:
             emails=settings.alerts.emails,
         ),
     )
+    _watch(base, settings, served, alerts)
+    if settings.gpu_monitoring is not None and settings.gpu_pools:
+        GpuMonitoring(
+            "gpu-monitoring",
+            GpuMonitoringArgs(
+                names=base.common.names,
+                tags=base.common.tags,
+                prometheus_operator=settings.gpu_monitoring.prometheus_operator,
+            ),
+            pulumi.ResourceOptions(providers={"kubernetes": cluster.kubernetes}),
+        )
     alarm_names = []
     if watches_drift(settings):
         alarm_names.append(_drift(base, settings, served, alerts))
@@ -76,6 +91,46 @@ def build(base: Foundation, settings: Settings, served: Models) -> Alerts:
     if settings.audit is not None:
         _audit(base, settings.audit, protect=settings.protect)
     return alerts
+
+
+def _watch(base: Foundation, settings: Settings, served: Models, alerts: Alerts) -> None:
+    names = base.common.names
+    pipeline = {"PipelineName": names.of(workload.PIPELINE)}
+    graphs = {
+        "Runs": Graph(PIPELINES, ("ExecutionStarted", "ExecutionFailed"), pipeline),
+        "Length of runs": Graph(PIPELINES, ("ExecutionDuration",), pipeline, "Maximum"),
+    }
+    if settings.endpoint.model_package_arn is not None:
+        graphs |= _endpoint_graphs(names.of(workload.MODEL))
+    if settings.retraining is not None:
+        queue = {"QueueName": names.of("retraining-dead-letters")}
+        depth = "ApproximateNumberOfMessagesVisible"
+        graphs["Triggers given up"] = Graph("AWS/SQS", (depth,), queue, "Maximum")
+    Watch(
+        "watch",
+        WatchArgs(
+            names=names,
+            tags=base.common.tags,
+            graphs=graphs,
+            pipeline_arn=served.workflow.pipeline_arn,
+            job_name_prefix=names.prefix,
+            alerts_topic_arn=alerts.topic_arn,
+        ),
+    )
+
+
+def _endpoint_graphs(endpoint_name: str) -> dict[str, Graph]:
+    """What callers get, and how far their requests are from the training data."""
+    variant = {"EndpointName": endpoint_name, "VariantName": serving.CHAMPION}
+    errors = ("Invocation4XXErrors", "Invocation5XXErrors", "InvocationModelErrors")
+    return {
+        "Requests": Graph("AWS/SageMaker", ("Invocations",), variant),
+        "Errors": Graph("AWS/SageMaker", errors, variant),
+        "Latency, microseconds": Graph(
+            "AWS/SageMaker", ("ModelLatency", "OverheadLatency"), variant, "p99"
+        ),
+        "Drift": Graph(DRIFT, ("worst_drift",), {"EndpointName": endpoint_name}, "Maximum"),
+    }
 
 
 def _drift(base: Foundation, settings: Settings, served: Models, alerts: Alerts) -> str:

@@ -30,7 +30,15 @@ from stacks.settings.foundation import (
     check_file_system,
 )
 from stacks.settings.models import Endpoint, Endpoints, Image, Llm, Registry, Tracking, Training
-from stacks.settings.operations import Alerts, Audit, Cost, Drift, Policies, Retraining
+from stacks.settings.operations import (
+    Alerts,
+    Audit,
+    Cost,
+    Drift,
+    GpuMonitoring,
+    Policies,
+    Retraining,
+)
 from stacks.settings.part import Part
 from stacks.settings.scheduling import (
     Guardrails,
@@ -40,6 +48,7 @@ from stacks.settings.scheduling import (
     Ray,
     Team,
     check_claims,
+    check_kueue,
     check_teams,
 )
 
@@ -99,6 +108,9 @@ class Settings(Part):
     """Default: no language model."""
 
     alerts: Alerts = Alerts()
+    gpu_monitoring: GpuMonitoring | None = None
+    """Default: no dashboard and no alerts for GPU nodes."""
+
     drift: Drift | None = None
     """Default: nobody compares requests with the training data."""
 
@@ -138,6 +150,13 @@ class Settings(Part):
             zones = {name: pool.zone for name, pool in pools.items() if pool.zone}
             check_file_system(system, info.data["network"], zones)
         return system
+
+    @field_validator("queues")
+    @classmethod
+    def _one_kueue(cls, queues: Queues, info: ValidationInfo) -> Queues:
+        if "cluster" in info.data:
+            check_kueue(queues, info.data["cluster"].addons)
+        return queues
 
     @field_validator("teams")
     @classmethod

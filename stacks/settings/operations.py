@@ -19,6 +19,12 @@ class Alerts(Part):
     topic by other means."""
 
 
+class GpuMonitoring(Part):
+    prometheus_operator: bool = False
+    """The cluster runs Prometheus' operator, so the alerts are a PrometheusRule. Default: a
+    ConfigMap with a rules file."""
+
+
 class Drift(Part):
     """What is compared with the training data; needs an endpoint that captures requests."""
 

@@ -1,0 +1,141 @@
+"""What a person sees of the platform, and what calls one: a dashboard, failures as messages."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.component import Component, ComponentArgs
+
+COLUMNS, WIDTH, HEIGHT = 3, 8, 6  # CloudWatch's grid is 24 wide
+
+PIPELINES = "AWS/Sagemaker/ModelBuildingPipeline"
+"""CloudWatch's own spelling (developer guide, "SageMaker Pipelines metrics")."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A widget: metrics of one namespace that are looked at together."""
+
+    namespace: str
+    metrics: Sequence[str]
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+    statistic: str = "Sum"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchArgs(ComponentArgs):
+    """What is looked at, and who hears of failures."""
+
+    graphs: Mapping[str, Graph]
+    """Widgets by title, in their order on the dashboard."""
+
+    pipeline_arn: pulumi.Input[str]
+    job_name_prefix: str
+    """Of the environment's own jobs outside pipelines."""
+
+    alerts_topic_arn: pulumi.Input[str]
+    """Its policy must let EventBridge publish."""
+
+
+class Watch(Component):
+    """A CloudWatch dashboard, and a message for every run and job that failed."""
+
+    def __init__(
+        self, name: str, args: WatchArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(name, args, opts)
+        self._args = args
+        aws.cloudwatch.Dashboard(
+            f"{name}-dashboard",
+            dashboard_name=self.names.prefix,
+            dashboard_body=dashboard_body(args.graphs, self.names.region),
+            opts=self.child,
+        )
+        self._tell(
+            "failed-runs",
+            "A run of the training pipeline failed",
+            "SageMaker Model Building Pipeline Execution Status Change",
+            pulumi.Output.from_input(args.pipeline_arn).apply(
+                lambda arn: {"currentPipelineExecutionStatus": ["Failed"], "pipelineArn": [arn]}
+            ),
+            {"what": "$.detail.pipelineExecutionArn"},
+        )
+        for kind in ("Processing", "Training"):
+            self._tell(
+                f"failed-{kind.lower()}-jobs",
+                f"A {kind.lower()} job of the environment failed",
+                f"SageMaker {kind} Job State Change",
+                pulumi.Output.from_input(
+                    {
+                        f"{kind}JobStatus": ["Failed"],
+                        f"{kind}JobName": [{"prefix": args.job_name_prefix}],
+                    }
+                ),
+                {"what": f"$.detail.{kind}JobArn", "why": "$.detail.FailureReason"},
+            )
+        self.seal()
+
+    def _tell(
+        self,
+        role: str,
+        description: str,
+        detail_type: str,
+        detail: pulumi.Output[Any],
+        paths: Mapping[str, str],
+    ) -> None:
+        """Patterns: developer guide, "Events that SageMaker AI sends to Amazon EventBridge"."""
+        pattern = {"source": ["aws.sagemaker"], "detail-type": [detail_type], "detail": detail}
+        rule = aws.cloudwatch.EventRule(
+            f"{self.component_name}-{role}",
+            name=self.names.of(role),
+            description=description,
+            event_pattern=pulumi.Output.json_dumps(pattern, sort_keys=True),
+            tags=self.tags(role),
+            opts=self.child,
+        )
+        shown = " ".join(f"{name}: <{name}>" for name in paths)
+        aws.cloudwatch.EventTarget(
+            f"{self.component_name}-{role}",
+            rule=rule.name,
+            target_id="alerts",
+            arn=self._args.alerts_topic_arn,
+            input_transformer={
+                "input_paths": dict(paths),
+                "input_template": json.dumps(f"{description}. {shown}"),
+            },
+            opts=self.child,
+        )
+
+
+def dashboard_body(graphs: Mapping[str, Graph], region: str) -> str:
+    """The widgets in rows (Amazon CloudWatch, dashboard body structure and syntax)."""
+    widgets = [
+        {
+            "type": "metric",
+            "x": index % COLUMNS * WIDTH,
+            "y": index // COLUMNS * HEIGHT,
+            "width": WIDTH,
+            "height": HEIGHT,
+            "properties": {
+                "title": title,
+                "region": region,
+                "stat": graph.statistic,
+                "period": 300,
+                "view": "timeSeries",
+                "metrics": [
+                    [
+                        graph.namespace,
+                        metric,
+                        *(part for pair in graph.dimensions.items() for part in pair),
+                    ]
+                    for metric in graph.metrics
+                ],
+            },
+        }
+        for index, (title, graph) in enumerate(graphs.items())
+    ]
+    return json.dumps({"widgets": widgets}, sort_keys=True)
