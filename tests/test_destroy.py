@@ -97,6 +97,7 @@ def network(ec2: Any, names: Names, block: str) -> dict[str, str]:
     )["Instances"][0]
     return {
         "vpc": vpc,
+        "subnet": subnet,
         "interface": interface["NetworkInterfaceId"],
         "endpoint": endpoint["VpcEndpointId"],
         "instance": instance["InstanceId"],
@@ -123,9 +124,18 @@ def test_what_holds_the_vpc_goes_and_that_of_a_sibling_stays(cloud: Cloud) -> No
     theirs = network(ec2, SIBLING, "10.62.0.0/24")
     what = sweep.owned(cloud.client, NAMES)
     assert what.vpc_id == mine["vpc"]
+    ec2.create_vpc_endpoint(
+        VpcId=mine["vpc"],
+        ServiceName="com.amazonaws.us-east-1.sts",
+        VpcEndpointType="Interface",
+        SubnetIds=[mine["subnet"]],
+    )
     gone = sweep.release_vpc(cloud.client, what)
     assert set(gone) == {mine["interface"], mine["endpoint"], mine["instance"]}
-    assert left(ec2, mine["vpc"]) == set()
+    [used] = ec2.describe_vpc_endpoints(
+        Filters=[{"Name": "service-name", "Values": ["com.amazonaws.us-east-1.sts"]}]
+    )["VpcEndpoints"]
+    assert left(ec2, mine["vpc"]) == {used["VpcEndpointId"], *used["NetworkInterfaceIds"]}
     assert left(ec2, theirs["vpc"]) >= {
         theirs["interface"],
         theirs["endpoint"],

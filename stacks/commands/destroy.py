@@ -77,8 +77,10 @@ def _delete(env: str, settings: Settings, stack: Stack, report: Report) -> Chang
     cloud.stop_executions(clients, [names.of(pipeline) for pipeline in PIPELINES])
     cloud.delete_model_packages(clients, names.of(MODEL))
     _drain(env, settings, clients, report)
-    with sweep.releasing(clients, what, report.note):
+    with sweep.releasing(clients, what, report.note) as released:
         changes = deploy.run_engine("destroy", stack, lambda: None, report)
+    if released:
+        report.note(f"deleted {len(released)} things that held the VPC: {', '.join(released)}")
     for name in sweep.delete_log_groups(clients, names):
         report.note(f"deleted log group {name}, which its service had written once more")
     return changes

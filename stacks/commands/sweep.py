@@ -111,12 +111,23 @@ def _guard_duty(ec2: Any, inside: dict[str, Any]) -> list[str]:
 
 
 def _interfaces(ec2: Any, inside: dict[str, Any]) -> list[str]:
-    """Interfaces that are attached to nothing."""
+    """Interfaces that are attached to nothing and are no part of an endpoint or a gateway."""
     free = [inside, {"Name": "status", "Values": ["available"]}]
+    endpoints = ec2.describe_vpc_endpoints(Filters=[inside])["VpcEndpoints"]
+    gateways = ec2.describe_nat_gateways(Filters=[inside])["NatGateways"]
+    parts = {
+        *(name for endpoint in endpoints for name in endpoint.get("NetworkInterfaceIds") or ()),
+        *(
+            address.get("NetworkInterfaceId")
+            for gateway in gateways
+            for address in gateway.get("NatGatewayAddresses") or ()
+        ),
+    }
     return [
         interface["NetworkInterfaceId"]
         for interface in ec2.describe_network_interfaces(Filters=free)["NetworkInterfaces"]
-        if _deleted(
+        if interface["NetworkInterfaceId"] not in parts
+        and _deleted(
             ec2.delete_network_interface, NetworkInterfaceId=interface["NetworkInterfaceId"]
         )
     ]
@@ -135,15 +146,18 @@ def _deleted(delete: Callable[..., Any], **request: str) -> bool:
 
 
 @contextmanager
-def releasing(clients: Clients, what: Owned, say: Say) -> Iterator[None]:
-    """Release the VPC in rounds while the engine deletes: interfaces come free only then."""
+def releasing(clients: Clients, what: Owned, say: Say) -> Iterator[list[str]]:
+    """Release the VPC in rounds while the engine deletes: interfaces come free only then.
+
+    Gives the list of what was deleted, complete at the end.
+    """
     ended = threading.Event()
+    gone: list[str] = []
 
     def rounds() -> None:
         while True:
             try:
-                for name in release_vpc(clients, what):
-                    say(f"released {name}")
+                gone.extend(release_vpc(clients, what))
             except (ClientError, BotoCoreError) as error:
                 say(f"could not look into {what.vpc_id}: {error}")
             if ended.wait(ROUND_SECONDS):
@@ -152,7 +166,7 @@ def releasing(clients: Clients, what: Owned, say: Say) -> Iterator[None]:
     thread = threading.Thread(target=rounds, daemon=True)
     thread.start()
     try:
-        yield
+        yield gone
     finally:
         ended.set()
         thread.join()
