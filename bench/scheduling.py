@@ -42,6 +42,10 @@ POOL = "gpu-training"
 INSTANCE_TYPE, GPUS = "p5.48xlarge", 8
 THREADS = 16
 LIMIT_SECONDS = 900
+RETRY_SECONDS = 0.2
+OVERLOADED = (429, 500, 503, 504)
+"""Answers of an API server that lacks time, such as for a quota; nothing was created."""
+
 TAINT = {"key": GPU_RESOURCE, "value": "true", "effect": "NoSchedule"}
 
 
@@ -173,10 +177,20 @@ def wait(condition: Any, what: str) -> None:
 def phase(client: Client, binding: Binding, loads: Iterable[Load], image: str) -> dict[str, Any]:
     """Create pods and wait until each has a node; the figures."""
     asked: dict[str, float] = {}
+    refusals: list[ApiError] = []
 
     def create(item: Object) -> None:
+        """As a controller does: again where the server had no time for it."""
         asked[item["metadata"]["name"]] = time.perf_counter()
-        client.create(nodes.POD, item)
+        while True:
+            try:
+                client.create(nodes.POD, item)
+                return
+            except ApiError as error:
+                if error.status not in OVERLOADED:
+                    raise
+                refusals.append(error)
+                time.sleep(RETRY_SECONDS)
 
     items = [pod(load, index, image) for load in loads for index in range(load.pods)]
     items.sort(key=lambda item: int(item["metadata"]["name"].rpartition("-")[2]))  # teams in turn
@@ -190,6 +204,7 @@ def phase(client: Client, binding: Binding, loads: Iterable[Load], image: str) -
     return {
         "pods": len(items),
         "create_s": round(created - started, 1),
+        "retries": len(refusals),
         "all_bound_s": round(ended - started, 1),
         "pods_per_s": round(len(items) / (ended - started), 1),
         "bind_p50_s": round(cuts[49], 2),

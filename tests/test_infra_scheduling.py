@@ -183,6 +183,27 @@ def test_a_team_that_cannot_be_is_refused(teams: dict[str, Any], problem: str) -
         validated(teams=teams)
 
 
+def test_a_second_kueue_is_refused() -> None:
+    addon = {"amazon-sagemaker-hyperpod-taskgovernance": "v1.0.0-eksbuild.1"}
+    cluster = platform().cluster.model_dump()
+    cluster["addons"] |= addon
+    with pytest.raises(ValidationError, match="kueue_version must be null with the add-on"):
+        validated(cluster=cluster, queues={})
+    validated(cluster=cluster, queues={"kueue_version": None})
+
+
+def test_shares_of_a_time_sliced_pool_are_counted_by_slice() -> None:
+    scaling = {"min_size": 0, "desired_size": 0, "max_size": 2}
+    pool = {"instance_type": "g5.xlarge", "scaling": scaling, "time_slicing_replicas": 4}
+
+    def share(gpus: int) -> dict[str, Any]:
+        return {"research": {"priorities": ["training"], "nominal_gpus": {"shared": gpus}}}
+
+    validated(gpu_pools={"shared": pool}, teams=share(8))
+    with pytest.raises(ValidationError, match="at most the 8 GPUs that pool 'shared'"):
+        validated(gpu_pools={"shared": pool}, teams=share(9))
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [

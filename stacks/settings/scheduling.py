@@ -24,6 +24,9 @@ SYSTEM_NAMESPACES = (
 )
 """Where the cluster's own services run; no team may have such a name."""
 
+KUEUE_ADDON = "amazon-sagemaker-hyperpod-taskgovernance"
+"""EKS add-on that installs Kueue (SageMaker developer guide, HyperPod task governance)."""
+
 Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,38}[a-z0-9]$")]
 Image = Annotated[str, Field(pattern=r"^[^@\s]+@sha256:[0-9a-f]{64}$")]
@@ -188,6 +191,15 @@ def check_teams(teams: Mapping[str, Team], queues: Queues, pools: Mapping[str, G
                 f"nominal_gpus of all teams must be at most the {there} GPUs that pool {pool!r} "
                 f"({settings.instance_type}) may have, got {promised}: {held}"
             )
+
+
+def check_kueue(queues: Queues, addons: Iterable[str]) -> None:
+    """Two Kueues in one cluster fight for its custom resources; ValueError for a second."""
+    if queues.kueue_version is not None and KUEUE_ADDON in addons:
+        raise ValueError(
+            f"kueue_version must be null with the add-on {KUEUE_ADDON}, which brings a Kueue, "
+            f"got {queues.kueue_version!r}"
+        )
 
 
 def check_claims(claims: Sequence[Claim], teams: Mapping[str, Team]) -> None:
