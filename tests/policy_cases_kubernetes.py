@@ -126,7 +126,7 @@ KUBERNETES = [
     Case(
         rule="ML-K8-007",
         status="pass",
-        program=partial(node_group, release_version="1.34.2-20251120"),
+        program=node_group,
     ),
     Case(
         rule="ML-K8-007",
@@ -136,7 +136,7 @@ KUBERNETES = [
     Case(
         rule="ML-K8-007",
         status="fail",
-        program=node_group,
+        program=partial(node_group, release_version=None),
         says="releaseVersion must name a release",
     ),
     Case(

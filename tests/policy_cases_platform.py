@@ -22,6 +22,7 @@ def node_group(
     taint: Any = "nvidia.com/gpu",
     effect: str = "NO_SCHEDULE",
     labels: Any = GPU_LABELS,
+    release_version: str | None = "1.34.2-20251120",
     **changes: Any,
 ) -> aws.eks.NodeGroup:
     return aws.eks.NodeGroup(
@@ -33,6 +34,7 @@ def node_group(
         instance_types=[instance_type] if instance_type else None,
         taints=[{"key": taint, "effect": effect}] if taint else None,
         labels=labels,
+        release_version=release_version,
         **changes,
     )
 

@@ -5,8 +5,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from policies.offline import evaluate
+from stacks.commands.deploy import policy_config
 from stacks.settings import Settings, environments, load
 from stacks.settings.compute import Cluster, GpuPool
+from stacks.synth import synthesize
+
+NO_PIPELINE = {"training": '{"Version": "2020-12-01", "Steps": []}'}
 
 SCALING = {"min_size": 0, "desired_size": 0, "max_size": 2}
 FULL = {"min_size": 2, "desired_size": 2, "max_size": 2}
@@ -184,6 +189,17 @@ def test_a_pool_counts_what_its_pods_can_ask_for() -> None:
 def with_pool(**pool: Any) -> Settings:
     data = load("prod").model_dump(mode="json", exclude={"teams"})
     return Settings.model_validate({**data, "gpu_pools": {"gpus": pool}})
+
+
+def test_an_environment_with_every_kind_of_pool_passes_its_policies() -> None:
+    named = {name.replace(" ", "-"): pool for name, pool in WORKING.items()}
+    data = load("prod").model_dump(mode="json", exclude={"teams", "gpu_pools"})
+    settings = Settings.model_validate({**data, "gpu_pools": named})
+    resources = synthesize("prod", settings, NO_PIPELINE)
+    groups = {item.name for item in resources if item.type == "aws:eks/nodeGroup:NodeGroup"}
+    assert {f"{name}-nodes" for name, pool in named.items() if "kind" not in pool} <= groups
+    findings = evaluate(resources, policy_config(settings))
+    assert [found for found in findings if found.status in ("fail", "error", "unknown")] == []
 
 
 def test_a_pool_is_in_a_zone_of_the_network() -> None:
