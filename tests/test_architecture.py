@@ -157,3 +157,26 @@ def test_the_table_of_policies_is_the_rules_own() -> None:
     text = (ROOT / "README.md").read_text()
     [shown] = re.findall(r"<!-- policies -->\n(.*?)\n<!-- /policies -->", text, re.S)
     assert shown == table()
+
+
+def test_the_guard_of_every_pitfall_exists() -> None:
+    """28 pitfalls, each with a test, a policy or a command by its name."""
+    from policies.rules import RULES
+    from stacks.cli import cli
+
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    rows = re.findall(r"^\| \d+ \|.*\|(.*)\|$", text, re.M)
+    known = {name for path in TESTS for name in re.findall(r"def (test_\w+)", path.read_text())}
+    known |= {rule.id for rule in RULES} | {f"plinth {name}" for name in cli.commands}
+    guards = [set(re.findall(r"`([^`]+)`", row)) for row in rows]
+    assert len(guards) == 28
+    assert all(guards)
+    assert set().union(*guards) - known == set()
+
+
+def test_the_table_of_environments_is_the_settings_own() -> None:
+    from stacks.settings.differences import table
+
+    text = (ROOT / "README.md").read_text()
+    [shown] = re.findall(r"<!-- environments -->\n(.*?)\n<!-- /environments -->", text, re.S)
+    assert shown == table()

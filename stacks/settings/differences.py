@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from stacks.settings import load
 
 ORDER = ("local", "dev", "staging", "prod")
-NOT_SHOWN = ("account", "tags", "training", "image")
+NOT_SHOWN = ("account", "accounts", "tags", "training", "image", "alerts")
 """Who owns an environment and what the example workload does: a team replaces both."""
 
 LONG = 3
@@ -30,12 +30,14 @@ def table(envs: Sequence[str] = ORDER) -> str:
 
 
 def _leaves(model: BaseModel, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every setting by its path; an object that a person names is one setting."""
-    for name in type(model).model_fields:
+    """Every setting by its path; what a person names or leaves out as a whole is one setting."""
+    for name, field in type(model).model_fields.items():
         value, where = getattr(model, name), f"{path}{name}"
         if not path and name in NOT_SHOWN:
             continue
-        if isinstance(value, BaseModel):
+        if isinstance(value, BaseModel) and field.default is None:  # what can be left out whole
+            yield where, _shown(value) or "yes"
+        elif isinstance(value, BaseModel):
             yield from _leaves(value, f"{where}.")
         elif isinstance(value, Mapping):
             yield from ((f"{where}.{key}", _shown(item)) for key, item in value.items())
