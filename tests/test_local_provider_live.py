@@ -8,7 +8,7 @@ import pytest
 from infra.errors import UserError
 from stacks.local.aws import AwsBackend
 from tests.local_cloud import running_cloud
-from tests.provider_case import BUCKET, ROLE, VPC
+from tests.provider_case import BUCKET, ROLE, ROUTES, VPC
 from tests.provider_cases import CASES, CONFIGURATION, MODEL
 from tests.provider_kit import REGION, Cloud, client, serve_program, subject
 
@@ -130,3 +130,19 @@ def test_an_object_holds_what_the_program_says(
     cloud.backend.update(subject(OBJECT), made.id, old, new)
     held = client(url, "s3").get_object(Bucket=new["bucket"], Key=new["key"])
     assert held["Body"].read() == bytes_kept
+
+
+def test_a_gateway_endpoint_goes_after_its_route_tables_changed(cloud: Cloud) -> None:
+    backend, it = cloud.backend, subject("aws:ec2/vpcEndpoint:VpcEndpoint")
+    first, second = (cloud.keep(ROUTES, cloud.resolve(CASES[ROUTES].inputs)).id for _ in range(2))
+    old = {
+        "vpcId": cloud.need(VPC).id,
+        "serviceName": "com.amazonaws.us-east-1.s3",
+        "vpcEndpointType": "Gateway",
+        "routeTableIds": [first],
+    }
+    made = backend.create(it, old)
+    new = {**old, "routeTableIds": [second]}
+    backend.update(it, made.id, old, new)
+    backend.delete(it, made.id, new)
+    assert backend.read(it, made.id, new) is None
