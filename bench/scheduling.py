@@ -32,7 +32,7 @@ from infra.component import ComponentArgs
 from infra.naming import GPU_RESOURCE, POOL_LABEL, TEAM_LABEL
 from stacks.composition.scheduling import build_teams
 from stacks.local.kubernetes import control_plane, nodes
-from stacks.local.kubernetes.client import Client, Object
+from stacks.local.kubernetes.client import ApiError, Client, Object
 from stacks.local.processes import Children
 from stacks.local.toolchain.control_plane import ensure
 from stacks.settings import Settings, load
