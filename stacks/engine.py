@@ -68,6 +68,8 @@ class Stack:
 
     secrets_provider: str
     policy_pack: Path | None
+    refresh_first: bool = False
+    """Read everything from the cloud first: the state may be older. Default: believe the state."""
 
     def run(self, operation: Operation, program: Program, watch: Watch) -> Changes:
         """Run one operation to its end.
@@ -82,11 +84,20 @@ class Stack:
         try:
             if operation == "up":
                 done = stack.up(
-                    parallel=PARALLEL, policy_packs=packs, on_event=listener, show_secrets=False
+                    parallel=PARALLEL,
+                    policy_packs=packs,
+                    on_event=listener,
+                    show_secrets=False,
+                    refresh=self.refresh_first,
                 )
                 changes.outputs = {key: item.value for key, item in done.outputs.items()}
             elif operation == "preview":
-                stack.preview(parallel=PARALLEL, policy_packs=packs, on_event=listener)
+                stack.preview(
+                    parallel=PARALLEL,
+                    policy_packs=packs,
+                    on_event=listener,
+                    refresh=self.refresh_first,
+                )
             else:
                 stack.destroy(parallel=PARALLEL, on_event=listener, show_secrets=False)
         except ConcurrentUpdateError as error:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,12 @@ def operate(
     path.write_text(json.dumps(config.to_dict(), sort_keys=True))
     if operation == "up" and _whole_stack_can_block(config):
         run_engine("preview", stack, program, report)
-    return run_engine(operation, stack, program, report), settings
+    changes = run_engine(operation, stack, program, report)
+    if operation == "up" and env == LOCAL:
+        from stacks.local import environment
+
+        environment.mended(home())
+    return changes, settings
 
 
 def stack(env: str, report: Report) -> Stack:
@@ -110,7 +116,7 @@ def _local(settings: Settings, report: Report, port: int | None) -> tuple[Stack,
         local = environment.start(home(), port, stage.say)
         environment.clear_dead_lock(home(), stage.say)
         stage.done = local.cloud.endpoint_url
-    stack = local_stack(local, report)
+    stack = replace(local_stack(local, report), refresh_first=environment.was_cut_off(home()))
     if environment.has_pending_operations(home()):
         count = stack.drop_pending_operations()
         report.note(f"{count} operations were cut off: what they created is adopted")

@@ -135,6 +135,7 @@ def _destroy_local(settings: Settings, report: Report) -> dict[str, Any]:
         session.stop(folder)
     if left:
         report.note(f"{len(left)} things unknown to the state went with the cloud: {left}")
+    environment.mended(folder)
     for name in ("state", "state-of-a-lost-cloud"):
         shutil.rmtree(folder / LOCAL / name, ignore_errors=True)
     report.say(f"{LOCAL}: {changes.counts['delete']} resources deleted, no process left")

@@ -160,7 +160,22 @@ def clear_dead_lock(home: Path, say: Say) -> bool:
         cleared = True
     if cleared:
         remove_torn_files(state_folder(home))
+        _cut_off(home).touch()
     return cleared
+
+
+def was_cut_off(home: Path) -> bool:
+    """Whether an engine was killed since the last update that ended: its state is too old."""
+    return _cut_off(home).exists()
+
+
+def mended(home: Path) -> None:
+    """An update ended: the state is what the cloud holds."""
+    _cut_off(home).unlink(missing_ok=True)
+
+
+def _cut_off(home: Path) -> Path:
+    return home / ENV / "cut-off"
 
 
 def remove_torn_files(state: Path) -> None:
