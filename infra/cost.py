@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_aws as aws
@@ -21,6 +21,8 @@ STOPPED = (
     "sagemaker:UpdateEndpoint",
 )
 """What makes new cost in SageMaker. Reading, stopping and deleting stay allowed."""
+
+DAY_SECONDS = 86_400
 
 BY_ENVIRONMENT = "user:environment"
 """The tag that costs are told apart by, as AWS Budgets names it once it is active."""
@@ -49,6 +51,10 @@ class CostArgs(ComponentArgs):
 
     stopped_roles: Sequence[Role] = ()
     """Who may then start no more endpoints and jobs. Needed with `stop_role`."""
+
+    idle_variants: Mapping[str, str] = field(default_factory=dict)
+    """Variant by endpoint whose instances cost as much without a request; a day without one is
+    told. Default: none."""
 
     activated_tags: Sequence[str] = ()
     """Tags to activate for cost allocation. Only the account that pays may, and a tag must have
@@ -99,6 +105,8 @@ class Cost(Component):
         if args.stop_role is not None:
             self._stop(budget, args.stop_role)
         self._anomalies()
+        for endpoint_name, variant in args.idle_variants.items():
+            self._idle(endpoint_name, variant)
         self.budget_name = budget.name
         self.seal()
 
@@ -164,6 +172,26 @@ class Cost(Component):
             subscribers=[{"subscription_type": "SNS", "address": self._args.alerts_topic_arn}],
             tags=self.tags("stop-new-work"),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[allowed]),
+        )
+
+    def _idle(self, endpoint_name: str, variant: str) -> None:
+        """CloudWatch has no data points of Invocations while nobody asks."""
+        aws.cloudwatch.MetricAlarm(
+            f"{self.component_name}-idle-{endpoint_name}",
+            name=f"{endpoint_name}-idle",
+            alarm_description="Nobody asked this endpoint for a day; its instances cost the same",
+            namespace="AWS/SageMaker",
+            metric_name="Invocations",
+            dimensions={"EndpointName": endpoint_name, "VariantName": variant},
+            statistic="Sum",
+            threshold=1,
+            comparison_operator="LessThanThreshold",
+            period=DAY_SECONDS,
+            evaluation_periods=1,
+            treat_missing_data="breaching",
+            alarm_actions=[self._args.alerts_topic_arn],
+            tags=self.tags("idle"),
+            opts=self.child,
         )
 
     def _anomalies(self) -> None:

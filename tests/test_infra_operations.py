@@ -188,6 +188,15 @@ def test_a_spent_budget_stops_new_work_and_nothing_else() -> None:
     assert allowed["Condition"]["ArnEquals"]["iam:PolicyARN"]
 
 
+def test_an_endpoint_that_nobody_asks_for_a_day_is_told() -> None:
+    [alarm] = of(cost(idle_variants={"plinth-test-delay": "champion"}), ":MetricAlarm")
+    assert (alarm["metricName"], alarm["comparisonOperator"]) == (
+        "Invocations",
+        "LessThanThreshold",
+    )
+    assert (alarm["period"], alarm["treatMissingData"]) == (86_400, "breaching")
+
+
 def test_a_brake_without_anybody_to_stop_is_refused() -> None:
     with pytest.raises(ValueError, match="stopped_roles must name a role"):
         cost(stop_role=role("stop"))

@@ -209,6 +209,8 @@ def _retraining(
 def _cost(base: Foundation, settings: Settings, chosen: configuration.Cost, alerts: Alerts) -> None:
     stops = chosen.stop_at_limit
     there = {*models.roles(settings), *roles(settings)}
+    served = settings.endpoint.model_package_arn is not None
+    idle = {base.common.names.of(workload.MODEL): serving.CHAMPION} if served else {}
     starting = [base.access.role(name) for name in STARTS_WORK if name in there]
     Cost(
         "cost",
@@ -222,6 +224,7 @@ def _cost(base: Foundation, settings: Settings, chosen: configuration.Cost, aler
             anomaly_threshold_usd=chosen.anomaly_threshold_usd,
             stop_role=base.access.role("cost-stop") if stops else None,
             stopped_roles=starting if stops else (),
+            idle_variants=idle,
             activated_tags=COST_TAGS if chosen.activate_tags else (),
         ),
     )
