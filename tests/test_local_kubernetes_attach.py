@@ -215,6 +215,14 @@ def test_a_launch_template_says_type_disk_and_efa_interfaces(
     capacity = nodes_of(server, "efa")["efa-0"]["status"]["capacity"]
     assert (capacity[nodes.GPU], capacity[nodes.EFA]) == ("8", "4")
     assert capacity["ephemeral-storage"] == "200Gi"
+    cloud.client("ec2").delete_launch_template(LaunchTemplateId=made["LaunchTemplateId"])
+
+    def described() -> Any:
+        return eks.describe_nodegroup(clusterName=CLUSTER, nodegroupName="efa")["nodegroup"]
+
+    until(lambda: described()["status"] == "DEGRADED")
+    assert made["LaunchTemplateId"] in described()["health"]["issues"][0]["message"]
+    assert len(nodes_of(server, "efa")) == 2
     drop_group(eks, server, "efa")
 
 

@@ -100,6 +100,8 @@ class Attachment:
                 self.round()
             except (ApiError, httpx.HTTPError, OSError, UserError) as error:
                 log.warning("kubernetes: %s", error)
+            except Exception:
+                log.exception("kubernetes: a round failed")  # a fault of ours must not be the last
 
     # -- what the provider asks ----------------------------------------------------------------
 
@@ -141,14 +143,17 @@ class Attachment:
                 group.status = "ACTIVE"
 
     def _checked(self, group: Any) -> nodes.Group | None:
-        """The group; None, and CREATE_FAILED with the reason, where no node can be made of it."""
+        """The group; where its nodes cannot be made any more, as it was, and the reason with it."""
         try:
             found = self._group(group)
             nodes.manifests(found)
         except UserError as error:
             issue = {"code": "AsgInstanceLaunchFailures", "message": error.problem}
-            group.status, group.health = "CREATE_FAILED", {"issues": [issue]}
-            return None
+            new = group.status in ("CREATING", "CREATE_FAILED")
+            group.status = "CREATE_FAILED" if new else "DEGRADED"
+            group.health = {"issues": [issue]}
+            before = (g for g in self._matched or () if g.name == group.nodegroup_name)
+            return next(before, None)
         return found
 
     def _owns(self, group: Any) -> bool:
@@ -213,10 +218,15 @@ class Attachment:
 
     def _launch_template(self, chosen: dict[str, str] | None) -> dict[str, Any]:
         """Data of the launch template's version; empty where the group has none."""
+        from werkzeug.exceptions import HTTPException  # what moto's errors are
+
         if not chosen or "id" not in chosen:
             return {}
-        found = self._ec2().describe_launch_templates(template_ids=[chosen["id"]])[0]
-        data: dict[str, Any] = found.get_version(chosen.get("version") or "$Default").data
+        try:
+            found = self._ec2().describe_launch_templates(template_ids=[chosen["id"]])[0]
+            data: dict[str, Any] = found.get_version(chosen.get("version") or "$Default").data
+        except (HTTPException, IndexError) as error:
+            raise UserError(f"launch template {chosen['id']} must exist, got {error}") from None
         return data
 
     def _zone(self, subnet_id: str) -> str:
