@@ -94,7 +94,7 @@ ROWS = (
             "runCommandTargets",
         ),
         missing=(Missing("ResourceNotFoundException"),),
-        fidelity="behaves for queues and log groups",
+        fidelity="behaves for queues, log groups, functions, topics and SageMaker pipelines",
     ),
     Row(
         token="aws:cloudwatch/logGroup:LogGroup",
