@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
+from infra.naming import GPU_RESOURCE
 from policies.data import Resource
 from stacks.checks.check import (
     Finding,
@@ -21,7 +22,7 @@ from stacks.checks.check import (
     passed,
     unknown,
 )
-from stacks.fleets import NODE_GROUP
+from stacks.fleets import NODE_GROUP, NODE_POOL
 
 AMIS, ADD_ONS, CHARTS = "amis", "add-ons", "charts"
 CLUSTER = "aws:eks/cluster:Cluster"
@@ -51,6 +52,14 @@ PARAMETERS = {
 EKS user guide, "Retrieve Amazon Linux AMI IDs" and "Retrieve Bottlerocket AMI IDs".
 """
 
+FAMILIES = {
+    ("al2023", False): "AL2023_x86_64_STANDARD",
+    ("al2023", True): "AL2023_x86_64_NVIDIA",
+    ("bottlerocket", False): "BOTTLEROCKET_x86_64",
+    ("bottlerocket", True): "BOTTLEROCKET_x86_64_NVIDIA",
+}
+"""Family of a Karpenter alias, and whether its nodes have GPUs -> AMI type."""
+
 NEWEST = {"eks": "recommended", "bottlerocket": "latest"}
 
 
@@ -74,12 +83,21 @@ def _releases(platform: Platform) -> Iterator[tuple[str, str, str | None]]:
         if (group.inputs.get("amiType") or "").startswith("CUSTOM"):
             continue
         yield group.name, group.inputs.get("amiType") or "", group.inputs.get("releaseVersion")
-    families = {"al2023": "AL2023_x86_64_STANDARD", "bottlerocket": "BOTTLEROCKET_x86_64"}
     for node_class in platform.of_type(NODE_CLASS):
+        gpus = _starts_gpus(platform, node_class.inputs.get("metadata", "name"))
         for term in node_class.inputs.get("spec", "amiSelectorTerms") or []:
             family, _, release = str(term.get("alias", "")).partition("@")
             if family:
-                yield node_class.name, families.get(family, family), release or None
+                yield node_class.name, FAMILIES.get((family, gpus), family), release or None
+
+
+def _starts_gpus(platform: Platform, node_class: str) -> bool:
+    """Whether a pool of this class starts GPU nodes: Karpenter then takes the NVIDIA image."""
+    return any(
+        GPU_RESOURCE in (pool.inputs.get("spec", "limits") or {})
+        for pool in platform.of_type(NODE_POOL)
+        if pool.inputs.get("spec", "template", "spec", "nodeClassRef", "name") == node_class
+    )
 
 
 def _image(platform: Platform, name: str, ami_type: str, release: str) -> Finding:

@@ -13,7 +13,7 @@ from typing import Any
 
 from policies.data import Resource
 from stacks.checks.check import Finding, Platform, Unanswered, attempt, failed, passed, unknown
-from stacks.fleets import NODE_GROUP, fleets, launch_template
+from stacks.fleets import NODE_GROUP, NODE_POOL, fleets, launch_template
 
 CHECK = "reservations"
 USABLE = ("active", "scheduled")
@@ -25,9 +25,13 @@ class Wanted:
     """What a pool expects of the reservation it names."""
 
     pool: str
-    reservation_id: str
+    selector: Mapping[str, Any]
+    """What EC2 is asked for: an id, or filters by tags."""
+
     instance_type: str
     count: int
+    """Instances that only the reservation can provide; none where the pool may buy others."""
+
     zones: tuple[str, ...]
     """Zone names or ids of the pool's subnets; empty where the program does not say."""
 
@@ -40,14 +44,13 @@ def check(platform: Platform) -> Iterator[Finding]:
     for wanted in wishes(platform):
         found = attempt(lambda wanted=wanted: _described(platform, wanted))  # type: ignore[misc]
         if isinstance(found, Unanswered):
-            yield unknown(CHECK, wanted.pool, f"{wanted.reservation_id}: {found.reason}")
+            yield unknown(CHECK, wanted.pool, f"its reservation: {found.reason}")
             continue
-        problem = mismatch(wanted, found, datetime.now(UTC))
-        subject = f"{wanted.pool} {wanted.reservation_id}"
+        problem = problem_of(wanted, found, datetime.now(UTC))
         if problem:
-            yield failed(CHECK, subject, *problem)
+            yield failed(CHECK, wanted.pool, *problem)
         else:
-            yield passed(CHECK, subject, _described_as(found))
+            yield passed(CHECK, wanted.pool, "; ".join(map(_described_as, found)))
 
 
 def wishes(platform: Platform) -> Iterator[Wanted]:
@@ -63,7 +66,7 @@ def wishes(platform: Platform) -> Iterator[Wanted]:
             fleet = sizes[group.name]
             yield Wanted(
                 pool=group.name,
-                reservation_id=reservation_id,
+                selector={"CapacityReservationIds": [reservation_id]},
                 instance_type=fleet.instance_type,
                 count=fleet.high,
                 zones=tuple(_zones(group, by_urn)),
@@ -73,26 +76,35 @@ def wishes(platform: Platform) -> Iterator[Wanted]:
 
 
 def _karpenter(platform: Platform, sizes: Mapping[str, Any]) -> Iterator[Wanted]:
-    for node_class in platform.of_type("kubernetes:karpenter.k8s.aws/v1:EC2NodeClass"):
-        class_name = node_class.inputs.get("metadata", "name")
-        terms = node_class.inputs.get("spec", "capacityReservationSelectorTerms") or []
-        pools = [
-            pool
-            for pool in platform.of_type("kubernetes:karpenter.sh/v1:NodePool")
-            if pool.inputs.get("spec", "template", "spec", "nodeClassRef", "name") == class_name
-        ]
-        for pool in pools:
-            fleet = sizes.get(pool.name)
-            for term in terms:
-                if fleet is not None and str(term.get("id", "")).startswith("cr-"):
-                    yield Wanted(
-                        pool=pool.name,
-                        reservation_id=term["id"],
-                        instance_type=fleet.instance_type,
-                        count=fleet.high,
-                        zones=(),
-                        block=False,
-                    )
+    """Pools whose node class selects reservations by id or by tags."""
+    classes = {
+        node_class.inputs.get("metadata", "name"): node_class
+        for node_class in platform.of_type("kubernetes:karpenter.k8s.aws/v1:EC2NodeClass")
+    }
+    for pool in platform.of_type(NODE_POOL):
+        spec = pool.inputs.get("spec", "template", "spec") or {}
+        values = {term["key"]: term.get("values") for term in spec.get("requirements") or ()}
+        node_class = classes.get((spec.get("nodeClassRef") or {}).get("name"))
+        fleet = sizes.get(pool.name)
+        if node_class is None or fleet is None:
+            continue
+        only = values.get("karpenter.sh/capacity-type") == ["reserved"]
+        for term in node_class.inputs.get("spec", "capacityReservationSelectorTerms") or ():
+            yield Wanted(
+                pool=pool.name,
+                selector=_selector(term),
+                instance_type=fleet.instance_type,
+                count=fleet.high if only else 0,
+                zones=tuple(values.get("topology.k8s.aws/zone-id") or ()),
+                block=False,
+            )
+
+
+def _selector(term: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "id" in term:
+        return {"CapacityReservationIds": [term["id"]]}
+    tags = term.get("tags") or {}
+    return {"Filters": [{"Name": f"tag:{k}", "Values": [v]} for k, v in sorted(tags.items())]}
 
 
 def _zones(group: Resource, by_urn: Mapping[str, Resource]) -> Iterator[str]:
@@ -104,11 +116,30 @@ def _zones(group: Resource, by_urn: Mapping[str, Resource]) -> Iterator[str]:
                 yield str(zone)
 
 
-def _described(platform: Platform, wanted: Wanted) -> Mapping[str, Any]:
+def _described(platform: Platform, wanted: Wanted) -> list[Mapping[str, Any]]:
     ec2 = platform.clients("ec2")
-    answer = ec2.describe_capacity_reservations(CapacityReservationIds=[wanted.reservation_id])
-    found: Mapping[str, Any] = answer["CapacityReservations"][0]
+    answer = ec2.describe_capacity_reservations(**wanted.selector)
+    found: list[Mapping[str, Any]] = answer["CapacityReservations"]
     return found
+
+
+def problem_of(
+    wanted: Wanted, found: list[Mapping[str, Any]], now: datetime
+) -> tuple[str, str] | None:
+    """What would leave the pool without nodes, and the fix: all that it selects must fit."""
+    if not found:
+        return f"must exist, none matches {wanted.selector}", "reserve capacity, or tag it so"
+    problems = (mismatch(wanted, reservation, now) for reservation in found)
+    problem = next((problem for problem in problems if problem), None)
+    if problem:
+        return problem
+    total = sum(reservation["TotalInstanceCount"] for reservation in found)
+    if total < wanted.count:
+        return (
+            f"must hold the pool's {wanted.count} instances, holds {total}",
+            "lower the pool's max_size or enlarge the reservation",
+        )
+    return None
 
 
 def mismatch(wanted: Wanted, found: Mapping[str, Any], now: datetime) -> tuple[str, str] | None:
@@ -124,7 +155,6 @@ def _expectations(
 ) -> Iterator[tuple[bool, str, str]]:
     """What must hold, what is wrong if it does not, and the fix."""
     state, instance_type = found["State"], found["InstanceType"]
-    count = found["TotalInstanceCount"]
     ends: datetime | None = found.get("EndDate")
     starts: datetime | None = found.get("StartDate")
     yield (
@@ -152,11 +182,6 @@ def _expectations(
         set(wanted.zones) <= zone,
         f"must be in the pool's zone {', '.join(wanted.zones)}, is in {_zone(found)}",
         "put the pool into that zone, by its id: names differ between accounts",
-    )
-    yield (
-        count >= wanted.count,
-        f"must hold the pool's {wanted.count} instances, holds {count}",
-        "lower the pool's max_size or enlarge the reservation",
     )
 
 
