@@ -45,6 +45,7 @@ def test_efa_interfaces_fit_on_the_network_cards_that_ec2_describes(name: str) -
     chosen = efa_cards(INSTANCE_TYPES[name])
     assert chosen[0] == (0, 0, "interface")
     assert len(chosen) - 1 == network["EfaInfo"]["MaximumEfaInterfaces"]
+    assert [device for _, device, _ in chosen[1:]] == [1, *[0] * (len(chosen) - 2)]
     assert len({(card, device) for card, device, _ in chosen}) == len(chosen)
     for index, card in cards.items():
         used = [kind for at, _, kind in chosen if at == index]
