@@ -221,6 +221,58 @@ def test_the_block_of_the_readme_for_other_clients_runs(
     assert "unchanged" in done.stdout
 
 
+def test_preflight_finds_nothing_that_would_stop_the_environment(
+    clone: Clone, deployed: dict[str, Any]
+) -> None:
+    found = clone.ok("preflight", "local")
+    assert found["counts"]["fail"] == 0
+    checks = {finding["check"] for finding in found["findings"] if finding["status"] == "pass"}
+    assert checks >= {"account", "quotas", "addresses", "cost"}
+
+
+def test_verify_finds_everything_as_the_file_says(clone: Clone, deployed: dict[str, Any]) -> None:
+    found = clone.ok("verify", "local")
+    passed = {finding["check"] for finding in found["findings"] if finding["status"] == "pass"}
+    assert passed >= {"endpoints", "answers", "alarms", "pipelines", "buckets", "keys", "logs"}
+    assert found["counts"]["fail"] == 0
+
+
+def test_verify_fails_where_somebody_changed_what_is_deployed(
+    clone: Clone, deployed: dict[str, Any]
+) -> None:
+    """An alarm that looks elsewhere, and a bucket that takes plain HTTP."""
+    cloudwatch, s3 = clone.client("cloudwatch"), clone.client("s3")
+    alarm = next(
+        item
+        for item in cloudwatch.describe_alarms()["MetricAlarms"]
+        if item.get("MetricName") == "ModelLatency"
+    )
+    kept = {
+        name: value
+        for name, value in alarm.items()
+        if name
+        in cloudwatch.meta.service_model.operation_model("PutMetricAlarm").input_shape.members
+    }
+    bucket = "plinth-local-data-123456789012"
+    policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    try:
+        elsewhere = [{"Name": "EndpointName", "Value": "another"}]
+        cloudwatch.put_metric_alarm(**{**kept, "Dimensions": elsewhere})
+        s3.delete_bucket_policy(Bucket=bucket)
+        done = clone.plinth("verify", "local", "--json")
+    finally:
+        cloudwatch.put_metric_alarm(**kept)
+        s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+    assert done.code == 1
+    failed = {
+        finding["check"]: finding["message"]
+        for finding in done.json["findings"]
+        if finding["status"] == "fail"
+    }
+    assert "must watch these dimensions" in failed["alarms"]
+    assert "must deny requests without TLS" in failed["buckets"]
+
+
 def test_destroy_leaves_no_resource_and_no_process(clone: Clone, deployed: dict[str, Any]) -> None:
     gone = clone.ok("destroy", "local", "--yes")
     assert gone["left"] == []

@@ -248,6 +248,8 @@ def test_a_bucket_that_refuses_plain_http_passes_and_says_whether_it_was_tried()
 
 def test_a_bucket_without_that_statement_fails() -> None:
     assert statuses(ask(guarded.check_buckets, platform(bucket, policy()))) == ["fail"]
+    none: Script = {"s3": [("get_bucket_policy", "!NoSuchBucketPolicy")]}
+    assert statuses(ask(guarded.check_buckets, platform(bucket, none))) == ["fail"]
 
 
 @pytest.mark.parametrize(("rotates", "status"), [(True, "pass"), (False, "fail")])

@@ -19,8 +19,7 @@ def check_buckets(platform: Platform) -> Iterator[Finding]:
     """Buckets refuse plain HTTP: by their policy and, where there is HTTPS too, when tried."""
     for bucket in platform.of_type(BUCKET):
         name = bucket.inputs.get("bucket")
-        answer = platform.clients("s3").get_bucket_policy(Bucket=name)
-        if not denies_plain_http(json.loads(answer["Policy"])):
+        if not denies_plain_http(_policy(platform, name)):
             yield failed(
                 "buckets",
                 name,
@@ -36,6 +35,17 @@ def check_buckets(platform: Platform) -> Iterator[Finding]:
         else:
             how = f"not tried: {tried.reason}" if isinstance(tried, Unanswered) else "and tried"
             yield passed("buckets", name, f"denies requests without TLS by policy, {how}")
+
+
+def _policy(platform: Platform, bucket: str) -> Mapping[str, Any]:
+    try:
+        text = platform.clients("s3").get_bucket_policy(Bucket=bucket)["Policy"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchBucketPolicy":
+            raise
+        return {}
+    policy: Mapping[str, Any] = json.loads(text)
+    return policy
 
 
 def denies_plain_http(policy: Mapping[str, Any]) -> bool:
