@@ -43,7 +43,7 @@ def test_a_quota_that_is_too_small_passes_once_the_increase_is_granted(cloud: Cl
     spot = G_AND_VT["SPOT"]
 
     def status() -> str:
-        found = ask(quotas.check, asked(cloud, 20))
+        found = ask(quotas.check, asked(cloud, 40))
         return next(finding.status for finding in found if finding.subject == spot.name)
 
     client = cloud.client("service-quotas")
@@ -51,7 +51,7 @@ def test_a_quota_that_is_too_small_passes_once_the_increase_is_granted(cloud: Cl
     assert default["Quota"]["Value"] == 0
     assert status() == "fail"
     answer = client.request_service_quota_increase(
-        ServiceCode="ec2", QuotaCode=spot.code, DesiredValue=80
+        ServiceCode="ec2", QuotaCode=spot.code, DesiredValue=160
     )
     assert answer["RequestedQuota"]["Status"] == "APPROVED"
     assert status() == "pass"

@@ -134,6 +134,8 @@ def attempt(question: Callable[[], Answer]) -> Answer | Unanswered:
         return Unanswered(f"known only during the update: {error}")
     except ClientError as error:
         answer = error.response["Error"]
+        if "<html" in answer.get("Message", ""):  # the local cloud, to what nobody has built
+            return Unanswered(f"the cloud has no answer to {error.operation_name}")
         said = f"{answer.get('Code', '')}: {answer.get('Message', '')}".strip(": ")
         return Unanswered(f"{error.operation_name} was refused: {said}")
     except ResponseParserError:

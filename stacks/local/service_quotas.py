@@ -19,8 +19,8 @@ FIDELITY = "answers with AWS's default values and grants every increase; nothing
 GRANTED = {
     table.STANDARD["ON_DEMAND"].code: 64,
     table.STANDARD["SPOT"].code: 64,
-    table.G_AND_VT["ON_DEMAND"].code: 64,
-    table.G_AND_VT["SPOT"].code: 64,
+    table.G_AND_VT["ON_DEMAND"].code: 128,
+    table.G_AND_VT["SPOT"].code: 128,
 }
 """vCPUs that this account was granted."""
 
