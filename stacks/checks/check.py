@@ -133,12 +133,16 @@ def attempt(question: Callable[[], Answer]) -> Answer | Unanswered:
     except Unknown as error:
         return Unanswered(f"known only during the update: {error}")
     except ClientError as error:
-        answer = error.response["Error"]
-        if "<html" in answer.get("Message", ""):  # the local cloud, to what nobody has built
-            return Unanswered(f"the cloud has no answer to {error.operation_name}")
-        said = f"{answer.get('Code', '')}: {answer.get('Message', '')}".strip(": ")
-        return Unanswered(f"{error.operation_name} was refused: {said}")
+        return Unanswered(_refusal(error))
     except ResponseParserError:
         return Unanswered("the cloud has no answer to this operation")
     except BotoCoreError as error:
         return Unanswered(str(error))
+
+
+def _refusal(error: Any) -> str:
+    answer = error.response["Error"]
+    if "<html" in answer.get("Message", ""):  # the local cloud, to what nobody has built
+        return f"the cloud has no answer to {error.operation_name}"
+    said = f"{answer.get('Code', '')}: {answer.get('Message', '')}".strip(": ")
+    return f"{error.operation_name} was refused: {said}"
