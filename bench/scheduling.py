@@ -9,6 +9,7 @@ preemption.
 """
 
 import argparse
+import http.client
 import json
 import logging
 import ssl
@@ -40,11 +41,13 @@ from stacks.synth import recorded
 
 POOL = "gpu-training"
 INSTANCE_TYPE, GPUS = "p5.48xlarge", 8
-THREADS = 16
+THREADS = 64
+"""Creating at once: the server decides about all pods that wait for one quota together."""
+
 LIMIT_SECONDS = 900
 RETRY_SECONDS = 0.2
-OVERLOADED = (429, 500, 503, 504)
-"""Answers of an API server that lacks time, such as for a quota; nothing was created."""
+OVERLOADED = (409, 429, 500, 503, 504)
+"""Answers of an API server that lacks time, such as to agree on what a quota has left."""
 
 TAINT = {"key": GPU_RESOURCE, "value": "true", "effect": "NoSchedule"}
 
@@ -60,13 +63,13 @@ class Load:
 
 @dataclass
 class Binding:
-    """What a watch saw: when each pod got its node, and which pods went."""
+    """When a watch saw each pod get its node."""
 
     at: dict[str, float] = field(default_factory=dict)
-    gone: set[str] = field(default_factory=set)
+    over: bool = False
 
     def follow(self, plane: control_plane.ControlPlane) -> None:
-        """Read events of pods that have a node, until the server ends."""
+        """Read events of pods that have a node; a watch that ends is begun again."""
         request = urllib.request.Request(
             f"{plane.url}/api/v1/pods?watch=1&fieldSelector=spec.nodeName%21%3D",
             headers={
@@ -75,16 +78,14 @@ class Binding:
             },
         )
         context = ssl.create_default_context(cadata=plane.ca)
-        try:
-            with urllib.request.urlopen(request, context=context) as stream:
-                for line in stream:
-                    event = json.loads(line)
-                    name = event["object"]["metadata"]["name"]
-                    self.at.setdefault(name, time.perf_counter())
-                    if event["type"] == "DELETED":
-                        self.gone.add(name)
-        except (OSError, ValueError):
-            return  # the drill is over
+        while not self.over:
+            try:
+                with urllib.request.urlopen(request, context=context) as stream:
+                    for line in stream:
+                        name = json.loads(line)["object"]["metadata"].get("name")
+                        self.at.setdefault(name, time.perf_counter())
+            except (OSError, http.client.HTTPException, ValueError):
+                time.sleep(RETRY_SECONDS)
 
 
 def platform(node_count: int, pods: int) -> tuple[Settings, list[list[Load]]]:
@@ -187,6 +188,8 @@ def phase(client: Client, binding: Binding, loads: Iterable[Load], image: str) -
                 client.create(nodes.POD, item)
                 return
             except ApiError as error:
+                if error.reason == "AlreadyExists":
+                    return
                 if error.status not in OVERLOADED:
                     raise
                 refusals.append(error)
@@ -248,29 +251,30 @@ def measure(node_count: int, pods: int) -> dict[str, Any]:
         started = time.perf_counter()
         plane = control_plane.start(Path(name) / "plane", children, ensure(print))
         ready = time.perf_counter()
+        binding = Binding()
         try:
             client = Client(plane.url, plane.ca, plane.token)
             prepare(client, settings, node_count)
             prepared = time.perf_counter()
-            binding = Binding()
             threading.Thread(target=binding.follow, args=[plane], daemon=True).start()
             filled = phase(client, binding, phases[0], image)
             called = phase(client, binding, phases[1], image)
-            wait(lambda: len(binding.gone) >= called["pods"], "borrowers gone")
-            held = Counter(
-                name.rpartition("-")[0] for name in binding.at if name not in binding.gone
-            )
+            created = filled["pods"] + called["pods"]
+            wait(lambda: len(client.list(nodes.POD)) <= node_count * GPUS, "borrowers gone")
+            names = [item["metadata"]["name"] for item in client.list(nodes.POD)]
+            held = Counter(name.rpartition("-")[0] for name in names)
             return {
                 "nodes": node_count,
                 "gpus": node_count * GPUS,
                 "control_plane_s": round(ready - started, 1),
                 "nodes_ready_s": round(prepared - ready, 1),
                 "fill": filled,
-                "call": {**called, "preempted": len(binding.gone)},
+                "call": {**called, "preempted": created - len(names)},
                 "holds": dict(sorted(held.items())),
                 "memory_mib": memory(plane),
             }
         finally:
+            binding.over = True
             plane.stop()
 
 
