@@ -45,7 +45,8 @@ THREADS = 64
 """Creating at once: the server decides about all pods that wait for one quota together."""
 
 LIMIT_SECONDS = 900
-RETRY_SECONDS = 0.2
+RETRY_SECONDS = 0.5
+POLL_SECONDS = 0.5
 OVERLOADED = (409, 429, 500, 503, 504)
 """Answers of an API server that lacks time, such as to agree on what a quota has left."""
 
@@ -172,7 +173,7 @@ def wait(condition: Any, what: str) -> None:
     while not condition():
         if time.perf_counter() > deadline:
             sys.exit(f"{what}: not within {LIMIT_SECONDS} s")
-        time.sleep(0.05)
+        time.sleep(POLL_SECONDS)
 
 
 def phase(client: Client, binding: Binding, loads: Iterable[Load], image: str) -> dict[str, Any]:
@@ -204,7 +205,7 @@ def phase(client: Client, binding: Binding, loads: Iterable[Load], image: str) -
     wait(lambda: all(name in binding.at for name in asked), f"{len(items)} pods on nodes")
     ended = max(binding.at[name] for name in asked)
     cuts = statistics.quantiles([binding.at[name] - at for name, at in asked.items()], n=100)
-    return {
+    figures = {
         "pods": len(items),
         "create_s": round(created - started, 1),
         "retries": len(refusals),
@@ -213,6 +214,8 @@ def phase(client: Client, binding: Binding, loads: Iterable[Load], image: str) -
         "bind_p50_s": round(cuts[49], 2),
         "bind_p99_s": round(cuts[98], 2),
     }
+    print(f"{len(items)} pods on nodes: {figures}", file=sys.stderr)
+    return figures
 
 
 def prepare(client: Client, settings: Settings, node_count: int) -> None:
