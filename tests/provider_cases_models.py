@@ -35,6 +35,19 @@ CASES: dict[str, Case] = {
             }
         },
     ),
+    "aws:appautoscaling/scheduledAction:ScheduledAction": Case(
+        inputs={
+            **SUBJECT,
+            "name": "plinth-begin",
+            "schedule": "cron(0 19 ? * MON-FRI *)",
+            "timezone": "Europe/Berlin",
+            "scalableTargetAction": {"minCapacity": 1, "maxCapacity": 1},
+        },
+        change={
+            "schedule": "cron(0 20 ? * MON-FRI *)",
+            "scalableTargetAction": {"minCapacity": 0, "maxCapacity": 2},
+        },
+    ),
     "aws:appautoscaling/target:Target": Case(
         inputs={**SUBJECT, "minCapacity": 1, "maxCapacity": 4, "tags": TAGS},
         change={"maxCapacity": 6, "tags": RETAGGED},

@@ -94,6 +94,11 @@ CASES: dict[str, Case] = {
         },
         change={"thresholdExpression": impact("200"), "tags": RETAGGED},
     ),
+    "aws:costexplorer/costAllocationTag:CostAllocationTag": Case(
+        inputs={"tagKey": "team", "status": "Active"},
+        change={"status": "Inactive"},
+        stays=True,
+    ),
     "aws:cloudwatch/dashboard:Dashboard": Case(
         inputs={"dashboardName": "plinth", "dashboardBody": '{"widgets": []}'},
         change={"dashboardBody": '{"periodOverride": "auto", "widgets": []}'},

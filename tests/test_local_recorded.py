@@ -108,7 +108,7 @@ def test_a_kind_names_operations_and_members_that_aws_has(kind: Recorded) -> Non
 @every_kind
 def test_a_kind_shows_what_it_invents(kind: Recorded) -> None:
     shown = service_operation(kind, kind.describe or kind.list).output_shape
-    if kind.member:
+    if kind.member or not kind.describe:
         names = {kind.member, f"{kind.member}s", kind.list_member}
         found = [shown.members[name] for name in names & set(shown.members)]
         shown = (

@@ -1,4 +1,4 @@
-"""Scalable targets and their policies."""
+"""Scalable targets, their policies and their scheduled actions."""
 
 from stacks.local.aws_row import ALL, Call, Missing, Row, Tags, parts
 
@@ -30,6 +30,32 @@ ROWS = (
         outputs={"arn": "PolicyARN", "alarmArns": "Alarms[].AlarmARN"},
         missing=MISSING,
         fidelity="recorded only: nothing scales, and a policy makes no alarms",
+    ),
+    Row(
+        token="aws:appautoscaling/scheduledAction:ScheduledAction",
+        service="application-autoscaling",
+        cfn="",  # there it is a property of the scalable target
+        create=Call("PutScheduledAction"),
+        read=Call(
+            "DescribeScheduledActions",
+            key={
+                "ServiceNamespace": "{serviceNamespace}",
+                "ResourceId": "{resourceId}",
+                "ScalableDimension": "{scalableDimension}",
+                "ScheduledActionNames": ["{name}"],
+            },
+            result="ScheduledActions[0]",
+        ),
+        update=(Call("PutScheduledAction", ALL),),
+        delete=Call("DeleteScheduledAction"),
+        identity=parts("|", *SUBJECT, "name"),
+        rename={"/name": "ScheduledActionName"},
+        defaults={"timezone": "UTC"},
+        refuses=("endTime", "startTime"),
+        replace_on=(*SUBJECT, "name"),
+        outputs={"arn": "ScheduledActionARN"},
+        missing=MISSING,
+        fidelity="recorded by moto: it never fires, so a target keeps its bounds",
     ),
     Row(
         token="aws:appautoscaling/target:Target",

@@ -1,6 +1,6 @@
-"""Detection of unusual costs."""
+"""Detection of unusual costs, and the tags that costs are told apart by."""
 
-from stacks.local.aws_row import Call, Missing, Row, Tags, returned
+from stacks.local.aws_row import ALL, Call, Missing, Row, Tags, named, returned
 
 RECORDED = "recorded only: nothing costs anything here, nobody is told and nothing is stopped"
 
@@ -92,5 +92,30 @@ ROWS = (
         tags=tags(),
         missing=(Missing("UnknownSubscriptionException"),),
         fidelity=RECORDED,
+    ),
+    Row(
+        token="aws:costexplorer/costAllocationTag:CostAllocationTag",
+        service="ce",
+        cfn="",
+        create=Call("UpdateCostAllocationTagsStatus"),
+        read=Call(
+            "ListCostAllocationTags",
+            key={"TagKeys": ["{tagKey}"]},
+            result="CostAllocationTags[0]",
+            into="CostAllocationTagsStatus",
+        ),
+        update=(Call("UpdateCostAllocationTagsStatus", ALL),),
+        # a tag is never deleted: AWS has seen it in a bill
+        delete=Call(
+            "UpdateCostAllocationTagsStatus",
+            fixed={"CostAllocationTagsStatus": [{"TagKey": "{id}", "Status": "Inactive"}]},
+        ),
+        identity=named("tagKey"),
+        key={},
+        body="CostAllocationTagsStatus[0]",
+        replace_on=("tagKey",),
+        outputs={"type": "CostAllocationTagsStatus.Type"},
+        missing=(),
+        fidelity="recorded only: a tag need not be in a bill, and nothing is billed by it",
     ),
 )

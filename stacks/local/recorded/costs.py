@@ -1,4 +1,4 @@
-"""Budgets and cost anomalies. Nothing here costs anything, so nobody is ever told or stopped."""
+"""Budgets, anomalies and cost tags. Nothing here costs anything, so nobody is told or stopped."""
 
 from stacks.local.recorded.kind import Recorded
 
@@ -70,5 +70,18 @@ KINDS = (
         arn="SubscriptionArn",
         tags="ResourceTags",
         missing="UnknownSubscriptionException",
+    ),
+    Recorded(
+        service="ce",
+        name="cost allocation tag",
+        create="UpdateCostAllocationTagsStatus",
+        exists="",
+        describe="ListCostAllocationTags",
+        key={"TagKey": "CostAllocationTagsStatus[0].TagKey"},
+        member="CostAllocationTags",
+        listed_by="TagKeys",
+        body="CostAllocationTagsStatus",
+        sets={"Type": "UserDefined"},
+        missing="",
     ),
 )

@@ -50,7 +50,7 @@ class Recorded:
 
     body: str = ""
     """Member of the create and update requests that holds the members; an update request may
-    have `New` before it. Default: the request."""
+    have `New` before it, and a list holds one. Default: the request."""
 
     made: Mapping[str, str] = field(default_factory=dict)
     """Members that AWS invents, as templates."""
@@ -71,7 +71,8 @@ class Recorded:
     """Member with the tags, in requests and answers. Default: `tags`."""
 
     missing: str = "ResourceNotFoundException"
-    """Error code of a resource that does not exist. Default: what most services answer."""
+    """Error code of a resource that does not exist; empty: it is left out of what is listed.
+    Default: what most services answer."""
 
     exists: str = "ResourceInUseException"
     """Error code of a key that is taken; empty: the create call then updates, as PutX does.

@@ -136,10 +136,13 @@ class Recorder:
     def _describe(self, kind: Recorded, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         if kind.listed_by:
             wanted = request.get(kind.listed_by)
-            found = [self._get(kind, (str(key),)) for key in wanted or ()]
-            return {
-                kind.member: [thing.members for thing in found or self._matching(kind, request)]
-            }
+            if wanted:
+                keys = [(str(key),) for key in wanted]
+                there = [key for key in keys if kind.missing or key in self.store.of(kind)]
+                found = [self._get(kind, key) for key in there]
+            else:
+                found = self._matching(kind, request)
+            return {kind.member: [thing.members for thing in found]}
         thing = self._get(kind, _key(kind, request))
         return _shown(service_operation(kind, operation), kind, thing)
 
@@ -319,7 +322,9 @@ def _serialized(service: str, operation: str, answer: Any) -> tuple[int, dict[st
 def _values(kind: Recorded, request: Mapping[str, Any]) -> dict[str, Any]:
     """The members that a request gives a resource, by their names in the describe answer."""
     bodies = (kind.body, f"New{kind.body}") if kind.body else ()
-    given = {**request, **{k: v for body in bodies for k, v in request.get(body, {}).items()}}
+    held = [request[body] for body in bodies if body in request]
+    inner = [it[0] if isinstance(it, list) else it for it in held]
+    given = {**request, **{name: value for it in inner for name, value in it.items()}}
     if "TagSpecifications" in given:  # EC2's way to say them at the creation
         given["Tags"] = given.pop("TagSpecifications")[0].get("Tags")
     return {
@@ -343,7 +348,11 @@ def _flat(request: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _key(kind: Recorded, request: Mapping[str, Any]) -> tuple[str, ...]:
     """An update may name the resource inside its body."""
     return tuple(
-        str(jmespath.search(name, request) or jmespath.search(f"New{path}", request))
+        str(
+            jmespath.search(name, request)
+            or jmespath.search(f"New{path}", request)
+            or jmespath.search(path, request)
+        )
         for name, path in kind.key.items()
     )
 
