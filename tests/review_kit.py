@@ -19,6 +19,7 @@ from policies.review.model import StackChange
 from policies.review.parts import FIRST, THEN
 from policies.review.report import Context, Report, review
 from policies.rule import PolicyConfig
+from policies.rules import RULES
 from stacks.commands.review import differ
 from stacks.prices import price_table
 from stacks.spending import parts
@@ -31,6 +32,17 @@ CONFIG = PolicyConfig(
     production=True, approved_registries=(ACCOUNT,), required_tags=("team",), undecided_max=5
 )
 TAGS = {"team": "ml"}
+JUDGES = [
+    rule
+    for rule in RULES
+    if rule.id
+    in {
+        *("FO-001", "ML-EP-001", "ML-EP-006", "ML-EP-008", "ML-FS-001", "ML-FS-003", "ML-K8-001"),
+        *("ML-K8-005", "ML-K8-006", "ML-K8-007", "ML-K8-019", "ML-MD-003", "ML-PL-001"),
+        *("ML-PL-003", "PF-IAM-001", "PF-S3-001"),
+    }
+]
+"""The rules that judge the scenarios: a rule that is new must not change ten reports."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +129,10 @@ def _nodes(facts: Facts) -> None:
         node_role_arn=f"arn:aws:iam::{ACCOUNT}:role/node",
         subnet_ids=["subnet-1"],
         instance_types=["g6.12xlarge"],
+        ami_type="AL2023_x86_64_NVIDIA",
+        release_version="1.34.2-20251209",
+        disk_size=200,
+        node_repair_config={"enabled": True},
         scaling_config={"min_size": 0, "desired_size": 1, "max_size": facts.gpu_nodes_max},
         taints=[{"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}],
         labels={"nvidia.com/gpu.product": "L4", "nvidia.com/gpu.count": "4"},
@@ -193,7 +209,7 @@ class Scenario:
     """A change, and what its review has to say."""
 
     before: Facts | None = Facts()
-    after: Facts = Facts()
+    after: Facts | None = Facts()
     exemptions: tuple[Exemption, ...] = ()
     decision: str
     says: tuple[str, ...] = ()
@@ -278,10 +294,14 @@ def reviewed(scenario: Scenario, change: StackChange | None = None) -> Report:
         today=TODAY,
         exemptions=scenario.exemptions,
         findings_before=evaluate(
-            change.before(), config, exemptions=scenario.exemptions, today=before_expiry
+            change.before(),
+            config,
+            rules=JUDGES,
+            exemptions=scenario.exemptions,
+            today=before_expiry,
         ),
         findings_after=evaluate(
-            change.after(), config, exemptions=scenario.exemptions, today=TODAY
+            change.after(), config, rules=JUDGES, exemptions=scenario.exemptions, today=TODAY
         ),
     )
     spending = parts(price_table("us-east-1"), cost_usd_max=10_000, gpus_max=16)

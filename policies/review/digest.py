@@ -43,6 +43,9 @@ MEANING: Mapping[str, Operation | None] = {
 RANK: Mapping[Operation, int] = {"same": 0, "create": 1, "update": 2, "replace": 3, "delete": 4}
 """A resource with several steps is told by the most dangerous one."""
 
+DEPTH_MAX = 100
+"""Levels of nesting that a review follows: nothing that a program registers comes near it."""
+
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 
@@ -57,6 +60,7 @@ def read(text: str, env: str = "", *, commit: str = "", base: str = "state") -> 
     Raises Malformed with the path of what is wrong.
     """
     documents = _documents(text)
+    _readable(documents)
     if len(documents) == 1 and isinstance(documents[0], Mapping) and "steps" in documents[0]:
         return of_digest(documents[0], env, commit=commit, base=base)
     return of_events(documents, env, commit=commit, base=base)
@@ -250,7 +254,7 @@ def at(value: Any, path: str) -> Any:
     for key in keys_of(path):
         if isinstance(value, Mapping):
             value = value.get(key)
-        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+        elif isinstance(value, list) and key.isdecimal() and len(key) < 7 and int(key) < len(value):
             value = value[int(key)]
         else:
             return value if value is UNKNOWN else None
@@ -274,7 +278,7 @@ def keys_of(path: str) -> list[str]:
 def _resource(urn: str, state: Mapping[str, Any] | None) -> Resource | None:
     if state is None:
         return None
-    inputs, outputs = (_plain(state.get(key) or {}) for key in ("inputs", "outputs"))
+    inputs, outputs = (_bag(state, key) for key in ("inputs", "outputs"))
     made = {"id": state["id"]} if state.get("id") else {}
     dependencies = state.get("propertyDependencies") or {}
     return Resource(
@@ -289,12 +293,15 @@ def _resource(urn: str, state: Mapping[str, Any] | None) -> Resource | None:
             ignore_changes=tuple(map(str, state.get("ignoreChanges") or ())),
         ),
         parent=state.get("parent") or None,
-        dependencies={
-            key: tuple(map(str, urns or ()))
-            for key, urns in (dependencies if isinstance(dependencies, Mapping) else {}).items()
-        },
+        dependencies={key: tuple(map(str, urns or ())) for key, urns in dependencies.items()},
         source=_source(state),
     )
+
+
+def _bag(state: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Inputs or outputs; a bag that is secret or unknown as a whole tells nothing."""
+    found = _plain(state.get(key) or {})
+    return found if isinstance(found, dict) else {}
 
 
 def _plain(value: Any) -> Any:
@@ -333,7 +340,7 @@ def _position(position: Any) -> Source | None:
     if "site-packages" in path:
         return None
     number = line.partition(",")[0]
-    return Source(unquote(path), int(number)) if number.isdecimal() else None
+    return Source(unquote(path), int(number)) if number.isdecimal() and len(number) < 9 else None
 
 
 def _type_of(urn: str) -> str:
@@ -363,6 +370,24 @@ def _documents(text: str) -> list[Any]:
     return found
 
 
+def _readable(documents: Any) -> None:
+    """Neither so deep that a walk through it would end, nor half a character that no file holds."""
+    todo = [(documents, 0)]
+    while todo:
+        value, depth = todo.pop()
+        if depth > DEPTH_MAX:
+            raise Malformed(f"a preview must be nested at most {DEPTH_MAX} levels, got more")
+        if isinstance(value, Mapping):
+            todo += ((item, depth + 1) for pair in value.items() for item in pair)
+        elif isinstance(value, list):
+            todo += ((item, depth + 1) for item in value)
+        elif isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise Malformed(f"text must be Unicode, got {value[:40]!a}") from None
+
+
 def _state(value: Any, where: str) -> Mapping[str, Any] | None:
     if value is None:
         return None
@@ -370,6 +395,13 @@ def _state(value: Any, where: str) -> Mapping[str, Any] | None:
     for key in ("inputs", "outputs", "propertyDependencies"):
         if state.get(key) is not None:
             _mapping(state[key], f"{where}.{key}")
+    for key in ("id", "parent"):
+        if state.get(key) is not None:
+            _text(state[key], f"{where}.{key}")
+    if state.get("ignoreChanges") is not None:
+        _list(state["ignoreChanges"], f"{where}.ignoreChanges")
+    for key, urns in (state.get("propertyDependencies") or {}).items():
+        _list(urns or [], f"{where}.propertyDependencies[{key!r}]")
     return state
 
 

@@ -7,7 +7,7 @@ as data to read by machines, and which facts speak against the change. Nothing h
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Literal
 
@@ -15,11 +15,18 @@ from policies.data import Source
 from policies.exemptions import Exemption
 from policies.offline import Finding
 from policies.review.model import StackChange
-from policies.rule import PolicyConfig
+from policies.rule import MALFORMED, PolicyConfig
 
 Risk = Literal["low", "medium", "high", "critical"]
 RISKS: tuple[Risk, ...] = ("low", "medium", "high", "critical")
 Decision = Literal["no change", "safe", "needs review", "blocked"]
+
+ACKNOWLEDGED = ("RV-001", "RV-005")
+"""Rules whose block an exemption lifts: an entry with the rule and the one URN, no pattern."""
+
+UNREAD = "RV-014"
+NAMES = 20
+"""Names of resources that one line lists."""
 
 SCHEMA_VERSION = 1
 """Of the JSON report; a member that is renamed or removed raises it."""
@@ -99,6 +106,17 @@ class Report:
     warnings: Sequence[str] = ()
 
     @property
+    def points(self) -> list[Reason]:
+        """The reasons that need a reader, one per rule and fix however many resources it hits."""
+        groups: dict[tuple[object, ...], list[Reason]] = {}
+        for reason in self.reasons:
+            if reason.risk != "low":
+                same = _without_name(reason)
+                key = (reason.rule, reason.risk, reason.blocks, reason.fix, same)
+                groups.setdefault(key, []).append(reason)
+        return [_together(found) for found in groups.values()]
+
+    @property
     def headline(self) -> str:
         """The verdict in one line."""
         counts = [
@@ -113,14 +131,31 @@ class Report:
         return next((section for section in self.sections if section.id == name), None)
 
 
+def _without_name(reason: Reason) -> str:
+    name = reason.urn.rpartition("::")[2]
+    return reason.message.replace(name, "\0") if name else reason.message
+
+
+def _together(found: Sequence[Reason]) -> Reason:
+    """One reason for several that say the same of different resources."""
+    first = found[0]
+    names = sorted({reason.urn.rpartition("::")[2] for reason in found[1:]})
+    if not names:
+        return first
+    listed = ", ".join(names[:NAMES])
+    more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
+    return replace(first, message=f"{first.message}; the same for {listed}{more}")
+
+
 Part = Callable[[StackChange, Context], Section | None]
 """A section's function; None: it has nothing to say about this change."""
 
 
 def review(change: StackChange, context: Context, parts: Sequence[Part]) -> Report:
     """Ask every part, and decide."""
-    sections = [section for part in parts if (section := part(change, context)) is not None]
-    found = [reason for section in sections for reason in section.reasons]
+    asked = (_asked(part, change, context) for part in parts)
+    sections = [section for section in asked if section is not None]
+    found = [_acknowledged(reason, context) for section in sections for reason in section.reasons]
     reasons = sorted(found, key=lambda r: (-RISKS.index(r.risk), not r.blocks, r.rule, r.urn))
     risk = reasons[0].risk if reasons else "low"
     return Report(
@@ -138,6 +173,35 @@ def review(change: StackChange, context: Context, parts: Sequence[Part]) -> Repo
         sections=sections,
         warnings=change.warnings,
     )
+
+
+def _asked(part: Part, change: StackChange, context: Context) -> Section | None:
+    """A part's section; what a part cannot read is never taken for harmless."""
+    try:
+        return part(change, context)
+    except MALFORMED as error:
+        name = part.__module__.rpartition(".")[2]
+        message = f"{name} cannot be judged: {type(error).__name__}: {error}"
+        reason = Reason(
+            rule=UNREAD,
+            risk="high",
+            message=message,
+            fix="look for a property of a shape that its type does not have",
+            blocks=True,
+        )
+        return Section(id=f"unread-{name}", title=f"Not read: {name}", reasons=[reason])
+
+
+def _acknowledged(reason: Reason, context: Context) -> Reason:
+    """A delta rule's reason blocks no longer where somebody answers for exactly this resource."""
+    if not reason.blocks or reason.rule not in ACKNOWLEDGED:
+        return reason
+    for entry in context.exemptions:
+        covers = entry.rule == reason.rule and entry.urn == reason.urn
+        if covers and context.today <= entry.expires:
+            message = f"{reason.message}; acknowledged: {entry}"
+            return replace(reason, message=message, fix="", blocks=False)
+    return reason
 
 
 def _decision(change: StackChange, reasons: Sequence[Reason]) -> Decision:

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from policies.review.render.graph import Graph, svg
 from policies.review.report import Report
 
+if TYPE_CHECKING:
+    import jinja2
+
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
-def render(report: Report, drawing: Graph | None = None) -> str:
-    """The page; every text of the stack is escaped by the template engine."""
+@cache
+def _template() -> jinja2.Template:
     import jinja2
-    from markupsafe import Markup
 
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    template = environment.from_string(TEMPLATE.read_text())
-    return template.render(
+    return environment.from_string(TEMPLATE.read_text())
+
+
+def render(report: Report, drawing: Graph | None = None) -> str:
+    """The page; every text of the stack is escaped by the template engine."""
+    from markupsafe import Markup
+
+    return _template().render(
         report=report,
-        visible=[reason for reason in report.reasons if reason.risk != "low"],
+        visible=report.points,
         drawing=Markup(svg(drawing)) if drawing else "",
         hidden=drawing.hidden if drawing else 0,
     )

@@ -56,13 +56,14 @@ def _tally(report: Report) -> str:
 
 
 def _reason_lines(report: Report) -> list[str]:
-    found = [r for r in report.reasons if r.risk != "low"][:VISIBLE_ROWS]
+    points = report.points
+    found = points[:VISIBLE_ROWS]
     texts = [f"{r.message}. Fix: {r.fix}" if r.fix else r.message for r in found]
     lines = [
         f"* {MARKS[r.risk]} `{_escaped(r.rule)}` {_escaped(text)}"
         for r, text in zip(found, texts, strict=True)
     ]
-    hidden = sum(r.risk != "low" for r in report.reasons) - len(found)
+    hidden = len(points) - len(found)
     return [*lines, f"* and {hidden} more"] if hidden > 0 else lines
 
 

@@ -21,12 +21,11 @@ def show(report: Report, console: Console) -> None:
     """Print it: verdict first, then what speaks against it, then the sections."""
     style = DECISIONS.get(report.decision, "bold")
     console.print(plain(report.headline, style))
-    for reason in report.reasons:
-        if reason.risk != "low":
-            where = f"  {reason.source.path}:{reason.source.line}" if reason.source else ""
-            console.print(plain(f"  {reason.rule} {reason.message}{where}", STYLES[reason.risk]))
-            if reason.fix:
-                console.print(plain(f"    fix: {reason.fix}", "dim"))
+    for reason in report.points:
+        where = f"  {reason.source.path}:{reason.source.line}" if reason.source else ""
+        console.print(plain(f"  {reason.rule} {reason.message}{where}", STYLES[reason.risk]))
+        if reason.fix:
+            console.print(plain(f"    fix: {reason.fix}", "dim"))
     for section in report.sections:
         _show(section, console)
     for warning in report.warnings:
