@@ -213,6 +213,12 @@ def promote(env: str, package: str | None, as_json: bool) -> None:
     help="Read `pulumi preview --json --show-sames`, or its event stream, instead.",
 )
 @click.option(
+    "--drift",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Tell what `pulumi refresh --preview-only --event-log FILE` found changed.",
+)
+@click.option(
     "--format",
     "form",
     type=click.Choice(["terminal", "markdown", "html", "sarif", "json"]),
@@ -228,6 +234,38 @@ def review(env: str, *, as_json: bool, **asked: Any) -> None:
 
     out = report(as_json)
     out.result(command.review(env, out, **asked))
+
+
+@cli.command(context_settings={"ignore_unknown_options": True})
+@click.option(
+    "--repository",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=".",
+    metavar="FOLDER",
+    help="Checkout that it may read. Default: the current folder.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    metavar="FOLDER",
+    help="The one folder it may write, whose plain files come back.",
+)
+@click.option("--wall-seconds", type=click.IntRange(1), default=300, show_default=True)
+@click.option("--memory-mib", type=click.IntRange(64), default=4096, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def sandbox(
+    repository: Path, output: Path, *, as_json: bool, command: tuple[str, ...], **limits: int
+) -> None:
+    """Run COMMAND with no network, credentials or state: `plinth sandbox --output out -- COMMAND`.
+
+    For code that nobody has read yet; it sees the checkout, this Python and nothing else.
+    """
+    from stacks.commands import sandbox as commands
+
+    out = report(as_json)
+    out.result(commands.run(command, repository, output, out, **limits))
 
 
 @cli.command()

@@ -1,0 +1,172 @@
+"""Post the reviews of a pull request that an untrusted job rendered: one comment per stack.
+
+Runs on `workflow_run`, with the code of the default branch and a token that may write comments.
+Nothing that the pull request made is believed: which pull request it is comes from GitHub, the
+stacks from the default branch, and the text is cut to size and disarmed.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from github import BOT, GitHub, event, of_environment
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = "plinth"
+COMMENT = "comment.md"
+ARCHIVE_BYTES = 8 << 20
+COMMENT_BYTES = 60_000
+"""Below the 65,536 of a comment, for what disarming adds is cut again."""
+
+TAGS = re.compile(r"</?(?:details|summary|b|sub)>")
+"""The HTML that the renderer writes; everything else becomes text."""
+
+DECISION = re.compile(r"^### \S+ [\w.&#;-]+: (blocked|needs review|safe|no change),", re.M)
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+ARMED = {"@": "&#64;", "](": "]&#40;", "![": "&#33;[", "://": "&#58;//", "www.": "www&#46;"}
+"""Mentions, links, images and bare addresses, and what is written instead."""
+
+
+def pull_request(github: GitHub, run: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The open pull request whose head is the commit that ran; None where it moved on.
+
+    `workflow_run.pull_requests` is empty for forks, so GitHub is asked by the head's branch.
+    """
+    owner, branch = run["head_repository"]["owner"]["login"], run["head_branch"]
+    head = quote(f"{owner}:{branch}", safe="")
+    for found in github.all(f"/pulls?state=open&head={head}"):
+        if found["head"]["sha"] == run["head_sha"]:
+            return found
+    return None
+
+
+def stacks(root: Path = ROOT) -> list[str]:
+    """The environments of the default branch."""
+    files = (root / "stacks").glob("Pulumi.*.yaml")
+    return sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in files)
+
+
+def reviews(github: GitHub, run_id: int, envs: list[str]) -> dict[str, str]:
+    """Environment -> the text of its review, from the artifacts of a run."""
+    found = {}
+    listed = github.call("GET", f"/actions/runs/{run_id}/artifacts?per_page=100")
+    for artifact in listed["artifacts"]:
+        env = artifact["name"].removeprefix("review-")
+        if artifact["name"] != f"review-{env}" or env not in envs or artifact["expired"]:
+            continue
+        try:
+            raw = github.read(
+                "GET", f"/actions/artifacts/{artifact['id']}/zip", limit_bytes=ARCHIVE_BYTES
+            )
+            found[env] = comment_of(raw)
+        except (ValueError, zipfile.BadZipFile) as error:
+            found[env] = f"The review of {env} cannot be shown: {disarmed(str(error))}\n"
+    return found
+
+
+def comment_of(archive: bytes) -> str:
+    """The comment in an artifact; ValueError says why it is not one."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as files:
+        names = [item for item in files.infolist() if item.filename == COMMENT]
+        if len(names) != 1:
+            raise ValueError(f"the artifact must hold one {COMMENT}, got {len(names)}")
+        if names[0].file_size > 2 * COMMENT_BYTES:
+            raise ValueError(f"{COMMENT} must be short, got {names[0].file_size} bytes")
+        with files.open(names[0]) as stream:
+            raw = stream.read(2 * COMMENT_BYTES)
+    return disarmed(raw.decode(errors="replace"))
+
+
+def disarmed(text: str) -> str:
+    """Markdown that mentions nobody, links nowhere, loads nothing and holds no hidden text."""
+    text = CONTROL.sub("", text.replace("\r", ""))
+    kept = TAGS.findall(text)
+    parts = [part.replace("<", "&lt;") for part in TAGS.split(text)]
+    text = parts[0] + "".join(tag + part for tag, part in zip(kept, parts[1:], strict=True))
+    for armed, harmless in ARMED.items():
+        text = text.replace(armed, harmless)
+    text = re.sub(r"(?<![&\w])#(?=\d)|\bGH-(?=\d)", "&#35;", text)
+    text = re.sub(r"^( {0,3}\[[^\]]*\]):", r"\1&#58;", text, flags=re.M)  # a link's definition
+    raw = text.encode()
+    if len(raw) <= COMMENT_BYTES:
+        return text
+    return raw[:COMMENT_BYTES].decode(errors="ignore") + "\n\n(cut)\n"
+
+
+def tag(env: str) -> str:
+    """The hidden first line by which a comment is found again."""
+    return f"<!-- plinth-review {PROJECT}/{env} -->"
+
+
+def body(env: str, text: str, sha: str) -> str:
+    """A stack's comment, which says whose words these are."""
+    return (
+        f"{tag(env)}\n{text}\n\n<sub>{env} at {sha[:12]}. Written by the code of this pull request "
+        "in a job without write access: read the change before you believe it.</sub>\n"
+    )
+
+
+def roll_up(texts: Mapping[str, str], sha: str) -> str:
+    """One line per stack."""
+    rows = []
+    for env, text in sorted(texts.items()):
+        seen = DECISION.search(text)
+        rows.append(f"| {env} | {seen[1] if seen else 'cannot be read'} |")
+    head = [tag("*"), f"### {len(texts)} stacks", "", "| stack | says |", "|---|---|"]
+    return "\n".join([*head, *rows, "", f"<sub>at {sha[:12]}</sub>", ""])
+
+
+def stick(github: GitHub, number: int, wanted: Mapping[str, str]) -> dict[str, str]:
+    """Create or change our comments so that there is one per tag; what was done to each."""
+    mine: dict[str, list[dict[str, Any]]] = {}
+    for comment in github.all(f"/issues/{number}/comments"):
+        first = (comment["body"] or "").partition("\n")[0].strip()
+        if comment["user"]["login"] == BOT and first.startswith("<!-- plinth-review "):
+            mine.setdefault(first, []).append(comment)
+    done = {}
+    for env, text in wanted.items():
+        old, *doubles = mine.pop(tag(env), [None])
+        done[env] = _write(github, number, old, text)
+        for double in doubles:
+            github.call("DELETE", f"/issues/comments/{double['id']}")  # type: ignore[index]
+    for left in (comment for comments in mine.values() for comment in comments):
+        github.call("DELETE", f"/issues/comments/{left['id']}")
+    return done
+
+
+def _write(github: GitHub, number: int, old: dict[str, Any] | None, text: str) -> str:
+    if old is None:
+        github.call("POST", f"/issues/{number}/comments", {"body": text})
+        return "created"
+    if old["body"] == text:
+        return "same"
+    github.call("PATCH", f"/issues/comments/{old['id']}", {"body": text})
+    return "changed"
+
+
+def main(github: GitHub, run: Mapping[str, Any], root: Path = ROOT) -> str:
+    """Comment on the pull request of a finished run; a sentence about what was done."""
+    if run["event"] != "pull_request":
+        return f"nothing to say about a run for {run['event']}"
+    found = pull_request(github, run)
+    if found is None:
+        return f"no open pull request is at {run['head_sha']}: it moved on"
+    texts = reviews(github, run["id"], stacks(root))
+    if not texts:
+        return "the run left no review"
+    wanted = {env: body(env, text, run["head_sha"]) for env, text in texts.items()}
+    if len(texts) > 1:
+        wanted["*"] = roll_up(texts, run["head_sha"])
+    done = stick(github, found["number"], wanted)
+    return f"#{found['number']}: " + ", ".join(f"{env} {what}" for env, what in done.items())
+
+
+if __name__ == "__main__":
+    sys.stdout.write(main(of_environment(), event()["workflow_run"]) + "\n")

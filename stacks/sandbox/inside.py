@@ -1,0 +1,287 @@
+"""Builds the sandbox around itself and runs one program in it: the first process in there.
+
+Run as `python -I inside.py FD`, where FD is a pipe with what `stacks.sandbox` decided. It imports
+nothing of the repository and trusts nothing that the program could have written. Exit code 125: the
+kernel does not allow it, with the reason on stderr.
+"""
+
+# between fork and exec, with descriptors: system calls by their own names
+# ruff: noqa: PTH103, PTH110, PTH112, PTH114, PTH115, PTH120, PTH123, PTH211
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import stat
+import sys
+import tarfile
+from typing import Any, BinaryIO, NoReturn
+
+Spec = dict[str, Any]
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+REFUSED = 125
+
+NEW_NS, NEW_UTS, NEW_IPC, NEW_USER, NEW_PID, NEW_NET, NEW_CGROUP = (
+    0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000, 0x2000000,
+)  # fmt: skip
+READ_ONLY, NO_SUID, NO_DEV, NO_EXEC, REMOUNT, BIND, RECURSIVE, PRIVATE = (
+    1, 2, 4, 8, 32, 4096, 16384, 1 << 18,
+)  # fmt: skip
+DETACH = 2
+PR_DEATH_SIGNAL, PR_DUMPABLE, PR_SECCOMP, PR_DROP_BOUND, PR_NO_NEW_PRIVILEGES = 1, 4, 22, 24, 38
+PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+KEYCTL, JOIN_SESSION = {"x86_64": 250, "aarch64": 219}, 1
+CAPABILITIES = 41
+UID = 1000
+DEVICES = ("null", "zero", "full", "random", "urandom")
+SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
+SETTINGS = ("ssl", "alternatives", "ld.so.cache", "ld.so.conf", "localtime", "mime.types")
+"""What a program needs of /etc; not the host's names, users or secrets."""
+
+NEW_ROOT = "/tmp"
+
+
+class Refused(Exception):
+    """The kernel does not allow a part of the sandbox."""
+
+
+def checked(what: str, result: int) -> None:
+    if result == -1:
+        number = ctypes.get_errno()
+        raise Refused(f"{what}: {os.strerror(number)}")
+
+
+def mount(
+    source: str | None,
+    target: str,
+    kind: str | None = None,
+    flags: int = 0,
+    data: str | None = None,
+) -> None:
+    def raw(text: str | None) -> bytes | None:
+        return None if text is None else os.fsencode(text)
+
+    done = LIBC.mount(raw(source), raw(target), raw(kind), ctypes.c_ulong(flags), raw(data))
+    checked(f"mount {kind or 'bind'} on {target}", done)
+
+
+def locked_flags(path: str) -> int:
+    """Flags of the mount below: one without privileges may not clear them."""
+    found, flags = os.statvfs(path).f_flag, 0
+    for seen, flag in ((os.ST_NOSUID, NO_SUID), (os.ST_NODEV, NO_DEV), (os.ST_NOEXEC, NO_EXEC)):
+        flags |= flag if found & seen else 0
+    return flags
+
+
+def bind(source: str, target: str, extra: int = NO_SUID | NO_DEV) -> None:
+    """Show a file or folder of outside, read-only."""
+    if os.path.isdir(source):
+        os.makedirs(target, exist_ok=True)
+    elif not os.path.lexists(target):
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY))
+    mount(source, target, flags=BIND)
+    mount(None, target, flags=BIND | REMOUNT | READ_ONLY | extra | locked_flags(target))
+
+
+def tmpfs(target: str, mib: int, mode: str = "0755", extra: int = 0) -> None:
+    os.makedirs(target, exist_ok=True)
+    flags = NO_SUID | NO_DEV | extra
+    mount("tmpfs", target, "tmpfs", flags, f"size={mib}m,mode={mode},nr_inodes=65536")
+
+
+def enter(spec: Spec) -> None:
+    """Namespaces of our own; in them, this process may build the sandbox."""
+    user, group = os.getuid(), os.getgid()
+    if spec["become"] is not None:
+        user = group = spec["become"]
+        stage(spec)
+        os.setgroups([])
+        os.setresgid(group, group, group)
+        os.setresuid(user, user, user)
+        LIBC.prctl(PR_DUMPABLE, 1, 0, 0, 0)  # or its own /proc would be closed to it
+    spaces = NEW_USER | NEW_NS | NEW_PID | NEW_NET | NEW_IPC | NEW_UTS | NEW_CGROUP
+    checked("namespaces", LIBC.unshare(spaces))
+    for name, text in (
+        ("setgroups", "deny"), ("uid_map", f"{UID} {user} 1"), ("gid_map", f"{UID} {group} 1"),
+    ):  # fmt: skip
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+
+
+def stage(spec: Spec) -> None:
+    """As root: put what is shown where nobody may go, for its parents may be closed."""
+    checked("mounts", LIBC.unshare(NEW_NS))
+    mount(None, "/", flags=RECURSIVE | PRIVATE)
+    held = [(path, os.open(source, os.O_PATH)) for path, source in spec["shown"]]
+    tmpfs(NEW_ROOT, 1)
+    for _, fd in held:
+        bind(f"/proc/self/fd/{fd}", f"{NEW_ROOT}/{fd}")
+        os.close(fd)
+    spec["shown"] = [(path, f"{NEW_ROOT}/{fd}") for path, fd in held]
+
+
+def build(spec: Spec) -> None:
+    """A root of its own: the system and the checkout to read, small places to write."""
+    mount(None, "/", flags=RECURSIVE | PRIVATE)
+    held = [(path, os.open(source, os.O_PATH)) for path, source in spec["shown"]]
+    new = NEW_ROOT
+    tmpfs(new, 1)
+    system(new)
+    tmpfs(f"{new}/dev/shm", spec["tmp_mib"], "1777", NO_EXEC)
+    tmpfs(f"{new}/tmp", spec["tmp_mib"], "1777")
+    tmpfs(new + spec["home"], spec["tmp_mib"], "0700")
+    for path, fd in held:
+        bind(f"/proc/self/fd/{fd}", new + path)
+        os.close(fd)
+    for path in spec["hidden"]:
+        if os.path.isdir(new + path):
+            tmpfs(new + path, 1)
+            mount(None, new + path, flags=BIND | REMOUNT | READ_ONLY | NO_SUID | NO_DEV)
+        elif os.path.lexists(new + path):
+            bind("/dev/null", new + path, NO_SUID)
+    tmpfs(new + spec["output"], spec["output_mib"], "0700", NO_EXEC)
+    processes(f"{new}/proc")
+    os.chdir(new)
+    checked("pivot_root", LIBC.syscall(PIVOT_ROOT[spec["machine"]], b".", b"."))
+    checked("leaving the old root", LIBC.umount2(b".", DETACH))
+    os.chdir("/")
+    mount(None, "/", flags=BIND | REMOUNT | READ_ONLY | NO_SUID | NO_DEV)
+
+
+def system(new: str) -> None:
+    """The programs and libraries of the machine, and devices that do nothing."""
+    for name in SYSTEM:
+        if os.path.islink(f"/{name}"):
+            os.symlink(os.readlink(f"/{name}"), f"{new}/{name}")
+        elif os.path.isdir(f"/{name}"):
+            bind(f"/{name}", f"{new}/{name}")
+    for name in SETTINGS:
+        if os.path.exists(f"/etc/{name}"):
+            bind(f"/etc/{name}", f"{new}/etc/{name}")
+    for name in DEVICES:
+        bind(f"/dev/{name}", f"{new}/dev/{name}", NO_SUID)
+
+
+def processes(folder: str) -> None:
+    """/proc of the new process namespace, without what concerns the machine."""
+    flags = NO_SUID | NO_DEV | NO_EXEC
+    os.makedirs(folder)
+    mount("proc", folder, "proc", flags)
+    for name in ("sys", "acpi", "scsi", "bus", "fs", "irq"):
+        if os.path.isdir(f"{folder}/{name}"):
+            mount(f"{folder}/{name}", f"{folder}/{name}", flags=BIND)
+            mount(None, f"{folder}/{name}", flags=BIND | REMOUNT | READ_ONLY | flags)
+    for name in ("kcore", "keys", "key-users", "timer_list", "sysrq-trigger", "kallsyms"):
+        if os.path.exists(f"{folder}/{name}"):
+            mount("/dev/null", f"{folder}/{name}", flags=BIND)
+
+
+def restrict(spec: Spec) -> None:
+    """Give up every privilege for good, and bound what the program may use."""
+    os.setsid()
+    LIBC.syscall(KEYCTL[spec["machine"]], JOIN_SESSION, None)
+    for name, value in spec["limits"].items():
+        number = getattr(resource, f"RLIMIT_{name}")
+        hard = resource.getrlimit(number)[1]
+        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(number, (bound, bound))
+    for number in range(CAPABILITIES):
+        LIBC.prctl(PR_DROP_BOUND, number, 0, 0, 0)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    checked("capset", LIBC.capset(ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)())))
+    checked("no_new_privs", LIBC.prctl(PR_NO_NEW_PRIVILEGES, 1, 0, 0, 0))
+    code = bytes.fromhex(spec["seccomp"])
+    held = ctypes.create_string_buffer(code, len(code))
+
+    class Program(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+
+    wanted = Program(len(code) // 8, ctypes.addressof(held))
+    checked("seccomp", LIBC.prctl(PR_SECCOMP, 2, ctypes.byref(wanted), 0, 0))
+
+
+def collect(folder: str, stream: BinaryIO, spec: Spec) -> None:
+    """The plain files of the output folder as a tar; links, devices and hidden ones stay."""
+    room, count = spec["output_mib"] << 20, spec["output_files"]
+    with tarfile.open(fileobj=stream, mode="w|") as tar:
+        for entry in sorted(os.scandir(folder), key=lambda item: item.name)[:count]:
+            try:
+                fd = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            except OSError:
+                continue
+            with open(fd, "rb") as file:
+                seen = os.fstat(fd)
+                room -= seen.st_size
+                if stat.S_ISREG(seen.st_mode) and seen.st_nlink == 1 and room >= 0:
+                    item = tarfile.TarInfo(entry.name)
+                    item.size = seen.st_size
+                    tar.addfile(item, file)
+
+
+def first_process(spec: Spec, result_fd: int) -> NoReturn:
+    """Process 1 in there: builds, starts the program, waits, kills the rest, hands files out."""
+    LIBC.prctl(PR_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    with open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")  # short of memory, the kernel ends these first
+    build(spec)
+    LIBC.prctl(PR_DUMPABLE, 0, 0, 0, 0)  # nobody in there reads this process
+    child = os.fork()
+    if child == 0:
+        os.closerange(3, 4096)
+        try:
+            restrict(spec)
+            os.chdir(spec["cwd"])
+            os.execvpe(spec["command"][0], spec["command"], spec["environment"])
+        except Refused as error:
+            sys.stderr.write(f"sandbox refused: {error}\n")
+            os._exit(REFUSED)
+        except OSError as error:
+            sys.stderr.write(f"{spec['command'][0]}: {error.strerror}\n")
+        os._exit(127)
+    status = 0
+    while True:
+        done, status = os.waitpid(-1, 0)
+        if done == child:
+            break
+    try:
+        os.kill(-1, signal.SIGKILL)  # everybody in here but this process
+        while True:
+            os.waitpid(-1, 0)
+    except (ProcessLookupError, ChildProcessError):
+        pass
+    with open(result_fd, "wb") as stream:
+        collect(spec["output"], stream, spec)
+    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+def main() -> NoReturn:
+    with open(int(sys.argv[1]), "rb") as file:
+        spec = json.load(file)
+    result_fd = spec["result_fd"]
+    LIBC.prctl(PR_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    try:
+        enter(spec)
+        # the death signal is lost with the change of user
+        LIBC.prctl(PR_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+        child = os.fork()
+        if child == 0:
+            try:
+                first_process(spec, result_fd)
+            except (Refused, OSError) as error:
+                sys.stderr.write(f"sandbox refused: {error}\n")
+                os._exit(REFUSED)
+    except (Refused, OSError) as error:
+        sys.stderr.write(f"sandbox refused: {error}\n")
+        os._exit(REFUSED)
+    os.close(result_fd)
+    _, status = os.waitpid(child, 0)
+    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+if __name__ == "__main__":
+    main()
