@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -44,6 +45,10 @@ class Data:
             if unknown:
                 raise Unknown(*unknown)
         return value
+
+    def at(self, *keys: str) -> Data:
+        """The part at these keys, which may be None; raises Unknown where it is not known."""
+        return Data(self._walk(keys), self._at(keys))
 
     def each(self, *keys: str) -> list[Data]:
         """The elements of a list; one may be unknown without hiding its neighbours."""
@@ -144,6 +149,16 @@ class Resource:
     """Property name -> URNs of the resources whose outputs it is computed from."""
     source: Source | None = None
     """Default: the front-end was given no stack frame of the program."""
+
+    def tag(self, name: str) -> Any:
+        """The value of a tag, its own or by default of its provider; None where it has none."""
+        seen = self.outputs if self.inputs is HIDDEN_INPUTS else self.inputs
+        if (own := seen.get("tags", name)) is not None:
+            return own
+        defaults = self.provider.get("defaultTags")
+        if isinstance(defaults, str):  # provider inputs carry nested values as JSON text
+            defaults = json.loads(defaults)
+        return ((defaults or {}).get("tags") or {}).get(name)
 
     def showing(self, *, inputs: bool) -> Resource:
         """This resource with either its inputs or its outputs hidden."""

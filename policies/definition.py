@@ -52,6 +52,7 @@ class Definition:
     """A parsed pipeline definition."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = document
         self.parameters: dict[str, Mapping[str, Any]] = {
             parameter["Name"]: parameter for parameter in document.get("Parameters") or ()
         }
@@ -86,7 +87,66 @@ def parse(text: str) -> Definition:
     document = json.loads(text)
     if not isinstance(document, dict):
         raise ValueError("a pipeline definition must be a JSON object")
+    if wrong := list(misshapen(document)):
+        raise ValueError("; ".join(wrong))
     return Definition(document)
+
+
+def misshapen(document: Mapping[str, Any]) -> Iterator[str]:
+    """Everything whose type is not what the grammar of definitions asks for, with its path."""
+    for index, parameter in enumerate(_listed(document, "Parameters", problems := [])):
+        where = f"Parameters[{index}]"
+        if not isinstance(parameter, Mapping):
+            problems.append(_wrong(where, "an object", parameter))
+        else:
+            problems += _texts(parameter, where, ("Name", "Type"))
+    for index, step in enumerate(_listed(document, "Steps", problems)):
+        problems += _step_problems(step, f"Steps[{index}]")
+    yield from problems
+
+
+def _step_problems(step: Any, where: str) -> Iterator[str]:
+    if not isinstance(step, Mapping):
+        yield _wrong(where, "an object", step)
+        return
+    yield from _texts(step, where, ("Name", "Type"))
+    problems: list[str] = []
+    for index, entry in enumerate(_listed(step, "DependsOn", problems, where)):
+        named = entry.get("Step") if isinstance(entry, Mapping) else entry
+        if not isinstance(named, str):
+            problems.append(_wrong(f"{where}.DependsOn[{index}]", "the name of a step", entry))
+    arguments = step.get("Arguments")
+    if not isinstance(arguments, Mapping | None):
+        yield _wrong(f"{where}.Arguments", "an object", arguments)
+    inside: Mapping[str, Any] = arguments if isinstance(arguments, Mapping) else {}
+    for key in BODIES:
+        path, body, name = f"{where}.Arguments", inside, key
+        if isinstance(inside.get(key), Mapping):
+            path, body, name = f"{path}.{key}", inside[key], "Steps"
+        for index, inner in enumerate(_listed(body, name, problems, path)):
+            problems += _step_problems(inner, f"{path}.{name}[{index}]")
+    yield from problems
+
+
+def _listed(node: Mapping[str, Any], key: str, problems: list[str], where: str = "") -> list[Any]:
+    value = node.get(key)
+    if isinstance(value, list | None):
+        return value or []
+    problems.append(_wrong(f"{where}.{key}" if where else key, "a list", value))
+    return []
+
+
+def _texts(node: Mapping[str, Any], where: str, keys: Sequence[str]) -> Iterator[str]:
+    for key in keys:
+        if not isinstance(node.get(key), str) or not node[key]:
+            yield _wrong(f"{where}.{key}", "a text", node.get(key))
+
+
+_NAMES = {dict: "an object", list: "a list", type(None): "none", str: "a text"}
+
+
+def _wrong(where: str, wanted: str, got: Any) -> str:
+    return f"{where} must be {wanted}, got {_NAMES.get(type(got), repr(got))}"
 
 
 def _steps(
@@ -123,6 +183,43 @@ def _depends_on(body: Mapping[str, Any]) -> set[str]:
         elif not entry.get("Trigger"):
             names.add(entry["Step"])
     return names
+
+
+def references(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every `Get` in a piece of a definition: where it stands, and what it names."""
+    if isinstance(node, Mapping):
+        target = node.get("Get")
+        if isinstance(target, str):
+            yield path, target
+        for key, item in node.items():
+            yield from references(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from references(item, f"{path}[{index}]")
+
+
+def cycles(pipeline: Definition) -> list[list[str]]:
+    """The circles of steps that wait for each other, each from its first name on."""
+    found = {
+        frozenset(circle): circle
+        for step in pipeline.steps.values()
+        if step.name in (reached := pipeline.before(step))
+        for circle in [
+            sorted(name for name in reached if step.name in pipeline.before(pipeline.steps[name]))
+        ]
+    }
+    return sorted(found.values())
+
+
+def duplicates(pipeline: Definition) -> list[str]:
+    """Names that several steps have; the service refuses them."""
+    steps = _steps(pipeline.document.get("Steps") or (), "Steps", (), frozenset())
+    seen, twice = set(), []
+    for step in steps:
+        if step.name in seen:
+            twice.append(f"{step.path} ({step.name})")
+        seen.add(step.name)
+    return twice
 
 
 def referenced(node: Any) -> set[str]:

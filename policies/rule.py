@@ -13,6 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import date
 from typing import Any, Literal, TypeVar
 
 from policies.data import Resource, RuleError, Unknown
@@ -59,6 +60,78 @@ class PolicyConfig:
     gpu_labels: tuple[str, ...] = ("nvidia.com/gpu.product", "nvidia.com/gpu.count")
     """Labels that name a node's GPUs. Default: those of NVIDIA's GPU feature discovery."""
 
+    endpoint_instance_types: tuple[str, ...] = ("*",)
+    """Patterns of the instance types that endpoints may run on. Default: any that is current."""
+    endpoint_capacity_max: int = 20
+    """Most instances or copies that an autoscaler of an endpoint may start. Default: 20."""
+    gpu_tags: tuple[str, ...] = ("workload",)
+    """Tags that an endpoint configuration with GPUs also carries. Default: what it serves."""
+    model_buckets: tuple[str, ...] = ()
+    """Patterns of buckets outside the stack that models may come from. Default: none."""
+    weights_uris: tuple[str, ...] = ()
+    """Patterns of the S3 URIs of weights that nobody here trained, such as a language model's, and
+    which no registry approves. Default: none."""
+    trusted_accounts: tuple[str, ...] = ()
+    """Accounts that may read the model registry. Default: no other account."""
+    feature_capacity_units_max: int = 1000
+    """Most provisioned capacity units of a feature group, each way. Default: 1,000."""
+    monitoring_hours_per_month_max: int = 800
+    """Most instance hours of one monitoring schedule. Default: about one instance all the time."""
+    artifact_buckets: tuple[str, ...] = ("*",)
+    """Patterns of the buckets that may hold what MLflow records. Default: any bucket."""
+    tracking_server_size_max: str = "Small"
+    """Largest size of an MLflow tracking server. Default: Small."""
+    tracking_registers_models: bool = True
+    """Whether MLflow in production also enters its models in the SageMaker registry. False: the
+    pipeline registers them. Default: it does."""
+
+    gpus_per_pool_max: int = 64
+    """Most GPUs that one pool may grow to. Default: 64."""
+    gpu_disk_gib_min: int = 100
+    """Least disk of a node with accelerators, whose images are large. Default: 100 GiB."""
+    spot_label: str = "plinth.dev/checkpoints"
+    """Label of pools whose work survives the loss of a node. Default: plinth.dev/checkpoints."""
+    kubernetes_version_min: str = "1.32"
+    """Oldest Kubernetes of a cluster. Default: 1.32, which EKS supports until 2027."""
+    inference_log_days_min: int = 180
+    """Days that logs of endpoints are kept. Default: 180, the six months of the EU's AI Act."""
+    expiry_tag: str = "expires"
+    """Tag with the last day, such as 2026-06-30, of what is there for a time. Default: expires."""
+    lifetime_days_max: int = 30
+    """Days that always-on GPUs outside production may be there for. Default: 30."""
+    volume_gib_max: int = 1024
+    """Largest volume of a training job that needs no exemption. Default: 1,024 GiB."""
+
+    training_seconds_max: int = 86_400
+    """Longest run of one job. Default: a day, what SageMaker itself takes if nobody says."""
+    training_gpus_max: int = 16
+    """Most GPUs that one job, or all parallel jobs of one tuning, may use. Default: 16."""
+    training_gpu_hours_max: int = 384
+    """Most GPU hours that one job or tuning may use up. Default: 16 GPUs for a day."""
+    profiled_gpus_min: int = 8
+    """GPUs from which a job has to be profiled. Default: 8."""
+    keep_alive_seconds_max: int = 1_800
+    """Longest that a warm pool waits for the next job, at full price. Default: half an hour."""
+    tuning_jobs_max: int = 100
+    """Most jobs of one tuning. Default: 100."""
+    tuning_parallel_jobs_max: int = 10
+    """Most of them at once. Default: 10."""
+    job_instance_types: tuple[str, ...] = ("*",)
+    """Patterns of the instance types that jobs may run on. Default: any."""
+    parallel_steps_max: int = 50
+    """Most steps of a pipeline at once. Default: 50, as many as SageMaker takes if nobody says."""
+    studio_instance_types: tuple[str, ...] = ("system", "ml.t3.*", "ml.m5.*", "ml.c5.*", "ml.r5.*")
+    """Patterns of the instance types that Studio and spaces start with. Default: small ones
+    without GPUs."""
+    idle_minutes_max: int = 120
+    """Longest that a notebook may idle before it stops. Default: two hours."""
+    notebook_platforms: tuple[str, ...] = (
+        "notebook-al2-v3",
+        "notebook-al2023-v1",
+        "notebook-al2023-v2",
+    )
+    """Platforms that SageMaker still patches. Default: those of the API that are not retired."""
+
     undecided_max: int = 20
     """Most mandatory checks of a production update that may be unknown. Default: 20."""
 
@@ -90,8 +163,14 @@ def _thawed(value: Any) -> Any:
 class Scope:
     """What a rule may consult beside its resource: configuration and, to stack rules, the stack."""
 
-    def __init__(self, config: PolicyConfig, resources: Iterable[Resource] | None = None) -> None:
+    def __init__(
+        self,
+        config: PolicyConfig,
+        resources: Iterable[Resource] | None = None,
+        today: date | None = None,
+    ) -> None:
         self.config = config
+        self.today = today or date.today()
         self._by_type: dict[str, list[Resource]] | None = None
         self._references: dict[tuple[str, str], _References] = {}
         if resources is not None:
@@ -119,6 +198,17 @@ class Scope:
         if not found and references.stray:
             raise Unknown(*(f"{resource.name}.{key}" for resource in references.stray))
         return found
+
+    def named_by(self, resource: Resource, token: str, *keys: str) -> list[Resource]:
+        """The resources of one type that a property of this one names; `pointing_at` backwards."""
+        try:
+            value = resource.outputs.get(*keys)
+        except Unknown:
+            urns = resource.dependencies.get(keys[0], ())
+            if found := [each for each in self.of_type(token) if each.urn in urns]:
+                return found
+            raise
+        return [each for each in self.of_type(token) if value in identities(each)]
 
 
 @dataclass(slots=True)

@@ -1,21 +1,19 @@
 """Pipeline definitions: what must have happened before a model is trained or registered."""
 
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
 from policies.data import Resource
-from policies.definition import BRANCHES, Branch, Definition, Step, parse, referenced
+from policies.definition import BRANCHES, Branch, Definition, Step, referenced
+from policies.jobs import PIPELINE, definition
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 
-PIPELINE = "aws:sagemaker/pipeline:Pipeline"
 TRAINING = ("Training", "Tuning", "AutoML")
 SUITE_VARIABLE = "GREAT_EXPECTATIONS_SUITE"
 """A Processing step with this environment variable checks its input against that suite."""
-
-
-def definition(resource: Resource) -> Definition:
-    """The pipeline's definition; raises ValueError where there is none to read."""
-    text = resource.inputs.get("pipelineDefinition")
-    if not isinstance(text, str):
-        raise ValueError(f"pipelineDefinition must be JSON text, got {type(text).__name__}")
-    return parse(text)
+RISK = ("risk", "risk_rating", "risk-rating")
+"""Names of tags and of model metadata that say how much may go wrong."""
 
 
 @rule(
@@ -54,12 +52,23 @@ def _is_gated(pipeline: Definition, step: Step) -> bool:
     before = [pipeline.steps[name] for name in pipeline.before(step)]
     if any(_checks_quality(earlier) for earlier in before):
         return True
+    return _is_behind(pipeline, step, _asks_expectations, TRAINING)
+
+
+def _is_behind(
+    pipeline: Definition,
+    step: Step,
+    asks: Callable[[Definition, Step], bool],
+    kinds: tuple[str, ...],
+) -> bool:
+    """Whether a Condition that asks the right thing decides if a step of these kinds runs."""
+    before = [pipeline.steps[name] for name in pipeline.before(step)]
     taken = {branch for runs in (step, *before) for branch in runs.branches}
     conditions = {earlier.name for earlier in before if earlier.type == "Condition"}
     return any(
-        _decides(pipeline, branch, taken)
+        _decides(pipeline, branch, taken, kinds)
         for name in conditions
-        if _asks_expectations(pipeline, pipeline.steps[name])
+        if asks(pipeline, pipeline.steps[name])
         for branch in (Branch(name, outcome) for outcome in BRANCHES)
     )
 
@@ -85,7 +94,9 @@ def _asks_expectations(pipeline: Definition, condition: Step) -> bool:
     )
 
 
-def _decides(pipeline: Definition, branch: Branch, taken: set[Branch]) -> bool:
+def _decides(
+    pipeline: Definition, branch: Branch, taken: set[Branch], kinds: tuple[str, ...]
+) -> bool:
     """Whether this outcome is the only way to the step.
 
     Either the step, or one it waits for, lies in it; or the step waits for the whole Condition and
@@ -93,10 +104,49 @@ def _decides(pipeline: Definition, branch: Branch, taken: set[Branch]) -> bool:
     """
     other = pipeline.inside(branch.opposite)
     if branch in taken:
-        return not any(step.type in TRAINING for step in other)
+        return not any(step.type in kinds for step in other)
     depth = len(pipeline.steps[branch.condition].branches) + 1
     fails = any(step.type == "Fail" and len(step.branches) == depth for step in other)
     return fails and branch.opposite not in taken
+
+
+@rule(
+    "ML-PL-002",
+    applies_to=PIPELINE,
+    kind="pipeline",
+    severity="high",
+    fix="put RegisterModel into the IfSteps of a Condition on a metric that a step after training\n"
+    "wrote to a property file",
+    url="https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-steps-types.html",
+    themes="AM",
+)
+def require_evaluation_gate(resource: Resource, scope: Scope) -> Result:
+    """A model is registered only after a Condition on how good it is let it through.
+
+    What the Condition asks must come from a training step or from a step after one; where the
+    pipeline trains nothing, from any step.
+    """
+    del scope
+    pipeline = definition(resource)
+    steps = pipeline.of_type("RegisterModel")
+    if not steps:
+        return NotApplicable("the pipeline registers no model")
+    return every(
+        steps,
+        lambda step: (
+            None
+            if _is_behind(pipeline, step, _asks_evaluation, ("RegisterModel",))
+            else Fail(f"{step.path} ({step.name}) must be behind a Condition on a metric, got none")
+        ),
+    )
+
+
+def _asks_evaluation(pipeline: Definition, condition: Step) -> bool:
+    asked = referenced(condition.arguments.get("Conditions")) & set(pipeline.steps)
+    trained = {step.name for step in pipeline.of_type(*TRAINING)}
+    if not trained:
+        return bool(asked)
+    return any(({name} | pipeline.before(pipeline.steps[name])) & trained for name in asked)
 
 
 @rule(
@@ -126,3 +176,56 @@ def _is_pending(step: Step) -> Result:
         return None
     where = f"{step.path}.Arguments.ModelApprovalStatus"
     return Fail(f"{where} must be 'PendingManualApproval', got {status!r}")
+
+
+@rule(
+    "ML-PL-004",
+    applies_to=PIPELINE,
+    kind="pipeline",
+    severity="high",
+    fix="add ClarifyCheck steps for bias and for explainability before RegisterModel,\n"
+    "or correct the risk rating",
+    url="https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-steps-types.html",
+    themes="B",
+)
+def require_bias_checks(resource: Resource, scope: Scope) -> Result:
+    """A model whose mistakes are dear is checked for bias, and explained, before it is registered.
+
+    The rating stands in a tag of the pipeline, in the metadata of the model or in its card. Checks
+    that skip, or that a violation does not stop, check nothing.
+    """
+    del scope
+    pipeline = definition(resource)
+    steps = pipeline.of_type("RegisterModel")
+    rated = {str(resource.inputs.get("tags", name)).lower() for name in RISK}
+    risky = [step for step in steps if "high" in rated | set(_ratings(step))]
+    if not risky:
+        return NotApplicable("registers no model that is rated as high risk")
+    return every(risky, lambda step: _is_explained(pipeline, step))
+
+
+def _ratings(step: Step) -> Iterator[str]:
+    metadata = step.arguments.get("CustomerMetadataProperties") or {}
+    yield from (str(metadata.get(name)).lower() for name in RISK)
+    content = (step.arguments.get("ModelCard") or {}).get("ModelCardContent")
+    card: Any = json.loads(content) if isinstance(content, str) else content or {}
+    yield str((card.get("intended_uses") or {}).get("risk_rating")).lower()
+
+
+def _is_explained(pipeline: Definition, step: Step) -> Result:
+    before = [pipeline.steps[name] for name in pipeline.before(step)]
+    done = {_clarifies(earlier) for earlier in before if earlier.type == "ClarifyCheck"}
+    missing = sorted({"bias", "explainability"} - done)
+    if not missing:
+        return None
+    return Fail(f"{step.path} ({step.name}) must be behind a check of {' and of '.join(missing)}")
+
+
+def _clarifies(step: Step) -> str:
+    """What a ClarifyCheck step checks; nothing where it can be passed by."""
+    if step.body.get("SkipCheck", False) is not False:
+        return ""
+    if step.body.get("FailOnViolation", True) is not True:
+        return ""
+    kind = str(step.body.get("CheckType") or step.arguments.get("CheckType")).upper()
+    return "explainability" if "EXPLAIN" in kind else "bias" if "BIAS" in kind else ""

@@ -40,6 +40,15 @@ NEURON = _families("""
 {neuron}
 """)
 """Families with AWS's own accelerators (Inferentia, Trainium)."""
+
+GPUS = {{
+    name: count
+    for count, names in {{
+{gpus}
+    }}.items()
+    for name in names.split()
+}}
+"""Instance type -> its NVIDIA GPUs."""
 '''
 
 TAGGABLE = '''"""Resource types that take tags, by service, from the provider's own classes.
@@ -69,12 +78,15 @@ def instances() -> str:
 
     nvme: dict[str, bool] = {}
     nvidia, neuron = set(), set()
+    gpus: dict[int, list[str]] = defaultdict(list)
     for name, facts in INSTANCE_TYPES.items():
         family = name.split(".")[0]
         storage = (facts.get("InstanceStorageInfo") or {}).get("NvmeSupport", "unsupported")
         nvme[family] = nvme.get(family, False) or storage != "unsupported"
-        if any(gpu["Manufacturer"] == "NVIDIA" for gpu in facts.get("GpuInfo", {}).get("Gpus", ())):
+        cards = facts.get("GpuInfo", {}).get("Gpus", ())
+        if counts := [card["Count"] for card in cards if card["Manufacturer"] == "NVIDIA"]:
             nvidia.add(family)
+            gpus[max(1, sum(counts))].append(name)  # a part of a card counts as one
         if "NeuronInfo" in facts:
             neuron.add(family)
     return INSTANCES.format(
@@ -82,6 +94,10 @@ def instances() -> str:
         plain=_wrapped(family for family, has in nvme.items() if not has),
         nvidia=_wrapped(nvidia),
         neuron=_wrapped(neuron),
+        gpus="\n".join(
+            f'        {count}: """\n{_wrapped(names)}\n        """,'
+            for count, names in sorted(gpus.items())
+        ),
     )
 
 

@@ -37,3 +37,30 @@ NEURON = _families("""
         inf1 inf2 trn1 trn1n trn2
 """)
 """Families with AWS's own accelerators (Inferentia, Trainium)."""
+
+GPUS = {
+    name: count
+    for count, names in {
+        1: """
+        g4dn.16xlarge g4dn.2xlarge g4dn.4xlarge g4dn.8xlarge g4dn.xlarge g5.16xlarge g5.2xlarge
+        g5.4xlarge g5.8xlarge g5.xlarge g5g.2xlarge g5g.4xlarge g5g.8xlarge g5g.xlarge g6.16xlarge
+        g6.2xlarge g6.4xlarge g6.8xlarge g6.xlarge g6e.16xlarge g6e.2xlarge g6e.4xlarge g6e.8xlarge
+        g6e.xlarge g6f.2xlarge g6f.4xlarge g6f.large g6f.xlarge g7.2xlarge g7.4xlarge g7.8xlarge
+        g7e.2xlarge g7e.4xlarge g7e.8xlarge gr6.4xlarge gr6.8xlarge gr6f.4xlarge p5.4xlarge
+        """,
+        2: """
+        g5g.16xlarge g5g.metal g7.12xlarge g7e.12xlarge
+        """,
+        4: """
+        g4dn.12xlarge g5.12xlarge g5.24xlarge g6.12xlarge g6.24xlarge g6e.12xlarge g6e.24xlarge
+        g7.24xlarge g7e.24xlarge
+        """,
+        8: """
+        g4dn.metal g5.48xlarge g6.48xlarge g6e.48xlarge g7.48xlarge g7e.48xlarge p3dn.24xlarge
+        p4d.24xlarge p4de.24xlarge p5.48xlarge p5e.48xlarge p5en.48xlarge p6-b200.48xlarge
+        p6-b300.48xlarge
+        """,
+    }.items()
+    for name in names.split()
+}
+"""Instance type -> its NVIDIA GPUs."""
