@@ -68,11 +68,16 @@ def stale(
 
 def load(path: Path = FILE) -> tuple[Exemption, ...]:
     """The exemptions in a YAML file; ValueError names an entry that is not one."""
+    return parse(path.read_text(), path.name)
+
+
+def parse(text: str, name: str = FILE.name) -> tuple[Exemption, ...]:
+    """The exemptions in YAML; ValueError names an entry that is not one."""
     from ruamel.yaml import YAML
 
     return tuple(
-        _entry(raw, f"{path.name}[{index}]")
-        for index, raw in enumerate(YAML(typ="safe").load(path) or ())
+        _entry(raw, f"{name}[{index}]")
+        for index, raw in enumerate(YAML(typ="safe").load(text) or ())
     )
 
 

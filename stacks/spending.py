@@ -14,14 +14,17 @@ from stacks.prices import Estimate, PriceTable, estimate
 
 COST_LIMIT = "FO-003"
 GPU_LIMIT = "FO-004"
+RUN_LIMIT = "FO-003"
 HOURS_PER_MONTH = 730
 
 Range = tuple[float, float, float]
 """Low, expected, high."""
 
 
-def parts(table: PriceTable, *, cost_usd_max: float, gpus_max: int) -> tuple[Part, ...]:
-    """Cost and GPUs; a month may cost `cost_usd_max` at most, and `gpus_max` GPUs may run."""
+def parts(
+    table: PriceTable, *, cost_usd_max: float, gpus_max: int, run_usd_max: float
+) -> tuple[Part, ...]:
+    """Cost, jobs and GPUs, each with the most that it may be."""
 
     def cost(change: StackChange, context: Context) -> Section | None:
         return _cost(change, context, table, cost_usd_max)
@@ -29,7 +32,62 @@ def parts(table: PriceTable, *, cost_usd_max: float, gpus_max: int) -> tuple[Par
     def gpus(change: StackChange, context: Context) -> Section | None:
         return _gpus(change, context, gpus_max)
 
-    return (cost, gpus)
+    def jobs(change: StackChange, context: Context) -> Section | None:
+        return _jobs(change, context, table, run_usd_max)
+
+    return (cost, jobs, gpus)
+
+
+def _jobs(change: StackChange, context: Context, table: PriceTable, limit: float) -> Section | None:
+    """The most that each job of a pipeline can cost: its instances until it is stopped."""
+    try:
+        was, becomes = (ceilings(side, table) for side in (change.before(), change.after()))
+    except Unknown as unknown:
+        return Section(id="jobs", title="Jobs", notes=[_undecided(unknown)])
+    names = [name for name in sorted({*was, *becomes}) if was.get(name) != becomes.get(name)]
+    before, after = (sum(usd or 0 for usd in side.values()) for side in (was, becomes))
+    open_end = [name for name in names if name in becomes and becomes[name] is None]
+    if not names:
+        return None
+    reasons = []
+    if after > limit and after > before:
+        reasons.append(
+            Reason(
+                rule=RUN_LIMIT,
+                risk="high",
+                message=f"one run of every pipeline costs up to {_usd(after)}, over {_usd(limit)}",
+                fix="lower max_runtime_seconds or the instances, or raise run_usd_max",
+                blocks=context.config.production,
+            )
+        )
+    return Section(
+        id="jobs",
+        title="Jobs, each until it is stopped",
+        columns=("job", "at most", "before"),
+        rows=[Row(cells=(n, _ceiling(n, becomes), _ceiling(n, was))) for n in names],
+        notes=[f"no bound is known here for {', '.join(open_end)}"] if open_end else [],
+        data={"before": was, "after": becomes, "limit": limit},
+        reasons=reasons,
+    )
+
+
+def ceilings(resources: Sequence[Resource], table: PriceTable) -> dict[str, float | None]:
+    """Job -> US dollars at most; None where it has no price here or never has to stop."""
+    found: dict[str, float | None] = {}
+    for fleet in fleets(resources):
+        if fleet.use in ("node", "endpoint"):
+            continue
+        price = table.prices.get(("sagemaker", fleet.instance_type))
+        hours = fleet.max_runtime_seconds / 3600
+        found[fleet.name] = round(price.usd * fleet.high * hours, 2) if price and hours else None
+    return found
+
+
+def _ceiling(name: str, of: Mapping[str, float | None]) -> str:
+    if name not in of:
+        return ""
+    usd = of[name]
+    return "not known" if usd is None else _usd(usd)
 
 
 def _cost(change: StackChange, context: Context, table: PriceTable, limit: float) -> Section | None:
@@ -49,6 +107,10 @@ def _cost(change: StackChange, context: Context, table: PriceTable, limit: float
     notes = [
         f"US dollars per month, list prices of {table.region} as of {after.as_of or 'no date'}"
     ]
+    notes.append(
+        "spot by a share of the price on demand, which nobody promises; no savings plan, "
+        "commitment or discount is counted"
+    )
     if after.unpriced:
         listed = ", ".join(f"{name} ({count})" for name, count in sorted(after.unpriced.items()))
         notes.append(f"{after.unpriced.total()} resources have no price here: {listed}")

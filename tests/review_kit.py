@@ -304,5 +304,5 @@ def reviewed(scenario: Scenario, change: StackChange | None = None) -> Report:
             change.after(), config, rules=JUDGES, exemptions=scenario.exemptions, today=TODAY
         ),
     )
-    spending = parts(price_table("us-east-1"), cost_usd_max=10_000, gpus_max=16)
+    spending = parts(price_table("us-east-1"), cost_usd_max=10_000, gpus_max=16, run_usd_max=500)
     return review(change, context, (*FIRST, *spending, *THEN))

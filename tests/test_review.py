@@ -9,12 +9,13 @@ import pytest
 from rich.console import Console
 
 from policies.data import UNKNOWN
-from policies.review.digest import Malformed, read
+from policies.review.digest import read
 from policies.review.model import StackChange
 from policies.review.render import data, html, markdown, sarif
 from policies.review.render.graph import graph
 from policies.review.render.terminal import show
 from policies.review.report import Report
+from policies.review.shape import Malformed
 from policies.rules import RULES
 from tests.review_kit import SCENARIOS, changed, reviewed
 

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 
 from policies.data import Data, Options, Resource
 from policies.exemptions import Exemption
+from policies.review.compare import compare
+from policies.review.digest import drift, read
 from policies.review.model import Change, StackChange
-from policies.review.parts import loss
+from policies.review.pack import pack
+from policies.review.parts import exposure, ground, loss, promotion
 from policies.review.render import html, markdown
 from policies.review.report import Context, Report, review
 from policies.rule import PolicyConfig
-from tests.review_kit import SCENARIOS, TODAY, changed, reviewed
+from policies.rules import RULES
+from stacks.prices import price_table
+from stacks.revisions import LOCK, judging, packs, versions
+from stacks.spending import parts
+from tests.review_kit import PACKAGE, SCENARIOS, TODAY, changed, reviewed
 
+GROUP = "aws:ec2/securityGroup:SecurityGroup"
 BUCKET = "aws:s3/bucket:Bucket"
 
 
@@ -84,3 +94,126 @@ def test_an_acknowledgement_is_not_called_unneeded_by_the_rules_about_resources(
     report = reviewed(replace(scenario, exemptions=(entry(urn),)), change)
     assert not any("is not needed" in reason.message for reason in report.reasons)
     assert report.decision == "needs review"
+
+
+def grounded(change: StackChange, **context: Any) -> Report:
+    known = Context(config=PolicyConfig(production=True), today=TODAY, **context)
+    return review(change, known, (ground.part,))
+
+
+def stack_of(*changes: Change, **facts: Any) -> StackChange:
+    return StackChange(env="prod", origin="preview digest", changes=changes, **facts)
+
+
+def event(name: str, op: str, urn: str) -> str:
+    return json.dumps({name: {"metadata": {"op": op, "urn": urn, "type": BUCKET}}})
+
+
+def test_drift_is_what_a_refresh_came_to_and_not_that_it_looked() -> None:
+    urns = [resource(name).urn for name in ("same", "other", "gone")]
+    ends = ["same", "update", "delete"]
+    lines = [event("resourcePreEvent", "refresh", urn) for urn in urns]
+    lines += [event("resOutputsEvent", op, urn) for op, urn in zip(ends, urns, strict=True)]
+    assert drift("\n".join(lines)) == sorted(urns[1:])
+
+
+def test_drift_that_the_change_would_overwrite_weighs_more() -> None:
+    drifted = (unprotected("a").urn, resource("b").urn)
+    report = grounded(stack_of(unprotected("a"), drifted=drifted))
+    assert [(r.rule, r.risk) for r in report.reasons] == [("RV-009", "high"), ("RV-009", "medium")]
+    assert "would overwrite it" in report.reasons[0].message
+
+
+def test_another_version_of_a_provider_is_told() -> None:
+    urn = "urn:pulumi:prod::plinth::pulumi:providers:aws::default_7_51_1"
+    old, new = ({"inputs": {"version": version}} for version in ("7.51.1", "7.60.0"))
+    change = read(json.dumps({"steps": [{"op": "update", "urn": urn, "oldState": old,
+                                         "newState": new}]}))  # fmt: skip
+    [reason] = grounded(change).reasons
+    assert (reason.rule, reason.message) == (
+        "RV-008",
+        "provider aws changes from 7.51.1 to 7.60.0",
+    )
+
+
+def test_a_locked_engine_of_another_version_is_told() -> None:
+    before, after = (
+        {LOCK: f"pulumi=={v} \\\n  --hash=x\nboto3=={v}\n"} for v in ("3.1.0", "3.2.0")
+    )
+    assert versions(before, after) == {"pulumi": ("3.1.0", "3.2.0")}
+
+
+RULE = 'from policies.rule import rule\n\n@rule(\n    "{}",\n)\ndef check(): ...\n'
+ENTRY = "- {rule: ML-1, urn: '*', reason: trial, owner: ml, expires: 2026-03-01}\n"
+
+
+def test_rules_that_go_and_exemptions_that_come_are_told_by_name() -> None:
+    before = pack({"policies/rules/a.py": RULE.format("ML-1"), "policies/exemptions.yaml": "[]"})
+    after = pack({"policies/rules/a.py": RULE.format("ML-2"), "policies/exemptions.yaml": ENTRY})
+    report = grounded(stack_of(), pack_before=before, pack_after=after)
+    messages = [reason.message for reason in report.reasons]
+    assert messages[:2] == [
+        "ML-1 judges no longer",
+        "new exemption of ML-1 for *: trial (ml, until 2026-03-01)",
+    ]
+    assert "new: ML-2" in messages[2]
+    assert report.decision == "needs review"
+
+
+def test_the_same_rules_say_nothing() -> None:
+    now = packs(judging(None), judging(None))
+    assert grounded(stack_of(), pack_before=now[0], pack_after=now[1]).reasons == []
+    assert now[0] and {rule.id for rule in RULES} == now[0].rules
+
+
+def card(package: str) -> Change:
+    content = {"model_overview": {"model_id": package}, "intended_uses": {"risk_rating": "Low"}}
+    inputs = Data({"content": json.dumps(content), "modelCardStatus": "Approved"})
+    urn = "urn:pulumi:prod::plinth::aws:sagemaker/modelCard:ModelCard::card"
+    made = Resource(type=urn.split("::")[2], name="card", urn=urn, inputs=inputs, outputs=inputs)
+    return Change(operation="create", urn=urn, type=made.type, name="card", new=made)
+
+
+def test_a_promotion_shows_card_approval_and_metrics_beside_those_of_now() -> None:
+    change = changed(SCENARIOS["model-promotion"])
+    change = replace(change, changes=[*change.changes, card(f"{PACKAGE}8")])
+    packages = {f"{PACKAGE}7": {"approval": "Approved", "auc": 0.71},
+                f"{PACKAGE}8": {"approval": "Approved", "auc": 0.74}}  # fmt: skip
+    context = Context(config=PolicyConfig(production=True), today=TODAY, packages=packages)
+    section = review(change, context, (promotion.part,)).section("promotion")
+    assert section
+    assert section.rows[0].cells[3] == (
+        "approval Approved, auc 0.74 (was 0.71), card Approved, card_risk Low"
+    )
+
+
+def pipeline(hours: int) -> Resource:
+    step = {"Name": "Train", "Type": "Training", "Arguments": {
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2},
+        "StoppingCondition": {"MaxRuntimeInSeconds": hours * 3600}}}  # fmt: skip
+    text = json.dumps({"Version": "2020-12-01", "Parameters": [], "Steps": [step]})
+    urn = "urn:pulumi:prod::plinth::aws:sagemaker/pipeline:Pipeline::training"
+    inputs = Data({"pipelineDefinition": text})
+    return Resource(type=urn.split("::")[2], name="training", urn=urn, inputs=inputs,
+                    outputs=inputs)  # fmt: skip
+
+
+@pytest.mark.parametrize(("hours", "decision"), [(10, "safe"), (10_000, "blocked")])
+def test_the_most_that_a_job_can_cost_is_bounded(hours: int, decision: str) -> None:
+    change = compare("prod", [pipeline(1)], [pipeline(hours)])
+    context = Context(config=PolicyConfig(production=True), today=TODAY)
+    spending = parts(price_table("us-east-1"), cost_usd_max=1, gpus_max=0, run_usd_max=500)
+    report = review(change, context, spending)
+    section = report.section("jobs")
+    assert section and section.rows[0].cells[0] == "training/Train"
+    assert section.data["after"]["training/Train"] == pytest.approx(0.115 * 2 * hours)
+    assert report.decision == decision
+
+
+def test_what_a_part_cannot_read_is_never_taken_for_harmless() -> None:
+    odd = replace(resource("a"), inputs=Data({"ingress": 3}), type=GROUP)
+    item = Change(operation="create", urn=odd.urn, type=GROUP, name="a", new=odd)
+    context = Context(config=PolicyConfig(production=False), today=TODAY)
+    report = review(stack_of(item), context, (exposure.part,))
+    assert report.decision == "blocked"
+    assert report.reasons[0].rule == "RV-014"

@@ -8,14 +8,21 @@ worse than none.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import unquote
 
-from policies.data import UNKNOWN, Data, Options, Resource, Source, plain
+from policies.data import UNKNOWN, Data, Options, Resource, plain
 from policies.review.model import SECRET, Change, Kind, Operation, Property, StackChange
+from policies.review.shape import (
+    Malformed,
+    documents,
+    listed,
+    mapping,
+    readable,
+    source_of,
+    text_of,
+)
 
 STACK = "pulumi:pulumi:Stack"
 
@@ -40,18 +47,14 @@ MEANING: Mapping[str, Operation | None] = {
 }
 """Engine step -> what it means for the resource; None: nothing that a person would see."""
 
+DRIFTED = ("update", "delete", "replace")
+"""What a refresh comes to where the cloud is not what the state says."""
+
 RANK: Mapping[Operation, int] = {"same": 0, "create": 1, "update": 2, "replace": 3, "delete": 4}
 """A resource with several steps is told by the most dangerous one."""
 
-DEPTH_MAX = 100
-"""Levels of nesting that a review follows: nothing that a program registers comes near it."""
-
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
-
-
-class Malformed(ValueError):
-    """The input does not have the shape of a preview; says where, and what must hold."""
 
 
 def read(text: str, env: str = "", *, commit: str = "", base: str = "state") -> StackChange:
@@ -59,24 +62,45 @@ def read(text: str, env: str = "", *, commit: str = "", base: str = "state") -> 
 
     Raises Malformed with the path of what is wrong.
     """
-    documents = _documents(text)
-    _readable(documents)
-    if len(documents) == 1 and isinstance(documents[0], Mapping) and "steps" in documents[0]:
-        return of_digest(documents[0], env, commit=commit, base=base)
-    return of_events(documents, env, commit=commit, base=base)
+    found = documents(text)
+    readable(found)
+    if len(found) == 1 and isinstance(found[0], Mapping) and "steps" in found[0]:
+        return of_digest(found[0], env, commit=commit, base=base)
+    return of_events(found, env, commit=commit, base=base)
 
 
 def of_digest(
     digest: Mapping[str, Any], env: str = "", *, commit: str = "", base: str = "state"
 ) -> StackChange:
     """A preview from the object that `pulumi preview --json` prints."""
-    steps = _list(digest.get("steps"), "steps")
+    steps = listed(digest.get("steps"), "steps")
     reader = _Reader()
     for index, step in enumerate(steps):
         where = f"steps[{index}]"
-        reader.add(_Step.of_digest(_mapping(step, where), where))
+        reader.add(_Step.of_digest(mapping(step, where), where))
     warnings = ["the engine calls its output maybe corrupt"] if digest.get("maybeCorrupt") else []
     return reader.result("preview digest", env, commit, base, warnings)
+
+
+def drift(text: str) -> list[str]:
+    """URNs that a refresh found changed or gone, from the events or the digest of its preview.
+
+    The engine tells what a refresh came to in the event after each step (`resOutputsEvent`).
+    """
+    found = set()
+    for document in documents(text):
+        readable(document)
+        whole = mapping(document, "drift")
+        steps = listed(whole.get("steps") or [], "steps")
+        after = whole.get("resOutputsEvent")
+        if after is not None:
+            steps = [mapping(after, "resOutputsEvent").get("metadata")]
+        for item in steps:
+            step = mapping(item, "step")
+            kind = str(step.get("type") or "")
+            if step.get("op") in DRIFTED and not kind.startswith("pulumi:"):
+                found.add(text_of(step.get("urn"), "step.urn"))
+    return sorted(found)
 
 
 def of_events(
@@ -88,11 +112,11 @@ def of_events(
     for index, event in enumerate(events):
         where = f"event {index + 1}"
         seen += 1
-        before = _mapping(event, where).get("resourcePreEvent")
+        before = mapping(event, where).get("resourcePreEvent")
         if before is not None:
-            metadata = _mapping(before, f"{where}.resourcePreEvent").get("metadata")
+            metadata = mapping(before, f"{where}.resourcePreEvent").get("metadata")
             path = f"{where}.resourcePreEvent.metadata"
-            reader.add(_Step.of_digest(_renamed(_mapping(metadata, path)), path))
+            reader.add(_Step.of_digest(_renamed(mapping(metadata, path)), path))
     if not seen:
         raise Malformed("a preview must be a digest with steps or engine events, got neither")
     return reader.result("event stream", env, commit, base, [])
@@ -123,13 +147,13 @@ class _Step:
 
     @classmethod
     def of_digest(cls, step: Mapping[str, Any], where: str) -> _Step:
-        name, urn = _text(step.get("op"), f"{where}.op"), _text(step.get("urn"), f"{where}.urn")
+        name, urn = text_of(step.get("op"), f"{where}.op"), text_of(step.get("urn"), f"{where}.urn")
         if name not in MEANING:
             raise Malformed(f"{where}.op must be one of {', '.join(MEANING)}, got {name!r}")
         if urn.count("::") < 3:
             raise Malformed(f"{where}.urn must be a URN, got {urn!r}")
-        reasons = _list(step.get("replaceReasons") or [], f"{where}.replaceReasons")
-        detailed = _mapping(step.get("detailedDiff") or {}, f"{where}.detailedDiff")
+        reasons = listed(step.get("replaceReasons") or [], f"{where}.replaceReasons")
+        detailed = mapping(step.get("detailedDiff") or {}, f"{where}.detailedDiff")
         operation = MEANING[name]
         old = _state(step.get("oldState"), f"{where}.oldState")
         new = _state(step.get("newState"), f"{where}.newState")
@@ -141,10 +165,10 @@ class _Step:
             old=old,
             new=new,
             reasons=tuple(
-                _text(key, f"{where}.replaceReasons[{i}]") for i, key in enumerate(reasons)
+                text_of(key, f"{where}.replaceReasons[{i}]") for i, key in enumerate(reasons)
             ),
             detailed={
-                path: _mapping(item, f"{where}.detailedDiff[{path!r}]")
+                path: mapping(item, f"{where}.detailedDiff[{path!r}]")
                 for path, item in detailed.items()
             },
         )
@@ -169,8 +193,11 @@ class _Reader:
         warnings: list[str],
     ) -> StackChange:
         changes = []
+        versions: dict[str, tuple[str, str]] = {}
         for urn, steps in sorted(self.steps.items()):
             kind = _type_of(urn)
+            if kind.startswith("pulumi:providers:"):
+                versions |= _version(kind.rpartition(":")[2], steps)
             if kind == STACK or kind.startswith("pulumi:providers:"):
                 continue
             changes.append(_change(urn, steps))
@@ -180,8 +207,19 @@ class _Reader:
             changes=changes,
             commit=commit,
             base=base,
+            versions=versions,
             warnings=warnings,
         )
+
+
+def _version(package: str, steps: list[_Step]) -> dict[str, tuple[str, str]]:
+    """The version of a provider, where it exists already and becomes another."""
+    found = [
+        {str(state["inputs"].get("version") or "") for state in sides if state and state["inputs"]}
+        for sides in ([s.old for s in steps], [s.new for s in steps])
+    ]
+    old, new = (max(names, default="") for names in found)
+    return {f"provider {package}": (old, new)} if old and new and old != new else {}
 
 
 def _change(urn: str, steps: list[_Step]) -> Change:
@@ -294,7 +332,7 @@ def _resource(urn: str, state: Mapping[str, Any] | None) -> Resource | None:
         ),
         parent=state.get("parent") or None,
         dependencies={key: tuple(map(str, urns or ())) for key, urns in dependencies.items()},
-        source=_source(state),
+        source=source_of(state),
     )
 
 
@@ -315,34 +353,6 @@ def _plain(value: Any) -> Any:
     return plain(value)
 
 
-def _source(state: Mapping[str, Any]) -> Source | None:
-    """The first stack frame inside the program, else where the resource was registered."""
-    frames = [frame.get("sourcePosition") for frame in _frames(state)]
-    for position in (*frames, state.get("sourcePosition")):
-        found = _position(position)
-        if found is not None:
-            return found
-    return None
-
-
-def _frames(state: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    trace = state.get("stackTrace")
-    return (
-        [frame for frame in trace if isinstance(frame, Mapping)] if isinstance(trace, list) else []
-    )
-
-
-def _position(position: Any) -> Source | None:
-    """`project:///stacks/composition/models.py#42` as path and line."""
-    if not isinstance(position, str) or not position.startswith("project:///"):
-        return None
-    path, _, line = position.removeprefix("project:///").partition("#")
-    if "site-packages" in path:
-        return None
-    number = line.partition(",")[0]
-    return Source(unquote(path), int(number)) if number.isdecimal() and len(number) < 9 else None
-
-
 def _type_of(urn: str) -> str:
     return urn.split("::")[2].rpartition("$")[2]
 
@@ -352,72 +362,18 @@ def _env_of(urns: Iterable[str]) -> str:
     return first.split("::")[0].removeprefix("urn:pulumi:")
 
 
-def _documents(text: str) -> list[Any]:
-    """The JSON documents of a text: one, or one per line among lines that are none."""
-    try:
-        return [json.loads(text)]
-    except (ValueError, RecursionError):
-        pass
-    found = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.lstrip().startswith("{"):
-            try:
-                found.append(json.loads(line))
-            except (ValueError, RecursionError) as error:
-                raise Malformed(f"line {number} must be JSON, got {error}") from None
-    if not found:
-        raise Malformed("a preview must be JSON, got none")
-    return found
-
-
-def _readable(documents: Any) -> None:
-    """Neither so deep that a walk through it would end, nor half a character that no file holds."""
-    todo = [(documents, 0)]
-    while todo:
-        value, depth = todo.pop()
-        if depth > DEPTH_MAX:
-            raise Malformed(f"a preview must be nested at most {DEPTH_MAX} levels, got more")
-        if isinstance(value, Mapping):
-            todo += ((item, depth + 1) for pair in value.items() for item in pair)
-        elif isinstance(value, list):
-            todo += ((item, depth + 1) for item in value)
-        elif isinstance(value, str) and not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise Malformed(f"text must be Unicode, got {value[:40]!a}") from None
-
-
 def _state(value: Any, where: str) -> Mapping[str, Any] | None:
     if value is None:
         return None
-    state = _mapping(value, where)
+    state = mapping(value, where)
     for key in ("inputs", "outputs", "propertyDependencies"):
         if state.get(key) is not None:
-            _mapping(state[key], f"{where}.{key}")
+            mapping(state[key], f"{where}.{key}")
     for key in ("id", "parent"):
         if state.get(key) is not None:
-            _text(state[key], f"{where}.{key}")
+            text_of(state[key], f"{where}.{key}")
     if state.get("ignoreChanges") is not None:
-        _list(state["ignoreChanges"], f"{where}.ignoreChanges")
+        listed(state["ignoreChanges"], f"{where}.ignoreChanges")
     for key, urns in (state.get("propertyDependencies") or {}).items():
-        _list(urns or [], f"{where}.propertyDependencies[{key!r}]")
+        listed(urns or [], f"{where}.propertyDependencies[{key!r}]")
     return state
-
-
-def _mapping(value: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise Malformed(f"{where} must be an object, got {type(value).__name__}")
-    return value
-
-
-def _list(value: Any, where: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise Malformed(f"{where} must be a list, got {type(value).__name__}")
-    return value
-
-
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str):
-        raise Malformed(f"{where} must be text, got {type(value).__name__}")
-    return value

@@ -97,6 +97,8 @@ class StackChange:
     """What it is compared with, such as a revision or `state`. Default: not told."""
     drifted: Sequence[str] = ()
     """URNs that no longer are what the state says. Default: nobody looked."""
+    versions: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Engine or provider -> its version before and after. Default: the same, or nobody looked."""
     warnings: Sequence[str] = ()
     """What could not be read from the input: a review says so."""
 

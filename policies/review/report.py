@@ -15,6 +15,7 @@ from policies.data import Source
 from policies.exemptions import Exemption
 from policies.offline import Finding
 from policies.review.model import StackChange
+from policies.review.pack import Pack
 from policies.rule import MALFORMED, PolicyConfig
 
 Risk = Literal["low", "medium", "high", "critical"]
@@ -85,6 +86,9 @@ class Context:
     exemptions: Sequence[Exemption] = ()
     findings_before: Sequence[Finding] = ()
     findings_after: Sequence[Finding] = ()
+    pack_before: Pack | None = None
+    pack_after: Pack | None = None
+    """The rules at the base and now. Default: nobody compared them."""
     packages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Model package ARN -> what the registry says: `approval`, metrics. Default: nobody asked."""
 

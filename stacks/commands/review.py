@@ -16,6 +16,7 @@ from infra.errors import CheckFailed, UserError
 from stacks.commands import cloud
 from stacks.commands.deploy import LOCAL, exemptions, policy_config, preview_steps
 from stacks.report import Report as Progress
+from stacks.revisions import checked, exists, git, judging, packs, versions
 from stacks.settings import ROOT, Settings, load, shown, stack_file
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def review(
     *,
     base: str | None,
     digest: Path | None,
+    drift: Path | None,
     form: str,
     output: Path | None,
 ) -> dict[str, Any]:
@@ -42,8 +44,10 @@ def review(
 
     settings = load(env)
     change = _change(env, settings, progress, base, digest)
+    if drift is not None:
+        change = replace(change, drifted=_read_drift(drift))
     with progress.stage("review", f"review {env}") as stage:
-        report = _report(change, settings)
+        report = _report(change, settings, base or "HEAD")
         stage.done = report.decision
     if form == "terminal":
         _show(report, progress)
@@ -62,7 +66,7 @@ def _change(
     """The change, from the first of: a digest, an engine with a cloud, two mocked synths."""
     from policies.review import digest as reader
 
-    commit = _git("rev-parse", "HEAD")
+    commit = git("rev-parse", "HEAD")
     if digest is not None:
         try:
             return reader.read(digest.read_text(), env, commit=commit)
@@ -77,6 +81,19 @@ def _change(
         change = reader.of_digest({"steps": steps}, env, commit=commit)
         return _enriched(change, _synth(env, progress))
     return _of_commits(env, settings, base or "HEAD", commit, progress)
+
+
+def _read_drift(path: Path) -> list[str]:
+    """What a refresh found, as its event log tells."""
+    from policies.review.digest import drift
+
+    try:
+        return drift(path.read_text())
+    except OSError as error:
+        raise UserError(f"{path} must be a file, got {error.strerror}") from None
+    except ValueError as error:
+        fix = "write it with `pulumi refresh --preview-only --event-log FILE`"
+        raise UserError(f"{path}: {error}", fix=fix) from None
 
 
 def _of_commits(
@@ -109,11 +126,7 @@ def _synth_of(env: str, revision: str) -> list[Resource]:
     """The synth of another revision, by its own code in its own folder."""
     from stacks.synth import of_json
 
-    if not _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"):
-        raise UserError(
-            f"--base must be a revision of this repository, got {revision!r}",
-            fix="name a branch, a tag or a commit; fetch it first if it is remote",
-        )
+    checked(revision)
     with tempfile.TemporaryDirectory(prefix="plinth-base-") as folder:
         archive = subprocess.run(
             ["git", "archive", revision], cwd=ROOT, capture_output=True, check=True
@@ -185,7 +198,7 @@ def _enriched(change: StackChange, resources: Sequence[Resource]) -> StackChange
     return replace(change, origin="local preview", changes=changes)
 
 
-def _report(change: StackChange, settings: Settings) -> Report:
+def _report(change: StackChange, settings: Settings, base: str) -> Report:
     from policies.offline import evaluate
     from policies.review.parts import FIRST, THEN
     from policies.review.report import Context
@@ -194,7 +207,13 @@ def _report(change: StackChange, settings: Settings) -> Report:
     from stacks.spending import parts
 
     config, exempt = policy_config(settings), exemptions()
+    before, after = judging(base) if exists(base) else {}, judging(None)
+    change = replace(change, versions={**change.versions, **versions(before, after)})
+    pack_before, pack_after = packs(before, after)
     context = Context(
+        pack_before=pack_before,
+        pack_after=pack_after,
+        packages=_packages(change),
         config=config,
         today=date.today(),
         exemptions=exempt,
@@ -207,10 +226,22 @@ def _report(change: StackChange, settings: Settings) -> Report:
             price_table(settings.account.region),
             cost_usd_max=limits.cost_usd_per_month_max,
             gpus_max=limits.gpus_max,
+            run_usd_max=limits.run_usd_max,
         )
     except KeyError:
         spending = ()
     return reviewed(change, context, (*FIRST, *spending, *THEN))
+
+
+def _packages(change: StackChange) -> dict[str, dict[str, Any]]:
+    """What the registry says of the models before and after, where it can be asked."""
+    from policies.review.parts.promotion import MODEL, artefacts
+    from stacks.packages import facts
+
+    models = [item for item in change.changed() if item.type == MODEL]
+    arns = [arn for item in models for side in (item.old, item.new) for arn in artefacts(side)]
+    asked = change.origin == "local preview" and bool(arns)
+    return facts(cloud.clients(change.env), arns) if asked else {}
 
 
 def _show(report: Report, progress: Progress) -> None:
@@ -241,14 +272,3 @@ def rendered(report: Report, change: StackChange, env: str, form: str) -> str:
     if form == "sarif":
         return sarif.render(report, RULES, stack_file=shown(stack_file(env)))
     return data.render(report)
-
-
-def _git(*arguments: str) -> str:
-    """What git says; nothing where there is no git or no repository."""
-    try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
+from stacks.settings.compute import Scaling
 from stacks.settings.part import Part
 
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+Cron = Annotated[str, Field(pattern=r"^cron\([^\s()]+( [^\s()]+){5}\)$")]
+"""Six fields, as EventBridge Scheduler and Application Auto Scaling both take them."""
+
 ScheduleExpression = Annotated[str, Field(pattern=r"^(cron|rate)\([^()]+\)$")]
 
 
@@ -73,6 +79,47 @@ class Cost(Part):
     """Activate the cost tags, which only the paying account may. Default: it did that itself."""
 
 
+class OffHours(Part):
+    """When nobody works: managed node groups shrink to `min_size`, and what autoscales to one.
+
+    Karpenter's pools, pools in a reservation (it is paid for either way) and endpoints without
+    autoscaling stay as they are.
+    """
+
+    begin: Cron
+    """When the evening begins, such as `cron(0 19 ? * MON-FRI *)`."""
+
+    end: Cron
+    """When the morning begins. Weekends are off where both name working days alone."""
+
+    timezone: str = "UTC"
+    """IANA name, such as `Europe/Berlin`. Default: UTC."""
+
+    @field_validator("begin", "end")
+    @classmethod
+    def _names_days_once(cls, expression: str) -> str:
+        fields = expression.removeprefix("cron(").removesuffix(")").split()
+        if (fields[2] == "?") == (fields[4] == "?"):
+            raise ValueError(
+                "one of day of month and day of week (the third and the fifth field) must be ?, "
+                f"got {expression!r}"
+            )
+        return expression
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError(f"timezone must be an IANA name, such as Europe/Berlin, got {name!r}")
+        return name
+
+    @model_validator(mode="after")
+    def _ends(self) -> OffHours:
+        if self.begin == self.end:
+            raise ValueError(f"begin and end must differ, got {self.begin!r} twice")
+        return self
+
+
 class Audit(Part):
     create_trail: bool = True
     """Default: recorded here; not needed where the organisation has a trail."""
@@ -97,5 +144,24 @@ class Policies(Part):
     cost_usd_per_month_max: Annotated[float, Field(ge=0)] = 10_000
     """Most that the stack may be expected to cost before a review asks. Default: 10,000."""
 
+    run_usd_max: Annotated[float, Field(ge=0)] = 500
+    """Most that one run of every pipeline may cost before a review asks. Default: 500."""
+
     gpus_max: Annotated[int, Field(ge=0)] = 16
     """Most GPUs that pools and endpoints may grow to before a review asks. Default: 16."""
+
+
+def check_off_hours(
+    system: Scaling, shrinking: Mapping[str, Scaling], something_autoscales: bool
+) -> None:
+    """Something shrinks, and the cluster keeps a node for its own services; ValueError if not."""
+    if not shrinking and not something_autoscales:
+        raise ValueError(
+            "off_hours must have something to shrink, got none: give a managed node group a "
+            "min_size below its desired_size, or an endpoint autoscaling"
+        )
+    if system.min_size == 0:
+        raise ValueError(
+            "cluster.system_scaling.min_size must be 1 or more with off_hours, got 0: Karpenter "
+            "runs there, and nodes that nobody uses go only while it does"
+        )

@@ -9,6 +9,7 @@ from policies.review.parts import (
     changes,
     exposure,
     findings,
+    ground,
     keys,
     loss,
     pipelines,
@@ -16,7 +17,7 @@ from policies.review.parts import (
 )
 from policies.review.report import Part
 
-FIRST: tuple[Part, ...] = (loss.part, changes.part)
+FIRST: tuple[Part, ...] = (ground.part, loss.part, changes.part)
 """What nobody may miss."""
 
 THEN: tuple[Part, ...] = (

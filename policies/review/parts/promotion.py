@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from policies.review.report import Context, Reason, Row, Section
 
 UNSAFE = "RV-006"
 PROMOTED = "RV-007"
+CARD = "aws:sagemaker/modelCard:ModelCard"
 MODEL = "aws:sagemaker/model:Model"
 ENDPOINT = "aws:sagemaker/endpoint:Endpoint"
 
@@ -21,14 +23,21 @@ def part(change: StackChange, context: Context) -> Section | None:
     unsafe = [r for item in change.of("update") for r in _unguarded(item, context)]
     if not found and not unsafe:
         return None
-    facts = {item.urn: _facts(context, new) for item, _, new in found}
+    cards = _cards(change)
+    facts = {item.urn: {**_facts(context, new), **cards.get(new, {})} for item, _, new in found}
+    told = {item.urn: _told(facts[item.urn], _facts(context, old)) for item, old, _ in found}
     return Section(
         id="promotion",
         title="What is served",
         columns=("model", "from", "to", "what is known of it"),
         rows=[
             Row(
-                cells=(item.name, _short(old), _short(new), _told(facts[item.urn])),
+                cells=(
+                    item.name,
+                    _short(old),
+                    _short(new),
+                    told[item.urn],
+                ),
                 risk="high" if context.config.production else "medium",
                 urn=item.urn,
                 source=item.source,
@@ -71,12 +80,36 @@ def _facts(context: Context, package: str) -> Mapping[str, Any]:
     return context.packages.get(package, {})
 
 
-def _told(facts: Mapping[str, Any]) -> str:
-    """Approval, metrics and card, as the registry has them."""
-    if not facts:
-        return "nothing: the registry was not asked, or does not know it"
-    shown = [f"{key} {value}" for key, value in sorted(facts.items())]
-    return ", ".join(shown)
+def _cards(change: StackChange) -> Mapping[str, Mapping[str, Any]]:
+    """Model package -> status and risk of the stack's own model card about it."""
+    found = {}
+    for resource in change.after():
+        if resource.type != CARD:
+            continue
+        try:
+            content = json.loads(resource.inputs.value["content"])
+        except (KeyError, TypeError, ValueError):
+            continue
+        package = content.get("model_overview", {}).get("model_id")
+        if package:
+            found[package] = {
+                "card": str(resource.inputs.value.get("modelCardStatus")),
+                "card_risk": str(content.get("intended_uses", {}).get("risk_rating", "Unknown")),
+            }
+    return found
+
+
+def _told(facts: Mapping[str, Any], before: Mapping[str, Any]) -> str:
+    """Approval, metrics and card; a metric with that of the model that serves now."""
+    told = [
+        f"{key} {value}" + (f" (was {before[key]})" if before.get(key, value) != value else "")
+        for key, value in sorted(facts.items())
+    ]
+    if "approval" not in facts:
+        told.append("the registry was not asked, or does not know it")
+    if "card" not in facts:
+        told.append("no model card names it")
+    return ", ".join(told)
 
 
 def _reason(

@@ -1,0 +1,85 @@
+"""What a review stands on: drift of the stack, versions of engine and providers, the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from policies.review.model import StackChange
+from policies.review.report import Context, Reason, Row, Section
+
+VERSION = "RV-008"
+DRIFTED = "RV-009"
+RULES = "RV-011"
+
+
+def part(change: StackChange, context: Context) -> Section | None:
+    """Nothing where the ground is the same as at the base."""
+    reasons = [*_drift(change), *_versions(change), *_rules(context)]
+    if not reasons and not change.drifted:
+        return None
+    packs = (context.pack_before, context.pack_after)
+    return Section(
+        id="ground",
+        title="What this review stands on",
+        columns=("rule", "what"),
+        rows=[Row(cells=(r.rule, r.message), risk=r.risk, urn=r.urn) for r in reasons],
+        data={
+            "drifted": sorted(change.drifted),
+            "versions": {name: list(pair) for name, pair in sorted(change.versions.items())},
+            "rules_sha256": [pack.sha256 if pack else None for pack in packs],
+        },
+        reasons=reasons,
+    )
+
+
+def _drift(change: StackChange) -> Iterator[Reason]:
+    """What the update overwrites unseen is worse than what it leaves alone."""
+    hit = {item.urn for item in change.changed()} & set(change.drifted)
+    for urn in sorted(change.drifted):
+        name = urn.rpartition("::")[2]
+        fate = ", and this change would overwrite it" if urn in hit else ""
+        yield Reason(
+            rule=DRIFTED,
+            risk="high" if urn in hit else "medium",
+            message=f"{name} is no longer what the state says{fate}",
+            fix="take over by `pulumi refresh` what was changed beside the program, or undo it",
+            urn=urn,
+        )
+
+
+def _versions(change: StackChange) -> Iterator[Reason]:
+    for name, (old, new) in sorted(change.versions.items()):
+        yield Reason(
+            rule=VERSION,
+            risk="medium",
+            message=f"{name} changes from {old or 'none'} to {new or 'none'}",
+            fix="read its release notes; change the version alone, before anything else",
+        )
+
+
+def _rules(context: Context) -> Iterator[Reason]:
+    """Rules that are weakened by the very change that they judge."""
+    old, new = context.pack_before, context.pack_after
+    if old is None or new is None or old == new:
+        return
+    for rule in sorted(old.rules - new.rules):
+        yield Reason(
+            rule=RULES,
+            risk="high",
+            message=f"{rule} judges no longer",
+            fix="bring the rule back, or exempt single resources for a time",
+        )
+    for entry in sorted(new.exemptions - old.exemptions, key=str):
+        message = f"new exemption of {entry.rule} for {entry.urn}: {entry}"
+        yield Reason(rule=RULES, risk="high", message=message, fix="ask its owner")
+    for entry in sorted(old.exemptions - new.exemptions, key=str):
+        message = f"exemption of {entry.rule} for {entry.urn} goes: {entry}"
+        yield Reason(rule=RULES, risk="low", message=message)
+    if old.sha256 != new.sha256:
+        added = ", ".join(sorted(new.rules - old.rules)) or "none"
+        yield Reason(
+            rule=RULES,
+            risk="medium",
+            message=f"the rules change from {old.sha256[:12]} to {new.sha256[:12]}; new: {added}",
+            fix="have the owners of the rules look at them",
+        )
