@@ -98,6 +98,10 @@ class Autoscaling(Component):
 
     resource_id: pulumi.Output[str]
 
+    scalable_dimension: str
+    min_capacity: int
+    max_capacity: int
+
     def __init__(
         self, name: str, args: AutoscalingArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
@@ -129,6 +133,9 @@ class Autoscaling(Component):
         if args.min_capacity == 0:
             self._wake(args, metric, subject)
         self.resource_id = target.resource_id
+        self.scalable_dimension = metric.scalable_dimension
+        self.min_capacity = args.min_capacity
+        self.max_capacity = args.max_capacity
         self.seal()
 
     def _wake(self, args: AutoscalingArgs, metric: Metric, subject: Mapping[str, Any]) -> None:

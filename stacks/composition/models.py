@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.access import RoleSpec
+from infra.autoscaling import Autoscaling
 from infra.endpoint import Endpoint
 from infra.model_card import ModelCard, ModelCardArgs
 from infra.registry import Registry, RegistryArgs
@@ -32,6 +33,9 @@ class Models:
     endpoint: Endpoint | None
     """None until a model package is pinned."""
 
+    scaled: Mapping[str, Autoscaling]
+    """What scales by itself, by its component's name."""
+
 
 def roles(settings: Settings) -> dict[str, RoleSpec]:
     """Who runs jobs, pipelines, endpoints and MLflow."""
@@ -52,7 +56,7 @@ def build(
     tracking = _tracking(base, settings)
     workflow = _workflow(base, settings, tracking, definitions, [*depends_on, registry])
     served = serving.build(base, settings, registry)
-    return Models(registry, tracking, workflow, served)
+    return Models(registry, tracking, workflow, served.endpoint, served.scaled)
 
 
 def _registry(base: Foundation, settings: Settings) -> Registry:
@@ -63,6 +67,7 @@ def _registry(base: Foundation, settings: Settings) -> Registry:
             tags=base.common.tags,
             model=workload.MODEL,
             description=workload.MODEL_DESCRIPTION,
+            risk_class=workload.MODEL_CARD["risk_rating"].lower(),
             kms_key_arn=base.keys.arn("storage"),
             alarm_key_arn=base.keys.arn("serving"),
             readers=settings.accounts.readers(base.common.names),

@@ -13,6 +13,8 @@ from infra.drift import NAMESPACE as DRIFT
 from infra.drift import Drift, DriftArgs
 from infra.gpu_monitoring import GpuMonitoring, GpuMonitoringArgs
 from infra.keys import COMMON
+from infra.nodes import Scaling
+from infra.off_hours import OffHours, OffHoursArgs, ScalableTarget
 from infra.retraining import Retraining, RetrainingArgs
 from infra.watch import PIPELINES, Graph, Watch, WatchArgs
 from pipelines import retraining as retraining_code
@@ -45,6 +47,8 @@ def roles(settings: Settings) -> dict[str, RoleSpec]:
             found["retraining-schedule"] = RoleSpec(service="scheduler.amazonaws.com")
     if settings.cost is not None and settings.cost.stop_at_limit:
         found["cost-stop"] = RoleSpec(service="budgets.amazonaws.com")
+    if settings.shrinking:
+        found["off-hours"] = RoleSpec(service="scheduler.amazonaws.com")
     if settings.audit is not None and settings.audit.create_config_recorder:
         found["config"] = RoleSpec(
             service="config.amazonaws.com", managed_policies=("service-role/AWS_ConfigRole",)
@@ -88,6 +92,8 @@ def build(base: Foundation, settings: Settings, served: Models, cluster: Cluster
         _retraining(base, settings, served, alerts, alarm_names=alarm_names)
     if settings.cost is not None:
         _cost(base, settings, settings.cost, alerts)
+    if settings.off_hours is not None:
+        _off_hours(base, settings, settings.off_hours, served, cluster)
     if settings.audit is not None:
         _audit(base, settings.audit, protect=settings.protect)
     return alerts
@@ -227,6 +233,37 @@ def _cost(base: Foundation, settings: Settings, chosen: configuration.Cost, aler
             idle_variants=idle,
             activated_tags=COST_TAGS if chosen.activate_tags else (),
         ),
+    )
+
+
+def _off_hours(
+    base: Foundation,
+    settings: Settings,
+    chosen: configuration.OffHours,
+    served: Models,
+    cluster: Cluster,
+) -> None:
+    OffHours(
+        "off-hours",
+        OffHoursArgs(
+            names=base.common.names,
+            tags=base.common.tags,
+            **chosen.model_dump(),
+            node_groups={
+                name: Scaling(**sizes.model_dump()) for name, sizes in settings.shrinking.items()
+            },
+            scalable_targets={
+                name: ScalableTarget(
+                    resource_id=scaled.resource_id,
+                    scalable_dimension=scaled.scalable_dimension,
+                    min_capacity=scaled.min_capacity,
+                    max_capacity=scaled.max_capacity,
+                )
+                for name, scaled in served.scaled.items()
+            },
+            role=base.access.role("off-hours") if settings.shrinking else None,
+        ),
+        pulumi.ResourceOptions(depends_on=[cluster]),
     )
 
 

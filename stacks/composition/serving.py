@@ -1,5 +1,8 @@
 """The endpoints of a pinned model, by what each environment asks for."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import pulumi
 
 from infra.autoscaling import Autoscaling, AutoscalingArgs
@@ -25,20 +28,40 @@ SAGEMAKER = "sagemaker.amazonaws.com"
 CHAMPION = "champion"
 
 
-def build(base: Foundation, settings: Settings, registry: Registry) -> Endpoint | None:
-    """Build what the environment serves; the endpoint that others refer to is the real-time one."""
-    if settings.llm is not None:
-        _llm(base, settings, settings.llm)
-    package = settings.endpoint.model_package_arn
-    if package is None:
-        return None
+@dataclass(frozen=True)
+class Served:
+    """What other domains refer to."""
+
+    endpoint: Endpoint | None
+    """The real-time one; None until a model package is pinned."""
+
+    scaled: Mapping[str, Autoscaling]
+    """What scales by itself, by its component's name."""
+
+
+def build(base: Foundation, settings: Settings, registry: Registry) -> Served:
+    """Build what the environment serves."""
+    scaled = [_llm(base, settings, settings.llm)] if settings.llm is not None else []
+    package, endpoint = settings.endpoint.model_package_arn, None
+    if package is not None:
+        endpoint, more = _endpoints(base, settings, registry, package)
+        scaled += more
+    return Served(endpoint, {item.component_name: item for item in scaled})
+
+
+def _endpoints(
+    base: Foundation, settings: Settings, registry: Registry, package: str
+) -> tuple[Endpoint, list[Autoscaling]]:
     after = pulumi.ResourceOptions(depends_on=[base.storage, base.access, registry])
     _grant_serving(base, settings, registry)
+    scaled = []
     if settings.endpoints.asynchronous is not None:
-        _asynchronous(base, settings, settings.endpoints.asynchronous, package, after)
+        chosen = settings.endpoints.asynchronous
+        scaled.append(_asynchronous(base, settings, chosen, package, after))
     if settings.endpoints.serverless is not None:
         _serverless(base, settings.endpoints.serverless, package, after)
-    return _realtime(base, settings, package, after)
+    endpoint, more = _realtime(base, settings, package, after)
+    return endpoint, [*scaled, *more]
 
 
 def _grant_serving(base: Foundation, settings: Settings, registry: Registry) -> None:
@@ -57,7 +80,7 @@ def _grant_serving(base: Foundation, settings: Settings, registry: Registry) -> 
 
 def _realtime(
     base: Foundation, settings: Settings, package: str, after: pulumi.ResourceOptions
-) -> Endpoint:
+) -> tuple[Endpoint, list[Autoscaling]]:
     chosen = settings.endpoint
     variants = {
         CHAMPION: VariantSpec(
@@ -88,11 +111,12 @@ def _realtime(
         ),
         after,
     )
+    scaled = []
     if chosen.autoscaling is not None:
         for variant in variants:
             name = "endpoint" if variant == CHAMPION else f"endpoint-{variant}"
-            _scale_variant(base, name, endpoint, variant, chosen.autoscaling)
-    return endpoint
+            scaled.append(_scale_variant(base, name, endpoint, variant, chosen.autoscaling))
+    return endpoint, scaled
 
 
 def _scale_variant(
@@ -101,9 +125,9 @@ def _scale_variant(
     endpoint: Endpoint,
     variant: str,
     chosen: configuration.Autoscaling,
-) -> None:
+) -> Autoscaling:
     subject = base.common.names.of(workload.MODEL)
-    Autoscaling(
+    return Autoscaling(
         name,
         AutoscalingArgs(
             names=base.common.names,
@@ -124,7 +148,7 @@ def _asynchronous(
     chosen: configuration.Asynchronous,
     package: str,
     after: pulumi.ResourceOptions,
-) -> None:
+) -> Autoscaling:
     names, model = base.common.names, f"{workload.MODEL}-async"
     data = names.bucket("data")
     endpoint = Endpoint(
@@ -154,7 +178,7 @@ def _asynchronous(
         ),
         after,
     )
-    Autoscaling(
+    return Autoscaling(
         "endpoint-async",
         AutoscalingArgs(
             names=names,
@@ -191,7 +215,7 @@ def _serverless(
     )
 
 
-def _llm(base: Foundation, settings: Settings, chosen: configuration.Llm) -> None:
+def _llm(base: Foundation, settings: Settings, chosen: configuration.Llm) -> Autoscaling:
     names, role = base.common.names, base.access.role("llm")
     base.storage.grant_read(role, "artifacts")
     base.keys.grant_use(role, "serving", "storage")
@@ -221,7 +245,7 @@ def _llm(base: Foundation, settings: Settings, chosen: configuration.Llm) -> Non
         ),
         pulumi.ResourceOptions(depends_on=[base.storage, base.access]),
     )
-    Autoscaling(
+    return Autoscaling(
         "llm",
         AutoscalingArgs(
             names=names,

@@ -12,11 +12,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from infra.errors import UserError
 from infra.naming import Names
-from stacks.settings.compute import Cluster, GpuAgents, GpuPool, Karpenter, check_pools
+from stacks.settings.compute import (
+    Cluster,
+    GpuAgents,
+    GpuPool,
+    Karpenter,
+    Scaling,
+    check_pools,
+)
 from stacks.settings.data import Feast, Features, Kafka, Spark, Stream, check_reach
 from stacks.settings.foundation import (
     Access,
@@ -36,8 +43,10 @@ from stacks.settings.operations import (
     Cost,
     Drift,
     GpuMonitoring,
+    OffHours,
     Policies,
     Retraining,
+    check_off_hours,
 )
 from stacks.settings.part import Part
 from stacks.settings.scheduling import (
@@ -120,6 +129,9 @@ class Settings(Part):
     cost: Cost | None = None
     """Default: no budget and no detection of anomalies."""
 
+    off_hours: OffHours | None = None
+    """Default: everything runs around the clock."""
+
     audit: Audit | None = None
     """Default: somebody else records who did what."""
 
@@ -175,6 +187,24 @@ class Settings(Part):
             ray: Ray | None = info.data["ray"]
             check_claims([*claims, ray.claim()] if ray else claims, info.data["teams"])
         return servers
+
+    @model_validator(mode="after")
+    def _off_hours_save(self) -> Settings:
+        if self.off_hours is not None:
+            scaled = [self.endpoint.autoscaling, self.endpoints.asynchronous, self.llm]
+            check_off_hours(self.cluster.system_scaling, self.shrinking, any(scaled))
+        return self
+
+    @property
+    def shrinking(self) -> dict[str, Scaling]:
+        """Managed node groups that are smaller outside working hours, by purpose."""
+        if self.off_hours is None:
+            return {}
+        groups = {"system": self.cluster.system_scaling}
+        for name, pool in self.gpu_pools.items():
+            if pool.scaling is not None and pool.reservation is None:  # which is paid at any hour
+                groups[name] = pool.scaling
+        return {key: sizes for key, sizes in groups.items() if sizes.min_size < sizes.desired_size}
 
     def names(self, env: str) -> Names:
         """The names of everything in this environment."""
