@@ -48,6 +48,10 @@ class FeatureGroupSpec:
     """Type by feature name, in the order of creation, record identifier and event time included.
     A new one goes last: SageMaker adds it in place. Removing or retyping one replaces the group."""
 
+    data_class: str = "internal"
+    """What the records are about, as a tag: of `personal` ones, rules ask how long they are kept.
+    Default: `internal`."""
+
     online: bool = True
     """Keep the newest record per identifier for low-latency reads. Default: yes."""
 
@@ -136,7 +140,7 @@ class FeatureStore(Component):
             online_store_config=self._online_store(spec) if spec.online else None,
             offline_store_config=self._offline_store(spec) if spec.table_format else None,
             throughput_config=_throughput(spec.throughput),
-            tags=self.tags(entity),
+            tags={**self.tags(entity), "data_class": spec.data_class},
             opts=options,
         )
 

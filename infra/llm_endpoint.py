@@ -254,7 +254,7 @@ class LlmEndpoint(Component):
                 }
             ],
             data_capture_config=self._capture(args),
-            tags=self.tags("configuration"),
+            tags={**self.tags("configuration"), "workload": args.model},
             opts=self.child,
         )
         return aws.sagemaker.Endpoint(

@@ -25,6 +25,9 @@ class RegistryArgs(ComponentArgs):
     kms_key_arn: pulumi.Input[str]
     alarm_key_arn: pulumi.Input[str]
 
+    risk_class: str = "unknown"
+    """How much harm a wrong answer does, as a tag of the group. Default: `unknown`."""
+
     readers: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Environments in other accounts, by account, that serve what is registered here: they read
     packages and pull the image. Default: nobody outside the account."""
@@ -52,7 +55,7 @@ class Registry(Component):
             f"{name}-{args.model}",
             model_package_group_name=self.names.of(args.model),
             model_package_group_description=args.description,
-            tags=self.tags(args.model),
+            tags={**self.tags(args.model), "risk_class": args.risk_class},
             opts=self.kept(args.protect),
         )
         repository = aws.ecr.Repository(

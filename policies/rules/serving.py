@@ -1,42 +1,17 @@
-"""Endpoints, endpoint configurations and models."""
+"""Endpoint configurations."""
 
-import re
 from fnmatch import fnmatchcase
 
-from policies.data import Data, Resource, Unknown
+from policies.data import Data, Resource
+from policies.endpoints import CONFIGURATION, has_gpu, instance_types, on_instances
+from policies.jobs import has_local_nvme
+from policies.must import OFF, SET, at_least, meets
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
-from policies.tables.instances import LOCAL_NVME, NO_LOCAL_NVME
 
-CONFIGURATION = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
-ENDPOINT = "aws:sagemaker/endpoint:Endpoint"
-MODEL = "aws:sagemaker/model:Model"
-ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
+SUPERSEDED = frozenset(("g3", "g3s", "p2", "p3", "p3dn"))
+"""Families of GPUs of which newer ones do more for the money."""
 
-VARIANTS = ("productionVariants", "shadowProductionVariants")
-RETIRED_WITHOUT_NVME = frozenset(("g3", "p2", "p3"))
-"""SageMaker still knows these families; EC2's data, and so the table, no longer does."""
-
-_DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
-
-
-def instance_types(configuration: Data) -> list[Data]:
-    """The instance types of all variants that run on instances."""
-    return [
-        Data(variant.get("instanceType"), f"{variant.path}.instanceType")
-        for key in VARIANTS
-        for variant in configuration.each(key)
-        if not variant.has("serverlessConfig")
-    ]
-
-
-def has_local_nvme(instance_type: Data) -> bool:
-    """Whether volumes of this SageMaker instance type are encrypted by its hardware."""
-    family = str(instance_type.value).removeprefix("ml.").partition(".")[0]
-    if family in LOCAL_NVME:
-        return True
-    if family in NO_LOCAL_NVME or family in RETIRED_WITHOUT_NVME:
-        return False
-    raise Unknown(f"{instance_type.path} (family {family!r} is not in policies/tables)")
+_RESERVATIONS_ONLY = "capacity-reservations-only"
 
 
 @rule(
@@ -58,7 +33,7 @@ def require_endpoint_volume_key(resource: Resource, scope: Scope) -> Result:
     types = instance_types(resource.inputs)
     if not types:
         return NotApplicable("serverless variants have no volume")
-    nvme = {has_local_nvme(instance_type) for instance_type in types}
+    nvme = {has_local_nvme(str(each.value), each.path) for each in types}
     names = ", ".join(sorted({str(instance_type.value) for instance_type in types}))
     if len(nvme) > 1:
         return Fail(f"mixes instance types with and without local NVMe ({names}): no key fits both")
@@ -122,114 +97,174 @@ def _capture_key(inputs: Data, _: Scope) -> Result:
 
 
 @rule(
-    "ML-EP-008",
-    applies_to=ENDPOINT,
-    kind="stack",
-    severity="high",
-    fix="set deployment_config.auto_rollback_configuration.alarms to metric alarms\n"
-    "of this stack whose EndpointName dimension is this endpoint",
-    url="https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails.html",
-    themes="R",
+    "ML-EP-002",
+    applies_to=CONFIGURATION,
+    severity="medium",
+    fix="set initial_instance_count to 2 or more: SageMaker spreads them over zones",
+    url="https://docs.aws.amazon.com/securityhub/latest/userguide/sagemaker-controls.html",
+    themes="H",
 )
-def require_rollback_alarm(resource: Resource, scope: Scope) -> Result:
-    """An endpoint update is rolled back by alarms that exist and watch this very endpoint.
+def require_two_instances(resource: Resource, scope: Scope) -> Result:
+    """Production variants start with two instances or more, so that a lost zone loses no answers.
 
-    An alarm name that is misspelt, or an alarm on another endpoint, guards nothing.
-    Serverless endpoints and Inf1 instances are outside SageMaker's deployment guardrails, and
-    inference components have their own.
+    Serverless variants and those for inference components have no count of their own, and requests
+    of an asynchronous endpoint wait until an instance is there again.
     """
-    if reason := _outside_guardrails(resource, scope):
-        return NotApplicable(reason)
-    alarms = _rollback_alarms(resource, scope)
-    if isinstance(alarms, Fail):
-        return alarms
-    return every(alarms, lambda alarm: _watches(alarm, resource))
-
-
-def _outside_guardrails(endpoint: Resource, scope: Scope) -> str:
-    """Why this endpoint has no deployment guardrails, as far as its configuration tells."""
-    for configuration in scope.of_type(CONFIGURATION):
-        try:
-            named = endpoint.outputs.get("endpointConfigName") == configuration.outputs.get("name")
-        except Unknown:
-            named = configuration.urn in endpoint.dependencies.get("endpointConfigName", ())
-        if not named:
-            continue
-        types = instance_types(configuration.outputs)
-        if not types:
-            return "serverless endpoints have no deployment guardrails"
-        variants = configuration.outputs.each("productionVariants")
-        if not any(variant.keys() & {"modelName"} for variant in variants):
-            return "inference components roll out one by one, with alarms of their own"
-        if any(str(instance_type.value).startswith("ml.inf1.") for instance_type in types):
-            return "Inf1 instances have no deployment guardrails"
-    return ""
-
-
-def _rollback_alarms(endpoint: Resource, scope: Scope) -> list[Resource] | Fail:
-    """The alarms of the stack that the endpoint names."""
-    entries = endpoint.outputs.each("deploymentConfig", "autoRollbackConfiguration", "alarms")
-    if not entries:
-        return Fail("autoRollbackConfiguration must name at least one alarm, got none")
-    metric_alarms = scope.of_type(ALARM)
-    try:
-        names = {str(entry.get("alarmName")) for entry in entries}
-        by_name = {str(alarm.outputs.get("name")): alarm for alarm in metric_alarms}
-    except Unknown:
-        urns = endpoint.dependencies.get("deploymentConfig", ())
-        if found := [alarm for alarm in metric_alarms if alarm.urn in urns]:
-            return found
-        raise
-    if missing := sorted(names - set(by_name)):
-        return Fail(f"alarms must exist in this stack, {', '.join(missing)} do not")
-    return [by_name[name] for name in sorted(names)]
-
-
-def _watches(alarm: Resource, endpoint: Resource) -> Result:
-    name = endpoint.outputs.get("name")
-    if name is None:
-        raise Unknown("name")
-    metrics = [alarm.outputs] + [
-        Data(query.get("metric"), f"{query.path}.metric")
-        for query in alarm.outputs.each("metricQueries")
-        if query.has("metric")
+    if not scope.config.production:
+        return NotApplicable("only production has to outlive a zone")
+    if resource.inputs.has("asyncInferenceConfig"):
+        return NotApplicable("requests of an asynchronous endpoint wait in a queue")
+    counted = [
+        variant
+        for variant in resource.inputs.each("productionVariants")
+        if variant.keys() & {"modelName"} and not variant.has("serverlessConfig")
     ]
-    watched = {metric.get("dimensions", "EndpointName") for metric in metrics} - {None}
-    if name in watched:
-        return None
-    return Fail(
-        f"alarm {alarm.name} must watch {name}, got {', '.join(sorted(watched)) or 'nothing'}"
-    )
+    if not counted:
+        return NotApplicable("no variant has a count of instances of its own")
+    return every(counted, lambda variant: meets(variant, {"initialInstanceCount": at_least(2)}))
 
 
 @rule(
-    "ML-MD-003",
-    applies_to=MODEL,
-    severity="high",
-    fix="give the image as registry/repository@sha256:<digest>\n"
-    "from a registry in approved_registries",
-    url="https://docs.aws.amazon.com/AmazonECR/latest/userguide/docker-pull-ecr-image.html",
-    themes="S",
+    "ML-EP-011",
+    applies_to=CONFIGURATION,
+    severity="medium",
+    fix="choose an instance_type of endpoint_instance_types and of a current family;\n"
+    "tag what has GPUs with gpu_tags",
+    url="https://docs.aws.amazon.com/sagemaker/latest/dg/notebooks-available-instance-types.html",
+    themes="C",
 )
-def require_pinned_image(resource: Resource, scope: Scope) -> Result:
-    """Model containers run an image pinned by digest from an approved registry.
+def limit_endpoint_instance_types(resource: Resource, scope: Scope) -> Result:
+    """Endpoints run on instance types that are allowed and current; GPUs say what they are for."""
+    types = instance_types(resource.inputs)
+    if not types:
+        return NotApplicable("serverless variants have no instance type")
+    if failure := every(types, lambda each: _allowed_type(each, scope)):
+        return failure
+    tags = scope.config.gpu_tags if has_gpu(resource.inputs) else ()
+    return every(tags, lambda tag: _says(resource, tag))
 
-    A tag can be moved after the review, and an image from elsewhere was never scanned.
+
+def _allowed_type(instance_type: Data, scope: Scope) -> Result:
+    name = str(instance_type.value)
+    if name.removeprefix("ml.").partition(".")[0] in SUPERSEDED:
+        return Fail(f"{instance_type.path} must be of a current family, got {name}")
+    allowed = scope.config.endpoint_instance_types
+    if any(fnmatchcase(name, pattern) for pattern in allowed):
+        return None
+    return Fail(f"{instance_type.path} must be one of {', '.join(allowed) or 'none'}, got {name}")
+
+
+def _says(resource: Resource, tag: str) -> Result:
+    return None if resource.tag(tag) else Fail(f"an endpoint with GPUs must have the tag {tag!r}")
+
+
+@rule(
+    "ML-EP-012",
+    applies_to=CONFIGURATION,
+    severity="high",
+    fix="leave enable_ssm_access out of the variant",
+    url="https://docs.aws.amazon.com/sagemaker/latest/dg/ssm-access.html",
+    themes="L",
+)
+def forbid_shell_access(resource: Resource, scope: Scope) -> Result:
+    """Nobody opens a shell in a production container, where requests and the model lie open."""
+    if not scope.config.production:
+        return NotApplicable("outside production a shell may help to find an error")
+    variants = on_instances(resource.inputs)
+    if not variants:
+        return NotApplicable("serverless variants have no shell")
+    return every(variants, lambda variant: meets(variant, {"enableSsmAccess": OFF}))
+
+
+@rule(
+    "ML-EP-013",
+    applies_to=CONFIGURATION,
+    severity="medium",
+    fix="set kms_key_id, s3_failure_path and notification_config.error_topic\n"
+    "of async_inference_config.output_config",
+    url="https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-create-endpoint.html",
+    themes="EM",
+)
+def require_async_failures(resource: Resource, scope: Scope) -> Result:
+    """An asynchronous endpoint encrypts its answers, keeps its failures and tells of them.
+
+    Its callers are gone when a request fails: without a path and a topic nobody ever hears of it.
     """
-    inputs = resource.inputs
-    containers = inputs.each("containers")
-    if inputs.has("primaryContainer"):
-        containers.append(Data(inputs.value["primaryContainer"], "primaryContainer"))
-    images = [container for container in containers if container.keys() & {"image"}]
-    if not images:
-        return NotApplicable("the image comes with the model package")
-    return every(images, lambda container: _pinned(str(container.get("image")), scope))
+    del scope
+    if not resource.inputs.has("asyncInferenceConfig"):
+        return NotApplicable("the endpoint answers at once")
+    output = "asyncInferenceConfig.outputConfig"
+    wanted = ("kmsKeyId", "s3FailurePath", "notificationConfig.errorTopic")
+    return meets(resource.inputs, {f"{output}.{key}": SET for key in wanted})
 
 
-def _pinned(image: str, scope: Scope) -> Result:
-    host = image.partition("/")[0] if "/" in image else ""
-    approved = scope.config.approved_registries
-    if not any(entry == host.partition(".")[0] or fnmatchcase(host, entry) for entry in approved):
-        allowed = ", ".join(approved) or "an approved registry (none is configured)"
-        return Fail(f"image must come from {allowed}, got {image!r}")
-    return None if _DIGEST.search(image) else Fail(f"image must be pinned by digest, got {image!r}")
+@rule(
+    "ML-EP-014",
+    applies_to=CONFIGURATION,
+    severity="low",
+    fix="point core_dump_config at a bucket of capture_buckets and set its kms_key_id",
+    url="https://docs.aws.amazon.com/sagemaker/latest/APIReference/"
+    "API_ProductionVariantCoreDumpConfig.html",
+    themes="E",
+)
+def require_governed_core_dumps(resource: Resource, scope: Scope) -> Result:
+    """Core dumps are encrypted and lie where captured requests may: they hold the same data."""
+    dumping = [v for v in on_instances(resource.inputs) if v.has("coreDumpConfig")]
+    if not dumping:
+        return NotApplicable("no variant writes core dumps")
+    return every(
+        [*((_dump_bucket, variant) for variant in dumping), *((_dump_key, v) for v in dumping)],
+        lambda facet: facet[0](facet[1], scope),
+    )
+
+
+def _dump_bucket(variant: Data, scope: Scope) -> Result:
+    uri = str(variant.get("coreDumpConfig", "destinationS3Uri"))
+    bucket = uri.removeprefix("s3://").partition("/")[0]
+    if any(fnmatchcase(bucket, pattern) for pattern in scope.config.capture_buckets):
+        return None
+    allowed = ", ".join(scope.config.capture_buckets) or "no bucket"
+    return Fail(f"{variant.path}.coreDumpConfig must write to {allowed}, got {uri!r}")
+
+
+def _dump_key(variant: Data, _: Scope) -> Result:
+    return meets(variant, {"coreDumpConfig.kmsKeyId": SET})
+
+
+@rule(
+    "ML-EP-015",
+    applies_to=CONFIGURATION,
+    severity="medium",
+    fix="give the variant ml_reservation_arn of a SageMaker reservation of its instance type and\n"
+    f"capacity_reservation_preference {_RESERVATIONS_ONLY}",
+    url="https://docs.aws.amazon.com/sagemaker/latest/APIReference/"
+    "API_ProductionVariantCapacityReservationConfig.html",
+    themes="C",
+)
+def require_usable_reservation(resource: Resource, scope: Scope) -> Result:
+    """A reserved variant runs in a SageMaker reservation that is for its instance type alone.
+
+    Those end by themselves. An endpoint cannot use a reservation of EC2, which costs from its
+    creation until somebody cancels it, and a variant that may also start elsewhere leaves what was
+    paid for idle.
+    """
+    del scope
+    reserved = [v for v in on_instances(resource.inputs) if v.has("capacityReservationConfig")]
+    if not reserved:
+        return NotApplicable("no variant runs in a reservation")
+    types: dict[str, str] = {}
+
+    def fits(variant: Data) -> Result:
+        where = f"{variant.path}.capacityReservationConfig"
+        preference = variant.get("capacityReservationConfig", "capacityReservationPreference")
+        if preference != _RESERVATIONS_ONLY:
+            return Fail(f"{where} must prefer {_RESERVATIONS_ONLY}, got {preference}")
+        arn = str(variant.get("capacityReservationConfig", "mlReservationArn"))
+        if ":sagemaker:" not in arn:
+            return Fail(f"{where}.mlReservationArn must be a reservation of SageMaker, got {arn}")
+        instance_type = str(variant.get("instanceType"))
+        if types.setdefault(arn, instance_type) == instance_type:
+            return None
+        return Fail(f"{where} is for {types[arn]}, which {instance_type} does not fit")
+
+    return every(reserved, fits)

@@ -262,8 +262,19 @@ def policy_config(settings: Settings) -> PolicyConfig:
         production=settings.policies.production,
         capture_percent_min=settings.policies.capture_percent_min,
         approved_registries=(settings.account.account_id,),
+        weights_uris=_weights(settings),
+        trusted_accounts=tuple(settings.accounts.environments.values()),
+        tracking_registers_models=False,  # the pipeline does, as pending
         required_tags=("cost_centre", "environment", "owner", "project", "team"),
     )
+
+
+def _weights(settings: Settings) -> tuple[str, ...]:
+    """Where the language model's weights lie: nobody here trained them."""
+    if settings.llm is None:
+        return ()
+    bucket = f"*-artifacts-{settings.account.account_id}"
+    return (f"s3://{bucket}/{settings.llm.model_data_prefix.strip('/')}/",)
 
 
 def _policy_config(env: str) -> Path:

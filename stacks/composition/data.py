@@ -84,6 +84,7 @@ def _features(
 def _spec(schema: FeatureGroup, kept: configuration.FeatureGroup) -> FeatureGroupSpec:
     return FeatureGroupSpec(
         **asdict(schema),
+        data_class=kept.data_class,
         online=kept.online,
         storage_type=kept.storage_type,
         time_to_live=TimeToLive(**kept.time_to_live.model_dump()) if kept.time_to_live else None,

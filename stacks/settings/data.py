@@ -34,6 +34,9 @@ class Throughput(Part):
 class FeatureGroup(Part):
     """How one entity's records are kept; its schema is the workload's."""
 
+    data_class: Literal["public", "internal", "personal"] = "internal"
+    """What the records are about. Default: internal."""
+
     online: bool = True
     storage_type: Literal["Standard", "InMemory"] = "Standard"
     time_to_live: TimeToLive | None = None
