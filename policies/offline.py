@@ -45,9 +45,9 @@ def evaluate(
     A rule without any resource to look at is one `not_applicable` finding of the stack.
     """
     today = today or date.today()
-    asked = Scope(config, [resource.showing(inputs=True) for resource in resources])
-    stack = Scope(config, [resource.showing(inputs=False) for resource in resources])
-    alone = Scope(config)
+    asked = Scope(config, [resource.showing(inputs=True) for resource in resources], today)
+    stack = Scope(config, [resource.showing(inputs=False) for resource in resources], today)
+    alone = Scope(config, today=today)
     used: set[Exemption] = set()
     findings = []
     for rule in rules:

@@ -52,9 +52,9 @@ class Pack:
     ) -> None:
         self._rules = rules
         self._config = config
-        self._alone = Scope(config)
         self._exemptions = load() if exemptions is None else exemptions
         self._today = today or date.today()
+        self._alone = Scope(config, today=self._today)
         self._used: set[Exemption] = set()
 
     def policies(self) -> list[crossguard.Policy]:
@@ -94,7 +94,7 @@ class Pack:
                 replace(_resource(seen, seen.resource_type), outputs=_data(seen.props))
                 for seen in args.resources
             ]
-            scope = Scope(self._config, resources)
+            scope = Scope(self._config, resources, self._today)
             verdicts = [
                 (resource, self._verdict(rule, resource, scope))
                 for resource in scope.of_type(*rule.applies_to)

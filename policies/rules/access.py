@@ -1,11 +1,11 @@
 """Identity and access management."""
 
-import json
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from policies.data import Data, Resource
+from policies.documents import condition_keys, statements, strings
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 
 POLICY_TYPES = tuple(
@@ -15,6 +15,8 @@ POLICY_TYPES = tuple(
         "RolePolicy", "RolePolicyAttachment", "UserPolicy", "UserPolicyAttachment",
     )
 )  # fmt: skip
+
+ROLE = "aws:iam/role:Role"
 
 FORBIDDEN_ANYWHERE = frozenset(("AdministratorAccess", "IAMFullAccess", "PowerUserAccess"))
 FORBIDDEN_IN_PRODUCTION = frozenset(("AmazonSageMakerFullAccess",))
@@ -49,9 +51,9 @@ def forbid_broad_access(resource: Resource, scope: Scope) -> Result:
     `iam:PassRole` on every role counts even with a condition: whoever may start a job with any role
     has the rights of the strongest one. AmazonSageMakerFullAccess is refused in production.
     """
-    statements = list(_statements(resource.inputs))
+    grants = list(_statements(resource.inputs))
     managed = list(_managed_policies(resource.inputs))
-    if not statements and not managed:
+    if not grants and not managed:
         return NotApplicable("grants nothing itself")
     forbidden = FORBIDDEN_ANYWHERE | (FORBIDDEN_IN_PRODUCTION if scope.config.production else set())
 
@@ -61,7 +63,7 @@ def forbid_broad_access(resource: Resource, scope: Scope) -> Result:
         name = str(grant.get()).rpartition("/")[2]
         return Fail(f"must not attach {name}") if name in forbidden else None
 
-    return every([*statements, *managed], narrow)
+    return every([*grants, *managed], narrow)
 
 
 def _managed_policies(inputs: Data) -> Iterator[Data]:
@@ -71,28 +73,19 @@ def _managed_policies(inputs: Data) -> Iterator[Data]:
 
 
 def _statements(inputs: Data) -> Iterator[Data]:
-    """The statements that allow something, from documents given as JSON text or as objects."""
+    """The statements that allow something, from the policy and from inline ones."""
     documents = [Data(inputs.value["policy"], "policy")] if "policy" in inputs.value else []
     for inline in inputs.each("inlinePolicies"):
         if inline.keys() & {"policy"}:
             documents.append(Data(inline.value["policy"], f"{inline.path}.policy"))
     for document in documents:
-        text = document.value
-        parsed = Data(json.loads(text) if isinstance(text, str) else text, document.path)
-        yield from (s for s in _listed(parsed) if s.get("Effect") == "Allow")
-
-
-def _listed(document: Data) -> list[Data]:
-    """A document's statements; a single one may stand without its list."""
-    if document.has("Statement") and isinstance(document.value["Statement"], dict):
-        return [Data(document.value["Statement"], f"{document.path}.Statement")]
-    return document.each("Statement")
+        yield from (s for s in statements(document) if s.get("Effect") == "Allow")
 
 
 def _narrow_statement(statement: Data) -> Result:
     if statement.has("NotAction"):
         return Fail(f"{statement.path} must name what it allows, got Allow with NotAction")
-    actions = [action.lower() for action in _strings(statement, "Action")]
+    actions = [action.lower() for action in strings(statement, "Action")]
     where = f"{statement.path} on every resource must not allow"
     if {"*", "*:*"} & set(actions) and _reaches_everything(statement):
         return Fail(f"{where} every action")
@@ -113,9 +106,96 @@ def _allows(patterns: list[str], action: str) -> bool:
 def _reaches_everything(statement: Data) -> bool:
     if statement.has("NotResource"):
         return True
-    return any(_EVERYTHING.fullmatch(resource) for resource in _strings(statement, "Resource"))
+    return any(_EVERYTHING.fullmatch(resource) for resource in strings(statement, "Resource"))
 
 
-def _strings(statement: Data, key: str) -> list[str]:
-    value = statement.get(key)
-    return [value] if isinstance(value, str) else list(value or ())
+TRUSTED_WITHOUT_CONDITION = frozenset(("ec2.amazonaws.com", "lambda.amazonaws.com"))
+"""Services that assume roles for instances and functions and say nothing of where they stand."""
+
+
+@rule(
+    "PF-IAM-002",
+    applies_to=ROLE,
+    severity="medium",
+    fix="add a condition on aws:SourceAccount or aws:SourceArn to the trust policy\n"
+    "(infra/access.py does)",
+    url="https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html",
+    themes="L",
+)
+def require_source_of_service(resource: Resource, scope: Scope) -> Result:
+    """A service assumes a role for resources of a named account alone.
+
+    Otherwise somebody in another account who can name the role makes the service use it for him.
+    EC2 and Lambda send neither key when they assume a role.
+    """
+    trusts = [
+        statement
+        for statement in _trusts(resource.inputs)
+        if set(strings(statement, "Principal", "Service")) - TRUSTED_WITHOUT_CONDITION
+    ]
+    if not trusts:
+        return NotApplicable("no service that says where it stands may assume it")
+
+    def narrow(statement: Data) -> Result:
+        if condition_keys(statement) & {"aws:sourceaccount", "aws:sourcearn"}:
+            return None
+        return Fail(f"{statement.path} must have a condition on aws:SourceAccount or aws:SourceArn")
+
+    return every(trusts, narrow)
+
+
+@rule(
+    "PF-IAM-003",
+    applies_to=ROLE,
+    severity="critical",
+    mandatory="everywhere",
+    fix="compare aud with sts.amazonaws.com and sub with one repository and environment,\n"
+    "such as repo:owner/name:environment:production",
+    url="https://docs.github.com/actions/how-tos/secure-your-work/security-harden-deployments/oidc-in-aws",
+    themes="L",
+)
+def require_exact_github_subject(resource: Resource, scope: Scope) -> Result:
+    """A role that GitHub's workflows assume names the audience and one exact subject.
+
+    With a pattern for the subject, every branch and pull request of a repository, or every
+    repository, may deploy. A subject with an environment has that environment's reviewers.
+    """
+    trusts = [
+        statement
+        for statement in _trusts(resource.inputs)
+        if isinstance(statement.get("Principal"), dict)
+        and any(GITHUB in arn for arn in strings(statement, "Principal", "Federated"))
+    ]
+    if not trusts:
+        return NotApplicable("no workflow of GitHub may assume it")
+    return every(trusts, _exact_subject)
+
+
+GITHUB = "token.actions.githubusercontent.com"
+_SUBJECT = re.compile(r"repo:[^*?:]+/[^*?:]+:environment:[^*?]+")
+
+
+def _exact_subject(statement: Data) -> Result:
+    def compared(key: str) -> list[str]:
+        return [
+            value
+            for operator in ("StringEquals", "StringLike")
+            for value in strings(statement, "Condition", operator, f"{GITHUB}:{key}")
+        ]
+
+    if compared("aud") != ["sts.amazonaws.com"]:
+        return Fail(f"{statement.path} must compare {GITHUB}:aud with sts.amazonaws.com")
+    subjects = compared("sub")
+    if subjects and all(_SUBJECT.fullmatch(subject) for subject in subjects):
+        return None
+    got = ", ".join(subjects) or "none"
+    return Fail(
+        f"{statement.path} must compare {GITHUB}:sub with repo:OWNER/NAME:environment:NAME, "
+        f"got {got}"
+    )
+
+
+def _trusts(inputs: Data) -> list[Data]:
+    """The statements of the trust policy that allow somebody to assume the role."""
+    trust = Data(inputs.value.get("assumeRolePolicy"), "assumeRolePolicy")
+    return [statement for statement in statements(trust) if statement.get("Effect") == "Allow"]

@@ -1,10 +1,9 @@
 """Buckets."""
 
-import json
 from fnmatch import fnmatchcase
-from typing import Any
 
-from policies.data import Resource
+from policies.data import Data, Resource
+from policies.documents import denies_plaintext, statements
 from policies.rule import Fail, Result, Scope, every, rule
 
 BUCKETS = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2")
@@ -52,26 +51,10 @@ def _private(bucket: Resource, scope: Scope) -> Result:
 
 def _tls_only(bucket: Resource, scope: Scope) -> Result:
     for policy in _satellites(bucket, scope, "Policy"):
-        document: Any = policy.outputs.get("policy")
-        if isinstance(document, str):
-            document = json.loads(document)
-        statements = document.get("Statement") or []
-        if any(
-            map(_denies_plaintext, [statements] if isinstance(statements, dict) else statements)
-        ):
+        document = Data(policy.outputs.get("policy"), "policy")
+        if any(denies_plaintext(statement) for statement in statements(document)):
             return None
     return Fail("must have a policy that denies requests without TLS, got none")
-
-
-def _denies_plaintext(statement: dict[str, Any]) -> bool:
-    condition = statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")
-    actions = statement.get("Action")
-    return (
-        statement.get("Effect") == "Deny"
-        and statement.get("Principal") in ("*", {"AWS": "*"})
-        and bool({"*", "s3:*"} & set([actions] if isinstance(actions, str) else actions or ()))
-        and str(condition).lower() == "false"
-    )
 
 
 def _encrypted(bucket: Resource, scope: Scope) -> Result:
