@@ -182,6 +182,13 @@ def report_of(*sections: Section) -> Report:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("op", ["create", "same"])
+def test_a_step_about_nothing_is_refused(op: str) -> None:
+    one = {"op": op, "urn": "urn:pulumi:prod::plinth::aws:s3/bucket:Bucket::data"}
+    with pytest.raises(Malformed, match="must have the state"):
+        read(json.dumps({"steps": [one]}))
+
+
 @pytest.mark.parametrize("escape", ['"\\ud800"', '"\\udfff"'])
 def test_half_a_character_is_refused(escape: str) -> None:
     with pytest.raises(Malformed, match="Unicode"):

@@ -234,6 +234,8 @@ def _change(urn: str, steps: list[_Step]) -> Change:
         old = None
     order = [s.operation == "replace" and s.new is None for s in steps]
     before, after = _resource(urn, old), _resource(urn, new)
+    if before is None and after is None:
+        raise Malformed(f"{operation} of {urn} must have the state that it is about, got none")
     return Change(
         operation=operation,
         urn=urn,

@@ -68,19 +68,29 @@ def _change(
 
     commit = git("rev-parse", "HEAD")
     if digest is not None:
-        try:
-            return reader.read(digest.read_text(), env, commit=commit)
-        except OSError as error:
-            raise UserError(f"{digest} must be a file, got {error.strerror}") from None
-        except ValueError as error:
-            raise UserError(
-                f"{digest}: {error}", fix="write it with `pulumi preview --json`"
-            ) from None
+        return _read_digest(env, digest)
     if base is None and (env == LOCAL or cloud.has_credentials()):
         steps = preview_steps(env, progress)
         change = reader.of_digest({"steps": steps}, env, commit=commit)
         return _enriched(change, _synth(env, progress))
     return _of_commits(env, settings, base or "HEAD", commit, progress)
+
+
+def reviewed_change(env: str, settings: Settings, digest: Path) -> tuple[Report, StackChange]:
+    """The report about a digest, and what it is about; nothing is written or shown."""
+    change = _read_digest(env, digest)
+    return _report(change, settings, "HEAD"), change
+
+
+def _read_digest(env: str, path: Path) -> StackChange:
+    from policies.review import digest as reader
+
+    try:
+        return reader.read(path.read_text(), env, commit=git("rev-parse", "HEAD"))
+    except OSError as error:
+        raise UserError(f"{path} must be a file, got {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{path}: {error}", fix="write it with `pulumi preview --json`") from None
 
 
 def _read_drift(path: Path) -> list[str]:
