@@ -77,6 +77,7 @@ def with_roles_of_their_own() -> None:
 
 FEATURE_STORE = [
     passes("ML-FS-002", keyed),
+    passes("ML-FS-002", partial(keyed, "alias/aws/sagemaker")),
     fails("ML-FS-002", group, "securityConfig.kmsKeyId must be set"),
     unknown("ML-FS-002", lambda: keyed(later()), "kmsKeyId"),
     skips("ML-FS-002", partial(group, {"enable_online_store": False}), "no online store"),
