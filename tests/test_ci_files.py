@@ -159,13 +159,16 @@ def commands() -> set[str]:
     return set(re.findall(r"(?:\.venv/bin/plinth\"?|-- +plinth) (\w+ .*)", text))
 
 
-@pytest.mark.parametrize("line", sorted(commands()))
-def test_a_command_of_the_ci_files_exists_with_its_options(line: str) -> None:
+def options(name: str) -> set[str]:
     from stacks.cli import cli
 
+    return {flag for item in cli.commands[name].params for flag in item.opts}
+
+
+@pytest.mark.parametrize("line", sorted(commands()))
+def test_a_command_of_the_ci_files_exists_with_its_options(line: str) -> None:
     name, *words = line.partition(" -- ")[0].split()
-    options = {flag for item in cli.commands[name].params for flag in item.opts}
-    assert {word for word in words if word.startswith("--")} <= options
+    assert {word for word in words if word.startswith("--")} - options(name) == set()
 
 
 def test_every_environment_is_previewed_reviewed_and_looked_at() -> None:
