@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from infra.errors import CheckFailed, UserError
-
-EXIT_CHECK_FAILED = 1
-EXIT_USER = 2
-EXIT_BUG = 3
-EXIT_INTERRUPTED = 130
+from stacks.outcome import EXIT_CHECK_FAILED, EXIT_INTERRUPTED, EXIT_USER, bug, failed
 
 Command = Callable[..., Any]
 
@@ -34,6 +30,10 @@ port_option = click.option(
     envvar="PLINTH_PORT",
     help="Port of the local AWS endpoint. Default: a free one.",
 )
+
+
+def file_option(name: str, text: str) -> Callable[[Command], Command]:
+    return click.option(name, type=click.Path(path_type=Path), metavar="FILE", help=text)
 
 
 def report(as_json: bool) -> Any:
@@ -59,11 +59,17 @@ def cli() -> None:
     is_flag=True,
     help="Then train, approve, promote and serve a first model if none is served, and score it.",
 )
-def up(env: str, as_json: bool, port: int | None, with_model: bool) -> None:
+@file_option("--plan", "Refuse unless state and commit are those of this review (its JSON report).")
+def up(env: str, as_json: bool, port: int | None, with_model: bool, plan: Path | None) -> None:
     """Make the environment what its file says."""
     from stacks.commands import deploy, journey
 
     out = report(as_json)
+    if plan is not None:
+        if with_model:
+            raise click.UsageError("--plan is about one update, --with-model makes several")
+        out.result(deploy.up(env, out, port=port, plan=plan))
+        return
     act = journey.up_with_model if with_model else deploy.up
     out.result(act(env, out, port=port))
 
@@ -206,18 +212,8 @@ def promote(env: str, package: str | None, as_json: bool) -> None:
 @cli.command()
 @environment
 @click.option("--base", metavar="REV", help="Compare the synth of this revision with that of now.")
-@click.option(
-    "--digest",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Read `pulumi preview --json --show-sames`, or its event stream, instead.",
-)
-@click.option(
-    "--drift",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Tell what `pulumi refresh --preview-only --event-log FILE` found changed.",
-)
+@file_option("--digest", "Read `pulumi preview --json --show-sames`, or its event stream, instead.")
+@file_option("--drift", "Tell what `pulumi refresh --preview-only --event-log FILE` found changed.")
 @click.option(
     "--format",
     "form",
@@ -225,9 +221,7 @@ def promote(env: str, package: str | None, as_json: bool) -> None:
     default="terminal",
     show_default=True,
 )
-@click.option(
-    "--output", type=click.Path(path_type=Path), metavar="FILE", help="Default: standard output."
-)
+@file_option("--output", "Default: standard output.")
 def review(env: str, *, as_json: bool, **asked: Any) -> None:
     """Say what a change loses, exposes, costs and breaks; exit code 1 where it is blocked."""
     from stacks.commands import review as command
@@ -266,6 +260,40 @@ def sandbox(
 
     out = report(as_json)
     out.result(commands.run(command, repository, output, out, **limits))
+
+
+@cli.command()
+@environment
+@file_option(
+    "--digest", "Judge what `pulumi preview --json --show-sames`, or its event stream, says."
+)
+@file_option("--state", "Judge a `pulumi stack export`.")
+def policy(env: str, *, as_json: bool, **asked: Any) -> None:
+    """Judge the environment by all rules; exit code 1 where a mandatory one fails."""
+    from stacks.commands import policy as command
+
+    out = report(as_json)
+    out.result(command.policy(env, out, **asked))
+
+
+@cli.command("lint-pipeline")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--env", metavar="ENV", help="Whose thresholds hold. Default: the strictest.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["terminal", "sarif"]),
+    default="terminal",
+    show_default=True,
+)
+@file_option("--output", "Default: standard output.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+def lint_pipeline(file: Path, *, as_json: bool, **asked: Any) -> None:
+    """Judge a SageMaker pipeline definition in FILE, whoever wrote it."""
+    from stacks.commands import policy as command
+
+    out = report(as_json)
+    out.result(command.lint_pipeline(file, out, **asked))
 
 
 @cli.command()
@@ -347,52 +375,16 @@ def main(argv: list[str] | None = None) -> int:
         error.show()
         code = EXIT_USER
     except (click.Abort, KeyboardInterrupt):
-        code = _failed("interrupted", "", EXIT_INTERRUPTED, arguments)
+        code = failed("interrupted", "", EXIT_INTERRUPTED, arguments)
     except UserError as error:
-        code = _failed(error.problem, error.fix, EXIT_USER, arguments)
+        code = failed(error.problem, error.fix, EXIT_USER, arguments)
     except CheckFailed as error:
-        code = _failed(error.problem, error.fix, EXIT_CHECK_FAILED, arguments, error.data)
+        code = failed(error.problem, error.fix, EXIT_CHECK_FAILED, arguments, error.data)
     except Exception as error:  # noqa: BLE001 the one place where a bug becomes a message
-        code = _bug(error, arguments)
+        code = bug(error, arguments)
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.flush()
     sys.exit(code or 0)
-
-
-def _failed(
-    problem: str,
-    fix: str,
-    code: int,
-    arguments: list[str],
-    data: Mapping[str, Any] | None = None,
-) -> int:
-    import json
-
-    sys.stderr.write(f"plinth: {problem}\n" + (f"  fix: {fix}\n" if fix else ""))
-    if "--json" in arguments:
-        result = {**(data or {}), "error": problem, "fix": fix, "exit_code": code}
-        sys.stdout.write(json.dumps(result, sort_keys=True, default=str) + "\n")
-    return code
-
-
-def _bug(error: Exception, arguments: list[str]) -> int:
-    """Keep the traceback in a file that can be sent, and say where it is."""
-    import platform
-    import traceback
-    from importlib.metadata import version
-
-    from stacks.home import home
-
-    path = home() / "bug.md"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    trace = "".join(traceback.format_exception(error))
-    versions = ", ".join(f"{name} {version(name)}" for name in ("plinth", "pulumi", "moto"))
-    path.write_text(
-        f"`plinth {' '.join(arguments)}` on {platform.platform()}, Python "
-        f"{platform.python_version()}, {versions}\n\n```\n{trace}```\n"
-    )
-    problem = f"this is a bug of plinth: {type(error).__name__}: {error}"
-    return _failed(problem, f"send us {path}", EXIT_BUG, arguments)
 
 
 if __name__ == "__main__":

@@ -115,6 +115,10 @@ class Stack:
         """Read these resources again, so that the state holds what was changed beside it."""
         self._select(lambda: None).refresh(target=list(urns), parallel=PARALLEL)
 
+    def deployment(self) -> Mapping[str, Any]:
+        """The state, as the engine exports it; secrets stay encrypted."""
+        return self._select(lambda: None).export_stack().deployment or {}
+
     def drop_pending_operations(self) -> int:
         """Forget operations that a killed engine left open; how many there were.
 

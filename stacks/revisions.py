@@ -36,6 +36,12 @@ def git(*arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
+def clean_commit() -> str:
+    """The commit that the working tree is; with a mark where tracked files differ from it."""
+    commit = git("rev-parse", "HEAD")
+    return f"{commit}-changed" if git("status", "--porcelain", "--untracked-files=no") else commit
+
+
 def exists(revision: str) -> bool:
     """Whether the repository has this commit."""
     return bool(git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"))

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 from infra.errors import CheckFailed, UserError
 from stacks.commands import cloud
 from stacks.home import home
+from stacks.plan import binding, hold
+from stacks.plan import read as read_plan
 from stacks.report import Report
+from stacks.revisions import clean_commit
 from stacks.settings import ROOT, Settings, load
 
 if TYPE_CHECKING:
@@ -28,9 +31,14 @@ LOCAL = "local"
 POLICY_PACK = ROOT / "policies"
 
 
-def up(env: str, report: Report, *, port: int | None = None) -> dict[str, Any]:
-    """Make the environment what its file says; returns what `--json` prints."""
-    changes, settings = operate("up", env, report, port)
+def up(
+    env: str, report: Report, *, port: int | None = None, plan: Path | None = None
+) -> dict[str, Any]:
+    """Make the environment what its file says; returns what `--json` prints.
+
+    With `plan`, a review's JSON report, only from the state and the commit that were reviewed.
+    """
+    changes, settings = operate("up", env, report, port, plan=plan)
     summary = summarized(env, changes, report)
     summary["outputs"] = changes.outputs
     _show(env, "up", changes, settings, report)
@@ -57,12 +65,15 @@ def operate(
     report: Report,
     port: int | None,
     adopted: Mapping[str, str] | None = None,
+    *,
+    plan: Path | None = None,
 ) -> tuple[Changes, Settings]:
     """Run one operation of the engine with the environment's program.
 
     `adopted` stands in for the resources that the environment's file adopts.
     """
     settings = load(env)
+    reviewed = read_plan(plan) if plan else None
     with _compiling(env, settings) as definitions:
         stack, settings = (
             _local(settings, report, port) if env == LOCAL else (cloud_stack(env), settings)
@@ -71,6 +82,9 @@ def operate(
             from stacks.program import deploy  # takes seconds too
 
             compiled = definitions.result()
+
+    if reviewed:
+        hold(reviewed, binding(clean_commit(), stack.deployment()), env)
 
     def program() -> None:
         deploy(env, settings, compiled, adopted)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from infra.errors import CheckFailed, UserError
 from stacks.commands import cloud
-from stacks.commands.deploy import LOCAL, exemptions, policy_config, preview_steps
+from stacks.commands.deploy import LOCAL, exemptions, policy_config, preview_steps, stack
 from stacks.report import Report as Progress
-from stacks.revisions import checked, exists, git, judging, packs, versions
+from stacks.revisions import checked, clean_commit, exists, git, judging, packs, versions
 from stacks.settings import ROOT, Settings, load, shown, stack_file
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def review(
     output: Path | None,
 ) -> dict[str, Any]:
     """Review a change; a blocked one is a failed check, and the report is written all the same."""
-    from policies.review.render.data import to_dict
+    from policies.review.render.data import json_text, to_dict
 
     settings = load(env)
     change = _change(env, settings, progress, base, digest)
@@ -49,11 +49,12 @@ def review(
     with progress.stage("review", f"review {env}") as stage:
         report = _report(change, settings, base or "HEAD")
         stage.done = report.decision
+    result = to_dict(report) | _binding(env, change, progress)
     if form == "terminal":
         _show(report, progress)
     else:
-        _write(rendered(report, change, env, form), report, progress, output)
-    result = to_dict(report)
+        text = json_text(result) if form == "json" else rendered(report, change, env, form)
+        _write(text, report, progress, output)
     if report.decision == "blocked":
         reasons = "\n".join(f"  {r.rule} {r.message}" for r in report.reasons if r.blocks)
         raise CheckFailed(f"the change of {env} is blocked:\n{reasons}", data=result)
@@ -74,6 +75,15 @@ def _change(
         change = reader.of_digest({"steps": steps}, env, commit=commit)
         return _enriched(change, _synth(env, progress))
     return _of_commits(env, settings, base or "HEAD", commit, progress)
+
+
+def _binding(env: str, change: StackChange, progress: Progress) -> dict[str, Any]:
+    """What `plinth up --plan` holds to, where an engine with a state was asked."""
+    if change.origin != "local preview":
+        return {}
+    from stacks.plan import binding
+
+    return {"binding": binding(clean_commit(), stack(env, progress).deployment())}
 
 
 def reviewed_change(env: str, settings: Settings, digest: Path) -> tuple[Report, StackChange]:

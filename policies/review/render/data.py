@@ -38,7 +38,12 @@ def _section(section: Section) -> dict[str, Any]:
 
 def render(report: Report) -> str:
     """Sorted and indented, so that two reports can be compared line by line."""
-    return json.dumps(to_dict(report), indent=2, sort_keys=True, default=_plain) + "\n"
+    return json_text(to_dict(report))
+
+
+def json_text(data: dict[str, Any]) -> str:
+    """Plain data of a report, and what a command adds to it, as text."""
+    return json.dumps(data, indent=2, sort_keys=True, default=_plain) + "\n"
 
 
 def _plain(value: object) -> object:

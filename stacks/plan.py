@@ -1,0 +1,50 @@
+"""What a review was about: the state of the stack and the commit, so that `up` can hold to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from infra.errors import CheckFailed, UserError
+
+FACTS = ("commit", "state_sha256")
+
+
+def binding(commit: str, deployment: Mapping[str, Any]) -> dict[str, str]:
+    """Commit and state as text to compare; an engine's times are no part of the state."""
+    resources = [
+        {key: value for key, value in item.items() if key not in ("created", "modified")}
+        for item in deployment.get("resources") or ()
+    ]
+    told = json.dumps(sorted(resources, key=lambda item: str(item.get("urn"))), sort_keys=True)
+    return {"commit": commit, "state_sha256": sha256(told.encode()).hexdigest()}
+
+
+def read(path: Path) -> dict[str, str]:
+    """The binding in a review's JSON report; UserError where the file is none."""
+    try:
+        found = json.loads(path.read_text()).get("binding") or {}
+    except (OSError, ValueError, AttributeError):
+        found = {}
+    if not isinstance(found, dict) or not all(name in found for name in FACTS):
+        raise UserError(
+            f"{path} must be the JSON report of a review that asked the engine",
+            fix="write it with `plinth review ENV --format json --output FILE`",
+        )
+    return {name: str(found[name]) for name in FACTS}
+
+
+def hold(wanted: Mapping[str, str], now: Mapping[str, str], env: str) -> None:
+    """CheckFailed unless commit and state are those of the review."""
+    moved = [name for name in FACTS if wanted[name] != now[name]]
+    if moved:
+        lines = "\n".join(
+            f"  {name} was {wanted[name][:12]}, is {now[name][:12] or 'unknown'}" for name in moved
+        )
+        raise CheckFailed(
+            f"{env} must be as it was reviewed, got:\n{lines}",
+            fix=f"review it again: `plinth review {env} --format json --output FILE`",
+        )
