@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.component import Component, ComponentArgs, plain_json
+from infra.component import Component, ComponentArgs, plain_json, tls_only
 
 PUBLISHERS = (
     "budgets.amazonaws.com",
@@ -87,5 +87,6 @@ class Alerts(Component):
                         }
                     },
                 },
+                tls_only("sns:Publish", topic_arn),
             ],
         }

@@ -83,6 +83,18 @@ class Component(pulumi.ComponentResource):
         self.register_outputs(outputs)
 
 
+def tls_only(action: str, resource: pulumi.Input[str]) -> dict[str, object]:
+    """The statement with which a topic or queue refuses requests over plain HTTP."""
+    return {
+        "Sid": "TlsOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": action,
+        "Resource": resource,
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
 def policy_json(document: Mapping[str, Any]) -> pulumi.Output[str]:
     """A policy document as JSON text, once every Output in it is known."""
     return pulumi.Output.json_dumps(document, sort_keys=True)

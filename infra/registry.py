@@ -8,7 +8,15 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.component import Component, ComponentArgs, Role, Statement, plain_json, policy_json
+from infra.component import (
+    Component,
+    ComponentArgs,
+    Role,
+    Statement,
+    plain_json,
+    policy_json,
+    tls_only,
+)
 from infra.naming import Names, account_roots, role_arn_patterns
 
 PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
@@ -134,7 +142,7 @@ class Registry(Component):
         policy = aws.sns.TopicPolicy(
             f"{self.component_name}-approvals",
             arn=topic.arn,
-            policy=policy_json(_document(publish)),
+            policy=policy_json(_document(publish, tls_only("sns:Publish", topic.arn))),
             opts=self.child,
         )
         aws.cloudwatch.EventTarget(

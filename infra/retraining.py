@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_aws as aws
 
-from infra.component import Component, ComponentArgs, Role
+from infra.component import Component, ComponentArgs, Role, tls_only
 
 RUNTIME = "python3.13"
 """Pinned: Lambda's end of support is announced years ahead (Lambda runtimes)."""
@@ -306,6 +306,7 @@ def _send_policy(queue_arn: pulumi.Input[str], rule_arn: pulumi.Input[str]) -> d
                 "Action": "sqs:SendMessage",
                 "Resource": queue_arn,
                 "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn}},
-            }
+            },
+            tls_only("sqs:*", queue_arn),
         ],
     }

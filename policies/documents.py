@@ -16,6 +16,9 @@ NARROWING = frozenset(
 )  # fmt: skip
 """Condition keys that say who may come: a policy for everybody with one of them is not public."""
 
+WHOLE = frozenset(("*", "sns:Publish"))
+"""Actions that stand for all that others may do: a policy of a topic cannot name sns:*."""
+
 
 def statements(document: Data) -> list[Data]:
     """The statements of a document given as JSON text or as an object.
@@ -51,7 +54,7 @@ def is_public(statement: Data) -> bool:
 def denies_plaintext(statement: Data) -> bool:
     """Whether everybody who does not use TLS is refused."""
     secure = statement.get("Condition", "Bool", "aws:SecureTransport")
-    whole = any(action == "*" or action.endswith(":*") for action in strings(statement, "Action"))
+    whole = any(action in WHOLE or action.endswith(":*") for action in strings(statement, "Action"))
     return (
         statement.get("Effect") == "Deny"
         and _names_everybody(statement)

@@ -28,6 +28,8 @@ from policies.tables.__main__ import HERE, TABLES
 from stacks.synth import recorded
 from tests.policy_cases import FEATURES, SERVING, Case, later
 from tests.policy_cases_access import ACCESS, PIPELINES
+from tests.policy_cases_cost import COST
+from tests.policy_cases_data import DATA
 from tests.policy_cases_endpoints import ENDPOINTS
 from tests.policy_cases_kubernetes import KUBERNETES
 from tests.policy_cases_models import MODELS
@@ -35,6 +37,7 @@ from tests.policy_cases_monitoring import FEATURE_STORE, MONITORING, TRACKING
 from tests.policy_cases_nodes import NODES
 from tests.policy_cases_pipelines import MORE_PIPELINES
 from tests.policy_cases_platform import CLUSTER, STORAGE, bucket
+from tests.policy_cases_platform_services import SERVICES
 from tests.policy_cases_pods import PODS
 from tests.policy_cases_serving import CONFIGURATIONS
 from tests.policy_cases_studio import STUDIO
@@ -42,7 +45,7 @@ from tests.policy_cases_training import TRAINING
 from tests.policy_cases_trust import TRUST
 
 CASES = [*SERVING, *FEATURES, *CLUSTER, *KUBERNETES, *NODES, *PODS, *STORAGE, *ACCESS, *PIPELINES]
-CASES += [*TRUST, *TRAINING, *MORE_PIPELINES, *STUDIO]
+CASES += [*TRUST, *SERVICES, *DATA, *COST, *TRAINING, *MORE_PIPELINES, *STUDIO]
 BY_ID = {rule.id: rule for rule in RULES}
 CASES += [*CONFIGURATIONS, *ENDPOINTS, *MODELS, *FEATURE_STORE, *MONITORING, *TRACKING]
 CORE = ("data", "definition", "documents", "endpoints", "images", "must", "pods", "rule", "jobs")

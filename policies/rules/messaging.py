@@ -1,0 +1,138 @@
+"""Topics, queues and functions."""
+
+import re
+
+from policies.data import Data, Resource
+from policies.documents import denies_plaintext, is_public, statements
+from policies.must import SET, Must, meets, one_of
+from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
+
+TOPIC = "aws:sns/topic:Topic"
+QUEUE = "aws:sqs/queue:Queue"
+TOPIC_POLICY = "aws:sns/topicPolicy:TopicPolicy"
+QUEUE_POLICY = "aws:sqs/queuePolicy:QueuePolicy"
+REDRIVE = "aws:sqs/redrivePolicy:RedrivePolicy"
+FUNCTION = "aws:lambda/function:Function"
+PERMISSION = "aws:lambda/permission:Permission"
+FUNCTION_URL = "aws:lambda/functionUrl:FunctionUrl"
+INVOKE_CONFIG = "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig"
+MAPPING = "aws:lambda/eventSourceMapping:EventSourceMapping"
+
+DEPRECATED = re.compile(
+    r"python(2\.7|3\.[6-9])|nodejs(\d|1[0-8])(\.x|\.\d+)?|nodejs|java8|go1\.x|provided"
+    r"|ruby2\.\d|dotnetcore.*|dotnet[5-7]"
+)
+"""Runtimes that AWS no longer patches (Lambda runtimes, Deprecated runtimes)."""
+
+SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL")
+REFERENCE = re.compile(r"_(ARN|NAME|ID|URL|URI|PATH)$")
+"""Ends of names that say where a secret is and not what it is."""
+
+
+@rule(
+    "PF-MSG-001",
+    applies_to=(TOPIC, QUEUE, TOPIC_POLICY, QUEUE_POLICY),
+    severity="medium",
+    fix="set kmsMasterKeyId, or sqsManagedSseEnabled of a queue; name who may send, and deny\n"
+    "requests with aws:SecureTransport false",
+    url="https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-security-best-practices.html",
+    themes="ET",
+)
+def require_governed_messages(resource: Resource, scope: Scope) -> Result:
+    """Topics and queues are encrypted; a policy of one is for nobody unnamed and for TLS alone.
+
+    Without a policy only the account itself may send. SQS's own key serves for queues that AWS's
+    services write to, which cannot use a key of the account that does not name them.
+    """
+    inputs = resource.inputs
+    checks = []
+    own_key = resource.type == QUEUE and inputs.get("sqsManagedSseEnabled")
+    if resource.type in (TOPIC, QUEUE) and not own_key:
+        checks.append(lambda: meets(inputs, {"kmsMasterKeyId": SET}))
+    if "policy" in inputs.value:
+        checks.append(lambda: _guarded(Data(inputs.value["policy"], "policy")))
+    return every(checks, lambda check: check())
+
+
+def _guarded(document: Data) -> Result:
+    rights = statements(document)
+    found = every(
+        rights,
+        lambda each: Fail(f"{each.path} must not be for everybody") if is_public(each) else None,
+    )
+    if found or any(denies_plaintext(each) for each in rights):
+        return found
+    return Fail("policy must deny requests without TLS")
+
+
+@rule(
+    "PF-MSG-002",
+    applies_to=(QUEUE, FUNCTION),
+    kind="stack",
+    severity="medium",
+    fix="set redrivePolicy of a queue that a function reads; give a function deadLetterConfig, a\n"
+    "FunctionEventInvokeConfig with onFailure, or onFailure of its EventSourceMapping",
+    url="https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html",
+    themes="H",
+)
+def require_dead_letters(resource: Resource, scope: Scope) -> Result:
+    """What a function could not do is kept where somebody can see it.
+
+    Lambda throws an event away after its retries, and a queue returns a message that nobody can
+    read for days.
+    """
+    if resource.type == QUEUE:
+        readers = scope.pointing_at(resource, MAPPING, "eventSourceArn")
+        if not readers:
+            return NotApplicable("no function reads it")
+        moved = resource.outputs.has("redrivePolicy")
+        kept = moved or scope.pointing_at(resource, REDRIVE, "queueUrl")
+        return None if kept else Fail("must have a redrivePolicy, got none")
+    if resource.outputs.has("deadLetterConfig"):
+        return None
+    configs = scope.pointing_at(resource, INVOKE_CONFIG, "functionName")
+    sources = scope.pointing_at(resource, MAPPING, "functionName")
+    kept = any(each.outputs.has("destinationConfig", "onFailure") for each in configs + sources)
+    return None if kept else Fail("must keep what fails: deadLetterConfig or onFailure, got none")
+
+
+@rule(
+    "PF-LMB-001",
+    applies_to=(FUNCTION, PERMISSION, FUNCTION_URL),
+    severity="medium",
+    fix="move to a supported runtime; read secrets from Secrets Manager by their ARN;\n"
+    "name who may call, with sourceArn or sourceAccount for a service",
+    url="https://docs.aws.amazon.com/lambda/latest/dg/lambda-security.html",
+    themes="LN",
+)
+def require_governed_function(resource: Resource, scope: Scope) -> Result:
+    """A function runs a patched runtime, holds no secret and is not for everybody.
+
+    Whoever may read a function's configuration reads its environment. Variables are encrypted with
+    a key of the account.
+    """
+    inputs = resource.inputs
+    if resource.type == FUNCTION_URL:
+        return meets(inputs, {"authorizationType": one_of("AWS_IAM")})
+    if resource.type == PERMISSION:
+        return _caller(inputs)
+    patched = Must("must be supported", lambda value: not DEPRECATED.fullmatch(str(value)))
+    variables = inputs.keys("environment", "variables")
+    wanted = {"runtime": patched, **({"kmsKeyArn": SET} if variables else {})}
+    secrets = {name for name in variables if SECRET.search(name) and not REFERENCE.search(name)}
+
+    def told(name: str) -> Result:
+        return Fail(f"environment.variables must not have {name}")
+
+    checks = (lambda: meets(inputs, wanted), lambda: every(sorted(secrets), told))
+    return every(checks, lambda check: check())
+
+
+def _caller(permission: Data) -> Result:
+    principal = str(permission.get("principal"))
+    named = ("sourceArn", "sourceAccount", "principalOrgId")
+    if principal != "*" and not principal.endswith(".amazonaws.com"):
+        return None
+    if any(permission.has(key) for key in named):
+        return None
+    return Fail(f"sourceArn or sourceAccount must be set for {principal}")
