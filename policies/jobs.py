@@ -195,6 +195,17 @@ def instances(job: Job) -> list[tuple[str, int]]:
     return [(str(instance_type), int(job.get(f"{path}.instanceCount") or 1))]
 
 
+def machines(job: Job) -> int:
+    """How many instances a job runs on, of whatever type."""
+    path = job.resources
+    if path is None or not job.has(path):
+        return 0
+    groups = job.each(f"{path}.instanceGroups")
+    if groups:
+        return sum(int(group.get(job.key("instanceCount")) or 1) for group in groups)
+    return int(job.get(f"{path}.instanceCount") or 1)
+
+
 def gpus(job: Job) -> int:
     """The NVIDIA GPUs of one run of a job."""
     return sum(_gpus(kind.removeprefix("ml."), job) * count for kind, count in instances(job))

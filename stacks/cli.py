@@ -265,7 +265,7 @@ def sandbox(
 @cli.command()
 @environment
 @file_option(
-    "--digest", "Judge what `pulumi preview --json --show-sames`, or its event stream, says."
+    "--digest", "Judge a `pulumi preview --json --show-sames`, or its events."
 )
 @file_option("--state", "Judge a `pulumi stack export`.")
 def policy(env: str, *, as_json: bool, **asked: Any) -> None:

@@ -173,7 +173,7 @@ JOBS = [
 USES_X = step("A", "Processing", Environment={"X": PARAMETER})
 WAITS_FOR_B = step("A", "Processing", ("B",))
 WAITS_FOR_A = step("B", "Processing", ("A",))
-PRODUCTION = {"project": "plinth", "environment": "prod"}
+PRODUCTION: dict[str, Any] = {"project": "plinth", "environment": "prod"}
 CHOOSES = step("A", "Training", ResourceConfig={"InstanceType": PARAMETER})
 
 

@@ -59,6 +59,12 @@ PROPERTIES = [
 ]
 """Rule -> the argument that it judges, a wrong value, what is said of it."""
 
+
+def undecided_notebook(key: str) -> None:
+    version = old_metadata("2")
+    notebook(**{key: later().apply(lambda _: version) if key.startswith("instance_m") else later()})
+
+
 INSTANCES = [
     made
     for rule, key, wrong, says in PROPERTIES
@@ -67,11 +73,7 @@ INSTANCES = [
         case(f"NB-{rule}", "fail", partial(notebook, **{key: wrong}), says),
         undecided(
             f"NB-{rule}",
-            lambda key=key: (
-                notebook(**{key: later().apply(lambda _: old_metadata("2"))})
-                if key.startswith("instance_m")
-                else notebook(**{key: later()})
-            ),
+            partial(undecided_notebook, key),
             "",
         ),
         case(f"NB-{rule}", "not_applicable", elsewhere),
@@ -191,7 +193,7 @@ def starting_with(instance_type: Any, key: str = "jupyter_lab_app_settings") -> 
 
 
 def space(instance_type: str) -> None:
-    settings = {"default_resource_spec": {"instance_type": instance_type}}
+    settings: Any = {"default_resource_spec": {"instance_type": instance_type}}
     aws.sagemaker.Space(
         "space",
         domain_id="d",
@@ -200,7 +202,7 @@ def space(instance_type: str) -> None:
     )
 
 
-def sharing(option: str = "Allowed", key: Any = KEY) -> dict[str, Any]:
+def sharing(option: Any = "Allowed", key: Any = KEY) -> dict[str, Any]:
     return user(sharing_settings={"notebook_output_option": option, "s3_kms_key_id": key})
 
 

@@ -11,8 +11,8 @@ from policies.rule import Status
 from tests.policy_cases import ACCOUNT, DIGEST, IMAGE, KEY, Case, Program, later
 from tests.policy_cases_access import pipeline, step, unread_pipeline
 
-APPROVED = {"approved_registries": [ACCOUNT]}
-TRIAL = {"production": False}
+APPROVED: dict[str, Any] = {"approved_registries": [ACCOUNT]}
+TRIAL: dict[str, Any] = {"production": False}
 NETWORK = {"subnets": ["subnet-1"], "security_group_ids": ["sg-1"]}
 COUNT = {"instance_count": 1, "volume_size_in_gb": 30}
 
@@ -41,7 +41,7 @@ def job(instance_type: Any = "ml.m5.large", *, count: int = 1, **changes: Any) -
 def tuning(
     limits: Any = None, *, gpu: bool = False, stops: Any = "Auto", seconds: Any = 3600
 ) -> None:
-    definition = {
+    definition: Any = {
         "algorithm_specification": {"training_image": IMAGE, "training_input_mode": "File"},
         "output_data_config": {"s3_output_path": "s3://b/o"},
         "role_arn": "role",
@@ -53,14 +53,15 @@ def tuning(
         "max_parallel_training_jobs": 4,
         "max_runtime_in_seconds": 7200,
     }
+    config: Any = {
+        "strategy": "Bayesian",
+        "resource_limits": {**given, **(limits or {})},
+        "training_job_early_stopping_type": stops,
+    }
     aws.sagemaker.HyperParameterTuningJob(
         "tuning",
         name="tuning",
-        config={
-            "strategy": "Bayesian",
-            "resource_limits": {**given, **(limits or {})},
-            "training_job_early_stopping_type": stops,
-        },
+        config=config,
         training_job_definition=definition,
     )
 
@@ -117,12 +118,12 @@ def undecided(rule: str, program: Program, says: str = "", **config: Any) -> Cas
     )
 
 
-SPOT = {"enable_managed_spot_training": True}
-CHECKPOINT = {"checkpoint_config": {"s3_uri": "s3://b/c"}}
-WAIT = {"stop": {"max_runtime_in_seconds": 3600, "max_wait_time_in_seconds": 7200}}
-ISOLATED = {"enable_network_isolation": True, "vpc_config": NETWORK}
+SPOT: dict[str, Any] = {"enable_managed_spot_training": True}
+CHECKPOINT: dict[str, Any] = {"checkpoint_config": {"s3_uri": "s3://b/c"}}
+WAIT: dict[str, Any] = {"stop": {"max_runtime_in_seconds": 3600, "max_wait_time_in_seconds": 7200}}
+ISOLATED: dict[str, Any] = {"enable_network_isolation": True, "vpc_config": NETWORK}
 LIMITS = {"MaxNumberOfTrainingJobs": 10, "MaxParallelTrainingJobs": 2, "MaxRuntimeInSeconds": 3600}
-TRACED = {"hyper_parameters": {"git-sha": "1", "dataset_version": "2"}}
+TRACED: dict[str, Any] = {"hyper_parameters": {"git-sha": "1", "dataset_version": "2"}}
 REGISTERED = step("Register", "RegisterModel", CustomerMetadataProperties={"commit": "1"})
 RETRIES = {"RetryPolicies": [{"ExceptionType": ["SageMaker.JOB_INTERNAL_ERROR"], "MaxAttempts": 3}]}
 

@@ -3,7 +3,17 @@
 from fnmatch import fnmatchcase
 
 from policies.data import Resource
-from policies.jobs import FACETS, NOT_ASKED, PIPELINE, Job, each, instances, jobs, volume_key
+from policies.jobs import (
+    FACETS,
+    NOT_ASKED,
+    PIPELINE,
+    Job,
+    each,
+    instances,
+    jobs,
+    machines,
+    volume_key,
+)
 from policies.rule import Fail, Result, Scope, every, rule
 
 
@@ -51,7 +61,7 @@ def _traffic(job: Job) -> Result:
     path = job.facet("traffic")
     if path is None or job.get(path) is True:
         return None
-    if sum(count for _, count in instances(job)) < 2:
+    if machines(job) < 2:
         return None
     return Fail(f"{job.at(path)} must be true on several instances, got false")
 

@@ -11,8 +11,8 @@ from policies.jobs import (
     definition,
     each,
     gpus,
-    instances,
     jobs,
+    machines,
     told,
     volume_key,
 )
@@ -85,7 +85,7 @@ def require_encrypted_training_traffic(resource: Resource, scope: Scope) -> Resu
         path = "enableInterContainerTrafficEncryption"
         if job.get(path) is True:
             return None
-        if sum(count for _, count in instances(job)) < 2:
+        if machines(job) < 2:
             return NOT_ASKED
         return Fail(f"{job.at(path)} must be true, got false")
 

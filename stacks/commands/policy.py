@@ -1,0 +1,249 @@
+"""`plinth policy` and `plinth lint-pipeline`: the rules without a deployment."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from infra.errors import CheckFailed, UserError
+from stacks.commands.deploy import exemptions, policy_config
+from stacks.report import Report
+from stacks.settings import load, shown
+
+if TYPE_CHECKING:
+    from policies.data import Resource
+    from policies.lint import Problem
+    from policies.offline import Finding
+
+SHOWN = ("fail", "error", "unknown", "exempt")
+"""Results that somebody has to look at, in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The resources that the rules are asked about."""
+
+    source: str
+    """Where they were read from, as the result says it."""
+    resources: Sequence[Resource]
+
+
+def policy(env: str, report: Report, *, digest: Path | None, state: Path | None) -> dict[str, Any]:
+    """Every rule on every resource of an environment; a check that fails where one blocks."""
+    from policies.offline import evaluate
+
+    settings = load(env)
+    config = policy_config(settings)
+    seen = _seen(env, report, digest, state)
+    with report.stage("policy", f"policies of {env}") as stage:
+        findings = evaluate(seen.resources, config, exemptions=exemptions())
+        counts = _counts(findings)
+        stage.done = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    _show(findings, report)
+    report.say(f"{env}, from a {seen.source}: {stage.done}")
+    blocking = [finding for finding in findings if finding.blocks]
+    undecided = [f for f in findings if f.status == "unknown" and f.level == "mandatory"]
+    result = {
+        "env": env,
+        "source": seen.source,
+        "resources": len(seen.resources),
+        "counts": counts,
+        "blocking": len(blocking),
+        "mandatory_undecided": len(undecided),
+        "findings": [asdict(f) for f in findings if f.status in SHOWN],
+    }
+    if blocking:
+        lines = "\n".join(f"  {_line(finding)}" for finding in blocking)
+        raise CheckFailed(f"{env} must pass its mandatory policies, got:\n{lines}", data=result)
+    if config.production and len(undecided) > config.undecided_max:
+        raise CheckFailed(
+            f"at most {config.undecided_max} mandatory checks of {env} may be undecided, "
+            f"got {len(undecided)}",
+            fix="deploy what the values come from first, then the rest",
+            data=result,
+        )
+    return result
+
+
+def _seen(env: str, report: Report, digest: Path | None, state: Path | None) -> Seen:
+    if digest is not None and state is not None:
+        raise UserError("--digest and --state must not both be given", fix="leave one out")
+    if digest is not None:
+        return _previewed(digest, env)
+    if state is not None:
+        return _exported(state, env)
+    from stacks.synth import synthesize
+    from stacks.workload import definitions
+
+    settings = load(env)
+    with report.stage("synth", f"mocked synth of {env}") as stage:
+        found = synthesize(env, settings, definitions(env, settings))
+        stage.done = f"{len(found)} resources"
+    return Seen("mocked synth", found)
+
+
+def _previewed(path: Path, env: str) -> Seen:
+    """What an update would leave behind."""
+    from policies.review.digest import read
+
+    try:
+        change = read(_text(path), env)
+    except ValueError as error:
+        fix = "write it with `pulumi preview --json --show-sames`"
+        raise UserError(f"{path}: {error}", fix=fix) from None
+    return Seen(change.origin, change.after())
+
+
+def _exported(path: Path, env: str) -> Seen:
+    """A state is a preview in which everything stays as it is."""
+    from policies.review.digest import of_digest
+
+    fix = "write it with `pulumi stack export`"
+    try:
+        document = json.loads(_text(path))
+        resources = document["deployment"]["resources"]
+        steps = [
+            {"op": "same", "urn": item["urn"], "oldState": item, "newState": item}
+            for item in resources
+        ]
+        change = of_digest({"steps": steps}, env)
+    except (KeyError, TypeError):
+        problem = f"{path}: deployment.resources must be a list of resources, got none"
+        raise UserError(problem, fix=fix) from None
+    except ValueError as error:
+        raise UserError(f"{path}: {error}", fix=fix) from None
+    return Seen("state export", change.after())
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise UserError(f"{path} must be a file, got {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} must be text in UTF-8, got other bytes") from None
+
+
+def _counts(findings: Sequence[Finding]) -> dict[str, int]:
+    """All six results, those that nobody had too."""
+    from policies.rule import Status
+
+    counted = Counter(finding.status for finding in findings)
+    return {status: counted[status] for status in get_args(Status)}
+
+
+def _show(findings: Sequence[Finding], report: Report) -> None:
+    from rich.markup import escape
+
+    for status in SHOWN:
+        for finding in findings:
+            if finding.status == status:
+                report.say(f"{status:7} {finding.level:9} {escape(_line(finding))}")
+
+
+def _line(finding: Finding) -> str:
+    name = finding.urn.rpartition("::")[2] or "the stack"
+    return f"{finding.rule_id} {name}: {finding.message}"
+
+
+def lint_pipeline(
+    path: Path, report: Report, *, env: str | None, form: str, output: Path | None
+) -> dict[str, Any]:
+    """The rules about definitions on one file; a failed check where one blocks."""
+    from policies.lint import NoDefinition, lint, problems
+    from policies.rule import PolicyConfig
+
+    config = policy_config(load(env)) if env else PolicyConfig(production=True)
+    text = _text(path)
+    try:
+        findings = lint(text, path.name, config)
+    except NoDefinition as error:
+        raise UserError(
+            f"{path} must be a pipeline definition: {error}",
+            fix="write it with `aws sagemaker describe-pipeline --query PipelineDefinition`",
+        ) from None
+    found = problems(findings)
+    if form == "sarif":
+        _write(_sarif(found, path, text), report, output)
+    else:
+        _show_problems(found, findings, report)
+    blocking = [problem for problem in found if problem.finding.blocks]
+    result = {
+        "file": str(path),
+        "counts": _counts(findings),
+        "problems": [
+            {
+                "rule": problem.finding.rule_id,
+                "severity": problem.finding.severity,
+                "blocks": problem.finding.blocks,
+                "path": problem.path,
+                "message": problem.message,
+            }
+            for problem in found
+        ],
+    }
+    if blocking:
+        names = ", ".join(sorted({problem.finding.rule_id for problem in blocking}))
+        raise CheckFailed(f"{path} breaks mandatory rules: {names}", data=result)
+    return result
+
+
+def _show_problems(found: Sequence[Problem], findings: Sequence[Finding], report: Report) -> None:
+    """One line for each thing that is wrong, then what only a run can decide."""
+    from rich.markup import escape
+
+    for problem in found:
+        level = problem.finding.level
+        report.say(f"{level:9} {problem.finding.rule_id} {escape(problem.message)}")
+    for finding in findings:
+        if finding.status == "unknown":
+            where = escape(", ".join(finding.paths))
+            report.say(f"{'undecided':9} {finding.rule_id} only a run decides {where}")
+
+
+def _write(text: str, report: Report, output: Path | None) -> None:
+    if output is not None:
+        output.write_text(text)
+    elif not report.as_json:
+        sys.stdout.write(text)
+
+
+def _sarif(found: Sequence[Problem], path: Path, text: str) -> str:
+    from policies.data import Source
+    from policies.lint import line_of, rules
+    from policies.review.render import sarif
+    from policies.review.report import Reason
+    from policies.review.report import Report as Review
+
+    place = shown(path.absolute())
+    fixes = {rule.id: rule.fix.replace("\n", " ") for rule in rules()}
+    reasons = [
+        Reason(
+            rule=problem.finding.rule_id,
+            risk=problem.finding.severity,
+            message=problem.message,
+            fix=fixes.get(problem.finding.rule_id, ""),
+            urn=problem.path,
+            source=Source(place, line_of(text, problem.path)),
+            blocks=problem.finding.blocks,
+        )
+        for problem in found
+    ]
+    blocked = any(reason.blocks for reason in reasons)
+    review = Review(
+        env=path.name,
+        origin="pipeline definition",
+        commit="",
+        base="",
+        decision="blocked" if blocked else "needs review",
+        risk="high" if blocked else "low",
+        reasons=reasons,
+        tally={},
+        sections=[],
+    )
+    return sarif.render(review, rules(), stack_file=place)
