@@ -264,9 +264,7 @@ def sandbox(
 
 @cli.command()
 @environment
-@file_option(
-    "--digest", "Judge a `pulumi preview --json --show-sames`, or its events."
-)
+@file_option("--digest", "Judge a `pulumi preview --json --show-sames`, or its events.")
 @file_option("--state", "Judge a `pulumi stack export`.")
 def policy(env: str, *, as_json: bool, **asked: Any) -> None:
     """Judge the environment by all rules; exit code 1 where a mandatory one fails."""
