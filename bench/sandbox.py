@@ -84,8 +84,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(asked.rounds + 1):
             for name in sorted(sides, reverse=bool(turn % 2)):
-                output = Path(folder, name)
-                output.mkdir(exist_ok=True)
+                output = Path(folder, f"{name}-{turn}")  # no caches of an earlier round
+                output.mkdir()
                 started, before = time.perf_counter(), used_seconds()
                 sides[name](asked.env, output)
                 taken = time.perf_counter() - started
