@@ -414,7 +414,8 @@ def test_an_approval_reaches_a_topic_that_only_its_rule_may_write_to() -> None:
     [target] = by_type(found, ":EventTarget")
     [policy] = by_type(found, ":TopicPolicy")
     assert target["arn"] == policy["arn"]
-    [statement] = json.loads(policy["policy"])["Statement"]
+    statement, plaintext = json.loads(policy["policy"])["Statement"]
+    assert (plaintext["Effect"], plaintext["Sid"]) == ("Deny", "TlsOnly")
     assert statement["Principal"] == {"Service": "events.amazonaws.com"}
     assert statement["Condition"]["ArnEquals"]["aws:SourceArn"].endswith("registry-approvals")
 

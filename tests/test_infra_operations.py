@@ -292,8 +292,10 @@ def test_a_topic_takes_messages_of_this_account_and_its_own_rules_alone() -> Non
     args = AlertsArgs(names=NAMES, tags=TAGS, kms_key_arn="arn:k", emails=("a@example.com",))
     found = built(lambda: Alerts("alerts", args))
     [policy] = of(found, ":TopicPolicy")
-    services, rules = json.loads(policy["policy"])["Statement"]
+    services, rules, plaintext = json.loads(policy["policy"])["Statement"]
     assert services["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
     source = rules["Condition"]["ArnLike"]["aws:SourceArn"]
     assert source == "arn:aws:events:us-east-1:123456789012:rule/plinth-test-*"
+    assert plaintext["Effect"] == "Deny"
+    assert plaintext["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert [item["endpoint"] for item in of(found, ":TopicSubscription")] == ["a@example.com"]

@@ -1,6 +1,7 @@
 """Topics, queues and functions."""
 
 import re
+from collections.abc import Callable
 
 from policies.data import Data, Resource
 from policies.documents import denies_plaintext, is_public, statements
@@ -45,13 +46,17 @@ def require_governed_messages(resource: Resource, scope: Scope) -> Result:
     services write to, which cannot use a key of the account that does not name them.
     """
     inputs = resource.inputs
-    checks = []
+    checks: list[Callable[[], Result]] = []
     own_key = resource.type == QUEUE and inputs.get("sqsManagedSseEnabled")
     if resource.type in (TOPIC, QUEUE) and not own_key:
         checks.append(lambda: meets(inputs, {"kmsMasterKeyId": SET}))
     if "policy" in inputs.value:
         checks.append(lambda: _guarded(Data(inputs.value["policy"], "policy")))
-    return every(checks, lambda check: check())
+    return every(checks, _ask)
+
+
+def _ask(check: Callable[[], Result]) -> Result:
+    return check()
 
 
 def _guarded(document: Data) -> Result:
@@ -85,9 +90,10 @@ def require_dead_letters(resource: Resource, scope: Scope) -> Result:
         readers = scope.pointing_at(resource, MAPPING, "eventSourceArn")
         if not readers:
             return NotApplicable("no function reads it")
-        moved = resource.outputs.has("redrivePolicy")
-        kept = moved or scope.pointing_at(resource, REDRIVE, "queueUrl")
-        return None if kept else Fail("must have a redrivePolicy, got none")
+        if resource.outputs.has("redrivePolicy"):
+            return None
+        moved = scope.pointing_at(resource, REDRIVE, "queueUrl")
+        return None if moved else Fail("must have a redrivePolicy, got none")
     if resource.outputs.has("deadLetterConfig"):
         return None
     configs = scope.pointing_at(resource, INVOKE_CONFIG, "functionName")
@@ -124,8 +130,11 @@ def require_governed_function(resource: Resource, scope: Scope) -> Result:
     def told(name: str) -> Result:
         return Fail(f"environment.variables must not have {name}")
 
-    checks = (lambda: meets(inputs, wanted), lambda: every(sorted(secrets), told))
-    return every(checks, lambda check: check())
+    checks: list[Callable[[], Result]] = [
+        lambda: meets(inputs, wanted),
+        lambda: every(sorted(secrets), told),
+    ]
+    return every(checks, _ask)
 
 
 def _caller(permission: Data) -> Result:

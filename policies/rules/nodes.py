@@ -219,14 +219,11 @@ def require_hardened_nodes(resource: Resource, scope: Scope) -> Result:
     def encrypted(mapping: Data) -> Result:
         return meets(mapping, {"ebs.encrypted": ON}) if mapping.has("ebs") else None
 
-    checks = (
-        lambda: meets(spec, wanted),
-        lambda: every(spec.each("blockDeviceMappings"), encrypted),
-        lambda: (
-            None if spec.has("blockDeviceMappings") else Fail("blockDeviceMappings must be set")
-        ),
-    )
-    return every(checks, lambda check: check())
+    def disks(node: Data) -> Result:
+        mappings = node.each("blockDeviceMappings")
+        return every(mappings, encrypted) if mappings else Fail("blockDeviceMappings must be set")
+
+    return every((lambda node: meets(node, wanted), disks), lambda check: check(spec))
 
 
 @rule(
