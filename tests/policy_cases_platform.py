@@ -23,19 +23,25 @@ def node_group(
     effect: str = "NO_SCHEDULE",
     labels: Any = GPU_LABELS,
     release_version: str | None = "1.34.2-20251120",
+    scaling: Any = None,
     **changes: Any,
 ) -> aws.eks.NodeGroup:
+    repaired = {
+        "ami_type": "AL2023_x86_64_NVIDIA",
+        "disk_size": 100,
+        "node_repair_config": {"enabled": True},
+    }
     return aws.eks.NodeGroup(
         "gpu",
         cluster_name="cluster",
         node_role_arn="role",
         subnet_ids=["subnet"],
-        scaling_config={"min_size": 0, "desired_size": 0, "max_size": 1},
+        scaling_config=scaling or {"min_size": 0, "desired_size": 0, "max_size": 1},
         instance_types=[instance_type] if instance_type else None,
         taints=[{"key": taint, "effect": effect}] if taint else None,
         labels=labels,
         release_version=release_version,
-        **changes,
+        **{**repaired, **changes},
     )
 
 
