@@ -178,7 +178,7 @@ def _options(request: Any) -> Options:
         retain_on_delete=request.retainOnDelete,
         ignore_changes=tuple(request.ignoreChanges),
         delete_before_replace=request.deleteBeforeReplace,
-        depends_on=tuple(request.dependencies),
+        depends_on=tuple(sorted(request.dependencies)),
     )
 
 

@@ -57,7 +57,7 @@ def test_help_costs_less_than_four_tenths_of_a_second_of_cpu(tmp_path: Path) -> 
 def test_an_unknown_environment_names_those_that_exist(tmp_path: Path) -> None:
     done = plinth("up", "qa", home=tmp_path)
     assert done.code == 2
-    assert "must be one of dev, local, prod, got 'qa'" in done.err
+    assert "must be one of dev, local, prod, staging, got 'qa'" in done.err
 
 
 def test_an_error_is_also_json(tmp_path: Path) -> None:

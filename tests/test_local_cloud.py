@@ -173,16 +173,13 @@ def test_what_nobody_built_is_a_501_that_names_it(sm: Any, cloud: Cloud) -> None
     assert time.monotonic() - began < 1, "boto3 must not retry it"
     code, message, status = refusal(
         sm.create_endpoint_config,
-        EndpointConfigName="serverless",
+        EndpointConfigName="components",
+        ExecutionRoleArn=ROLE,
         ProductionVariants=[
-            {
-                "VariantName": "one",
-                "ModelName": "any",
-                "ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1},
-            }
+            {"VariantName": "one", "InstanceType": "ml.g5.xlarge", "InitialInstanceCount": 1}
         ],
     )
-    assert (code, status) == ("NotEmulated", 501) and "ServerlessConfig" in message
+    assert (code, status) == ("NotEmulated", 501) and "inference components" in message
 
 
 def test_a_malformed_request_is_refused_with_every_problem(sm: Any) -> None:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from stacks.local import environment
-from tests.conftest import Clone, copy_checkout
+from tests.conftest import GOLDEN, Clone, copy_checkout
 
 pytestmark = pytest.mark.e2e
 
@@ -60,7 +60,16 @@ def created(clone: Clone) -> Counter[str]:
     )
 
 
-EXPECTED = Counter(vpcs=1, subnets=2, endpoints=7, groups=2, keys=4)
+ACCEPTED = Counter(
+    line.split()[0] for line in (GOLDEN / "stacks" / "local.txt").read_text().splitlines()
+)
+EXPECTED = Counter(
+    vpcs=ACCEPTED["aws:ec2/vpc:Vpc"],
+    subnets=ACCEPTED["aws:ec2/subnet:Subnet"],
+    endpoints=ACCEPTED["aws:ec2/vpcEndpoint:VpcEndpoint"],
+    groups=ACCEPTED["aws:ec2/securityGroup:SecurityGroup"],
+    keys=ACCEPTED["aws:kms/key:Key"],
+)
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:

@@ -100,7 +100,7 @@ def test_a_registered_model_waits_for_a_person_with_what_they_need(definition: s
     assert arguments["ModelApprovalStatus"] == "PendingManualApproval"
     assert set(arguments["CustomerMetadataProperties"]) == {
         *("auc", "brier", "commit", "data_hash", "evaluation_days"),
-        *("execution_id", "train_end", "train_start"),
+        *("execution_id", "reason", "train_end", "train_start"),
     }
     assert "evaluation.json" in json.dumps(arguments["ModelMetrics"]["ModelQuality"])
     specification = arguments["InferenceSpecification"]

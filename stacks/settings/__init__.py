@@ -270,8 +270,13 @@ def _yaml() -> Any:
     yaml = YAML()  # round trip: comments, order and quotes survive
     yaml.width = 4096
     yaml.preserve_quotes = True
+    yaml.representer.add_representer(type(None), _null)  # as it was written, not as nothing
     yaml.indent(mapping=2, sequence=4, offset=2)
     return yaml
+
+
+def _null(representer: Any, _: None) -> Any:
+    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
