@@ -8,7 +8,8 @@ preview, as it would be after a build.
 import hashlib
 
 from infra.naming import Names
-from stacks.settings import ROOT, Image
+from stacks.settings import ROOT
+from stacks.settings.models import Image
 
 BUILD_CONTEXT = ("pipelines/steps", "serving", "requirements.lock")
 """What `serving/Dockerfile` copies."""
