@@ -150,8 +150,12 @@ def copy_checkout(target: Path) -> None:
 def clone(tmp_path_factory: pytest.TempPathFactory, pulumi_cli: Path) -> Iterator[Clone]:
     """A clone with its own environment `local`; whatever it started is gone afterwards.
 
-    The engine is there before the first command, whose time limit is not meant for building it.
+    Engine and control plane are there before the first command: its time limit is not meant for
+    building them, and a control plane that appears between two commands is another environment.
     """
+    from stacks.local.toolchain import control_plane
+
+    control_plane.ensure(logging.getLogger(__name__).info)
     root = tmp_path_factory.mktemp("clone")
     copy_checkout(root)
     made = Clone(root, root / ".plinth")
