@@ -7,7 +7,15 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
-from infra.component import Component, ComponentArgs, Role, Statement, plain_json
+from infra.component import (
+    Component,
+    ComponentArgs,
+    Role,
+    Statement,
+    plain_json,
+    private_bucket,
+    tls_only,
+)
 
 DATA_EVENTS = {
     "sagemaker-features": "AWS::SageMaker::FeatureGroup",
@@ -169,48 +177,14 @@ class Audit(Component):
     ) -> tuple[aws.s3.Bucket, list[pulumi.Resource]]:
         """A bucket that one service writes to, and what must be there before it does."""
         args, name = self._args, f"{self.component_name}-{role}"
-        bucket = aws.s3.Bucket(
-            name,
-            bucket=self.names.bucket(role),
-            object_lock_enabled=locked or None,
-            force_destroy=not args.protect,
-            tags=self.tags(role),
-            opts=self.kept(args.protect),
+        made = private_bucket(
+            self,
+            role,
+            protect=args.protect,
+            kms_key_arn=args.kms_key_arn,
+            object_lock=locked,
         )
-        block = aws.s3.BucketPublicAccessBlock(
-            name,
-            bucket=bucket.bucket,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=self.child,
-        )
-        aws.s3.BucketOwnershipControls(
-            name,
-            bucket=bucket.bucket,
-            rule={"object_ownership": "BucketOwnerEnforced"},
-            opts=self.child,
-        )
-        versioning = aws.s3.BucketVersioning(
-            name,
-            bucket=bucket.bucket,
-            versioning_configuration={"status": "Enabled"},
-            opts=self.child,
-        )
-        default = aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(  # noqa: E501 the provider's name is that long
-            sse_algorithm="aws:kms", kms_master_key_id=args.kms_key_arn
-        )
-        aws.s3.BucketServerSideEncryptionConfiguration(
-            name,
-            bucket=bucket.bucket,
-            rules=[
-                aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
-                    apply_server_side_encryption_by_default=default, bucket_key_enabled=True
-                )
-            ],
-            opts=self.child,
-        )
+        bucket, versioning = made.bucket, made.versioning
         self._retention(name, bucket, versioning, locked=locked)
         aws.s3.BucketLogging(
             name,
@@ -223,7 +197,7 @@ class Audit(Component):
             name,
             bucket=bucket.bucket,
             policy=plain_json(_policy(self.names.bucket(role), deliveries, self.names.account_id)),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[block]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[made.block]),
         )
         return bucket, [policy, versioning]
 
@@ -299,14 +273,7 @@ def _policy(
     return {
         "Version": "2012-10-17",
         "Statement": [
-            {
-                "Sid": "TlsOnly",
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "s3:*",
-                "Resource": [arn, f"{arn}/*"],
-                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-            },
+            tls_only("s3:*", [arn, f"{arn}/*"]),
             *(
                 {"Effect": "Allow", **item, "Condition": {**item["Condition"], **own}}
                 for item in deliveries

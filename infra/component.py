@@ -83,8 +83,82 @@ class Component(pulumi.ComponentResource):
         self.register_outputs(outputs)
 
 
-def tls_only(action: str, resource: pulumi.Input[str]) -> dict[str, object]:
-    """The statement with which a topic or queue refuses requests over plain HTTP."""
+@dataclass(frozen=True)
+class PrivateBucket:
+    """A bucket, and the parts of it that others have to wait for."""
+
+    bucket: aws.s3.Bucket
+    block: aws.s3.BucketPublicAccessBlock
+    versioning: aws.s3.BucketVersioning
+
+
+def private_bucket(
+    component: Component,
+    role: str,
+    *,
+    protect: bool,
+    kms_key_arn: pulumi.Input[str] | None,
+    object_lock: bool = False,
+) -> PrivateBucket:
+    """A bucket that is private, versioned and encrypted, owned by the account alone.
+
+    Without a key S3's own is used. A policy, a lifecycle and access logs are the caller's: they
+    differ by what is kept.
+    """
+    name = f"{component.component_name}-{role}"
+    bucket = aws.s3.Bucket(
+        name,
+        bucket=component.names.bucket(role),
+        object_lock_enabled=object_lock or None,
+        force_destroy=not protect,
+        tags=component.tags(role),
+        opts=component.kept(protect),
+    )
+    block = aws.s3.BucketPublicAccessBlock(
+        name,
+        bucket=bucket.bucket,
+        block_public_acls=True,
+        block_public_policy=True,
+        ignore_public_acls=True,
+        restrict_public_buckets=True,
+        opts=component.child,
+    )
+    aws.s3.BucketOwnershipControls(
+        name,
+        bucket=bucket.bucket,
+        rule={"object_ownership": "BucketOwnerEnforced"},
+        opts=component.child,
+    )
+    versioning = aws.s3.BucketVersioning(
+        name,
+        bucket=bucket.bucket,
+        versioning_configuration={"status": "Enabled"},
+        opts=component.child,
+    )
+    default = (
+        aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
+            sse_algorithm="AES256" if kms_key_arn is None else "aws:kms",
+            kms_master_key_id=kms_key_arn,
+        )
+    )
+    aws.s3.BucketServerSideEncryptionConfiguration(
+        name,
+        bucket=bucket.bucket,
+        rules=[
+            aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
+                apply_server_side_encryption_by_default=default,
+                bucket_key_enabled=kms_key_arn is not None,
+            )
+        ],
+        opts=component.child,
+    )
+    return PrivateBucket(bucket, block, versioning)
+
+
+def tls_only(
+    action: str, resource: pulumi.Input[str] | Sequence[pulumi.Input[str]]
+) -> dict[str, object]:
+    """The statement with which a topic, a queue or a bucket refuses requests over plain HTTP."""
     return {
         "Sid": "TlsOnly",
         "Effect": "Deny",

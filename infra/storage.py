@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.component import Component, ComponentArgs, Role, plain_json, policy_json
+from infra.component import Component, ComponentArgs, Role, plain_json, policy_json, private_bucket
 from infra.naming import Names, account_roots, role_arn_patterns
 
 OBJECT_ACTIONS = (
@@ -150,53 +150,15 @@ class Storage(Component):
         )
 
     def _bucket(self, role: str, args: StorageArgs, *, kms: bool) -> aws.s3.Bucket:
-        name = f"{self.component_name}-{role}"
-        bucket = aws.s3.Bucket(
-            name,
-            bucket=self.names.bucket(role),
-            force_destroy=not args.protect,
-            tags=self.tags(role),
-            opts=self.kept(args.protect),
-        )
-        aws.s3.BucketPublicAccessBlock(
-            name,
-            bucket=bucket.bucket,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=self.child,
-        )
-        aws.s3.BucketOwnershipControls(
-            name,
-            bucket=bucket.bucket,
-            rule={"object_ownership": "BucketOwnerEnforced"},
-            opts=self.child,
-        )
-        aws.s3.BucketVersioning(
-            name,
-            bucket=bucket.bucket,
-            versioning_configuration={"status": "Enabled"},
-            opts=self.child,
-        )
         # S3's log delivery cannot write to a bucket whose default key is a customer managed one
         # without a grant in the key policy: the log bucket keeps S3's own key.
-        default = aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(  # noqa: E501 the provider's name is that long
-            sse_algorithm="aws:kms" if kms else "AES256",
-            kms_master_key_id=args.kms_key_arn if kms else None,
-        )
-        aws.s3.BucketServerSideEncryptionConfiguration(
-            name,
-            bucket=bucket.bucket,
-            rules=[
-                aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
-                    apply_server_side_encryption_by_default=default, bucket_key_enabled=kms
-                )
-            ],
-            opts=self.child,
-        )
+        key = args.kms_key_arn if kms else None
+        bucket = private_bucket(self, role, protect=args.protect, kms_key_arn=key).bucket
         aws.s3.BucketLifecycleConfiguration(
-            name, bucket=bucket.bucket, rules=_lifecycle(role, args), opts=self.child
+            f"{self.component_name}-{role}",
+            bucket=bucket.bucket,
+            rules=_lifecycle(role, args),
+            opts=self.child,
         )
         return bucket
 

@@ -164,7 +164,8 @@ class _Recorder(mocks.MockMonitor):
                 provider=Data(self._providers.get(_provider_urn(request), {}), "provider"),
                 parent=request.parent or None,
                 dependencies={
-                    key: tuple(found.urns) for key, found in request.propertyDependencies.items()
+                    key: tuple(sorted(found.urns))
+                    for key, found in request.propertyDependencies.items()
                 },
                 source=_source(request),
             )

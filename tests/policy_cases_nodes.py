@@ -168,9 +168,9 @@ NODES = [
         status="fail",
         program=partial(
             node_group,
+            "p5.48xlarge",
             scaling=GROWN,
             capacity_type="SPOT",
-            labels={**GPU_LABELS, "nvidia.com/gpu.count": "8"},
         ),
         says="must make at most 64 GPUs, got 72; spot nodes must have the label",
     ),

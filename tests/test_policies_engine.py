@@ -178,7 +178,7 @@ def test_outside_production_a_failure_is_advice(engine: Engine) -> None:
 
 def test_what_the_preview_could_not_know_the_update_decides(engine: Engine) -> None:
     def program() -> None:
-        policy = aws.kms.Key("key").arn.apply(
+        policy = aws.kms.Key("key", enable_key_rotation=True).arn.apply(
             lambda arn: json.dumps(
                 {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": ["*", arn]}]}
             )

@@ -5,7 +5,7 @@ from typing import Any
 from policies.data import Data, Resource, Unknown
 from policies.must import OFF, ON, SET, Must, at_least, meets, one_of
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
-from policies.tables.instances import NEURON, NVIDIA
+from policies.tables.instances import GPUS, NEURON, NVIDIA
 
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 LAUNCH_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
@@ -114,8 +114,7 @@ def _bounded_group(group: Data, scope: Scope) -> Result:
         return Fail(f"scalingConfig.minSize must be 0 outside production, got {least}")
 
     def limited(group: Data) -> Result:
-        each = int(group.get("labels", "nvidia.com/gpu.count") or 1)
-        gpus = each * int(group.get("scalingConfig", "maxSize") or 0)
+        gpus = _gpus_of_node(group) * int(group.get("scalingConfig", "maxSize") or 0)
         most = scope.config.gpus_per_pool_max
         return (
             Fail(f"scalingConfig.maxSize must make at most {most} GPUs, got {gpus}")
@@ -127,6 +126,13 @@ def _bounded_group(group: Data, scope: Scope) -> Result:
         return _may_be_spot(group.get("capacityType") == "SPOT", group.keys("labels"), scope)
 
     return every((idle, limited, settled), lambda check: check(group))
+
+
+def _gpus_of_node(group: Data) -> int:
+    """Whole GPUs; the label counts what pods can ask for, slices and turns included."""
+    types = [str(instance_type.get()) for instance_type in group.each("instanceTypes")]
+    counts = [GPUS[instance_type] for instance_type in types if instance_type in GPUS]
+    return max(counts) if counts else int(group.get("labels", "nvidia.com/gpu.count") or 1)
 
 
 def _may_be_spot(spot: bool, labels: set[str], scope: Scope) -> Result:
