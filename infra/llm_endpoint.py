@@ -9,13 +9,13 @@ InferenceComponent`), and the provider reaches that, so nothing here is a script
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
 from infra.component import Component, ComponentArgs, Role
 from infra.instances import instance_type
+from infra.invocations import invocation_alarms
 from infra.naming import content_hash
 
 VARIANT = "instances"
@@ -95,7 +95,15 @@ class LlmEndpoint(Component):
         self.component_id = self.names.of(args.model)
         endpoint = self._endpoint(args)
         model = self._model(args)
-        alarms = self._alarms(args)
+        # metrics of inference components carry their name, not the endpoint's
+        topic, alarms = invocation_alarms(
+            self,
+            self.component_id,
+            dimensions={"InferenceComponentName": self.component_id},
+            latency_p99_ms=args.latency_p99_ms,
+            kms_key_arn=args.alarm_key_arn,
+        )
+        self.alarm_topic_arn = topic.arn
         component = aws.cloudcontrol.Resource(
             f"{name}-component",
             type_name="AWS::SageMaker::InferenceComponent",
@@ -146,47 +154,6 @@ class LlmEndpoint(Component):
         ]
         actions = ["sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"]
         self.grant(role, "invoke", [{"Action": actions, "Resource": arns}])
-
-    def _alarms(self, args: LlmEndpointArgs) -> list[aws.cloudwatch.MetricAlarm]:
-        """Metrics of inference components carry their name, not the endpoint's."""
-        self.alarm_topic_arn = aws.sns.Topic(
-            f"{self.component_name}-alarms",
-            name=f"{self.component_id}-alarms",
-            kms_master_key_id=args.alarm_key_arn,
-            tags=self.tags("alarms"),
-            opts=self.child,
-        ).arn
-        watches: dict[str, dict[str, Any]] = {
-            "5xx": {
-                "alarm_description": "The container answers with server errors",
-                "metric_name": "Invocation5XXErrors",
-                "statistic": "Sum",
-                "threshold": 1,
-            },
-            "latency": {
-                "alarm_description": "The slowest percent of answers is too slow",
-                "metric_name": "ModelLatency",  # microseconds
-                "extended_statistic": "p99",
-                "threshold": args.latency_p99_ms * 1000,
-            },
-        }
-        return [
-            aws.cloudwatch.MetricAlarm(
-                f"{self.component_name}-{role}",
-                name=f"{self.component_id}-{role}",
-                namespace="AWS/SageMaker",
-                comparison_operator="GreaterThanOrEqualToThreshold",
-                period=60,
-                evaluation_periods=2,
-                treat_missing_data="notBreaching",
-                dimensions={"InferenceComponentName": self.component_id},
-                alarm_actions=[self.alarm_topic_arn],
-                tags=self.tags(role),
-                opts=self.child,
-                **watch,
-            )
-            for role, watch in watches.items()
-        ]
 
     def _capture(
         self, args: LlmEndpointArgs

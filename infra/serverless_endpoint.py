@@ -7,6 +7,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.component import Component, ComponentArgs, Role
+from infra.invocations import invocation_alarms
 from infra.naming import content_hash
 
 VARIANT = "champion"
@@ -98,7 +99,13 @@ class ServerlessEndpoint(Component):
             tags=self.tags("endpoint"),
             opts=self.child,
         )
-        self._alarms(args)
+        invocation_alarms(
+            self,
+            self._name,
+            dimensions={"EndpointName": self._name, "VariantName": VARIANT},
+            latency_p99_ms=args.latency_p99_ms,
+            kms_key_arn=args.alarm_key_arn,
+        )
         self.endpoint_name = endpoint.name
         self.endpoint_config_name = config.name
         self.seal()
@@ -107,41 +114,3 @@ class ServerlessEndpoint(Component):
         """Let a role ask this endpoint."""
         arn = self.names.arn("sagemaker", f"endpoint/{self._name}")
         self.grant(role, "invoke", [{"Action": ["sagemaker:InvokeEndpoint"], "Resource": [arn]}])
-
-    def _alarms(self, args: ServerlessEndpointArgs) -> None:
-        topic = aws.sns.Topic(
-            f"{self.component_name}-alarms",
-            name=f"{self._name}-alarms",
-            kms_master_key_id=args.alarm_key_arn,
-            tags=self.tags("alarms"),
-            opts=self.child,
-        )
-        watches: dict[str, dict[str, Any]] = {
-            "5xx": {
-                "alarm_description": "The container answers with server errors",
-                "metric_name": "Invocation5XXErrors",
-                "statistic": "Sum",
-                "threshold": 1,
-            },
-            "latency": {
-                "alarm_description": "The slowest percent of answers is too slow",
-                "metric_name": "ModelLatency",  # microseconds
-                "extended_statistic": "p99",
-                "threshold": args.latency_p99_ms * 1000,
-            },
-        }
-        for role, watch in watches.items():
-            aws.cloudwatch.MetricAlarm(
-                f"{self.component_name}-{role}",
-                name=f"{self._name}-{role}",
-                namespace="AWS/SageMaker",
-                comparison_operator="GreaterThanOrEqualToThreshold",
-                period=60,
-                evaluation_periods=2,
-                treat_missing_data="notBreaching",
-                dimensions={"EndpointName": self._name, "VariantName": VARIANT},
-                alarm_actions=[topic.arn],
-                tags=self.tags(role),
-                opts=self.child,
-                **watch,
-            )

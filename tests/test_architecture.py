@@ -42,7 +42,14 @@ def ours(path: Path) -> set[str]:
 ALONE = ("pipelines.steps", "pipelines.stream", "serving")
 """Folders that run in containers and functions."""
 
-FOUNDATION = {"infra.component", "infra.naming", "infra.errors", "infra.instances", "infra.nodes"}
+FOUNDATION = {
+    "infra.component",
+    "infra.errors",
+    "infra.instances",
+    "infra.invocations",
+    "infra.naming",
+    "infra.nodes",
+}
 
 
 def forbidden(module: str, imported: str) -> str | None:
