@@ -1,7 +1,8 @@
-"""The table of rules for the README, made from the rules themselves."""
+"""The tables of rules and frameworks for the README, made from the rules themselves."""
 
 from collections.abc import Sequence
 
+from policies.frameworks import Framework, frameworks
 from policies.rule import Rule
 from policies.rules import RULES
 
@@ -18,3 +19,26 @@ def _row(rule: Rule) -> str:
     seen = ", ".join(types) if len(types) <= 3 else f"{len(types)} types"
     what = f"[{rule.description.rstrip('.')}]({rule.url})"
     return f"| {rule.id} | {what} | {rule.kind}: {seen} | {rule.severity} | {rule.mandatory} |"
+
+
+FRAMEWORKS = (
+    "| Framework | Version | Listed | Controls with a rule | Mapping |\n|---|---|---|---|---|"
+)
+
+
+def framework_table() -> str:
+    """All frameworks as a Markdown table, with the number of controls that no rule decides."""
+    return "\n".join([FRAMEWORKS, *map(_framework_row, frameworks().values())])
+
+
+def _framework_row(framework: Framework) -> str:
+    covered = framework.covered
+    automated = sum(control.decided == "automated" for control in covered)
+    judged = sum(control.judgement for control in covered)
+    parts = f"{automated} automated, {len(covered) - automated} in part"
+    share = f"{len(covered)} of {len(framework.controls)}: {parts}"
+    mapping = "published by scanners" if not judged else f"our judgement in {judged} of them"
+    if judged == len(covered):
+        mapping = "our judgement"
+    title = f"[{framework.title}]({framework.source}) `{framework.id}`"
+    return f"| {title} | {framework.version} | {framework.scope} | {share} | {mapping} |"

@@ -266,6 +266,7 @@ def sandbox(
 @environment
 @file_option("--digest", "Judge a `pulumi preview --json --show-sames`, or its events.")
 @file_option("--state", "Judge a `pulumi stack export`.")
+@click.option("--framework", metavar="NAME", help="Show results by controls: hipaa, ai-rmf, ...")
 def policy(env: str, *, as_json: bool, **asked: Any) -> None:
     """Judge the environment by all rules; exit code 1 where a mandatory one fails."""
     from stacks.commands import policy as command

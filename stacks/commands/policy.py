@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from infra.errors import CheckFailed, UserError
+from stacks.commands import frameworks
 from stacks.commands.deploy import exemptions, policy_config
 from stacks.report import Report
 from stacks.settings import load, shown
@@ -33,18 +34,23 @@ class Seen:
     resources: Sequence[Resource]
 
 
-def policy(env: str, report: Report, *, digest: Path | None, state: Path | None) -> dict[str, Any]:
+def policy(
+    env: str, report: Report, *, digest: Path | None, state: Path | None, framework: str | None
+) -> dict[str, Any]:
     """Every rule on every resource of an environment; a check that fails where one blocks."""
     from policies.offline import evaluate
 
     settings = load(env)
+    asked = frameworks.framework(framework) if framework is not None else None
     config = policy_config(settings)
     seen = _seen(env, report, digest, state)
     with report.stage("policy", f"policies of {env}") as stage:
         findings = evaluate(seen.resources, config, exemptions=exemptions())
         counts = _counts(findings)
         stage.done = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    _show(findings, report)
+    if asked is None:
+        _show(findings, report)
+    by_control = {"framework": frameworks.judged(asked, findings, report)} if asked else {}
     report.say(f"{env}, from a {seen.source}: {stage.done}")
     blocking = [finding for finding in findings if finding.blocks]
     undecided = [f for f in findings if f.status == "unknown" and f.level == "mandatory"]
@@ -56,6 +62,7 @@ def policy(env: str, report: Report, *, digest: Path | None, state: Path | None)
         "blocking": len(blocking),
         "mandatory_undecided": len(undecided),
         "findings": [asdict(f) for f in findings if f.status in SHOWN],
+        **by_control,
     }
     if blocking:
         lines = "\n".join(f"  {_line(finding)}" for finding in blocking)
@@ -155,8 +162,8 @@ def lint_pipeline(
     path: Path, report: Report, *, env: str | None, form: str, output: Path | None
 ) -> dict[str, Any]:
     """The rules about definitions on one file; a failed check where one blocks."""
+    from policies.config import PolicyConfig
     from policies.lint import NoDefinition, lint, problems
-    from policies.rule import PolicyConfig
 
     config = policy_config(load(env)) if env else PolicyConfig(production=True)
     text = _text(path)

@@ -1,0 +1,8 @@
+"""`python -m policies.frameworks` writes the JSON files beside it from the crosswalk and rules."""
+
+from policies.frameworks import HERE
+from policies.frameworks.crosswalk import files
+from policies.rules import RULES
+
+for name, text in files(RULES).items():
+    (HERE / name).write_text(text)

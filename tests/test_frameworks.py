@@ -1,0 +1,211 @@
+"""Frameworks: the files are made of the rules, and a result is what the findings amount to."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from infra.errors import UserError
+from policies.docs import framework_table
+from policies.frameworks import HERE, PRIMARY, controls_of, frameworks
+from policies.frameworks import crosswalk as source
+from policies.frameworks.results import results, tally
+from policies.offline import Finding
+from policies.rule import Status
+from policies.rules import RULES
+from stacks.commands.frameworks import framework, judged
+from stacks.report import Report
+
+ROOT = Path(__file__).parent.parent
+CROSSWALK: Mapping[str, Any] = YAML(typ="safe").load(source.FILE.read_text())
+SHAPES = {
+    "nist-800-53-r5": r"[A-Z]{2}-\d{1,2}(\(\d{1,2}\))?",
+    "hipaa": r"164\.3(08|10|12|14|16)(\([a-z]+\)|\([A-Z]\)|\(\d\))+",
+    "soc-2": r"(CC|A|C|PI|P)\d\.\d",
+    "gdpr": r"\d{1,2}(\(\d\)\([a-f]\))?",
+    "cis-aws-7.0": r"[2-6]\.\d{1,2}(\.\d)?",
+    "ai-rmf": r"(GOVERN|MAP|MEASURE|MANAGE) [1-6]\.\d{1,2}",
+    "iso-42001": r"A\.([2-9]|10)(\.\d)+",
+    "eu-ai-act": r"\d{1,2}",
+}
+
+
+def test_the_files_of_the_frameworks_are_those_of_the_crosswalk_and_the_rules() -> None:
+    """`python -m policies.frameworks` writes them."""
+    written = {path.name: path.read_text() for path in HERE.glob("*.json")}
+    assert written == source.files(RULES)
+
+
+def test_eight_frameworks_are_listed_in_the_order_of_the_crosswalk() -> None:
+    assert list(frameworks()) == list(CROSSWALK) == list(SHAPES)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_an_id_looks_like_one_of_its_framework(name: str) -> None:
+    ids = [control.id for control in frameworks()[name].controls]
+    assert [each for each in ids if not re.fullmatch(SHAPES[name], each)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "families"),
+    [
+        ("iso-42001", {"A.2": 3, "A.3": 2, "A.4": 5, "A.5": 4, "A.6": 9, "A.7": 5, "A.8": 4,
+                       "A.9": 3, "A.10": 3}),
+        ("ai-rmf", {"GOVERN": 19, "MAP": 18, "MEASURE": 22, "MANAGE": 13}),
+        ("soc-2", {"CC": 33, "A": 3, "C": 2, "PI": 5, "P": 18}),
+        ("cis-aws-7.0", {"2": 26, "3": 9, "4": 10, "5": 16, "6": 9}),
+    ],
+)  # fmt: skip
+def test_a_framework_that_is_listed_whole_has_all_of_every_family(
+    name: str, families: Mapping[str, int]
+) -> None:
+    ids = [control.id for control in frameworks()[name].controls]
+    family = {
+        "iso-42001": r"A\.\d+", "ai-rmf": r"[A-Z]+", "soc-2": r"[A-Z]+", "cis-aws-7.0": r"\d",
+    }[name]  # fmt: skip
+    found = [re.match(family, each) for each in ids]
+    counted = [match[0] for match in found if match]
+    assert {each: counted.count(each) for each in counted} == families
+    assert CROSSWALK[name]["total"] == len(ids)
+
+
+def test_what_no_rule_decides_says_why_and_what_is_partial_says_what_is_left() -> None:
+    for subject in frameworks().values():
+        assert subject.uncovered
+        for control in subject.controls:
+            assert control.asks
+            assert bool(control.leaves) == (control.decided != "automated")
+            assert bool(control.rules) == (control.decided != "none")
+
+
+def test_every_rule_is_about_a_control_of_the_primary_framework() -> None:
+    assert [rule.id for rule in RULES if PRIMARY not in controls_of(rule.id)] == []
+
+
+def test_what_is_our_own_reading_is_marked() -> None:
+    """Wholly for the frameworks about AI and SOC 2; for security, where nobody publishes it."""
+    judged_all = {
+        name
+        for name, subject in frameworks().items()
+        if all(control.judgement for control in subject.covered)
+    }
+    assert judged_all == {"soc-2", "ai-rmf", "iso-42001", "eu-ai-act"}
+    nist = {control.id: control.judgement for control in frameworks()[PRIMARY].covered}
+    assert not nist["SC-28(1)"]
+    assert not nist["AU-12"]  # of G, published, and of M, our own
+    assert nist["RA-3"]
+
+
+BROKEN: Mapping[str, tuple[Mapping[str, Any], str]] = {
+    "a letter that no rule has": ({"themes": ["Z"]}, "must have a rule of"),
+    "a rule of another theme": ({"themes": ["T"], "only": ["PF-KMS-001"]}, "must be rules of"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_control_that_no_rule_is_about_cannot_be_listed_as_covered(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    about, says = BROKEN[name]
+    raw = CROSSWALK["gdpr"] | {"controls": {"32": {"asks": "security", **about}}}
+    path = tmp_path / "crosswalk.yaml"
+    path.write_text(json.dumps({"gdpr": raw}))
+    monkeypatch.setattr(source, "FILE", path)
+    with pytest.raises(ValueError, match=says):
+        source.files(RULES)
+
+
+def test_a_framework_that_lacks_a_control_is_not_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "crosswalk.yaml"
+    path.write_text(json.dumps({"iso-42001": CROSSWALK["iso-42001"] | {"total": 39}}))
+    monkeypatch.setattr(source, "FILE", path)
+    with pytest.raises(ValueError, match="must list all 39 controls, lists 38"):
+        source.files(RULES)
+
+
+def finding(rule: str, status: Status) -> Finding:
+    return Finding(rule_id=rule, severity="high", level="mandatory", status=status, urn="u")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "state", "told"),
+    [
+        (["pass", "unknown", "fail"], "failed", ("PF-RDS-001",)),
+        (["pass", "unknown", "error"], "failed", ("PF-RDS-001",)),
+        (["pass", "unknown", "exempt"], "undecided", ("PF-EC-001",)),
+        (["pass", "pass", "exempt"], "passed", ("PF-DDB-001", "PF-EC-001")),
+        (["not_applicable", "exempt", "exempt"], "exempt", ("PF-EC-001", "PF-RDS-001")),
+        (["not_applicable"] * 3, "no resource", ()),
+        ([], "no resource", ()),
+    ],
+)
+def test_the_worst_finding_decides_about_a_control(
+    statuses: Sequence[Status], state: str, told: tuple[str, ...]
+) -> None:
+    """CP-9(8) is about the three stores with backups; a rule of another control says nothing."""
+    rules = ("PF-DDB-001", "PF-EC-001", "PF-RDS-001")
+    findings = [finding(*pair) for pair in zip(rules, statuses, strict=False)]
+    found = results(frameworks()[PRIMARY], [*findings, finding("ML-K8-002", "fail")])
+    [result] = [each for each in found if each.control.id == "CP-9(8)"]
+    assert result.control.rules == rules
+    assert (result.state, result.told) == (state, told)
+
+
+def test_a_tally_has_every_state_and_counts_every_control_with_a_rule() -> None:
+    subject = frameworks()["hipaa"]
+    counted = tally(results(subject, [finding("PF-KMS-001", "fail")]))
+    assert counted == {
+        "failed": 1, "undecided": 0, "passed": 0, "exempt": 0, "no resource": 12,
+    }  # fmt: skip
+
+
+def test_an_unknown_framework_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(UserError, match="got 'SOC2'; the nearest is soc-2"):
+        framework("SOC2")
+
+
+@pytest.mark.parametrize("columns", [60, 80, 140])
+def test_the_controls_fit_a_terminal_and_say_what_is_not_covered(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    subject = frameworks()["ai-rmf"]
+    result = judged(subject, [finding("PF-RDS-001", "fail")], Report(as_json=False))
+    shown = capsys.readouterr().out
+    table = shown[: shown.rindex("ai-rmf: ")].splitlines()[2:]
+    assert max(map(len, table)) <= max(columns, 72)
+    assert "…" not in shown
+    words = " ".join(shown.split())
+    assert re.search(r"MEASURE 2\.7 \* +failed", shown)
+    assert "* our reading of the framework" in words
+    assert "GOVERN 3.1" in words
+    assert "25 of 72 listed controls have a rule" in words
+    assert len(result["controls"]) + len(result["not_covered"]) == 72
+
+
+def test_with_json_a_control_has_its_rules_and_its_counts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    findings = [finding("PF-RDS-001", "fail"), finding("PF-EFS-001", "pass")]
+    result = judged(frameworks()["cis-aws-7.0"], findings, Report(as_json=True))
+    assert capsys.readouterr().out == ""
+    json.dumps(result)
+    by_id = {each["control"]: each for each in result["controls"]}
+    assert by_id["3.2.1"]["rules"] == ["PF-RDS-001"]
+    assert by_id["3.2.1"]["state"] == "failed"
+    assert by_id["3.3.1"]["counts"] == {"fail": 0, "unknown": 0, "pass": 1, "exempt": 0}
+    assert {each["control"] for each in result["not_covered"]} >= {"2.5", "5.16"}
+
+
+def test_the_table_of_frameworks_is_the_files_own() -> None:
+    text = (ROOT / "README.md").read_text()
+    [shown] = re.findall(r"<!-- frameworks -->\n(.*?)\n<!-- /frameworks -->", text, re.S)
+    assert shown == framework_table()
