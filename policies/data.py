@@ -40,10 +40,8 @@ class Data:
     def get(self, *keys: str) -> Any:
         """The value at these keys or None; raises Unknown where any part is not known."""
         value = self._walk(keys)
-        if type(value) in (dict, list):
-            unknown = tuple(unknown_paths(value, self._at(keys)))
-            if unknown:
-                raise Unknown(*unknown)
+        if type(value) in (dict, list) and _has_unknown(value):
+            raise Unknown(*unknown_paths(value, self._at(keys)))
         return value
 
     def at(self, *keys: str) -> Data:
@@ -71,13 +69,21 @@ class Data:
         value = self.value
         if value.__class__ is _Sentinel:
             self._refuse(value, ())
-        for depth, key in enumerate(keys):
+        for key in keys:
             if value is None:
                 break
             value = value.get(key)
             if value is UNKNOWN:
-                self._refuse(value, keys[: depth + 1])
+                self._refuse(value, self._until_unknown(keys))
         return value
+
+    def _until_unknown(self, keys: Sequence[str]) -> Sequence[str]:
+        value = self.value
+        for depth, key in enumerate(keys, 1):
+            value = value[key]
+            if value is UNKNOWN:
+                return keys[:depth]
+        return keys
 
     def _at(self, keys: Sequence[str]) -> str:
         return ".".join((self.path, *keys) if self.path else keys)
@@ -87,6 +93,14 @@ class Data:
         if value is _Sentinel.HIDDEN:
             raise RuleError(f"{path} cannot be seen by a rule of this kind")
         raise Unknown(path)
+
+
+def _has_unknown(value: dict[str, Any] | list[Any]) -> bool:
+    """Whether there are unknown_paths; those are put together only where there are."""
+    for item in value.values() if type(value) is dict else value:
+        if item is UNKNOWN or (type(item) in (dict, list) and _has_unknown(item)):
+            return True
+    return False
 
 
 def unknown_paths(value: Any, path: str = "") -> Iterator[str]:

@@ -6,8 +6,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
+
+KEPT = 512
+"""Definitions that are kept parsed: every rule asks for the same ones."""
 
 BRANCHES = ("IfSteps", "ElseSteps")
 BODIES = (*BRANCHES, "ForEachBody")
@@ -56,10 +59,19 @@ class Definition:
         self.parameters: dict[str, Mapping[str, Any]] = {
             parameter["Name"]: parameter for parameter in document.get("Parameters") or ()
         }
-        self.steps: dict[str, Step] = {
-            step.name: step
-            for step in _steps(document.get("Steps") or (), "Steps", (), frozenset())
-        }
+        steps = document.get("Steps") or ()
+        self.all_steps: tuple[Step, ...] = tuple(_steps(steps, "Steps", (), frozenset()))
+        self.steps: dict[str, Step] = {step.name: step for step in self.all_steps}
+
+    @cached_property
+    def references(self) -> tuple[tuple[str, str], ...]:
+        """Every `Get`: where it stands, and what it names."""
+        return tuple(_references(self.document))
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """Every text that is a value."""
+        return tuple(_texts_in(self.document))
 
     def of_type(self, *types: str) -> list[Step]:
         """The steps of these types."""
@@ -81,7 +93,7 @@ class Definition:
         return [step for step in self.steps.values() if branch in step.branches]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=KEPT)
 def parse(text: str) -> Definition:
     """Reads a definition; ValueError says where JSON is not a definition."""
     document = json.loads(text)
@@ -185,17 +197,27 @@ def _depends_on(body: Mapping[str, Any]) -> set[str]:
     return names
 
 
-def references(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every `Get` in a piece of a definition: where it stands, and what it names."""
-    if isinstance(node, Mapping):
+def _references(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(node, dict):
         target = node.get("Get")
         if isinstance(target, str):
             yield path, target
         for key, item in node.items():
-            yield from references(item, f"{path}.{key}" if path else str(key))
+            yield from _references(item, f"{path}.{key}" if path else str(key))
     elif isinstance(node, list):
         for index, item in enumerate(node):
-            yield from references(item, f"{path}[{index}]")
+            yield from _references(item, f"{path}[{index}]")
+
+
+def _texts_in(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict):
+        for item in node.values():
+            yield from _texts_in(item)
+    elif isinstance(node, list):
+        for item in node:
+            yield from _texts_in(item)
 
 
 def cycles(pipeline: Definition) -> list[list[str]]:
@@ -213,9 +235,8 @@ def cycles(pipeline: Definition) -> list[list[str]]:
 
 def duplicates(pipeline: Definition) -> list[str]:
     """Names that several steps have; the service refuses them."""
-    steps = _steps(pipeline.document.get("Steps") or (), "Steps", (), frozenset())
     seen, twice = set(), []
-    for step in steps:
+    for step in pipeline.all_steps:
         if step.name in seen:
             twice.append(f"{step.path} ({step.name})")
         seen.add(step.name)
@@ -224,7 +245,7 @@ def duplicates(pipeline: Definition) -> list[str]:
 
 def referenced(node: Any) -> set[str]:
     """Steps whose results a piece of a definition uses."""
-    if isinstance(node, Mapping):
+    if isinstance(node, dict):
         target = node.get("Get")
         match = _STEP_REFERENCE.match(target) if isinstance(target, str) else None
         return ({match.group(1)} if match else set()).union(*map(referenced, node.values()))

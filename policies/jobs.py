@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from policies.data import UNKNOWN, Data, Resource, Unknown
-from policies.definition import Definition, parse
+from policies.definition import KEPT, Definition, parse
 from policies.rule import Fail, NotApplicable, Result, every
 from policies.tables.instances import GPUS, LOCAL_NVME, NO_LOCAL_NVME, NVIDIA
 
@@ -150,7 +151,12 @@ def _own(resource: Resource) -> Iterator[Job]:
         yield Job("Training", resource.inputs)
 
 
-def _defined(pipeline: Definition) -> Iterator[Job]:
+@lru_cache(maxsize=KEPT)
+def _defined(pipeline: Definition) -> tuple[Job, ...]:
+    return tuple(_steps(pipeline))
+
+
+def _steps(pipeline: Definition) -> Iterator[Job]:
     for step in pipeline.steps.values():
         job = Job(step.type, _request(step.arguments, step.path), step.name)
         if step.type == "Tuning":
@@ -175,7 +181,7 @@ def _request(arguments: Mapping[str, Any], path: str) -> Data:
 
 def settled(node: Any) -> Any:
     """A piece of a definition with UNKNOWN for every reference and function."""
-    if isinstance(node, Mapping):
+    if isinstance(node, dict):
         if len(node) == 1 and ("Get" in node or next(iter(node)).startswith("Std:")):
             return UNKNOWN
         return {key: settled(item) for key, item in node.items()}

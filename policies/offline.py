@@ -45,8 +45,8 @@ def evaluate(
     A rule without any resource to look at is one `not_applicable` finding of the stack.
     """
     today = today or date.today()
-    asked = Scope(config, [resource.showing(inputs=True) for resource in resources], today)
-    stack = Scope(config, [resource.showing(inputs=False) for resource in resources], today)
+    asked = Scope(config, resources, today, inputs=True)
+    stack = Scope(config, resources, today, inputs=False)
     alone = Scope(config, today=today)
     used: set[Exemption] = set()
     findings = []
@@ -54,12 +54,14 @@ def evaluate(
         seen, scope = (stack, stack) if rule.kind == "stack" else (asked, alone)
         level = rule.level(config)
         subjects = seen.of_type(*rule.applies_to)
+        excused = [entry for entry in exemptions if entry.rule == rule.id]
         for resource in subjects:
             verdict = judge(rule, resource, scope)
-            exempted = exempt(verdict, rule.id, resource.urn, exemptions, today)
-            if exempted.exemption:
-                used.add(exempted.exemption)
-            findings.append(_finding(rule, level, resource.urn, exempted.verdict))
+            if excused:
+                exempted = exempt(verdict, rule.id, resource.urn, excused, today)
+                verdict = exempted.verdict
+                used.update([exempted.exemption] if exempted.exemption else ())
+            findings.append(_finding(rule, level, resource.urn, verdict))
         if not subjects:
             findings.append(_finding(rule, level, "", NOTHING_TO_JUDGE))
     findings.extend(_about(entry, why) for entry, why in stale(exemptions, used, today))

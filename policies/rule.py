@@ -168,21 +168,43 @@ class Scope:
         config: PolicyConfig,
         resources: Iterable[Resource] | None = None,
         today: date | None = None,
+        *,
+        inputs: bool | None = None,
     ) -> None:
+        """With `inputs`, rules see only the inputs of the resources, or only the outputs (False).
+
+        Default: what the resources are given with.
+        """
         self.config = config
         self.today = today or date.today()
-        self._by_type: dict[str, list[Resource]] | None = None
-        self._references: dict[tuple[str, str], _References] = {}
+        self._inputs = inputs
+        self._given: dict[str, list[Resource]] | None = None
+        self._shown: dict[str, list[Resource]] = {}
+        self._references: dict[tuple[str, ...], References] = {}
+        self._named: dict[str, dict[str, list[Resource]]] = {}
         if resources is not None:
-            self._by_type = defaultdict(list)
+            self._given = defaultdict(list)
             for resource in resources:
-                self._by_type[resource.type].append(resource)
+                self._given[resource.type].append(resource)
 
     def of_type(self, *types: str) -> list[Resource]:
         """All resources of these types in the stack."""
-        if self._by_type is None:
+        if self._given is None:
             raise RuleError("a rule about one resource cannot see the stack")
-        return [resource for token in types for resource in self._by_type.get(token, ())]
+        return [
+            resource
+            for token in types
+            if token in self._given
+            for resource in self._shown.get(token) or self._show(token)
+        ]
+
+    def _show(self, token: str) -> list[Resource]:
+        """Made when a rule first asks: most types of a stack are of interest to few rules."""
+        given = self._given[token] if self._given else []
+        if self._inputs is not None:
+            given = [resource.showing(inputs=self._inputs) for resource in given]
+        self._shown[token] = given
+        return given
 
     def pointing_at(self, target: Resource, token: str, key: str) -> list[Resource]:
         """The resources of one type whose property `key` names the target.
@@ -190,8 +212,7 @@ class Scope:
         Compared by value where the value is known, else by the dependency that the engine recorded.
         One that could name anything makes the answer unknown, unless another names the target.
         """
-        if (references := self._references.get((token, key))) is None:
-            references = self._references[token, key] = _references(self.of_type(token), key)
+        references = self.references(token, key)
         found = references.by_urn.get(target.urn, [])
         for identity in identities(target):
             found = found + references.by_value.get(identity, [])
@@ -208,45 +229,65 @@ class Scope:
             if found := [each for each in self.of_type(token) if each.urn in urns]:
                 return found
             raise
-        return [each for each in self.of_type(token) if value in identities(each)]
+        if (named := self._named.get(token)) is None:
+            named = self._named[token] = _by_identity(self.of_type(token))
+        return named.get(value, [])
+
+    def references(self, token: str, *keys: str) -> References:
+        """What a property of all resources of one type names; put together once."""
+        if (found := self._references.get((token, *keys))) is None:
+            found = self._references[token, *keys] = _references(self.of_type(token), keys)
+        return found
 
 
 @dataclass(slots=True)
-class _References:
+class References:
     """An index of one property over all resources of one type."""
 
     by_value: dict[str, list[Resource]]
     by_urn: dict[str, list[Resource]]
+    """Those whose value is not known, by what the engine recorded that it depends on."""
+    unknown: list[Resource]
+    """Those whose value is not known."""
     stray: list[Resource]
+    """Those of them that depend on nothing."""
 
 
-def _references(resources: Iterable[Resource], key: str) -> _References:
-    by_value: dict[str, list[Resource]] = defaultdict(list)
-    by_urn: dict[str, list[Resource]] = defaultdict(list)
-    stray: list[Resource] = []
+def _references(resources: Iterable[Resource], keys: tuple[str, ...]) -> References:
+    index = References(defaultdict(list), defaultdict(list), [], [])
     for resource in resources:
         try:
-            value = resource.outputs.get(key)
+            value = resource.outputs.get(*keys)
         except Unknown:
-            urns = resource.dependencies.get(key, ())
+            urns = resource.dependencies.get(keys[0], ())
             for urn in urns:
-                by_urn[urn].append(resource)
-            if not urns:
-                stray.append(resource)
+                index.by_urn[urn].append(resource)
+            index.unknown.append(resource)
+            index.stray += [] if urns else [resource]
         else:
-            by_value[str(value)].append(resource)
-    return _References(by_value, by_urn, stray)
+            index.by_value[str(value)].append(resource)
+    return index
+
+
+def _by_identity(resources: Iterable[Resource]) -> dict[str, list[Resource]]:
+    found: dict[str, list[Resource]] = defaultdict(list)
+    for resource in resources:
+        for identity in identities(resource):
+            found[identity].append(resource)
+    return found
 
 
 def identities(resource: Resource) -> set[str]:
     """The names under which other resources can refer to this one, as far as they are known."""
-    known = set()
+    known: set[str] = set()
     for key in ("id", "arn", "name", "bucket"):
         try:
-            known.add(resource.outputs.get(key))
+            value = resource.outputs.get(key)
         except Unknown:
             continue
-    return {value for value in known if isinstance(value, str)}
+        if isinstance(value, str):
+            known.add(value)
+    return known
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,9 @@ ESCALATION = tuple(
 )  # fmt: skip
 """Each of these, on any identity and without a condition, lets its holder become administrator."""
 
+_MAY_BE_IAM = ("i", "*", "?", "[")
+"""How the patterns begin that can match an action of IAM."""
+
 _EVERYTHING = re.compile(r"(\*|arn:[^:]*:iam::[^:]*:(\*|(role|user|group|policy)/\*))")
 
 
@@ -91,9 +94,10 @@ def _narrow_statement(statement: Data) -> Result:
         return Fail(f"{where} every action")
     if "sagemaker:*" in actions and _reaches_everything(statement):
         return Fail(f"{where} sagemaker:*")
-    if _allows(actions, "iam:PassRole") and _reaches_everything(statement):
+    of_iam = [action for action in actions if action.startswith(_MAY_BE_IAM)]
+    if _allows(of_iam, "iam:PassRole") and _reaches_everything(statement):
         return Fail(f"{where} iam:PassRole")
-    escalating = [action for action in ESCALATION if _allows(actions, action)]
+    escalating = [action for action in ESCALATION if _allows(of_iam, action)]
     if escalating and not statement.has("Condition") and _reaches_everything(statement):
         return Fail(f"{where} {', '.join(escalating)} without a condition")
     return None

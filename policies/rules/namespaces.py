@@ -53,17 +53,10 @@ def _queued(job: Resource) -> Result:
 def _within(scope: Scope, namespace: Resource, token: str) -> list[Resource]:
     """The resources of one type in a namespace; unknown where only an undecided one could be."""
     name = namespace.outputs.get("metadata", "name")
-    found, stray = [], []
-    for each in scope.of_type(token):
-        try:
-            inside = each.outputs.get("metadata", "namespace") == name
-        except Unknown:
-            inside = namespace.urn in each.dependencies.get("metadata", ())
-            stray += [] if inside else [f"{each.name}.metadata.namespace"]
-        if inside:
-            found.append(each)
-    if stray and not found:
-        raise Unknown(*stray)
+    references = scope.references(token, "metadata", "namespace")
+    found = references.by_value.get(str(name), []) + references.by_urn.get(namespace.urn, [])
+    if not found and references.unknown:
+        raise Unknown(*(f"{each.name}.metadata.namespace" for each in references.unknown))
     return found
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from policies.data import Data, Resource, Unknown
-from policies.definition import Definition, Step, cycles, duplicates, references
+from policies.definition import Definition, Step, cycles, duplicates
 from policies.documents import condition_keys, statements, strings
 from policies.jobs import PIPELINE, definition
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
@@ -70,7 +70,7 @@ def _structure(pipeline: Definition) -> Iterator[str]:
 
 
 def _dangling(pipeline: Definition) -> Iterator[str]:
-    for path, target in references(pipeline.document):
+    for path, target in pipeline.references:
         kind, _, rest = target.partition(".")
         name = re.split(r"[.\[]", rest, maxsplit=1)[0]
         if kind == "Steps":
@@ -96,7 +96,7 @@ def _property_files(step: Step) -> set[str]:
 
 
 def _parameters(pipeline: Definition) -> Iterator[str]:
-    targets = list(references(pipeline.document))
+    targets = pipeline.references
     used = {target.partition(".")[2] for _, target in targets if target.startswith("Parameters.")}
     decisive = {
         target.partition(".")[2]
@@ -114,7 +114,7 @@ def _parameters(pipeline: Definition) -> Iterator[str]:
 
 
 def _strangers(pipeline: Definition, resource: Resource, scope: Scope) -> Iterator[str]:
-    accounts = {account for text in _texts(pipeline.document) for account in _accounts(text)}
+    accounts = {account for text in pipeline.texts for account in _accounts(text)}
     home = _own_account(resource)
     allowed = {home, *scope.config.trusted_accounts}
     others = sorted(accounts - allowed)
@@ -125,7 +125,7 @@ def _strangers(pipeline: Definition, resource: Resource, scope: Scope) -> Iterat
     project, stage = (_tag(resource, name) for name in ("project", "environment"))
     for other in sorted(STAGES - {stage}) if project and stage else ():
         prefix = f"s3://{project}-{other}-"
-        found = sorted({text for text in _texts(pipeline.document) if text.startswith(prefix)})
+        found = sorted({text for text in pipeline.texts if text.startswith(prefix)})
         if found:
             yield f"must name buckets of {stage} only, got {found[0]}"
 
@@ -148,17 +148,6 @@ def _tag(resource: Resource, name: str) -> str:
 
 def _accounts(text: str) -> set[str]:
     return {one or two for one, two in _ACCOUNT.findall(text)}
-
-
-def _texts(node: Any) -> Iterator[str]:
-    if isinstance(node, str):
-        yield node
-    elif isinstance(node, dict):
-        for item in node.values():
-            yield from _texts(item)
-    elif isinstance(node, list):
-        for item in node:
-            yield from _texts(item)
 
 
 @rule(
