@@ -24,6 +24,7 @@ Watch = Callable[[int, str], None]
 PARALLEL = 16
 """Resource operations at once: more only queues at the control planes' rate limits."""
 
+STACK = "pulumi:pulumi:Stack"
 COUNTED = ("create", "update", "replace", "delete", "same")
 OPERATIONS = {
     "create-replacement": "replace",
@@ -178,6 +179,7 @@ class _Listener:
         elif event.res_outputs_event:
             self.finished += 1
             self.watch(self.finished, _name(event.res_outputs_event.metadata.urn))
+            self._after(event.res_outputs_event.metadata)
         elif event.policy_event:
             level = event.policy_event.enforcement_level
             found = self.changes.mandatory if level == "mandatory" else self.changes.advisory
@@ -193,7 +195,7 @@ class _Listener:
         self.changes.steps.append(_digest_step(step))
         name = str(getattr(step.op, "value", step.op))
         counted = OPERATIONS.get(name, name)
-        if step.type == "pulumi:pulumi:Stack" or step.type.startswith("pulumi:providers:"):
+        if step.type == STACK or step.type.startswith("pulumi:providers:"):
             return
         if (
             counted == "replace"
@@ -204,6 +206,12 @@ class _Listener:
             self.changes.counts[counted] += 1
             if counted != "same":
                 self.changes.changed.append(f"{counted} {step.type} {_name(step.urn)}")
+
+    def _after(self, step: Any) -> None:
+        """The stack's own step ends with what the program exports; it begins with the old state."""
+        for known in self.changes.steps if step.type == STACK else ():
+            if known["urn"] == step.urn:
+                known["newState"] = _digest_state(step.new)
 
 
 def _digest_step(step: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from policies.data import UNKNOWN
 from policies.review.digest import read
 from policies.review.model import StackChange
 from policies.review.render import data, html, markdown, sarif
-from policies.review.render.graph import COLOURS, graph
+from policies.review.render.graph import graph
 from policies.review.render.terminal import show
 from policies.review.report import Report
 from policies.review.shape import Malformed
@@ -174,31 +174,6 @@ def test_a_line_of_the_program_comes_from_the_first_frame_that_is_ours() -> None
 def test_what_is_no_preview_is_refused_with_its_path(text: str, says: str) -> None:
     with pytest.raises(Malformed, match=says):
         read(text)
-
-
-def luminance(colour: str) -> float:
-    """Relative luminance (WCAG 2.2)."""
-    full = colour if len(colour) == 7 else "#" + "".join(2 * c for c in colour[1:])
-    parts = [int(full[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(one: str, two: str) -> float:
-    low, high = sorted((luminance(one), luminance(two)))
-    return (high + 0.05) / (low + 0.05)
-
-
-def test_every_text_of_the_page_stands_out_from_its_ground() -> None:
-    page = html.TEMPLATE.read_text()
-    colours = dict(re.findall(r"--(\w+): (#\w+)", page))
-    pairs = [(colours[ink], ground) for ink in ("ink", "soft") for ground in GROUNDS]
-    pairs += [("#fff", colours[name]) for name in ("soft", "danger", "warn", "good")]
-    pairs += list(COLOURS.values())
-    assert [pair for pair in pairs if contrast(*pair) < 4.5] == []
-
-
-GROUNDS = ("#fff", "#fafafb", "#f4f4f5")
 
 
 def test_what_scrolls_can_be_reached_by_keyboard_and_has_a_name(

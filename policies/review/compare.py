@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.data import UNKNOWN, Resource
-from policies.review.digest import at
-from policies.review.model import Change, Kind, Property, StackChange
+from policies.review.model import Change, Kind, Property, StackChange, lifted
+from policies.review.states import at
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,5 +92,5 @@ def _change(urn: str, old: Resource | None, new: Resource | None, differ: Differ
     if any(item.replaces for item in properties):
         first = differ.delete_first(resource.type, one, two)
         return Change(operation="replace", properties=properties, delete_first=first, **about)
-    changed = bool(properties) or old.options != new.options
+    changed = bool(properties) or bool(lifted(old, new))
     return Change(operation="update" if changed else "same", properties=properties, **about)

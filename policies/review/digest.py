@@ -8,21 +8,14 @@ worse than none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from policies.data import UNKNOWN, Data, Options, Resource, plain
-from policies.review.model import SECRET, Change, Kind, Operation, Property, StackChange
-from policies.review.shape import (
-    Malformed,
-    documents,
-    listed,
-    mapping,
-    readable,
-    source_of,
-    text_of,
-)
+from policies.data import UNKNOWN, Resource
+from policies.review.model import Change, Kind, Operation, Property, StackChange, lifted
+from policies.review.shape import Malformed, documents, listed, mapping, readable, text_of
+from policies.review.states import at, masked, resource_of, state_of, type_of
 
 STACK = "pulumi:pulumi:Stack"
 
@@ -53,9 +46,6 @@ DRIFTED = ("update", "delete", "replace")
 RANK: Mapping[Operation, int] = {"same": 0, "create": 1, "update": 2, "replace": 3, "delete": 4}
 """A resource with several steps is told by the most dangerous one."""
 
-_SECRET = "1b47061264138c4ac30d75fd1eb44270"
-_SIGNATURE = "4dabf18193072939515e22adb298388d"
-
 
 def read(text: str, env: str = "", *, commit: str = "", base: str = "state") -> StackChange:
     """A preview from its text: a digest, or one engine event per line.
@@ -78,6 +68,8 @@ def of_digest(
     for index, step in enumerate(steps):
         where = f"steps[{index}]"
         reader.add(_Step.of_digest(mapping(step, where), where))
+    for index, item in enumerate(listed(digest.get("diagnostics") or [], "diagnostics")):
+        reader.hear(mapping(item, f"diagnostics[{index}]"))
     warnings = ["the engine calls its output maybe corrupt"] if digest.get("maybeCorrupt") else []
     return reader.result("preview digest", env, commit, base, warnings)
 
@@ -116,10 +108,21 @@ def of_events(
         if before is not None:
             metadata = mapping(before, f"{where}.resourcePreEvent").get("metadata")
             path = f"{where}.resourcePreEvent.metadata"
-            reader.add(_Step.of_digest(_renamed(mapping(metadata, path)), path))
+            reader.add(_Step.of_digest(_renamed(mapping(metadata, path)), path), final=False)
+        after = event.get("resOutputsEvent")
+        if after is not None:
+            reader.ended(mapping(after, f"{where}.resOutputsEvent").get("metadata"), where)
+        if event.get("diagnosticEvent") is not None:
+            reader.hear(mapping(event["diagnosticEvent"], f"{where}.diagnosticEvent"))
     if not seen:
         raise Malformed("a preview must be a digest with steps or engine events, got neither")
-    return reader.result("event stream", env, commit, base, [])
+    return reader.result("event stream", env, commit, base, [NO_EDGES])
+
+
+NO_EDGES = (
+    "an event stream tells neither dependencies nor lines of the program: what is behind a change "
+    "is not known"
+)
 
 
 def _renamed(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -145,6 +148,16 @@ class _Step:
     reasons: tuple[str, ...]
     detailed: Mapping[str, Mapping[str, Any]]
 
+    @property
+    def skipped(self) -> bool:
+        """A creation that `--target` or `--exclude` leaves out: it stays what it is, nothing."""
+        old = self.old or {}
+        return self.operation == "same" and (
+            self.new is None
+            if self.old is None
+            else old.get("custom") is True and not old.get("id")
+        )
+
     @classmethod
     def of_digest(cls, step: Mapping[str, Any], where: str) -> _Step:
         name, urn = text_of(step.get("op"), f"{where}.op"), text_of(step.get("urn"), f"{where}.urn")
@@ -155,8 +168,8 @@ class _Step:
         reasons = listed(step.get("replaceReasons") or [], f"{where}.replaceReasons")
         detailed = mapping(step.get("detailedDiff") or {}, f"{where}.detailedDiff")
         operation = MEANING[name]
-        old = _state(step.get("oldState"), f"{where}.oldState")
-        new = _state(step.get("newState"), f"{where}.newState")
+        old = state_of(step.get("oldState"), f"{where}.oldState")
+        new = state_of(step.get("newState"), f"{where}.newState")
         if operation in ("delete", "update", "replace") and old is None and new is None:
             raise Malformed(f"{where} must have an oldState or a newState for {name}, got neither")
         return cls(
@@ -179,10 +192,34 @@ class _Reader:
     """Puts the steps of each resource together."""
 
     steps: dict[str, list[_Step]] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    outputs: tuple[Mapping[str, Any], Mapping[str, Any] | None] = ({}, None)
 
-    def add(self, step: _Step) -> None:
-        if step.operation is not None:
+    def add(self, step: _Step, *, final: bool = True) -> None:
+        if type_of(step.urn) == STACK:
+            self._outputs(step.old, step.new if final else None)
+        elif step.skipped:
+            self.skipped.append(step.urn)
+        elif step.operation is not None:
             self.steps.setdefault(step.urn, []).append(step)
+
+    def ended(self, metadata: Any, where: str) -> None:
+        """The end of a step: for the stack's own, its outputs are what the program exports."""
+        step = metadata if isinstance(metadata, Mapping) else {}
+        if step.get("type") == STACK:
+            path = f"{where}.resOutputsEvent.metadata"
+            states = (state_of(step.get(key), f"{path}.{key}") for key in ("old", "new"))
+            self._outputs(*states)
+
+    def _outputs(self, *states: Mapping[str, Any] | None) -> None:
+        before, after = (masked(state.get("outputs")) if state else None for state in states)
+        self.outputs = (before or {}, after)
+
+    def hear(self, diagnostic: Mapping[str, Any]) -> None:
+        """Keep what the engine calls an error: such a preview ended early."""
+        if diagnostic.get("severity") == "error":
+            self.errors.append(" ".join(str(diagnostic.get("message") or "no message").split()))
 
     def result(
         self,
@@ -193,33 +230,40 @@ class _Reader:
         warnings: list[str],
     ) -> StackChange:
         changes = []
-        versions: dict[str, tuple[str, str]] = {}
+        providers: dict[str, list[_Step]] = {}
         for urn, steps in sorted(self.steps.items()):
-            kind = _type_of(urn)
+            kind = type_of(urn)
             if kind.startswith("pulumi:providers:"):
-                versions |= _version(kind.rpartition(":")[2], steps)
-            if kind == STACK or kind.startswith("pulumi:providers:"):
-                continue
-            changes.append(_change(urn, steps))
+                providers.setdefault(kind.rpartition(":")[2], []).extend(steps)
+            else:
+                changes.append(_change(urn, steps))
         return StackChange(
             env=env or _env_of(self.steps),
             origin=origin,
             changes=changes,
             commit=commit,
             base=base,
-            versions=versions,
+            versions=dict(pair for item in providers.items() for pair in _versions(*item)),
+            failures=list(dict.fromkeys(self.errors)),
+            skipped=sorted(self.skipped),
+            outputs_before=self.outputs[0],
+            outputs_after=self.outputs[1],
             warnings=warnings,
         )
 
 
-def _version(package: str, steps: list[_Step]) -> dict[str, tuple[str, str]]:
-    """The version of a provider, where it exists already and becomes another."""
-    found = [
+def _versions(package: str, steps: list[_Step]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """The versions of a provider, where it is there already and others come.
+
+    A default provider has its version in its URN: another version is another resource.
+    """
+    old, new = (
         {str(state["inputs"].get("version") or "") for state in sides if state and state["inputs"]}
         for sides in ([s.old for s in steps], [s.new for s in steps])
-    ]
-    old, new = (max(names, default="") for names in found)
-    return {f"provider {package}": (old, new)} if old and new and old != new else {}
+    )
+    if old - {""} and new - old - {""}:
+        shown = (", ".join(sorted(side - {""})) for side in (old, new))
+        yield f"provider {package}", (next(shown), next(shown))
 
 
 def _change(urn: str, steps: list[_Step]) -> Change:
@@ -233,13 +277,17 @@ def _change(urn: str, steps: list[_Step]) -> Change:
     if operation == "create":
         old = None
     order = [s.operation == "replace" and s.new is None for s in steps]
-    before, after = _resource(urn, old), _resource(urn, new)
+    stays = operation in ("same", "update")
+    before = resource_of(urn, old)
+    after = resource_of(urn, new, of=old if stays else None, fresh=not stays)
     if before is None and after is None:
         raise Malformed(f"{operation} of {urn} must have the state that it is about, got none")
+    if operation == "same" and before and after and lifted(before, after):
+        operation = "update"  # the engine calls it the same: no property differs
     return Change(
         operation=operation,
         urn=urn,
-        type=_type_of(urn),
+        type=type_of(urn),
         name=urn.rpartition("::")[2],
         old=before,
         new=after,
@@ -289,93 +337,6 @@ def _property(
     )
 
 
-def at(value: Any, path: str) -> Any:
-    """What stands at a property path such as `rules[0].port` or `tags["a.b"]`; None: nothing."""
-    for key in keys_of(path):
-        if isinstance(value, Mapping):
-            value = value.get(key)
-        elif isinstance(value, list) and key.isdecimal() and len(key) < 7 and int(key) < len(value):
-            value = value[int(key)]
-        else:
-            return value if value is UNKNOWN else None
-    return value
-
-
-def keys_of(path: str) -> list[str]:
-    """The keys and indices of a property path."""
-    keys, current, quoted = [], "", False
-    for character in path:
-        if character == '"':
-            quoted = not quoted
-        elif quoted or character not in ".[]":
-            current += character
-        elif current:
-            keys.append(current)
-            current = ""
-    return [*keys, current] if current else keys
-
-
-def _resource(urn: str, state: Mapping[str, Any] | None) -> Resource | None:
-    if state is None:
-        return None
-    inputs, outputs = (_bag(state, key) for key in ("inputs", "outputs"))
-    made = {"id": state["id"]} if state.get("id") else {}
-    dependencies = state.get("propertyDependencies") or {}
-    return Resource(
-        type=_type_of(urn),
-        name=urn.rpartition("::")[2],
-        urn=urn,
-        inputs=Data(inputs),
-        outputs=Data({**inputs, **outputs, **made}),
-        options=Options(
-            protect=bool(state.get("protect")),
-            retain_on_delete=bool(state.get("retainOnDelete")),
-            ignore_changes=tuple(map(str, state.get("ignoreChanges") or ())),
-        ),
-        parent=state.get("parent") or None,
-        dependencies={key: tuple(map(str, urns or ())) for key, urns in dependencies.items()},
-        source=source_of(state),
-    )
-
-
-def _bag(state: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """Inputs or outputs; a bag that is secret or unknown as a whole tells nothing."""
-    found = _plain(state.get(key) or {})
-    return found if isinstance(found, dict) else {}
-
-
-def _plain(value: Any) -> Any:
-    """Plain data with every secret masked: what a review shows must never hold one."""
-    if isinstance(value, Mapping):
-        if value.get(_SIGNATURE) == _SECRET:
-            return SECRET
-        return plain(value) if _SIGNATURE in value else {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return plain(value)
-
-
-def _type_of(urn: str) -> str:
-    return urn.split("::")[2].rpartition("$")[2]
-
-
 def _env_of(urns: Iterable[str]) -> str:
     first = next(iter(urns), "")
     return first.split("::")[0].removeprefix("urn:pulumi:")
-
-
-def _state(value: Any, where: str) -> Mapping[str, Any] | None:
-    if value is None:
-        return None
-    state = mapping(value, where)
-    for key in ("inputs", "outputs", "propertyDependencies"):
-        if state.get(key) is not None:
-            mapping(state[key], f"{where}.{key}")
-    for key in ("id", "parent"):
-        if state.get(key) is not None:
-            text_of(state[key], f"{where}.{key}")
-    if state.get("ignoreChanges") is not None:
-        listed(state["ignoreChanges"], f"{where}.ignoreChanges")
-    for key, urns in (state.get("propertyDependencies") or {}).items():
-        listed(urns or [], f"{where}.propertyDependencies[{key!r}]")
-    return state

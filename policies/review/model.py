@@ -82,6 +82,19 @@ class Change:
         return found
 
 
+def lifted(old: Resource, new: Resource) -> list[str]:
+    """Options that the program asks for no longer, or asks for now: no property shows them."""
+    return [
+        name
+        for name, before, after in (
+            ("protect", old.options.protect, new.options.protect),
+            ("retainOnDelete", *(bool(side.options.retain_on_delete) for side in (old, new))),
+            ("ignoreChanges", *(set(side.options.ignore_changes) for side in (old, new))),
+        )
+        if before != after
+    ]
+
+
 @dataclass(frozen=True, kw_only=True)
 class StackChange:
     """Everything a review knows about one update of one stack."""
@@ -99,6 +112,14 @@ class StackChange:
     """URNs that no longer are what the state says. Default: nobody looked."""
     versions: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Engine or provider -> its version before and after. Default: the same, or nobody looked."""
+    failures: Sequence[str] = ()
+    """Errors with which the preview ended. Default: it ran to its end."""
+    skipped: Sequence[str] = ()
+    """URNs that `--target` or `--exclude` leaves out, as far as the engine tells. Default: none."""
+    outputs_before: Mapping[str, Any] = field(default_factory=dict)
+    """What the stack exports, for people and for other stacks. Default: nothing."""
+    outputs_after: Mapping[str, Any] | None = None
+    """The same afterwards. Default: the input does not tell."""
     warnings: Sequence[str] = ()
     """What could not be read from the input: a review says so."""
 

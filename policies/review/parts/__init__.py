@@ -7,11 +7,13 @@ from policies.review.parts import (
     access,
     blast,
     changes,
+    coverage,
     exposure,
     findings,
     ground,
     keys,
     loss,
+    outputs,
     pipelines,
     promotion,
 )
@@ -26,6 +28,8 @@ THEN: tuple[Part, ...] = (
     exposure.part,
     access.part,
     keys.part,
+    outputs.part,
     findings.part,
+    coverage.part,
     blast.part,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from policies.data import UNKNOWN, Resource
-from policies.review.model import SECRET, Change, Operation, Property, StackChange
+from policies.review.model import SECRET, Change, Operation, Property, StackChange, lifted
 from policies.review.report import Context, Reason, Risk, Row, Section
 
 RISK: dict[Operation, Risk] = {"delete": "medium", "replace": "medium"}
@@ -57,7 +57,8 @@ def _what(item: Change) -> str:
             + (f", through {', '.join(upstream)}" if upstream else "")
             + ("; deleted first" if item.delete_first else "")
         )
-    roots = list(dict.fromkeys(p.root for p in item.properties))
+    options = lifted(item.old, item.new) if item.old and item.new else []
+    roots = list(dict.fromkeys([*(p.root for p in item.properties), *options]))
     return ", ".join(roots[:6]) + (f" and {len(roots) - 6} more" if len(roots) > 6 else "")
 
 

@@ -1,11 +1,11 @@
-"""What a review stands on: drift of the stack, versions of engine and providers, the rules."""
+"""What a review stands on: a whole preview, no drift, versions of engine and providers, rules."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from policies.review.model import StackChange
-from policies.review.report import Context, Reason, Row, Section
+from policies.review.report import UNREAD, Context, Reason, Row, Section
 
 VERSION = "RV-008"
 DRIFTED = "RV-009"
@@ -14,7 +14,13 @@ RULES = "RV-011"
 
 def part(change: StackChange, context: Context) -> Section | None:
     """Nothing where the ground is the same as at the base."""
-    reasons = [*_drift(change), *_versions(change), *_rules(context)]
+    reasons = [
+        *_failures(change),
+        *_partial(change),
+        *_drift(change),
+        *_versions(change),
+        *_rules(context),
+    ]
     if not reasons and not change.drifted:
         return None
     packs = (context.pack_before, context.pack_after)
@@ -24,12 +30,44 @@ def part(change: StackChange, context: Context) -> Section | None:
         columns=("rule", "what"),
         rows=[Row(cells=(r.rule, r.message), risk=r.risk, urn=r.urn) for r in reasons],
         data={
+            "failures": list(change.failures),
+            "skipped": sorted(change.skipped),
             "drifted": sorted(change.drifted),
             "versions": {name: list(pair) for name, pair in sorted(change.versions.items())},
             "rules_sha256": [pack.sha256 if pack else None for pack in packs],
         },
         reasons=reasons,
     )
+
+
+LONG = 300
+"""Characters of an engine's error that a line shows."""
+
+
+def _failures(change: StackChange) -> Iterator[Reason]:
+    """A preview that ended early does not tell what it did not come to."""
+    for error in change.failures:
+        text = error if len(error) <= LONG else f"{error[:LONG]}…"
+        yield Reason(
+            rule=UNREAD,
+            risk="high",
+            message=f"the preview did not finish: {text}",
+            fix="mend the error and preview again: what the engine did not reach is not in here",
+            blocks=True,
+        )
+
+
+def _partial(change: StackChange) -> Iterator[Reason]:
+    """A part of an update, and it cannot be told from the whole."""
+    for urn in sorted(change.skipped):
+        yield Reason(
+            rule=VERSION,
+            risk="medium",
+            message=f"{urn.rpartition('::')[2]} would be created and is left out: "
+            "--target or --exclude is in use",
+            fix="preview the whole stack: what else is left out, the engine does not tell",
+            urn=urn,
+        )
 
 
 def _drift(change: StackChange) -> Iterator[Reason]:
