@@ -54,6 +54,10 @@ class RoleSpec:
     trust: Trust | None = None
     """People and pipelines that may assume it. Default: nobody."""
 
+    only_in_vpc: bool = False
+    """Whether `service` uses it inside the VPC alone, such as for jobs that have a VpcConfig: the
+    buckets then refuse it elsewhere. Default: also from the service's own network."""
+
     service_account: str = ""
     """Of a role for Pod Identity: `namespace/name` of the one service account whose pods may have
     it. Default: whatever an association in our clusters names."""

@@ -169,6 +169,49 @@ def tls_only(
     }
 
 
+def network_interfaces(
+    names: Names,
+    subnet_ids: pulumi.Input[Sequence[str]],
+    security_group_ids: Sequence[pulumi.Input[str]],
+) -> list[Statement]:
+    """What SageMaker does as a role to put jobs or models into these subnets, with these groups.
+
+    The actions are those that the developer guide lists ("Give SageMaker AI Training Jobs Access
+    to Resources in Your Amazon VPC"), each bounded as far as EC2 can (service authorization
+    reference): a new interface by its subnet and groups, an old one by the subnet it is in.
+    """
+
+    def arns(kind: str, ids: Sequence[str]) -> list[str]:
+        return [names.arn("ec2", f"{kind}/{one}") for one in ids]
+
+    subnets = pulumi.Output.from_input(subnet_ids).apply(lambda ids: arns("subnet", ids))
+    groups = pulumi.Output.all(*security_group_ids).apply(lambda ids: arns("security-group", ids))
+    interfaces = names.arn("ec2", "network-interface/*")
+    created = pulumi.Output.all(subnets, groups).apply(lambda two: [interfaces, *two[0], *two[1]])
+    return [
+        {"Action": ["ec2:CreateNetworkInterface"], "Resource": created},
+        {
+            "Action": ["ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface"],
+            "Resource": [interfaces],
+            "Condition": {"ArnEquals": {"ec2:Subnet": subnets}},
+        },
+        # the request names a permission, and may not say whose interface it is about
+        {"Action": ["ec2:DeleteNetworkInterfacePermission"], "Resource": [interfaces]},
+        {
+            # EC2's describe actions have no resource-level permissions (service authorization
+            # reference)
+            "Action": [
+                "ec2:DescribeDhcpOptions",
+                "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeSecurityGroups",
+                "ec2:DescribeSubnets",
+                "ec2:DescribeVpcs",
+            ],
+            "Resource": ["*"],
+        },
+    ]
+
+
 def policy_json(document: Mapping[str, Any]) -> pulumi.Output[str]:
     """A policy document as JSON text, once every Output in it is known."""
     return pulumi.Output.json_dumps(document, sort_keys=True)

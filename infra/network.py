@@ -8,7 +8,7 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
-from infra.component import Component, ComponentArgs, Role
+from infra.component import Component, ComponentArgs, Role, network_interfaces
 
 NatGateways = Literal["none", "single", "one-per-az"]
 Tables = Mapping[str, aws.ec2.RouteTable]
@@ -66,7 +66,11 @@ class Network(Component):
     vpc_id: pulumi.Output[str]
     private_subnet_ids: pulumi.Output[list[str]]
     workload_security_group_id: pulumi.Output[str]
-    """For jobs, endpoints and nodes: out to HTTPS, in from itself."""
+    """For endpoints, functions and nodes: out to HTTPS, in from itself."""
+
+    job_security_group_id: pulumi.Output[str]
+    """For jobs alone, so that code under trial reaches no node, cache or broker: out to HTTPS, in
+    from itself."""
 
     efa_security_group_id: pulumi.Output[str]
     """For nodes with Elastic Fabric Adapters, beside the one for workloads."""
@@ -111,11 +115,20 @@ class Network(Component):
         if args.nat_gateways != "none":
             self._way_out(tables)
         self.route_table_ids = [table.id for table in dict.fromkeys(tables.values())]
-        self.workload_security_group_id = self._workload_group()
+        self.workload_security_group_id = self._workers(
+            "workload", "Jobs, endpoints and nodes", **self._discovery()
+        )
+        self.job_security_group_id = self._workers("jobs", "SageMaker jobs")
         self.efa_security_group_id = self._efa_group()
         if args.flow_log_role is not None:
             self._flow_logs(args.flow_log_role)
         self.seal()
+
+    def grant_attach(self, role: Role) -> pulumi.Resource:
+        """Let SageMaker put a role's jobs into the private subnets, with the jobs' group alone."""
+        groups = [self.job_security_group_id]
+        statements = network_interfaces(self.names, self.private_subnet_ids, groups)
+        return self.grant(role, "attach", statements)
 
     def _discovery(self) -> dict[str, str]:
         """Karpenter puts nodes and groups with this tag to use (Karpenter, NodeClasses)."""
@@ -239,18 +252,18 @@ class Network(Component):
         )
         return group.id
 
-    def _workload_group(self) -> pulumi.Output[str]:
-        group = self._group("workload", "Jobs, endpoints and nodes", **self._discovery())
-        self._peers("workload", group, "Workers of one job talk to each other")
+    def _workers(self, role: str, description: str, **tags: str) -> pulumi.Output[str]:
+        group = self._group(role, description, **tags)
+        self._peers(role, group, "Workers of one job talk to each other")
         aws.vpc.SecurityGroupEgressRule(
-            f"{self.component_name}-workload-https",
+            f"{self.component_name}-{role}-https",
             security_group_id=group,
             cidr_ipv4="0.0.0.0/0",  # how far that is, the route table decides
             ip_protocol="tcp",
             from_port=443,
             to_port=443,
             description="HTTPS to AWS services, and to the internet where there is a NAT gateway",
-            tags=self.tags("workload-https"),
+            tags=self.tags(f"{role}-https"),
             opts=self.child,
         )
         return group

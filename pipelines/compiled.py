@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -60,8 +60,18 @@ class TrainingInputs:
     tracking_arn: str
     """ARN of the MLflow app."""
 
-    kms_key_arn: str | None
-    """Encrypts volumes and outputs of the jobs; None leaves it to the buckets' default key."""
+    subnet_ids: Sequence[str]
+    """Private subnets that the jobs run in, of one or more zones."""
+
+    security_group_ids: Sequence[str]
+    """Let the jobs out to HTTPS, and to each other."""
+
+    kms_key_arn: str
+    """Encrypts what the jobs write."""
+
+    volume_kms_key_arn: str | None
+    """Encrypts their volumes; None where the instance type has local NVMe, which encrypts itself
+    and for which SageMaker refuses a key (CreateTrainingJob, VolumeKmsKeyId)."""
 
     train_start: str
     """First day of the training window, `YYYY-MM-DD`."""

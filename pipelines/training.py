@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 from sagemaker.core.model_metrics import MetricsSource, ModelMetrics
+from sagemaker.core.network import NetworkConfig
 from sagemaker.core.processing import Processor
 from sagemaker.core.shapes import (
     OutputDataConfig,
@@ -34,9 +35,13 @@ from sagemaker.mlops.workflow.condition_step import ConditionStep
 from sagemaker.mlops.workflow.fail_step import FailStep
 from sagemaker.mlops.workflow.model_step import ModelStep
 from sagemaker.mlops.workflow.pipeline import Pipeline
+from sagemaker.mlops.workflow.retry import (
+    SageMakerJobExceptionTypeEnum,
+    SageMakerJobStepRetryPolicy,
+)
 from sagemaker.mlops.workflow.steps import ProcessingStep, TrainingStep
 from sagemaker.serve.model_builder import ModelBuilder
-from sagemaker.train.configs import Compute, InputData
+from sagemaker.train.configs import Compute, InputData, Networking
 from sagemaker.train.model_trainer import ModelTrainer
 
 from pipelines.compiled import TrainingInputs
@@ -54,6 +59,15 @@ HYPERPARAMETERS = {
     "max_features": "0.5",
     "seed": "0",
 }
+
+RETRIES = SageMakerJobStepRetryPolicy(
+    exception_types=list(SageMakerJobExceptionTypeEnum),
+    interval_seconds=60,
+    backoff_rate=2.0,
+    max_attempts=4,
+)
+"""Faults of the service, no capacity, a full quota: tried again after 1, 2, 4 and 8 minutes. What a
+program refuses stays refused; throttling is retried by SageMaker itself."""
 
 MANIFEST = PropertyFile(name="Manifest", output_name="raw", path="manifest.json")
 CONTRACT = PropertyFile(name="Contract", output_name="report", path="report.json")
@@ -122,8 +136,12 @@ class Shop:
         writes: Mapping[str, Any],
         environment: Mapping[str, str] | None = None,
         report: PropertyFile | None = None,
+        isolated: bool = True,
     ) -> ProcessingStep:
-        """A job that runs `pipelines.steps.<name>` between S3 prefixes."""
+        """A job that runs `pipelines.steps.<name>` between S3 prefixes.
+
+        Isolated, its container has no network and no credentials: SageMaker brings its data.
+        """
         processor = Processor(
             role=self.inputs.role_arn,
             image_uri=self.inputs.image_uri,
@@ -131,10 +149,16 @@ class Shop:
             instance_count=1,
             instance_type=self.inputs.instance_type,
             volume_size_in_gb=VOLUME_GB,
-            volume_kms_key=self.inputs.kms_key_arn,
+            volume_kms_key=self.inputs.volume_kms_key_arn,
             output_kms_key=self.inputs.kms_key_arn,
             max_runtime_in_seconds=self.inputs.max_runtime_seconds,
             env=dict(environment or {}) or None,
+            network_config=NetworkConfig(
+                enable_network_isolation=isolated,
+                encrypt_inter_container_traffic=True,
+                security_group_ids=list(self.inputs.security_group_ids),
+                subnets=list(self.inputs.subnet_ids),
+            ),
             sagemaker_session=self.session,
         )
         return ProcessingStep(
@@ -145,10 +169,12 @@ class Shop:
                 outputs=[_writes(channel, uri) for channel, uri in writes.items()],
             ),
             property_files=[report] if report else None,
+            retry_policies=[RETRIES],
         )
 
     def training(self, name: str, *, train: Any) -> TrainingStep:
-        """A training job of the image's own `train` program."""
+        """A training job of the image's own `train` program, isolated."""
+        volume_key = self.inputs.volume_kms_key_arn
         trainer = ModelTrainer(
             training_image=self.inputs.image_uri,
             role=self.inputs.role_arn,
@@ -158,14 +184,19 @@ class Shop:
                 instance_type=self.inputs.instance_type,
                 instance_count=1,
                 volume_size_in_gb=VOLUME_GB,
-                **({"volume_kms_key_id": kms} if (kms := self.inputs.kms_key_arn) else {}),
+                **({"volume_kms_key_id": volume_key} if volume_key else {}),
+            ),
+            networking=Networking(
+                enable_network_isolation=True,
+                enable_inter_container_traffic_encryption=True,
+                security_group_ids=list(self.inputs.security_group_ids),
+                subnets=list(self.inputs.subnet_ids),
             ),
             stopping_condition=StoppingCondition(
                 max_runtime_in_seconds=self.inputs.max_runtime_seconds
             ),
             output_data_config=OutputDataConfig(
-                s3_output_path=f"{self.artifacts}/models",
-                **({"kms_key_id": kms} if kms else {}),
+                s3_output_path=f"{self.artifacts}/models", kms_key_id=self.inputs.kms_key_arn
             ),
             sagemaker_session=self.session,
         )
@@ -174,6 +205,7 @@ class Shop:
             step_args=trainer.train(
                 input_data_config=[InputData(channel_name="train", data_source=train)]
             ),
+            retry_policies=[RETRIES],
         )
 
     @property
@@ -224,6 +256,7 @@ def _ingest(shop: Shop, parameters: Parameters) -> ProcessingStep:
         arguments=["--data-bucket", shop.inputs.data_bucket, *parameters.window],
         writes={"raw": shop.result("Ingest", "raw")},
         report=MANIFEST,
+        isolated=False,  # it reads the months of its window from the bucket
     )
 
 
@@ -252,6 +285,7 @@ def _modelling(shop: Shop, parameters: Parameters, ingest: ProcessingStep) -> li
         ],
         reads={"raw": _output(ingest, "raw")},
         writes={name: shop.result("Features", name) for name in ("train", "evaluation")},
+        isolated=False,  # it writes to the feature store and reads it back
     )
     train = shop.training("Train", train=_output(features, "train"))
     model = train.properties.ModelArtifacts.S3ModelArtifacts
@@ -266,6 +300,7 @@ def _modelling(shop: Shop, parameters: Parameters, ingest: ProcessingStep) -> li
         writes={"evaluation": shop.result("Evaluate", "evaluation")},
         environment={"MLFLOW_TRACKING_URI": shop.inputs.tracking_arn},
         report=EVALUATION,
+        isolated=False,  # it records the run in MLflow
     )
     auc = _ask(evaluate, EVALUATION, "metrics.auc.value")
     high_enough = ConditionStep(

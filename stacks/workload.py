@@ -6,6 +6,7 @@ What a team changes first to make the platform its own: entities, features, mode
 from collections.abc import Mapping
 from typing import Any
 
+from infra.instances import instance_type
 from infra.naming import Names
 from pipelines import compiled
 from pipelines.compiled import TrainingInputs
@@ -30,13 +31,42 @@ PIPELINE = "training"
 HOLDOUT_DAYS = 7
 """Days after the evaluation window that `plinth predict` scores: the model has not seen them."""
 
-TRACKING_ARN_PLACEHOLDER = "{{tracking-app-arn}}"
-"""Stands in the compiled definition until the stack knows the ARN: AWS invents part of it."""
+CALLS_AWS: Mapping[str, str] = {
+    "Ingest": "reads the months of its window from the bucket",
+    "Features": "writes to the feature store and reads it back",
+    "Evaluate": "records the run in MLflow",
+}
+"""Steps whose programs call AWS, and why. The policies let their containers, and no others, have
+credentials and reach the network; they run in the VPC all the same."""
+
+JOB_SECURITY_GROUP = "job-security-group-id"
+STORAGE_KEY = "storage-key-arn"
+TRACKING_APP = "tracking-app-arn"
+"""Names of what AWS invents. The compiled definition has `{{name}}` until the stack knows it, so
+that its bytes are those of the sources and the settings alone."""
+
+
+def subnet(zone: str) -> str:
+    """Name of what AWS invents for the private subnet in a zone."""
+    return f"private-subnet-id-{zone}"
+
+
+def placeholder(name: str) -> str:
+    """What stands in the compiled definition for something that AWS invents."""
+    return "{{" + name + "}}"
+
+
+def filled_in(definition: str, values: Mapping[str, str]) -> str:
+    """The definition with what AWS invented."""
+    for name, value in values.items():
+        definition = definition.replace(placeholder(name), value)
+    return definition
 
 
 def training_inputs(settings: Settings, names: Names) -> TrainingInputs:
     """What the training pipeline must know about its platform, as plain values."""
     training = settings.training
+    key = placeholder(STORAGE_KEY)
     return TrainingInputs(
         pipeline_name=names.of(PIPELINE),
         region=names.region,
@@ -48,8 +78,11 @@ def training_inputs(settings: Settings, names: Names) -> TrainingInputs:
         model_package_group_name=names.of(MODEL),
         flights_feature_group_name=names.of("flights"),
         weather_feature_group_name=names.of("weather"),
-        tracking_arn=TRACKING_ARN_PLACEHOLDER,
-        kms_key_arn=None,  # the buckets encrypt with their own default key
+        tracking_arn=placeholder(TRACKING_APP),
+        subnet_ids=[placeholder(subnet(z)) for z in settings.network.availability_zone_ids],
+        security_group_ids=[placeholder(JOB_SECURITY_GROUP)],
+        kms_key_arn=key,
+        volume_kms_key_arn=None if instance_type(training.instance_type).local_nvme else key,
         train_start=training.train_start,
         train_end=training.train_end,
         evaluation_days=training.evaluation_days,

@@ -45,7 +45,35 @@ PROBLEMS: dict[str, tuple[Any, str]] = {
     "name": (step_with(Name="a b"), "Steps[0].Name must be up to 64 letters"),
     "member": (step_with(Other=1), "Steps[0].Other is not emulated for a Processing step"),
     "cache": (step_with(CacheConfig={"Enabled": True}), "Steps[0].CacheConfig is not emulated"),
-    "retry": (step_with(RetryPolicies=[{}]), "Steps[0].RetryPolicies is not emulated"),
+    "retries": (step_with(RetryPolicies={}), "Steps[0].RetryPolicies must be a list"),
+    "retry": (step_with(RetryPolicies=[1]), "Steps[0].RetryPolicies[0] must be an object, got 1"),
+    "retry of nothing": (
+        step_with(RetryPolicies=[{"MaxAttempts": 2}]),
+        "Steps[0].RetryPolicies[0].ExceptionType must be a list of SageMaker.CAPACITY_ERROR",
+    ),
+    "retry of what does not exist": (
+        step_with(RetryPolicies=[{"ExceptionType": ["AlgorithmError"]}]),
+        "Steps[0].RetryPolicies[0].ExceptionType must be a list of SageMaker.CAPACITY_ERROR",
+    ),
+    "retry member": (
+        step_with(RetryPolicies=[{"ExceptionType": ["Step.THROTTLING"], "Attempts": 2}]),
+        "Steps[0].RetryPolicies[0].Attempts is not a member of a retry policy",
+    ),
+    "retry bound": (
+        step_with(RetryPolicies=[{"ExceptionType": ["Step.THROTTLING"], "MaxAttempts": 21}]),
+        "Steps[0].RetryPolicies[0].MaxAttempts must be a number from 0 to 20, got 21",
+    ),
+    "retry reference": (
+        step_with(
+            RetryPolicies=[
+                {
+                    "ExceptionType": ["Step.THROTTLING"],
+                    "IntervalSeconds": {"Get": "Parameters.Days"},
+                }
+            ]
+        ),
+        "Steps[0].RetryPolicies[0].IntervalSeconds must be a number from 0 to 43200, got {",
+    ),
     "duplicate": (
         definition(processing("A"), condition("If", [YES], [processing("A")])),
         "Steps[1].Arguments.IfSteps[0].Name 'A' is used by another step",
@@ -147,7 +175,9 @@ def test_wrong_parameters_are_refused_before_anything_runs() -> None:
 
 VALID = json.dumps(
     definition(
-        processing("A", PropertyFiles=REPORT),
+        processing(
+            "A", PropertyFiles=REPORT, RetryPolicies=[{"ExceptionType": ["Step.THROTTLING"]}]
+        ),
         training(
             "T", uri={"Get": "Steps.A.ProcessingOutputConfig.Outputs['report'].S3Output.S3Uri"}
         ),

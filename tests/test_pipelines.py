@@ -18,6 +18,8 @@ from pipelines.executor import validate
 from pipelines.steps.contracts.contract import Contract, Verdict, check
 from pipelines.steps.contracts.flights import FLIGHTS
 from pipelines.steps.contracts.weather import WEATHER
+from stacks import workload
+from stacks.settings import load
 from tests.pipelines_kit import INPUTS, MONTHS, month
 
 ANOTHER_DAY = """
@@ -63,6 +65,21 @@ def steps(definition: str) -> dict[str, dict[str, Any]]:
                 yield from walk(step["Arguments"].get(branch, []))
 
     return dict(walk(json.loads(definition)["Steps"]))
+
+
+def jobs(definition: str) -> dict[str, dict[str, Any]]:
+    """The steps that run a program."""
+    found = steps(definition).items()
+    return {name: step for name, step in found if step["Type"] in ("Processing", "Training")}
+
+
+def machine(job: dict[str, Any]) -> dict[str, Any]:
+    """What a job runs on."""
+    arguments = job["Arguments"]
+    found: dict[str, Any] = (
+        arguments.get("ResourceConfig") or (arguments["ProcessingResources"]["ClusterConfig"])
+    )
+    return found
 
 
 def test_the_compiled_definition_is_the_accepted_one(
@@ -112,14 +129,54 @@ def test_a_registered_model_waits_for_a_person_with_what_they_need(definition: s
 
 
 def test_every_job_has_a_machine_and_an_end(definition: str) -> None:
-    jobs = {n: s for n, s in steps(definition).items() if s["Type"] in ("Processing", "Training")}
-    assert sorted(jobs) == ["Evaluate", "Features", "Ingest", "Train", "Validate"]
-    for job in jobs.values():
+    assert sorted(jobs(definition)) == ["Evaluate", "Features", "Ingest", "Train", "Validate"]
+    for job in jobs(definition).values():
+        assert job["Arguments"]["StoppingCondition"] == {"MaxRuntimeInSeconds": 900}
+        assert machine(job)["InstanceType"] == "ml.m5.large"
+
+
+def test_every_job_is_in_the_vpc_with_our_keys_and_tried_again(definition: str) -> None:
+    for job in jobs(definition).values():
         arguments = job["Arguments"]
-        assert arguments["StoppingCondition"] == {"MaxRuntimeInSeconds": 900}
-        machine = arguments.get("ResourceConfig") or arguments["ProcessingResources"]
-        assert "'InstanceType': 'ml.m5.large'" in str(machine)
-        assert "KmsKeyId" not in str(arguments)
+        network = arguments.get("NetworkConfig", arguments)
+        assert network["VpcConfig"] == {
+            "SecurityGroupIds": list(INPUTS.security_group_ids),
+            "Subnets": list(INPUTS.subnet_ids),
+        }
+        assert network["EnableInterContainerTrafficEncryption"] is True
+        output = arguments.get("ProcessingOutputConfig") or arguments["OutputDataConfig"]
+        assert output["KmsKeyId"] == INPUTS.kms_key_arn
+        assert machine(job)["VolumeKmsKeyId"] == INPUTS.volume_kms_key_arn
+        assert job["RetryPolicies"], job["Name"]
+
+
+def test_only_programs_that_call_aws_have_a_network(definition: str) -> None:
+    def isolated(arguments: dict[str, Any]) -> bool:
+        network = arguments.get("NetworkConfig", arguments)
+        return bool(network["EnableNetworkIsolation"])
+
+    found = {n for n, job in jobs(definition).items() if not isolated(job["Arguments"])}
+    assert found == set(workload.CALLS_AWS)
+    for name in jobs(definition):
+        source = Path(f"pipelines/steps/{name.lower()}.py").read_text()
+        assert bool(re.search(r"^ *import (boto3|mlflow)$", source, re.MULTILINE)) is (
+            name in found
+        ), name
+
+
+def test_a_job_on_local_nvme_has_no_volume_key(tmp_path: Path) -> None:
+    inputs = replace(INPUTS, instance_type="ml.g5.xlarge", volume_kms_key_arn=None)
+    found = jobs(compiled.definition("training", inputs, cache=tmp_path)).values()
+    assert [job["Name"] for job in found if "VolumeKmsKeyId" in machine(job)] == []
+
+
+def test_the_instance_type_says_whether_volumes_have_a_key() -> None:
+    chosen = load("dev")
+    for name, key in (("ml.m5.xlarge", "{{storage-key-arn}}"), ("ml.g5.xlarge", None)):
+        training = chosen.training.model_copy(update={"instance_type": name})
+        settings = chosen.model_copy(update={"training": training})
+        inputs = workload.training_inputs(settings, settings.names("dev"))
+        assert (inputs.kms_key_arn, inputs.volume_kms_key_arn) == ("{{storage-key-arn}}", key)
 
 
 def test_the_tiny_builder_gets_no_residue_of_the_sdk(

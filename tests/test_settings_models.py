@@ -11,6 +11,7 @@ from stacks.commands.deploy import policy_config
 from stacks.settings import load
 from stacks.settings import models as settings
 from stacks.synth import synthesize
+from stacks.workload import TRACKING_APP, placeholder
 from tests.test_infra import by_type
 
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/g/1"
@@ -100,7 +101,7 @@ def test_everything_at_once_passes_the_policies_of_production() -> None:
 
 def test_without_tracking_the_steps_get_no_address() -> None:
     chosen = load("dev").model_copy(update={"tracking": settings.Tracking(kind="none")})
-    text = '{"Version": "2020-12-01", "Steps": [], "Tracking": "{{tracking-app-arn}}"}'
+    text = f'{{"Version": "2020-12-01", "Steps": [], "Tracking": "{placeholder(TRACKING_APP)}"}}'
     found = synthesize("dev", chosen, {"training": text})
     [pipeline] = by_type(found, ":Pipeline")
     assert json.loads(pipeline["pipelineDefinition"])["Tracking"] == ""

@@ -7,12 +7,12 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.component import Component, ComponentArgs, Role
+from infra.component import Component, ComponentArgs, Role, network_interfaces
 from infra.endpoint.alarms import WATCHES, Limits, Watch
 from infra.endpoint.rollout import Rollout, deployment_config
 from infra.endpoint.variants import Asynchronous, Capture, Subnets, VariantSpec
 from infra.instances import instance_type
-from infra.naming import Names, content_hash
+from infra.naming import content_hash
 
 __all__ = ["Asynchronous", "Capture", "Endpoint", "EndpointArgs", "Limits", "Rollout", "Subnets",
            "VariantSpec"]  # fmt: skip
@@ -298,44 +298,7 @@ class Endpoint(Component):
         watch = {"Action": ["cloudwatch:DescribeAlarms"], "Resource": [alarms]}
         granted = [self.grant(args.role, "watch", [watch])]
         if args.subnets is not None:
-            granted.append(self.grant(args.role, "attach", _attach(args.subnets, self.names)))
+            subnets = args.subnets
+            attach = network_interfaces(self.names, subnets.subnet_ids, subnets.security_group_ids)
+            granted.append(self.grant(args.role, "attach", attach))
         return granted
-
-
-def _attach(subnets: Subnets, names: Names) -> list[dict[str, Any]]:
-    """Network interfaces of models in a VPC (developer guide, "Give SageMaker AI Hosted Endpoints
-    Access to Resources in Your Amazon VPC")."""
-
-    def arns(ids: dict[str, Any]) -> list[str]:
-        named = [("subnet", one) for one in ids["subnets"]]
-        named += [("security-group", one) for one in ids["security_groups"]]
-        return [names.arn("ec2", f"{kind}/{one}") for kind, one in named]
-
-    ids = pulumi.Output.all(
-        subnets=subnets.subnet_ids,
-        security_groups=pulumi.Output.all(*subnets.security_group_ids),
-    )
-    interfaces = names.arn("ec2", "network-interface/*")
-    return [
-        {
-            "Action": [
-                "ec2:CreateNetworkInterface",
-                "ec2:CreateNetworkInterfacePermission",
-                "ec2:DeleteNetworkInterface",
-                "ec2:DeleteNetworkInterfacePermission",
-            ],
-            "Resource": ids.apply(lambda found: [interfaces, *arns(found)]),
-        },
-        {
-            # EC2's describe actions have no resource-level permissions (service authorization
-            # reference)
-            "Action": [
-                "ec2:DescribeDhcpOptions",
-                "ec2:DescribeNetworkInterfaces",
-                "ec2:DescribeSecurityGroups",
-                "ec2:DescribeSubnets",
-                "ec2:DescribeVpcs",
-            ],
-            "Resource": ["*"],
-        },
-    ]

@@ -30,6 +30,8 @@ class StepState:
     """Default: the step has not ended."""
     failure_reason: str = ""
     """Default: nothing went wrong."""
+    attempt: int = 1
+    """Which try this is; a retry policy makes more of them. Default: the first."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """AWS's `PipelineExecutionStepMetadata`. Default: the step has made nothing yet."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from reprlib import repr as shown
 from typing import Any
 
-from pipelines.executor import conditions, parameters, shapes
+from pipelines.executor import conditions, parameters, retries, shapes
 from pipelines.executor.grammar import DEPTH_LIMIT, Finding, PropertyFile, Reference, findings
 from pipelines.executor.parameters import Parameter
 from pipelines.executor.runners import RUNNERS
@@ -47,6 +47,8 @@ class PlannedStep:
     branch: tuple[str, bool] | None = None
     """The Condition step it is nested in and the outcome it runs on. Default: it is not nested."""
     property_files: Mapping[str, PropertyFile] = field(default_factory=dict)
+    retry_policies: tuple[retries.RetryPolicy, ...] = ()
+    """Default: what fails once has failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +133,7 @@ class _Reading:
             needs=self._stated_needs(step, where) | ({branch[0]} if branch else set()),
             branch=branch,
             property_files=self._property_files(step, where),
+            retry_policies=retries.read(step),
         )
         self.steps[planned.name] = planned
         found = findings(planned.arguments, f"{where}.Arguments")
@@ -271,8 +274,7 @@ def _policy_problems(step: Mapping[str, Any], where: str) -> Iterator[str]:
     cache = step.get("CacheConfig")
     if cache and (not isinstance(cache, Mapping) or cache.get("Enabled") is not False):
         yield f"{where}.CacheConfig is not emulated: set Enabled to false or leave it out"
-    if step.get("RetryPolicies"):
-        yield f"{where}.RetryPolicies is not emulated: leave it out"
+    yield from retries.problems(step, where)
 
 
 def _ordered(reading: _Reading) -> list[PlannedStep]:

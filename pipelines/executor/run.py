@@ -10,14 +10,15 @@ import json
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
-from pipelines.executor import conditions, parameters
+from pipelines.executor import conditions, parameters, retries
 from pipelines.executor.grammar import Context, GrammarError, resolve, text_of
 from pipelines.executor.model import Execution, Outcome, StepState
 from pipelines.executor.plan import Plan, PlannedStep, plan
@@ -173,21 +174,38 @@ class _Schedule:
 
 
 def _run_step(step: PlannedStep, context: Context, services: _Services) -> _Ended:
-    """Drive one step to its end; what AWS or the definition refuses is its failure."""
-    # Only loaded when something runs: the caller's clients are botocore's.
-    from botocore.exceptions import BotoCoreError, ClientError
-
+    """Drive one step to its end, as often as its retry policies say."""
+    began, retried = time.monotonic(), Counter[retries.RetryPolicy]()
     state = StepState(name=step.name, type=step.type, status="Starting", start_time=_now())
     services.observe(state)
     progress = _Progress(state, services.observe)
+    while True:
+        end = _try(step, context, services, progress)
+        policy = retries.chosen(step.retry_policies, end.fault)
+        if policy is None:
+            break
+        seconds = policy.wait_seconds(retried[policy], time.monotonic() - began)
+        if seconds is None:
+            break
+        if services.halt.wait(seconds):
+            end = _End("Stopped", f"stopped before it was tried again: {end.reason}")
+            break
+        retried[policy] += 1
+        progress.move(status="Starting", attempt=progress.state.attempt + 1)
+    progress.move(status=end.status, end_time=_now(), failure_reason=_short(end.reason))
+    return _Ended(state=progress.state, answer=end.answer)
+
+
+def _try(step: PlannedStep, context: Context, services: _Services, progress: "_Progress") -> "_End":
+    """One try of a step; what AWS or the definition refuses is its failure."""
+    # Only loaded when something runs: the caller's clients are botocore's.
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    drive = _DRIVERS.get(step.type, _run_job)
     try:
-        status, reason, answer = _DRIVERS.get(step.type, _run_job)(
-            step, context, services, progress
-        )
+        return drive(step, context, services, progress)
     except (GrammarError, BotoCoreError, ClientError) as error:
-        status, reason, answer = "Failed", str(error), {}
-    progress.move(status=status, end_time=_now(), failure_reason=_short(reason))
-    return _Ended(state=progress.state, answer=answer)
+        return _End("Failed", str(error))
 
 
 class _Progress:
@@ -203,32 +221,44 @@ class _Progress:
         self._observe(self.state)
 
 
-_End = tuple[str, str, Mapping[str, Any]]
+class _End(NamedTuple):
+    """How one try of a step ended."""
+
+    status: str
+    reason: str = ""
+    answer: Mapping[str, Any] = MappingProxyType({})
+    fault: str = ""
+    """The exception that it is to retry policies. Default: none, trying again is no use."""
 
 
 def _decide(step: PlannedStep, context: Context, _: _Services, progress: _Progress) -> _End:
     progress.move(status="Executing")
     outcome = str(conditions.hold(resolve(step.arguments["Conditions"], context)))
     progress.state = replace(progress.state, metadata={"Condition": {"Outcome": outcome}})
-    return "Succeeded", "", {"Outcome": outcome}
+    return _End("Succeeded", answer={"Outcome": outcome})
 
 
 def _fail(step: PlannedStep, context: Context, _: _Services, progress: _Progress) -> _End:
     message = _short(text_of(resolve(step.arguments["ErrorMessage"], context)))
     progress.move(status="Executing", metadata={"Fail": {"ErrorMessage": message}})
-    return "Failed", message, {}
+    return _End("Failed", message)
 
 
 def _run_job(step: PlannedStep, context: Context, services: _Services, progress: _Progress) -> _End:
+    from botocore.exceptions import BotoCoreError, ClientError
+
     runner = RUNNERS[step.type]
-    name = job_name(context.execution.execution_id, step.name)
+    name = job_name(context.execution.execution_id, step.name, progress.state.attempt)
     request = resolve(step.arguments, replace(context, job_name=name))
     for key, default in runner.defaults.items():
         if request.get(key) == default:
             del request[key]
     if runner.name_field:
         request[runner.name_field] = name
-    created = getattr(services.sagemaker, runner.create)(**request)
+    try:
+        created = getattr(services.sagemaker, runner.create)(**request)
+    except (BotoCoreError, ClientError) as error:
+        return _End("Failed", str(error), fault=retries.of_error(error))
     arn = created[runner.arn_field]
     progress.move(status="Executing", metadata={runner.metadata_key: {"Arn": arn}})
     identity = {runner.name_field or runner.describe_field: name if runner.name_field else arn}
@@ -242,8 +272,11 @@ def _wait_for_end(runner: Runner, identity: dict[str, str], services: _Services)
         status = answer[runner.status_field] if runner.status_field else "Completed"
         if status in runner.ends:
             ended = runner.ends[status]
-            reason = answer.get(runner.failure_field) or f"{runner.describe} says {status}"
-            return ended, "" if ended == "Succeeded" else str(reason), answer
+            if ended == "Succeeded":
+                return _End(ended, answer=answer)
+            reason = str(answer.get(runner.failure_field) or f"{runner.describe} says {status}")
+            fault = retries.of_reason(reason) if ended == "Failed" else ""
+            return _End(ended, reason, answer, fault)
         if services.halt.is_set() and runner.stop and not stop_sent:
             getattr(services.sagemaker, runner.stop)(**identity)
             stop_sent, seconds = True, FIRST_POLL_SECONDS
@@ -260,9 +293,10 @@ _DRIVERS: Mapping[str, Callable[[PlannedStep, Context, _Services, _Progress], _E
 }
 
 
-def job_name(execution_id: str, step: str) -> str:
+def job_name(execution_id: str, step: str, attempt: int = 1) -> str:
     """Name of a step's job: readable, unique in the account, within AWS's 63 characters."""
-    digest = hashlib.sha256(f"{execution_id}/{step}".encode()).hexdigest()[:_HASH_LENGTH]
+    again = f"/{attempt}" if attempt > 1 else ""
+    digest = hashlib.sha256(f"{execution_id}/{step}{again}".encode()).hexdigest()[:_HASH_LENGTH]
     plain = re.sub(r"[^A-Za-z0-9-]", "-", f"pipelines-{execution_id}-{step}")
     return f"{plain[: _JOB_NAME_LENGTH - _HASH_LENGTH - 1].rstrip('-')}-{digest}"
 

@@ -21,7 +21,7 @@ SAGEMAKER = "sagemaker.amazonaws.com"
 
 IN_THE_VPC = ("", "ec2.amazonaws.com", POD_IDENTITY)
 """Whose roles come to S3 through the VPC: nodes and pods; and nobody's, which are people's. Other
-services take on their roles in AWS's own networks, unless a job is told to use the VPC."""
+services take on their roles in AWS's own networks, unless a role is for jobs in the VPC alone."""
 
 KeyPurposes = Sequence[str] | Mapping[str, Sequence[str]]
 """Keys that a domain needs: names, or names with the services that use them (infra/keys.py).
@@ -126,7 +126,11 @@ def _storage(
     roles: Mapping[str, RoleSpec],
 ) -> Storage:
     chosen, names = settings.storage, common.names
-    served = [purpose for purpose, spec in roles.items() if spec.service not in IN_THE_VPC]
+    served = [
+        purpose
+        for purpose, spec in roles.items()
+        if spec.service not in IN_THE_VPC and not spec.only_in_vpc
+    ]
     return Storage(
         "storage",
         StorageArgs(

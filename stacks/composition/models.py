@@ -39,10 +39,11 @@ class Models:
 
 def roles(settings: Settings) -> dict[str, RoleSpec]:
     """Who runs jobs, pipelines, endpoints and MLflow."""
-    purposes = ["job", "pipeline", "serving"]
+    purposes = ["pipeline", "serving"]
     purposes += ["tracking"] if settings.tracking.kind != "none" else []
     purposes += ["llm"] if settings.llm else []
-    return {purpose: RoleSpec(service=SAGEMAKER) for purpose in purposes}
+    found = {purpose: RoleSpec(service=SAGEMAKER) for purpose in purposes}
+    return found | {"job": RoleSpec(service=SAGEMAKER, only_in_vpc=True)}
 
 
 def build(
@@ -134,9 +135,10 @@ def _workflow(
     base.keys.grant_use(role, "storage")
     base.access.grant_observe(job)
     base.access.grant_pass(role, [job], SAGEMAKER)
+    may_attach = base.network.grant_attach(job)
     text = definitions[workload.PIPELINE]
-    uri = tracking.app_arn if tracking else pulumi.Output.from_input("")  # empty: steps log nothing
-    definition = uri.apply(lambda arn: text.replace(workload.TRACKING_ARN_PLACEHOLDER, arn))
+    known = pulumi.Output.all(**_invented(base, tracking))
+    definition = known.apply(lambda values: workload.filled_in(text, values))
     return Workflow(
         "workflow",
         WorkflowArgs(
@@ -146,6 +148,19 @@ def _workflow(
             definition=definition,
             role=role,
             max_parallel_steps=settings.training.max_parallel_steps,
-            depends_on=[base.access, base.storage, *depends_on],
+            depends_on=[base.access, base.storage, may_attach, *depends_on],
         ),
     )
+
+
+def _invented(base: Foundation, tracking: Tracking | None) -> dict[str, pulumi.Input[str]]:
+    """What the definition leaves open, by name (`stacks/workload.py`)."""
+    return {
+        workload.JOB_SECURITY_GROUP: base.network.job_security_group_id,
+        workload.STORAGE_KEY: base.keys.arn("storage"),
+        workload.TRACKING_APP: tracking.app_arn if tracking else "",  # empty: steps log nothing
+        **{
+            workload.subnet(zone): subnet_id
+            for zone, subnet_id in base.network.private_subnet_ids_by_zone.items()
+        },
+    }

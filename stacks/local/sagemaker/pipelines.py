@@ -213,7 +213,7 @@ def _step(state: Any) -> dict[str, Any]:
         "EndTime": state.end_time,
         "FailureReason": state.failure_reason,
         "Metadata": state.metadata,
-        "AttemptCount": 1,
+        "AttemptCount": state.attempt,
     }
     return {name: value for name, value in members.items() if value}
 
