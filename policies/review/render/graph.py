@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -13,15 +13,8 @@ from policies.review.parts.blast import dependents
 NODES = 60
 """More boxes are no picture; what is left out is counted."""
 
+TITLE = "What changes, and what hangs on it"
 WIDTH, HEIGHT, GAP_X, GAP_Y = 210, 40, 70, 14
-COLOURS: Mapping[Operation, tuple[str, str]] = {
-    "delete": ("#fdecea", "#b3261e"),
-    "replace": ("#fdecea", "#b3261e"),
-    "update": ("#fff4e0", "#8a5300"),
-    "create": ("#e7f4ea", "#1b6e2d"),
-    "same": ("#f4f4f5", "#5b5b66"),
-}
-"""Background and text; every pair has a contrast of at least 4.5 (WCAG 2.2, 1.4.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +74,7 @@ def _layers(urns: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, 
 
 
 def svg(found: Graph) -> str:
-    """The drawing, with a title per box for screen readers."""
+    """The drawing; its colours, for a light and a dark ground, are the page's."""
     if not found.nodes:
         return ""
     width = max(node.layer for node in found.nodes) * (WIDTH + GAP_X) + WIDTH + 4
@@ -89,15 +82,27 @@ def svg(found: Graph) -> str:
     places = {node.urn: _place(node) for node in found.nodes}
     lines = [_line(*places[source], *places[target]) for source, target in found.edges]
     boxes = [_box(node, *places[node.urn]) for node in found.nodes]
-    label = f"{len(found.nodes)} resources and what they depend on"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{label}" '
-        f'viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{TITLE}" '
+        f'aria-details="drawn" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
-        'markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="#8a8a94"/></marker></defs>'
+        'markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z"/></marker></defs>'
         + "".join((*lines, *boxes))
         + "</svg>"
     )
+
+
+def words(found: Graph) -> list[str]:
+    """The drawing for those who do not see it: a line per box, and where its arrows go."""
+    names = {node.urn: node.name for node in found.nodes}
+    targets: dict[str, list[str]] = defaultdict(list)
+    for source, target in found.edges:
+        targets[source].append(names[target])
+    return [
+        f"{node.operation} {node.type} {node.name}"
+        + (f"; on it hangs {', '.join(targets[node.urn])}" if node.urn in targets else "")
+        for node in found.nodes
+    ]
 
 
 def _place(node: Node) -> tuple[int, int]:
@@ -108,17 +113,16 @@ def _line(x1: int, y1: int, x2: int, y2: int) -> str:
     x1, y1, y2 = x1 + WIDTH, y1 + HEIGHT // 2, y2 + HEIGHT // 2
     bend = max(20, abs(x2 - x1) // 2)
     path = f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
-    return f'<path d="{path}" fill="none" stroke="#b9b9c2" marker-end="url(#arrow)"/>'
+    return f'<path d="{path}" marker-end="url(#arrow)"/>'
 
 
 def _box(node: Node, x: int, y: int) -> str:
-    fill, ink = COLOURS[node.operation]
     name = node.name if len(node.name) <= 30 else f"{node.name[:29]}…"
-    kind = node.type if len(node.type) <= 32 else f"{node.type[:31]}…"
+    kind = f"{node.operation} {node.type}"
+    kind = kind if len(kind) <= 34 else f"{kind[:33]}…"
     return (
-        f"<g><title>{escape(f'{node.operation} {node.type} {node.name}')}</title>"
-        f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="6" fill="{fill}" '
-        f'stroke="{ink}"/><text x="{x + 10}" y="{y + 17}" font-size="12" fill="{ink}" '
-        f'font-weight="600">{escape(name)}</text><text x="{x + 10}" y="{y + 32}" font-size="10.5" '
-        f'fill="{ink}">{escape(f"{node.operation} {kind}")}</text></g>'
+        f'<g class="{node.operation}"><title>{escape(f"{node.operation} {node.type} {node.name}")}'
+        f'</title><rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
+        f'<text x="{x + 10}" y="{y + 17}">{escape(name)}</text>'
+        f'<text class="kind" x="{x + 10}" y="{y + 32}">{escape(kind)}</text></g>'
     )

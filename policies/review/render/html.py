@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from policies.review.render.graph import Graph, svg
+from policies.review.render.graph import Graph, svg, words
 from policies.review.report import Report
 
 if TYPE_CHECKING:
@@ -33,5 +33,6 @@ def render(report: Report, drawing: Graph | None = None) -> str:
         report=report,
         visible=report.points,
         drawing=Markup(svg(drawing)) if drawing else "",
+        words=words(drawing) if drawing else [],
         hidden=drawing.hidden if drawing else 0,
     )
