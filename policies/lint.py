@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from policies.config import PolicyConfig
 from policies.data import Data, Resource
 from policies.definition import parse
 from policies.jobs import PIPELINE
 from policies.offline import Finding, evaluate
-from policies.rule import PolicyConfig, Rule
+from policies.rule import Rule
 from policies.rules import RULES
 
 _PATH = re.compile(r"(?:Steps|Parameters)\[\d+\][^\s,():;']*")

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from policies.config import PolicyConfig
 from policies.data import Resource
 from policies.exemptions import EXEMPTION, Exemption, exempt, stale
-from policies.rule import Level, PolicyConfig, Rule, Scope, Severity, Status, Verdict, judge
+from policies.rule import Level, Rule, Scope, Severity, Status, Verdict, judge
 from policies.rules import RULES
 
 

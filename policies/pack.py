@@ -13,9 +13,11 @@ from typing import Any
 import pulumi_policy as crossguard
 from pulumi_policy.proxy import UnknownValueError
 
+from policies.config import PolicyConfig
 from policies.data import UNKNOWN, Data, Options, Resource
 from policies.exemptions import EXEMPTION, Exemption, exempt, load, stale
-from policies.rule import PolicyConfig, Rule, Scope, Verdict, judge
+from policies.frameworks import PRIMARY, controls_of, frameworks
+from policies.rule import Rule, Scope, Verdict, judge
 
 CONFIG_VARIABLE = "PLINTH_POLICY_CONFIG"
 """Environment variable that names the JSON file with the environment's PolicyConfig."""
@@ -119,7 +121,8 @@ class Pack:
             "severity": crossguard.Severity[rule.severity.upper()],
             "remediation_steps": rule.fix,
             "url": rule.url,
-            "tags": [f"theme:{theme}" for theme in rule.themes],
+            "framework": _framework(rule),
+            "tags": [*(f"theme:{theme}" for theme in rule.themes), *_controls(rule)],
         }
 
     def _verdict(self, rule: Rule, resource: Resource, scope: Scope) -> Verdict:
@@ -133,6 +136,26 @@ class Pack:
         del args
         for _, why in stale(self._exemptions, self._used, self._today):
             report(f"{EXEMPTION}: {why}")
+
+
+def _framework(rule: Rule) -> crossguard.PolicyComplianceFramework | None:
+    """The one framework that a policy can name; the tags have all of them."""
+    controls = controls_of(rule.id).get(PRIMARY)
+    if not controls:
+        return None
+    subject = frameworks()[PRIMARY]
+    return crossguard.PolicyComplianceFramework(
+        name=subject.title,
+        version=subject.version,
+        reference=", ".join(control.id for control in controls),
+        specification=subject.source,
+    )
+
+
+def _controls(rule: Rule) -> list[str]:
+    """Every control that the rule is about, as `framework:control`."""
+    found = controls_of(rule.id).items()
+    return [f"{name}:{control.id}" for name, controls in found for control in controls]
 
 
 def _text(rule: Rule, verdict: Verdict) -> str:

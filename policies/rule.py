@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
+from policies.config import PolicyConfig
 from policies.data import Resource, RuleError, Unknown
 
 Kind = Literal["resource", "stack", "pipeline"]
@@ -37,127 +38,6 @@ MALFORMED = (
     ValueError,
 )
 """What a rule may raise on data of a shape it does not expect; it becomes the result `error`."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PolicyConfig:
-    """The thresholds of one environment; plain JSON on its way to the pack."""
-
-    production: bool
-    """Whether rules that are mandatory in production only are mandatory here."""
-    capture_percent_min: int = 10
-    """Least share of requests that a production endpoint captures. Default: 10 %."""
-    capture_buckets: tuple[str, ...] = ("*",)
-    """Patterns of the buckets that may hold captured requests. Default: any bucket."""
-    approved_registries: tuple[str, ...] = ()
-    """AWS accounts or host patterns that images may come from. Default: none is approved."""
-    locked_buckets: tuple[str, ...] = ()
-    """Patterns of the buckets that need object lock, such as audit logs. Default: none."""
-    required_tags: tuple[str, ...] = ()
-    """Tags that every taggable resource carries. Default: none."""
-    tag_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Tag -> the values it may have. Default: any value that is not empty."""
-    gpu_labels: tuple[str, ...] = ("nvidia.com/gpu.product", "nvidia.com/gpu.count")
-    """Labels that name a node's GPUs. Default: those of NVIDIA's GPU feature discovery."""
-
-    endpoint_instance_types: tuple[str, ...] = ("*",)
-    """Patterns of the instance types that endpoints may run on. Default: any that is current."""
-    endpoint_capacity_max: int = 20
-    """Most instances or copies that an autoscaler of an endpoint may start. Default: 20."""
-    gpu_tags: tuple[str, ...] = ("workload",)
-    """Tags that an endpoint configuration with GPUs also carries. Default: what it serves."""
-    model_buckets: tuple[str, ...] = ()
-    """Patterns of buckets outside the stack that models may come from. Default: none."""
-    weights_uris: tuple[str, ...] = ()
-    """Patterns of the S3 URIs of weights that nobody here trained, such as a language model's, and
-    which no registry approves. Default: none."""
-    trusted_accounts: tuple[str, ...] = ()
-    """Accounts that may read the model registry. Default: no other account."""
-    feature_capacity_units_max: int = 1000
-    """Most provisioned capacity units of a feature group, each way. Default: 1,000."""
-    monitoring_hours_per_month_max: int = 800
-    """Most instance hours of one monitoring schedule. Default: about one instance all the time."""
-    artifact_buckets: tuple[str, ...] = ("*",)
-    """Patterns of the buckets that may hold what MLflow records. Default: any bucket."""
-    tracking_server_size_max: str = "Small"
-    """Largest size of an MLflow tracking server. Default: Small."""
-    tracking_registers_models: bool = True
-    """Whether MLflow in production also enters its models in the SageMaker registry. False: the
-    pipeline registers them. Default: it does."""
-
-    gpus_per_pool_max: int = 64
-    """Most GPUs that one pool may grow to. Default: 64."""
-    gpu_disk_gib_min: int = 100
-    """Least disk of a node with accelerators, whose images are large. Default: 100 GiB."""
-    spot_label: str = "plinth.dev/checkpoints"
-    """Label of pools whose work survives the loss of a node. Default: plinth.dev/checkpoints."""
-    kubernetes_version_min: str = "1.32"
-    """Oldest Kubernetes of a cluster. Default: 1.32, which EKS supports until 2027."""
-    inference_log_days_min: int = 180
-    """Days that logs of endpoints are kept. Default: 180, the six months of the EU's AI Act."""
-    expiry_tag: str = "expires"
-    """Tag with the last day, such as 2026-06-30, of what is there for a time. Default: expires."""
-    lifetime_days_max: int = 30
-    """Days that always-on GPUs outside production may be there for. Default: 30."""
-    volume_gib_max: int = 1024
-    """Largest volume of a training job that needs no exemption. Default: 1,024 GiB."""
-
-    training_seconds_max: int = 86_400
-    """Longest run of one job. Default: a day, what SageMaker itself takes if nobody says."""
-    training_gpus_max: int = 16
-    """Most GPUs that one job, or all parallel jobs of one tuning, may use. Default: 16."""
-    training_gpu_hours_max: int = 384
-    """Most GPU hours that one job or tuning may use up. Default: 16 GPUs for a day."""
-    profiled_gpus_min: int = 8
-    """GPUs from which a job has to be profiled. Default: 8."""
-    keep_alive_seconds_max: int = 1_800
-    """Longest that a warm pool waits for the next job, at full price. Default: half an hour."""
-    tuning_jobs_max: int = 100
-    """Most jobs of one tuning. Default: 100."""
-    tuning_parallel_jobs_max: int = 10
-    """Most of them at once. Default: 10."""
-    job_instance_types: tuple[str, ...] = ("*",)
-    """Patterns of the instance types that jobs may run on. Default: any."""
-    parallel_steps_max: int = 50
-    """Most steps of a pipeline at once. Default: 50, as many as SageMaker takes if nobody says."""
-    studio_instance_types: tuple[str, ...] = ("system", "ml.t3.*", "ml.m5.*", "ml.c5.*", "ml.r5.*")
-    """Patterns of the instance types that Studio and spaces start with. Default: small ones
-    without GPUs."""
-    idle_minutes_max: int = 120
-    """Longest that a notebook may idle before it stops. Default: two hours."""
-    notebook_platforms: tuple[str, ...] = (
-        "notebook-al2-v3",
-        "notebook-al2023-v1",
-        "notebook-al2023-v2",
-    )
-    """Platforms that SageMaker still patches. Default: those of the API that are not retired."""
-
-    undecided_max: int = 20
-    """Most mandatory checks of a production update that may be unknown. Default: 20."""
-
-    @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> PolicyConfig:
-        """Reads plain JSON; a key that does not exist is an error and not silently a default."""
-        if stray := sorted(set(raw) - {f.name for f in fields(cls)}):
-            raise ValueError(f"policy configuration has no {', '.join(stray)}")
-        values: dict[str, Any] = {key: _frozen(value) for key, value in raw.items()}
-        return cls(**values)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON that `from_dict` reads back."""
-        return {f.name: _thawed(getattr(self, f.name)) for f in fields(self)}
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _frozen(item) for key, item in value.items()}
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _thawed(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _thawed(item) for key, item in value.items()}
-    return list(value) if isinstance(value, tuple) else value
 
 
 class Scope:

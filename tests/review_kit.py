@@ -11,6 +11,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from policies.config import PolicyConfig
 from policies.data import Resource
 from policies.exemptions import Exemption
 from policies.offline import evaluate
@@ -18,7 +19,6 @@ from policies.review.compare import compare
 from policies.review.model import StackChange
 from policies.review.parts import FIRST, THEN
 from policies.review.report import Context, Report, review
-from policies.rule import PolicyConfig
 from policies.rules import RULES
 from stacks.commands.review import differ
 from stacks.prices import price_table

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from policies.config import PolicyConfig
 from policies.lint import NoDefinition, line_of, lint, problems
 from policies.offline import evaluate
-from policies.rule import PolicyConfig
 from policies.rules import RULES
 from stacks.cli import main
 from stacks.commands import policy as commands

@@ -18,11 +18,12 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 
+from policies.config import PolicyConfig
 from policies.data import UNKNOWN, Data, Resource, Unknown, plain
 from policies.docs import table
 from policies.exemptions import EXEMPTION, Exemption, load
 from policies.offline import Finding, evaluate
-from policies.rule import Fail, PolicyConfig, Result, Rule, Scope, Status, every, rule
+from policies.rule import Fail, Result, Rule, Scope, Status, every, rule
 from policies.rules import RULES
 from policies.tables.__main__ import HERE, TABLES
 from stacks.synth import recorded
@@ -48,7 +49,18 @@ CASES = [*SERVING, *FEATURES, *CLUSTER, *KUBERNETES, *NODES, *PODS, *STORAGE, *A
 CASES += [*TRUST, *SERVICES, *DATA, *COST, *TRAINING, *MORE_PIPELINES, *STUDIO]
 BY_ID = {rule.id: rule for rule in RULES}
 CASES += [*CONFIGURATIONS, *ENDPOINTS, *MODELS, *FEATURE_STORE, *MONITORING, *TRACKING]
-CORE = ("data", "definition", "documents", "endpoints", "images", "must", "pods", "rule", "jobs")
+CORE = (
+    "config",
+    "data",
+    "definition",
+    "documents",
+    "endpoints",
+    "images",
+    "must",
+    "pods",
+    "rule",
+    "jobs",
+)
 NEVER_UNKNOWN = {"ML-FS-003": "protection is an option of the program, which is always known"}
 PRODUCTION = PolicyConfig(production=True)
 TODAY = date(2026, 1, 15)

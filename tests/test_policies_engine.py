@@ -16,9 +16,9 @@ import pulumi.automation as auto
 import pulumi_aws as aws
 import pytest
 
+from policies.config import PolicyConfig
 from policies.offline import evaluate
 from policies.pack import CONFIG_VARIABLE
-from policies.rule import PolicyConfig
 from stacks.synth import recorded
 from tests.echo_provider import EchoProvider, echo_provider
 from tests.policy_cases import KEY, feature_group

@@ -13,11 +13,12 @@ import pytest
 from pulumi_policy.policy import _NotApplicableError as SaidNotApplicable
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
 
+from policies.config import PolicyConfig
 from policies.data import UNKNOWN, Resource
 from policies.exemptions import Exemption
 from policies.offline import evaluate
 from policies.pack import CONFIG_VARIABLE, Pack, Undecided, configuration
-from policies.rule import PolicyConfig, Rule, Status
+from policies.rule import Rule, Status
 from policies.rules import RULES
 from stacks.synth import recorded
 from tests.policy_cases import Case

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from policies.config import PolicyConfig
 from policies.data import Data, Options, Resource
 from policies.exemptions import Exemption
 from policies.review.compare import compare
@@ -18,7 +19,6 @@ from policies.review.pack import pack
 from policies.review.parts import exposure, ground, loss, promotion
 from policies.review.render import html, markdown
 from policies.review.report import Context, Report, review
-from policies.rule import PolicyConfig
 from policies.rules import RULES
 from stacks.prices import price_table
 from stacks.revisions import LOCK, judging, packs, versions

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Literal
 
+from policies.config import PolicyConfig
 from policies.data import Source
 from policies.exemptions import Exemption
 from policies.offline import Finding
 from policies.review.model import StackChange
 from policies.review.pack import Pack
-from policies.rule import MALFORMED, PolicyConfig
+from policies.rule import MALFORMED
 
 Risk = Literal["low", "medium", "high", "critical"]
 RISKS: tuple[Risk, ...] = ("low", "medium", "high", "critical")

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +22,9 @@ from stacks.revisions import clean_commit
 from stacks.settings import ROOT, Settings, load
 
 if TYPE_CHECKING:
+    from policies.config import PolicyConfig
     from policies.data import Resource
     from policies.exemptions import Exemption
-    from policies.rule import PolicyConfig
     from stacks.engine import Changes, Operation, Stack
 
 LOCAL = "local"
@@ -270,13 +270,15 @@ def _by_type(resources: Sequence[Resource]) -> dict[str, int]:
 
 def policy_config(settings: Settings) -> PolicyConfig:
     """The thresholds of the rules for this environment."""
-    from policies.rule import PolicyConfig
+    from policies.config import PolicyConfig
+    from stacks.workload import CALLS_AWS
 
+    given = {f.name: getattr(settings.policies, f.name) for f in fields(settings.policies)}
+    own = settings.account.account_id
     return PolicyConfig(
-        production=settings.policies.production,
-        capture_percent_min=settings.policies.capture_percent_min,
-        approved_registries=(settings.account.account_id,),
+        **{**given, "approved_registries": (own, *settings.policies.approved_registries)},
         weights_uris=_weights(settings),
+        calling_steps=tuple(CALLS_AWS),
         trusted_accounts=tuple(settings.accounts.environments.values()),
         tracking_registers_models=False,  # the pipeline does, as pending
         required_tags=("cost_centre", "environment", "owner", "project", "team"),

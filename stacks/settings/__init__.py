@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from infra.errors import UserError
 from infra.naming import Names
+from policies.config import Thresholds
 from stacks.settings.compute import (
     Cluster,
     GpuAgents,
@@ -44,7 +45,6 @@ from stacks.settings.operations import (
     Drift,
     GpuMonitoring,
     OffHours,
-    Policies,
     Retraining,
     check_off_hours,
 )
@@ -135,7 +135,8 @@ class Settings(Part):
     audit: Audit | None = None
     """Default: somebody else records who did what."""
 
-    policies: Policies = Policies()
+    policies: Thresholds = Thresholds()
+    """What the rules and the review go by. Default: the strictest."""
 
     @field_validator("stream")
     @classmethod
@@ -308,17 +309,21 @@ def _lines(value: Any) -> Iterator[tuple[tuple[str, ...], int]]:
             yield from (((str(key), *rest), line) for rest, line in _lines(child))
 
 
+UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
+"""What pydantic says of a key that is none, in a model and in a dataclass."""
+
+
 def _problems(
     path: Path, lines: Mapping[tuple[str, ...], int], error: ValidationError
 ) -> Iterator[str]:
     """One line per problem; a key that is missing because it is misspelt is told once."""
     meant = set()
     # unknown keys first: they explain which required key is missing
-    for item in sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden"):
+    for item in sorted(error.errors(), key=lambda item: item["type"] not in UNKNOWN_KEY):
         where = tuple(str(part) for part in item["loc"])
         line = next((lines[where[:n]] for n in range(len(where), 0, -1) if where[:n] in lines), 1)
         place = f"{shown(path)}:{line}: plinth:{'.'.join(where)}"
-        if item["type"] == "extra_forbidden":
+        if item["type"] in UNKNOWN_KEY:
             known = _keys(where[:-1])
             near = difflib.get_close_matches(where[-1], known, n=1, cutoff=0)
             nearest = (*where[:-1], *near)
@@ -328,7 +333,7 @@ def _problems(
             if where not in meant:
                 yield f"{place} is missing"
         else:
-            message = item["msg"].removeprefix("Value error, ")
+            message = item["msg"].removeprefix("Value error, ").replace("tuple", "list")
             got = f", got {item['input']!r}" if item["type"] != "value_error" else ""
             yield f"{place}: {message[:1].lower()}{message[1:]}{got}"
 
@@ -337,9 +342,13 @@ def _keys(where: tuple[str, ...]) -> list[str]:
     """The keys that the object at this path may have."""
     model: Any = Settings
     for part in where:
-        field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
+        field = _fields(model).get(part)
         if field is None:  # a mapping of named objects: the part is a name of the person's own
             continue
         parts = (field.annotation, *get_args(field.annotation))
-        model = next((part for part in parts if hasattr(part, "model_fields")), parts[-1])
-    return list(model.model_fields) if hasattr(model, "model_fields") else []
+        model = next((part for part in parts if _fields(part)), parts[-1])
+    return list(_fields(model))
+
+
+def _fields(model: Any) -> Mapping[str, Any]:
+    return getattr(model, "model_fields", None) or getattr(model, "__dataclass_fields__", {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -39,8 +40,9 @@ def _leaves(model: BaseModel, path: str = "") -> Iterator[tuple[str, str]]:
             yield where, _shown(value) or "yes"
         elif isinstance(value, BaseModel):
             yield from _leaves(value, f"{where}.")
-        elif isinstance(value, Mapping):
-            yield from ((f"{where}.{key}", _shown(item)) for key, item in value.items())
+        elif isinstance(value, Mapping) or is_dataclass(value):
+            items = value if isinstance(value, Mapping) else asdict(value)
+            yield from ((f"{where}.{key}", _shown(item)) for key, item in items.items())
         else:
             yield where, _shown(value)
 
@@ -54,9 +56,14 @@ def _shown(value: Any) -> str:
         if set(sizes) == {"min", "desired", "max"}:
             return f"{sizes['min']} to {sizes['max']}"
         return ", ".join(f"{key} {_shown(item)}" for key, item in value.items())
-    if isinstance(value, bool):
-        return "yes" if value else "no"
     if isinstance(value, list | tuple):
         shown = [str(_shown(item)) for item in value]
         return ", ".join(shown) if len(shown) <= LONG else f"{len(shown)}"
-    return "" if value is None else str(value)
+    return _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    whole = isinstance(value, float) and value.is_integer()
+    return "" if value is None else str(int(value) if whole else value)

@@ -135,22 +135,6 @@ class Audit(Part):
     (COMPLIANCE), or whoever may delete objects (null). Default: governance."""
 
 
-class Policies(Part):
-    production: bool = True
-    """Mandatory rules for production apply. Default: they do."""
-
-    capture_percent_min: Annotated[int, Field(ge=0, le=100)] = 0
-
-    cost_usd_per_month_max: Annotated[float, Field(ge=0)] = 10_000
-    """Most that the stack may be expected to cost before a review asks. Default: 10,000."""
-
-    run_usd_max: Annotated[float, Field(ge=0)] = 500
-    """Most that one run of every pipeline may cost before a review asks. Default: 500."""
-
-    gpus_max: Annotated[int, Field(ge=0)] = 16
-    """Most GPUs that pools and endpoints may grow to before a review asks. Default: 16."""
-
-
 def check_off_hours(
     system: Scaling, shrinking: Mapping[str, Scaling], something_autoscales: bool
 ) -> None:
