@@ -128,7 +128,7 @@ def test_a_keyboard_reaches_and_opens_everything_in_order(
 def test_a_table_stays_a_table_where_its_rows_are_cards(
     shown: Shown, pages: dict[str, str]
 ) -> None:
-    """Its style would make it a heap of boxes to a screen reader, but for its roles."""
+    """To a screen reader too, where a style alone could make it a heap of boxes."""
     counts = {}
     for size in SIZES:
         page = shown.show("iam-broadening", pages["iam-broadening"], size)
