@@ -38,7 +38,7 @@ def _framework_row(framework: Framework) -> str:
     parts = f"{automated} automated, {len(covered) - automated} in part"
     share = f"{len(covered)} of {len(framework.controls)}: {parts}"
     mapping = "published by scanners" if not judged else f"our judgement in {judged} of them"
-    if judged == len(covered):
+    if framework.judgement:
         mapping = "our judgement"
     title = f"[{framework.title}]({framework.source}) `{framework.id}`"
     return f"| {title} | {framework.version} | {framework.scope} | {share} | {mapping} |"

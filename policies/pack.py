@@ -194,6 +194,8 @@ def _plain(proxy: Any) -> Any:
     """Plain data from the SDK's proxy, which raises where a value is unknown."""
     if isinstance(proxy, str):
         return proxy
+    if isinstance(proxy, float) and proxy.is_integer():
+        return int(proxy)  # the wire knows no integers
     if isinstance(proxy, Mapping):
         return {key: _item(proxy, key) for key in proxy}
     if isinstance(proxy, Sequence):

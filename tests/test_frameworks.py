@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,18 @@ import pytest
 from ruamel.yaml import YAML
 
 from infra.errors import UserError
+from policies.config import PolicyConfig
 from policies.docs import framework_table
 from policies.frameworks import HERE, PRIMARY, controls_of, frameworks
 from policies.frameworks import crosswalk as source
 from policies.frameworks.results import results, tally
 from policies.offline import Finding
+from policies.pack import Pack
+from policies.review.model import StackChange
+from policies.review.parts import coverage
+from policies.review.render import sarif
+from policies.review.report import Context
+from policies.review.report import Report as Reviewed
 from policies.rule import Status
 from policies.rules import RULES
 from stacks.commands.frameworks import framework, judged
@@ -209,3 +217,59 @@ def test_the_table_of_frameworks_is_the_files_own() -> None:
     text = (ROOT / "README.md").read_text()
     [shown] = re.findall(r"<!-- frameworks -->\n(.*?)\n<!-- /frameworks -->", text, re.S)
     assert shown == framework_table()
+
+
+def context(before: Sequence[Finding], after: Sequence[Finding]) -> Context:
+    return Context(
+        config=PolicyConfig(production=True),
+        today=date(2026, 1, 15),
+        findings_before=before,
+        findings_after=after,
+    )
+
+
+NOTHING = StackChange(env="prod", origin="mocked synth", changes=())
+
+
+def test_a_review_says_which_controls_fail_now_and_which_no_longer_do() -> None:
+    before = [finding("PF-KMS-001", "pass"), finding("PF-EFS-001", "fail")]
+    after = [finding("PF-KMS-001", "fail"), finding("PF-EFS-001", "pass")]
+    section = coverage.part(NOTHING, context(before, after))
+    assert section is not None
+    rows = {row.cells[0]: row for row in section.rows}
+    assert rows["cis-aws-7.0"].cells[1:] == (
+        "1/3", "2/3", "fails now: 2.21, 4.6; fails no longer: 3.3.1",
+    )  # fmt: skip
+    assert (rows["cis-aws-7.0"].risk, section.folded, section.reasons) == ("medium", False, ())
+    assert "cis-aws-7.0 1/3" in section.notes[0]
+    assert "cis-aws-7.0 21 of 70" in section.notes[1]
+    assert section.data["frameworks"]["cis-aws-7.0"]["newly_failed"] == ["2.21", "4.6"]
+
+
+def test_a_framework_in_which_nothing_fails_anew_has_no_row() -> None:
+    same = [finding("PF-KMS-001", "fail")]
+    section = coverage.part(NOTHING, context(same, same))
+    assert section is not None
+    assert (section.rows, section.folded) == ([], True)
+    assert "iso-42001* 0/2" in section.notes[0]
+    assert coverage.part(NOTHING, context([], [])) is None
+
+
+def test_a_policy_of_the_pack_names_the_primary_framework_and_is_tagged_with_all() -> None:
+    policies = Pack(RULES, PolicyConfig(production=True), ()).policies()
+    [databases] = [policy for policy in policies if policy.name.startswith("PF-RDS-001-")]
+    assert databases.framework.name == "NIST SP 800-53"
+    assert databases.framework.version == frameworks()[PRIMARY].version
+    assert "SC-28(1)" in databases.framework.reference.split(", ")
+    assert {"theme:E", f"{PRIMARY}:SC-28(1)", "cis-aws-7.0:3.2.1", "gdpr:32"} <= {*databases.tags}
+
+
+def test_a_rule_in_sarif_has_all_its_controls_and_no_more_tags_than_github_shows() -> None:
+    report = Reviewed(env="prod", origin="", commit="", base="", decision="safe", risk="low",
+                      reasons=(), tally={}, sections=())  # fmt: skip
+    rules = json.loads(sarif.render(report, RULES))["runs"][0]["tool"]["driver"]["rules"]
+    assert len(rules) == len(RULES)
+    by_id = {rule["id"]: rule["properties"] for rule in rules}
+    assert max(len(each["tags"]) for each in by_id.values()) == 10
+    assert f"{PRIMARY}/CM-8" in by_id["FO-001"]["tags"]
+    assert by_id["PF-EFS-001"]["controls"]["cis-aws-7.0"] == ["3.3.1"]

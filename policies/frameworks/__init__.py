@@ -51,6 +51,16 @@ class Framework:
     controls: tuple[Control, ...]
 
     @property
+    def judgement(self) -> bool:
+        """Whether all of the mapping is our own reading."""
+        return all(control.judgement for control in self.covered)
+
+    @property
+    def starred(self) -> str:
+        """Its id, with a star where all of the mapping is our own reading."""
+        return f"{self.id}*" if self.judgement else self.id
+
+    @property
     def covered(self) -> list[Control]:
         """Those with a rule."""
         return [control for control in self.controls if control.decided != "none"]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
+from policies.frameworks import PRIMARY, controls_of
 from policies.review.report import Reason, Report
 from policies.rule import Rule
 
@@ -17,6 +18,9 @@ SEVERITIES = {"low": "3.0", "medium": "5.5", "high": "8.0", "critical": "9.5"}
 
 RESULTS = 5_000
 """GitHub keeps no more results of one run (code scanning, SARIF limits)."""
+
+TAGS = 10
+"""GitHub keeps no more tags of one rule, and refuses a file with more than 20."""
 
 
 def render(report: Report, rules: Sequence[Rule] = (), *, stack_file: str = "Pulumi.yaml") -> str:
@@ -75,6 +79,17 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "helpUri": rule.url,
         "properties": {
             "security-severity": SEVERITIES[rule.severity],
-            "tags": [f"theme-{t}" for t in rule.themes],
+            "tags": _tags(rule),
+            "controls": {
+                name: [control.id for control in controls]
+                for name, controls in controls_of(rule.id).items()
+            },
         },
     }
+
+
+def _tags(rule: Rule) -> list[str]:
+    """The themes, then as many controls of the primary framework as GitHub shows."""
+    controls = controls_of(rule.id).get(PRIMARY, ())
+    themes = [f"theme-{theme}" for theme in rule.themes]
+    return [*themes, *(f"{PRIMARY}/{control.id}" for control in controls)][:TAGS]
