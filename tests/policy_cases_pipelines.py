@@ -114,6 +114,7 @@ GATES = [
 
 CLUSTER = {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeKmsKeyId": KEY}
 NETWORK = {"EnableNetworkIsolation": True, "VpcConfig": {"Subnets": ["subnet-1"]}}
+OPEN = {**NETWORK, "EnableNetworkIsolation": False}
 
 
 def processing(cluster: Any = None, **changes: Any) -> dict[str, Any]:
@@ -137,6 +138,21 @@ AUTO = step("Auto", "AutoML", AutoMLJobConfig={}, OutputDataConfig={"KmsKeyId": 
 JOBS = [
     case("005", "pass", of(processing(), TRANSFORM)),
     case("005", "pass", of(processing(ProcessingOutputConfig=None))),
+    case("005", "pass", of(processing(NetworkConfig=OPEN)), calling_steps=("Process",)),
+    case(
+        "005",
+        "fail",
+        of(processing(NetworkConfig=OPEN)),
+        "Steps[0].Arguments.NetworkConfig.EnableNetworkIsolation must be true, got false",
+        calling_steps=("Other",),
+    ),
+    case(
+        "005",
+        "fail",
+        of(processing(NetworkConfig={})),
+        "NetworkConfig.VpcConfig must be set, got none",
+        calling_steps=("Process",),
+    ),
     case(
         "005",
         "fail",

@@ -211,7 +211,16 @@ SAFETY = [
     case("003", "pass", partial(job, **ISOLATED)),
     case("003", "pass", defined(EnableNetworkIsolation=True, VpcConfig={"Subnets": ["s"]})),
     case("003", "fail", job, "enableNetworkIsolation must be true, got none; vpcConfig must be"),
+    case("003", "pass", defined(VpcConfig={"Subnets": ["s"]}), calling_steps=("Train",)),
     case("003", "fail", defined(), "Steps[0].Arguments.VpcConfig must be set"),
+    case("003", "fail", defined(), "VpcConfig must be set", calling_steps=("Train",)),
+    case(
+        "003",
+        "fail",
+        defined(VpcConfig={"Subnets": ["s"]}),
+        "EnableNetworkIsolation must be true",
+        calling_steps=("Other",),
+    ),
     undecided(
         "003",
         lambda: job(enable_network_isolation=True, vpc_config=later().apply(lambda _: NETWORK)),

@@ -30,9 +30,8 @@ RETRIES_MAX = 10
     applies_to=TRAINS,
     kind="pipeline",
     severity="high",
-    mandatory="never",
     fix="set enable_network_isolation and vpc_config with private subnets;\n"
-    "exempt a container that has to call AWS by itself",
+    "name steps that call AWS in CALLS_AWS of stacks/workload.py",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/train-vpc.html",
     themes="N",
 )
@@ -40,17 +39,19 @@ def require_isolated_training(resource: Resource, scope: Scope) -> Result:
     """Training runs in the platform's own network and its container reaches nothing outside.
 
     A container with network isolation has no credentials either, so one that downloads weights or
-    reports to a tracker itself cannot have it: give it its input as a channel, or exempt it.
+    reports to a tracker itself cannot have it: give it its input as a channel, or let the
+    environment name its step as one that calls AWS.
     """
-    del scope
 
     def check(job: Job) -> Result:
-        return every((_isolation, _network), lambda facet: facet(job))
+        return every((_isolation, _network), lambda facet: facet(job, scope))
 
     return each(jobs(resource, "Training"), check, "trains nothing")
 
 
-def _isolation(job: Job) -> Result:
+def _isolation(job: Job, scope: Scope) -> Result:
+    if job.name in scope.config.calling_steps:
+        return None
     path = "enableNetworkIsolation"
     isolated = job.get(path)
     return (
@@ -60,7 +61,7 @@ def _isolation(job: Job) -> Result:
     )
 
 
-def _network(job: Job) -> Result:
+def _network(job: Job, _: Scope) -> Result:
     path = "vpcConfig"
     return None if job.has(f"{path}.subnets") else Fail(f"{job.at(path)} must be set, got none")
 
@@ -97,7 +98,6 @@ def require_encrypted_training_traffic(resource: Resource, scope: Scope) -> Resu
     applies_to=TRAINS,
     kind="pipeline",
     severity="high",
-    mandatory="never",
     fix="set resource_config.volume_kms_key_id (not on types with local NVMe)\n"
     "and output_data_config.kms_key_id",
     url="https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ResourceConfig.html",
@@ -231,7 +231,6 @@ def _registered(resource: Resource) -> set[str]:
     applies_to=TRAINS,
     kind="pipeline",
     severity="low",
-    mandatory="never",
     fix="set retry_strategy.maximum_retry_attempts, or RetryPolicies on the step,\n"
     f"between 1 and {RETRIES_MAX}",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-retry-policy.html",

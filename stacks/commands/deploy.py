@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -273,10 +273,10 @@ def policy_config(settings: Settings) -> PolicyConfig:
     from policies.config import PolicyConfig
     from stacks.workload import CALLS_AWS
 
-    given = {f.name: getattr(settings.policies, f.name) for f in fields(settings.policies)}
-    own = settings.account.account_id
+    given = asdict(settings.policies)
+    given["approved_registries"] = (settings.account.account_id, *given["approved_registries"])
     return PolicyConfig(
-        **{**given, "approved_registries": (own, *settings.policies.approved_registries)},
+        **given,
         weights_uris=_weights(settings),
         calling_steps=tuple(CALLS_AWS),
         trusted_accounts=tuple(settings.accounts.environments.values()),

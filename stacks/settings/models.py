@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from infra.instances import INSTANCE_TYPES
 from stacks.settings.part import Part
+
+
+def _offered(name: str) -> str:
+    if name.removeprefix("ml.") not in INSTANCE_TYPES or not name.startswith("ml."):
+        known = ", ".join(f"ml.{one}" for one in INSTANCE_TYPES)
+        raise ValueError(f"must be a type with a row in infra/instances.py ({known}), got {name!r}")
+    return name
+
+
+InstanceType = Annotated[str, AfterValidator(_offered)]
+"""Of SageMaker, `ml.m5.large`: whether its volumes take a key must be known."""
 
 
 class Image(Part):
@@ -21,7 +33,7 @@ class Training(Part):
     train_end: str = "2013-03-01"
     evaluation_days: Annotated[int, Field(ge=1, le=60)] = 14
     auc_threshold: Annotated[float, Field(gt=0.5, lt=1)] = 0.65
-    instance_type: str = "ml.m5.large"
+    instance_type: InstanceType = "ml.m5.large"
     max_runtime_seconds: Annotated[int, Field(ge=60)] = 3600
     max_parallel_steps: Annotated[int, Field(ge=1, le=50)] = 2
 
@@ -106,7 +118,7 @@ class Variant(Part):
     """Another model beside the champion."""
 
     model_package_arn: str
-    instance_type: str = "ml.m5.large"
+    instance_type: InstanceType = "ml.m5.large"
     instance_count: Annotated[int, Field(ge=1)] = 1
     weight: Annotated[float, Field(ge=0)] = 1
     """Share of the traffic at the start, against the champion's 1; of a shadow, the share of
@@ -117,7 +129,7 @@ class Endpoint(Rollout):
     model_package_arn: str | None = None
     """The approved package to serve; `plinth promote` writes it. Without one nothing is served."""
 
-    instance_type: str = "ml.m5.large"
+    instance_type: InstanceType = "ml.m5.large"
     instance_count: Annotated[int, Field(ge=1)] = 1
     """Instances that a release starts with; two or more stand in different zones."""
 
@@ -152,7 +164,7 @@ class Endpoint(Rollout):
 class Asynchronous(Rollout):
     """An endpoint whose requests wait in a queue; callers give and get objects in S3."""
 
-    instance_type: str = "ml.m5.large"
+    instance_type: InstanceType = "ml.m5.large"
     max_concurrent_invocations: Annotated[int, Field(ge=1, le=1000)] = 4
     """Requests that one instance works on at a time."""
 
@@ -198,7 +210,7 @@ class Llm(Part):
     model_data_prefix: str
     """Of the uncompressed weights in the bucket of artifacts."""
 
-    instance_type: str = "ml.g6e.2xlarge"
+    instance_type: InstanceType = "ml.g6e.2xlarge"
     min_instances: Annotated[int, Field(ge=0)] = 0
     max_instances: Annotated[int, Field(ge=1)] = 1
     gpus_per_copy: Annotated[int, Field(ge=1)] = 1
