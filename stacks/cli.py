@@ -267,12 +267,14 @@ def sandbox(
 @file_option("--digest", "Judge a `pulumi preview --json --show-sames`, or its events.")
 @file_option("--state", "Judge a `pulumi stack export`.")
 @click.option("--framework", metavar="NAME", help="Show results by controls: hipaa, ai-rmf, ...")
-def policy(env: str, *, as_json: bool, **asked: Any) -> None:
+@click.option("--thresholds", "only_thresholds", is_flag=True, help="Only list what rules go by.")
+def policy(env: str, *, as_json: bool, only_thresholds: bool, **asked: Any) -> None:
     """Judge the environment by all rules; exit code 1 where a mandatory one fails."""
     from stacks.commands import policy as command
+    from stacks.commands.thresholds import thresholds
 
     out = report(as_json)
-    out.result(command.policy(env, out, **asked))
+    out.result(thresholds(env, out) if only_thresholds else command.policy(env, out, **asked))
 
 
 @cli.command("lint-pipeline")

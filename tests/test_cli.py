@@ -100,7 +100,7 @@ WRONG_KEYS = [
         "plinth:gpu_pools.gpu-inference.scaling.max_size",
     ),
     ("deletion_window_days", "deletion_window", "plinth:keys.deletion_window_days"),
-    ("training_seconds_max", "training_minutes_max", "plinth:policies.training_seconds_max"),
+    ("training_seconds_max", "training_secs_max", "plinth:policies.training_seconds_max"),
 ]
 
 

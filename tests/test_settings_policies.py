@@ -2,13 +2,16 @@
 
 import ast
 import dataclasses
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from policies.config import PolicyConfig, Thresholds
+from stacks.cli import cli
 from stacks.commands.deploy import policy_config
 from stacks.settings import Settings, UserError, environments, load, stack_file
 
@@ -91,20 +94,20 @@ def test_what_follows_from_other_settings_is_always_filled_in() -> None:
 
 
 def read_by(*folders: str) -> set[str]:
-    """Names of all attributes that the code in these folders reads."""
+    """What the code in these folders reads from a configuration or from its limits."""
     sources = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     return {
         node.attr
         for path in sources
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute)
+        and re.search(r"(^|\.)(config|limits)$", ast.unparse(node.value))
     }
 
 
 def test_no_threshold_is_dead() -> None:
     review = {"cost_usd_per_month_max", "run_usd_max", "gpus_max"}
-    rules = SETTABLE | DERIVED - review
-    assert rules - read_by("policies") - review == set()
+    assert (SETTABLE | DERIVED) - review - read_by("policies") == set()
     assert review - read_by("stacks/commands") == set()
 
 
@@ -114,3 +117,24 @@ def test_a_threshold_says_what_it_means_and_its_default() -> None:
     said = meanings(PolicyConfig)
     assert set(said) == SETTABLE | DERIVED
     assert [name for name, text in said.items() if "Default: " not in text] == []
+
+
+@pytest.mark.parametrize("env", environments())
+def test_the_thresholds_can_be_listed(env: str) -> None:
+    listed = CliRunner().invoke(cli, ["policy", env, "--thresholds", "--json"])
+    rows = {row["name"]: row for row in json.loads(listed.output)["thresholds"]}
+    config = policy_config(load(env)).to_dict()
+    assert {name: row["value"] for name, row in rows.items()} == config
+    assert rows["capture_buckets"]["origin"] == "plinth:policies"
+    assert rows["approved_registries"]["origin"] == "other settings"
+    assert rows["gpu_disk_gib_min"]["origin"] == "default"
+    assert rows["gpu_disk_gib_min"]["meaning"].startswith("Least disk of a node with accelerators")
+
+
+def test_the_list_of_thresholds_is_one_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = CliRunner().invoke(cli, ["policy", "dev", "--thresholds"]).output
+    assert max(map(len, text.splitlines())) <= 80
+    assert re.search(r"^training_gpus_max +Most GPUs.*\n  4 \(plinth:policies\) ", text, re.M)
+    assert re.search(r"^approved_registries .*\n  111111111111 \(other settings\) ", text, re.M)
+    assert re.search(r"^gpu_disk_gib_min .*\n  100 {9}", text, re.M)

@@ -6,7 +6,7 @@ import ast
 import inspect
 import itertools
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from stacks.commands.deploy import policy_config
@@ -21,14 +21,21 @@ def thresholds(env: str, report: Report) -> dict[str, Any]:
     """Every threshold with its value here, its default, where it comes from and what it means."""
     from policies.config import PolicyConfig
 
-    here, default = policy_config(load(env)).to_dict(), PolicyConfig().to_dict()
-    origins = _origins(PolicyConfig)
+    settings = load(env)
+    here, default = policy_config(settings).to_dict(), PolicyConfig().to_dict()
+    given = PolicyConfig(**asdict(settings.policies)).to_dict()
+
+    def origin(name: str) -> str:
+        if given[name] != default[name]:
+            return "plinth:policies"
+        return "default" if here[name] == default[name] else "other settings"
+
     rows = [
         {
             "name": name,
             "value": here[name],
             "default": default[name],
-            "origin": "default" if here[name] == default[name] else origins[name],
+            "origin": origin(name),
             "meaning": meaning,
         }
         for name, meaning in meanings(PolicyConfig).items()
@@ -36,17 +43,6 @@ def thresholds(env: str, report: Report) -> dict[str, Any]:
     if not report.as_json:
         _show(env, rows, report)
     return {"env": env, "thresholds": rows}
-
-
-def _origins(config: type[PolicyConfig]) -> dict[str, str]:
-    """Where a value that is not the default was written."""
-    from policies.config import Thresholds
-
-    settable = {field.name for field in fields(Thresholds)}
-    return {
-        field.name: "plinth:policies" if field.name in settable else "other settings"
-        for field in fields(config)
-    }
 
 
 def meanings(config: type[PolicyConfig]) -> dict[str, str]:
@@ -66,19 +62,19 @@ def _documented(part: type) -> Iterator[tuple[str, str]]:
 
 
 def _show(env: str, rows: list[dict[str, Any]], report: Report) -> None:
+    from rich.console import Group
     from rich.markup import escape
+    from rich.padding import Padding
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
-    table.add_column("threshold", overflow="fold", max_width=24)
-    table.add_column(f"in {env}", overflow="fold")
-    table.add_column("meaning", overflow="fold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(f"threshold and value in {env}", min_width=max(len(r["name"]) for r in rows))
+    table.add_column("meaning")
     for row in rows:
-        value = escape(_told(row["value"]))
-        shown = f"[dim]{value}[/]" if row["origin"] == "default" else f"[bold]{value}[/]"
-        table.add_row(row["name"], shown, escape(row["meaning"]))
+        origin = "" if row["origin"] == "default" else f" [dim]({row['origin']})[/]"
+        value = f"[bold]{escape(_told(row['value']))}[/]{origin}"
+        table.add_row(Group(row["name"], Padding(value, (0, 0, 0, 2))), escape(row["meaning"]))
     report.out.print(table)
-    report.say("dim: the default; bold: set under plinth:policies, or follows from other settings")
 
 
 def _told(value: Any) -> str:
