@@ -166,6 +166,36 @@ def test_a_job_finds_a_clean_environment(
     assert found["HOME"] != os.environ.get("HOME")
 
 
+REACH = (
+    "import os, socket, urllib.parse as p; print(sorted(n for n in os.environ if 'AWS_' in n));"
+    "u = p.urlparse({url!r}); s = socket.socket(); s.settimeout(5);"
+    "print('reached' if s.connect_ex((u.hostname, u.port)) == 0 else 'cut off')"
+)
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+def test_an_isolated_container_has_neither_network_nor_credentials(
+    isolated: bool, cloud: Cloud, sm: Any
+) -> None:
+    code = REACH.format(url=cloud.info.endpoint_url)
+    network = {"EnableNetworkIsolation": isolated}
+    names = [f"{kind}-{isolated}".lower() for kind in ("processes", "trains")]
+    ends = [
+        process(sm, names[0], code, NetworkConfig=network),
+        train(sm, names[1], code, **network),
+    ]
+    assert [e.get("ProcessingJobStatus", e.get("TrainingJobStatus")) for e in ends] == (
+        ["Completed"] * 2
+    )
+    for name in names:
+        log = (cloud.home / "local/jobs" / name / "log.txt").read_text().splitlines()
+        assert ("AWS_ACCESS_KEY_ID" in log[-2], "AWS_ENDPOINT_URL" in log[-2]) == (
+            (not isolated, not isolated)
+        )
+        if cloud.info.job_isolation == "namespace":
+            assert log[-1] == ("cut off" if isolated else "reached")
+
+
 def test_without_namespaces_paths_are_rewritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

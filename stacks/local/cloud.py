@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from stacks.local.container import Host, find_namespace, isolation
+from stacks.local.container import Host, find_namespace, isolation, without_network
 from stacks.local.processes import Children, port_owner, write_json
 from stacks.local.session import ALREADY_RUNNING, take_lock
 
@@ -122,6 +122,7 @@ def _overlay(home: Path, url: str, namespace: tuple[str, ...], children: Childre
         endpoint_url=url,
         region=REGION,
         namespace=namespace,
+        closed_namespace=without_network(namespace),
         children=children,
         tracking_urls=lambda: tracking_urls(world),
     )

@@ -56,6 +56,11 @@ NAMESPACES = (
 )
 
 
+AWS_ACCESS = ("AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "AWS_SECRET_ACCESS_KEY")
+"""What SageMaker gives no isolated container (developer guide, "Run Training and Inference
+Containers in Internet-Free Mode")."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Host:
     """The machine that plays every instance: how programs are started on it."""
@@ -67,6 +72,10 @@ class Host:
     region: str
     namespace: tuple[str, ...]
     """The `unshare` command in front of a program. Empty: paths are rewritten."""
+
+    closed_namespace: tuple[str, ...]
+    """The same in front of an isolated program, with a network in which there is nothing where
+    the kernel grants one."""
 
     children: Children
     tracking_urls: Callable[[], Mapping[str, str]]
@@ -84,15 +93,19 @@ class Host:
         room: Path,
         environment: Mapping[str, str],
         log: Path,
+        isolated: bool = False,
     ) -> subprocess.Popen[bytes]:
-        """Start a program whose /opt/ml is `<room>/ml`."""
+        """Start a program whose /opt/ml is `<room>/ml`; isolated, it can reach no AWS."""
         opt_ml = room / "ml"
         hold = room / "opt"
         for folder in (opt_ml, hold, room / "tmp"):
             folder.mkdir(parents=True, exist_ok=True)
         env = self._environment(environment, room)
+        if isolated:
+            env = {name: value for name, value in env.items() if name not in AWS_ACCESS}
         if self.namespace:
-            shell = (*self.namespace, "/bin/sh", "-c", ENTER_NAMESPACE, "sh")
+            namespace = self.closed_namespace if isolated else self.namespace
+            shell = (*namespace, "/bin/sh", "-c", ENTER_NAMESPACE, "sh")
             command = [*shell, str(opt_ml), str(hold), *argv]
         else:
             command = [_rewritten(argument, opt_ml) for argument in argv]
@@ -144,6 +157,12 @@ def find_namespace() -> tuple[str, ...]:
         if program and _works((program, *command[1:])):
             return (program, *command[1:])
     return ()
+
+
+def without_network(namespace: tuple[str, ...]) -> tuple[str, ...]:
+    """The command with an empty network too, tried for real; as it was when that does not work."""
+    closed = (*namespace, "--net")
+    return closed if namespace and _works(closed) else namespace
 
 
 def isolation(namespace: Sequence[str]) -> Isolation:

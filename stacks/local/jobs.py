@@ -105,6 +105,7 @@ class Jobs:
                 {"PROCESSING_JOB_NAME": request["ProcessingJobName"]},
                 stopping,
                 message=f"{OPT_ML}/output/message",
+                isolated=request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
             )
             if ending.status == "Completed":
                 for entry in outputs:
@@ -131,6 +132,7 @@ class Jobs:
                 {"TRAINING_JOB_NAME": name, "TRAINING_JOB_ARN": arn},
                 stopping,
                 message=f"{OPT_ML}/output/failure",
+                isolated=request.get("EnableNetworkIsolation", False),
             )
             artifact = self._collect_training(room, request)
         except TransferFailed as error:
@@ -190,6 +192,7 @@ class Jobs:
         stopping: threading.Event,
         *,
         message: str,
+        isolated: bool,
     ) -> Ending:
         """Run the program until it ends, is stopped, or its time is over."""
         room.path(message).parent.mkdir(parents=True, exist_ok=True)
@@ -201,6 +204,7 @@ class Jobs:
                 room=room.folder,
                 environment={**names, **request.get("Environment", {})},
                 log=room.log,
+                isolated=isolated,
             )
         except OSError as error:  # without a namespace the program itself may be missing
             return failed(f"{error.strerror}: {error.filename}", 127, room.log)

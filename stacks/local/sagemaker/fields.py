@@ -73,6 +73,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "StoppingCondition",
             "AppSpecification",
             "Environment",
+            "NetworkConfig",
             "Tags",
         }
     ),
@@ -86,6 +87,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "ResourceConfig",
             "StoppingCondition",
             "CheckpointConfig",
+            "EnableNetworkIsolation",
             "Environment",
             "Tags",
         }
@@ -251,7 +253,8 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "ClientRequestToken": "a taken name is refused in any case",
     },
     "CreateProcessingJob": {
-        "NetworkConfig": NETWORK,
+        "NetworkConfig.VpcConfig": NETWORK,
+        "NetworkConfig.EnableInterContainerTrafficEncryption": NETWORK,
         "RoleArn": ACCESS,
         "ExperimentConfig": LINEAGE,
         "ProcessingResources.ClusterConfig.InstanceType": MACHINE,
@@ -260,7 +263,6 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
     "CreateTrainingJob": {
         "RoleArn": ACCESS,
         "VpcConfig": NETWORK,
-        "EnableNetworkIsolation": NETWORK,
         "EnableInterContainerTrafficEncryption": NETWORK,
         "EnableManagedSpotTraining": "a local job is not interrupted",
         "ExperimentConfig": LINEAGE,
