@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pulumi_policy as crossguard
 import pytest
 from pulumi_policy.policy import _NotApplicableError as SaidNotApplicable
-from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
+from pulumi_policy.proxy import unknown_checking_proxy
 
 from policies.config import PolicyConfig
-from policies.data import UNKNOWN, Resource
+from policies.data import Resource
 from policies.exemptions import Exemption
 from policies.offline import evaluate
 from policies.pack import CONFIG_VARIABLE, Pack, Undecided, configuration
 from policies.rule import Rule, Status
 from policies.rules import RULES
 from stacks.synth import recorded
+from tests.crossguard_kit import TODAY, differences, wire
 from tests.policy_cases import Case
 from tests.test_policies import BY_ID, CASES, named
 
 Verdicts = dict[str, Status]
-TODAY = date(2026, 1, 15)
-
-
-def wire(value: Any) -> Any:
-    """Plain data as the engine writes it."""
-    if value is UNKNOWN:
-        return UNKNOWN_STRING_VALUE
-    if isinstance(value, Mapping):
-        return {key: wire(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [wire(item) for item in value]
-    return value
 
 
 def proxy(value: Any) -> Any:
@@ -135,6 +124,19 @@ def test_the_pack_and_the_offline_evaluator_agree(case: Case) -> None:
         for finding in evaluate(resources, config, rules=[rule])
     }
     assert by_pack(rule, resources, config) == offline
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_pack_and_the_offline_evaluator_agree_on_mutated_stacks(seed: int) -> None:
+    random = Random(seed)
+    case = random.choice([each for each in CASES if each.status in ("pass", "fail")])
+    config = PolicyConfig.from_dict(
+        {"production": random.random() < 0.7, "required_tags": ["owner"], **case.config}
+    )
+    excused = Exemption(rule=case.rule, urn="*", reason="trial", owner="ml", expires=TODAY)
+    exemptions = [excused] if random.random() < 0.2 else []
+    resources = recorded(case.program, preview=case.preview)
+    assert not differences(resources, RULES, config, random, exemptions)
 
 
 def test_a_policy_passes_over_resources_of_other_types() -> None:
