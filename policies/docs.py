@@ -37,7 +37,7 @@ def _framework_row(framework: Framework) -> str:
     judged = sum(control.judgement for control in covered)
     parts = f"{automated} automated, {len(covered) - automated} in part"
     share = f"{len(covered)} of {len(framework.controls)}: {parts}"
-    mapping = "published by scanners" if not judged else f"our judgement in {judged} of them"
+    mapping = "published" if not judged else f"our judgement in {judged} of them"
     if framework.judgement:
         mapping = "our judgement"
     title = f"[{framework.title}]({framework.source}) `{framework.id}`"

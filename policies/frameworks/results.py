@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,24 +46,31 @@ class Result:
         return next((state for key, state in STATES.items() if self.counts[key]), "no resource")
 
 
-def results(framework: Framework, findings: Sequence[Finding]) -> list[Result]:
-    """Every control that has a rule, as these findings are about it."""
-    by_rule: dict[str, Counter[str]] = {}
+Counts = Mapping[str, Mapping[str, int]]
+"""Rule -> its findings by `pass`, `fail`, `unknown` and `exempt`."""
+
+
+def by_rule(findings: Iterable[Finding]) -> Counts:
+    """The findings, counted once for all frameworks."""
+    found: dict[str, dict[str, int]] = {}
     for finding in findings:
-        if finding.status in COUNTED:
-            by_rule.setdefault(finding.rule_id, Counter())[COUNTED[finding.status]] += 1
-    return [_result(control, by_rule) for control in framework.covered]
+        if key := COUNTED.get(finding.status):
+            counts = found.setdefault(finding.rule_id, dict.fromkeys(STATES, 0))
+            counts[key] += 1
+    return found
 
 
-def _result(control: Control, by_rule: Mapping[str, Counter[str]]) -> Result:
-    found = {name: by_rule[name] for name in control.rules if name in by_rule}
-    total = sum(found.values(), Counter[str]())
+def results(framework: Framework, counts: Counts) -> list[Result]:
+    """Every control that has a rule, as these findings are about it."""
+    return [_result(control, counts) for control in framework.covered]
+
+
+def _result(control: Control, counts: Counts) -> Result:
+    found = {name: counts[name] for name in control.rules if name in counts}
+    total = {key: sum(each[key] for each in found.values()) for key in STATES}
     decisive = next((key for key in STATES if total[key]), None)
-    return Result(
-        control=control,
-        counts={key: total[key] for key in STATES},
-        told=tuple(name for name, counts in found.items() if decisive and counts[decisive]),
-    )
+    told = [name for name, each in found.items() if decisive and each[decisive]]
+    return Result(control=control, counts=total, told=tuple(told))
 
 
 def tally(found: Sequence[Result]) -> dict[State, int]:

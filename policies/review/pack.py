@@ -10,6 +10,9 @@ from hashlib import sha256
 from policies.exemptions import Exemption, parse
 
 EXEMPTIONS = "policies/exemptions.yaml"
+ASIDE = ("policies/review/", "policies/frameworks/")
+"""What tells about verdicts and decides none."""
+
 _RULE = re.compile(r'@rule\(\s*"([A-Z0-9-]+)"')
 
 
@@ -29,7 +32,7 @@ def pack(files: Mapping[str, str]) -> Pack | None:
         path: text
         for path, text in files.items()
         if path.startswith("policies/")
-        and not path.startswith("policies/review/")
+        and not path.startswith(ASIDE)
         and path.endswith((".py", ".json", ".yaml"))
         and path != EXEMPTIONS
     }

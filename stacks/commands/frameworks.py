@@ -38,9 +38,9 @@ def framework(name: str) -> Framework:
 
 def judged(subject: Framework, findings: Sequence[Finding], report: Report) -> dict[str, Any]:
     """Show every control with its result, then those that no rule decides; the same as data."""
-    from policies.frameworks.results import results, tally
+    from policies.frameworks.results import by_rule, results, tally
 
-    found = results(subject, findings)
+    found = results(subject, by_rule(findings))
     counts = tally(found)
     if not report.as_json:
         _show(subject, found, report)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.frameworks import Framework, frameworks
-from policies.frameworks.results import Result, State, results
-from policies.offline import Finding
+from policies.frameworks.results import Result, State, by_rule, results
 from policies.review.model import StackChange
 from policies.review.report import Context, Row, Section
 
@@ -43,12 +42,13 @@ def part(change: StackChange, context: Context) -> Section | None:
     del change
     if not context.findings_after:
         return None
+    before, after = by_rule(context.findings_before), by_rule(context.findings_after)
     sides = [
-        (subject, _side(subject, context.findings_before), _side(subject, context.findings_after))
+        (subject, Side(results(subject, before)), Side(results(subject, after)))
         for subject in frameworks().values()
     ]
     rows = [row for each in sides if (row := _row(*each))]
-    line = ", ".join(f"{subject.starred} {after.share}" for subject, _, after in sides)
+    line = ", ".join(f"{subject.starred} {side.share}" for subject, _, side in sides)
     covered = ", ".join(
         f"{subject.starred} {len(subject.covered)} of {len(subject.controls)}"
         for subject, _, _ in sides
@@ -65,15 +65,9 @@ def part(change: StackChange, context: Context) -> Section | None:
         ],
         folded=not rows,
         data={
-            "frameworks": {
-                subject.id: _data(subject, before, after) for subject, before, after in sides
-            }
+            "frameworks": {subject.id: _data(subject, was, side) for subject, was, side in sides}
         },
     )
-
-
-def _side(subject: Framework, findings: Sequence[Finding]) -> Side:
-    return Side(results(subject, findings))
 
 
 def _row(subject: Framework, before: Side, after: Side) -> Row | None:
