@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ import pytest
 from policies.config import PolicyConfig
 from policies.offline import evaluate
 from policies.pack import CONFIG_VARIABLE
+from stacks.commands.deploy import policy_config
 from stacks.synth import recorded
 from tests.echo_provider import EchoProvider, echo_provider
 from tests.policy_cases import KEY, feature_group
 from tests.policy_cases_access import FAIL, TRAIN, holds, pipeline, validate
 from tests.policy_cases_platform import bucket, node_group
+from tests.test_settings_policies import written
 
 pytestmark = [
     pytest.mark.engine,
@@ -153,6 +155,29 @@ def test_the_engine_and_the_offline_evaluator_agree(engine: Engine) -> None:
     refused = {(rule, urn.rpartition("::")[2]) for rule, urn, _ in expected}
     assert {("ML-EP-001", "undecided"), ("ML-PL-001", "ungated")} <= refused
     assert {("ML-FS-003", "protected-False"), ("PF-S3-001", "later")} <= refused
+
+
+def test_both_go_by_the_thresholds_of_the_environments_file(engine: Engine, tmp_path: Path) -> None:
+    lines = ("gpus_per_pool_max: 1", "endpoint_instance_types: [ml.c5.*]", "production: true")
+    config = policy_config(written(tmp_path, "\n    ".join(lines)))
+
+    def program() -> None:
+        configuration("other-type", kms_key_arn=KEY)
+        configuration("allowed-type", kms_key_arn=KEY, variant={"instance_type": "ml.c5.large"})
+        node_group(scaling={"min_size": 0, "desired_size": 0, "max_size": 2})
+
+    def judged(config: PolicyConfig) -> set[tuple[str, str]]:
+        found = evaluate(recorded(program, preview=True), config)
+        return {(item.rule_id, item.urn) for item in found if item.status == "fail"}
+
+    run = engine.run("preview", program, config)
+    seen = {(rule, urn) for rule, urn, _ in run.policies()}
+    assert seen == judged(config)
+    only_here = judged(config) - judged(replace(PolicyConfig(), required_tags=config.required_tags))
+    assert {(rule, urn.rpartition("::")[2]) for rule, urn in only_here} == {
+        ("ML-EP-011", "other-type"),
+        ("ML-K8-006", "gpu"),
+    }
 
 
 def test_a_mandatory_failure_stops_the_update_before_the_resource_exists(engine: Engine) -> None:
