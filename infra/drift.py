@@ -43,6 +43,9 @@ class DriftArgs(ComponentArgs):
     """EventBridge Scheduler's; it may start this job and nothing else."""
 
     kms_key_arn: pulumi.Input[str]
+    subnet_ids: pulumi.Input[Sequence[str]]
+    security_group_ids: Sequence[pulumi.Input[str]]
+    """Where the job runs; its role must be allowed to put network interfaces there."""
 
     schedule_expression: str = "rate(1 day)"
     """In UTC. Default: daily."""
@@ -146,6 +149,15 @@ class Drift(Component):
                         },
                     }
                 ],
+            },
+            "NetworkConfig": {
+                # it reads captures from S3 and writes metrics: isolated, it could do neither
+                "EnableNetworkIsolation": False,
+                "EnableInterContainerTrafficEncryption": True,
+                "VpcConfig": {
+                    "Subnets": args.subnet_ids,
+                    "SecurityGroupIds": list(args.security_group_ids),
+                },
             },
             "StoppingCondition": {"MaxRuntimeInSeconds": args.max_runtime_seconds},
             "Tags": [{"Key": key, "Value": value} for key, value in self.tags("job").items()],

@@ -124,6 +124,8 @@ def drift(**changes: Any) -> list[Resource]:
             role=role("drift"),
             schedule_role=role("drift-schedule"),
             kms_key_arn="arn:k",
+            subnet_ids=["subnet-1"],
+            security_group_ids=["sg-1"],
         )
         return Drift("drift", replace(args, **changes))
 
@@ -146,6 +148,11 @@ def test_a_job_on_local_nvme_has_no_volume_key() -> None:
     for kind, encrypted in (("ml.m5.large", True), ("ml.g5.xlarge", False)):
         cluster = job(drift(instance_type=kind))["ProcessingResources"]["ClusterConfig"]
         assert ("VolumeKmsKeyId" in cluster) == encrypted
+
+
+def test_the_drift_job_runs_in_the_vpc() -> None:
+    vpc = job(drift())["NetworkConfig"]["VpcConfig"]
+    assert vpc == {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
 
 
 def test_the_schedule_may_start_the_drift_job_alone_and_pass_its_role_alone() -> None:

@@ -164,7 +164,7 @@ def test_only_programs_that_call_aws_have_a_network(definition: str) -> None:
         ), name
 
 
-def test_a_job_on_local_nvme_has_no_volume_key(tmp_path: Path) -> None:
+def test_a_pipeline_job_on_local_nvme_has_no_volume_key(tmp_path: Path) -> None:
     inputs = replace(INPUTS, instance_type="ml.g5.xlarge", volume_kms_key_arn=None)
     found = jobs(compiled.definition("training", inputs, cache=tmp_path)).values()
     assert [job["Name"] for job in found if "VolumeKmsKeyId" in machine(job)] == []

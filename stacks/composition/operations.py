@@ -39,7 +39,7 @@ def roles(settings: Settings) -> dict[str, RoleSpec]:
     """Who starts training runs, stops them at the budget's end, and records configurations."""
     found = {}
     if watches_drift(settings):
-        found["drift"] = RoleSpec(service="sagemaker.amazonaws.com")
+        found["drift"] = RoleSpec(service="sagemaker.amazonaws.com", only_in_vpc=True)
         found["drift-schedule"] = RoleSpec(service="scheduler.amazonaws.com")
     if settings.retraining is not None:
         found["retraining"] = RoleSpec(service="lambda.amazonaws.com")
@@ -150,6 +150,7 @@ def _drift(base: Foundation, settings: Settings, served: Models, alerts: Alerts)
         base.storage.grant_read_write(role, "data"),
         base.keys.grant_use(role, "operations", "serving", "storage"),
         base.access.grant_observe(role),
+        base.network.grant_attach(role),
     ]
     served.registry.grant_pull(role)
     drift = Drift(
@@ -166,6 +167,8 @@ def _drift(base: Foundation, settings: Settings, served: Models, alerts: Alerts)
             role=role,
             schedule_role=base.access.role("drift-schedule"),
             kms_key_arn=base.keys.arn("operations"),
+            subnet_ids=base.network.private_subnet_ids,
+            security_group_ids=[base.network.job_security_group_id],
             schedule_expression=chosen.schedule_expression,
             hours=chosen.hours,
             max_index=chosen.max_index,
