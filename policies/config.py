@@ -171,10 +171,12 @@ class PolicyConfig(Thresholds):
     """All that the rules of one environment go by; plain JSON on its way to the pack."""
 
     required_tags: Patterns = ()
-    """Tags that every taggable resource carries. Default: none."""
+    """Tags that every taggable resource carries: the keys of `plinth:tags`, environment and
+    project. Default: none."""
 
     trusted_accounts: Patterns = ()
-    """Accounts that may read the model registry. Default: no other account."""
+    """Accounts that may read the model registry: those of `plinth:accounts`. Default: no other
+    account."""
 
     weights_uris: Patterns = ()
     """Patterns of the S3 URIs of weights that nobody here trained, such as a language model's, and

@@ -43,6 +43,8 @@ def written(tmp_path: Path, lines: str) -> Settings:
         ("job_instance_types: ml.m5.*", "job_instance_types: input should be a valid list, got "),
         ("job_instance_types: ['']", "job_instance_types.0: string should have at least 1 char"),
         ("tag_values: {team: ['']}", "tag_values.team.0: string should have at least 1 character"),
+        ("tag_values: {cost_center: [x]}", "must be of cost_centre, environment, owner, project, "),
+        ("tag_values: {team: [a, b]}", "tag_values.team must have plinth:tags.team among them, 'm"),
         ("expiry_tag: ''", "expiry_tag: string should have at least 1 character, got ''"),
         ("kubernetes_version_min: 1.33", "kubernetes_version_min: input should be a valid string"),
         ("kubernetes_version_min: '1.9'", r"kubernetes_version_min: string should match pattern"),
@@ -55,7 +57,7 @@ def test_a_wrong_threshold_is_one_line_with_what_must_hold(
     with pytest.raises(UserError) as caught:
         written(tmp_path, line)
     assert "\n" not in str(caught.value)
-    assert re.match(r".*/Pulumi\.dev\.yaml:\d+: plinth:policies\.", str(caught.value))
+    assert re.match(r".*/Pulumi\.dev\.yaml:\d+: plinth:policies[.:]", str(caught.value))
     assert told in str(caught.value)
 
 
@@ -67,7 +69,11 @@ def another(value: Any) -> Any:
         return value + 1
     if isinstance(value, tuple):
         return [*value, "other-*"]
-    return {"team": ["ml"]} if isinstance(value, dict) else {"Small": "Large"}.get(value, "1.33")
+    return (
+        {"project": ["plinth"]}
+        if isinstance(value, dict)
+        else {"Small": "Large"}.get(value, "1.33")
+    )
 
 
 @pytest.mark.parametrize("name", sorted(SETTABLE))

@@ -20,6 +20,7 @@ from stacks.plan import read as read_plan
 from stacks.report import Report
 from stacks.revisions import clean_commit
 from stacks.settings import ROOT, Settings, load
+from stacks.settings.operations import required_tags
 
 if TYPE_CHECKING:
     from policies.config import PolicyConfig
@@ -281,7 +282,7 @@ def policy_config(settings: Settings) -> PolicyConfig:
         calling_steps=tuple(CALLS_AWS),
         trusted_accounts=tuple(settings.accounts.environments.values()),
         tracking_registers_models=False,  # the pipeline does, as pending
-        required_tags=("cost_centre", "environment", "owner", "project", "team"),
+        required_tags=required_tags(settings.tags),
     )
 
 

@@ -37,7 +37,16 @@ from stacks.settings.foundation import (
     Tags,
     check_file_system,
 )
-from stacks.settings.models import Endpoint, Endpoints, Image, Llm, Registry, Tracking, Training
+from stacks.settings.models import (
+    Endpoint,
+    Endpoints,
+    Image,
+    Llm,
+    Registry,
+    Tracking,
+    Training,
+    check_jobs_reach,
+)
 from stacks.settings.operations import (
     Alerts,
     Audit,
@@ -47,6 +56,7 @@ from stacks.settings.operations import (
     OffHours,
     Retraining,
     check_off_hours,
+    check_tag_values,
 )
 from stacks.settings.part import Part
 from stacks.settings.scheduling import (
@@ -188,6 +198,18 @@ class Settings(Part):
             ray: Ray | None = info.data["ray"]
             check_claims([*claims, ray.claim()] if ray else claims, info.data["teams"])
         return servers
+
+    @field_validator("policies")
+    @classmethod
+    def _tags_are_allowed(cls, policies: Thresholds, info: ValidationInfo) -> Thresholds:
+        if "tags" in info.data:
+            check_tag_values(info.data["tags"], policies.tag_values)
+        return policies
+
+    @model_validator(mode="after")
+    def _jobs_reach(self) -> Settings:
+        check_jobs_reach(self.network, self.tracking)
+        return self
 
     @model_validator(mode="after")
     def _off_hours_save(self) -> Settings:

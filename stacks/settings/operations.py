@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
 from stacks.settings.compute import Scaling
+from stacks.settings.foundation import Tags
 from stacks.settings.part import Part
 
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
@@ -133,6 +134,24 @@ class Audit(Part):
     lock: Literal["GOVERNANCE", "COMPLIANCE"] | None = "GOVERNANCE"
     """Who may delete the trail before: those with a special permission (GOVERNANCE), nobody
     (COMPLIANCE), or whoever may delete objects (null). Default: governance."""
+
+
+def required_tags(tags: Tags) -> tuple[str, ...]:
+    """What every taggable resource carries: the environment's tags, and two of the program."""
+    return tuple(sorted({*type(tags).model_fields, "environment", "project"}))
+
+
+def check_tag_values(tags: Tags, allowed: Mapping[str, Sequence[str]]) -> None:
+    """Values are of tags that are required, the environment's own among them; ValueError if not."""
+    for tag, values in allowed.items():
+        if tag not in (known := required_tags(tags)):
+            raise ValueError(f"tag_values must be of {', '.join(known)}, got {tag!r}")
+        own = getattr(tags, tag, None)
+        if own is not None and values and own not in values:
+            raise ValueError(
+                f"tag_values.{tag} must have plinth:tags.{tag} among them, {own!r}, "
+                f"got {', '.join(values)}"
+            )
 
 
 def check_off_hours(
