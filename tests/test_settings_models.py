@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from policies.offline import evaluate
 from stacks.commands.deploy import policy_config
-from stacks.settings import load
+from stacks.settings import Settings, load
 from stacks.settings import models as settings
+from stacks.settings.foundation import ENDPOINTS
 from stacks.synth import synthesize
 from stacks.workload import TRACKING_APP, placeholder
 from tests.test_infra import by_type
@@ -106,3 +107,28 @@ def test_without_tracking_the_steps_get_no_address() -> None:
     [pipeline] = by_type(found, ":Pipeline")
     assert json.loads(pipeline["pipelineDefinition"])["Tracking"] == ""
     assert by_type(found, ":MlflowApp") == []
+
+
+def test_jobs_that_could_not_do_their_work_in_the_vpc_are_refused() -> None:
+    network, tracked = load("prod").network, settings.Tracking()
+    closed = network.model_copy(update={"nat_gateways": "none"})
+    settings.check_jobs_reach(network, tracked)
+    settings.check_jobs_reach(closed, settings.Tracking(kind="none"))
+    with pytest.raises(ValueError, match=r"tracking\.kind must be none .*, got 'app'"):
+        settings.check_jobs_reach(closed, tracked)
+    blind = closed.model_copy(update={"interface_endpoints": ["sts"]})
+    with pytest.raises(ValueError, match=r"sagemaker\.api, sagemaker\.featurestore-runtime"):
+        settings.check_jobs_reach(blind, settings.Tracking(kind="none"))
+
+
+def test_the_file_of_a_closed_environment_is_refused_where_it_says_so() -> None:
+    whole = load("dev").model_dump()
+    whole["network"] |= {"nat_gateways": "none", "interface_endpoints": list(ENDPOINTS)}
+    with pytest.raises(ValidationError, match=r"reach MLflow through a NAT gateway"):
+        Settings.model_validate(whole)
+
+
+def test_an_instance_type_without_a_row_is_refused() -> None:
+    for name in ("ml.m9.huge", "m5.large"):
+        with pytest.raises(ValidationError, match=rf"row in infra/instances\.py .*, got '{name}'"):
+            settings.Training(instance_type=name)

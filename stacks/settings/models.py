@@ -7,7 +7,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from infra.instances import INSTANCE_TYPES
+from stacks.settings.foundation import Network
 from stacks.settings.part import Part
+
+JOBS_REACH = frozenset({"sagemaker.api", "sagemaker.featurestore-runtime"})
+"""Services that steps of the training pipeline call from inside the VPC, beside S3 and MLflow."""
 
 
 def _offered(name: str) -> str:
@@ -221,3 +225,19 @@ class Llm(Part):
     max_copies: Annotated[int, Field(ge=1)] = 1
     calls_per_minute_per_copy: Annotated[float, Field(gt=0)] = 30
     """What one copy carries, measured."""
+
+
+def check_jobs_reach(network: Network, tracking: Tracking) -> None:
+    """The pipeline's jobs run in the VPC; ValueError if they could not do their work there."""
+    if network.nat_gateways != "none":
+        return
+    if lacking := sorted(JOBS_REACH - set(network.interface_endpoints)):
+        raise ValueError(
+            "the pipeline's jobs must reach their services: add to network.interface_endpoints "
+            f"{', '.join(lacking)}"
+        )
+    if tracking.kind != "none":
+        raise ValueError(
+            "tracking.kind must be none where network.nat_gateways is none, got "
+            f"{tracking.kind!r}: the pipeline's jobs reach MLflow through a NAT gateway"
+        )
