@@ -28,6 +28,17 @@ COMMENT_BYTES = 60_000
 TAGS = re.compile(r"</?(?:details|summary|b|sub)>")
 """The HTML that the renderer writes; everything else becomes text."""
 
+CHART = re.compile(
+    r"^```mermaid\nflowchart LR\n"
+    r'(?:  n\d+\["[\w ._+/?-]*"\]:::\w+\n|  n\d+ --> n\d+\n|  classDef \w+ [\w:,]+\n)+'
+    r"```$",
+    re.M,
+)
+"""A flowchart as the renderer draws it; another could link or ask for what it likes."""
+
+FENCE = re.compile(r"(`{3,}|~{3,})[^`~\n]+")
+"""What follows a fence names a language, and some are drawn: maps, solids, charts."""
+
 DECISION = re.compile(r"^### \S+ [\w.&#;-]+: (blocked|needs review|safe|no change),", re.M)
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 ARMED = {"@": "&#64;", "](": "]&#40;", "![": "&#33;[", "://": "&#58;//", "www.": "www&#46;"}
@@ -87,6 +98,8 @@ def comment_of(archive: bytes) -> str:
 def disarmed(text: str) -> str:
     """Markdown that mentions nobody, links nowhere, loads nothing and holds no hidden text."""
     text = CONTROL.sub("", text.replace("\r", ""))
+    charts = CHART.findall(text)
+    text = FENCE.sub(r"\1", CHART.sub("\0", text))
     kept = TAGS.findall(text)
     parts = [part.replace("<", "&lt;") for part in TAGS.split(text)]
     text = parts[0] + "".join(tag + part for tag, part in zip(kept, parts[1:], strict=True))
@@ -94,6 +107,8 @@ def disarmed(text: str) -> str:
         text = text.replace(armed, harmless)
     text = re.sub(r"(?<![&\w])#(?=\d)|\bGH-(?=\d)", "&#35;", text)
     text = re.sub(r"^( {0,3}\[[^\]]*\]):", r"\1&#58;", text, flags=re.M)  # a link's definition
+    for chart in charts:
+        text = text.replace("\0", chart, 1)
     raw = text.encode()
     if len(raw) <= COMMENT_BYTES:
         return text

@@ -214,14 +214,20 @@ def promote(env: str, package: str | None, as_json: bool) -> None:
 @click.option("--base", metavar="REV", help="Compare the synth of this revision with that of now.")
 @file_option("--digest", "Read `pulumi preview --json --show-sames`, or its event stream, instead.")
 @file_option("--drift", "Tell what `pulumi refresh --preview-only --event-log FILE` found changed.")
+@file_option("--quotas", "Compare with what `aws service-quotas list-service-quotas` lists.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["terminal", "markdown", "html", "sarif", "json"]),
-    default="terminal",
-    show_default=True,
+    help="Default: by the name of the file, or terminal.",
 )
-@file_option("--output", "Default: standard output.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    multiple=True,
+    help="May be given for several formats. Default: standard output.",
+)
 def review(env: str, *, as_json: bool, **asked: Any) -> None:
     """Say what a change loses, exposes, costs and breaks; exit code 1 where it is blocked."""
     from stacks.commands import review as command

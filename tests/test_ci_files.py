@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
@@ -202,6 +203,53 @@ def test_every_script_is_executable_and_parses() -> None:
     assert (done.returncode, "dev;id" in done.stderr) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("plinth", "code", "left"),
+    [
+        ("touch $(for w in $*; do case $w in */*.*) echo $w; esac; done); exit 0", 0, 3),
+        ("echo 1 > $out/comment.md; exit 1", 0, 1),  # blocked
+        ("echo 1 > $out/report.json; exit 1", 1, 1),  # broken half way
+        ("exit 1", 1, 0),
+    ],
+)
+def test_a_blocked_review_is_a_review_and_a_broken_one_is_not(
+    plinth: str, code: int, left: int, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    for name, text in ((".ci/review", (CI / "review").read_text()),
+                       (".venv/bin/plinth", f"#!/bin/bash\nout={out}\n{plinth}\n")):  # fmt: skip
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+        path.chmod(0o755)
+    out.mkdir()
+    (out / "comment.md").write_text("of yesterday")
+    done = subprocess.run(
+        [tmp_path / ".ci/review", "dev", tmp_path, out], capture_output=True, check=False
+    )
+    assert (done.returncode, len(list(out.iterdir()))) == (code, left)
+
+
+def test_one_run_writes_every_format(tmp_path: Path) -> None:
+    from stacks.cli import main
+
+    urn = "urn:pulumi:dev::plinth::aws:sns/topic:Topic::news"
+    step = {"op": "create", "urn": urn, "newState": {"inputs": {"name": "news"}}}
+    digest = tmp_path / "digest.json"
+    digest.write_text(json.dumps({"steps": [step]}))
+    names = ("comment.md", "report.json", "report.html", "report.sarif")
+    files = [word for name in names for word in ("--output", str(tmp_path / name))]
+    with pytest.raises(SystemExit):
+        main(["review", "dev", "--digest", str(digest), *files])
+    assert json.loads((tmp_path / "report.json").read_text())["tally"]["create"] == 1
+    assert json.loads((tmp_path / "report.sarif").read_text())["runs"]
+    assert "**1** create" in (tmp_path / "comment.md").read_text()
+    assert "<!doctype html>" in (tmp_path / "report.html").read_text()
+    with pytest.raises(SystemExit) as refused:
+        main(["review", "dev", "--digest", str(digest), "--output", str(tmp_path / "report.pdf")])
+    assert refused.value.code == 2
+
+
 RUN = recorded("workflow_run_fork")["workflow_run"]
 TEXT = "<!-- plinth-review plinth/dev -->\n### ✅ dev: safe, low risk\n\n**1** create\n"
 
@@ -294,6 +342,14 @@ def test_an_archive_that_is_too_large_or_none_is_not_read() -> None:
             assert "cannot be shown" in server.written[0][2]["body"]
 
 
+CHART = """```mermaid
+flowchart LR
+  n0["update Key / one"]:::update
+  n1["same Queue / queue"]:::same
+  n0 --> n1
+  classDef update fill:cornsilk,stroke:saddlebrown
+```
+"""
 HOSTILE = {
     "a mention": ("@everyone", "@"),
     "a link": ("[log in](https://evil.example)", "]("),
@@ -309,6 +365,11 @@ HOSTILE = {
     "reversed text": ("abc\u202edcba", "\u202e"),
     "a carriage return": ("safe\rblocked", "\r"),
     "invisible text": ("a\u200bb\ufeff", "\u200b"),
+    "a map": ('```geojson\n{"type": "Point"}\n```', "geojson"),
+    "a chart of its own": ("~~~ mermaid\nflowchart LR\n~~~", "mermaid"),
+    "a chart that links": (CHART.replace("  n0 -->", '  click n0 "//x"\n  n0 -->'), "mermaid"),
+    "a chart that ends late": (CHART.replace("\n```", "\n  %%{init: {}}%%\n```"), "mermaid"),
+    "a chart with HTML": (CHART.replace("queue", "<img src=//x>"), "mermaid"),
 }
 
 
@@ -324,6 +385,7 @@ def test_disarming_keeps_what_the_renderer_writes_and_fits_into_a_comment() -> N
     shown = comment.disarmed(golden)
     assert "<details><summary>" in shown
     assert comment.DECISION.search(shown)[1] == "blocked"  # type: ignore[index]
+    assert comment.disarmed(f"a\n\n{CHART}\n{CHART}b") == f"a\n\n{CHART}\n{CHART}b"
     full = comment.body("dev", comment.disarmed("@" * 100_000), "f" * 40)
     assert len(full.encode()) < 65_536
 
@@ -387,7 +449,7 @@ def test_drift_that_nobody_could_look_for_leaves_no_file(
     fake.chmod(0o755)
     path = tmp_path / "drift" / "dev.txt"
     done = subprocess.run(
-        [CI / "drifted", "dev", path],
+        [CI / "drifted", "dev", path.parent],
         env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True,
         check=False,

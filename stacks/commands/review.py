@@ -21,11 +21,12 @@ from stacks.settings import ROOT, Settings, load, shown, stack_file
 
 if TYPE_CHECKING:
     from policies.data import Resource
+    from policies.review.approval import Reviewers
     from policies.review.compare import Differ
     from policies.review.model import StackChange
-    from policies.review.report import Report
+    from policies.review.report import Part, Report
 
-FORMATS = ("terminal", "markdown", "html", "sarif", "json")
+SUFFIXES = {".md": "markdown", ".html": "html", ".sarif": "sarif", ".json": "json"}
 SYNTH_SECONDS = 300
 
 
@@ -36,29 +37,62 @@ def review(
     base: str | None,
     digest: Path | None,
     drift: Path | None,
-    form: str,
-    output: Path | None,
+    quotas: Path | None = None,
+    form: str | None,
+    output: Sequence[Path],
 ) -> dict[str, Any]:
     """Review a change; a blocked one is a failed check, and the report is written all the same."""
     from policies.review.render.data import json_text, to_dict
 
+    forms = {path: _form(form, path) for path in output or (None,)}
     settings = load(env)
     change = _change(env, settings, progress, base, digest)
     if drift is not None:
         change = replace(change, drifted=_read_drift(drift))
     with progress.stage("review", f"review {env}") as stage:
-        report = _report(change, settings, base or "HEAD")
+        headroom = _headroom(change, settings, quotas)
+        report = _report(change, settings, base or "HEAD", headroom)
         stage.done = report.decision
     result = to_dict(report) | _binding(env, change, progress)
-    if form == "terminal":
-        _show(report, progress)
-    else:
-        text = json_text(result) if form == "json" else rendered(report, change, env, form)
-        _write(text, report, progress, output)
+    _tell_github(report)
+    for path, wanted in forms.items():
+        if wanted == "terminal":
+            _show(report, progress)
+        else:
+            text = json_text(result) if wanted == "json" else rendered(report, change, env, wanted)
+            _write(text, report, progress, path)
     if report.decision == "blocked":
         reasons = "\n".join(f"  {r.rule} {r.message}" for r in report.reasons if r.blocks)
         raise CheckFailed(f"the change of {env} is blocked:\n{reasons}", data=result)
     return result
+
+
+def _tell_github(report: Report) -> None:
+    """Outputs of a job's step, for the jobs that wait for people or need none."""
+    path = os.environ.get("GITHUB_OUTPUT")
+    found = report.approval
+    if not path or found is None:
+        return
+    lines = {
+        "decision": report.decision,
+        "risk_class": found.risk_class,
+        "reviewers": ",".join(found.reviewers),
+        "approvals": found.approvals,
+        "auto_approvable": str(found.auto_approvable).lower(),
+    }
+    with Path(path).open("a") as file:
+        file.writelines(f"{name}={value}\n" for name, value in lines.items())
+
+
+def _form(form: str | None, path: Path | None) -> str:
+    """The format that was asked for, else that of the file's name, else the terminal's."""
+    if form or path is None:
+        return form or "terminal"
+    if path.suffix not in SUFFIXES:
+        raise UserError(
+            f"--output must end in {', '.join(SUFFIXES)}, got {path}", fix="or name a --format"
+        )
+    return SUFFIXES[path.suffix]
 
 
 def _change(
@@ -101,6 +135,40 @@ def _read_digest(env: str, path: Path) -> StackChange:
         raise UserError(f"{path} must be a file, got {error.strerror}") from None
     except ValueError as error:
         raise UserError(f"{path}: {error}", fix="write it with `pulumi preview --json`") from None
+
+
+def _headroom(change: StackChange, settings: Settings, path: Path | None) -> Part:
+    """Quotas from a file, else from the account of an engine that was asked, else from nobody."""
+    from stacks.checks.check import Platform, attempt, refuse
+    from stacks.checks.quotas import Quotas
+    from stacks.headroom import listed, part
+
+    asked = path is None and change.origin == "local preview"
+    clients = cloud.regional(change.env, settings.account.region) if asked else refuse("no account")
+
+    def platform(resources: Sequence[Resource]) -> Platform:
+        return Platform(
+            env=change.env,
+            settings=settings,
+            resources=resources,
+            clients=clients,
+            fetch=refuse("no network"),
+            plain_http=refuse("no account"),
+            kubernetes=refuse("no cluster"),
+        )
+
+    if asked:
+        live = Quotas(platform(change.after()))
+        return part(platform, lambda demand: attempt(lambda: live.value(demand)))
+    if path is None:
+        return part(platform, None)
+    try:
+        return part(platform, listed(path.read_text()))
+    except OSError as error:
+        raise UserError(f"{path} must be a file, got {error.strerror}") from None
+    except ValueError as error:
+        fix = "write it with `aws service-quotas list-service-quotas --service-code SERVICE`"
+        raise UserError(f"{path}: {error}", fix=fix) from None
 
 
 def _read_drift(path: Path) -> list[str]:
@@ -218,8 +286,9 @@ def _enriched(change: StackChange, resources: Sequence[Resource]) -> StackChange
     return replace(change, origin="local preview", changes=changes)
 
 
-def _report(change: StackChange, settings: Settings, base: str) -> Report:
+def _report(change: StackChange, settings: Settings, base: str, *further: Part) -> Report:
     from policies.offline import evaluate
+    from policies.review.approval import asked
     from policies.review.parts import FIRST, THEN
     from policies.review.report import Context
     from policies.review.report import review as reviewed
@@ -250,7 +319,18 @@ def _report(change: StackChange, settings: Settings, base: str) -> Report:
         )
     except KeyError:
         spending = ()
-    return reviewed(change, context, (*FIRST, *spending, *THEN))
+    report = reviewed(change, context, (*FIRST, *spending, *further, *THEN))
+    return asked(report, change, _reviewers())
+
+
+def _reviewers() -> Reviewers:
+    """Who looks at what, as this repository says."""
+    from policies.review import approval
+
+    try:
+        return approval.load()
+    except ValueError as error:
+        raise UserError(str(error), fix="mend policies/reviewers.yaml") from None
 
 
 def _packages(change: StackChange) -> dict[str, dict[str, Any]]:
@@ -286,9 +366,9 @@ def rendered(report: Report, change: StackChange, env: str, form: str) -> str:
     from policies.rules import RULES
 
     if form == "markdown":
-        return markdown.render(report)
+        return markdown.render(report, graph(change.quiet()))
     if form == "html":
-        return html.render(report, graph(change))
+        return html.render(report, graph(change.quiet()))
     if form == "sarif":
         return sarif.render(report, RULES, stack_file=shown(stack_file(env)))
     return data.render(report)
