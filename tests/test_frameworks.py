@@ -132,13 +132,20 @@ def test_a_control_that_no_rule_is_about_cannot_be_listed_as_covered(
         source.files(RULES)
 
 
-def test_a_framework_that_lacks_a_control_is_not_written(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"total": 39}, "must list all 39 controls, lists 38"),
+        ({"beyond": [{"controls": ["A.3.2"], "asks": "a", "why": "b"}]}, "lists A.3.2 twice"),
+    ],
+)
+def test_a_framework_that_lacks_a_control_or_has_it_twice_is_not_written(
+    change: Mapping[str, Any], says: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     path = tmp_path / "crosswalk.yaml"
-    path.write_text(json.dumps({"iso-42001": CROSSWALK["iso-42001"] | {"total": 39}}))
+    path.write_text(json.dumps({"iso-42001": CROSSWALK["iso-42001"] | change}))
     monkeypatch.setattr(source, "FILE", path)
-    with pytest.raises(ValueError, match="must list all 39 controls, lists 38"):
+    with pytest.raises(ValueError, match=says):
         source.files(RULES)
 
 

@@ -101,7 +101,7 @@ def _show(subject: Framework, found: Sequence[Result], report: Report) -> None:
     rest.add_column(overflow="fold", max_width=24)
     rest.add_column(overflow="fold")
     for (asks, why), group in groupby(subject.uncovered, key=lambda each: (each.asks, each.leaves)):
-        rest.add_row(", ".join(each.id for each in group), escape(f"{asks}: {why}"))
+        rest.add_row(", ".join(each.id for each in group), escape(f"{asks} ({why})"))
     report.out.print(rest)
 
 
