@@ -21,6 +21,10 @@ from github import BOT, GitHub, event, of_environment
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = "plinth"
 COMMENT = "comment.md"
+MISSING = "The job left no review: its log says why. **Nothing is known about this change.**\n"
+ENDED = ("success", "failure", "timed_out")
+"""A run with another conclusion never started or was called off: a later one will say."""
+
 ARCHIVE_BYTES = 8 << 20
 COMMENT_BYTES = 60_000
 """Below the 65,536 of a comment, for what disarming adds is cut again."""
@@ -59,14 +63,15 @@ def pull_request(github: GitHub, run: Mapping[str, Any]) -> dict[str, Any] | Non
 
 
 def stacks(root: Path = ROOT) -> list[str]:
-    """The environments of the default branch."""
+    """The environments of the default branch that are reviewed: all but the one on a machine."""
     files = (root / "stacks").glob("Pulumi.*.yaml")
-    return sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in files)
+    names = {path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in files}
+    return sorted(names - {"local"})
 
 
 def reviews(github: GitHub, run_id: int, envs: list[str]) -> dict[str, str]:
-    """Environment -> the text of its review, from the artifacts of a run."""
-    found = {}
+    """Environment -> the text of its review, from the artifacts of a run; or that there is none."""
+    found = dict.fromkeys(envs, MISSING)
     listed = github.call("GET", f"/actions/runs/{run_id}/artifacts?per_page=100")
     for artifact in listed["artifacts"]:
         env = artifact["name"].removeprefix("review-")
@@ -168,14 +173,12 @@ def _write(github: GitHub, number: int, old: dict[str, Any] | None, text: str) -
 
 def main(github: GitHub, run: Mapping[str, Any], root: Path = ROOT) -> str:
     """Comment on the pull request of a finished run; a sentence about what was done."""
-    if run["event"] != "pull_request":
-        return f"nothing to say about a run for {run['event']}"
+    if run["event"] != "pull_request" or run["conclusion"] not in ENDED:
+        return f"nothing to say about a run for {run['event']} that is {run['conclusion']}"
     found = pull_request(github, run)
     if found is None:
         return f"no open pull request is at {run['head_sha']}: it moved on"
     texts = reviews(github, run["id"], stacks(root))
-    if not texts:
-        return "the run left no review"
     wanted = {env: body(env, text, run["head_sha"]) for env, text in texts.items()}
     if len(texts) > 1:
         wanted["*"] = roll_up(texts, run["head_sha"])

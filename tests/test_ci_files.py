@@ -173,7 +173,7 @@ def test_a_command_of_the_ci_files_exists_with_its_options(line: str) -> None:
 
 
 def test_every_environment_is_previewed_reviewed_and_looked_at() -> None:
-    envs = [env for env in comment.stacks() if env != "local"]
+    envs = comment.stacks()
     for name in ("review/review", "preview/preview", "drift/look"):
         assert sorted(JOBS[name][1]["strategy"]["matrix"]["env"]) == envs
     gitlab = loaded(ROOT / ".gitlab-ci.yml")
@@ -297,20 +297,38 @@ def test_a_push_gets_no_comment(fake: FakeGitHub) -> None:
 
 def test_there_is_one_comment_per_stack_and_a_roll_up(fake: FakeGitHub) -> None:
     said = comment.main(client(fake), RUN)
-    assert said == "#42: dev changed, prod created, * created"
+    assert said == "#42: dev changed, prod created, staging created, * created"
     calls = [(method, path) for method, path, _ in fake.written]
     assert calls == [
         ("PATCH", "/issues/comments/101"),  # ours, not the one that a person imitated
         ("DELETE", "/issues/comments/102"),
         ("POST", "/issues/42/comments"),
         ("POST", "/issues/42/comments"),
+        ("POST", "/issues/42/comments"),
         ("DELETE", "/issues/comments/103"),
     ]
-    roll_up = fake.written[3][2]["body"]
+    roll_up = fake.written[4][2]["body"]
+    assert "| staging | cannot be read |" in roll_up
+    assert "Nothing is known" in fake.written[3][2]["body"], "its artifact is gone"
     assert "| dev | safe |" in roll_up
     assert "| prod | blocked |" in roll_up
     assert "Written by the code of this pull request" in fake.written[0][2]["body"]
     assert fake.downloads_with_token == [], "the token is for the API, not for where it redirects"
+
+
+def test_a_review_that_broke_takes_the_place_of_the_one_before_it() -> None:
+    with serving(
+        {**answers(), f"/actions/runs/{RUN['id']}/artifacts": {"artifacts": []}}
+    ) as server:
+        comment.main(client(server), {**RUN, "conclusion": "failure"})
+        method, path, sent = server.written[0]
+        assert (method, path) == ("PATCH", "/issues/comments/101")
+        assert "Nothing is known about this change" in sent["body"]
+
+
+def test_a_run_that_was_called_off_says_nothing(fake: FakeGitHub) -> None:
+    assert "cancelled" in comment.main(client(fake), {**RUN, "conclusion": "cancelled"})
+    assert fake.written == []
 
 
 def test_the_same_review_changes_no_comment() -> None:
