@@ -32,6 +32,9 @@ COMMENT_BYTES = 60_000
 TAGS = re.compile(r"</?(?:details|summary|b|sub)>")
 """The HTML that the renderer writes; everything else becomes text."""
 
+TAG = re.compile(r"\A<!-- plinth-review [^\n]*-->\n")
+"""The renderer's first line, for those who post its text as it is; here it would be shown."""
+
 CHART = re.compile(
     r"^```mermaid\nflowchart LR\n"
     r'(?:  n\d+\["[\w ._+/?-]*"\]:::\w+\n|  n\d+ --> n\d+\n|  classDef \w+ [\w:,]+\n)+'
@@ -97,7 +100,7 @@ def comment_of(archive: bytes) -> str:
             raise ValueError(f"{COMMENT} must be short, got {names[0].file_size} bytes")
         with files.open(names[0]) as stream:
             raw = stream.read(2 * COMMENT_BYTES)
-    return disarmed(raw.decode(errors="replace"))
+    return disarmed(TAG.sub("", raw.decode(errors="replace"), count=1))
 
 
 def disarmed(text: str) -> str:

@@ -312,7 +312,9 @@ def test_there_is_one_comment_per_stack_and_a_roll_up(fake: FakeGitHub) -> None:
     assert "Nothing is known" in fake.written[3][2]["body"], "its artifact is gone"
     assert "| dev | safe |" in roll_up
     assert "| prod | blocked |" in roll_up
-    assert "Written by the code of this pull request" in fake.written[0][2]["body"]
+    shown = fake.written[0][2]["body"]
+    assert shown.startswith("<!-- plinth-review plinth/dev -->\n### ✅ dev: safe")
+    assert "Written by the code of this pull request" in shown
     assert fake.downloads_with_token == [], "the token is for the API, not for where it redirects"
 
 
