@@ -31,11 +31,12 @@ MANAGED = {"kwok.x-k8s.io/node": "fake"}
 OWN_STATUS = {"kwok.x-k8s.io/status": "custom"}
 """Annotation of the nodes and pods whose status kwok leaves to others."""
 
-LEASE_SECONDS = 20
+LEASE_SECONDS = 40
 """kwok renews a node's lease four times in this time."""
 
-LOST_NODE_SECONDS = 12
-"""A node without a renewed lease is not ready after this time; 50 s on EKS."""
+LOST_NODE_SECONDS = 50
+"""A node without a renewed lease is not ready after this time, as on EKS: on a machine that is
+busy kwok renews late."""
 
 EVICTION_SECONDS = 5
 """How long a pod tolerates a node that is not ready; 300 s on EKS."""
