@@ -144,7 +144,7 @@ def refusal(code: str, status: int = 400) -> ClientError:
         "Error": {"Code": code, "Message": "no"},
         "ResponseMetadata": {"HTTPStatusCode": status},
     }
-    return ClientError(answer, "CreateProcessingJob")  # type: ignore[arg-type]
+    return ClientError(answer, "CreateProcessingJob")
 
 
 def test_a_refused_call_is_tried_again_where_waiting_helps(waits: list[float]) -> None:
