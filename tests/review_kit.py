@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -15,13 +15,18 @@ from policies.config import PolicyConfig
 from policies.data import Resource
 from policies.exemptions import Exemption
 from policies.offline import evaluate
+from policies.review.approval import Ask, Reviewers, asked
 from policies.review.compare import compare
 from policies.review.model import StackChange
 from policies.review.parts import FIRST, THEN
 from policies.review.report import Context, Report, review
 from policies.rules import RULES
+from stacks.checks.check import Platform, refuse
+from stacks.checks.quota_table import G_AND_VT
 from stacks.commands.review import differ
+from stacks.headroom import listed, part
 from stacks.prices import price_table
+from stacks.settings import load
 from stacks.spending import parts
 from stacks.synth import recorded
 
@@ -263,6 +268,17 @@ SCENARIOS: Mapping[str, Scenario] = {
 }
 
 
+REVIEWERS = Reviewers(
+    by_risk={
+        "low": Ask(("@example/ml-platform",), 1),
+        "medium": Ask(("@example/ml-platform",), 1),
+        "high": Ask(("@example/ml-platform",), 2),
+        "critical": Ask(("@example/ml-platform", "@example/ml-leads"), 2),
+    },
+    by_section={"access": ("@example/security",), "keys": ("@example/security",)},
+)
+
+
 def resources(facts: Facts | None) -> list[Resource]:
     """What the stack registers; nothing where there is none yet."""
     if facts is None:
@@ -282,6 +298,26 @@ def changed(scenario: Scenario) -> StackChange:
         commit="0123456789abcdef",
         base="main",
     )
+
+
+QUOTAS = {
+    "Quotas": [
+        {"ServiceCode": "ec2", "QuotaCode": G_AND_VT["ON_DEMAND"].code, "Value": 96.0,
+         "QuotaName": "Running On-Demand G and VT instances"},
+        {"ServiceCode": "sagemaker", "QuotaCode": "L-1928E07B", "Value": 8.0,
+         "QuotaName": "ml.m5.large for endpoint usage"},
+    ]
+}  # fmt: skip
+"""What the scenarios' account was granted, as AWS lists it."""
+
+
+def platform(found: Sequence[Resource]) -> Platform:
+    """Resources to count, and nobody to ask."""
+    nobody = refuse("nobody is asked")
+    return Platform(
+        env="prod", settings=load("prod"), resources=found, clients=nobody, fetch=nobody,
+        plain_http=nobody, kubernetes=nobody,
+    )  # fmt: skip
 
 
 def reviewed(scenario: Scenario, change: StackChange | None = None) -> Report:
@@ -305,4 +341,6 @@ def reviewed(scenario: Scenario, change: StackChange | None = None) -> Report:
         ),
     )
     spending = parts(price_table("us-east-1"), cost_usd_max=10_000, gpus_max=16, run_usd_max=500)
-    return review(change, context, (*FIRST, *spending, *THEN))
+    quotas = part(platform, listed(json.dumps(QUOTAS)))
+    report = review(change, context, (*FIRST, *spending, quotas, *THEN))
+    return asked(report, change, REVIEWERS)

@@ -42,9 +42,9 @@ def text_of(form: str, report: Report, change: StackChange) -> str:
             show(report, console)
         return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
     if form == "markdown":
-        return markdown.render(report)
+        return markdown.render(report, graph(change.quiet()))
     if form == "html":
-        return html.render(report, graph(change))
+        return html.render(report, graph(change.quiet()))
     if form == "sarif":
         shown = [rule for rule in RULES if rule.id in {reason.rule for reason in report.reasons}]
         return sarif.render(report, shown, stack_file="stacks/Pulumi.prod.yaml")

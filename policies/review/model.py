@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from policies.data import Resource, Source
+from policies.data import UNKNOWN, Resource, Source
 
 Operation = Literal["create", "update", "replace", "delete", "same"]
 OPERATIONS: tuple[Operation, ...] = ("delete", "replace", "update", "create", "same")
@@ -67,6 +67,19 @@ class Change:
         return self.operation == "replace" and bool(forced) and not any(p.known for p in forced)
 
     @property
+    def retags(self) -> tuple[str, ...]:
+        """What happens to its tags, such as `team a -> b`; empty where anything else differs."""
+        if self.operation != "update" or self.old is None or self.new is None:
+            return ()
+        if {item.root for item in self.properties} - set(TAGS) or lifted(self.old, self.new):
+            return ()
+        for name in TAGS:
+            sides = [side.inputs.value.get(name) or {} for side in (self.old, self.new)]
+            if sides[0] != sides[1] and all(isinstance(side, Mapping) for side in sides):
+                return tuple(_retagged(*sides))
+        return ()
+
+    @property
     def source(self) -> Source | None:
         """The line that registered it; None where the input has no stack frames."""
         return self.resource.source
@@ -80,6 +93,25 @@ class Change:
                 f"change of {self.urn} must have an old or a new resource, got neither"
             )
         return found
+
+
+TAGS = ("tags", "tagsAll")
+"""Inputs that say whose a resource is, not what it does."""
+
+
+def _retagged(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    for key in sorted({*old, *new}):
+        before, after = old.get(key), new.get(key)
+        if key not in new:
+            yield f"- {key} {before}"
+        elif key not in old:
+            yield f"+ {key} {_told(after)}"
+        elif before != after:
+            yield f"{key} {before} -> {_told(after)}"
+
+
+def _told(value: Any) -> str:
+    return "(known after the update)" if value is UNKNOWN else str(value)
 
 
 def lifted(old: Resource, new: Resource) -> list[str]:
@@ -139,6 +171,11 @@ class StackChange:
     def after(self) -> list[Resource]:
         """The stack as it would be."""
         return [change.new for change in self.changes if change.new is not None]
+
+    def quiet(self) -> StackChange:
+        """The same without changes of tags alone: for drawings, and for what hangs on what."""
+        changes = [replace(c, operation="same") if c.retags else c for c in self.changes]
+        return replace(self, changes=changes)
 
     def changed(self) -> Iterator[Change]:
         """Everything that does not stay the same, most dangerous first, then by URN."""

@@ -94,6 +94,20 @@ class Context:
     """Model package ARN -> what the registry says: `approval`, metrics. Default: nobody asked."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Approval:
+    """Who has to look at a change; what a pipeline asks before it deploys."""
+
+    risk_class: Risk
+    reviewers: tuple[str, ...]
+    """Users and teams, those of the risk first."""
+    approvals: int
+    """How many of them have to agree."""
+    auto_approvable: bool
+    """Whether a machine may approve it in their place."""
+    why_not: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """A finished review."""
@@ -109,6 +123,8 @@ class Report:
     tally: Mapping[str, int]
     sections: Sequence[Section]
     warnings: Sequence[str] = ()
+    approval: Approval | None = None
+    """Default: nobody said who looks at what."""
 
     @property
     def points(self) -> list[Reason]:

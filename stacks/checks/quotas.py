@@ -36,23 +36,35 @@ class Demand:
 
 def check(platform: Platform) -> Iterator[Finding]:
     """Every quota that the platform counts against, at the largest size its settings allow."""
-    everything = fleets(platform.resources)
-    demands = [
-        *_vcpu_demands(everything),
-        *_sagemaker_demands(platform, everything),
-        *_counted_demands(platform),
-    ]
-    ask = _Quotas(platform)
-    for demand in demands:
+    ask = Quotas(platform)
+    for demand in demands(platform):
         yield _verdict(demand, ask)
-    for fleet in everything:
+    for fleet in fleets(platform.resources):
         if fleet.use == "node" and _vcpu_quota(fleet) is None:
             yield unknown(
                 CHECK, fleet.name, f"no quota is known here for {fleet.instance_type} nodes"
             )
 
 
-def _verdict(demand: Demand, ask: _Quotas) -> Finding:
+def demands(platform: Platform) -> list[Demand]:
+    """How much of each quota the platform may use."""
+    everything = fleets(platform.resources)
+    return [
+        *_vcpu_demands(everything),
+        *_sagemaker_demands(platform, everything),
+        *_counted_demands(platform),
+    ]
+
+
+def increase(demand: Demand, code: str) -> str:
+    """The command that asks AWS for as much as is needed."""
+    return (
+        f"aws service-quotas request-service-quota-increase --service-code {demand.service} "
+        f"--quota-code {code} --desired-value {demand.amount:g}"
+    )
+
+
+def _verdict(demand: Demand, ask: Quotas) -> Finding:
     needed = f"{demand.amount:g} {demand.unit} at most ({', '.join(demand.by)})"
     found = attempt(lambda: ask.value(demand))
     if isinstance(found, Unanswered):
@@ -64,12 +76,11 @@ def _verdict(demand: Demand, ask: _Quotas) -> Finding:
         CHECK,
         demand.name,
         f"must be at least {demand.amount:g}, got {value:g}: needs {needed}",
-        f"aws service-quotas request-service-quota-increase --service-code {demand.service} "
-        f"--quota-code {code} --desired-value {demand.amount:g}, or lower the sizes named",
+        f"{increase(demand, code)}, or lower the sizes named",
     )
 
 
-class _Quotas:
+class Quotas:
     """The account's quotas, each service asked once."""
 
     def __init__(self, platform: Platform) -> None:

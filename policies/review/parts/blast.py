@@ -23,7 +23,7 @@ DISTURBING: tuple[Operation, ...] = ("delete", "replace", "update")
 def part(change: StackChange, context: Context) -> Section | None:
     """One row per disturbing change, with how much hangs on it."""
     del context
-    sources = change.of(*DISTURBING)
+    sources = [item for item in change.of(*DISTURBING) if not item.retags]
     if not sources:
         return None
     readers = dependents(item.resource for item in change.changes)

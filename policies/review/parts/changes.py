@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from policies.data import UNKNOWN, Resource
@@ -28,11 +29,31 @@ def part(change: StackChange, context: Context) -> Section | None:
         id="changes",
         title="Changes",
         columns=("operation", "type", "name", "what"),
-        rows=[_row(item) for item in found],
+        rows=list(_rows(found)),
         notes=notes,
         data={"resources": [_data(item) for item in found]},
         reasons=[reason for item in found for reason in (*_downtime(item), *_options(item))],
     )
+
+
+ALIKE = 3
+"""Resources with the same change of tags that become one line."""
+
+
+def _rows(found: Sequence[Change]) -> Iterator[Row]:
+    """A row each, but for tags that change alike on many: those share one."""
+    alike: dict[tuple[str, ...], list[Change]] = {}
+    for item in found:
+        alike.setdefault(item.retags, []).append(item)
+    for item in found:
+        same = alike[item.retags]
+        if not item.retags or len(same) < ALIKE:
+            yield _row(item)
+        elif item is same[0]:
+            yield Row(
+                cells=(item.operation, "tags", f"{len(same)} resources", ", ".join(item.retags)),
+                detail="\n".join(f"{short(one.type)} {one.name}" for one in same),
+            )
 
 
 def _row(item: Change) -> Row:

@@ -43,14 +43,15 @@ def part(change: StackChange, context: Context) -> Section | None:
     )
 
 
-def _names_a_key(item: Property) -> bool:
+def names_a_key(item: Property) -> bool:
+    """Whether this property says which key encrypts something."""
     last = item.path.rpartition(".")[2].partition("[")[0]
     return last.lower().replace("_", "") in NAMES
 
 
 def _other_key(item: Change) -> Iterator[tuple[Change, Reason]]:
     for found in item.properties:
-        if not _names_a_key(found) or found.old is None:
+        if not names_a_key(found) or found.old is None:
             continue
         gone = found.new is None
         message = f"{item.name}.{found.path} " + (

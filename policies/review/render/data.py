@@ -25,6 +25,7 @@ def to_dict(report: Report) -> dict[str, Any]:
         "reasons": [asdict(reason) for reason in report.reasons],
         "sections": {section.id: _section(section) for section in report.sections},
         "warnings": list(report.warnings),
+        **({"approval": asdict(report.approval)} if report.approval else {}),
     }
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from policies.review.render import mermaid
+from policies.review.render.graph import Graph
 from policies.review.report import Report, Row, Section
 
 LIMIT_BYTES = 65_536
@@ -29,7 +31,13 @@ def tag(project: str, env: str) -> str:
     return f"<!-- plinth-review {_escaped(project)}/{_escaped(env)} -->"
 
 
-def render(report: Report, *, project: str = "plinth", limit_bytes: int = LIMIT_BYTES) -> str:
+def render(
+    report: Report,
+    drawing: Graph | None = None,
+    *,
+    project: str = "plinth",
+    limit_bytes: int = LIMIT_BYTES,
+) -> str:
     """The comment; what does not fit is counted, never dropped silently."""
     head = [
         tag(project, report.env),
@@ -46,8 +54,24 @@ def render(report: Report, *, project: str = "plinth", limit_bytes: int = LIMIT_
     for section in report.sections:
         left = limit_bytes - _bytes(text) - _bytes(foot) - 200
         text += _fitted(section, int(left * SHARE))
+    picture = _picture(drawing) if drawing else ""
+    if _bytes(text) + _bytes(picture) + _bytes(foot) <= limit_bytes:
+        text += picture
     text += foot
     return _cut(text, limit_bytes)
+
+
+def _picture(drawing: Graph) -> str:
+    """The changed part of the stack, folded away; the full report has a larger one."""
+    chart = mermaid.render(drawing)
+    if not chart:
+        return ""
+    left_out = mermaid.hidden(drawing)
+    more = f"\n\n* {left_out} more resources are not drawn" if left_out else ""
+    return (
+        "\n<details><summary><b>What changes, and what hangs on it</b></summary>\n\n"
+        f"```mermaid\n{chart}\n```{more}\n\n</details>\n"
+    )
 
 
 def _tally(report: Report) -> str:

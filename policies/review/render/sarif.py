@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from policies.frameworks import PRIMARY, controls_of
+from policies.review.deltas import DELTAS, Delta
 from policies.review.report import Reason, Report
 from policies.rule import Rule
 
@@ -26,8 +27,10 @@ TAGS = 10
 def render(report: Report, rules: Sequence[Rule] = (), *, stack_file: str = "Pulumi.yaml") -> str:
     """Every reason as a result; one without a source line is told of the stack's file."""
     results = [_result(reason, report.env, stack_file) for reason in report.reasons[:RESULTS]]
-    known = {rule.id: _rule(rule) for rule in rules}
-    used = sorted({reason.rule for reason in report.reasons} | known.keys())
+    raised = {reason.rule for reason in report.reasons}
+    deltas = {delta.id: _rule(delta) for delta in DELTAS if delta.id in raised}
+    known = deltas | {rule.id: _rule(rule) for rule in rules}
+    used = sorted(raised | known.keys())
     document = {
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -69,7 +72,7 @@ def _result(reason: Reason, env: str, stack_file: str) -> dict[str, Any]:
     }
 
 
-def _rule(rule: Rule) -> dict[str, Any]:
+def _rule(rule: Rule | Delta) -> dict[str, Any]:
     return {
         "id": rule.id,
         "name": rule.name,
@@ -88,7 +91,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _tags(rule: Rule) -> list[str]:
+def _tags(rule: Rule | Delta) -> list[str]:
     """The themes, then as many controls of the primary framework as GitHub shows."""
     controls = controls_of(rule.id).get(PRIMARY, ())
     themes = [f"theme-{theme}" for theme in rule.themes]
