@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from infra.errors import UserError
 from policies.config import PolicyConfig, Thresholds
 from stacks.cli import cli
 from stacks.commands.deploy import policy_config
-from stacks.settings import Settings, UserError, environments, load, stack_file
+from stacks.settings import Settings, environments, load, stack_file
 
 ROOT = Path(__file__).parent.parent
 SETTABLE = {field.name for field in dataclasses.fields(Thresholds)}

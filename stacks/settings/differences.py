@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import BaseModel
 
+from policies.config import Thresholds
 from stacks.settings import load
 
 ORDER = ("local", "dev", "staging", "prod")
@@ -40,8 +41,8 @@ def _leaves(model: BaseModel, path: str = "") -> Iterator[tuple[str, str]]:
             yield where, _shown(value) or "yes"
         elif isinstance(value, BaseModel):
             yield from _leaves(value, f"{where}.")
-        elif isinstance(value, Mapping) or is_dataclass(value):
-            items = value if isinstance(value, Mapping) else asdict(value)
+        elif isinstance(value, Mapping | Thresholds):
+            items = asdict(value) if isinstance(value, Thresholds) else value
             yield from ((f"{where}.{key}", _shown(item)) for key, item in items.items())
         else:
             yield where, _shown(value)
