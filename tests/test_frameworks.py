@@ -20,6 +20,7 @@ from policies.frameworks import crosswalk as source
 from policies.frameworks.results import by_rule, results, tally
 from policies.offline import Finding
 from policies.pack import Pack
+from policies.review.deltas import DELTAS
 from policies.review.model import StackChange
 from policies.review.pack import pack
 from policies.review.parts import coverage
@@ -48,7 +49,7 @@ SHAPES = {
 
 def test_the_files_of_the_frameworks_are_those_of_the_crosswalk_and_the_rules() -> None:
     written = {path.name: path.read_text() for path in HERE.glob("*.json")}
-    made = source.files(RULES)
+    made = source.files(RULES, DELTAS)
     stale = [name for name in written | made if written.get(name) != made.get(name)]
     assert stale == [], "write them with `python -m policies.frameworks`"
 
@@ -96,7 +97,8 @@ def test_what_no_rule_decides_says_why_and_what_is_partial_says_what_is_left() -
 
 
 def test_every_rule_is_about_a_control_of_the_primary_framework() -> None:
-    assert [rule.id for rule in RULES if PRIMARY not in controls_of(rule.id)] == []
+    ids = [rule.id for rule in RULES] + [delta.id for delta in DELTAS]
+    assert [each for each in ids if PRIMARY not in controls_of(each)] == []
 
 
 def test_what_is_our_own_reading_is_marked() -> None:
@@ -111,6 +113,16 @@ def test_what_is_our_own_reading_is_marked() -> None:
     assert not nist["SC-28(1)"]
     assert not nist["AU-12"]  # of G, published, and of M, our own
     assert nist["RA-3"]
+
+
+def test_a_rule_about_a_change_is_named_and_counts_in_no_result() -> None:
+    found = {control.id: control for control in frameworks()["cis-aws-7.0"].covered}
+    assert (found["6.3"].rules, found["6.3"].deltas) == (("ML-K8-009",), ("RV-004",))
+    counts = by_rule([finding("RV-004", "fail")])
+    [result] = [
+        each for each in results(frameworks()["cis-aws-7.0"], counts) if each.control.id == "6.3"
+    ]
+    assert result.state == "no resource"
 
 
 BROKEN: Mapping[str, tuple[Mapping[str, Any], str]] = {
@@ -129,7 +141,7 @@ def test_a_control_that_no_rule_is_about_cannot_be_listed_as_covered(
     path.write_text(json.dumps({"gdpr": raw}))
     monkeypatch.setattr(source, "FILE", path)
     with pytest.raises(ValueError, match=says):
-        source.files(RULES)
+        source.files(RULES, DELTAS)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +158,7 @@ def test_a_framework_that_lacks_a_control_or_has_it_twice_is_not_written(
     path.write_text(json.dumps({"iso-42001": CROSSWALK["iso-42001"] | change}))
     monkeypatch.setattr(source, "FILE", path)
     with pytest.raises(ValueError, match=says):
-        source.files(RULES)
+        source.files(RULES, DELTAS)
 
 
 def finding(rule: str, status: Status) -> Finding:

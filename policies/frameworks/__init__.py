@@ -36,6 +36,9 @@ class Control:
     judgement: bool
     """The mapping is our own reading: no public tool publishes it."""
     rules: tuple[str, ...]
+    """Those that judge a state of a stack; their findings are its results."""
+    deltas: tuple[str, ...]
+    """Those that a review asks about a change."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,15 +83,18 @@ def frameworks() -> Mapping[str, Framework]:
 
 def _framework(raw: dict[str, Any]) -> tuple[int, Framework]:
     order = raw.pop("order")
-    controls = [Control(**{**each, "rules": tuple(each["rules"])}) for each in raw.pop("controls")]
+    controls = [
+        Control(**{**each, "rules": tuple(each["rules"]), "deltas": tuple(each["deltas"])})
+        for each in raw.pop("controls")
+    ]
     return order, Framework(**raw, controls=tuple(controls))
 
 
 @cache
 def controls_of(rule_id: str) -> Mapping[str, tuple[Control, ...]]:
-    """The controls that a rule speaks about, by framework; none of frameworks that have no such."""
+    """The controls that a rule is about, by framework; a framework without such is left out."""
     found = {
-        name: tuple(control for control in framework.controls if rule_id in control.rules)
+        name: tuple(each for each in framework.controls if rule_id in (*each.rules, *each.deltas))
         for name, framework in frameworks().items()
     }
     return {name: controls for name, controls in found.items() if controls}

@@ -2,7 +2,8 @@
 
 from policies.frameworks import HERE
 from policies.frameworks.crosswalk import files
+from policies.review.deltas import DELTAS
 from policies.rules import RULES
 
-for name, text in files(RULES).items():
+for name, text in files(RULES, DELTAS).items():
     (HERE / name).write_text(text)

@@ -7,26 +7,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from policies.frameworks import HERE, Decided
+from policies.review.deltas import Delta
 from policies.rule import Rule
 
 FILE = HERE / "crosswalk.yaml"
 
 
-def files(rules: Sequence[Rule]) -> dict[str, str]:
+def files(rules: Sequence[Rule], deltas: Sequence[Delta]) -> dict[str, str]:
     """File name -> its text, made anew."""
     from ruamel.yaml import YAML
 
     crosswalk: dict[str, Any] = YAML(typ="safe").load(FILE.read_text())
     return {
-        f"{name}.json": json.dumps(_framework(order, name, raw, rules), indent=1) + "\n"
+        f"{name}.json": json.dumps(_framework(order, name, raw, rules, deltas), indent=1) + "\n"
         for order, (name, raw) in enumerate(crosswalk.items())
     }
 
 
 def _framework(
-    order: int, name: str, raw: Mapping[str, Any], rules: Sequence[Rule]
+    order: int, name: str, raw: Mapping[str, Any], rules: Sequence[Rule], deltas: Sequence[Delta]
 ) -> dict[str, Any]:
-    controls = [*_covered(raw, rules), *_beyond(raw)]
+    controls = [*_covered(raw, rules, deltas), *_beyond(raw)]
     ids = [control["id"] for control in controls]
     if twice := sorted({each for each in ids if ids.count(each) > 1}):
         raise ValueError(f"{name} must list a control once, lists {', '.join(twice)} twice")
@@ -40,9 +41,16 @@ def _framework(
     }
 
 
-def _covered(raw: Mapping[str, Any], rules: Sequence[Rule]) -> Iterator[dict[str, Any]]:
+def _covered(
+    raw: Mapping[str, Any], rules: Sequence[Rule], deltas: Sequence[Delta]
+) -> Iterator[dict[str, Any]]:
+    known = {rule.id for rule in rules}
     for control, about in raw["controls"].items():
-        found = _rules(control, about, rules)
+        found = _about(control, about, [*rules, *deltas])
+        judging = [name for name in found if name in known]
+        if not judging:
+            words = ", ".join(about["themes"])
+            raise ValueError(f"{control} must have a rule of {words}, or stand in `beyond`")
         leaves = about.get("leaves", "")
         yield _control(
             control,
@@ -50,22 +58,21 @@ def _covered(raw: Mapping[str, Any], rules: Sequence[Rule]) -> Iterator[dict[str
             "partial" if leaves else "automated",
             leaves,
             judgement=_judged(about["themes"], raw["judgement"]),
-            rules=found,
+            rules=judging,
+            deltas=[name for name in found if name not in known],
         )
 
 
-def _rules(control: str, about: Mapping[str, Any], rules: Sequence[Rule]) -> list[str]:
+def _about(control: str, about: Mapping[str, Any], rules: Sequence[Rule | Delta]) -> list[str]:
     """The rules with all letters of one of the words, of those that `only` names."""
     themed = [
         rule.id for rule in rules if any(set(word) <= set(rule.themes) for word in about["themes"])
     ]
     only = about.get("only", themed)
     if stray := sorted(set(only) - set(themed)):
-        raise ValueError(f"{control}: {', '.join(stray)} must be rules of {about['themes']}")
-    found = [name for name in themed if name in only]
-    if not found:
-        raise ValueError(f"{control} must have a rule of {about['themes']}, or stand in `beyond`")
-    return found
+        words = ", ".join(about["themes"])
+        raise ValueError(f"{control}: {', '.join(stray)} must be rules of {words}")
+    return [name for name in themed if name in only]
 
 
 def _judged(words: Sequence[str], judgement: str) -> bool:
@@ -77,11 +84,18 @@ def _judged(words: Sequence[str], judgement: str) -> bool:
 def _beyond(raw: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for group in raw["beyond"]:
         for control in group["controls"]:
-            yield _control(control, group["asks"], "none", group["why"], judgement=False, rules=[])
+            yield _control(control, group["asks"], "none", group["why"])
 
 
 def _control(
-    control: str, asks: str, decided: Decided, leaves: str, *, judgement: bool, rules: list[str]
+    control: str,
+    asks: str,
+    decided: Decided,
+    leaves: str,
+    *,
+    judgement: bool = False,
+    rules: Sequence[str] = (),
+    deltas: Sequence[str] = (),
 ) -> dict[str, Any]:
     return {
         "id": control,
@@ -89,5 +103,6 @@ def _control(
         "decided": decided,
         "leaves": leaves,
         "judgement": judgement,
-        "rules": rules,
+        "rules": list(rules),
+        "deltas": list(deltas),
     }

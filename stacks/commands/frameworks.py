@@ -74,6 +74,7 @@ def _data(result: Result) -> dict[str, Any]:
         "leaves": control.leaves,
         "judgement": control.judgement,
         "rules": list(control.rules),
+        "deltas": list(control.deltas),
         "state": result.state,
         "counts": dict(result.counts),
     }
@@ -118,4 +119,5 @@ def _about(result: Result) -> str:
     rules = f"{', '.join(told[:NAMES])}{more}"
     if told != control.rules:
         rules = f"{rules} of {len(control.rules)} rules"
-    return f"{asks}\n{counts + ': ' if counts else ''}{rules}"
+    deltas = f"; in a review: {', '.join(control.deltas)}" if control.deltas else ""
+    return f"{asks}\n{counts + ': ' if counts else ''}{rules}{deltas}"
