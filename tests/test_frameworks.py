@@ -127,6 +127,7 @@ def test_a_rule_about_a_change_is_named_and_counts_in_no_result() -> None:
 
 BROKEN: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "a letter that no rule has": ({"themes": ["Z"]}, "must have a rule of"),
+    "a rule about changes alone": ({"themes": ["E"], "only": ["RV-005"]}, "must have a rule of"),
     "a rule of another theme": ({"themes": ["T"], "only": ["PF-KMS-001"]}, "must be rules of"),
 }
 
