@@ -45,6 +45,12 @@ def documents(env: str, kind: str) -> Mapping[str, dict[str, Any]]:
     }
 
 
+def made(env: str, kind: str, name: str) -> Any:
+    """The id of a resource."""
+    [found] = [i for i in stack(env) if i.type.endswith(f"/{kind}") and i.name == name]
+    return found.outputs.get("id")
+
+
 @pytest.mark.parametrize("env", environments())
 def test_the_pipeline_of_an_environment_breaks_no_rule(env: str) -> None:
     findings = lint(compiled(env), env, policy_config(load(env)))
@@ -70,11 +76,11 @@ def test_what_aws_invents_is_filled_in_everywhere(env: str) -> None:
     text = pipeline.inputs.get("pipelineDefinition")
     assert "{{" in compiled(env)
     assert "{{" not in text
-    subnets = {item.name for item in stack(env) if item.type == "aws:ec2/subnet:Subnet"}
-    used = json.loads(text)["Steps"][0]["Arguments"]["NetworkConfig"]["VpcConfig"]["Subnets"]
     zones = load(env).network.availability_zone_ids
-    assert len(set(used)) == len(zones)
-    assert {f"network-private-{zone}" for zone in zones} <= subnets
+    assert json.loads(text)["Steps"][0]["Arguments"]["NetworkConfig"]["VpcConfig"] == {
+        "SecurityGroupIds": [made(env, "securityGroup:SecurityGroup", "network-jobs")],
+        "Subnets": [made(env, "subnet:Subnet", f"network-private-{zone}") for zone in zones],
+    }
 
 
 def test_the_buckets_refuse_jobs_outside_the_vpc() -> None:
@@ -92,7 +98,14 @@ def test_the_job_role_puts_interfaces_into_the_private_subnets_alone() -> None:
     names = load("prod").names("prod")
     policy = documents("prod", "RolePolicy")["network-attach-job"]
     [created, *_] = [s for s in policy["Statement"] if "Condition" not in s]
-    ours = next(arn for arn in created["Resource"] if ":subnet/" in arn)
+    ours, group = (
+        names.arn("ec2", f"{kind}/{made('prod', resource, name)}")
+        for kind, resource, name in (
+            ("subnet", "subnet:Subnet", "network-private-use1-az1"),
+            ("security-group", "securityGroup:SecurityGroup", "network-jobs"),
+        )
+    )
+    assert [arn for arn in created["Resource"] if ":security-group/" in arn] == [group]
     interface = names.arn("ec2", "network-interface/eni-1")
     foreign = names.arn("ec2", "subnet/subnet-of-others")
     for action in ("CreateNetworkInterfacePermission", "DeleteNetworkInterface"):
