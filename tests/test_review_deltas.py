@@ -160,3 +160,18 @@ def test_a_stack_of_which_nobody_knows_the_outputs_says_nothing() -> None:
     change = StackChange(env="prod", origin="preview digest", changes=[])
     context = Context(config=CONFIG, today=date(2026, 1, 15))
     assert review(change, context, THEN).section("outputs") is None
+
+
+def test_two_findings_of_one_rule_about_one_resource_have_fingerprints_of_their_own() -> None:
+    report = reviewed(SCENARIOS["key-change"])
+    assert [reason.rule for reason in report.reasons[:2]] == ["RV-005", "RV-005"]
+    [run] = json.loads(sarif.render(report))["runs"]
+    marks = [result["partialFingerprints"]["plinth/v1"] for result in run["results"]]
+    assert len(set(marks)) == len(marks)
+
+
+def test_a_failed_policy_comes_with_what_to_do_about_it() -> None:
+    report = reviewed(SCENARIOS["iam-broadening"])
+    [reason] = [reason for reason in report.reasons if reason.rule == "PF-IAM-001"]
+    [rule] = [rule for rule in RULES if rule.id == "PF-IAM-001"]
+    assert reason.fix == " ".join(rule.fix.split())

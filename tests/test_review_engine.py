@@ -40,6 +40,8 @@ if not later:
 jobs = aws.sqs.Queue("jobs", name="new" if later else "old", kms_master_key_id=key.arn, tags=tags)
 aws.s3.Bucket("data", bucket="data", tags=tags, opts=pulumi.ResourceOptions(protect=not later))
 aws.s3.Bucket("same", bucket="same")
+first = pulumi.ResourceOptions(delete_before_replace=True)
+aws.sqs.Queue("gap", name="gap-b" if later else "gap-a", opts=first)
 if later:
     aws.sns.Topic("comes", name="comes")
 pulumi.export("arn", jobs.arn)
@@ -179,8 +181,9 @@ def test_a_preview_by_the_engine_is_read_as_what_it_would_do(
         found = {item.name: item.operation for item in change.changes}
         assert found == {
             **{"key": "update", "goes": "delete", "jobs": "replace", "data": "update"},
-            **{"same": "same", "comes": "create"},
+            **{"same": "same", "comes": "create", "gap": "replace"},
         }
+        assert [item.name for item in change.changes if item.delete_first] == ["gap"]
         [forced] = next(item for item in change.changes if item.name == "jobs").forced_by
         assert (forced.path, forced.old, forced.new) == ("name", "old", "new")
 

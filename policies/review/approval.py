@@ -146,8 +146,8 @@ def asked(report: Report, change: StackChange, reviewers: Reviewers) -> Report:
 
 
 def _touched(section: Section) -> bool:
-    marked = (*section.rows, *section.reasons)
-    return any(item.risk != "low" for item in marked)
+    risks = [row.risk for row in section.rows] + [reason.risk for reason in section.reasons]
+    return any(risk != "low" for risk in risks)
 
 
 def _against(report: Report, change: StackChange, reviewers: Reviewers) -> Iterator[str]:

@@ -8,7 +8,7 @@ worse than none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -276,7 +276,6 @@ def _change(urn: str, steps: list[_Step]) -> Change:
         old, new = old or new, None
     if operation == "create":
         old = None
-    order = [s.operation == "replace" and s.new is None for s in steps]
     stays = operation in ("same", "update")
     before = resource_of(urn, old)
     after = resource_of(urn, new, of=old if stays else None, fresh=not stays)
@@ -292,8 +291,16 @@ def _change(urn: str, steps: list[_Step]) -> Change:
         old=before,
         new=after,
         properties=_properties(steps, before, after) if operation in ("update", "replace") else (),
-        delete_first=operation == "replace" and order[:1] == [True] and len(steps) > 1,
+        delete_first=operation == "replace" and _gap(steps),
     )
+
+
+def _gap(steps: Sequence[_Step]) -> bool:
+    """Whether the old one goes before the new one is there: by the order of the steps, and where a
+    digest has only one of them by the mark that the engine leaves on the old one."""
+    first = steps[0]
+    deleted = first.operation == "replace" and first.new is None and len(steps) > 1
+    return deleted or any((step.old or {}).get("pendingReplacement") is True for step in steps)
 
 
 def _properties(

@@ -116,15 +116,13 @@ def _told(value: Any) -> str:
 
 def lifted(old: Resource, new: Resource) -> list[str]:
     """Options that the program asks for no longer, or asks for now: no property shows them."""
-    return [
-        name
-        for name, before, after in (
-            ("protect", old.options.protect, new.options.protect),
-            ("retainOnDelete", *(bool(side.options.retain_on_delete) for side in (old, new))),
-            ("ignoreChanges", *(set(side.options.ignore_changes) for side in (old, new))),
-        )
-        if before != after
-    ]
+    before, after = old.options, new.options
+    differs = {
+        "protect": before.protect != after.protect,
+        "retainOnDelete": bool(before.retain_on_delete) != bool(after.retain_on_delete),
+        "ignoreChanges": set(before.ignore_changes) != set(after.ignore_changes),
+    }
+    return [name for name, found in differs.items() if found]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,15 @@ from policies.exemptions import EXEMPTION
 from policies.offline import Finding
 from policies.review.model import StackChange
 from policies.review.report import Context, Reason, Risk, Row, Section
+from policies.rules import RULES
 
 UNDECIDED = "RV-010"
 EXEMPTED = "RV-011"
 BAD = ("fail", "error")
 RISKS: dict[str, Risk] = {"low": "low", "medium": "medium", "high": "high", "critical": "critical"}
+
+FIXES = {rule.id: " ".join(rule.fix.split()) for rule in RULES}
+"""What each rule says to do about a failure."""
 
 
 def part(change: StackChange, context: Context) -> Section | None:
@@ -64,7 +68,7 @@ def _reasons(new: Sequence[Finding], change: StackChange) -> Iterator[Reason]:
             rule=EXEMPTED if stale else finding.rule_id,
             risk="high" if stale else RISKS[finding.severity],
             message=f"{_name(finding)}: {finding.message}" if finding.urn else finding.message,
-            fix="renew or remove the exemption" if stale else "",
+            fix="renew or remove the exemption" if stale else FIXES.get(finding.rule_id, ""),
             urn=finding.urn,
             source=_source(finding, change),
             blocks=finding.blocks,

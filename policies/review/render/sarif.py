@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -26,7 +27,9 @@ TAGS = 10
 
 def render(report: Report, rules: Sequence[Rule] = (), *, stack_file: str = "Pulumi.yaml") -> str:
     """Every reason as a result; one without a source line is told of the stack's file."""
-    results = [_result(reason, report.env, stack_file) for reason in report.reasons[:RESULTS]]
+    reasons = report.reasons[:RESULTS]
+    places = zip(reasons, _fingerprints(reasons, report.env), strict=True)
+    results = [_result(reason, mark, report.env, stack_file) for reason, mark in places]
     raised = {reason.rule for reason in report.reasons}
     deltas = {delta.id: _rule(delta) for delta in DELTAS if delta.id in raised}
     known = deltas | {rule.id: _rule(rule) for rule in rules}
@@ -51,13 +54,22 @@ def render(report: Report, rules: Sequence[Rule] = (), *, stack_file: str = "Pul
     return json.dumps(document, indent=2, sort_keys=True) + "\n"
 
 
-def _result(reason: Reason, env: str, stack_file: str) -> dict[str, Any]:
+def _fingerprints(reasons: Sequence[Reason], env: str) -> Iterator[str]:
+    """Of rule and resource; the second of one rule about one resource has its number too."""
+    seen: Counter[str] = Counter()
+    for reason in reasons:
+        identity = f"{env}/{reason.rule}/{reason.urn}"
+        seen[identity] += 1
+        again = f"/{seen[identity]}" if seen[identity] > 1 else ""
+        yield sha256(f"{identity}{again}".encode()).hexdigest()[:32]
+
+
+def _result(reason: Reason, fingerprint: str, env: str, stack_file: str) -> dict[str, Any]:
     source = reason.source
     location = {
         "artifactLocation": {"uri": source.path if source else stack_file},
         "region": {"startLine": max(1, source.line) if source else 1},
     }
-    identity = f"{env}/{reason.rule}/{reason.urn}"
     return {
         "ruleId": reason.rule,
         "level": LEVELS[reason.risk],
@@ -68,7 +80,7 @@ def _result(reason: Reason, env: str, stack_file: str) -> dict[str, Any]:
                 "logicalLocations": [{"fullyQualifiedName": reason.urn or env, "kind": "resource"}],
             }
         ],
-        "partialFingerprints": {"plinth/v1": sha256(identity.encode()).hexdigest()[:32]},
+        "partialFingerprints": {"plinth/v1": fingerprint},
     }
 
 

@@ -8,6 +8,7 @@ from policies.review.report import Report, Risk, Section
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.padding import Padding
     from rich.text import Text
 
 CONTROL = {code: None for code in (*range(9), *range(11, 32), 127, *range(128, 160))}
@@ -23,15 +24,23 @@ def show(report: Report, console: Console) -> None:
     console.print(plain(report.headline, style))
     for reason in report.points:
         where = f"  {reason.source.path}:{reason.source.line}" if reason.source else ""
-        console.print(plain(f"  {reason.rule} {reason.message}{where}", STYLES[reason.risk]))
+        text = f"{reason.rule} {reason.message}{where}"
+        console.print(_indented(plain(text, STYLES[reason.risk]), 2))
         if reason.fix:
-            console.print(plain(f"    fix: {reason.fix}", "dim"))
+            console.print(_indented(plain(f"fix: {reason.fix}", "dim"), 4))
     for section in report.sections:
         _show(section, console)
     for warning in report.warnings:
         console.print(plain(f"warning: {warning}", "yellow"))
     base = f" against {report.base}" if report.base else ""
     console.print(plain(f"read from a {report.origin}{base}", "dim"))
+
+
+def _indented(text: Text, columns: int) -> Padding:
+    """Every line of it, those that wrap too."""
+    from rich.padding import Padding
+
+    return Padding(text, (0, 0, 0, columns), expand=False)
 
 
 def plain(text: str, style: str = "") -> Text:
@@ -54,4 +63,4 @@ def _show(section: Section, console: Console) -> None:
             table.add_row(*(plain(cell, STYLES[row.risk]) for cell in row.cells))
         console.print(table)
     for note in section.notes:
-        console.print(plain(f"  {note}", "dim"))
+        console.print(_indented(plain(note, "dim"), 2))
