@@ -280,11 +280,34 @@ REAL = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-app/app-1"
         ({"uri": MOCK}, {"uri": REAL}, None),
         ({"uri": f"{MOCK}/x"}, {"uri": f"{REAL}/x"}, None),
         ({"uri": MOCK}, {"uri": "elsewhere"}, "$.uri"),
+        ({"net": ["private"]}, {"net": ["subnet-0a1b"]}, None),
+        ({"net": ["private"]}, {"net": ["sg-0a1b"]}, "$.net[0]"),
+        ({"net": ["private-2"]}, {"net": ["subnet-0a1b"]}, "$.net[0]"),
     ],
 )
 def test_definitions_differ_where_they_differ(wanted: Any, got: Any, where: str | None) -> None:
-    """An ARN that a synth can only make up matches the one that AWS made."""
-    assert served.difference(wanted, got) == where
+    """What a synth can only make up matches what AWS made."""
+    ids = {"private": served.IDS["aws:ec2/subnet:Subnet"]}
+    assert served.difference(wanted, got, ids) == where
+
+
+@pytest.mark.parametrize(("id_", "status"), [("subnet-0a1b", "pass"), ("public", "fail")])
+def test_a_pipeline_holds_the_ids_that_aws_gave_its_network(id_: str, status: str) -> None:
+    def definition(subnet_id: str) -> str:
+        return json.dumps({"Version": "2020-12-01", "Steps": [{"Subnets": [subnet_id]}]})
+
+    def program() -> None:
+        subnet = aws.ec2.Subnet("private", vpc_id="vpc-1")
+        aws.sagemaker.Pipeline(
+            "training",
+            pipeline_name="training",
+            pipeline_display_name="training",
+            pipeline_definition=subnet.id.apply(definition),
+        )
+
+    script: Script = {"sagemaker": [("describe_pipeline", {"PipelineDefinition": definition(id_)})]}
+    [found] = ask(served.check_pipelines, platform(program, script))
+    assert found.status == status
 
 
 def test_a_pipeline_with_another_definition_fails_and_says_where() -> None:

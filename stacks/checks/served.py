@@ -21,6 +21,11 @@ from stacks.workload import MODEL
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 MOCKED = re.compile(r"arn:aws:mock:::[\w-]+")
 """What a synth writes for an ARN that AWS will make up."""
+IDS = {
+    "aws:ec2/securityGroup:SecurityGroup": re.compile(r"sg-[0-9a-f]+"),
+    "aws:ec2/subnet:Subnet": re.compile(r"subnet-[0-9a-f]+"),
+}
+"""Ids that AWS makes up, of what a definition names; a synth writes the resource's name."""
 
 
 def check_endpoints(platform: Platform) -> Iterator[Finding]:
@@ -138,11 +143,12 @@ def check_alarms(platform: Platform) -> Iterator[Finding]:
 
 def check_pipelines(platform: Platform) -> Iterator[Finding]:
     """SageMaker holds the definition that this checkout compiles to."""
+    ids = {made.outputs.get("id"): IDS[made.type] for made in platform.of_type(*IDS)}
     for pipeline in platform.of_type(PIPELINE):
         name = pipeline.inputs.get("pipelineName")
         wanted = pipeline.inputs.get("pipelineDefinition")
         described = platform.clients("sagemaker").describe_pipeline(PipelineName=name)
-        where = difference(json.loads(wanted), json.loads(described["PipelineDefinition"]))
+        where = difference(json.loads(wanted), json.loads(described["PipelineDefinition"]), ids)
         if where is None:
             yield passed("pipelines", name, "holds the compiled definition")
         else:
@@ -154,18 +160,27 @@ def check_pipelines(platform: Platform) -> Iterator[Finding]:
             )
 
 
-def difference(wanted: Any, got: Any, path: str = "$") -> str | None:
-    """Where two definitions first differ; an ARN that only AWS knows matches any ARN."""
+def difference(
+    wanted: Any, got: Any, ids: Mapping[str, re.Pattern[str]], path: str = "$"
+) -> str | None:
+    """Where two definitions first differ; what only AWS knows matches any of its kind."""
     if isinstance(wanted, dict) and isinstance(got, dict):
         for key in sorted({*wanted, *got}):
-            where = difference(wanted.get(key), got.get(key), f"{path}.{key}")
+            where = difference(wanted.get(key), got.get(key), ids, f"{path}.{key}")
             if where:
                 return where
         return None
     if isinstance(wanted, list) and isinstance(got, list) and len(wanted) == len(got):
         pairs = enumerate(zip(wanted, got, strict=True))
-        return next((w for i, (a, b) in pairs if (w := difference(a, b, f"{path}[{i}]"))), None)
-    if isinstance(wanted, str) and isinstance(got, str) and MOCKED.search(wanted):
-        pattern = "arn:aws:[^\"' ]+".join(map(re.escape, MOCKED.split(wanted)))
-        return None if re.fullmatch(pattern, got) else path
+        found = (difference(a, b, ids, f"{path}[{i}]") for i, (a, b) in pairs)
+        return next((where for where in found if where), None)
+    if isinstance(wanted, str) and isinstance(got, str):
+        return None if _matches(wanted, got, ids) else path
     return None if wanted == got else path
+
+
+def _matches(wanted: str, got: str, ids: Mapping[str, re.Pattern[str]]) -> bool:
+    if wanted in ids:
+        return ids[wanted].fullmatch(got) is not None
+    pattern = "arn:aws:[^\"' ]+".join(map(re.escape, MOCKED.split(wanted)))
+    return re.fullmatch(pattern, got) is not None
