@@ -327,6 +327,33 @@ def doctor(env: str, as_json: bool) -> None:
 
 
 @cli.command()
+@click.option("--check", is_flag=True, help="Fail where figures are old or missing.")
+@click.option(
+    "--max-age-days",
+    type=click.IntRange(1),
+    default=365,
+    show_default=True,
+    help="How old a figure may be.",
+)
+@click.option("--region", metavar="REGION", help="Default: all.")
+@click.option("--service", metavar="NAME", help="List only ec2, sagemaker and so on. Default: all.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+def prices(
+    check: bool, max_age_days: int, region: str | None, service: str | None, as_json: bool
+) -> None:
+    """List the prices that estimates are made of, or --check their age and what they lack."""
+    from stacks.commands import prices as command
+
+    out = report(as_json)
+    if check and service:
+        raise click.UsageError("--service is about the list, --check about all of it")
+    if check:
+        out.result(command.check(out, max_age_days=max_age_days, region=region))
+    else:
+        out.result(command.listed(region, service, out))
+
+
+@cli.command()
 @click.argument("what", type=click.Choice(["kubernetes"]))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
 def toolchain(what: str, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from policies.data import Resource, Unknown
 from policies.review.model import StackChange
 from policies.review.report import Context, Part, Reason, Risk, Row, Section
 from stacks.fleets import Fleet, fleets
-from stacks.prices import Estimate, PriceTable, estimate
+from stacks.prices import Estimate, PriceTable, estimate, no_prices
 
 COST_LIMIT = "FO-003"
 GPU_LIMIT = "FO-004"
@@ -95,6 +95,8 @@ def _cost(change: StackChange, context: Context, table: PriceTable, limit: float
         before, after = (estimate(side, table) for side in (change.before(), change.after()))
     except Unknown as unknown:
         return Section(id="cost", title="Cost", notes=[_undecided(unknown)])
+    if missing := no_prices(table):
+        return _unpriced(after, missing)
     was, becomes = totals(before), totals(after)
     added = becomes[1] - was[1]
     rows = [
@@ -137,6 +139,16 @@ def _cost(change: StackChange, context: Context, table: PriceTable, limit: float
             "as_of": after.as_of,
         },
         reasons=_over_budget(becomes, was, limit, context),
+    )
+
+
+def _unpriced(made: Estimate, missing: str) -> Section:
+    """A stack in a region without prices: not for nothing, but nobody here knows for how much."""
+    return Section(
+        id="cost",
+        title="Cost",
+        notes=[f"{missing}: {made.unpriced.total()} resources are unpriced, no total is known"],
+        data={"currency": "USD", "unpriced": dict(sorted(made.unpriced.items()))},
     )
 
 

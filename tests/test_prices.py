@@ -1,13 +1,22 @@
 """Prices: dated figures, three totals, and nothing without a price taken for free."""
 
 import json
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
 
 import pulumi_aws as aws
 import pytest
 
+from policies.review.compare import compare
+from policies.review.report import Context
+from policies.rule import PolicyConfig
 from stacks.checks import cost
+from stacks.local.aws_table import ROWS
 from stacks.prices import Estimate, estimate, price_table, regions
+from stacks.prices.check import instances, lacking, stale
+from stacks.settings import Settings, environments, load
+from stacks.spending import parts
 from stacks.synth import recorded
 from tests.checks_kit import ask, platform
 
@@ -156,11 +165,102 @@ def test_preflight_shows_the_totals_their_date_and_what_has_no_price() -> None:
 
 
 def test_a_region_without_a_table_has_no_price() -> None:
-    from stacks.settings import load
-
-    settings = load("dev")
-    account = settings.account.model_copy(update={"region": "eu-central-1"})
-    asked = platform(nodes, settings=settings.model_copy(update={"account": account}))
+    asked = platform(nodes, settings=in_region(load("dev"), "eu-central-1"))
     [found] = ask(cost.check, asked)
     assert found.status == "unknown"
-    assert "eu-central-1" in found.message
+    assert "no list prices of eu-central-1 here, only of us-east-1: 2 things" in found.message
+
+
+def test_a_review_in_a_region_without_a_table_counts_what_has_no_price() -> None:
+    change = compare("prod", [], recorded(nodes))
+    cost, *_ = parts(price_table("eu-central-1"), cost_usd_max=1, gpus_max=9, run_usd_max=1)
+    section = cost(change, Context(config=PolicyConfig(), today=date(2026, 1, 1)))
+    assert section is not None
+    assert not section.rows, "not a total of nothing"
+    assert section.data["unpriced"] == {"ebs gp3": 1, "ec2 g5.xlarge": 1}
+    assert "no list prices of eu-central-1 here, only of us-east-1" in section.notes[0]
+
+
+def test_a_figure_can_have_a_date_and_a_source_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stacks.prices.TABLES", tmp_path)
+    price_table.cache_clear()
+    (tmp_path / "eu-west-1.yaml").write_text(
+        "eks: {source: https://a, as_of: 2025-01-01, unit: hour, figures: {one: 1,"
+        " two: {usd: 2, as_of: 2026-01-01, source: https://b}}}"
+    )
+    found = price_table("eu-west-1").prices
+    price_table.cache_clear()
+    one, two = found["eks", "one"], found["eks", "two"]
+    assert (one.usd, one.as_of, one.source, one.unit) == (1, "2025-01-01", "https://a", "hour")
+    assert (two.usd, two.as_of, two.source, two.unit) == (2, "2026-01-01", "https://b", "hour")
+
+
+def test_figures_are_stale_from_the_day_after_the_limit() -> None:
+    day = date.fromisoformat(TABLE.prices["eks", "standard support"].as_of)
+    assert stale(TABLE, day + timedelta(days=30), 30) == []
+    found = {item.group: item for item in stale(TABLE, day + timedelta(days=31), 30)}
+    assert (found["eks"].figures, found["eks"].age_days) == (2, 31)
+    assert sum(item.figures for item in found.values()) == len(TABLE.prices)
+
+
+def test_every_resource_type_that_a_platform_can_have_is_priced_free_or_billed_by_use() -> None:
+    assert lacking({}, ROWS) == []
+    assert [item.name for item in lacking({}, ["aws:new/thing:Thing"])] == ["aws:new/thing:Thing"]
+
+
+def in_region(settings: Settings, region: str) -> Settings:
+    account = settings.account.model_copy(update={"region": region})
+    return settings.model_copy(update={"account": account})
+
+
+def test_what_an_environment_names_or_allows_and_has_no_price_is_said() -> None:
+    prod = load("prod")
+    limits = replace(prod.policies, endpoint_instance_types=("ml.inf2.*",))
+    found = lacking({"prod": prod.model_copy(update={"policies": limits})}, ())
+    named = {item.name for item in found}
+    assert {"ml.inf2.xlarge", "ml.inf2.48xlarge"} <= named
+    assert "ml.inf2.*" not in named
+    assert not named & {figure for _, figure in TABLE.prices}
+    abroad = lacking({"dev": in_region(prod, "eu-central-1"), "prod": prod}, ())
+    assert ("region", "eu-central-1", ("dev",)) in {
+        (item.kind, item.name, item.used_by) for item in abroad
+    }
+
+
+def test_every_instance_type_that_an_environment_names_has_a_price() -> None:
+    """What it only allows may lack one: that is counted where it is used."""
+    for env in environments():
+        settings = load(env)
+        named = settings.model_copy(update={"policies": None})
+        assert set(instances(named)) <= set(TABLE.prices)
+
+
+def test_the_check_says_what_is_stale_and_lacking_and_fails() -> None:
+    from infra.errors import CheckFailed
+    from stacks.commands.prices import check
+    from stacks.report import Report
+
+    day = date.fromisoformat(min(price.as_of for price in TABLE.prices.values()))
+    with pytest.raises(CheckFailed, match="got 132 that are older") as failed:
+        check(Report(as_json=True), max_age_days=1, today=day + timedelta(days=2))
+    assert failed.value.data["ok"] is False
+    assert failed.value.data["stale"][0]["source"].startswith("https://aws.amazon.com/")
+    with pytest.raises(CheckFailed, match="got 0 that are older and 1 that are missing"):
+        check(Report(as_json=True), max_age_days=1, region="eu-central-1", today=day)
+
+
+def test_the_list_is_of_a_region_and_a_service(capsys: pytest.CaptureFixture[str]) -> None:
+    from stacks.cli import main
+
+    with pytest.raises(SystemExit) as done:
+        main(["prices", "--service", "eks", "--region", "us-east-1"])
+    assert done.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert "$0.1 " in lines[0] and "2025-07-01" in lines[0] and "https://" in lines[0]
+    for words in (["--region", "eu-central-1"], ["--service", "x"], ["--check", "--service", "x"]):
+        with pytest.raises(SystemExit) as refused:
+            main(["prices", *words])
+        assert refused.value.code == 2

@@ -162,7 +162,7 @@ def _against(report: Report, change: StackChange, reviewers: Reviewers) -> Itera
         if reason.rule == "RV-010":
             yield "mandatory checks cannot be decided before the update"
     cost = report.section("cost")
-    if cost is None or not cost.data:
+    if cost is None or "after" not in cost.data:
         yield "the cost cannot be told"
     found = (_forbids(item, reviewers) for item in change.changed())
     yield from dict.fromkeys(text for text in found if text)

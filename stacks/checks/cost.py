@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stacks.checks.check import Finding, Platform, passed, unknown
-from stacks.prices import Estimate, estimate, price_table, regions
+from stacks.prices import Estimate, estimate, no_prices, price_table
 
 CHECK = "cost"
 SUBJECT = "price per month"
@@ -13,11 +13,11 @@ SUBJECT = "price per month"
 
 def check(platform: Platform) -> Iterator[Finding]:
     """Low, expected and high; what has no price is counted, never taken for free."""
-    region = platform.settings.account.region
-    if region not in regions():
-        yield unknown(CHECK, SUBJECT, f"no price table for {region}, only {', '.join(regions())}")
+    table = price_table(platform.settings.account.region)
+    made = estimate(platform.resources, table)
+    if missing := no_prices(table):
+        yield unknown(CHECK, SUBJECT, f"{missing}: {made.unpriced.total()} things are unpriced")
         return
-    made = estimate(platform.resources, price_table(region))
     yield passed(CHECK, SUBJECT, summary(made))
     if made.run_usd:
         yield passed(

@@ -310,15 +310,12 @@ def _report(change: StackChange, settings: Settings, base: str, *further: Part) 
         findings_after=evaluate(change.after(), config, exemptions=exempt),
     )
     limits = settings.policies
-    try:
-        spending = parts(
-            price_table(settings.account.region),
-            cost_usd_max=limits.cost_usd_per_month_max,
-            gpus_max=limits.gpus_max,
-            run_usd_max=limits.run_usd_max,
-        )
-    except KeyError:
-        spending = ()
+    spending = parts(
+        price_table(settings.account.region),
+        cost_usd_max=limits.cost_usd_per_month_max,
+        gpus_max=limits.gpus_max,
+        run_usd_max=limits.run_usd_max,
+    )
     report = reviewed(change, context, (*FIRST, *spending, *further, *THEN))
     return asked(report, change, _reviewers())
 

@@ -11,12 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from policies.data import Resource
 from stacks.fleets import Fleet, fleets
 from stacks.prices.meters import METERS, Use, node_disk_gib
 
 FOLDER = Path(__file__).parent
+KINDS = FOLDER / "kinds.yaml"
+TABLES = FOLDER / "tables"
 SECONDS_PER_HOUR = 3600
 
 
@@ -32,7 +35,7 @@ class Price:
 
 @dataclass(frozen=True, kw_only=True)
 class PriceTable:
-    """The prices of one region."""
+    """The prices of one region; none where nobody wrote them down."""
 
     region: str
     hours_per_month: int
@@ -87,35 +90,45 @@ class Estimate:
 
 def regions() -> list[str]:
     """The regions that have a table."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    return sorted(path.stem for path in TABLES.glob("*.yaml"))
 
 
 @cache
 def price_table(region: str) -> PriceTable:
-    """The prices of a region; KeyError when it has no table."""
+    """The prices of a region; without figures where it has no table: all is unpriced then."""
     from ruamel.yaml import YAML
 
-    path = FOLDER / f"{region}.yaml"
-    if not path.exists():
-        raise KeyError(region)
-    document = YAML(typ="safe").load(path.read_text())
-    prices = {
-        (group, str(figure)): Price(
-            usd=float(usd), unit=item["unit"], source=item["source"], as_of=str(item["as_of"])
-        )
-        for group, item in document.items()
-        if isinstance(item, dict) and "figures" in item
-        for figure, usd in item["figures"].items()
-    }
-    share = document["spot_share"]
+    read = YAML(typ="safe").load
+    path = TABLES / f"{region}.yaml"
+    groups = read(path.read_text()) if path.exists() else {}
+    kinds = read(KINDS.read_text())
+    share = kinds["spot_share"]
     return PriceTable(
-        region=document["region"],
-        hours_per_month=document["hours_per_month"],
-        prices=prices,
+        region=region,
+        hours_per_month=kinds["hours_per_month"],
+        prices={
+            (group, str(figure)): _price(item, found)
+            for group, item in groups.items()
+            if isinstance(item, dict)
+            for figure, found in item["figures"].items()
+        },
         spot_share=(share["low"], share["expected"], share["high"]),
-        free=frozenset(document["free"].split()),
-        by_use=document["by_use"],
+        free=frozenset(kinds["free"].split()),
+        by_use=kinds["by_use"],
     )
+
+
+def _price(group: Mapping[str, Any], found: Any) -> Price:
+    """A figure with what its group says, but for what it says itself."""
+    own = found if isinstance(found, dict) else {"usd": found}
+    said = {key: group[key] for key in ("unit", "source", "as_of")} | own
+    return Price(**{**said, "usd": float(said["usd"]), "as_of": str(said["as_of"])})
+
+
+def no_prices(table: PriceTable) -> str:
+    """What to say of a region without a table; empty for one that has prices."""
+    known = ", ".join(regions())
+    return "" if table.prices else f"no list prices of {table.region} here, only of {known}"
 
 
 def estimate(resources: Sequence[Resource], table: PriceTable) -> Estimate:

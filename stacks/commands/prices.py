@@ -1,0 +1,98 @@
+"""`plinth prices`: the list prices that estimates are made of, how old they are, what they lack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from infra.errors import CheckFailed, UserError
+from stacks.report import Report
+
+if TYPE_CHECKING:
+    from stacks.prices.check import Lacking, Stale
+
+KINDS = {"region": "regions", "resource type": "resource types", "instance type": "instance types"}
+
+
+def listed(region: str | None, service: str | None, report: Report) -> dict[str, Any]:
+    """Every figure with its unit, date and source."""
+    from stacks.prices import no_prices, price_table, regions
+
+    figures = []
+    for name in [region] if region else regions():
+        table = price_table(name)
+        if missing := no_prices(table):
+            raise UserError(missing, fix=f"write stacks/prices/tables/{name}.yaml")
+        for (group, figure), price in table.prices.items():
+            if service in (None, group):
+                figures.append({"region": name, "service": group, "figure": figure, **vars(price)})
+    if not figures:
+        raise UserError(
+            f"--service must be one of {', '.join(sorted({g for g, _ in table.prices}))}, "
+            f"got {service}"
+        )
+    for at in figures:
+        report.say(
+            f"{at['region']}  {at['service']:<12} {at['figure']:<28} ${at['usd']:<10g} "
+            f"{at['as_of']}  {at['unit']}  {at['source']}"
+        )
+    return {"figures": figures}
+
+
+def check(
+    report: Report,
+    *,
+    max_age_days: int,
+    region: str | None = None,
+    today: date | None = None,
+) -> dict[str, Any]:
+    """Fail where figures are old, or something that an environment may use has none."""
+    from stacks.local.aws_table import ROWS
+    from stacks.prices import price_table, regions
+    from stacks.prices.check import Lacking, lacking, stale
+    from stacks.settings import environments, load
+
+    day = today or date.today()
+    tables = [price_table(name) for name in regions() if region in (None, name)]
+    settings = {env: load(env) for env in environments()}
+    used = {env: item for env, item in settings.items() if region in (None, item.account.region)}
+    old = [found for table in tables for found in stale(table, day, max_age_days)]
+    bare = lacking(used, ROWS)
+    if region and not tables and not used:
+        bare.append(Lacking(kind="region", name=region, used_by=()))
+    result = {
+        "ok": not old and not bare,
+        "today": day.isoformat(),
+        "max_age_days": max_age_days,
+        "figures": {table.region: len(table.prices) for table in tables},
+        "stale": [asdict(found) for found in old],
+        "lacking": [asdict(found) for found in bare],
+    }
+    for table in tables:
+        oldest = min(price.as_of for price in table.prices.values())
+        report.say(f"{table.region}: {len(table.prices)} figures, the oldest of {oldest}")
+    _show(old, bare, max_age_days, report)
+    if not result["ok"]:
+        count = sum(found.figures for found in old)
+        raise CheckFailed(
+            f"prices must be at most {max_age_days} days old and cover what environments may use, "
+            f"got {count} that are older and {len(bare)} that are missing",
+            fix="open the sources, then write figures and dates into stacks/prices/tables/",
+            data=result,
+        )
+    return result
+
+
+def _show(old: Sequence[Stale], bare: Sequence[Lacking], limit: int, report: Report) -> None:
+    for at in old:
+        report.say(
+            f"stale    {at.region} {at.group}: {at.figures} figures of {at.as_of}, "
+            f"{at.age_days} days old, at most {limit}: {at.source}"
+        )
+    for kind, title in KINDS.items():
+        for at in bare:
+            if at.kind == kind:
+                envs = f" ({', '.join(at.used_by)})" if at.used_by else ""
+                report.say(f"lacking  {title}: {at.name}{envs}")
