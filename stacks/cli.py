@@ -4,42 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from infra.errors import CheckFailed, UserError
+from stacks.options import environment, file_option, json_option, port_option, report
 from stacks.outcome import EXIT_CHECK_FAILED, EXIT_INTERRUPTED, EXIT_USER, bug, failed
-
-Command = Callable[..., Any]
-
-
-def environment(command: Command) -> Command:
-    """The argument ENV and the option --json, which every command has."""
-    command = click.option(
-        "--json", "as_json", is_flag=True, help="Print one JSON object as the last line."
-    )(command)
-    return click.argument("env", metavar="ENV")(command)
-
-
-port_option = click.option(
-    "--port",
-    type=click.IntRange(1, 65535),
-    envvar="PLINTH_PORT",
-    help="Port of the local AWS endpoint. Default: a free one.",
-)
-
-
-def file_option(name: str, text: str) -> Callable[[Command], Command]:
-    return click.option(name, type=click.Path(path_type=Path), metavar="FILE", help=text)
-
-
-def report(as_json: bool) -> Any:
-    from stacks.report import Report
-
-    return Report(as_json=as_json)
+from stacks.tools import TOOLS
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -236,38 +209,6 @@ def review(env: str, *, as_json: bool, **asked: Any) -> None:
     out.result(command.review(env, out, **asked))
 
 
-@cli.command(context_settings={"ignore_unknown_options": True})
-@click.option(
-    "--repository",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default=".",
-    metavar="FOLDER",
-    help="Checkout that it may read. Default: the current folder.",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    metavar="FOLDER",
-    help="The one folder it may write, whose plain files come back.",
-)
-@click.option("--wall-seconds", type=click.IntRange(1), default=300, show_default=True)
-@click.option("--memory-mib", type=click.IntRange(64), default=4096, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def sandbox(
-    repository: Path, output: Path, *, as_json: bool, command: tuple[str, ...], **limits: int
-) -> None:
-    """Run COMMAND with no network, credentials or state: `plinth sandbox --output out -- COMMAND`.
-
-    For code that nobody has read yet; it sees the checkout, this Python and nothing else.
-    """
-    from stacks.commands import sandbox as commands
-
-    out = report(as_json)
-    out.result(commands.run(command, repository, output, out, **limits))
-
-
 @cli.command()
 @environment
 @file_option("--digest", "Judge a `pulumi preview --json --show-sames`, or its events.")
@@ -281,26 +222,6 @@ def policy(env: str, *, as_json: bool, only_thresholds: bool, **asked: Any) -> N
 
     out = report(as_json)
     out.result(thresholds(env, out) if only_thresholds else command.policy(env, out, **asked))
-
-
-@cli.command("lint-pipeline")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--env", metavar="ENV", help="Whose thresholds hold. Default: the strictest.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["terminal", "sarif"]),
-    default="terminal",
-    show_default=True,
-)
-@file_option("--output", "Default: standard output.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
-def lint_pipeline(file: Path, *, as_json: bool, **asked: Any) -> None:
-    """Judge a SageMaker pipeline definition in FILE, whoever wrote it."""
-    from stacks.commands import policy as command
-
-    out = report(as_json)
-    out.result(command.lint_pipeline(file, out, **asked))
 
 
 @cli.command()
@@ -326,67 +247,9 @@ def doctor(env: str, as_json: bool) -> None:
         sys.exit(EXIT_CHECK_FAILED)
 
 
-@cli.command()
-@click.option("--check", is_flag=True, help="Fail where figures are old or missing.")
-@click.option(
-    "--max-age-days",
-    type=click.IntRange(1),
-    default=365,
-    show_default=True,
-    help="How old a figure may be.",
-)
-@click.option("--region", metavar="REGION", help="Default: all.")
-@click.option("--service", metavar="NAME", help="List only ec2, sagemaker and so on. Default: all.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
-def prices(
-    check: bool, max_age_days: int, region: str | None, service: str | None, as_json: bool
-) -> None:
-    """List the prices that estimates are made of, or --check their age and what they lack."""
-    from stacks.commands import prices as command
-
-    out = report(as_json)
-    if check and service:
-        raise click.UsageError("--service is about the list, --check about all of it")
-    if check:
-        out.result(command.check(out, max_age_days=max_age_days, region=region))
-    else:
-        out.result(command.listed(region, service, out))
-
-
-@cli.command()
-@click.argument("what", type=click.Choice(["kubernetes"]))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
-def toolchain(what: str, as_json: bool) -> None:
-    """Find or build a Kubernetes control plane for the environment local (minutes, once)."""
-    from stacks.commands import toolchain as commands
-
-    out = report(as_json)
-    out.result({"kubernetes": commands.kubernetes}[what](out))
-
-
-@cli.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
-def coverage(as_json: bool) -> None:
-    """Say what the local environment really does, operation by operation."""
-    from stacks.commands import inspect
-
-    out = report(as_json)
-    out.result(inspect.coverage(out))
-
-
-@cli.command("compile")
-@click.argument("pipeline")
-@click.option("--env", default="local", show_default=True, help="Environment it is compiled for.")
-def compile_(pipeline: str, env: str) -> None:
-    """Print the compiled definition of a PIPELINE."""
-    from stacks.commands import inspect
-
-    click.echo(inspect.compiled(pipeline, env))
-
-
 @cli.command("env")
 @click.argument("env", metavar="ENV")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+@json_option
 def env_(env: str, as_json: bool) -> None:
     """Print shell exports for plain pulumi, boto3 and the SageMaker SDK."""
     import shlex
@@ -398,6 +261,10 @@ def env_(env: str, as_json: bool) -> None:
     out.result(values)
     for name, value in values.items() if not as_json else ():
         click.echo(f"export {name}={shlex.quote(value)}")
+
+
+for tool in TOOLS:
+    cli.add_command(tool)
 
 
 def main(argv: list[str] | None = None) -> int:
