@@ -23,7 +23,7 @@ from policies.review.report import Context, Report, review
 from policies.rules import RULES
 from stacks.checks.check import Platform, refuse
 from stacks.checks.quota_table import G_AND_VT
-from stacks.commands.review import differ
+from stacks.commands.differ import differ
 from stacks.headroom import listed, part
 from stacks.prices import price_table
 from stacks.settings import load

@@ -5,16 +5,24 @@ Each trap: a program that looks like the fault, or like its cure, and what the r
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from typing import Any
 
+import pulumi
+import pulumi_aws as aws
 import pytest
 
 from policies.config import PolicyConfig
 from policies.data import Resource
 from policies.offline import evaluate
+from policies.review.compare import compare
+from policies.review.model import StackChange
+from policies.review.parts import FIRST
+from policies.review.report import Context, review
 from policies.rule import Status
 from policies.rules import RULES
+from stacks.commands.differ import differ, undecided
 from stacks.synth import recorded
 from tests.policy_cases import DIGEST, IMAGE, KEY, configuration, later, serverless
 from tests.policy_cases_endpoints import hosting, queued, sized
@@ -137,3 +145,45 @@ def test_isolation_says_what_makes_the_container_fetch_its_weights() -> None:
     [found] = evaluate(resources, PolicyConfig(production=True), rules=[BY_ID["ML-MD-001"]])
     assert "HF_MODEL_ID makes the container fetch its weights" in found.message
     assert "model_data_source" in BY_ID["ML-MD-001"].fix
+
+
+OUTSIDE = {"direct_internet_access": "Disabled", "subnet_id": "subnet-1"}
+
+
+def of_two_synths(old: dict[str, Any], new: dict[str, Any], made: Any = None) -> StackChange:
+    def notebook(arguments: dict[str, Any]) -> Any:
+        made_by = made or aws.sagemaker.NotebookInstance
+        return lambda: made_by("n", instance_type="ml.t3.medium", role_arn="role", **arguments)
+
+    before, after = (recorded(notebook(arguments)) for arguments in (old, new))
+    return compare("prod", before, after, differ=differ("us-east-1"))
+
+
+@pytest.mark.parametrize("cure", [OUTSIDE, {"kms_key_id": KEY}, {"platform_identifier": "x"}])
+def test_the_cure_of_a_notebook_is_a_replacement_and_the_review_says_what_is_lost(
+    cure: dict[str, Any],
+) -> None:
+    """Security Hub SageMaker.1, .2, .8, .21: none of it can change in place."""
+    change = of_two_synths({"name": "n"}, {"name": "n", **cure})
+    [notebook] = change.of("replace")
+    assert notebook.delete_first, "the new one has the old one's name"
+    context = Context(config=PolicyConfig(production=True), today=date(2026, 1, 15))
+    report = review(change, context, FIRST)
+    assert report.decision == "blocked"
+    assert "EBS volume" in report.reasons[0].message
+
+
+def test_what_changes_in_place_is_no_replacement() -> None:
+    change = of_two_synths({"volume_size": 5}, {"volume_size": 6})
+    assert [found.operation for found in change.changes] == ["update"]
+    assert undecided(change.changes) == []
+
+
+def test_a_type_that_no_schema_describes_is_said_to_be_undecided() -> None:
+    def other(name: str, **arguments: Any) -> pulumi.CustomResource:
+        return pulumi.CustomResource("aws:nowhere/thing:Thing", name, arguments)
+
+    change = of_two_synths({"size": 5}, {"size": 6}, other)
+    assert undecided(change.changes) == [
+        "whether size replaces n (aws:nowhere/thing:Thing) takes an engine to say"
+    ]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from infra.errors import CheckFailed, UserError
 from stacks.commands import cloud
 from stacks.commands.deploy import LOCAL, exemptions, policy_config, preview_steps, stack
+from stacks.commands.differ import differ, undecided
 from stacks.report import Report as Progress
 from stacks.revisions import checked, clean_commit, exists, git, judging, packs, versions
 from stacks.settings import ROOT, Settings, load, shown, stack_file
@@ -22,7 +23,6 @@ from stacks.settings import ROOT, Settings, load, shown, stack_file
 if TYPE_CHECKING:
     from policies.data import Resource
     from policies.review.approval import Reviewers
-    from policies.review.compare import Differ
     from policies.review.model import StackChange
     from policies.review.report import Part, Report
 
@@ -194,9 +194,10 @@ def _of_commits(
     with progress.stage("base", f"mocked synth of {env} at {base}") as stage:
         before = _synth_of(env, base)
         stage.done = f"{len(before)} resources"
-    return compare(
+    change = compare(
         env, before, after, differ=differ(settings.account.region), commit=commit, base=base
     )
+    return replace(change, warnings=[*change.warnings, *undecided(change.changes)])
 
 
 def _synth(env: str, progress: Progress) -> list[Resource]:
@@ -238,38 +239,6 @@ def _synth_of(env: str, revision: str) -> list[Resource]:
             fix="compare with a revision whose program runs with the installed packages",
         )
     return of_json(done.stdout)
-
-
-def differ(region: str) -> Differ:
-    """Replacements as the local provider knows them, from the same table that deploys `local`."""
-    from policies.data import UNKNOWN
-    from policies.review.compare import PLAIN, Differ
-    from stacks.local.aws import AwsBackend
-    from stacks.local.aws_table import ROWS
-    from stacks.local.backend import UNKNOWN as SENTINEL
-    from stacks.local.backend import Difference, Subject
-
-    backend = AwsBackend("http://127.0.0.1", region)
-
-    def wire(value: Any) -> Any:
-        if value is UNKNOWN:
-            return SENTINEL
-        if isinstance(value, dict):
-            return {key: wire(item) for key, item in value.items()}
-        return [wire(item) for item in value] if isinstance(value, list) else value
-
-    def compared(token: str, old: Any, new: Any) -> Difference:
-        return backend.diff(Subject(urn="", token=token, name=""), wire(dict(old)), wire(dict(new)))
-
-    def properties(token: str, old: Any, new: Any) -> Sequence[tuple[str, Any, bool]]:
-        if token not in ROWS:
-            return PLAIN.properties(token, old, new)
-        return [(c.path, c.kind, c.replaces) for c in compared(token, old, new).changes]
-
-    def delete_first(token: str, old: Any, new: Any) -> bool:
-        return token in ROWS and compared(token, old, new).delete_first
-
-    return Differ(properties=properties, delete_first=delete_first)
 
 
 def _enriched(change: StackChange, resources: Sequence[Resource]) -> StackChange:
