@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from infra.errors import UserError
 from stacks import settings
 from stacks.cli import cli
 from stacks.home import cache
@@ -111,7 +112,7 @@ def test_a_wrong_key_is_one_line_with_the_nearest_right_one(
     text = settings.stack_file("local").read_text()
     path = tmp_path / "Pulumi.local.yaml"
     path.write_text(text.replace(right, wrong, 1))
-    with pytest.raises(settings.UserError) as caught:
+    with pytest.raises(UserError) as caught:
         settings.load("local", path)
     [line] = str(caught.value).splitlines()
     number = text[: text.index(right)].count("\n") + 1
@@ -123,7 +124,7 @@ def test_a_wrong_value_is_named_with_what_must_hold(tmp_path: Path) -> None:
     text = settings.stack_file("local").read_text()
     path = tmp_path / "Pulumi.local.yaml"
     path.write_text(text.replace("max_size: 2", "max_size: 0", 1))
-    with pytest.raises(settings.UserError, match="greater than or equal to 1, got 0"):
+    with pytest.raises(UserError, match="greater than or equal to 1, got 0"):
         settings.load("local", path)
 
 

@@ -112,10 +112,9 @@ def engine(pulumi_cli: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def configuration(name: str, **changes: Any) -> None:
-    variant = {"variant_name": "v", "model_name": "m", "instance_type": "ml.m5.large"}
-    aws.sagemaker.EndpointConfiguration(
-        name, name=name, production_variants=[{**variant, **changes.pop("variant", {})}], **changes
-    )
+    plain = {"variant_name": "v", "model_name": "m", "instance_type": "ml.m5.large"}
+    variant: Any = {**plain, **changes.pop("variant", {})}
+    aws.sagemaker.EndpointConfiguration(name, name=name, production_variants=[variant], **changes)
 
 
 def mixed() -> None:
