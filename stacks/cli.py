@@ -209,6 +209,20 @@ def review(env: str, *, as_json: bool, **asked: Any) -> None:
     out.result(command.review(env, out, **asked))
 
 
+@cli.command("roll-up")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
+)
+@file_option("--output", "Write Markdown there. Default: a table on the terminal.")
+@json_option
+def roll_up(files: tuple[Path, ...], *, as_json: bool, output: Path | None) -> None:
+    """Put the JSON reports of several environments' reviews side by side."""
+    from stacks.commands import roll_up as command
+
+    out = report(as_json)
+    out.result(command.roll_up(files, out, output=output))
+
+
 @cli.command()
 @environment
 @file_option("--digest", "Judge a `pulumi preview --json --show-sames`, or its events.")

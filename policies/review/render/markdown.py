@@ -74,6 +74,11 @@ def _picture(drawing: Graph) -> str:
     )
 
 
+def of_section(section: Section, *, limit_bytes: int = LIMIT_BYTES) -> str:
+    """One section as a comment of its own."""
+    return _fitted(section, limit_bytes).lstrip("\n")
+
+
 def _tally(report: Report) -> str:
     shown = [f"**{count}** {name}" for name, count in report.tally.items() if count]
     return ", ".join(shown) or "nothing"

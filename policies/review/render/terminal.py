@@ -29,7 +29,8 @@ def show(report: Report, console: Console) -> None:
         if reason.fix:
             console.print(_indented(plain(f"fix: {reason.fix}", "dim"), 4))
     for section in report.sections:
-        _show(section, console)
+        console.print()
+        show_section(section, console)
     for warning in report.warnings:
         console.print(plain(f"warning: {warning}", "yellow"))
     base = f" against {report.base}" if report.base else ""
@@ -50,10 +51,10 @@ def plain(text: str, style: str = "") -> Text:
     return Text(text.translate(CONTROL), style=style)
 
 
-def _show(section: Section, console: Console) -> None:
+def show_section(section: Section, console: Console) -> None:
+    """One section: its title, table and notes."""
     from rich.table import Table
 
-    console.print()
     console.print(plain(section.title, "bold"))
     if section.rows:
         table = Table(box=None, pad_edge=False, show_header=any(section.columns))
