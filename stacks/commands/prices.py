@@ -92,7 +92,7 @@ def _show(old: Sequence[Stale], bare: Sequence[Lacking], limit: int, report: Rep
             f"{at.age_days} days old, at most {limit}: {at.source}"
         )
     for kind, title in KINDS.items():
-        for at in bare:
-            if at.kind == kind:
-                envs = f" ({', '.join(at.used_by)})" if at.used_by else ""
-                report.say(f"lacking  {title}: {at.name}{envs}")
+        for item in bare:
+            if item.kind == kind:
+                envs = f" ({', '.join(item.used_by)})" if item.used_by else ""
+                report.say(f"lacking  {title}: {item.name}{envs}")
