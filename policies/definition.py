@@ -66,12 +66,16 @@ class Definition:
     @cached_property
     def references(self) -> tuple[tuple[str, str], ...]:
         """Every `Get`: where it stands, and what it names."""
-        return tuple(_references(self.document))
+        found: list[tuple[str, str]] = []
+        _collect_references(self.document, "", found)
+        return tuple(found)
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
         """Every text that is a value."""
-        return tuple(_texts_in(self.document))
+        found: list[str] = []
+        _collect_texts(self.document, found)
+        return tuple(found)
 
     def of_type(self, *types: str) -> list[Step]:
         """The steps of these types."""
@@ -197,27 +201,25 @@ def _depends_on(body: Mapping[str, Any]) -> set[str]:
     return names
 
 
-def _references(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def _collect_references(node: Any, path: str, found: list[tuple[str, str]]) -> None:
     if isinstance(node, dict):
         target = node.get("Get")
         if isinstance(target, str):
-            yield path, target
+            found.append((path, target))
         for key, item in node.items():
-            yield from _references(item, f"{path}.{key}" if path else str(key))
+            if isinstance(item, dict | list):
+                _collect_references(item, f"{path}.{key}" if path else key, found)
     elif isinstance(node, list):
         for index, item in enumerate(node):
-            yield from _references(item, f"{path}[{index}]")
+            _collect_references(item, f"{path}[{index}]", found)
 
 
-def _texts_in(node: Any) -> Iterator[str]:
-    if isinstance(node, str):
-        yield node
-    elif isinstance(node, dict):
-        for item in node.values():
-            yield from _texts_in(item)
-    elif isinstance(node, list):
-        for item in node:
-            yield from _texts_in(item)
+def _collect_texts(node: Any, found: list[str]) -> None:
+    for item in node.values() if isinstance(node, dict) else node:
+        if isinstance(item, str):
+            found.append(item)
+        elif isinstance(item, dict | list):
+            _collect_texts(item, found)
 
 
 def cycles(pipeline: Definition) -> list[list[str]]:
@@ -245,10 +247,7 @@ def duplicates(pipeline: Definition) -> list[str]:
 
 def referenced(node: Any) -> set[str]:
     """Steps whose results a piece of a definition uses."""
-    if isinstance(node, dict):
-        target = node.get("Get")
-        match = _STEP_REFERENCE.match(target) if isinstance(target, str) else None
-        return ({match.group(1)} if match else set()).union(*map(referenced, node.values()))
-    if isinstance(node, list):
-        return set().union(*map(referenced, node))
-    return set()
+    found: list[tuple[str, str]] = []
+    _collect_references(node, "", found)
+    matches = [_STEP_REFERENCE.match(target) for _, target in found]
+    return {match[1] for match in matches if match}

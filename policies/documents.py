@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 from policies.data import Data
@@ -26,10 +27,16 @@ def statements(document: Data) -> list[Data]:
     A single one may stand without its list.
     """
     text = document.value
-    parsed = Data(json.loads(text) if isinstance(text, str) else text, document.path)
+    parsed = Data(parse(text) if isinstance(text, str) else text, document.path)
     if parsed.has("Statement") and isinstance(parsed.value["Statement"], dict):
         return [Data(parsed.value["Statement"], f"{document.path}.Statement")]
     return parsed.each("Statement")
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str) -> Any:
+    """A document, read once for all rules: none of them changes what it is shown."""
+    return json.loads(text)
 
 
 def strings(statement: Data, *keys: str) -> list[str]:

@@ -29,6 +29,9 @@ MADE_BY_THE_CLOUD = ("id", "arn")
 """Outputs that no program can know: unknown in a preview, made up in an update."""
 
 
+DEFAULTS = asdict(Options())
+
+
 def synthesize(env: str, settings: Settings, definitions: Mapping[str, str]) -> list[Resource]:
     """Every cloud resource that the environment's program registers, in a stable order."""
     from stacks.program import deploy
@@ -39,7 +42,10 @@ def synthesize(env: str, settings: Settings, definitions: Mapping[str, str]) -> 
 
 
 def to_json(resources: Sequence[Resource]) -> str:
-    """Resources as text that `of_json` reads back, in this process or another."""
+    """Resources of a synth as text that `of_json` reads back, in this process or another.
+
+    Their outputs are their inputs and what the cloud makes, so only the latter is written again.
+    """
     return json.dumps(
         [
             {
@@ -47,8 +53,12 @@ def to_json(resources: Sequence[Resource]) -> str:
                 "name": item.name,
                 "urn": item.urn,
                 "inputs": item.inputs.value,
-                "outputs": item.outputs.value,
-                "options": asdict(item.options),
+                "outputs": {
+                    key: value
+                    for key, value in item.outputs.value.items()
+                    if key not in item.inputs.value or item.inputs.value[key] is not value
+                },
+                "options": _options_asked(item.options),
                 "provider": item.provider.value,
                 "parent": item.parent,
                 "dependencies": item.dependencies,
@@ -60,6 +70,11 @@ def to_json(resources: Sequence[Resource]) -> str:
     )
 
 
+def _options_asked(options: Options) -> dict[str, Any]:
+    """Those that are not what they are by default."""
+    return {key: value for key, value in asdict(options).items() if value != DEFAULTS[key]}
+
+
 def of_json(text: str) -> list[Resource]:
     """The resources of `to_json`."""
     return [
@@ -68,7 +83,7 @@ def of_json(text: str) -> list[Resource]:
             name=item["name"],
             urn=item["urn"],
             inputs=Data(item["inputs"]),
-            outputs=Data(item["outputs"]),
+            outputs=Data({**item["inputs"], **item["outputs"]}),
             options=_options_of(item["options"]),
             provider=Data(item["provider"], "provider"),
             parent=item["parent"],
@@ -79,9 +94,11 @@ def of_json(text: str) -> list[Resource]:
     ]
 
 
-def _options_of(raw: Mapping[str, Any]) -> Options:
-    lists = {key: tuple(value) for key, value in raw.items() if isinstance(value, list)}
-    return Options(**{**raw, **lists})
+def _options_of(raw: dict[str, Any]) -> Options:
+    for key, value in raw.items():
+        if isinstance(value, list):
+            raw[key] = tuple(value)
+    return Options(**raw)
 
 
 def main(argv: Sequence[str]) -> None:

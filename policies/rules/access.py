@@ -97,7 +97,7 @@ def _narrow_statement(statement: Data) -> Result:
     of_iam = [action for action in actions if action.startswith(_MAY_BE_IAM)]
     if _allows(of_iam, "iam:PassRole") and _reaches_everything(statement):
         return Fail(f"{where} iam:PassRole")
-    escalating = [action for action in ESCALATION if _allows(of_iam, action)]
+    escalating = [action for action in ESCALATION if of_iam and _allows(of_iam, action)]
     if escalating and not statement.has("Condition") and _reaches_everything(statement):
         return Fail(f"{where} {', '.join(escalating)} without a condition")
     return None

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from policies.config import PolicyConfig
 from policies.data import Data, Resource
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 from policies.tables.taggable import TAGGABLE
@@ -23,6 +24,8 @@ def require_cost_tags(resource: Resource, scope: Scope) -> Result:
     """
     if not scope.config.required_tags:
         return NotApplicable("no tag is required here")
+    if _carries_all(resource.inputs.value.get("tags"), scope.config):
+        return None
     defaults = _default_tags(resource.provider)
     tags = _as_mapping(resource.inputs)
 
@@ -38,6 +41,17 @@ def require_cost_tags(resource: Resource, scope: Scope) -> Result:
         return None
 
     return every(scope.config.required_tags, present)
+
+
+def _carries_all(tags: Any, config: PolicyConfig) -> bool:
+    """Whether it is plain that nothing is missing; what is not plain is looked at tag by tag."""
+    if not isinstance(tags, dict):
+        return False
+    for tag in config.required_tags:
+        value, allowed = tags.get(tag), config.tag_values.get(tag)
+        if not isinstance(value, str) or not value or (allowed and value not in allowed):
+            return False
+    return True
 
 
 def _default_tags(provider: Data) -> Data:
