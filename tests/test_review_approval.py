@@ -117,6 +117,7 @@ def test_another_key_of_a_queue_is_a_matter_of_keys() -> None:
         ({"drifted": ("urn:pulumi:prod::plinth::a:b/c:C::d",)}, "the decision is: needs review"),
         ({"skipped": ("urn:pulumi:prod::plinth::a:b/c:C::d",)}, "the decision is: needs review"),
         ({"failures": ("boom",)}, "the decision is: blocked"),
+        ({"warnings": ("no edges",)}, "the input does not tell everything"),
     ],
 )
 def test_what_is_not_known_for_sure_takes_a_person(facts: Mapping[str, Any], why: str) -> None:

@@ -188,6 +188,16 @@ def test_a_preview_by_the_engine_is_read_as_what_it_would_do(
         assert (forced.path, forced.old, forced.new) == ("name", "old", "new")
 
 
+def test_a_digest_of_what_changes_alone_says_that_it_is_not_the_whole_stack(
+    project: Project, both: tuple[StackChange, StackChange]
+) -> None:
+    change = read(project.pulumi("preview", "--json", SIDE="later"))
+    assert not {"same", "data"} <= {item.name for item in change.changes}
+    [warning] = change.warnings
+    assert warning.startswith("the digest leaves out ")
+    assert list(both[0].warnings) == []
+
+
 def test_protection_that_goes_alone_is_seen_though_the_engine_calls_it_the_same(
     project: Project,
 ) -> None:

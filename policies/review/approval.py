@@ -158,6 +158,8 @@ def _against(report: Report, change: StackChange, reviewers: Reviewers) -> Itera
         yield f"the decision is: {report.decision}"
     if report.origin == "mocked synth":
         yield "no engine was asked: a mocked synth knows no state"
+    if report.warnings:
+        yield "the input does not tell everything"
     for reason in report.reasons:
         if reason.rule == "RV-010":
             yield "mandatory checks cannot be decided before the update"

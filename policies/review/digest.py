@@ -71,7 +71,19 @@ def of_digest(
     for index, item in enumerate(listed(digest.get("diagnostics") or [], "diagnostics")):
         reader.hear(mapping(item, f"diagnostics[{index}]"))
     warnings = ["the engine calls its output maybe corrupt"] if digest.get("maybeCorrupt") else []
+    warnings += _left_out(digest, steps)
     return reader.result("preview digest", env, commit, base, warnings)
+
+
+def _left_out(digest: Mapping[str, Any], steps: list[Any]) -> Iterator[str]:
+    """Totals of a digest that tells only what changes are those of a part of the stack."""
+    counted = mapping(digest.get("changeSummary") or {}, "changeSummary").get("same")
+    told = sum(step["op"] == "same" for step in steps)
+    if isinstance(counted, int) and counted > told:
+        yield (
+            f"the digest leaves out {counted - told} resources that stay the same: costs, GPUs, "
+            "policies and what hangs on a change are without them; preview with --show-sames"
+        )
 
 
 def drift(text: str) -> list[str]:
