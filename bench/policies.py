@@ -41,8 +41,9 @@ sys.path.insert(0, str(REPOSITORY))
 # ruff: noqa: E402
 from bench import checkov, crossguard
 from policies import definition, documents
+from policies.config import PolicyConfig
 from policies.data import Resource
-from policies.offline import evaluate
+from policies.offline import Finding, evaluate
 from policies.rules import RULES
 from stacks.commands.deploy import policy_config
 from stacks.settings import load
@@ -156,7 +157,7 @@ def beside_checkov(stacks: Stacks, asked: argparse.Namespace) -> Result:
             judged[size].append(timed(partial(evaluate, found, config)))
             wall, cpu, checks[size] = checkov.run(asked.checkov, found)
             theirs[size].append((wall, cpu))
-            read[size].append(timed(lambda size=size: evaluate(of_json(texts[size]), config)))
+            read[size].append(timed(partial(read_and_judge, texts[size], config)))
     most = AWS_SIZES[-1]
     verdicts = sum(1 for finding in evaluate(sizes[most], config) if finding.urn)
     one, whole, other = slope(judged), slope(read), slope(theirs)
@@ -173,6 +174,10 @@ def beside_checkov(stacks: Stacks, asked: argparse.Namespace) -> Result:
         "checkov_verdicts_per_resource": round(checks[most] / most, 2),
         "passed": other[1] / one[1] >= CHECKOV_RATIO,
     }
+
+
+def read_and_judge(text: str, config: PolicyConfig) -> list[Finding]:
+    return evaluate(of_json(text), config)
 
 
 def slope(runs: Runs) -> tuple[float, float]:

@@ -97,7 +97,7 @@ class Data:
 
 def _has_unknown(value: dict[str, Any] | list[Any]) -> bool:
     """Whether there are unknown_paths; those are put together only where there are."""
-    for item in value.values() if type(value) is dict else value:
+    for item in value.values() if isinstance(value, dict) else value:
         if item is UNKNOWN or (type(item) in (dict, list) and _has_unknown(item)):
             return True
     return False

@@ -7,24 +7,30 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import pulumi
 import pulumi.automation as auto
 import pulumi_aws as aws
 import pytest
 
 from policies.config import PolicyConfig
+from policies.data import UNKNOWN, Resource
 from policies.offline import evaluate
 from policies.pack import CONFIG_VARIABLE
 from stacks.commands.deploy import policy_config
 from stacks.synth import recorded
+from tests.crossguard_kit import mutated
 from tests.echo_provider import EchoProvider, echo_provider
 from tests.policy_cases import KEY, feature_group
 from tests.policy_cases_access import FAIL, TRAIN, holds, pipeline, validate
 from tests.policy_cases_platform import bucket, node_group
+from tests.test_policies import CASES
 from tests.test_settings_policies import written
 
 pytestmark = [
@@ -177,6 +183,45 @@ def test_both_go_by_the_thresholds_of_the_environments_file(engine: Engine, tmp_
         ("ML-EP-011", "other-type"),
         ("ML-K8-006", "gpu"),
     }
+
+
+def registered(resources: Sequence[Resource], later: pulumi.Output[str]) -> None:
+    """Register resources as they are, with an output that is not known for what is not."""
+
+    def shown(value: Any) -> Any:
+        if value is UNKNOWN:
+            return later
+        if isinstance(value, dict):
+            return {key: shown(item) for key, item in value.items()}
+        return [shown(item) for item in value] if isinstance(value, list) else value
+
+    for number, item in enumerate(resources):
+        options = pulumi.ResourceOptions(protect=item.options.protect)
+        pulumi.CustomResource(item.type, f"{item.name}-{number}", shown(item.inputs.value), options)
+
+
+def test_the_engine_and_the_offline_evaluator_agree_on_mutated_resources(engine: Engine) -> None:
+    random = Random(7)
+    cases = random.sample([case for case in CASES if case.status == "pass"], 40)
+    strange = [
+        item
+        for case in cases
+        for item in mutated(recorded(case.program), random)
+        if item.type.startswith("aws:")
+    ]
+    program = partial(_with_a_key, strange)
+    config = PolicyConfig(production=True, required_tags=("owner",))
+    expected = {
+        (found.rule_id, found.urn, "advisory" if found.status == "unknown" else found.level)
+        for found in evaluate(recorded(program, preview=True), config)
+        if found.status in ("fail", "error", "unknown")
+    }
+    assert engine.run("preview", program, config).policies() == expected
+    assert len({rule for rule, _, _ in expected}) > 20
+
+
+def _with_a_key(resources: Sequence[Resource]) -> None:
+    registered(resources, aws.kms.Key("key").arn)
 
 
 def test_a_mandatory_failure_stops_the_update_before_the_resource_exists(engine: Engine) -> None:
