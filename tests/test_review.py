@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 import pytest
 from rich.console import Console
 
-from policies.data import UNKNOWN
+from policies.data import UNKNOWN, Data, Unknown
 from policies.review.digest import read
 from policies.review.model import StackChange
 from policies.review.render import data, html, markdown, sarif
 from policies.review.render.graph import graph
 from policies.review.render.terminal import show
-from policies.review.report import Report
+from policies.review.report import Report, Row, Section
 from policies.review.shape import Malformed
 from policies.rules import RULES
 from tests.review_kit import SCENARIOS, changed, reviewed
@@ -155,6 +155,41 @@ def test_a_line_of_the_program_comes_from_the_first_frame_that_is_ours() -> None
               {"sourcePosition": "project:///stacks/composition/models.py#42"}]  # fmt: skip
     one = {"op": "create", "urn": URN + "data", "newState": {**state(), "stackTrace": frames}}
     assert str(read(digest(one)).changes[0].source) == "stacks/composition/models.py:42"
+
+
+def outputs_of(op: str, old: Mapping[str, object] | None, new: Mapping[str, object]) -> Data:
+    [item] = read(digest({"op": op, "urn": URN + "data", "oldState": old, "newState": new})).changes
+    assert item.new
+    return item.new.outputs
+
+
+def test_what_stays_keeps_the_outputs_that_a_digest_does_not_repeat() -> None:
+    old = {"id": "b", "inputs": {"acl": "x", "tags": {}}, "outputs": {"arn": "a", "acl": "x"}}
+    same = outputs_of("same", old, {"inputs": old["inputs"]})
+    assert (same.get("id"), same.get("arn"), same.get("acl")) == ("b", "a", "x")
+    changed = outputs_of("update", old, {"inputs": {"tags": {"a": "b"}}})
+    assert (changed.get("arn"), changed.get("acl"), changed.get("tags")) == ("a", None, {"a": "b"})
+
+
+def test_what_the_cloud_makes_of_a_new_resource_is_unknown_and_not_nothing() -> None:
+    made = outputs_of("create", None, {"inputs": {"acl": "x"}})
+    assert made.get("acl") == "x"
+    for key in ("id", "arn"):
+        with pytest.raises(Unknown):
+            made.get(key)
+
+
+@pytest.mark.parametrize("field", ["diagnostics", "changeSummary"])
+def test_a_digest_whose_frame_is_odd_is_refused(field: str) -> None:
+    with pytest.raises(Malformed, match=f"{field} must be"):
+        read(json.dumps({"steps": [], field: 3}))
+
+
+def test_a_long_table_is_folded_away_in_a_comment() -> None:
+    rows = [Row(cells=(str(number),)) for number in range(markdown.VISIBLE_ROWS + 1)]
+    tables = [Section(id="x", title="x", columns=("",), rows=some) for some in (rows, rows[:-1])]
+    folded = ["<details>" in markdown.of_section(table) for table in tables]
+    assert folded == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,17 @@ def test_another_version_of_a_provider_is_told() -> None:
     )
 
 
+def test_another_default_provider_is_another_resource_and_told_all_the_same() -> None:
+    steps = []
+    for op, side, version in (("delete", "oldState", "7.51.1"), ("create", "newState", "7.60.0")):
+        urn = f"urn:pulumi:prod::plinth::pulumi:providers:aws::default_{version.replace('.', '_')}"
+        steps.append({"op": op, "urn": urn, side: {"inputs": {"version": version}}})
+    change = read(json.dumps({"steps": steps}))
+    assert change.versions == {"provider aws": ("7.51.1", "7.60.0")}
+    assert read(json.dumps({"steps": steps[:1]})).versions == {}
+    assert read(json.dumps({"steps": steps[1:]})).versions == {}
+
+
 def test_a_locked_engine_of_another_version_is_told() -> None:
     before, after = (
         {LOCK: f"pulumi=={v} \\\n  --hash=x\nboto3=={v}\n"} for v in ("3.1.0", "3.2.0")
