@@ -7,7 +7,7 @@ import pytest
 from policies.offline import evaluate
 from stacks.commands.deploy import policy_config
 from stacks.settings import environments, load
-from stacks.synth import synthesize
+from stacks.synth import of_json, synthesize, to_json
 
 NO_PIPELINE = {"training": '{"Version": "2020-12-01", "Steps": []}'}
 LEFT_TO_PEOPLE = {"ML-MD-008"}
@@ -46,3 +46,8 @@ def test_only_protected_environments_keep_their_data() -> None:
         for env in environments()
     }
     assert kept == {env: load(env).protect for env in environments()}
+
+
+def test_a_synth_reads_back_as_it_was_written() -> None:
+    found = synthesize("prod", load("prod"), NO_PIPELINE)
+    assert of_json(to_json(found)) == found
