@@ -140,6 +140,32 @@ def test_a_table_stays_a_table_where_its_rows_are_cards(
     assert min(counts["phone"].values()) > 0
 
 
+CROWDED = """
+() => [...document.querySelectorAll("svg g")].filter(box => {
+  const edge = box.querySelector("rect").getBoundingClientRect();
+  const texts = [...box.querySelectorAll("text")].map(text => text.getBoundingClientRect());
+  return texts.some(text => text.right > edge.right - 4 || text.bottom > edge.bottom);
+}).map(box => box.textContent)
+"""
+
+
+def test_a_stack_of_hundreds_is_drawn_in_its_boxes_and_folds_away(shown: Shown) -> None:
+    urns = [
+        f"urn:pulumi:prod::p::aws:iam/role:Role::cluster-node-monitoring-{n:020}"
+        for n in range(200)
+    ]
+    urns[0] = "urn:pulumi:prod::p::aws:s3/b:BucketIntelligentTieringConfiguration::m-name"
+    steps = [{"op": "create", "urn": urn, "newState": {"inputs": {}}} for urn in urns]
+    change = read(json.dumps({"steps": steps}))
+    text = html.render(reviewed(Scenario(decision=""), change), graph(change))
+    page = shown.show("hundreds", text)
+    assert page.evaluate(CROWDED) == []
+    assert page.locator("svg g").count() == 60
+    assert page.get_by_text("140 more resources are not drawn").is_visible()
+    assert page.evaluate("document.body.scrollHeight") < 10_000
+    assert "200 rows" in page.inner_text("body")
+
+
 HOSTILE = (
     '</title></pre></svg><script>alert(1)</script><img src="//x.example/i" onerror="alert(2)">'
 )

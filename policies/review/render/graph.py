@@ -14,6 +14,9 @@ NODES = 60
 """More boxes are no picture; what is left out is counted."""
 
 TITLE = "What changes, and what hangs on it"
+NAME, KIND = 23, 29
+"""Characters that fit into a box, in a font that is wide."""
+
 WIDTH, HEIGHT, GAP_X, GAP_Y = 210, 40, 70, 14
 
 
@@ -117,9 +120,10 @@ def _line(x1: int, y1: int, x2: int, y2: int) -> str:
 
 
 def _box(node: Node, x: int, y: int) -> str:
-    name = node.name if len(node.name) <= 30 else f"{node.name[:29]}…"
-    kind = f"{node.operation} {node.type}"
-    kind = kind if len(kind) <= 34 else f"{kind[:33]}…"
+    name, kind = (
+        text if len(text) <= most else f"{text[: most - 1]}…"
+        for text, most in ((node.name, NAME), (f"{node.operation} {node.type}", KIND))
+    )
     return (
         f'<g class="{node.operation}"><title>{escape(f"{node.operation} {node.type} {node.name}")}'
         f'</title><rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="6"/>'

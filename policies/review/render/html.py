@@ -12,6 +12,9 @@ from policies.review.report import Report
 if TYPE_CHECKING:
     import jinja2
 
+ROWS = 60
+"""A longer table is folded away: what matters of it stands above, and a phone is small."""
+
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
@@ -31,6 +34,7 @@ def render(report: Report, drawing: Graph | None = None) -> str:
 
     return _template().render(
         report=report,
+        rows_max=ROWS,
         visible=report.points,
         drawing=Markup(svg(drawing)) if drawing else "",
         words=words(drawing) if drawing else [],
