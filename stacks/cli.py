@@ -191,7 +191,7 @@ def promote(env: str, package: str | None, as_json: bool) -> None:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["terminal", "markdown", "html", "sarif", "json"]),
+    type=click.Choice(["terminal", "markdown", "html", "sarif", "json", "infracost"]),
     help="Default: by the name of the file, or terminal.",
 )
 @click.option(

@@ -337,4 +337,22 @@ def rendered(report: Report, change: StackChange, env: str, form: str) -> str:
         return html.render(report, graph(change.quiet()))
     if form == "sarif":
         return sarif.render(report, RULES, stack_file=shown(stack_file(env)))
+    if form == "infracost":
+        return data.json_text(_infracost(change, env))
     return data.render(report)
+
+
+def _infracost(change: StackChange, env: str) -> dict[str, Any]:
+    """The cost alone, for tools that read Infracost's JSON."""
+    from policies.data import Unknown
+    from stacks.infracost import block
+    from stacks.prices import estimate, no_prices, price_table
+
+    table = price_table(load(env).account.region)
+    if missing := no_prices(table):
+        raise UserError(f"the cost of {env} must be known, got {missing}")
+    try:
+        before, after = (estimate(side, table) for side in (change.before(), change.after()))
+    except Unknown as unknown:
+        raise UserError(f"the cost of {env} is known only during the update: {unknown}") from None
+    return block(f"plinth/{env}", before, after, table.hours_per_month)
