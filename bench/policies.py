@@ -30,6 +30,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -98,6 +99,17 @@ def repeated(
     return made[:number_of]
 
 
+def thresholds() -> PolicyConfig:
+    """Those of `prod`, with the tags that the other environments have."""
+    found = [policy_config(load(env)) for env in ENVIRONMENTS]
+    tags = {tag for config in found for tag in config.tag_values}
+    allowed = {
+        tag: tuple(value for config in found for value in config.tag_values.get(tag, ()))
+        for tag in tags
+    }
+    return replace(found[-1], tag_values=allowed)
+
+
 def timed(work: Callable[[], Any]) -> tuple[float, float]:
     """Seconds and processor seconds; nothing is kept from the run before.
 
@@ -125,7 +137,7 @@ def evaluated(stacks: Stacks, asked: argparse.Namespace) -> Result:
     """Every rule over all resources, beside only reading their JSON, as the floor."""
     resources = repeated(stacks, asked.resources)
     text = to_json(resources)
-    config = policy_config(load("prod"))
+    config = thresholds()
     rules, floor = [], []
     for _ in range(asked.pairs):
         rules.append(timed(lambda: evaluate(resources, config)))
@@ -143,7 +155,7 @@ def evaluated(stacks: Stacks, asked: argparse.Namespace) -> Result:
 
 def beside_checkov(stacks: Stacks, asked: argparse.Namespace) -> Result:
     """The same AWS resources at two sizes, one after the other."""
-    config = policy_config(load("prod"))
+    config = thresholds()
     aws = [item for found in stacks.values() for item in found if item.type.startswith("aws:")]
     known = checkov.known(asked.checkov, aws)
     sizes = {size: repeated(stacks, size, lambda item: item.type in known) for size in AWS_SIZES}
@@ -193,7 +205,7 @@ def slope(runs: Runs) -> tuple[float, float]:
 
 def beside_crossguard(stacks: Stacks, asked: argparse.Namespace) -> Result:
     """Previews with the pack and without, of the same resources at two sizes."""
-    config = policy_config(load("prod"))
+    config = thresholds()
     sizes = {
         size: repeated(stacks, size, lambda item: item.type.startswith("aws:"))
         for size in PREVIEW_SIZES
@@ -225,7 +237,7 @@ def beside_crossguard(stacks: Stacks, asked: argparse.Namespace) -> Result:
 
 def mutations(stacks: Stacks, asked: argparse.Namespace) -> Result:
     """Stacks in which up to five things are changed, judged by both."""
-    known = policy_config(load("prod")).to_dict()
+    known = thresholds().to_dict()
     told = []
     for seed in range(asked.stacks):
         random = Random(seed)

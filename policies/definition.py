@@ -247,7 +247,19 @@ def duplicates(pipeline: Definition) -> list[str]:
 
 def referenced(node: Any) -> set[str]:
     """Steps whose results a piece of a definition uses."""
-    found: list[tuple[str, str]] = []
-    _collect_references(node, "", found)
-    matches = [_STEP_REFERENCE.match(target) for _, target in found]
-    return {match[1] for match in matches if match}
+    found: set[str] = set()
+    _collect_referenced(node, found)
+    return found
+
+
+def _collect_referenced(node: Any, found: set[str]) -> None:
+    if isinstance(node, dict):
+        target = node.get("Get")
+        if isinstance(target, str) and (match := _STEP_REFERENCE.match(target)):
+            found.add(match[1])
+        node = node.values()
+    elif not isinstance(node, list):
+        return
+    for item in node:
+        if isinstance(item, dict | list):
+            _collect_referenced(item, found)

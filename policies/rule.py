@@ -159,15 +159,9 @@ def _by_identity(resources: Iterable[Resource]) -> dict[str, list[Resource]]:
 
 def identities(resource: Resource) -> set[str]:
     """The names under which other resources can refer to this one, as far as they are known."""
-    known: set[str] = set()
-    for key in ("id", "arn", "name", "bucket"):
-        try:
-            value = resource.outputs.get(key)
-        except Unknown:
-            continue
-        if isinstance(value, str):
-            known.add(value)
-    return known
+    outputs = resource.outputs.at().value
+    named = (outputs.get(key) for key in ("id", "arn", "name", "bucket"))
+    return {value for value in named if isinstance(value, str)}
 
 
 @dataclass(frozen=True, slots=True)
