@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from google.protobuf import json_format, struct_pb2
+from pulumi.automation.events import EngineEvent
 from pulumi.runtime.proto import provider_pb2
 
 from policies.config import PolicyConfig
+from policies.data import UNKNOWN
 from policies.offline import evaluate
-from policies.review.digest import read
+from policies.review.digest import of_digest, read
 from policies.review.model import StackChange
 from policies.review.parts import FIRST, THEN
 from policies.review.report import Context, Report, review
+from stacks.engine import Stack
 from tests.echo_provider import EchoProvider, echo_provider
 from tests.review_kit import JUDGES, TODAY
 
@@ -241,3 +246,25 @@ def test_a_preview_that_failed_is_never_safe(project: Project) -> None:
         report = reviewed(read(text))
         assert report.decision == "blocked"
         assert "the preview did not finish" in report.reasons[0].message
+
+
+def test_a_preview_through_the_automation_api_tells_what_the_stack_exports(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `plinth review local` reads one: from the events, put together as a digest has them."""
+    lines = project.preview()[1].splitlines()
+
+    class Recorded:
+        def preview(self, *, on_event: Callable[[EngineEvent], None], **options: Any) -> None:
+            for line in lines:
+                on_event(EngineEvent.from_json(json.loads(line)))
+
+    monkeypatch.setattr(Stack, "_select", lambda self, program: Recorded())
+    stack = Stack(env="prod", pulumi_root=None, pulumi_home=None, environment={},
+                  secrets_provider="", policy_pack=None)  # fmt: skip
+    steps = stack.run("preview", lambda: None, lambda number, name: None).steps
+    change = of_digest({"steps": steps})
+    assert change.outputs_before == {"arn": ANY, "gone": "x", "word": "one"}
+    assert change.outputs_after == {"arn": UNKNOWN, "word": "two"}
+    assert {item.name for item in change.changes} == {item.name for item in read(
+        "\n".join(lines)).changes}  # fmt: skip
