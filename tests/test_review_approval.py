@@ -232,6 +232,12 @@ def test_nothing_hangs_on_a_tag() -> None:
     context = Context(config=PolicyConfig(production=True), today=date.max)
     assert blast.part(change, context)
     quiet = retagged(5, cost_centre="b")
+    [first, *others] = quiet.changes
+    assert first.new
+    hangs = {"body": (first.urn,)}
+    others = [replace(c, new=c.new and replace(c.new, dependencies=hangs)) for c in others]
+    quiet = replace(quiet, changes=[first, *others])
+    assert blast.reach(first.urn, blast.dependents(quiet.after()))
     assert blast.part(quiet, context) is None
     assert graph(quiet.quiet()).nodes == []
 

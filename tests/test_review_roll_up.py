@@ -50,6 +50,20 @@ def test_a_change_that_is_the_same_everywhere_is_called_alike(three: list[dict[s
     assert {row.risk for row in section.rows} == {"low"}
 
 
+def test_the_one_change_that_differs_stands_above_those_that_do_not(
+    three: list[dict[str, Any]],
+) -> None:
+    other = json.loads(json.dumps(three[0])) | {"env": "prod"}
+    model = next(c for c in other["sections"]["changes"]["resources"] if c["name"] == "model")
+    model["operation"] = "update"
+    changes = [row for row in rolled([three[0], other]).rows if row.cells[0].startswith("sage")]
+    assert [(row.cells[0], row.risk) for row in changes] == [
+        ("sagemaker.Model model", "medium"),
+        ("sagemaker.Endpoint endpoint", "low"),
+        ("sagemaker.EndpointConfiguration configuration", "low"),
+    ]
+
+
 def test_a_cost_that_nobody_could_tell_is_not_nothing(three: list[dict[str, Any]]) -> None:
     untold = json.loads(json.dumps(three[0]))
     del untold["sections"]["cost"]
