@@ -28,9 +28,8 @@ def statements(document: Data) -> list[Data]:
     """
     text = document.value
     parsed = Data(parse(text) if isinstance(text, str) else text, document.path)
-    if parsed.has("Statement") and isinstance(parsed.value["Statement"], dict):
-        return [Data(parsed.value["Statement"], f"{document.path}.Statement")]
-    return parsed.each("Statement")
+    found = parsed.at("Statement")
+    return [found] if isinstance(found.value, dict) else found.each()
 
 
 @lru_cache(maxsize=4096)

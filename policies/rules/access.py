@@ -90,14 +90,18 @@ def _narrow_statement(statement: Data) -> Result:
         return Fail(f"{statement.path} must name what it allows, got Allow with NotAction")
     actions = [action.lower() for action in strings(statement, "Action")]
     where = f"{statement.path} on every resource must not allow"
-    if {"*", "*:*"} & set(actions) and _reaches_everything(statement):
+    if ("*" in actions or "*:*" in actions) and _reaches_everything(statement):
         return Fail(f"{where} every action")
     if "sagemaker:*" in actions and _reaches_everything(statement):
         return Fail(f"{where} sagemaker:*")
     of_iam = [action for action in actions if action.startswith(_MAY_BE_IAM)]
+    return _narrow_identity(statement, of_iam, where) if of_iam else None
+
+
+def _narrow_identity(statement: Data, of_iam: list[str], where: str) -> Result:
     if _allows(of_iam, "iam:PassRole") and _reaches_everything(statement):
         return Fail(f"{where} iam:PassRole")
-    escalating = [action for action in ESCALATION if of_iam and _allows(of_iam, action)]
+    escalating = [action for action in ESCALATION if _allows(of_iam, action)]
     if escalating and not statement.has("Condition") and _reaches_everything(statement):
         return Fail(f"{where} {', '.join(escalating)} without a condition")
     return None
