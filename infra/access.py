@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -180,7 +181,7 @@ class Access(Component):
         )
 
 
-def trust_policy(spec: RoleSpec, names: Names) -> dict[str, object]:
+def trust_policy(spec: RoleSpec, names: Names) -> dict[str, Any]:
     """Who may assume a role; ValueError when nobody could, or when a service account is no pod's.
 
     Every service but those that cannot says for which account it acts, so that nobody else's

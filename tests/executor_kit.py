@@ -186,7 +186,7 @@ def definition(*steps: Json, parameters: Sequence[Json] = ()) -> Json:
     }
 
 
-PARAMETERS = [
+PARAMETERS: list[Json] = [
     {"Name": "Days", "Type": "Integer", "DefaultValue": 14},
     {"Name": "Auc", "Type": "Float", "DefaultValue": 0.7},
     {"Name": "Commit", "Type": "String", "DefaultValue": "none", "EnumValues": ["none", "abc"]},

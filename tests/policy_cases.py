@@ -52,7 +52,7 @@ def later(value: str = "x") -> pulumi.Output[str]:
 def configuration(
     instance_type: Any = "ml.m5.large", *, more: tuple[str, ...] = (), **changes: Any
 ) -> aws.sagemaker.EndpointConfiguration:
-    variants = [
+    variants: list[Any] = [
         {
             "variant_name": f"v{index}",
             "model_name": "model",
@@ -68,7 +68,7 @@ def configuration(
 
 def serverless(**changes: Any) -> aws.sagemaker.EndpointConfiguration:
     shape = {"max_concurrency": 5, "memory_size_in_mb": 2048}
-    variant = {"variant_name": "v0", "model_name": "model", "serverless_config": shape}
+    variant: Any = {"variant_name": "v0", "model_name": "model", "serverless_config": shape}
     return aws.sagemaker.EndpointConfiguration(
         "configuration", name="configuration", production_variants=[variant], **changes
     )
@@ -94,28 +94,26 @@ def endpoint(
     alarms: Any = ("guard",), *, watched: Any = "endpoint", named: Any = "guard", **query: Any
 ) -> None:
     """An endpoint, the alarms it names, and one alarm that watches something."""
+    queries: Any = [query] if query else None
     alarm = aws.cloudwatch.MetricAlarm(
         "guard",
         name=named,
         comparison_operator="GreaterThanThreshold",
         evaluation_periods=1,
         dimensions=None if query else {"EndpointName": watched},
-        metric_queries=[query] if query else None,
+        metric_queries=queries,
     )
     rollback = {"alarms": [{"alarm_name": alarms_of(alarm, each)} for each in alarms]}
+    routing = {"type": "ALL_AT_ONCE", "wait_interval_in_seconds": 60}
+    deployment: Any = {
+        "auto_rollback_configuration": rollback if alarms else None,
+        "blue_green_update_policy": {"traffic_routing_configuration": routing},
+    }
     aws.sagemaker.Endpoint(
         "endpoint",
         name="endpoint",
         endpoint_config_name="configuration",
-        deployment_config={
-            "auto_rollback_configuration": rollback if alarms else None,
-            "blue_green_update_policy": {
-                "traffic_routing_configuration": {
-                    "type": "ALL_AT_ONCE",
-                    "wait_interval_in_seconds": 60,
-                }
-            },
-        },
+        deployment_config=deployment,
     )
 
 
@@ -331,7 +329,7 @@ SERVING = [
 def feature_group(
     *, name: str = "flights", protect: bool = False, online: bool = False, **storage: Any
 ) -> aws.sagemaker.FeatureGroup:
-    store = {"s3_storage_config": {"s3_uri": "s3://bucket/features", **storage}}
+    store: Any = {"s3_storage_config": {"s3_uri": "s3://bucket/features", **storage}}
     return aws.sagemaker.FeatureGroup(
         name,
         feature_group_name=name,

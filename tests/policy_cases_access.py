@@ -51,7 +51,8 @@ def object_policy() -> None:
         {"effect": "Allow", "action": "iam:*", "resource": later()},
         {"effect": "Allow", "action": "*", "resource": "*"},
     ]
-    aws.iam.Policy("policy", policy={"version": "2012-10-17", "statement": statements})
+    document: Any = {"version": "2012-10-17", "statement": statements}
+    aws.iam.Policy("policy", policy=document)
 
 
 AWS_POLICY = "arn:aws:iam::aws:policy"

@@ -9,7 +9,8 @@ from typing import Any
 import pulumi_aws as aws
 from pulumi_kubernetes.apiextensions import CustomResource
 
-from tests.policy_cases import Case, configuration, later
+from policies.rule import Status
+from tests.policy_cases import Case, Program, configuration, later
 from tests.policy_cases_nodes import governed
 from tests.policy_cases_platform import node_group
 from tests.policy_cases_platform_services import OUTSIDE, logs
@@ -54,7 +55,7 @@ def reservation(end: Any = "2026-12-31T00:00:00Z", owner: str = "ml", by: str = 
         tags={"owner": owner} if owner else None,
     )
     if by == "template":
-        target = {"capacity_reservation_target": {"capacity_reservation_id": made.id}}
+        target: Any = {"capacity_reservation_target": {"capacity_reservation_id": made.id}}
         aws.ec2.LaunchTemplate("template", capacity_reservation_specification=target)
     if by == "class":
         CustomResource(
@@ -74,9 +75,9 @@ def block() -> None:
 
 def pair(model: Any = "model", *, asynchronous: bool = False) -> None:
     """Two endpoints, of which one may serve another model."""
-    output = {"output_config": {"s3_output_path": "s3://bucket/out"}}
+    output: Any = {"output_config": {"s3_output_path": "s3://bucket/out"}}
     for name, served in (("one", "model"), ("two", model)):
-        variant: dict[str, Any] = {
+        variant: Any = {
             "variant_name": "v",
             "model_name": served,
             "instance_type": "ml.m5.large",
@@ -108,6 +109,15 @@ def training(gib: int) -> None:
     )
 
 
+EXPIRY: list[tuple[Status, Program, str]] = [
+    ("pass", partial(node_group, scaling=ALWAYS, tags={"expires": SOON}), ""),
+    ("fail", partial(node_group, scaling=ALWAYS), "must be a day, got none"),
+    ("fail", partial(node_group, scaling=ALWAYS, tags={"expires": GONE}), f"got {GONE}"),
+    ("fail", partial(configuration, "ml.g5.xlarge", tags={"expires": FAR}), f"got {FAR}"),
+    ("not_applicable", node_group, "holds no GPU"),
+    ("not_applicable", configuration, "holds no GPU"),
+]
+
 COST = [
     Case(rule="FO-002", status="pass", program=budgeted),
     Case(rule="FO-002", status="fail", program=governed, says="must have a Budget"),
@@ -123,14 +133,7 @@ COST = [
     Case(rule="FO-002", status="not_applicable", program=snapshot, says="no resource"),
     *(
         Case(rule="FO-005", status=status, program=program, config=OUTSIDE, says=says)
-        for status, program, says in (
-            ("pass", partial(node_group, scaling=ALWAYS, tags={"expires": SOON}), ""),
-            ("fail", partial(node_group, scaling=ALWAYS), "must be a day, got none"),
-            ("fail", partial(node_group, scaling=ALWAYS, tags={"expires": GONE}), f"got {GONE}"),
-            ("fail", partial(configuration, "ml.g5.xlarge", tags={"expires": FAR}), f"got {FAR}"),
-            ("not_applicable", node_group, "holds no GPU"),
-            ("not_applicable", configuration, "holds no GPU"),
-        )
+        for status, program, says in EXPIRY
     ),
     Case(
         rule="FO-005",

@@ -69,22 +69,25 @@ def kafka(
 ) -> None:
     sink = {"cloudwatch_logs": {"enabled": logs, "log_group": "x"}}
     connectivity = {"public_access": {"type": public}}
+    nodes: Any = {
+        "instance_type": "kafka.m7g.large",
+        "client_subnets": ["subnet"],
+        "security_groups": ["group"],
+        "connectivity_info": connectivity,
+    }
+    signing_in: Any = authentication or {"sasl": {"iam": True}}
+    logging: Any = {"broker_logs": sink}
     aws.msk.Cluster(
         "kafka",
         kafka_version="3.9.x",
         number_of_broker_nodes=3,
-        broker_node_group_info={
-            "instance_type": "kafka.m7g.large",
-            "client_subnets": ["subnet"],
-            "security_groups": ["group"],
-            "connectivity_info": connectivity,
-        },
+        broker_node_group_info=nodes,
         encryption_info={
             "encryption_at_rest_kms_key_arn": key,
             "encryption_in_transit": {"client_broker": broker, "in_cluster": True},
         },
-        client_authentication=authentication or {"sasl": {"iam": True}},
-        logging_info={"broker_logs": sink},
+        client_authentication=signing_in,
+        logging_info=logging,
     )
 
 

@@ -31,12 +31,13 @@ def node_group(
         "disk_size": 100,
         "node_repair_config": {"enabled": True},
     }
+    sizes: Any = scaling or {"min_size": 0, "desired_size": 0, "max_size": 1}
     return aws.eks.NodeGroup(
         "gpu",
         cluster_name="cluster",
         node_role_arn="role",
         subnet_ids=["subnet"],
-        scaling_config=scaling or {"min_size": 0, "desired_size": 0, "max_size": 1},
+        scaling_config=sizes,
         instance_types=[instance_type] if instance_type else None,
         taints=[{"key": taint, "effect": effect}] if taint else None,
         labels=labels,
@@ -53,7 +54,7 @@ def tagged(**tags: Any) -> None:
 
 
 def tagged_by_default() -> None:
-    defaults = {"tags": {"owner": "ml", "stage": "dev"}}
+    defaults: Any = {"tags": {"owner": "ml", "stage": "dev"}}
     provider = aws.Provider("provider", region="us-east-1", default_tags=defaults)
     aws.sns.Topic("topic", opts=pulumi.ResourceOptions(provider=provider))
 
@@ -176,12 +177,13 @@ def bucket(  # the parts of a bucket, each of which a case can leave out
     made = aws.s3.Bucket(name, bucket=name, **changes)
     of = made.id if by_id else made.bucket
     blocks = ("block_public_acls", "block_public_policy", "ignore_public_acls")
+    blocked: Any = dict.fromkeys(blocks, True)
     parts: dict[str, Program] = {
         "block": lambda: aws.s3.BucketPublicAccessBlock(
             name,
             bucket=of,
             restrict_public_buckets="open" not in without,
-            **dict.fromkeys(blocks, True),
+            **blocked,
         ),
         "policy": lambda: aws.s3.BucketPolicy(name, bucket=of, policy=policy or tls_only(name)),
         "key": lambda: aws.s3.BucketServerSideEncryptionConfiguration(

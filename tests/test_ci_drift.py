@@ -56,7 +56,7 @@ class Nightly:
     environment: dict[str, str]
 
     def look(self, env: str = "prod") -> subprocess.CompletedProcess[str]:
-        command = [ROOT / ".ci" / "drifted", env, "drift"]
+        command = [str(ROOT / ".ci" / "drifted"), env, "drift"]
         return subprocess.run(
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True,
             check=False,

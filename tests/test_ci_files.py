@@ -404,7 +404,9 @@ def test_disarming_keeps_what_the_renderer_writes_and_fits_into_a_comment() -> N
     golden = (ROOT / "tests/golden/review/feature-group-replacement.md").read_text()
     shown = comment.disarmed(golden)
     assert "<details><summary>" in shown
-    assert comment.DECISION.search(shown)[1] == "blocked"  # type: ignore[index]
+    decision = comment.DECISION.search(shown)
+    assert decision is not None
+    assert decision[1] == "blocked"
     assert comment.disarmed(f"a\n\n{CHART}\n{CHART}b") == f"a\n\n{CHART}\n{CHART}b"
     full = comment.body("dev", comment.disarmed("@" * 100_000), "f" * 40)
     assert len(full.encode()) < 65_536

@@ -353,9 +353,9 @@ def test_policies_fit_into_iam(env: str) -> None:
     for item in inputs(env, "RolePolicy"):
         inline[item["role"]] = inline.get(item["role"], 0) + _characters(item["policy"])
     assert {role: size for role, size in inline.items() if size > INLINE_CHARACTERS} == {}
-    for item in stack(env):
-        if item.type == "aws:iam/policy:Policy":
-            assert _characters(item.inputs.value["policy"]) <= POLICY_CHARACTERS
+    for policy in stack(env):
+        if policy.type == "aws:iam/policy:Policy":
+            assert _characters(policy.inputs.value["policy"]) <= POLICY_CHARACTERS
     for role in inputs(env, "Role"):
         assert _characters(role["assumeRolePolicy"]) <= TRUST_CHARACTERS
 

@@ -114,7 +114,7 @@ def test_subnets_are_in_zones_by_id_and_found_by_their_tags() -> None:
 def test_pods_have_a_range_of_their_own() -> None:
     found = network()
     pods = [s for name, s in by_type(found, "Subnet").items() if "-pods-" in name]
-    assert all(ipaddress.ip_network(s["cidrBlock"]).subnet_of(POD_RANGE) for s in pods)
+    assert all(ipaddress.IPv4Network(s["cidrBlock"]).subnet_of(POD_RANGE) for s in pods)
     assert by_type(network(pod_cidr_block=None), "VpcIpv4CidrBlockAssociation") == {}
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import pytest
@@ -298,7 +299,7 @@ def test_deleting_twice_is_quiet_and_forgets(backend: FakeBackend, engine: Engin
 # -- what AWS programs may say -----------------------------------------------------------------
 
 
-def failures(engine: Engine, token: str, inputs: dict[str, object]) -> list[str]:
+def failures(engine: Engine, token: str, inputs: dict[str, Any]) -> list[str]:
     return [failure.reason for failure in engine.check(inputs, urn=aws_urn(token)).failures]
 
 
@@ -348,7 +349,7 @@ def test_default_tags_reach_taggable_types_alone() -> None:
 
 
 def test_a_name_left_out_is_made_up_once(aws: Engine) -> None:
-    def name(old: dict[str, object], seed: bytes) -> object:
+    def name(old: dict[str, Any], seed: bytes) -> object:
         request = provider_pb2.CheckRequest(
             urn=aws_urn("aws:sns/topic:Topic", "alarms"), olds=pack(old), randomSeed=seed
         )
@@ -360,7 +361,7 @@ def test_a_name_left_out_is_made_up_once(aws: Engine) -> None:
     assert name({}, b"\x05\x06\x07\x08") == "alarms-0506070"
 
 
-def kinds(engine: Engine, token: str, old: dict[str, object], new: dict[str, object]) -> object:
+def kinds(engine: Engine, token: str, old: dict[str, Any], new: dict[str, Any]) -> object:
     answer = engine.diff("id", old, new, urn=aws_urn(token))
     name = provider_pb2.PropertyDiff.Kind.Name
     return {path: name(detail.kind) for path, detail in answer.detailedDiff.items()}
@@ -369,7 +370,7 @@ def kinds(engine: Engine, token: str, old: dict[str, object], new: dict[str, obj
 def test_a_feature_is_added_in_place_and_removed_by_replacement(aws: Engine) -> None:
     token = "aws:sagemaker/featureGroup:FeatureGroup"
 
-    def group(**features: str) -> dict[str, object]:
+    def group(**features: str) -> dict[str, Any]:
         definitions = [{"featureName": n, "featureType": t} for n, t in features.items()]
         return {"featureGroupName": "g", "featureDefinitions": definitions}
 
@@ -402,7 +403,7 @@ def test_a_renamed_resource_is_created_before_the_old_one_goes(aws: Engine) -> N
     ],
 )  # fmt: skip
 def test_what_aws_takes_for_the_same_is_no_change(
-    aws: Engine, token: str, old: dict[str, object], new: dict[str, object]
+    aws: Engine, token: str, old: dict[str, Any], new: dict[str, Any]
 ) -> None:
     assert kinds(aws, token, old, new) == {}
 

@@ -246,7 +246,7 @@ def spoilt(dataset: str, spoil: Callable[[pd.DataFrame], pd.DataFrame]) -> Verdi
     return check(contract, spoil(month(dataset, "2013-02")), "2013-02")
 
 
-def cells(column: str, value: object, rows: int = 3) -> Callable[[pd.DataFrame], pd.DataFrame]:
+def cells(column: str, value: Any, rows: int = 3) -> Callable[[pd.DataFrame], pd.DataFrame]:
     """Put a value into a column of the first rows."""
 
     def spoil(frame: pd.DataFrame) -> pd.DataFrame:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pulumi_aws as aws
 import pytest
 
+from policies.config import PolicyConfig
 from policies.review.compare import compare
 from policies.review.report import Context
-from policies.rule import PolicyConfig
 from stacks.checks import cost
 from stacks.local.aws_table import ROWS
 from stacks.prices import Estimate, estimate, price_table, regions

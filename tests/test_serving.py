@@ -316,8 +316,8 @@ async def ask(app: App, body: bytes = b"{}") -> tuple[int, dict[bytes, bytes]]:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": "/invocations", "headers": []}
-    scope["headers"] = [(b"content-type", b"application/json")]
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/invocations", "headers": headers}
     await app(scope, receive, send)
     return sent[0]["status"], dict(sent[0]["headers"])
 
