@@ -93,12 +93,13 @@ def serve_alternative(folder: Path, port: int) -> None:
     def ping() -> dict[str, str]:
         return {"status": "healthy"}
 
-    @app.post("/invocations")
-    def invocations(body: body_type) -> dict[str, Any]:
+    def invocations(body: Any) -> dict[str, Any]:
         frame = pd.DataFrame([record.model_dump() for record in body.records])
         chances = pipeline.predict_proba(frame)[:, 1]
         return {"predictions": [{"probability": float(chance)} for chance in chances]}
 
+    invocations.__annotations__["body"] = body_type
+    app.post("/invocations")(invocations)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
 
 
