@@ -13,6 +13,10 @@ class InstanceType:
 
     gpus: int
     gpu_name: str
+
+    gpu_memory_mib: int
+    """Of one GPU."""
+
     vcpus: int
     memory_gib: int
 
@@ -35,36 +39,36 @@ class InstanceType:
 
 
 INSTANCE_TYPES: dict[str, InstanceType] = {
-    "c6i.2xlarge": InstanceType(0, "", 8, 16, 0, 0),
-    "c6i.xlarge": InstanceType(0, "", 4, 8, 0, 0),
-    "g4dn.12xlarge": InstanceType(4, "T4", 48, 192, 900, 1),
-    "g4dn.xlarge": InstanceType(1, "T4", 4, 16, 125, 0),
-    "g5.12xlarge": InstanceType(4, "A10G", 48, 192, 3800, 1),
-    "g5.2xlarge": InstanceType(1, "A10G", 8, 32, 450, 0),
-    "g5.48xlarge": InstanceType(8, "A10G", 192, 768, 7600, 1),
-    "g5.xlarge": InstanceType(1, "A10G", 4, 16, 250, 0),
-    "g6.12xlarge": InstanceType(4, "L4", 48, 192, 3760, 1),
-    "g6.2xlarge": InstanceType(1, "L4", 8, 32, 450, 0),
-    "g6.48xlarge": InstanceType(8, "L4", 192, 768, 7520, 1),
-    "g6.xlarge": InstanceType(1, "L4", 4, 16, 250, 0),
-    "g6e.12xlarge": InstanceType(4, "L40S", 48, 384, 3800, 1),
-    "g6e.2xlarge": InstanceType(1, "L40S", 8, 64, 450, 0),
-    "g6e.48xlarge": InstanceType(8, "L40S", 192, 1536, 7600, 4),
-    "g6e.xlarge": InstanceType(1, "L40S", 4, 32, 250, 0),
-    "m5.2xlarge": InstanceType(0, "", 8, 32, 0, 0),
-    "m5.large": InstanceType(0, "", 2, 8, 0, 0),
-    "m5.xlarge": InstanceType(0, "", 4, 16, 0, 0),
-    "m6i.2xlarge": InstanceType(0, "", 8, 32, 0, 0),
-    "m6i.large": InstanceType(0, "", 2, 8, 0, 0),
-    "m6i.xlarge": InstanceType(0, "", 4, 16, 0, 0),
-    "p4d.24xlarge": InstanceType(8, "A100", 96, 1152, 8000, 4, True),
-    "p4de.24xlarge": InstanceType(8, "A100", 96, 1152, 8000, 4, True),
-    "p5.48xlarge": InstanceType(8, "H100", 192, 2048, 30400, 32, True),
-    "p5.4xlarge": InstanceType(1, "H100", 16, 256, 3800, 1, True),
-    "p5e.48xlarge": InstanceType(8, "H200", 192, 2048, 30400, 32, True),
-    "p5en.48xlarge": InstanceType(8, "H200", 192, 2048, 30400, 16, True),
-    "p6-b200.48xlarge": InstanceType(8, "B200", 192, 2048, 30400, 8, True),
-    "t3.medium": InstanceType(0, "", 2, 4, 0, 0),
+    "c6i.2xlarge": InstanceType(0, "", 0, 8, 16, 0, 0),
+    "c6i.xlarge": InstanceType(0, "", 0, 4, 8, 0, 0),
+    "g4dn.12xlarge": InstanceType(4, "T4", 16384, 48, 192, 900, 1),
+    "g4dn.xlarge": InstanceType(1, "T4", 16384, 4, 16, 125, 0),
+    "g5.12xlarge": InstanceType(4, "A10G", 22888, 48, 192, 3800, 1),
+    "g5.2xlarge": InstanceType(1, "A10G", 22888, 8, 32, 450, 0),
+    "g5.48xlarge": InstanceType(8, "A10G", 22888, 192, 768, 7600, 1),
+    "g5.xlarge": InstanceType(1, "A10G", 22888, 4, 16, 250, 0),
+    "g6.12xlarge": InstanceType(4, "L4", 22888, 48, 192, 3760, 1),
+    "g6.2xlarge": InstanceType(1, "L4", 22888, 8, 32, 450, 0),
+    "g6.48xlarge": InstanceType(8, "L4", 22888, 192, 768, 7520, 1),
+    "g6.xlarge": InstanceType(1, "L4", 22888, 4, 16, 250, 0),
+    "g6e.12xlarge": InstanceType(4, "L40S", 45776, 48, 384, 3800, 1),
+    "g6e.2xlarge": InstanceType(1, "L40S", 45776, 8, 64, 450, 0),
+    "g6e.48xlarge": InstanceType(8, "L40S", 45776, 192, 1536, 7600, 4),
+    "g6e.xlarge": InstanceType(1, "L40S", 45776, 4, 32, 250, 0),
+    "m5.2xlarge": InstanceType(0, "", 0, 8, 32, 0, 0),
+    "m5.large": InstanceType(0, "", 0, 2, 8, 0, 0),
+    "m5.xlarge": InstanceType(0, "", 0, 4, 16, 0, 0),
+    "m6i.2xlarge": InstanceType(0, "", 0, 8, 32, 0, 0),
+    "m6i.large": InstanceType(0, "", 0, 2, 8, 0, 0),
+    "m6i.xlarge": InstanceType(0, "", 0, 4, 16, 0, 0),
+    "p4d.24xlarge": InstanceType(8, "A100", 40960, 96, 1152, 8000, 4, True),
+    "p4de.24xlarge": InstanceType(8, "A100", 81920, 96, 1152, 8000, 4, True),
+    "p5.48xlarge": InstanceType(8, "H100", 81920, 192, 2048, 30400, 32, True),
+    "p5.4xlarge": InstanceType(1, "H100", 81920, 16, 256, 3800, 1, True),
+    "p5e.48xlarge": InstanceType(8, "H200", 144384, 192, 2048, 30400, 32, True),
+    "p5en.48xlarge": InstanceType(8, "H200", 144384, 192, 2048, 30400, 16, True),
+    "p6-b200.48xlarge": InstanceType(8, "B200", 183359, 192, 2048, 30400, 8, True),
+    "t3.medium": InstanceType(0, "", 0, 2, 4, 0, 0),
 }
 
 MIG_GPUS = {

@@ -204,6 +204,7 @@ def _gpus(change: StackChange, context: Context, limit: int) -> Section | None:
     try:
         before, after = (gpu_counts(side) for side in (change.before(), change.after()))
         hours = [gpu_hours(side) for side in (change.before(), change.after())]
+        memory = [gpu_memory_gib(side) for side in (change.before(), change.after())]
     except Unknown as unknown:
         return Section(id="gpus", title="GPUs", notes=[_undecided(unknown)])
     names = sorted({*before, *after})
@@ -216,8 +217,8 @@ def _gpus(change: StackChange, context: Context, limit: int) -> Section | None:
     return Section(
         id="gpus",
         title="GPUs",
-        columns=("type", "low", "expected", "high", "high before"),
-        rows=[_gpu_row(name, before, after) for name in names],
+        columns=("type", "low", "expected", "high", "high before", "memory at most"),
+        rows=[_gpu_row(name, before, after, memory[1]) for name in names],
         notes=[
             f"up to {most} GPUs, {hours[1][0]:.0f} to {hours[1][1]:.0f} GPU-hours a month; "
             f"before up to {was}, {hours[0][0]:.0f} to {hours[0][1]:.0f}"
@@ -226,6 +227,7 @@ def _gpus(change: StackChange, context: Context, limit: int) -> Section | None:
             "before": {name: list(counts) for name, counts in sorted(before.items())},
             "after": {name: list(counts) for name, counts in sorted(after.items())},
             "gpu_hours_per_month": {"before": list(hours[0]), "after": list(hours[1])},
+            "gpu_memory_gib_at_most": {"before": memory[0], "after": memory[1]},
             "limit": limit,
         },
         reasons=[
@@ -246,10 +248,12 @@ def _gpu_row(
     name: str,
     before: Mapping[str, tuple[int, int, int]],
     after: Mapping[str, tuple[int, int, int]],
+    memory: Mapping[str, int],
 ) -> Row:
     was, becomes = before.get(name, (0, 0, 0)), after.get(name, (0, 0, 0))
     return Row(
-        cells=(name, *map(str, becomes), str(was[2])), risk="medium" if was != becomes else "low"
+        cells=(name, *map(str, becomes), str(was[2]), f"{memory.get(name, 0)} GiB"),
+        risk="medium" if was != becomes else "low",
     )
 
 
@@ -262,6 +266,16 @@ def gpu_counts(resources: Sequence[Resource]) -> dict[str, tuple[int, int, int]]
             for size in ("low", "expected", "high"):
                 found[facts.gpu_name][size] += facts.gpus * getattr(fleet, size)
     return {name: (c["low"], c["expected"], c["high"]) for name, c in found.items()}
+
+
+def gpu_memory_gib(resources: Sequence[Resource]) -> dict[str, int]:
+    """GPU product -> the memory of all that could run at once."""
+    found: Counter[str] = Counter()
+    for fleet in _standing(resources):
+        facts = INSTANCE_TYPES.get(fleet.instance_type.removeprefix("ml."))
+        if facts is not None and facts.gpus:
+            found[facts.gpu_name] += facts.gpus * fleet.high * facts.gpu_memory_mib
+    return {name: mib // 1024 for name, mib in sorted(found.items())}
 
 
 def gpu_hours(resources: Sequence[Resource]) -> tuple[float, float]:

@@ -30,6 +30,7 @@ def test_an_instance_type_says_what_ec2_says(name: str) -> None:
     gpus = theirs.get("GpuInfo", {}).get("Gpus", [])
     assert ours.gpus == sum(gpu["Count"] for gpu in gpus)
     assert ours.gpu_name == (gpus[0]["Name"] if gpus else "")
+    assert ours.gpu_memory_mib == (gpus[0]["MemoryInfo"]["SizeInMiB"] if gpus else 0)
     assert ours.vcpus == theirs["VCpuInfo"]["DefaultVCpus"]
     assert ours.memory_gib == theirs["MemoryInfo"]["SizeInMiB"] // 1024
     assert ours.nvme_gb == theirs.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0)
