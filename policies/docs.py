@@ -1,4 +1,4 @@
-"""The tables of rules and frameworks for the README, made from the rules themselves."""
+"""The tables of rules and frameworks in policies/README.md, made from the rules themselves."""
 
 from collections.abc import Sequence
 

@@ -130,7 +130,10 @@ def documented(name: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def commands(documents: tuple[str, ...] = ("README.md", "CONTRIBUTING.md")) -> list[str]:
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "policies/README.md")
+
+
+def commands(documents: tuple[str, ...] = DOCUMENTS) -> list[str]:
     return [line for document in documents for line in documented(document)]
 
 
@@ -153,17 +156,26 @@ def test_a_documented_command_exists(line: str) -> None:
 
 
 def test_a_document_names_files_that_exist() -> None:
-    for document in ("README.md", "CONTRIBUTING.md"):
-        links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text())
-        assert [link for link in links if not (ROOT / link).exists()] == []
+    for document in (ROOT / name for name in DOCUMENTS):
+        links = re.findall(r"\]\(([^)#:]+)\)", document.read_text())
+        assert [link for link in links if not (document.parent / link).exists()] == []
 
 
 def test_the_table_of_policies_is_the_rules_own() -> None:
     from policies.docs import table
 
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "policies" / "README.md").read_text()
     [shown] = re.findall(r"<!-- policies -->\n(.*?)\n<!-- /policies -->", text, re.S)
     assert shown == table()
+
+
+def test_the_readme_counts_the_rules_rightly() -> None:
+    from policies.review.deltas import DELTAS
+    from policies.rules import RULES
+
+    text = " ".join((ROOT / "README.md").read_text().split())
+    counted = r"(\d+) rules about machine learning .* and (\d+) more judge what a change does"
+    assert re.findall(counted, text) == [(str(len(RULES)), str(len(DELTAS)))]
 
 
 def test_the_guard_of_every_pitfall_exists() -> None:
