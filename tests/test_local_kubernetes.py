@@ -39,7 +39,8 @@ def test_a_pod_that_asks_for_gpus_runs_on_the_node_that_has_them(
     control_plane.remove_node("accelerated")
     control_plane.remove_node("plain")
     assert control_plane.list("v1", "Node") == []
-    until(lambda: "train" not in control_plane.pods(space))
+    # the garbage collector waits 40 s for a node to come back, and looks every 20 s
+    until(lambda: "train" not in control_plane.pods(space), seconds=120)
 
 
 def test_pods_leave_a_node_that_is_not_ready(control_plane: Kubernetes) -> None:

@@ -222,15 +222,17 @@ def test_a_pipeline_that_is_not_there_is_named_with_those_that_are(tmp_path: Pat
 
 
 def test_a_key_encrypts_every_volume_and_output(tmp_path: Path) -> None:
-    key = "arn:aws:kms:us-east-1:123456789012:key/1"
-    text = compiled.definition("training", replace(INPUTS, kms_key_arn=key), cache=tmp_path)
+    key, volumes = (f"arn:aws:kms:us-east-1:123456789012:key/{number}" for number in (1, 2))
+    inputs = replace(INPUTS, kms_key_arn=key, volume_kms_key_arn=volumes)
+    text = compiled.definition("training", inputs, cache=tmp_path)
     for name, step in steps(text).items():
         arguments = step["Arguments"]
         if step["Type"] == "Training":
-            assert arguments["ResourceConfig"]["VolumeKmsKeyId"] == key
+            assert arguments["ResourceConfig"]["VolumeKmsKeyId"] == volumes
             assert arguments["OutputDataConfig"]["KmsKeyId"] == key
         if step["Type"] == "Processing":
-            assert arguments["ProcessingResources"]["ClusterConfig"]["VolumeKmsKeyId"] == key, name
+            cluster = arguments["ProcessingResources"]["ClusterConfig"]
+            assert cluster["VolumeKmsKeyId"] == volumes, name
             assert arguments["ProcessingOutputConfig"]["KmsKeyId"] == key, name
     assert validate(json.loads(text)) == []
 

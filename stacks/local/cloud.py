@@ -110,7 +110,7 @@ def _serve(
 def _overlay(home: Path, url: str, namespace: tuple[str, ...], children: Children) -> Any:
     from moto.server import DomainDispatcherApplication, create_backend_app
 
-    from stacks.local import bucket_policies, events, functions, service_quotas
+    from stacks.local import bucket_policies, events, functions, service_quotas, steady
     from stacks.local.recorded.recorder import Recorder
     from stacks.local.sagemaker.capture import Captures
     from stacks.local.sagemaker.mlflow_app import tracking_urls
@@ -126,6 +126,7 @@ def _overlay(home: Path, url: str, namespace: tuple[str, ...], children: Childre
         children=children,
         tracking_urls=lambda: tracking_urls(world),
     )
+    steady.install()
     bucket_policies.install()
     functions.install(host)
     service_quotas.install()
