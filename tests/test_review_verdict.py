@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from policies.config import PolicyConfig
 from policies.data import Data, Options, Resource
@@ -18,7 +19,8 @@ from policies.review.model import Change, StackChange
 from policies.review.pack import pack
 from policies.review.parts import exposure, ground, loss, promotion
 from policies.review.render import html, markdown
-from policies.review.report import Context, Report, review
+from policies.review.render.terminal import show_section
+from policies.review.report import Context, Report, Section, review
 from policies.rules import RULES
 from stacks.prices import price_table
 from stacks.revisions import LOCK, judging, packs, versions
@@ -228,3 +230,11 @@ def test_what_a_part_cannot_read_is_never_taken_for_harmless() -> None:
     report = review(stack_of(item), context, (exposure.part,))
     assert report.decision == "blocked"
     assert report.reasons[0].rule == "RV-014"
+
+
+def test_a_log_gets_every_word_of_a_long_line() -> None:
+    """A console that wraps nothing must not cut either."""
+    console = Console(width=40, record=True, soft_wrap=True, color_system=None)
+    note = "word " * 40 + "end"
+    show_section(Section(id="s", title="Notes", notes=[note]), console)
+    assert f"  {note}" in console.export_text().splitlines()

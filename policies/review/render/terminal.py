@@ -8,7 +8,6 @@ from policies.review.report import Report, Risk, Section
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.padding import Padding
     from rich.text import Text
 
 CONTROL = {code: None for code in (*range(9), *range(11, 32), 127, *range(128, 160))}
@@ -25,9 +24,9 @@ def show(report: Report, console: Console) -> None:
     for reason in report.points:
         where = f"  {reason.source.path}:{reason.source.line}" if reason.source else ""
         text = f"{reason.rule} {reason.message}{where}"
-        console.print(_indented(plain(text, STYLES[reason.risk]), 2))
+        _indented(console, plain(text, STYLES[reason.risk]), 2)
         if reason.fix:
-            console.print(_indented(plain(f"fix: {reason.fix}", "dim"), 4))
+            _indented(console, plain(f"fix: {reason.fix}", "dim"), 4)
     for section in report.sections:
         console.print()
         show_section(section, console)
@@ -37,11 +36,15 @@ def show(report: Report, console: Console) -> None:
     console.print(plain(f"read from a {report.origin}{base}", "dim"))
 
 
-def _indented(text: Text, columns: int) -> Padding:
-    """Every line of it, those that wrap too."""
+def _indented(console: Console, text: Text, columns: int) -> None:
+    """Every line of it, those that wrap too; where nothing wraps, such as in a log, one line."""
     from rich.padding import Padding
+    from rich.text import Text
 
-    return Padding(text, (0, 0, 0, columns), expand=False)
+    if console.soft_wrap:
+        console.print(Text(" " * columns) + text)
+    else:
+        console.print(Padding(text, (0, 0, 0, columns), expand=False))
 
 
 def plain(text: str, style: str = "") -> Text:
@@ -64,4 +67,4 @@ def show_section(section: Section, console: Console) -> None:
             table.add_row(*(plain(cell, STYLES[row.risk]) for cell in row.cells))
         console.print(table)
     for note in section.notes:
-        console.print(_indented(plain(note, "dim"), 2))
+        _indented(console, plain(note, "dim"), 2)
