@@ -95,3 +95,8 @@ def test_the_command_writes_markdown_and_refuses_what_is_no_report(
             CliRunner().invoke(cli, ["roll-up", *files], catch_exceptions=False)
     with pytest.raises(Exception, match="must be a file, got No such file"):
         CliRunner().invoke(cli, ["roll-up", str(tmp_path / "none")], catch_exceptions=False)
+
+
+def test_a_review_that_wants_no_approval_says_so() -> None:
+    section = rolled([report("no-change", "dev")])
+    assert ("approvals", "none wanted") in [row.cells for row in section.rows]

@@ -41,7 +41,9 @@ def rolled(reports: Sequence[Report]) -> Section:
 
 def _who(report: Report) -> str:
     found = report.get("approval") or {}
-    return f"{found.get('approvals', 0)} of {', '.join(found.get('reviewers', ())) or 'nobody'}"
+    if not found.get("approvals"):
+        return "none wanted"
+    return f"{found['approvals']} of {', '.join(found.get('reviewers', ()))}"
 
 
 def _added(report: Report) -> str:
