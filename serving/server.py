@@ -197,6 +197,7 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
 
     config = uvicorn.Config(
         App(Service(model=model, limits=limits)),
+        uds=environment.get("BIND_SOCKET"),  # a Unix socket instead of an address
         host=environment.get("BIND_HOST", "127.0.0.1"),
         port=int(environment.get("SAGEMAKER_BIND_TO_PORT", "8080")),
         access_log=False,

@@ -111,11 +111,14 @@ class Clone:
         return done.json
 
     def client(self, service: str) -> Any:
-        """A boto3 client that knows nothing but AWS_ENDPOINT_URL's value."""
+        """A boto3 client that knows nothing but the endpoint and the keys of the home."""
         import boto3
 
         cloud = json.loads((self.home / "local" / "cloud.json").read_text())
-        session = boto3.Session("local", "local", region_name="us-east-1")
+        own = json.loads((self.home / "local" / "keys.json").read_text())
+        session = boto3.Session(
+            own["access_key_id"], own["secret_access_key"], region_name="us-east-1"
+        )
         return session.client(service, endpoint_url=cloud["endpoint_url"])
 
     def processes(self) -> list[psutil.Process]:

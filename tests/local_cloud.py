@@ -12,7 +12,8 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from stacks.local import session
+from stacks.local import keys, session
+from stacks.local.aws import AwsBackend
 from stacks.local.processes import RUN_VARIABLE
 
 BUCKET = "plinth-test"
@@ -27,14 +28,19 @@ class Cloud:
     info: session.CloudInfo
 
     def client(self, service: str, **more: Any) -> Any:
+        own = keys.load(self.home)
         return boto3.client(
             service,
             endpoint_url=self.info.endpoint_url,
             region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_access_key_id=own.access_key_id,
+            aws_secret_access_key=own.secret_access_key,
             **more,
         )
+
+    def backend(self) -> AwsBackend:
+        """The AWS side of the provider, in this process."""
+        return AwsBackend(self.info.endpoint_url, "us-east-1", keys.load(self.home))
 
 
 @contextlib.contextmanager

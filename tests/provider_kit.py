@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from stacks.local.aws import AwsBackend
 from stacks.local.backend import Existing, Properties, Subject
 from tests.provider_case import Case, Ref
@@ -84,17 +82,6 @@ def serve_program(folder: Path) -> str:
     (folder / "serve").write_text(SERVE)
     (folder / "serve").chmod(0o755)
     return f"{folder}:/usr/bin:/bin"
-
-
-def client(url: str, service: str) -> Any:
-    """A boto3 client of the test's own, to look behind the provider's back."""
-    return boto3.client(
-        service,
-        endpoint_url=url,
-        region_name=REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
 
 
 def changed(case: Case, inputs: Properties, resolve: Any) -> Properties:

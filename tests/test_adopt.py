@@ -146,7 +146,11 @@ def existing(stack: Stack) -> dict[str, str]:
 
     def client(service: str) -> Any:
         url = stack.environment["AWS_ENDPOINT_URL"]
-        session = boto3.Session("local", "local", region_name="us-east-1")
+        session = boto3.Session(
+            stack.environment["AWS_ACCESS_KEY_ID"],
+            stack.environment["AWS_SECRET_ACCESS_KEY"],
+            region_name="us-east-1",
+        )
         return session.client(service, endpoint_url=url)
 
     pairs = [{"Key": key, "Value": value} for key, value in TAGS.items()]

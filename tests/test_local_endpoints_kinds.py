@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
-from stacks.local.aws import AwsBackend
 from stacks.local.sagemaker.servers import IDLE_SECONDS, Server, Variant, rest
 from tests.endpoints_kit import (
     invoke,
@@ -313,7 +312,7 @@ SERVERLESS = {"memorySizeInMb": 1024, "maxConcurrency": 5}
 def test_what_up_wrote_reads_back_without_a_difference(
     cloud: Cloud, container: tuple[str, str], variant: dict[str, Any], more: dict[str, Any]
 ) -> None:
-    backend = AwsBackend(cloud.info.endpoint_url, "us-east-1")
+    backend = cloud.backend()
     model = {
         "name": "deployed",
         "executionRoleArn": ROLE,

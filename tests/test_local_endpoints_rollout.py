@@ -9,7 +9,6 @@ import pytest
 
 from infra.errors import UserError
 from stacks.local.alarms import Datum, statistic_of, verdict
-from stacks.local.aws import AwsBackend
 from stacks.local.sagemaker.rollout import Deployment, Plan, plan_of
 from stacks.local.sagemaker.servers import Fleet
 from tests.endpoints_kit import configure, invoke, put_artifact, serve, serve_program, settled
@@ -182,7 +181,7 @@ def test_every_invocation_is_measured(cloud: Cloud, sm: Any) -> None:
 
 def test_a_rolled_back_update_is_a_failure_with_its_reason(cloud: Cloud, sm: Any) -> None:
     """What `up` says: the provider compares the configuration served with the one wanted."""
-    backend = AwsBackend(cloud.info.endpoint_url, "us-east-1")
+    backend = cloud.backend()
     it = subject("aws:sagemaker/endpoint:Endpoint")
     cloud.client("cloudwatch").put_metric_alarm(
         AlarmName="always",
@@ -220,7 +219,7 @@ def test_a_rolled_back_update_is_a_failure_with_its_reason(cloud: Cloud, sm: Any
 
 
 def test_what_a_rollout_did_to_the_weights_is_no_difference_to_up(cloud: Cloud, sm: Any) -> None:
-    backend = AwsBackend(cloud.info.endpoint_url, "us-east-1")
+    backend = cloud.backend()
     it = subject("aws:sagemaker/endpoint:Endpoint")
     inputs = {"name": "weighted", "endpointConfigName": "blue"}
     made = backend.create(it, inputs)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from stacks.local import session
+from stacks.local import keys, session
 from stacks.local.container import ISOLATION_VARIABLE
 from tests.local_cloud import (
     BUCKET,
@@ -161,7 +161,7 @@ def test_a_job_finds_a_clean_environment(
     log = (cloud.home / "local/jobs/environment/log.txt").read_text()
     found = json.loads(log.splitlines()[-1])
     assert found["AWS_ENDPOINT_URL"] == cloud.info.endpoint_url
-    assert found["AWS_ACCESS_KEY_ID"] == "local"
+    assert found["AWS_ACCESS_KEY_ID"] == keys.load(cloud.home).access_key_id
     assert "PYTEST_CURRENT_TEST" not in found
     assert found["HOME"] != os.environ.get("HOME")
 

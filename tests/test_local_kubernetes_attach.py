@@ -98,7 +98,12 @@ def test_the_cluster_says_where_its_server_is_and_by_which_authority(cloud: Clou
     described = cloud.client("eks").describe_cluster(name=CLUSTER)["cluster"]
     ca = base64.b64decode(described["certificateAuthority"]["data"]).decode()
     context = ssl.create_default_context(cadata=ca)
-    with urllib.request.urlopen(f"{described['endpoint']}/version", context=context) as answer:
+    token = json.loads((cloud.home / "local/kubernetes/kubeconfig").read_text())["users"][0]
+    asked = urllib.request.Request(
+        f"{described['endpoint']}/version",
+        headers={"Authorization": f"Bearer {token['user']['token']}"},
+    )
+    with urllib.request.urlopen(asked, context=context) as answer:
         assert json.load(answer)["minor"] == "34"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+from stacks.local import keys
 from tests.conftest import Clone
 
 pytestmark = pytest.mark.e2e
@@ -122,8 +123,7 @@ print(boto3.client("sagemaker").describe_endpoint(EndpointName="plinth-local-fli
         env={
             "PATH": os.environ["PATH"],
             "AWS_ENDPOINT_URL": url,
-            "AWS_ACCESS_KEY_ID": "x",
-            "AWS_SECRET_ACCESS_KEY": "x",
+            **keys.load(clone.home).aws(),
             "AWS_DEFAULT_REGION": "us-east-1",
         },
         capture_output=True,

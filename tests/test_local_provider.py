@@ -11,12 +11,14 @@ from pulumi.runtime.proto import provider_pb2
 
 from stacks.local.aws import AwsBackend
 from stacks.local.backend import UNKNOWN
+from stacks.local.keys import Keys
 from stacks.local.plugin import SECRET, SIGNATURE, UNKNOWNS, pack, unpack
 from tests.fake_backend import URN, Engine, FakeBackend, connected, engine_at, plain
 
 SMALL = {"size": "s", "colour": "red"}
 LARGE = {"size": "l", "colour": "red"}
 BLUE = {"size": "s", "colour": "blue"}
+KEYS = Keys(access_key_id="AKIA", secret_access_key="secret", tracking_password="word")
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -39,7 +41,7 @@ def engine(served: tuple[Engine, int]) -> Engine:
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Engine]:
     """The AWS backend, for what needs no cloud."""
-    with connected(AwsBackend(NOWHERE, "us-east-1")) as (engine, _):
+    with connected(AwsBackend(NOWHERE, "us-east-1", KEYS)) as (engine, _):
         yield engine
 
 
@@ -340,7 +342,7 @@ def test_provider_settings_are_known_by_name(aws: Engine) -> None:
 
 
 def test_default_tags_reach_taggable_types_alone() -> None:
-    with connected(AwsBackend(NOWHERE, "us-east-1")) as (engine, _):
+    with connected(AwsBackend(NOWHERE, "us-east-1", KEYS)) as (engine, _):
         engine.configure({"defaultTags": '{"tags": {"team": "ml", "stage": "test"}}'})
         vpc = engine.check({"tags": {"team": "data"}}, urn=aws_urn("aws:ec2/vpc:Vpc"))
         policy = engine.check({}, urn=aws_urn("aws:s3/bucketPolicy:BucketPolicy"))

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from infra.errors import UserError
-from stacks.local.aws import AwsBackend
+from tests.local_cloud import Cloud as LocalCloud
 from tests.local_cloud import running_cloud
 from tests.provider_case import BUCKET, ROLE, ROUTES, VPC
 from tests.provider_cases import CASES, CONFIGURATION, MODEL
-from tests.provider_kit import REGION, Cloud, client, serve_program, subject
+from tests.provider_kit import Cloud, serve_program, subject
 
 ENDPOINT = "aws:sagemaker/endpoint:Endpoint"
 GROUP = "aws:sagemaker/featureGroup:FeatureGroup"
@@ -18,21 +18,21 @@ OBJECT = "aws:s3/bucketObjectv2:BucketObjectv2"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, str]]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, LocalCloud]]:
     folder = tmp_path_factory.mktemp("bin")
     with running_cloud(tmp_path_factory.mktemp("home")) as local:
-        url = local.info.endpoint_url
-        yield Cloud(AwsBackend(url, REGION), serve_path=serve_program(folder)), url
+        yield Cloud(local.backend(), serve_path=serve_program(folder)), local
 
 
 @pytest.fixture
-def cloud(running: tuple[Cloud, str]) -> Iterator[Cloud]:
+def cloud(running: tuple[Cloud, LocalCloud]) -> Iterator[Cloud]:
     yield running[0]
     running[0].clear()
 
 
 @pytest.fixture
-def url(running: tuple[Cloud, str]) -> str:
+def behind(running: tuple[Cloud, LocalCloud]) -> LocalCloud:
+    """Looks behind the provider's back."""
     return running[1]
 
 
@@ -50,11 +50,11 @@ def broken_configuration(cloud: Cloud) -> str:
     return cloud.keep(CONFIGURATION, configuration).id
 
 
-def test_an_endpoint_that_does_not_come_up_leaves_nothing(cloud: Cloud, url: str) -> None:
+def test_an_endpoint_that_does_not_come_up_leaves_nothing(cloud: Cloud, behind: LocalCloud) -> None:
     inputs = {"name": "plinth-broken", "endpointConfigName": broken_configuration(cloud)}
     with pytest.raises(UserError, match=r'"it": plinth-broken must become InService, got Failed: '):
         cloud.backend.create(subject(ENDPOINT), inputs)
-    assert client(url, "sagemaker").list_endpoints()["Endpoints"] == []
+    assert behind.client("sagemaker").list_endpoints()["Endpoints"] == []
 
 
 def test_an_endpoint_update_that_fails_says_why_and_can_be_taken_back(cloud: Cloud) -> None:
@@ -68,20 +68,20 @@ def test_an_endpoint_update_that_fails_says_why_and_can_be_taken_back(cloud: Clo
     assert after is not None and after.inputs == good
 
 
-def test_a_feature_update_that_was_cut_off_is_finished(cloud: Cloud, url: str) -> None:
+def test_a_feature_update_that_was_cut_off_is_finished(cloud: Cloud, behind: LocalCloud) -> None:
     backend, it = cloud.backend, subject(GROUP)
     old = cloud.resolve(CASES[GROUP].inputs)
     made = cloud.keep(GROUP, old)
     new = {**old, **cloud.resolve(CASES[GROUP].change)}
     backend.update(it, made.id, old, new)
     backend.update(it, made.id, old, new)
-    shown = client(url, "sagemaker").describe_feature_group(FeatureGroupName=made.id)
+    shown = behind.client("sagemaker").describe_feature_group(FeatureGroupName=made.id)
     assert [f["FeatureName"] for f in shown["FeatureDefinitions"]] == ["id", "at", "distance"]
 
 
-def test_a_refresh_sees_what_changed_behind_its_back(cloud: Cloud, url: str) -> None:
+def test_a_refresh_sees_what_changed_behind_its_back(cloud: Cloud, behind: LocalCloud) -> None:
     backend, it, made = cloud.backend, subject(VPC), cloud.need(VPC)
-    ec2 = client(url, "ec2")
+    ec2 = behind.client("ec2")
     ec2.create_tags(Resources=[made.id], Tags=[{"Key": "team", "Value": "other"}])
     ec2.modify_vpc_attribute(VpcId=made.id, EnableDnsHostnames={"Value": False})
     found = backend.read(it, made.id, made.inputs)
@@ -90,9 +90,11 @@ def test_a_refresh_sees_what_changed_behind_its_back(cloud: Cloud, url: str) -> 
     assert drift == {"tags.team", "enableDnsHostnames"}
 
 
-def test_a_role_that_was_deleted_behind_its_back_is_missing(cloud: Cloud, url: str) -> None:
+def test_a_role_that_was_deleted_behind_its_back_is_missing(
+    cloud: Cloud, behind: LocalCloud
+) -> None:
     made = cloud.need(ROLE)
-    client(url, "iam").delete_role(RoleName=made.id)
+    behind.client("iam").delete_role(RoleName=made.id)
     assert cloud.backend.read(subject(ROLE), made.id, made.inputs) is None
     with pytest.raises(UserError, match="fix: run a refresh"):
         cloud.backend.update(
@@ -100,8 +102,8 @@ def test_a_role_that_was_deleted_behind_its_back_is_missing(cloud: Cloud, url: s
         )
 
 
-def test_a_bucket_with_objects_goes_only_by_force(cloud: Cloud, url: str) -> None:
-    backend, it, s3 = cloud.backend, subject(BUCKET), client(url, "s3")
+def test_a_bucket_with_objects_goes_only_by_force(cloud: Cloud, behind: LocalCloud) -> None:
+    backend, it, s3 = cloud.backend, subject(BUCKET), behind.client("s3")
     inputs = {"bucket": "plinth-test-full"}
     made = backend.create(it, inputs)
     s3.put_bucket_versioning(Bucket=made.id, VersioningConfiguration={"Status": "Enabled"})
@@ -122,13 +124,13 @@ def test_a_bucket_with_objects_goes_only_by_force(cloud: Cloud, url: str) -> Non
     ],
 )
 def test_an_object_holds_what_the_program_says(
-    cloud: Cloud, url: str, source: dict[str, Any], bytes_kept: bytes
+    cloud: Cloud, behind: LocalCloud, source: dict[str, Any], bytes_kept: bytes
 ) -> None:
     old = cloud.resolve(CASES[OBJECT].inputs)
     made = cloud.keep(OBJECT, old)
     new = {**{name: value for name, value in old.items() if name != "content"}, **source}
     cloud.backend.update(subject(OBJECT), made.id, old, new)
-    held = client(url, "s3").get_object(Bucket=new["bucket"], Key=new["key"])
+    held = behind.client("s3").get_object(Bucket=new["bucket"], Key=new["key"])
     assert held["Body"].read() == bytes_kept
 
 

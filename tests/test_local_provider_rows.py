@@ -4,19 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from stacks.local.aws import AwsBackend
 from stacks.local.aws_table import ROWS
 from tests.local_cloud import running_cloud
 from tests.provider_cases import CASES
-from tests.provider_kit import REGION, Cloud, changed, serve_program, subject
+from tests.provider_kit import Cloud, changed, serve_program, subject
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     folder = tmp_path_factory.mktemp("bin")
     with running_cloud(tmp_path_factory.mktemp("home")) as local:
-        backend = AwsBackend(local.info.endpoint_url, REGION)
-        yield Cloud(backend, serve_path=serve_program(folder))
+        yield Cloud(local.backend(), serve_path=serve_program(folder))
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def regional(env: str, region: str) -> Clients:
 
 
 def _local_clients() -> Clients:
-    from stacks.local import session
+    from stacks.local import keys, session
 
     cloud = session.find(home())
     if cloud is None:
@@ -48,9 +48,8 @@ def _local_clients() -> Clients:
     from botocore.config import Config
 
     made: dict[str, Any] = {}
-    local = boto3.Session(
-        aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1"
-    )
+    own = keys.load(home())
+    local = boto3.Session(own.access_key_id, own.secret_access_key, region_name="us-east-1")
 
     def client(service: str) -> Any:
         if service not in made:

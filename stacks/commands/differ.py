@@ -26,12 +26,12 @@ def differ(region: str) -> Differ:
     from policies.review.compare import Differ
 
     def properties(token: str, old: Any, new: Any) -> Sequence[tuple[str, Kind, bool]]:
-        if known := _compared(region, token, old, new):
+        if known := _compared(token, old, new):
             return [(c.path, c.kind, c.replaces) for c in known.changes]
         return _by_schema(token, old, new)
 
     def delete_first(token: str, old: Any, new: Any) -> bool:
-        if known := _compared(region, token, old, new):
+        if known := _compared(token, old, new):
             return known.delete_first
         return "name" in new and old.get("name") == new["name"]
 
@@ -57,9 +57,7 @@ def _is_ours(token: str) -> bool:
     return token in ROWS or token.startswith(KUBERNETES)
 
 
-def _compared(
-    region: str, token: str, old: Mapping[str, Any], new: Mapping[str, Any]
-) -> Difference | None:
+def _compared(token: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Difference | None:
     """As the local provider compares; None where it has no such type."""
     from stacks.local.backend import Subject
 
@@ -70,9 +68,10 @@ def _compared(
         from stacks.local.kubernetes.difference import difference
 
         return difference(subject, _wire(old), _wire(new))
-    from stacks.local.aws import AwsBackend
+    from stacks.local import aws
+    from stacks.local.aws_table import ROWS
 
-    return AwsBackend("http://127.0.0.1", region).diff(subject, _wire(old), _wire(new))
+    return aws.difference(ROWS[token], _wire(old), _wire(new))
 
 
 def _wire(value: Any) -> Any:

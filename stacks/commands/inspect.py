@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from infra.errors import UserError
@@ -30,6 +31,7 @@ def status(env: str, report: Report) -> dict[str, Any]:
 def _local_status(report: Report) -> dict[str, Any]:
     from stacks.commands import kubernetes
     from stacks.local import environment, session
+    from stacks.local.listeners import listeners
     from stacks.local.processes import Children
 
     found = session.find(home())
@@ -52,10 +54,12 @@ def _local_status(report: Report) -> dict[str, Any]:
         "job_isolation": found.job_isolation,
         **kubernetes.state(home()),
         "pids": [found.pid, *(child.pid for child in children)],
+        "listeners": [asdict(listener) for listener in listeners(home(), found)],
     }
+    open_ports = ", ".join(f"{one['process']} {one['port']}" for one in result["listeners"])
     processes = {"cloud": found.pid} | {child.purpose: child.pid for child in children}
     shown = ", ".join(f"{name} {pid}" for name, pid in processes.items())
-    report.table("environment local", {**result, "pids": shown})
+    report.table("environment local", {**result, "pids": shown, "listeners": open_ports})
     return result
 
 

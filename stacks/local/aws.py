@@ -13,6 +13,7 @@ from stacks.local.aws_row import ALL, Row
 from stacks.local.aws_table import ROWS
 from stacks.local.aws_work import Session, Work
 from stacks.local.backend import UNKNOWN, Difference, Existing, Failure, Properties, Subject
+from stacks.local.keys import Keys
 from stacks.local.warm import warm
 
 VERSION = "7.51.1"
@@ -55,8 +56,10 @@ class AwsBackend:
     package = "aws"
     version = VERSION
 
-    def __init__(self, endpoint_url: str, region: str, rows: Mapping[str, Row] = ROWS) -> None:
-        self._session = Session(endpoint_url, region)
+    def __init__(
+        self, endpoint_url: str, region: str, keys: Keys, rows: Mapping[str, Row] = ROWS
+    ) -> None:
+        self._session = Session(endpoint_url, region, keys)
         self._region = region
         self._tables = {token: Table(row) for token, row in rows.items()}
 
@@ -109,10 +112,7 @@ class AwsBackend:
 
     def diff(self, subject: Subject, old: Properties, new: Properties) -> Difference:
         """Compare two sets of inputs by the row's rules."""
-        row = self._table(subject).row
-        named = row.occupies or row.identity.inputs or (row.autoname and (row.autoname,))
-        occupied = bool(named) and all(old.get(name) == new.get(name) for name in named)
-        return Difference(changes=aws_diff.changes(row, old, new), delete_first=occupied)
+        return difference(self._table(subject).row, old, new)
 
     def plan(self, subject: Subject, new: Properties, old: Properties | None) -> Properties:
         """Inputs, and unknown for what only the cloud can tell."""
@@ -239,6 +239,13 @@ class AwsBackend:
             "description": "local environment",
             "endpoint": f"ec2.{self._region}.amazonaws.com",
         }
+
+
+def difference(row: Row, old: Properties, new: Properties) -> Difference:
+    """What leads from one set of inputs to another, and whether the old one is in the way."""
+    named = row.occupies or row.identity.inputs or (row.autoname and (row.autoname,))
+    occupied = bool(named) and all(old.get(name) == new.get(name) for name in named)
+    return Difference(changes=aws_diff.changes(row, old, new), delete_first=occupied)
 
 
 def where_to_add(token: str) -> str:

@@ -19,6 +19,7 @@ from stacks.local.aws_requests import Table, fill, pairs_or_map
 from stacks.local.aws_row import Call, Row, Scene
 from stacks.local.aws_shapes import operation_model
 from stacks.local.backend import Properties, Subject
+from stacks.local.keys import Keys
 
 FIRST_PAUSE, LONGEST_PAUSE, PATIENCE = 0.02, 1.0, 1800.0  # seconds
 CONNECTIONS = 64
@@ -31,8 +32,9 @@ class Gone(Exception):
 class Session:
     """boto3 clients of one endpoint; they are thread-safe, so there is one per service."""
 
-    def __init__(self, endpoint_url: str, region: str) -> None:
+    def __init__(self, endpoint_url: str, region: str, keys: Keys) -> None:
         self.region = region
+        self._keys = keys
         self._endpoint_url = endpoint_url
         self._clients: dict[str, Any] = {}
         self._guard = threading.Lock()
@@ -41,7 +43,10 @@ class Session:
         """The client of a service. Making one is not thread-safe, so one is made at a time."""
         with self._guard:
             if service not in self._clients:
-                session = boto3.session.Session("local", "local", region_name=self.region)
+                keys = self._keys
+                session = boto3.session.Session(
+                    keys.access_key_id, keys.secret_access_key, region_name=self.region
+                )
                 self._clients[service] = session.client(
                     service,
                     endpoint_url=self._endpoint_url,

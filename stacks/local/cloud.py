@@ -22,6 +22,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from stacks.local.container import Host, find_namespace, isolation, without_network
+from stacks.local.keys import SECRET_VARIABLE, Keys
+from stacks.local.keys import ensure as ensure_keys
+from stacks.local.peers import Admits, owner_with
 from stacks.local.processes import Children, port_owner, write_json
 from stacks.local.session import ALREADY_RUNNING, take_lock
 
@@ -48,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for noisy in ("werkzeug", "botocore", "boto3", "urllib3", "httpx2"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     home: Path = arguments.home.absolute()
+    os.umask(0o077)  # whatever a job or a server writes is its owner's alone
     lock = take_lock(home)
     if lock is None:
         log.error("another local cloud of %s is running or about to", home)
@@ -81,13 +85,15 @@ def _serve(
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     namespace = find_namespace()
     os.environ.update(MOTO_SETTINGS)
-    overlay = _overlay(home, url, namespace, children)
-    _serve_http(overlay, listener)
+    keys = ensure_keys(home)
+    overlay = _overlay(home, url, namespace, children, keys)
+    _serve_http(_guarded(overlay, listener, keys), listener)
     threading.Thread(target=_upkeep, args=(overlay, stop), daemon=True).start()
     attachment = _attachment(home, children)
     threading.Thread(target=attachment.run, args=(stop,), daemon=True).start()
-    provider_port = 0 if arguments.no_provider else _serve_provider(url)
-    kubernetes_port = 0 if arguments.no_provider else _serve_kubernetes(attachment)
+    admits = owner_with(SECRET_VARIABLE, keys.secret_access_key)
+    provider_port = 0 if arguments.no_provider else _serve_provider(url, keys, admits)
+    kubernetes_port = 0 if arguments.no_provider else _serve_kubernetes(attachment, admits)
     record = home / "local" / "cloud.json"
     write_json(
         record,
@@ -107,7 +113,9 @@ def _serve(
     log.info("stopping")
 
 
-def _overlay(home: Path, url: str, namespace: tuple[str, ...], children: Children) -> Any:
+def _overlay(
+    home: Path, url: str, namespace: tuple[str, ...], children: Children, keys: Keys
+) -> Any:
     from moto.server import DomainDispatcherApplication, create_backend_app
 
     from stacks.local import bucket_policies, events, functions, service_quotas, steady
@@ -121,6 +129,7 @@ def _overlay(home: Path, url: str, namespace: tuple[str, ...], children: Childre
         home=home,
         endpoint_url=url,
         region=REGION,
+        keys=keys,
         namespace=namespace,
         closed_namespace=without_network(namespace),
         children=children,
@@ -134,6 +143,21 @@ def _overlay(home: Path, url: str, namespace: tuple[str, ...], children: Childre
     events.install(world)
     behind = Recorder(DomainDispatcherApplication(create_backend_app), REGION)
     return Overlay(world=world, captures=Captures(world.s3), behind=behind)
+
+
+def _guarded(overlay: Any, listener: socket.socket, keys: Keys) -> Any:
+    """The endpoint behind the gate that checks origin and signature."""
+    from stacks.local import session_tokens
+    from stacks.local.gate import Gate, known_secrets
+    from stacks.local.signatures import Secret
+
+    sessions: dict[str, Secret] = {}
+    session_tokens.install(sessions)
+    return Gate(
+        application=overlay,
+        port=listener.getsockname()[1],
+        secret_of=known_secrets(keys.access_key_id, keys.secret_access_key, sessions),
+    )
 
 
 def _serve_http(application: Any, listener: socket.socket) -> None:
@@ -157,12 +181,12 @@ def _serve_http(application: Any, listener: socket.socket) -> None:
     threading.Thread(target=server.serve_forever, name="aws", daemon=True).start()
 
 
-def _serve_provider(url: str) -> int:
+def _serve_provider(url: str, keys: Keys, admits: Admits) -> int:
     from stacks.local.aws import AwsBackend
     from stacks.local.plugin import serve
 
-    backend = AwsBackend(url, REGION)
-    server, port = serve(backend)
+    backend = AwsBackend(url, REGION, keys)
+    server, port = serve(backend, admits=admits)
     _KEPT.append(server)
     threading.Thread(target=backend.warm, daemon=True).start()
     return int(port)
@@ -185,11 +209,11 @@ def _attachment(home: Path, children: Children) -> Attachment:
     return made
 
 
-def _serve_kubernetes(attachment: Attachment) -> int:
+def _serve_kubernetes(attachment: Attachment, admits: Admits) -> int:
     from stacks.local.kubernetes.backend import KubernetesBackend
     from stacks.local.plugin import serve
 
-    server, port = serve(KubernetesBackend(attachment))
+    server, port = serve(KubernetesBackend(attachment), admits=admits)
     _KEPT.append(server)
     return int(port)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from stacks.local.keys import Keys
 from stacks.local.processes import Children
 
 OPT_ML = "/opt/ml"
@@ -70,6 +71,9 @@ class Host:
 
     endpoint_url: str
     region: str
+    keys: Keys
+    """What programs sign their requests with."""
+
     namespace: tuple[str, ...]
     """The `unshare` command in front of a program. Empty: paths are rewritten."""
 
@@ -117,17 +121,17 @@ class Host:
         """A clean environment: nothing of the person's shell reaches a job."""
         urls = self.tracking_urls()
         env = {
-            **base_environment(self.endpoint_url, self.region),
+            **base_environment(self.endpoint_url, self.region, self.keys),
             "HOME": str(room),
             "TMPDIR": str(room / "tmp"),
             **{name: urls.get(value, value) for name, value in own.items()},
         }
         if any(value in urls for value in own.values()):
-            env["MLFLOW_S3_ENDPOINT_URL"] = self.endpoint_url
+            env |= {"MLFLOW_S3_ENDPOINT_URL": self.endpoint_url, **self.keys.tracking()}
         return env
 
 
-def base_environment(endpoint_url: str, region: str) -> dict[str, str]:
+def base_environment(endpoint_url: str, region: str, keys: Keys) -> dict[str, str]:
     """What every child of the cloud gets: this Python, the image's programs, this cloud."""
     programs = (str(Path(sys.executable).parent), str(REPOSITORY / "serving" / "image" / "bin"))
     return {
@@ -138,8 +142,7 @@ def base_environment(endpoint_url: str, region: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
+        **keys.aws(),
         "AWS_EC2_METADATA_DISABLED": "true",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "1",

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from infra.errors import UserError
-from stacks.local import session, toolchain
+from stacks.local import keys, session, toolchain
 
 ENV = "local"
 STARTED_BY = "PLINTH_STARTED_BY"
@@ -56,8 +56,7 @@ class LocalEnvironment:
     def clients(self) -> dict[str, str]:
         """Environment variables with which any AWS client reaches this cloud and no other."""
         return {
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
+            **keys.load(self.home).aws(),
             "AWS_REGION": "us-east-1",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": self.cloud.endpoint_url,
@@ -98,7 +97,7 @@ class LocalEnvironment:
         """Environment variables for commands typed by hand: pulumi, aws, kubectl, python."""
         mine = self.engine()
         hidden = ("PATH", "PLINTH_PYTHON", STARTED_BY)
-        homes = {"PLINTH_HOME": str(self.home)}
+        homes = {"PLINTH_HOME": str(self.home), **keys.load(self.home).tracking()}
         if self.kubeconfig.exists():
             homes["KUBECONFIG"] = str(self.kubeconfig)
         return homes | {name: value for name, value in mine.items() if name not in hidden}

@@ -83,7 +83,7 @@ def _run(host: Host, function: Any, room: Path) -> Answer:
 
 
 def _environment(host: Host, function: Any, room: Path) -> Mapping[str, str]:
-    base = base_environment(host.endpoint_url, host.region)
+    base = base_environment(host.endpoint_url, host.region, host.keys)
     return {
         **base,
         "HOME": str(room),

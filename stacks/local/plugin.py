@@ -21,6 +21,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 from infra.errors import UserError
 from stacks.local.backend import UNKNOWN, Backend, Change, Existing, Failure, Properties, Subject
 from stacks.local.ledger import Entry, Ledger
+from stacks.local.peers import Admits, Guard
 
 WORKERS = 64  # a create waits in its thread until the resource is ready
 UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
@@ -314,9 +315,11 @@ def _diff_response(changes: list[Change], *, delete_first: bool) -> provider_pb2
     return response
 
 
-def serve(backend: Backend, port: int = 0) -> tuple[grpc.Server, int]:
-    """A started server on the loopback interface and its port."""
-    server = grpc.server(futures.ThreadPoolExecutor(WORKERS), options=UNLIMITED)
+def serve(backend: Backend, *, admits: Admits, port: int = 0) -> tuple[grpc.Server, int]:
+    """A started server on the loopback interface, for the peers that it admits, and its port."""
+    server = grpc.server(
+        futures.ThreadPoolExecutor(WORKERS), options=UNLIMITED, interceptors=[Guard(admits)]
+    )
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(backend), server)
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()

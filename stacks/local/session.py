@@ -117,8 +117,7 @@ def _spawn(home: Path, port: int | None, timeout_seconds: float) -> CloudInfo:
 
 def take_lock(home: Path) -> TextIO | None:
     """The lock that one cloud per home holds for its life; None when another has it."""
-    folder = home / "local"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = private_folder(home)
     lock = (folder / "daemon.lock").open("a")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -126,6 +125,14 @@ def take_lock(home: Path) -> TextIO | None:
         lock.close()
         return None
     return lock
+
+
+def private_folder(home: Path) -> Path:
+    """Where the local cloud of a home keeps everything, closed to other users of the machine."""
+    folder = home / "local"
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
 
 
 def _about_to_run(home: Path) -> CloudInfo | None:
@@ -155,8 +162,7 @@ def _record(home: Path) -> Path:
 @contextlib.contextmanager
 def _locked(home: Path) -> Iterator[None]:
     """One start or stop at a time per home; the lock of a dead process is free."""
-    folder = home / "local"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = private_folder(home)
     with (folder / "cloud.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -7,21 +7,24 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LIFETIME = timedelta(days=365)
 CLOCK_SKEW = timedelta(minutes=5)
+SERVES, CALLS = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
 SERVER_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 SERVER_ADDRESSES = ("127.0.0.1", "10.100.0.1")
 """Loopback, and the service `kubernetes` in EKS's default service range."""
 
 
 def issue(folder: Path) -> None:
-    """Write `ca.crt`, `server.crt`, `server.key` and `service-account.{key,pub}`.
+    """Write `ca.crt`, `{server,etcd}.{crt,key}` and `service-account.{key,pub}`.
+
+    etcd and the API server show each other the same certificate; nobody else has one.
 
     The key of the authority is thrown away: nothing else will ever be signed with it.
     """
-    authority, server, accounts = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+    authority, server, etcd, accounts = (ec.generate_private_key(ec.SECP256R1()) for _ in range(4))
     issuer = _name("plinth-local-authority")
     signs = x509.BasicConstraints(ca=True, path_length=0)
     ca = _builder(issuer, issuer, authority.public_key()).add_extension(signs, critical=True)
@@ -31,11 +34,13 @@ def issue(folder: Path) -> None:
             *(x509.IPAddress(ip_address(address)) for address in SERVER_ADDRESSES),
         ]
     )
-    leaf = _builder(_name("kube-apiserver"), issuer, server.public_key())
-    leaf = leaf.add_extension(alternatives, critical=False)
     _write(folder / "ca.crt", _certificate(ca, authority))
-    _write(folder / "server.crt", _certificate(leaf, authority))
-    _write(folder / "server.key", _private(server))
+    for name, key, uses in (("server", server, (SERVES,)), ("etcd", etcd, (SERVES, CALLS))):
+        leaf = _builder(_name(f"plinth-local-{name}"), issuer, key.public_key())
+        leaf = leaf.add_extension(alternatives, critical=False)
+        leaf = leaf.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+        _write(folder / f"{name}.crt", _certificate(leaf, authority))
+        _write(folder / f"{name}.key", _private(key))
     _write(folder / "service-account.key", _private(accounts))
     _write(
         folder / "service-account.pub",

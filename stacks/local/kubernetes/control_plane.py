@@ -170,7 +170,8 @@ def kubeconfig(url: str, ca: Path, token: str) -> dict[str, Any]:
 
 
 def _etcd(folder: Path, client_port: int, peer_port: int) -> list[str]:
-    client, peer = (f"http://127.0.0.1:{port}" for port in (client_port, peer_port))
+    client, peer = (f"https://127.0.0.1:{port}" for port in (client_port, peer_port))
+    certificate, key, ca = (folder / name for name in ("etcd.crt", "etcd.key", "ca.crt"))
     return [
         f"--data-dir={folder / 'etcd'}",
         f"--listen-client-urls={client}",
@@ -178,6 +179,14 @@ def _etcd(folder: Path, client_port: int, peer_port: int) -> list[str]:
         f"--listen-peer-urls={peer}",
         f"--initial-advertise-peer-urls={peer}",
         f"--initial-cluster=default={peer}",
+        "--client-cert-auth",  # who has no certificate of this folder's authority is refused
+        "--peer-client-cert-auth",
+        f"--cert-file={certificate}",
+        f"--peer-cert-file={certificate}",
+        f"--key-file={key}",
+        f"--peer-key-file={key}",
+        f"--trusted-ca-file={ca}",
+        f"--peer-trusted-ca-file={ca}",
         "--unsafe-no-fsync",  # nothing here outlives the processes
         "--log-level=warn",
     ]
@@ -186,7 +195,11 @@ def _etcd(folder: Path, client_port: int, peer_port: int) -> list[str]:
 def _apiserver(plane: ControlPlane, etcd_port: int) -> list[str]:
     folder = plane.folder
     return [
-        f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+        f"--etcd-servers=https://127.0.0.1:{etcd_port}",
+        f"--etcd-cafile={folder / 'ca.crt'}",
+        f"--etcd-certfile={folder / 'etcd.crt'}",
+        f"--etcd-keyfile={folder / 'etcd.key'}",
+        "--anonymous-auth=false",
         "--bind-address=127.0.0.1",
         "--endpoint-reconciler-type=none",  # endpoints of a service are never loopback addresses
         f"--secure-port={plane.url.rpartition(':')[2]}",

@@ -11,7 +11,7 @@ import urllib3
 from stacks.local.sagemaker.capture import Captures, Exchange
 from stacks.local.sagemaker.errors import ApiError, not_emulated
 from stacks.local.sagemaker.rollout import Deployment
-from stacks.local.sagemaker.servers import HTTP, Fleet, ServingFailed, Variant, awake, slot
+from stacks.local.sagemaker.servers import Fleet, Server, ServingFailed, Variant, awake, slot
 from stacks.local.sagemaker.store import Item
 from stacks.local.sagemaker.world import World
 from stacks.local.transfer import TransferFailed
@@ -105,7 +105,7 @@ def ask(
         try:
             server = awake(world, fleet.endpoint, variant)
             asked = time.perf_counter()
-            answer = _post(server.url, question)
+            answer = _post(server, question)
             status, spent = answer.status, time.perf_counter() - asked
         except (ServingFailed, TransferFailed, urllib3.exceptions.HTTPError) as error:
             raise _model_error(0, f"the model did not answer: {error}") from error
@@ -124,10 +124,10 @@ def ask(
     return Answer(variant=variant.name, headers=answer.headers, body=answer.data)
 
 
-def _post(url: str, question: Question) -> Any:
-    return HTTP.request(
+def _post(server: Server, question: Question) -> Any:
+    return server.request(
         "POST",
-        f"{url}/invocations",
+        "/invocations",
         body=question.body,
         headers={"Content-Type": "application/octet-stream", **question.headers},
         timeout=question.timeout_seconds,

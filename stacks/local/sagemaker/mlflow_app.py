@@ -15,12 +15,14 @@ from pathlib import Path
 import urllib3
 
 from stacks.local.container import base_environment
+from stacks.local.keys import Keys
 from stacks.local.processes import free_port, tail, write_json
 from stacks.local.sagemaker.errors import ApiError, not_emulated
 from stacks.local.sagemaker.kind import Request
 from stacks.local.sagemaker.servers import HTTP
 from stacks.local.sagemaker.store import Item
 from stacks.local.sagemaker.world import World
+from stacks.local.tracking_guard import PORT_VARIABLE
 
 KIND, SERVER = "mlflow app", "mlflow tracking server"
 STATUS = {KIND: "Status", SERVER: "TrackingServerStatus"}
@@ -36,8 +38,8 @@ SETTINGS = {
     "BACKEND_STORE_URI_ENV_VAR": "_MLFLOW_SERVER_FILE_STORE",
     "ARTIFACT_ROOT_ENV_VAR": "_MLFLOW_SERVER_ARTIFACT_ROOT",
 }
-UVICORN = ("--host", "127.0.0.1", "--workers", "1", "--no-access-log")
-APPLICATION = "mlflow.server.fastapi_app:app"
+UVICORN = ("--host", "127.0.0.1", "--workers", "1", "--no-access-log", "--factory")
+APPLICATION = "stacks.local.tracking_guard:application"
 
 
 @dataclass(kw_only=True, eq=False)
@@ -135,7 +137,7 @@ def _serve(world: World, item: Item, *, ready: str, failed: str) -> None:
         process=host.children.spawn(
             [sys.executable, "-m", "uvicorn", "--port", str(port), *UVICORN, APPLICATION],
             purpose=f"{item.kind} {item.name}",
-            env=_environment(world, item, folder),
+            env=_environment(world, item, folder, port),
             cwd=folder,
             log=folder / "log.txt",
         ),
@@ -147,7 +149,7 @@ def _serve(world: World, item: Item, *, ready: str, failed: str) -> None:
     status = STATUS[item.kind]
 
     def work() -> None:
-        if _wait(server):
+        if _wait(server, host.keys):
             item.set(**{status: ready})
         elif not server.stopping.is_set():
             item.set(**{status: failed})
@@ -156,9 +158,11 @@ def _serve(world: World, item: Item, *, ready: str, failed: str) -> None:
     world.background(work, broken=lambda error: item.set(**{status: failed}))
 
 
-def _environment(world: World, item: Item, folder: Path) -> dict[str, str]:
+def _environment(world: World, item: Item, folder: Path, port: int) -> dict[str, str]:
     return {
-        **base_environment(world.host.endpoint_url, world.region),
+        **base_environment(world.host.endpoint_url, world.region, world.host.keys),
+        **world.host.keys.tracking(),
+        PORT_VARIABLE: str(port),
         "HOME": str(folder),
         "MLFLOW_S3_ENDPOINT_URL": world.host.endpoint_url,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -174,14 +178,17 @@ def artifact_root(uri: str) -> str:
     return root if "/" in root.removeprefix("s3://") else f"{root}/mlflow"
 
 
-def _wait(server: Server) -> bool:
+def _wait(server: Server, keys: Keys) -> bool:
     """Wait until the server answers from its database, so that the first caller need not."""
     deadline = time.monotonic() + HEALTH_SECONDS
     search = f"{server.url}/api/2.0/mlflow/experiments/search?max_results=1"
+    login = urllib3.make_headers(basic_auth=f"{keys.TRACKING_USER}:{keys.tracking_password}")
     while time.monotonic() < deadline and server.process.poll() is None:
         try:
-            if HTTP.request("GET", f"{server.url}/health", timeout=5).status == 200:
-                return bool(HTTP.request("GET", search, timeout=60).status == 200)
+            health = HTTP.request("GET", f"{server.url}/health", headers=login, timeout=5)
+            if health.status == 200:
+                answer = HTTP.request("GET", search, headers=login, timeout=60)
+                return bool(answer.status == 200)
         except urllib3.exceptions.HTTPError:
             pass
         if server.stopping.wait(POLL_SECONDS):

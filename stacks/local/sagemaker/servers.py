@@ -1,5 +1,6 @@
 """The serving processes behind an endpoint: started from a configuration, healthy or not at all."""
 
+import functools
 import itertools
 import math
 import random
@@ -21,6 +22,7 @@ from stacks.local.sagemaker.errors import ApiError
 from stacks.local.sagemaker.packages import container
 from stacks.local.sagemaker.world import World
 from stacks.local.transfer import TransferFailed, download, fetch, split_uri, unpack
+from stacks.local.unix_http import UnixPool
 
 PROCESSES_PER_VARIANT = 2
 """One machine plays the fleet: more instances than this are reported, not started."""
@@ -33,7 +35,12 @@ POLL_SECONDS = 0.05
 IDLE_SECONDS = 120
 """How long a serverless worker is kept after its last answer."""
 
-HTTP = urllib3.PoolManager(maxsize=32, retries=False)
+CONNECTIONS = 32
+HTTP = urllib3.PoolManager(maxsize=CONNECTIONS, retries=False)
+
+SOCKET = "http.sock"
+"""Where our image listens, in a folder that is closed to other users. A container of somebody else
+listens on a loopback port, as SageMaker's contract says: other users of the machine reach it."""
 
 
 class ServingFailed(Exception):
@@ -48,13 +55,25 @@ class Server:
     port: int
     room: Path
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    @functools.cached_property
+    def by_socket(self) -> UnixPool:
+        return UnixPool(self.room / SOCKET, size=CONNECTIONS)
+
+    @functools.cached_property
+    def by_port(self) -> urllib3.HTTPConnectionPool:
+        return urllib3.HTTPConnectionPool(
+            "127.0.0.1", self.port, maxsize=CONNECTIONS, retries=False
+        )
+
+    def request(self, method: str, path: str, **more: Any) -> urllib3.BaseHTTPResponse:
+        """Ask the container: through its folder where it listens there, as ours does."""
+        there = (self.room / SOCKET).exists()
+        pool = self.by_socket if there else self.by_port
+        return pool.request(method, path, **more)
 
     def healthy(self) -> bool:
         try:
-            return bool(HTTP.request("GET", f"{self.url}/ping", timeout=2).status == 200)
+            return self.request("GET", "/ping", timeout=2).status == 200
         except urllib3.exceptions.HTTPError:
             return False
 
@@ -233,6 +252,7 @@ def start_server(world: World, endpoint: str, variant: Variant, number: int) -> 
         environment={
             **variant.container.get("Environment", {}),
             "SAGEMAKER_BIND_TO_PORT": str(port),
+            "BIND_SOCKET": SOCKET,
         },
         log=room / "log.txt",
     )

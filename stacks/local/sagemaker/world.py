@@ -64,8 +64,8 @@ class World:
             service,
             endpoint_url=self.host.endpoint_url,
             region_name=self.region,
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
+            aws_access_key_id=self.host.keys.access_key_id,
+            aws_secret_access_key=self.host.keys.secret_access_key,
             config=Config(max_pool_connections=32, retries={"total_max_attempts": 2}),
         )
 

@@ -1,0 +1,105 @@
+"""Which process is on the other end of a connection to the provider, and may it ask.
+
+The engine attaches to a running provider by its port alone: it can send no token. So the provider
+looks at the process that the connection belongs to. It must run as this user and have the secret
+key of this home in its environment, as `plinth` and `eval "$(plinth env local)"` give it. Linux
+tells both (/proc/net/tcp and /proc/PID/environ, proc(5)).
+"""
+
+import os
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+Admits = Callable[[str], bool]
+"""Whether the peer of a connection, as gRPC names it, may call."""
+
+PEER = re.compile(r"(?:ipv4:|ipv6:(?:%5B|\[)::ffff:)127\.0\.0\.1(?:%5D|\])?:(?P<port>\d+)")
+LOOPBACK = ("0100007F", "0000000000000000FFFF00000100007F")
+"""127.0.0.1 as /proc/net/tcp and /proc/net/tcp6 write it."""
+
+TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+ESTABLISHED = "01"
+REMEMBERED = 256
+
+REFUSED = (
+    "only processes that have the keys of this home may call its provider; "
+    'type: eval "$(plinth env local)"'
+)
+
+
+def owner_with(variable: str, value: str) -> Admits:
+    """Admits connections of this user's processes that have `variable=value`."""
+    wanted = f"{variable}={value}".encode()
+    admitted: OrderedDict[str, None] = OrderedDict()
+
+    def admits(peer: str) -> bool:
+        found = PEER.fullmatch(peer)
+        inode = _inode(int(found["port"])) if found else None
+        if inode is None:
+            return False
+        if inode not in admitted and not any(wanted in e for e in _environments(inode)):
+            return False
+        admitted[inode] = None
+        admitted.move_to_end(inode)
+        while len(admitted) > REMEMBERED:
+            admitted.popitem(last=False)
+        return True
+
+    return admits
+
+
+def _inode(port: int) -> str | None:
+    """The socket of this user that is connected from a loopback port."""
+    ours = str(os.getuid())
+    for table in TABLES:
+        for line in table.read_text().splitlines()[1:] if table.exists() else ():
+            columns = line.split()
+            address, _, from_port = columns[1].partition(":")
+            is_peer = address in LOOPBACK and int(from_port, 16) == port
+            if is_peer and columns[3] == ESTABLISHED and columns[7] == ours:
+                return columns[9]
+    return None
+
+
+def _environments(inode: str) -> Iterator[list[bytes]]:
+    """The environment of every process that holds this socket, as far as it may be read."""
+    link = f"socket:[{inode}]"
+    for process in Path("/proc").iterdir():
+        if not process.name.isdecimal():
+            continue
+        try:
+            if any(str(entry.readlink()) == link for entry in (process / "fd").iterdir()):
+                yield (process / "environ").read_bytes().split(b"\0")
+        except OSError:  # it ended, or belongs to somebody else
+            continue
+
+
+class Guard(grpc.ServerInterceptor):  # type: ignore[misc] # grpc has no types
+    """Answers PERMISSION_DENIED to peers that are not admitted, whatever they call."""
+
+    def __init__(self, admits: Admits) -> None:
+        self._admits = admits
+
+    def intercept_service(self, continuation: Any, details: Any) -> Any:
+        """The method's handler with the check in front."""
+        handler = continuation(details)
+        if handler is None or handler.unary_unary is None:
+            return grpc.unary_unary_rpc_method_handler(_unknown)
+
+        def checked(request: Any, context: grpc.ServicerContext) -> Any:
+            if not self._admits(context.peer()):
+                context.abort(grpc.StatusCode.PERMISSION_DENIED, REFUSED)
+            return handler.unary_unary(request, context)
+
+        return grpc.unary_unary_rpc_method_handler(
+            checked, handler.request_deserializer, handler.response_serializer
+        )
+
+
+def _unknown(request: Any, context: grpc.ServicerContext) -> Any:
+    context.abort(grpc.StatusCode.UNIMPLEMENTED, "the local provider has no such method")
