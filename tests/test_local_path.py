@@ -1,5 +1,6 @@
 """The whole path on one machine, through the command line alone: what the README promises."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ import psutil
 import pytest
 
 from stacks.local import keys
+from tests.attacks import answer, tracking_login
 from tests.conftest import Clone
 
 pytestmark = pytest.mark.e2e
@@ -56,10 +58,66 @@ def test_status_says_what_is_served_and_where(clone: Clone, deployed: dict[str, 
     assert status["pipeline_name"] == "plinth-local-training"
     assert all(psutil.pid_exists(pid) for pid in status["pids"])
     assert status["resources"] >= 90
-    from urllib.request import urlopen
+    own = keys.load(clone.home)
+    login = tracking_login(own.TRACKING_USER, own.tracking_password)
+    assert answer(status["tracking_url"], "GET", "/health", login)[0] == 200
 
-    with urlopen(f"{status['tracking_url']}/health", timeout=10) as answer:
-        assert answer.status == 200
+
+ENGINES = ("pulumi", "pulumi-analyzer-policy-python", "python", "python3")
+"""Programs that listen while a command runs: Pulumi's, which know no authentication."""
+
+
+def test_every_socket_of_a_full_up_is_on_loopback_and_something_guards_it(
+    clone: Clone, deployed: dict[str, Any]
+) -> None:
+    lasting = clone.ok("status", "local")["listeners"]
+    assert [one for one in lasting if one["guard"] is None] == []
+    assert {one["address"] for one in lasting} == {"127.0.0.1"}
+    assert {one["process"].split(" app-")[0] for one in lasting} == {
+        "AWS endpoint",
+        "AWS provider",
+        "Kubernetes provider",
+        "etcd",
+        "kube-apiserver",
+        "mlflow app",
+    }
+    again = clone.start("up", "local", "--json")
+    while_it_runs = listening_until_over(clone, again)
+    known = {one["port"] for one in lasting}
+    passing = {item for item in while_it_runs if item[2] not in known}
+    assert {item[2] for item in while_it_runs} >= known
+    assert {address for _, address, _ in while_it_runs} == {"127.0.0.1"}
+    assert {name for name, _, _ in passing} <= set(ENGINES)
+    assert "pulumi" in {name for name, _, _ in passing}
+
+
+def listening_until_over(clone: Clone, command: subprocess.Popen[str]) -> set[tuple[str, str, int]]:
+    """Program, address and port of all that listens for this clone while a command runs."""
+    found: set[tuple[str, str, int]] = set()
+    while command.poll() is None:
+        for process in clone.processes():
+            with contextlib.suppress(psutil.Error):
+                found |= {
+                    (process.name(), c.laddr.ip.removeprefix("::ffff:"), c.laddr.port)
+                    for c in process.net_connections(kind="tcp")
+                    if c.status == psutil.CONN_LISTEN
+                }
+    _, err = command.communicate()
+    assert command.returncode == 0, err
+    return found
+
+
+def test_no_key_of_the_home_is_written_anywhere_else(
+    clone: Clone, deployed: dict[str, Any]
+) -> None:
+    own = keys.load(clone.home)
+    files = [path for path in clone.home.rglob("*") if path.is_file()]
+    holding = [
+        str(path.relative_to(clone.home))
+        for path in files
+        if own.secret_access_key.encode() in path.read_bytes()
+    ]
+    assert holding == ["local/keys.json"]
 
 
 def test_lineage_hangs_on_the_registered_package(clone: Clone, deployed: dict[str, Any]) -> None:
@@ -80,7 +138,11 @@ def test_the_run_is_logged_in_mlflow(clone: Clone, deployed: dict[str, Any]) -> 
         "print(c.search_runs(e)[0].data.metrics['auc'])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, url], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, url],
+        env={**os.environ, **keys.load(clone.home).tracking()},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert float(done.stdout) == pytest.approx(deployed["run"]["metrics"]["auc"], abs=1e-6)
 
