@@ -67,7 +67,7 @@ def pull_request(github: GitHub, run: Mapping[str, Any]) -> dict[str, Any] | Non
 
 def stacks(root: Path = ROOT) -> list[str]:
     """The environments of the default branch that are reviewed: all but the one on a machine."""
-    files = (root / "stacks").glob("Pulumi.*.yaml")
+    files = (root / "stacks" / "environments").glob("Pulumi.*.yaml")
     names = {path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in files}
     return sorted(names - {"local"})
 

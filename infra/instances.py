@@ -1,6 +1,6 @@
 """Facts about the instance types that this blueprint offers, as EC2 describes them.
 
-Taken from EC2's DescribeInstanceTypes as bundled with moto; `tests/test_infra_compute.py` compares
+Taken from EC2's DescribeInstanceTypes as bundled with moto; `tests/infra/test_compute.py` compares
 every row with it. Add a row to offer another type.
 """
 

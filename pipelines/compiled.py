@@ -107,7 +107,8 @@ def cache_key(pipeline: str, inputs: TrainingInputs) -> str:
     if spec is None or spec.origin is None:
         raise UserError(f"pipelines.compiled.PIPELINES: {module} must be a module")
     total = hashlib.sha256()
-    for source in (Path(__file__), Path(spec.origin)):
+    module_file, factory = Path(spec.origin), Path(__file__).with_name("step_factory.py")
+    for source in (Path(__file__), module_file, factory):
         total.update(source.read_bytes())
     versions = {part: importlib.metadata.version(part) for part in SDK_PARTS}
     total.update(json.dumps([pipeline, asdict(inputs), versions], sort_keys=True).encode())

@@ -1,73 +1,36 @@
 """The training pipeline: ingest, contract gate, features, train, evaluate, metric gate, register.
 
-The only module that imports the SageMaker SDK; it runs in the process that compiles definitions.
+This module and `step_factory` alone import the SageMaker SDK, in the process that compiles
+definitions.
 Each step is a program of `pipelines/steps`, so a step's code is part of the image and not of the
 definition.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
 from sagemaker.core.model_metrics import MetricsSource, ModelMetrics
-from sagemaker.core.network import NetworkConfig
-from sagemaker.core.processing import Processor
-from sagemaker.core.shapes import (
-    OutputDataConfig,
-    ProcessingInput,
-    ProcessingOutput,
-    ProcessingS3Input,
-    ProcessingS3Output,
-    StoppingCondition,
-)
 from sagemaker.core.workflow.conditions import ConditionEquals, ConditionGreaterThanOrEqualTo
-from sagemaker.core.workflow.execution_variables import ExecutionVariables
-from sagemaker.core.workflow.functions import Join, JsonGet
+from sagemaker.core.workflow.functions import Join
 from sagemaker.core.workflow.parameters import (
     ParameterFloat,
     ParameterInteger,
     ParameterString,
 )
-from sagemaker.core.workflow.pipeline_context import PipelineSession
 from sagemaker.core.workflow.properties import PropertyFile
 from sagemaker.mlops.workflow.condition_step import ConditionStep
 from sagemaker.mlops.workflow.fail_step import FailStep
 from sagemaker.mlops.workflow.model_step import ModelStep
 from sagemaker.mlops.workflow.pipeline import Pipeline
-from sagemaker.mlops.workflow.retry import (
-    SageMakerJobExceptionTypeEnum,
-    SageMakerJobStepRetryPolicy,
-)
-from sagemaker.mlops.workflow.steps import ProcessingStep, TrainingStep
+from sagemaker.mlops.workflow.steps import ProcessingStep
 from sagemaker.serve.model_builder import ModelBuilder
-from sagemaker.train.configs import Compute, InputData, Networking
-from sagemaker.train.model_trainer import ModelTrainer
 
 from pipelines.compiled import TrainingInputs
+from pipelines.step_factory import OfflineSession, Shop, output_uri, read_report, run_id
 
-OPT_ML = "/opt/ml/processing"
-VOLUME_GB = 30
 SUITES = "flights,weather"
 CONTENT_TYPES = ("text/csv", "application/json", "application/jsonlines")
-HYPERPARAMETERS = {
-    "learning_rate": "0.05",
-    "max_iter": "120",
-    "max_leaf_nodes": "31",
-    "min_samples_leaf": "40",
-    "l2_regularization": "1.0",
-    "max_features": "0.5",
-    "seed": "0",
-}
-
-RETRIES = SageMakerJobStepRetryPolicy(
-    exception_types=list(SageMakerJobExceptionTypeEnum),
-    interval_seconds=60,
-    backoff_rate=2.0,
-    max_attempts=4,
-)
-"""Faults of the service, no capacity, a full quota: tried again after 1, 2, 4 and 8 minutes. What a
-program refuses stays refused; throttling is retried by SageMaker itself."""
 
 MANIFEST = PropertyFile(name="Manifest", output_name="raw", path="manifest.json")
 CONTRACT = PropertyFile(name="Contract", output_name="report", path="report.json")
@@ -109,115 +72,6 @@ class Parameters:
         ]
 
 
-class OfflineSession(PipelineSession):  # type: ignore[misc] # the SDK has no types
-    """A session that takes the default bucket's existence on trust.
-
-    `ModelBuilder.register` asks for the bucket although it uploads nothing, and the SDK answers
-    by listing the account's buckets. Nothing else of a definition needs an account.
-    """
-
-    def default_bucket(self) -> str:
-        return str(self._default_bucket_name_override)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shop:
-    """Builds steps that share image, role, machine and encryption."""
-
-    inputs: TrainingInputs
-    session: OfflineSession
-
-    def processing(
-        self,
-        name: str,
-        *,
-        arguments: Sequence[Any] = (),
-        reads: Mapping[str, Any] | None = None,
-        writes: Mapping[str, Any],
-        environment: Mapping[str, str] | None = None,
-        report: PropertyFile | None = None,
-        isolated: bool = True,
-    ) -> ProcessingStep:
-        """A job that runs `pipelines.steps.<name>` between S3 prefixes.
-
-        Isolated, its container has no network and no credentials: SageMaker brings its data.
-        """
-        processor = Processor(
-            role=self.inputs.role_arn,
-            image_uri=self.inputs.image_uri,
-            entrypoint=["python3", "-m", f"pipelines.steps.{name.lower()}"],
-            instance_count=1,
-            instance_type=self.inputs.instance_type,
-            volume_size_in_gb=VOLUME_GB,
-            volume_kms_key=self.inputs.volume_kms_key_arn,
-            output_kms_key=self.inputs.kms_key_arn,
-            max_runtime_in_seconds=self.inputs.max_runtime_seconds,
-            env=dict(environment or {}) or None,
-            network_config=NetworkConfig(
-                enable_network_isolation=isolated,
-                encrypt_inter_container_traffic=True,
-                security_group_ids=list(self.inputs.security_group_ids),
-                subnets=list(self.inputs.subnet_ids),
-            ),
-            sagemaker_session=self.session,
-        )
-        return ProcessingStep(
-            name=name,
-            step_args=processor.run(
-                arguments=list(arguments) or None,
-                inputs=[_reads(channel, uri) for channel, uri in (reads or {}).items()],
-                outputs=[_writes(channel, uri) for channel, uri in writes.items()],
-            ),
-            property_files=[report] if report else None,
-            retry_policies=[RETRIES],
-        )
-
-    def training(self, name: str, *, train: Any) -> TrainingStep:
-        """A training job of the image's own `train` program, isolated."""
-        volume_key = self.inputs.volume_kms_key_arn
-        trainer = ModelTrainer(
-            training_image=self.inputs.image_uri,
-            role=self.inputs.role_arn,
-            base_job_name=name.lower(),
-            hyperparameters=HYPERPARAMETERS,
-            compute=Compute(
-                instance_type=self.inputs.instance_type,
-                instance_count=1,
-                volume_size_in_gb=VOLUME_GB,
-                **({"volume_kms_key_id": volume_key} if volume_key else {}),
-            ),
-            networking=Networking(
-                enable_network_isolation=True,
-                enable_inter_container_traffic_encryption=True,
-                security_group_ids=list(self.inputs.security_group_ids),
-                subnets=list(self.inputs.subnet_ids),
-            ),
-            stopping_condition=StoppingCondition(
-                max_runtime_in_seconds=self.inputs.max_runtime_seconds
-            ),
-            output_data_config=OutputDataConfig(
-                s3_output_path=f"{self.artifacts}/models", kms_key_id=self.inputs.kms_key_arn
-            ),
-            sagemaker_session=self.session,
-        )
-        return TrainingStep(
-            name=name,
-            step_args=trainer.train(
-                input_data_config=[InputData(channel_name="train", data_source=train)]
-            ),
-            retry_policies=[RETRIES],
-        )
-
-    @property
-    def artifacts(self) -> str:
-        return f"s3://{self.inputs.artifacts_bucket}/{self.inputs.pipeline_name}"
-
-    def result(self, step: str, output: str) -> Join:
-        """Where a run keeps one output of one step."""
-        run = _run_id()
-        return Join(on="/", values=[self.artifacts, "runs", run, step.lower(), output])
-
-
 def build(inputs: TrainingInputs) -> Pipeline:
     """The pipeline as an SDK object; its `definition()` needs neither account nor network."""
     session = OfflineSession(
@@ -230,13 +84,14 @@ def build(inputs: TrainingInputs) -> Pipeline:
     modelling = _modelling(shop, parameters, ingest)
     contract_holds = ConditionStep(
         name="ContractHolds",
-        conditions=[ConditionEquals(left=_ask(validate, CONTRACT, "passed"), right=True)],
+        conditions=[ConditionEquals(left=read_report(validate, CONTRACT, "passed"), right=True)],
         if_steps=modelling,
         else_steps=[
             FailStep(
                 name="ContractBroken",
                 error_message=Join(
-                    on="", values=["data contract broken: ", _ask(validate, CONTRACT, "message")]
+                    on="",
+                    values=["data contract broken: ", read_report(validate, CONTRACT, "message")],
                 ),
             )
         ],
@@ -261,10 +116,10 @@ def _ingest(shop: Shop, parameters: Parameters) -> ProcessingStep:
 
 
 def _validate(shop: Shop, ingest: ProcessingStep) -> ProcessingStep:
-    quarantine = [f"s3://{shop.inputs.data_bucket}/quarantine", _run_id()]
+    quarantine = [f"s3://{shop.inputs.data_bucket}/quarantine", run_id()]
     return shop.processing(
         "Validate",
-        reads={"raw": _output(ingest, "raw")},
+        reads={"raw": output_uri(ingest, "raw")},
         writes={
             "report": shop.result("Validate", "report"),
             "quarantine": Join(on="/", values=quarantine),
@@ -283,26 +138,26 @@ def _modelling(shop: Shop, parameters: Parameters, ingest: ProcessingStep) -> li
             *("--weather-feature-group", shop.inputs.weather_feature_group_name),
             *parameters.window,
         ],
-        reads={"raw": _output(ingest, "raw")},
+        reads={"raw": output_uri(ingest, "raw")},
         writes={name: shop.result("Features", name) for name in ("train", "evaluation")},
         isolated=False,  # it writes to the feature store and reads it back
     )
-    train = shop.training("Train", train=_output(features, "train"))
+    train = shop.training("Train", train=output_uri(features, "train"))
     model = train.properties.ModelArtifacts.S3ModelArtifacts
     evaluate = shop.processing(
         "Evaluate",
         arguments=[
             *("--commit", parameters.source_commit),
-            *("--execution-id", _run_id()),
+            *("--execution-id", run_id()),
             *("--experiment", shop.inputs.pipeline_name),
         ],
-        reads={"model": model, "evaluation": _output(features, "evaluation")},
+        reads={"model": model, "evaluation": output_uri(features, "evaluation")},
         writes={"evaluation": shop.result("Evaluate", "evaluation")},
         environment={"MLFLOW_TRACKING_URI": shop.inputs.tracking_arn},
         report=EVALUATION,
         isolated=False,  # it records the run in MLflow
     )
-    auc = _ask(evaluate, EVALUATION, "metrics.auc.value")
+    auc = read_report(evaluate, EVALUATION, "metrics.auc.value")
     high_enough = ConditionStep(
         name="AucHighEnough",
         conditions=[ConditionGreaterThanOrEqualTo(left=auc, right=parameters.auc_threshold)],
@@ -327,7 +182,7 @@ def _register(
     shop: Shop, parameters: Parameters, model: Any, evaluate: ProcessingStep
 ) -> ModelStep:
     """A model package that waits for a person, with what that person needs to decide."""
-    statistics = Join(on="/", values=[_output(evaluate, "evaluation"), EVALUATION.path])
+    statistics = Join(on="/", values=[output_uri(evaluate, "evaluation"), EVALUATION.path])
     builder = ModelBuilder(
         s3_model_data_url=model,
         image_uri=shop.inputs.image_uri,
@@ -347,49 +202,18 @@ def _register(
         customer_metadata_properties={
             "commit": parameters.source_commit,
             "reason": parameters.reason,
-            "data_hash": _ask(evaluate, EVALUATION, "data_hash"),
+            "data_hash": read_report(evaluate, EVALUATION, "data_hash"),
             "train_start": parameters.train_start,
             "train_end": parameters.train_end,
             "evaluation_days": parameters.evaluation_days.to_string(),
-            "execution_id": _run_id(),
+            "execution_id": run_id(),
             # a join makes the text of the number: properties hold texts only
             **{
-                metric: Join(on="", values=[_ask(evaluate, EVALUATION, f"metrics.{metric}.value")])
+                metric: Join(
+                    on="", values=[read_report(evaluate, EVALUATION, f"metrics.{metric}.value")]
+                )
                 for metric in ("auc", "brier")
             },
         },
     )
     return ModelStep(name="Register", step_args=arguments)
-
-
-def _run_id() -> Any:
-    return ExecutionVariables.PIPELINE_EXECUTION_ID
-
-
-def _ask(step: ProcessingStep, report: PropertyFile, path: str) -> JsonGet:
-    return JsonGet(step_name=step.name, property_file=report, json_path=path)
-
-
-def _output(step: ProcessingStep, name: str) -> Any:
-    return step.properties.ProcessingOutputConfig.Outputs[name].S3Output.S3Uri
-
-
-def _reads(channel: str, uri: Any) -> ProcessingInput:
-    return ProcessingInput(
-        input_name=channel,
-        s3_input=ProcessingS3Input(
-            s3_uri=uri,
-            local_path=f"{OPT_ML}/input/{channel}",
-            s3_data_type="S3Prefix",
-            s3_input_mode="File",
-        ),
-    )
-
-
-def _writes(channel: str, uri: Any) -> ProcessingOutput:
-    return ProcessingOutput(
-        output_name=channel,
-        s3_output=ProcessingS3Output(
-            s3_uri=uri, local_path=f"{OPT_ML}/output/{channel}", s3_upload_mode="EndOfJob"
-        ),
-    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from policies.frameworks import Framework, frameworks
+from policies.frameworks.controls import Framework, frameworks
 from policies.rule import Rule
 from policies.rules import RULES
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from policies.config import PolicyConfig
 from policies.data import Data, Resource
-from policies.definition import parse
-from policies.jobs import PIPELINE
 from policies.offline import Finding, evaluate
+from policies.reading.definition import parse
+from policies.reading.jobs import PIPELINE
 from policies.rule import Rule
 from policies.rules import RULES
 

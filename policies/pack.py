@@ -16,7 +16,7 @@ from pulumi_policy.proxy import UnknownValueError
 from policies.config import PolicyConfig
 from policies.data import UNKNOWN, Data, Options, Resource
 from policies.exemptions import EXEMPTION, Exemption, exempt, load, stale
-from policies.frameworks import PRIMARY, controls_of, frameworks
+from policies.frameworks.controls import PRIMARY, controls_of, frameworks
 from policies.rule import Rule, Scope, Verdict, judge
 
 CONFIG_VARIABLE = "PLINTH_POLICY_CONFIG"

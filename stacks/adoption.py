@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import UserError
-from stacks.settings import STACKS, shown
+from stacks.paths import STACKS
+from stacks.settings.load import shown
 
 Adopted = Mapping[str, str]
 """`type::name` -> id."""

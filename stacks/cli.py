@@ -10,15 +10,15 @@ from typing import Any
 import click
 
 from infra.errors import CheckFailed, UserError
-from stacks.options import environment, file_option, json_option, port_option, report
-from stacks.outcome import EXIT_CHECK_FAILED, EXIT_INTERRUPTED, EXIT_USER, bug, failed
-from stacks.tools import TOOLS
+from stacks.commands.cli_tools import TOOLS
+from stacks.commands.exit_codes import EXIT_CHECK_FAILED, EXIT_INTERRUPTED, EXIT_USER, bug, failed
+from stacks.commands.options import environment, file_option, json_option, port_option, report
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="plinth")
 def cli() -> None:
-    """Deploy and run the ML platform that stacks/Pulumi.ENV.yaml describes.
+    """Deploy and run the ML platform that stacks/environments/Pulumi.ENV.yaml describes.
 
     ENV is local (one machine, no AWS account), dev, prod, or any other with such a file.
     """
@@ -35,7 +35,7 @@ def cli() -> None:
 @file_option("--plan", "Refuse unless state and commit are those of this review (its JSON report).")
 def up(env: str, as_json: bool, port: int | None, with_model: bool, plan: Path | None) -> None:
     """Make the environment what its file says."""
-    from stacks.commands import deploy, journey
+    from stacks.commands import deploy, first_model
 
     out = report(as_json)
     if plan is not None:
@@ -43,7 +43,7 @@ def up(env: str, as_json: bool, port: int | None, with_model: bool, plan: Path |
             raise click.UsageError("--plan is about one update, --with-model makes several")
         out.result(deploy.up(env, out, port=port, plan=plan))
         return
-    act = journey.up_with_model if with_model else deploy.up
+    act = first_model.up_with_model if with_model else deploy.up
     out.result(act(env, out, port=port))
 
 
@@ -137,7 +137,7 @@ def destroy(env: str, as_json: bool, yes: str | None, data: bool) -> None:
 @environment
 def status(env: str, as_json: bool) -> None:
     """Say what exists, where it answers and what is served."""
-    from stacks.commands import inspect
+    from stacks.commands import status as inspect
 
     out = report(as_json)
     out.result(inspect.status(env, out))
@@ -252,7 +252,7 @@ def predict(env: str, as_json: bool) -> None:
 @environment
 def doctor(env: str, as_json: bool) -> None:
     """Say what this machine lacks for the environment and how to get it."""
-    from stacks.commands import inspect
+    from stacks.commands import status as inspect
 
     out = report(as_json)
     result = inspect.doctor(env, out)
@@ -268,7 +268,7 @@ def env_(env: str, as_json: bool) -> None:
     """Print shell exports for plain pulumi, boto3 and the SageMaker SDK."""
     import shlex
 
-    from stacks.commands import inspect
+    from stacks.commands import status as inspect
 
     values = inspect.variables(env)
     out = report(as_json)

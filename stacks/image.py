@@ -8,7 +8,7 @@ preview, as it would be after a build.
 import hashlib
 
 from infra.naming import Names
-from stacks.settings import ROOT
+from stacks.paths import ROOT
 from stacks.settings.models import Image
 
 BUILD_CONTEXT = ("pipelines/steps", "serving", "requirements.lock")

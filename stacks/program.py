@@ -3,8 +3,9 @@
 import pulumi
 
 from stacks.adoption import Adopted, adopt, load_adopted
-from stacks.composition import compose
-from stacks.settings import Settings, load
+from stacks.composition.compose import compose
+from stacks.settings.load import load
+from stacks.settings.model import Settings
 from stacks.workload import definitions
 
 

@@ -19,7 +19,8 @@ from google.protobuf import json_format
 from pulumi.runtime import mocks
 
 from policies.data import UNKNOWN, Data, Options, Resource, Source, plain
-from stacks.settings import ROOT, Settings
+from stacks.paths import ROOT
+from stacks.settings.model import Settings
 
 STACK = "pulumi:pulumi:Stack"
 BASE = ROOT / "infra" / "component.py"
@@ -103,7 +104,7 @@ def _options_of(raw: dict[str, Any]) -> Options:
 
 def main(argv: Sequence[str]) -> None:
     """Print the synth of an environment as JSON: for a review that compares two commits."""
-    from stacks.settings import load
+    from stacks.settings.load import load
     from stacks.workload import definitions
 
     env = argv[0]

@@ -10,9 +10,9 @@ from infra.instances import instance_type
 from infra.naming import Names
 from pipelines import compiled
 from pipelines.compiled import TrainingInputs
-from stacks.home import cache
 from stacks.image import image_uri
-from stacks.settings import Settings
+from stacks.paths import cache
+from stacks.settings.model import Settings
 
 MODEL = "flight-delay"
 MODEL_DESCRIPTION = "Will a flight arrive 15 or more minutes late, asked an hour before departure"

@@ -42,7 +42,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 @pytest.fixture(scope="session")
 def pulumi_cli() -> Path:
     """The Pulumi CLI, built on first use like a person's."""
-    from stacks.local import toolchain
+    from stacks.toolchain import pulumi as toolchain
 
     return toolchain.ensure(logging.getLogger(__name__).info).executable
 
@@ -156,7 +156,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory, pulumi_cli: Path) -> Iterato
     Engine and control plane are there before the first command: its time limit is not meant for
     building them, and a control plane that appears between two commands is another environment.
     """
-    from stacks.local.toolchain import control_plane
+    from stacks.toolchain import control_plane
 
     control_plane.ensure(logging.getLogger(__name__).info)
     root = tmp_path_factory.mktemp("clone")

@@ -6,10 +6,3 @@ steps or a list of problems, `runners` is the table of step types, `run` execute
 knows SageMaker's API and nothing of this machine: the clients come from the caller. Importing it
 loads the standard library only.
 """
-
-from pipelines.executor.model import Execution, Outcome, StepState
-from pipelines.executor.parameters import check as check_parameters
-from pipelines.executor.plan import validate
-from pipelines.executor.run import run
-
-__all__ = ["Execution", "Outcome", "StepState", "check_parameters", "run", "validate"]

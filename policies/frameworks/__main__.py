@@ -1,6 +1,6 @@
 """`python -m policies.frameworks` writes the JSON files beside it from the crosswalk and rules."""
 
-from policies.frameworks import HERE
+from policies.frameworks.controls import HERE
 from policies.frameworks.crosswalk import files
 from policies.review.deltas import DELTAS
 from policies.rules import RULES

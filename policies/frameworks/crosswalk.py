@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from policies.frameworks import HERE, Decided
+from policies.frameworks.controls import HERE, Decided
 from policies.review.deltas import Delta
 from policies.rule import Rule
 

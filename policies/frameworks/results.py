@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from policies.frameworks import Control, Framework
+from policies.frameworks.controls import Control, Framework
 from policies.offline import Finding
 from policies.rule import Status
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from policies.review.model import Change, StackChange
-from policies.review.parts import access, exposure, keys, loss
+from policies.review.parts import access, data_loss, exposure, keys
 from policies.review.report import RISKS, Approval, Report, Risk, Section
 
 FILE = Path(__file__).parent.parent / "reviewers.yaml"
@@ -192,7 +192,7 @@ def _never(item: Change) -> str:
         return "permissions"
     if item.type.startswith(NETWORK) or item.type in exposure.OPENINGS:
         return "the network"
-    if item.operation in ("delete", "replace") or item.type in loss.LOSSES:
+    if item.operation in ("delete", "replace") or item.type in data_loss.LOSSES:
         return "state"
     return ""
 

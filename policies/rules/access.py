@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from policies.data import Data, Resource
-from policies.documents import condition_keys, statements, strings
+from policies.reading.documents import condition_keys, statements, strings
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 
 POLICY_TYPES = tuple(

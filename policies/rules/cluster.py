@@ -3,7 +3,7 @@
 from typing import Any
 
 from policies.data import Resource
-from policies.must import ON, SET, Must, meets
+from policies.reading.predicates import ON, SET, Must, meets
 from policies.rule import Fail, NotApplicable, Result, Scope, rule
 
 CLUSTER = "aws:eks/cluster:Cluster"

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 from policies.data import Data, Resource, Unknown
-from policies.must import SET, at_most, meets
+from policies.reading.predicates import SET, at_most, meets
 from policies.rule import Fail, NotApplicable, Result, Scope, every, identities, rule
 from policies.tables.instances import NVIDIA
 

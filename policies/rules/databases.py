@@ -1,7 +1,7 @@
 """Databases, caches, streams and search that features and trackers stand on."""
 
 from policies.data import Data, Resource
-from policies.must import OFF, ON, SET, Must, at_least, meets, one_of
+from policies.reading.predicates import OFF, ON, SET, Must, at_least, meets, one_of
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 
 DATABASES = ("aws:rds/instance:Instance", "aws:rds/cluster:Cluster")

@@ -1,7 +1,7 @@
 """Endpoints and what stands around them in the stack: alarms, rollout, scaling, monitoring."""
 
 from policies.data import Data, Resource, Unknown
-from policies.endpoints import (
+from policies.reading.endpoints import (
     ALARM,
     ENDPOINT,
     SCALING,

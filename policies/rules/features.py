@@ -1,8 +1,8 @@
 """Feature groups."""
 
 from policies.data import Resource, Unknown
-from policies.endpoints import ALARM, acts, matching, metrics
-from policies.must import SET, at_most, meets
+from policies.reading.endpoints import ALARM, acts, matching, metrics
+from policies.reading.predicates import SET, at_most, meets
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 
 FEATURE_GROUP = "aws:sagemaker/featureGroup:FeatureGroup"

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 from policies.data import Data, Resource
-from policies.images import approved
-from policies.must import OFF, ON, SET, Must, meets, one_of
-from policies.pods import (
+from policies.reading.images import approved
+from policies.reading.pods import (
     QUEUE_LABEL,
     RAY,
     SERVERS,
@@ -14,6 +13,7 @@ from policies.pods import (
     containers,
     pods,
 )
+from policies.reading.predicates import OFF, ON, SET, Must, meets, one_of
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 
 DAEMON_SET = "kubernetes:apps/v1:DaemonSet"

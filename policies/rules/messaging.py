@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable
 
 from policies.data import Data, Resource
-from policies.documents import denies_plaintext, is_public, statements
-from policies.must import SET, Must, meets, one_of
+from policies.reading.documents import denies_plaintext, is_public, statements
+from policies.reading.predicates import SET, Must, meets, one_of
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 
 TOPIC = "aws:sns/topic:Topic"

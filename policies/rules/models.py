@@ -5,9 +5,9 @@ import re
 from fnmatch import fnmatchcase
 
 from policies.data import Data, Resource
-from policies.endpoints import MODEL, containers, is_serverless, name_of
-from policies.images import approved
-from policies.must import ON, SET, meets
+from policies.reading.endpoints import MODEL, containers, is_serverless, name_of
+from policies.reading.images import approved
+from policies.reading.predicates import ON, SET, meets
 from policies.rule import Fail, NotApplicable, Result, Scope, every, identities, rule
 
 BUCKET = "aws:s3/bucket:Bucket"

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 
 from policies.data import Data, Resource
-from policies.endpoints import ALARM, acts, is_gpu, matching, metrics
-from policies.jobs import PIPELINE, Job, has_local_nvme, jobs
-from policies.must import ON, SET, Must
+from policies.reading.endpoints import ALARM, acts, is_gpu, matching, metrics
+from policies.reading.jobs import PIPELINE, Job, has_local_nvme, jobs
+from policies.reading.predicates import ON, SET, Must
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 
 DATA_QUALITY = "aws:sagemaker/dataQualityJobDefinition:DataQualityJobDefinition"

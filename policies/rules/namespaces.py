@@ -1,7 +1,7 @@
 """Namespaces and what has to stand beside the work in them."""
 
 from policies.data import Data, Resource, Unknown
-from policies.pods import DEPLOYMENT, JOBS, QUEUE_LABEL, accelerators, containers, pods
+from policies.reading.pods import DEPLOYMENT, JOBS, QUEUE_LABEL, accelerators, containers, pods
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 
 NAMESPACE = "kubernetes:core/v1:Namespace"

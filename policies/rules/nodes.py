@@ -3,7 +3,7 @@
 from typing import Any
 
 from policies.data import Data, Resource, Unknown
-from policies.must import OFF, ON, SET, Must, at_least, meets, one_of
+from policies.reading.predicates import OFF, ON, SET, Must, at_least, meets, one_of
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 from policies.tables.instances import GPUS, NEURON, NVIDIA
 

@@ -5,7 +5,7 @@ import binascii
 import re
 
 from policies.data import Resource
-from policies.must import SET, Must, meets, one_of
+from policies.reading.predicates import SET, Must, meets, one_of
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 
 NOTEBOOK = "aws:sagemaker/notebookInstance:NotebookInstance"

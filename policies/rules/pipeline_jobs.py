@@ -3,7 +3,7 @@
 from fnmatch import fnmatchcase
 
 from policies.data import Resource
-from policies.jobs import (
+from policies.reading.jobs import (
     FACETS,
     NOT_ASKED,
     PIPELINE,

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from policies.data import Data, Resource, Unknown
-from policies.definition import Definition, Step, cycles, duplicates
-from policies.documents import condition_keys, statements, strings
-from policies.jobs import PIPELINE, definition
+from policies.reading.definition import Definition, Step, cycles, duplicates
+from policies.reading.documents import condition_keys, statements, strings
+from policies.reading.jobs import PIPELINE, definition
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 
 ROLE = "aws:iam/role:Role"

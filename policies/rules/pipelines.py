@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from policies.data import Resource
-from policies.definition import BRANCHES, Branch, Definition, Step, referenced
-from policies.jobs import PIPELINE, definition
+from policies.reading.definition import BRANCHES, Branch, Definition, Step, referenced
+from policies.reading.jobs import PIPELINE, definition
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 
 TRAINING = ("Training", "Tuning", "AutoML")

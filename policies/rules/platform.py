@@ -3,8 +3,8 @@
 import json
 
 from policies.data import Data, Resource
-from policies.documents import is_public, statements
-from policies.must import ON, SET, Must, at_least, meets, one_of
+from policies.reading.documents import is_public, statements
+from policies.reading.predicates import ON, SET, Must, at_least, meets, one_of
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 
 REPOSITORY = "aws:ecr/repository:Repository"

@@ -3,7 +3,7 @@
 import re
 
 from policies.data import Data, Resource
-from policies.documents import condition_keys, is_public, statements, strings
+from policies.reading.documents import condition_keys, is_public, statements, strings
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 
 GROUP = "aws:sagemaker/modelPackageGroup:ModelPackageGroup"

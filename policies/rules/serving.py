@@ -3,9 +3,9 @@
 from fnmatch import fnmatchcase
 
 from policies.data import Data, Resource
-from policies.endpoints import CONFIGURATION, has_gpu, instance_types, on_instances
-from policies.jobs import has_local_nvme
-from policies.must import OFF, SET, at_least, meets
+from policies.reading.endpoints import CONFIGURATION, has_gpu, instance_types, on_instances
+from policies.reading.jobs import has_local_nvme
+from policies.reading.predicates import OFF, SET, at_least, meets
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 
 SUPERSEDED = frozenset(("g3", "g3s", "p2", "p3", "p3dn"))

@@ -3,7 +3,7 @@
 from fnmatch import fnmatchcase
 
 from policies.data import Data, Resource
-from policies.documents import denies_plaintext, statements
+from policies.reading.documents import denies_plaintext, statements
 from policies.rule import Fail, Result, Scope, every, rule
 
 BUCKETS = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from policies.data import Data, Resource
-from policies.must import SET, Must, meets, one_of
+from policies.reading.predicates import SET, Must, meets, one_of
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 
 DOMAIN = "aws:sagemaker/domain:Domain"

@@ -3,7 +3,7 @@
 from fnmatch import fnmatchcase
 
 from policies.data import Resource
-from policies.must import SET, meets, one_of
+from policies.reading.predicates import SET, meets, one_of
 from policies.rule import Fail, Result, Scope, every, rule
 
 SERVER = "aws:sagemaker/mlflowTrackingServer:MlflowTrackingServer"

@@ -1,8 +1,8 @@
 """Jobs that train, alone or in a pipeline: isolation, keys, debugging, lineage, retries."""
 
 from policies.data import Data, Resource
-from policies.images import approved
-from policies.jobs import (
+from policies.reading.images import approved
+from policies.reading.jobs import (
     NOT_ASKED,
     PIPELINE,
     TRAINING_JOB,

@@ -1,7 +1,7 @@
 """Jobs that train, alone or in a pipeline: what they may cost."""
 
 from policies.data import Resource
-from policies.jobs import (
+from policies.reading.jobs import (
     NOT_ASKED,
     PIPELINE,
     TRAINING_JOB,

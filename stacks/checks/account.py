@@ -54,7 +54,8 @@ def check_account(platform: Platform) -> Iterator[Finding]:
             "account",
             "credentials",
             f"must be of account {wanted} (plinth:account.account_id), got {got}",
-            f"log in to account {wanted}, or correct stacks/Pulumi.{platform.env}.yaml",
+            f"log in to account {wanted}, "
+            f"or correct stacks/environments/Pulumi.{platform.env}.yaml",
         )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from infra.errors import UserError
 from stacks.checks.check import Finding, Platform, failed, passed, unknown
-from stacks.settings import Settings, environments, load
+from stacks.settings.load import environments, load
+from stacks.settings.model import Settings
 
 CHECK = "addresses"
 LOCAL_ONLY = "local"
@@ -40,6 +41,7 @@ def compared(env: str, own: str, other: str, settings: Settings) -> Finding:
             CHECK,
             subject,
             f"must not overlap, got {own} and {theirs}",
-            f"give plinth:network.cidr_block in stacks/Pulumi.{env}.yaml a range of its own",
+            "give plinth:network.cidr_block in "
+            f"stacks/environments/Pulumi.{env}.yaml a range of its own",
         )
     return passed(CHECK, subject, f"{own} and {theirs} do not overlap")

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from infra.naming import Names
 from policies.data import Resource, Unknown
-from stacks.settings import Settings
+from stacks.settings.model import Settings
 
 Answer = TypeVar("Answer")
 Status = Literal["pass", "fail", "unknown"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stacks.checks.check import Finding, Platform, passed, unknown
-from stacks.prices import Estimate, estimate, no_prices, price_table
+from stacks.sizing.prices.estimate import Estimate, estimate
+from stacks.sizing.prices.table import no_prices, price_table
 
 CHECK = "cost"
 SUBJECT = "price per month"

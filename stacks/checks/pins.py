@@ -22,7 +22,7 @@ from stacks.checks.check import (
     passed,
     unknown,
 )
-from stacks.fleets import NODE_GROUP, NODE_POOL
+from stacks.sizing.fleets import NODE_GROUP, NODE_POOL
 
 AMIS, ADD_ONS, CHARTS = "amis", "add-ons", "charts"
 CLUSTER = "aws:eks/cluster:Cluster"

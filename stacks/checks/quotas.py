@@ -10,7 +10,7 @@ from typing import Any
 from policies.data import Resource
 from stacks.checks import quota_table as table
 from stacks.checks.check import Finding, Platform, Unanswered, attempt, failed, passed, unknown
-from stacks.fleets import PIPELINE, Fleet, fleets
+from stacks.sizing.fleets import PIPELINE, Fleet, fleets
 
 CHECK = "quotas"
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from policies.data import Resource
 from stacks.checks.check import Finding, Platform, Unanswered, attempt, failed, passed, unknown
-from stacks.fleets import NODE_GROUP, NODE_POOL, fleets, launch_template
+from stacks.sizing.fleets import NODE_GROUP, NODE_POOL, fleets, launch_template
 
 CHECK = "reservations"
 USABLE = ("active", "scheduled")

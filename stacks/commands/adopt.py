@@ -16,8 +16,8 @@ from typing import Any
 from infra.errors import CheckFailed, UserError
 from stacks.adoption import load_adopted, save_adopted
 from stacks.commands import deploy
-from stacks.report import Report
-from stacks.settings import load, shown
+from stacks.commands.output import Report
+from stacks.settings.load import load, shown
 
 IMPORT, SAME, UPDATE = "import", "same", "update"
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from infra.errors import CheckFailed, UserError
 from infra.naming import Names
-from stacks.commands import cloud, deploy
-from stacks.home import home
-from stacks.report import Report
-from stacks.settings import Settings, load
+from stacks.commands import deploy
+from stacks.commands.output import Report
+from stacks.paths import home
+from stacks.settings.load import load
+from stacks.settings.model import Settings
+from stacks.targets import aws_clients
 
 if TYPE_CHECKING:
     from stacks.checks.check import Check, Clients, Finding, Platform, Status
@@ -38,7 +40,7 @@ def verify(env: str, report: Report) -> dict[str, Any]:
     """Whether what is deployed is what the environment's file says, asked of the clouds."""
     from stacks.checks.verify import VERIFY
 
-    cloud.clients(env)  # without an environment to look at there is nothing to verify
+    aws_clients.clients(env)  # without an environment to look at there is nothing to verify
     settings = load(env)
     if env == LOCAL:
         settings = deploy.without_lost_package(settings, report)
@@ -110,12 +112,12 @@ def _clients(env: str, region: str) -> Clients:
     from stacks.checks.check import refuse
 
     if env == LOCAL:
-        from stacks.local import environment
+        from stacks.local.daemon import environment
 
         environment.start(home(), None, lambda text: None)
-        return cloud.clients(env)
+        return aws_clients.clients(env)
     try:
-        return cloud.regional(env, region)
+        return aws_clients.regional(env, region)
     except UserError as error:
         return refuse(error.problem)
 

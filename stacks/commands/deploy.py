@@ -13,20 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import CheckFailed, UserError
-from stacks.commands import cloud
-from stacks.home import home
-from stacks.plan import binding, hold
-from stacks.plan import read as read_plan
-from stacks.report import Report
-from stacks.revisions import clean_commit
-from stacks.settings import ROOT, Settings, load
+from stacks.commands.output import Report
+from stacks.paths import ROOT, home
+from stacks.review.binding import binding, hold
+from stacks.review.binding import read as read_plan
+from stacks.review.git import clean_commit
+from stacks.settings.load import load
+from stacks.settings.model import Settings
 from stacks.settings.operations import required_tags
+from stacks.targets import aws_clients
 
 if TYPE_CHECKING:
     from policies.config import PolicyConfig
     from policies.data import Resource
     from policies.exemptions import Exemption
-    from stacks.engine import Changes, Operation, Stack
+    from stacks.targets.engine import Changes, Operation, Stack
 
 LOCAL = "local"
 POLICY_PACK = ROOT / "policies"
@@ -48,7 +49,7 @@ def up(
 
 def preview(env: str, report: Report, *, port: int | None = None) -> dict[str, Any]:
     """Say what `up` would do, without doing it; a mocked synth where there are no credentials."""
-    if env != LOCAL and not cloud.has_credentials():
+    if env != LOCAL and not aws_clients.has_credentials():
         return _synth(env, report)
     changes, settings = operate("preview", env, report, port)
     _show(env, "preview", changes, settings, report)
@@ -98,7 +99,7 @@ def operate(
         run_engine("preview", stack, program, report)
     changes = run_engine(operation, stack, program, report)
     if operation == "up" and env == LOCAL:
-        from stacks.local import environment
+        from stacks.local.daemon import environment
 
         environment.mended(home())
     return changes, settings
@@ -108,7 +109,7 @@ def stack(env: str, report: Report) -> Stack:
     """The engine on an environment that is deployed."""
     if env != LOCAL:
         return cloud_stack(env)
-    from stacks.local import environment
+    from stacks.local.daemon import environment
 
     with report.stage("cloud", "local cloud") as stage:
         return local_stack(environment.start(home(), None, stage.say), report)
@@ -124,8 +125,8 @@ def _compiling(env: str, settings: Settings) -> Iterator[Future[dict[str, str]]]
 
 
 def _local(settings: Settings, report: Report, port: int | None) -> tuple[Stack, Settings]:
-    from stacks.local import environment
-    from stacks.local.toolchain import control_plane
+    from stacks.local.daemon import environment
+    from stacks.toolchain import control_plane
 
     with report.stage("cloud", "local cloud") as stage:
         local = environment.start(home(), port, stage.say)
@@ -144,8 +145,8 @@ def _local(settings: Settings, report: Report, port: int | None) -> tuple[Stack,
 
 
 def local_stack(local: Any, report: Report) -> Stack:
-    from stacks.engine import Stack
-    from stacks.local import toolchain
+    from stacks.targets.engine import Stack
+    from stacks.toolchain import pulumi as toolchain
 
     with report.stage("toolchain", "Pulumi CLI") as stage:
         pulumi = toolchain.ensure(stage.say)
@@ -161,10 +162,10 @@ def local_stack(local: Any, report: Report) -> Stack:
 
 
 def cloud_stack(env: str) -> Stack:
-    from stacks.engine import Stack
-    from stacks.local import toolchain
+    from stacks.targets.engine import Stack
+    from stacks.toolchain import pulumi as toolchain
 
-    if not cloud.has_credentials():
+    if not aws_clients.has_credentials():
         raise UserError(
             f"`plinth up {env}` needs AWS credentials, got none",
             fix=f"log in to the account of {env}; `plinth preview {env}` needs none",
@@ -196,7 +197,7 @@ def without_lost_package(settings: Settings, report: Report) -> Settings:
     The pin lives in the repository, the local registry on one machine.
     """
     arn = settings.endpoint.model_package_arn
-    if arn is None or cloud.package_exists(cloud.clients(LOCAL), arn):
+    if arn is None or aws_clients.package_exists(aws_clients.clients(LOCAL), arn):
         return settings
     report.note(
         f"the pinned {arn.rpartition('model-package/')[2]} is not in this cloud's registry: "
@@ -216,8 +217,8 @@ def run_engine(operation: Operation, stack: Stack, program: Any, report: Report)
 
 def _synth(env: str, report: Report) -> dict[str, Any]:
     from policies.offline import evaluate
-    from stacks.engine import Changes
     from stacks.synth import synthesize
+    from stacks.targets.engine import Changes
 
     settings = load(env)
     with report.stage("definitions", "pipeline definitions"), _compiling(env, settings) as future:

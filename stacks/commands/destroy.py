@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from infra.errors import UserError
 from pipelines.compiled import PIPELINES
-from stacks.commands import cloud, deploy
-from stacks.home import home
-from stacks.report import Report
-from stacks.settings import Settings, load
+from stacks.commands import deploy
+from stacks.commands.output import Report
+from stacks.paths import home
+from stacks.settings.load import load
+from stacks.settings.model import Settings
+from stacks.targets import aws_clients
 from stacks.workload import MODEL
 
 if TYPE_CHECKING:
-    from stacks.engine import Changes, Stack
+    from stacks.targets.engine import Changes, Stack
 
 LOCAL = deploy.LOCAL
 
@@ -40,7 +42,8 @@ def check_confirmed(env: str, settings: Settings, confirmed: str | None, data: b
     if settings.protect and not data:
         raise UserError(
             f"environment {env} must not be protected to be destroyed, got protect: true",
-            fix=f"set plinth:protect to false in stacks/Pulumi.{env}.yaml, then `plinth up {env}`; "
+            fix=f"set plinth:protect to false in stacks/environments/Pulumi.{env}.yaml, "
+            f"then `plinth up {env}`; "
             f"or delete its data too: `plinth destroy {env} --data --yes {env}`",
         )
     if confirmed is None:
@@ -55,7 +58,7 @@ def check_confirmed(env: str, settings: Settings, confirmed: str | None, data: b
         )
 
 
-def check_account(env: str, settings: Settings, clients: cloud.Clients) -> None:
+def check_account(env: str, settings: Settings, clients: aws_clients.Clients) -> None:
     """Refuse to delete with the credentials of another account."""
     got, wanted = clients("sts").get_caller_identity()["Account"], settings.account.account_id
     if got != wanted:
@@ -66,22 +69,22 @@ def check_account(env: str, settings: Settings, clients: cloud.Clients) -> None:
 
 
 def _delete(env: str, settings: Settings, stack: Stack, report: Report) -> Changes:
-    from stacks.commands import sweep
+    from stacks.targets import leftovers
 
     names = settings.names(env)
-    clients = cloud.regional(env, names.region)
+    clients = aws_clients.regional(env, names.region)
     check_account(env, settings, clients)
-    what = sweep.owned(clients, names)
+    what = leftovers.owned(clients, names)
     if settings.protect:
         _unprotect(env, settings, stack, report)
-    cloud.stop_executions(clients, [names.of(pipeline) for pipeline in PIPELINES])
-    cloud.delete_model_packages(clients, names.of(MODEL))
+    aws_clients.stop_executions(clients, [names.of(pipeline) for pipeline in PIPELINES])
+    aws_clients.delete_model_packages(clients, names.of(MODEL))
     _drain(env, settings, clients, report)
-    with sweep.releasing(clients, what, report.note) as released:
+    with leftovers.releasing(clients, what, report.note) as released:
         changes = deploy.run_engine("destroy", stack, lambda: None, report)
     if released:
         report.note(f"deleted {len(released)} things that held the VPC: {', '.join(released)}")
-    for name in sweep.delete_log_groups(clients, names):
+    for name in leftovers.delete_log_groups(clients, names):
         report.note(f"deleted log group {name}, which its service had written once more")
     return changes
 
@@ -100,10 +103,10 @@ def _unprotect(env: str, settings: Settings, stack: Stack, report: Report) -> No
     deploy.run_engine("up", unguarded, lambda: program(env, free, compiled), report)
 
 
-def _drain(env: str, settings: Settings, clients: cloud.Clients, report: Report) -> None:
+def _drain(env: str, settings: Settings, clients: aws_clients.Clients, report: Report) -> None:
     from stacks.checks.check import Unanswered, attempt
     from stacks.commands.checks import kubernetes_client
-    from stacks.commands.drain import drain
+    from stacks.targets.drain import drain
 
     names = settings.names(env)
     client = attempt(lambda: kubernetes_client(env, clients, names))
@@ -116,8 +119,9 @@ def _drain(env: str, settings: Settings, clients: cloud.Clients, report: Report)
 
 
 def _destroy_local(settings: Settings, report: Report) -> dict[str, Any]:
-    from stacks.engine import Changes
-    from stacks.local import environment, session
+    from stacks.local.daemon import client as session
+    from stacks.local.daemon import environment
+    from stacks.targets.engine import Changes
 
     folder = home()
     left: list[str] = []
@@ -130,7 +134,7 @@ def _destroy_local(settings: Settings, report: Report) -> dict[str, Any]:
         if environment.has_pending_operations(folder):
             stack.drop_pending_operations()
         changes = _delete(LOCAL, settings, stack, report)
-        left = cloud.leftovers(cloud.clients(LOCAL))
+        left = aws_clients.leftovers(aws_clients.clients(LOCAL))
     with report.stage("stop", "stop the local cloud"):
         session.stop(folder)
     if left:

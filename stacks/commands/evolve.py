@@ -17,9 +17,10 @@ from typing import Any
 
 from infra.errors import CheckFailed, UserError
 from pipelines.steps.feature_groups import FEATURE_GROUPS
-from stacks.commands import cloud, deploy
-from stacks.report import Report
-from stacks.settings import load
+from stacks.commands import deploy
+from stacks.commands.output import Report
+from stacks.settings.load import load
+from stacks.targets import aws_clients
 
 PAUSE_SECONDS, PATIENCE_SECONDS = 1.0, 900.0
 URN = (
@@ -42,7 +43,7 @@ class Addition:
 
 def evolve(env: str, report: Report) -> dict[str, Any]:
     """Add what the workload's schemas have and the groups lack, then refresh their state."""
-    names, sagemaker = load(env).names(env), cloud.clients(env)("sagemaker")
+    names, sagemaker = load(env).names(env), aws_clients.clients(env)("sagemaker")
     missing = [
         addition
         for entity, schema in FEATURE_GROUPS.items()

@@ -8,10 +8,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import UserError
-from stacks.report import Report
+from stacks.commands.output import Report
 
 if TYPE_CHECKING:
-    from policies.frameworks import Framework
+    from policies.frameworks.controls import Framework
     from policies.frameworks.results import Result
     from policies.offline import Finding
 
@@ -23,7 +23,7 @@ STYLES = {"failed": "red", "undecided": "yellow", "passed": "green"}
 
 def framework(name: str) -> Framework:
     """The framework of this name; UserError with the nearest where there is none."""
-    from policies.frameworks import frameworks
+    from policies.frameworks.controls import frameworks
 
     known = frameworks()
     if name not in known:

@@ -10,7 +10,7 @@ BUILD_IT = "type `plinth toolchain kubernetes`, then destroy and deploy local an
 
 def state(home: Path) -> dict[str, Any]:
     """Where the server answers, its nodes and GPUs, and the objects that nothing reconciles."""
-    from stacks.local.toolchain import control_plane
+    from stacks.toolchain import control_plane
 
     kubeconfig = home / "local" / "kubernetes" / "kubeconfig"
     if not kubeconfig.exists():

@@ -11,9 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from infra.errors import CheckFailed, UserError
-from stacks.commands import cloud
-from stacks.report import Report
-from stacks.settings import ROOT, load, pin_model_package, shown, stack_file
+from stacks.commands.output import Report
+from stacks.paths import ROOT
+from stacks.settings.load import load, shown, stack_file
+from stacks.settings.pin import pin_model_package
+from stacks.targets import aws_clients
 from stacks.workload import HOLDOUT_DAYS, MODEL, PIPELINE
 
 POLL_SECONDS = 0.3
@@ -29,7 +31,7 @@ def run(env: str, pipeline: str, parameters: Mapping[str, str], report: Report) 
     """Start a pipeline, show its steps, wait for its end; CheckFailed unless it succeeds."""
     if pipeline != PIPELINE:
         raise UserError(f"pipeline must be one of {PIPELINE}, got {pipeline!r}")
-    client = cloud.clients(env)
+    client = aws_clients.clients(env)
     sagemaker = client("sagemaker")
     name = load(env).names(env).of(pipeline)
     with report.stage("run", f"pipeline {name}") as stage:
@@ -65,7 +67,7 @@ def run(env: str, pipeline: str, parameters: Mapping[str, str], report: Report) 
 
 def approve(env: str, package: str | None, reason: str, report: Report) -> dict[str, Any]:
     """Approve a model package: the given version, or the newest that waits for approval."""
-    sagemaker = cloud.clients(env)("sagemaker")
+    sagemaker = aws_clients.clients(env)("sagemaker")
     group = load(env).names(env).of(MODEL)
     arn = _find_package(sagemaker, group, package, "PendingManualApproval")
     sagemaker.update_model_package(
@@ -79,7 +81,7 @@ def approve(env: str, package: str | None, reason: str, report: Report) -> dict[
 
 def promote(env: str, package: str | None, report: Report) -> dict[str, Any]:
     """Pin an approved package in the environment's file: a release is a change to that file."""
-    sagemaker = cloud.clients(env)("sagemaker")
+    sagemaker = aws_clients.clients(env)("sagemaker")
     settings = load(env)
     arn = _find_package(sagemaker, settings.names(env).of(MODEL), package, "Approved")
     status = sagemaker.describe_model_package(ModelPackageName=arn)["ModelApprovalStatus"]
@@ -100,7 +102,7 @@ def predict(env: str, report: Report) -> dict[str, Any]:
     """Ask the endpoint about flights of days that the model has not seen, and score the answers."""
     settings = load(env)
     names = settings.names(env)
-    client = cloud.clients(env)
+    client = aws_clients.clients(env)
     start = date.fromisoformat(settings.training.train_end) + timedelta(
         days=settings.training.evaluation_days
     )
@@ -192,7 +194,7 @@ def _step(step: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _metrics(client: cloud.Clients, steps: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def _metrics(client: aws_clients.Clients, steps: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """The numbers of the Evaluate step's report; none when it did not run."""
     for step in steps:
         job = step.get("Metadata", {}).get("ProcessingJob")

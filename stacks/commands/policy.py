@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from infra.errors import CheckFailed, UserError
 from stacks.commands import frameworks
 from stacks.commands.deploy import exemptions, policy_config
-from stacks.report import Report
-from stacks.settings import load, shown
+from stacks.commands.output import Report
+from stacks.settings.load import load, shown
 
 if TYPE_CHECKING:
     from policies.data import Resource

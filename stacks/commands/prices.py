@@ -8,23 +8,23 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import CheckFailed, UserError
-from stacks.report import Report
+from stacks.commands.output import Report
 
 if TYPE_CHECKING:
-    from stacks.prices.check import Lacking, Stale
+    from stacks.sizing.prices.check import Lacking, Stale
 
 KINDS = {"region": "regions", "resource type": "resource types", "instance type": "instance types"}
 
 
 def listed(region: str | None, service: str | None, report: Report) -> dict[str, Any]:
     """Every figure with its unit, date and source."""
-    from stacks.prices import no_prices, price_table, regions
+    from stacks.sizing.prices.table import no_prices, price_table, regions
 
     figures = []
     for name in [region] if region else regions():
         table = price_table(name)
         if missing := no_prices(table):
-            raise UserError(missing, fix=f"write stacks/prices/tables/{name}.yaml")
+            raise UserError(missing, fix=f"write stacks/sizing/prices/tables/{name}.yaml")
         for (group, figure), price in table.prices.items():
             if service in (None, group):
                 figures.append({"region": name, "service": group, "figure": figure, **vars(price)})
@@ -49,10 +49,10 @@ def check(
     today: date | None = None,
 ) -> dict[str, Any]:
     """Fail where figures are old, or something that an environment may use has none."""
-    from stacks.local.aws_table import ROWS
-    from stacks.prices import price_table, regions
-    from stacks.prices.check import Lacking, lacking, stale
-    from stacks.settings import environments, load
+    from stacks.local.provider.aws.table import ROWS
+    from stacks.settings.load import environments, load
+    from stacks.sizing.prices.check import Lacking, lacking, stale
+    from stacks.sizing.prices.table import price_table, regions
 
     day = today or date.today()
     tables = [price_table(name) for name in regions() if region in (None, name)]
@@ -79,7 +79,7 @@ def check(
         raise CheckFailed(
             f"prices must be at most {max_age_days} days old and cover what environments may use, "
             f"got {count} that are older and {len(bare)} that are missing",
-            fix="open the sources, then write figures and dates into stacks/prices/tables/",
+            fix="open the sources, then write figures and dates into stacks/sizing/prices/tables/",
             data=result,
         )
     return result

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import CheckFailed, UserError
-from stacks.commands import cloud
 from stacks.commands.deploy import LOCAL, exemptions, policy_config, preview_steps, stack
-from stacks.commands.differ import differ, undecided
-from stacks.report import Report as Progress
-from stacks.revisions import checked, clean_commit, exists, git, judging, packs, versions
-from stacks.settings import ROOT, Settings, load, shown, stack_file
+from stacks.commands.output import Report as Progress
+from stacks.paths import ROOT
+from stacks.review.git import checked, clean_commit, exists, git, judging, packs, versions
+from stacks.review.replacements import differ, undecided
+from stacks.settings.load import load, shown, stack_file
+from stacks.settings.model import Settings
+from stacks.targets import aws_clients
 
 if TYPE_CHECKING:
     from policies.data import Resource
@@ -104,7 +106,7 @@ def _change(
     commit = git("rev-parse", "HEAD")
     if digest is not None:
         return _read_digest(env, digest)
-    if base is None and (env == LOCAL or cloud.has_credentials()):
+    if base is None and (env == LOCAL or aws_clients.has_credentials()):
         steps = preview_steps(env, progress)
         change = reader.of_digest({"steps": steps}, env, commit=commit)
         return _enriched(change, _synth(env, progress))
@@ -115,7 +117,7 @@ def _binding(env: str, change: StackChange, progress: Progress) -> dict[str, Any
     """What `plinth up --plan` holds to, where an engine with a state was asked."""
     if change.origin != "local preview":
         return {}
-    from stacks.plan import binding
+    from stacks.review.binding import binding
 
     return {"binding": binding(clean_commit(), stack(env, progress).deployment())}
 
@@ -140,11 +142,13 @@ def _read_digest(env: str, path: Path) -> StackChange:
 def _headroom(change: StackChange, settings: Settings, path: Path | None) -> Part:
     """Quotas from a file, else from the account of an engine that was asked, else from nobody."""
     from stacks.checks.check import Platform, attempt, refuse
+    from stacks.checks.quota_review import listed, part
     from stacks.checks.quotas import Quotas
-    from stacks.headroom import listed, part
 
     asked = path is None and change.origin == "local preview"
-    clients = cloud.regional(change.env, settings.account.region) if asked else refuse("no account")
+    clients = (
+        aws_clients.regional(change.env, settings.account.region) if asked else refuse("no account")
+    )
 
     def platform(resources: Sequence[Resource]) -> Platform:
         return Platform(
@@ -221,7 +225,7 @@ def _synth_of(env: str, revision: str) -> list[Resource]:
             ["git", "archive", revision], cwd=ROOT, capture_output=True, check=True
         )
         subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
-        if not (Path(folder) / "stacks" / f"Pulumi.{env}.yaml").exists():
+        if not (Path(folder) / "stacks" / "environments" / f"Pulumi.{env}.yaml").exists():
             return []
         done = subprocess.run(
             [sys.executable, "-m", "stacks.synth", env],
@@ -258,11 +262,11 @@ def _enriched(change: StackChange, resources: Sequence[Resource]) -> StackChange
 def _report(change: StackChange, settings: Settings, base: str, *further: Part) -> Report:
     from policies.offline import evaluate
     from policies.review.approval import asked
-    from policies.review.parts import FIRST, THEN
+    from policies.review.parts.order import FIRST, THEN
     from policies.review.report import Context
     from policies.review.report import review as reviewed
-    from stacks.prices import price_table
-    from stacks.spending import parts
+    from stacks.review.cost import parts
+    from stacks.sizing.prices.table import price_table
 
     config, exempt = policy_config(settings), exemptions()
     before, after = judging(base) if exists(base) else {}, judging(None)
@@ -302,12 +306,12 @@ def _reviewers() -> Reviewers:
 def _packages(change: StackChange) -> dict[str, dict[str, Any]]:
     """What the registry says of the models before and after, where it can be asked."""
     from policies.review.parts.promotion import MODEL, artefacts
-    from stacks.packages import facts
+    from stacks.review.model_packages import facts
 
     models = [item for item in change.changed() if item.type == MODEL]
     arns = [arn for item in models for side in (item.old, item.new) for arn in artefacts(side)]
     asked = change.origin == "local preview" and bool(arns)
-    return facts(cloud.clients(change.env), arns) if asked else {}
+    return facts(aws_clients.clients(change.env), arns) if asked else {}
 
 
 def _show(report: Report, progress: Progress) -> None:
@@ -345,8 +349,9 @@ def rendered(report: Report, change: StackChange, env: str, form: str) -> str:
 def _infracost(change: StackChange, env: str) -> dict[str, Any]:
     """The cost alone, for tools that read Infracost's JSON."""
     from policies.data import Unknown
-    from stacks.infracost import block
-    from stacks.prices import estimate, no_prices, price_table
+    from stacks.sizing.infracost import block
+    from stacks.sizing.prices.estimate import estimate
+    from stacks.sizing.prices.table import no_prices, price_table
 
     table = price_table(load(env).account.region)
     if missing := no_prices(table):

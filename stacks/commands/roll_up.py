@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import UserError
-from stacks.report import Report
+from stacks.commands.output import Report
 
 
 def roll_up(files: Sequence[Path], progress: Report, *, output: Path | None) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import CheckFailed, UserError
-from stacks import sandbox
-from stacks.report import Report
+from stacks.commands.output import Report
+from stacks.sandbox import run as sandbox
 
 
 def run(

@@ -10,8 +10,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from stacks.commands.deploy import policy_config
-from stacks.report import Report
-from stacks.settings import load
+from stacks.commands.output import Report
+from stacks.settings.load import load
 
 if TYPE_CHECKING:
     from policies.config import PolicyConfig

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from stacks.report import Report
+from stacks.commands.output import Report
 
 
 def kubernetes(report: Report) -> dict[str, Any]:
     """Find or build the programs of a Kubernetes control plane."""
-    from stacks.local.toolchain import control_plane
+    from stacks.toolchain import control_plane
 
     with report.stage("kubernetes", "Kubernetes control plane") as stage:
         found = control_plane.ensure(stage.say)

@@ -7,11 +7,12 @@ from infra.capacity_block import CapacityBlock, CapacityBlockArgs
 from infra.cluster import SERVICE_ACCOUNTS, Cluster, ClusterAccess, ClusterArgs
 from infra.gpu_agents import GpuAgents, GpuAgentsArgs
 from infra.gpu_nodes import GpuNodeGroup, GpuNodeGroupArgs
-from infra.karpenter import Karpenter, KarpenterArgs, KarpenterPool
+from infra.karpenter.karpenter import Karpenter, KarpenterArgs
+from infra.karpenter.pools import KarpenterPool
 from infra.nodes import GpuPool, Scaling
 from stacks.composition.foundation import Foundation
-from stacks.settings import Settings
 from stacks.settings import compute as configuration
+from stacks.settings.model import Settings
 
 KEY_PURPOSES = ("cluster",)
 ADDON_ROLES = {

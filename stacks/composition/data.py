@@ -22,8 +22,8 @@ from infra.stream import Stream, StreamArgs
 from pipelines import stream as stream_code
 from pipelines.steps.feature_groups import FEATURE_GROUPS, FeatureGroup
 from stacks.composition.foundation import Foundation
-from stacks.settings import Settings
 from stacks.settings import data as configuration
+from stacks.settings.model import Settings
 
 KEY_PURPOSES = ("features",)
 

@@ -14,7 +14,7 @@ from infra.network import Network, NetworkArgs
 from infra.personas import PERSONAS, Personas, PersonasArgs
 from infra.storage import Storage, StorageArgs
 from infra.vpc_endpoints import VpcEndpoints, VpcEndpointsArgs
-from stacks.settings import Settings
+from stacks.settings.model import Settings
 
 BUCKETS = ("artifacts", "data")
 SAGEMAKER = "sagemaker.amazonaws.com"

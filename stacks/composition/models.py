@@ -7,7 +7,7 @@ import pulumi
 
 from infra.access import RoleSpec
 from infra.autoscaling import Autoscaling
-from infra.endpoint import Endpoint
+from infra.endpoint.endpoint import Endpoint
 from infra.model_card import ModelCard, ModelCardArgs
 from infra.registry import Registry, RegistryArgs
 from infra.tracking import Tracking, TrackingArgs
@@ -16,7 +16,7 @@ from stacks import workload
 from stacks.composition import serving
 from stacks.composition.foundation import BUCKETS, Foundation
 from stacks.composition.serving import SAGEMAKER
-from stacks.settings import Settings
+from stacks.settings.model import Settings
 
 KEY_PURPOSES = ("serving",)
 

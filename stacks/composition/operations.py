@@ -23,8 +23,8 @@ from stacks.composition import models, serving
 from stacks.composition.foundation import BUCKETS, Foundation
 from stacks.composition.models import Models
 from stacks.image import image_uri
-from stacks.settings import Settings
 from stacks.settings import operations as configuration
+from stacks.settings.model import Settings
 
 KEY_PURPOSES = {"audit": ("cloudtrail",), "operations": (*COMMON, "budgets", "costalerts")}
 

@@ -13,8 +13,8 @@ from infra.queues import Queues, QueuesArgs, Share, borrowed
 from infra.ray import Ray, RayArgs
 from infra.teams import LOCAL_QUEUE, SERVICE_ACCOUNT, Teams, TeamsArgs, TeamSpec
 from stacks.composition.foundation import Foundation
-from stacks.settings import Settings
 from stacks.settings import scheduling as configuration
+from stacks.settings.model import Settings
 from stacks.settings.scheduling import SYSTEM_NAMESPACES, Team
 
 KEY_PURPOSES = ()

@@ -6,23 +6,17 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.autoscaling import Autoscaling, AutoscalingArgs
-from infra.endpoint import (
-    Asynchronous,
-    Capture,
-    Endpoint,
-    EndpointArgs,
-    Limits,
-    Rollout,
-    Subnets,
-    VariantSpec,
-)
+from infra.endpoint.alarms import Limits
+from infra.endpoint.endpoint import Endpoint, EndpointArgs
+from infra.endpoint.rollout import Rollout
+from infra.endpoint.variants import Asynchronous, Capture, Subnets, VariantSpec
 from infra.llm_endpoint import LlmEndpoint, LlmEndpointArgs
 from infra.registry import Registry
 from infra.serverless_endpoint import ServerlessEndpoint, ServerlessEndpointArgs
 from stacks import workload
 from stacks.composition.foundation import Foundation
-from stacks.settings import Settings
 from stacks.settings import models as configuration
+from stacks.settings.model import Settings
 
 SAGEMAKER = "sagemaker.amazonaws.com"
 CHAMPION = "champion"

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from policies.config import Thresholds
-from stacks.settings import load
+from stacks.settings.load import load
 
 ORDER = ("local", "dev", "staging", "prod")
 NOT_SHOWN = ("account", "accounts", "tags", "training", "image", "alerts")

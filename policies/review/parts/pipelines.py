@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from policies.definition import Definition, Step, parse
+from policies.reading.definition import Definition, Step, parse
 from policies.review.model import Change, StackChange
 from policies.review.report import Context, Reason, Risk, Row, Section
 

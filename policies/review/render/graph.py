@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 from policies.review.model import Operation, StackChange
-from policies.review.parts.blast import dependents
+from policies.review.parts.blast_radius import dependents
 
 NODES = 60
 """More boxes are no picture; what is left out is counted."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Any
 
-from policies.frameworks import PRIMARY, controls_of
+from policies.frameworks.controls import PRIMARY, controls_of
 from policies.review.deltas import DELTAS, Delta
 from policies.review.report import Reason, Report
 from policies.rule import Rule

@@ -23,8 +23,8 @@ from infra.errors import UserError
 from stacks.local.kubernetes import control_plane, nodes
 from stacks.local.kubernetes.client import ApiError, Client
 from stacks.local.kubernetes.control_plane import ControlPlane
-from stacks.local.processes import Children
-from stacks.local.toolchain.control_plane import Kubernetes
+from stacks.local.runtime.processes import Children
+from stacks.toolchain.control_plane import Kubernetes
 
 ROUND_SECONDS = 1.0
 LOOK_SECONDS = 5.0

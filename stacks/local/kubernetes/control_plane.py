@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import UserError
-from stacks.local.processes import Children, free_port, tail
-from stacks.local.toolchain.control_plane import Kubernetes
+from stacks.local.runtime.processes import Children, free_port, tail
+from stacks.toolchain.control_plane import Kubernetes
 
 READY_SECONDS = 180
 POLL_SECONDS = 0.05

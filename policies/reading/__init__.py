@@ -1,0 +1,1 @@
+"""What rules read with: documents, definitions, pods, jobs, endpoints."""

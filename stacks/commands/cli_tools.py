@@ -1,0 +1,123 @@
+"""Commands about a file, a checkout or Plinth itself: no environment is deployed or asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stacks.commands.options import file_option, json_option, report
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option(
+    "--repository",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=".",
+    metavar="FOLDER",
+    help="Checkout that it may read. Default: the current folder.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    metavar="FOLDER",
+    help="The one folder it may write, whose plain files come back.",
+)
+@click.option("--wall-seconds", type=click.IntRange(1), default=300, show_default=True)
+@click.option("--memory-mib", type=click.IntRange(64), default=4096, show_default=True)
+@json_option
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def sandbox(
+    repository: Path, output: Path, *, as_json: bool, command: tuple[str, ...], **limits: int
+) -> None:
+    """Run COMMAND with no network, credentials or state: `plinth sandbox --output out -- COMMAND`.
+
+    For code that nobody has read yet; it sees the checkout, this Python and nothing else.
+    """
+    from stacks.commands import sandbox as commands
+
+    out = report(as_json)
+    out.result(commands.run(command, repository, output, out, **limits))
+
+
+@click.command("lint-pipeline")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--env", metavar="ENV", help="Whose thresholds hold. Default: the strictest.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["terminal", "sarif"]),
+    default="terminal",
+    show_default=True,
+)
+@file_option("--output", "Default: standard output.")
+@json_option
+def lint_pipeline(file: Path, *, as_json: bool, **asked: Any) -> None:
+    """Judge a SageMaker pipeline definition in FILE, whoever wrote it."""
+    from stacks.commands import policy as command
+
+    out = report(as_json)
+    out.result(command.lint_pipeline(file, out, **asked))
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Fail where figures are old or missing.")
+@click.option(
+    "--max-age-days",
+    type=click.IntRange(1),
+    default=365,
+    show_default=True,
+    help="How old a figure may be.",
+)
+@click.option("--region", metavar="REGION", help="Default: all.")
+@click.option("--service", metavar="NAME", help="List only ec2, sagemaker and so on. Default: all.")
+@json_option
+def prices(
+    check: bool, max_age_days: int, region: str | None, service: str | None, as_json: bool
+) -> None:
+    """List the prices that estimates are made of, or --check their age and what they lack."""
+    from stacks.commands import prices as command
+
+    out = report(as_json)
+    if check and service:
+        raise click.UsageError("--service is about the list, --check about all of it")
+    if check:
+        out.result(command.check(out, max_age_days=max_age_days, region=region))
+    else:
+        out.result(command.listed(region, service, out))
+
+
+@click.command()
+@click.argument("what", type=click.Choice(["kubernetes"]))
+@json_option
+def toolchain(what: str, as_json: bool) -> None:
+    """Find or build a Kubernetes control plane for the environment local (minutes, once)."""
+    from stacks.commands import toolchain as commands
+
+    out = report(as_json)
+    out.result({"kubernetes": commands.kubernetes}[what](out))
+
+
+@click.command()
+@json_option
+def coverage(as_json: bool) -> None:
+    """Say what the local environment really does, operation by operation."""
+    from stacks.commands import status
+
+    out = report(as_json)
+    out.result(status.coverage(out))
+
+
+@click.command("compile")
+@click.argument("pipeline")
+@click.option("--env", default="local", show_default=True, help="Environment it is compiled for.")
+def compile_(pipeline: str, env: str) -> None:
+    """Print the compiled definition of a PIPELINE."""
+    from stacks.commands import status
+
+    click.echo(status.compiled(pipeline, env))
+
+
+TOOLS = (sandbox, lint_pipeline, prices, toolchain, coverage, compile_)

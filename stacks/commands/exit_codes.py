@@ -1,0 +1,49 @@
+"""How a command ends that did not do what was asked: its words and its exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+EXIT_CHECK_FAILED = 1
+EXIT_USER = 2
+EXIT_BUG = 3
+EXIT_INTERRUPTED = 130
+
+
+def failed(
+    problem: str,
+    fix: str,
+    code: int,
+    arguments: list[str],
+    data: Mapping[str, Any] | None = None,
+) -> int:
+    """Say a problem and its fix on stderr, and as JSON where that was asked for."""
+    import json
+
+    sys.stderr.write(f"plinth: {problem}\n" + (f"  fix: {fix}\n" if fix else ""))
+    if "--json" in arguments:
+        result = {**(data or {}), "error": problem, "fix": fix, "exit_code": code}
+        sys.stdout.write(json.dumps(result, sort_keys=True, default=str) + "\n")
+    return code
+
+
+def bug(error: Exception, arguments: list[str]) -> int:
+    """Keep the traceback in a file that can be sent, and say where it is."""
+    import platform
+    import traceback
+    from importlib.metadata import version
+
+    from stacks.paths import home
+
+    path = home() / "bug.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    trace = "".join(traceback.format_exception(error))
+    versions = ", ".join(f"{name} {version(name)}" for name in ("plinth", "pulumi", "moto"))
+    path.write_text(
+        f"`plinth {' '.join(arguments)}` on {platform.platform()}, Python "
+        f"{platform.python_version()}, {versions}\n\n```\n{trace}```\n"
+    )
+    problem = f"this is a bug of plinth: {type(error).__name__}: {error}"
+    return failed(problem, f"send us {path}", EXIT_BUG, arguments)

@@ -1,0 +1,39 @@
+"""Options and arguments that several commands of the command line have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Command = Callable[..., Any]
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object as the last line."
+)
+
+
+def environment(command: Command) -> Command:
+    """The argument ENV and the option --json."""
+    return click.argument("env", metavar="ENV")(json_option(command))
+
+
+port_option = click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    envvar="PLINTH_PORT",
+    help="Port of the local AWS endpoint. Default: a free one.",
+)
+
+
+def file_option(name: str, text: str) -> Callable[[Command], Command]:
+    return click.option(name, type=click.Path(path_type=Path), metavar="FILE", help=text)
+
+
+def report(as_json: bool) -> Any:
+    from stacks.commands.output import Report
+
+    return Report(as_json=as_json)

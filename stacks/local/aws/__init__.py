@@ -1,0 +1,1 @@
+"""The AWS endpoint: SageMaker, recorded services, moto and its corrections."""

@@ -1,0 +1,308 @@
+"""EventBridge by itself: what changes in the cloud becomes an event, and rules bring it to targets.
+
+Level-triggered: each round compares the states with those of the round before, so of two changes
+within a second only the last is told. moto matches the patterns and delivers to queues and log
+groups; functions, topics and pipelines are called from here.
+"""
+
+import copy
+import json
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import jmespath
+
+from stacks.local.aws.emulator import ACCOUNT_ID, World
+
+RETRIES = 2
+"""Lambda calls a function at most twice more for an event that it failed on."""
+
+RETRY_SECONDS = 1.0
+"""Lambda waits one minute and then two; this cloud does not."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A state of a kind of SageMaker resource whose change is an event."""
+
+    kind: str
+    status: str
+    """Member of the describe answer."""
+
+    detail_type: str
+    """SageMaker developer guide, "Events that SageMaker AI sends to Amazon EventBridge"."""
+
+    members: Mapping[str, str] = field(default_factory=dict)
+    """Member of the event -> of the describe answer, `before` and `now` for the states. Default:
+    the event shows what the describe answer shows."""
+
+
+WATCHED = (
+    Watched("endpoint", "EndpointStatus", "SageMaker Endpoint State Change"),
+    Watched("model package", "ModelApprovalStatus", "SageMaker Model Package State Change"),
+    Watched(
+        "pipeline execution",
+        "PipelineExecutionStatus",
+        "SageMaker Model Building Pipeline Execution Status Change",
+        {
+            "pipelineArn": "PipelineArn",
+            "pipelineExecutionArn": "PipelineExecutionArn",
+            "pipelineExecutionDescription": "PipelineExecutionDescription",
+            "pipelineExecutionDisplayName": "PipelineExecutionDisplayName",
+            "previousPipelineExecutionStatus": "before",
+            "currentPipelineExecutionStatus": "now",
+        },
+    ),
+    Watched("processing job", "ProcessingJobStatus", "SageMaker Processing Job State Change"),
+    Watched("training job", "TrainingJobStatus", "SageMaker Training Job State Change"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What happened, as a rule sees it."""
+
+    source: str
+    detail_type: str
+    resources: Sequence[str]
+    detail: Mapping[str, Any]
+
+
+@dataclass
+class States:
+    """The states of the round before, by ARN."""
+
+    known: dict[str, str] = field(default_factory=dict)
+
+
+def tell(world: World, states: States) -> None:
+    """One round: every change of a state goes to the rules of the default bus."""
+    for event in [*_alarms(world, states), *_sagemaker(world, states)]:
+        put(world, event)
+
+
+def put(world: World, event: Event) -> None:
+    """Bring an event to the targets of every rule that matches it."""
+    message = {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": event.detail_type,
+        "source": event.source,
+        "account": ACCOUNT_ID,
+        "time": time.time(),
+        "ingestion-time": time.time(),  # moto's own
+        "region": world.region,
+        "resources": list(event.resources),
+        "detail": json.loads(json.dumps(event.detail, default=str)),
+    }
+    bus = _backend("events", world).event_buses["default"]
+    for rule in list(bus.rules.values()):
+        rule.send_to_targets(message)
+
+
+def _alarms(world: World, states: States) -> Iterator[Event]:
+    """CloudWatch user guide, "Alarm events and EventBridge"."""
+    for alarm in list(_backend("cloudwatch", world).alarms.values()):
+        before = states.known.get(alarm.alarm_arn, "INSUFFICIENT_DATA")
+        if _same(states, alarm.alarm_arn, alarm.state_value):
+            continue
+        at = alarm.state_updated_timestamp.isoformat()
+        yield Event(
+            source="aws.cloudwatch",
+            detail_type="CloudWatch Alarm State Change",
+            resources=[alarm.alarm_arn],
+            detail={
+                "alarmName": alarm.name,
+                "state": {
+                    "value": alarm.state_value,
+                    "reason": alarm.state_reason,
+                    "timestamp": at,
+                },
+                "previousState": {"value": before},
+                "configuration": {"description": alarm.description or ""},
+            },
+        )
+
+
+def _sagemaker(world: World, states: States) -> Iterator[Event]:
+    for watched in WATCHED:
+        for item in world.store.all(watched.kind):
+            now = item.fields.get(watched.status)
+            before = states.known.get(item.arn)
+            if now is None or _same(states, item.arn, now):
+                continue
+            facts = {**item.fields, "before": before, "now": now}
+            shown = watched.members or {name: name for name in item.fields}
+            detail = {name: facts[path] for name, path in shown.items() if facts.get(path)}
+            yield Event(
+                source="aws.sagemaker",
+                detail_type=watched.detail_type,
+                resources=[item.arn],
+                detail=detail,
+            )
+
+
+def _same(states: States, arn: str, now: str) -> bool:
+    """Whether a state is known already; from now on it is."""
+    known = states.known.get(arn)
+    states.known[arn] = now
+    return known == now
+
+
+# -- targets -------------------------------------------------------------------------------------
+
+
+def install(world: World) -> None:
+    """Let moto's rules reach functions, topics and pipelines too."""
+    from moto.core.exceptions import ServiceException
+    from moto.events.models import Rule
+    from werkzeug.exceptions import HTTPException
+
+    theirs = Rule.send_to_targets
+
+    def deliver(rule: Any, target: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+        ours = _target(target["Arn"])
+        if ours is None:
+            alone = copy.copy(rule)
+            alone.targets = [target]
+            theirs(alone, dict(event))
+        else:
+            ours(world, target, _input(target, _timed(event)))
+
+    def send(rule: Any, event: Mapping[str, Any], transform_input: bool = True) -> None:
+        if rule.state != "ENABLED" or not rule.event_pattern.matches_event(event):
+            return
+        for target in list(rule.targets):
+            try:
+                deliver(rule, target, event)
+            except (HTTPException, ServiceException, NotImplementedError, LookupError) as error:
+                log.warning("rule %s did not reach %s: %s", rule.name, target["Arn"], error)
+                _bury(world, target, event)
+
+    Rule.send_to_targets = send
+
+
+def _bury(world: World, target: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+    """What could not be delivered goes to the target's dead-letter queue, if it has one."""
+    name = target.get("DeadLetterConfig", {}).get("Arn", "").rpartition(":")[2]
+    sqs = _backend("sqs", world)
+    if name in sqs.queues:
+        sqs.send_message(name, json.dumps(_timed(event)))
+
+
+Deliver = Callable[[World, Mapping[str, Any], Any], None]
+
+
+def _target(arn: str) -> Deliver | None:
+    """How a target is reached; None: moto knows."""
+    service = arn.split(":")[2]
+    if service == "sagemaker" and ":pipeline/" in arn:
+        return _start_pipeline
+    return {"lambda": _invoke, "sns": _publish}.get(service)
+
+
+def _timed(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The event with its time as text, without what moto adds for itself."""
+    at = datetime.fromtimestamp(float(event["time"]), UTC).isoformat(timespec="seconds")
+    shown = {name: value for name, value in event.items() if name != "ingestion-time"}
+    return {**shown, "time": at.replace("+00:00", "Z")}
+
+
+def _input(target: Mapping[str, Any], event: Mapping[str, Any]) -> Any:
+    """What the target gets: a constant, a part, a template, or the event."""
+    from moto.events.utils import EventTemplateParser
+
+    if "Input" in target:
+        return json.loads(target["Input"])
+    if "InputPath" in target:
+        return _part(event, target["InputPath"])
+    transformer = target.get("InputTransformer")
+    if transformer:
+        template, paths = transformer["InputTemplate"], transformer.get("InputPathsMap", {})
+        return EventTemplateParser.parse(
+            template, paths, {**event, "ingestion-time": event["time"]}
+        )
+    return event
+
+
+def _part(event: Any, path: str) -> Any:
+    """A JSON path of EventBridge's kind: members only."""
+    return jmespath.search(path.removeprefix("$").removeprefix(".") or "@", event)
+
+
+def _publish(world: World, target: Mapping[str, Any], message: Any) -> None:
+    text = message if isinstance(message, str) else json.dumps(message)
+    _backend("sns", world).publish(message=text, arn=target["Arn"])
+
+
+def _start_pipeline(world: World, target: Mapping[str, Any], event: Any) -> None:
+    given = target.get("SageMakerPipelineParameters", {}).get("PipelineParameterList", [])
+    parameters = [
+        {"Name": item["Name"], "Value": str(_part(event, value) if value[:1] == "$" else value)}
+        for item in given
+        for value in [item["Value"]]
+    ]
+    name = target["Arn"].rpartition("/")[2]
+    world.background(
+        lambda: world.sagemaker.start_pipeline_execution(
+            PipelineName=name, PipelineParameters=parameters
+        ),
+        broken=lambda error: log.warning("pipeline %s did not start: %s", name, error),
+    )
+
+
+def _invoke(world: World, target: Mapping[str, Any], event: Any) -> None:
+    """Call a function asynchronously; what it fails on goes to its destination on failure."""
+    function = _backend("lambda", world).get_function(target["Arn"])
+    config: Mapping[str, Any] = next(iter(reversed(function.event_invoke_config)), {})
+    tries = 1 + config.get("MaximumRetryAttempts", RETRIES)
+    destination = config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", "")
+
+    def work() -> None:
+        answer = b""
+        for attempt in range(tries):
+            time.sleep(RETRY_SECONDS if attempt else 0)
+            headers: dict[str, str] = {}
+            answer = function.invoke(json.dumps(event), {}, headers)
+            if "x-amz-function-error" not in headers:
+                return
+            log.warning("%s failed: %s", function.function_name, answer.decode()[:500])
+        if ":sqs:" in destination:
+            text = json.dumps(_given_up(function, event, answer, tries))
+            _backend("sqs", world).send_message(destination.rpartition(":")[2], text)
+
+    world.background(work, broken=lambda _: None)
+
+
+def _given_up(function: Any, event: Any, answer: bytes, tries: int) -> dict[str, Any]:
+    """Lambda developer guide, "Capturing records of asynchronous invocations"."""
+    return {
+        "version": "1.0",
+        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "requestContext": {
+            "requestId": str(uuid.uuid4()),
+            "functionArn": function.function_arn,
+            "condition": "RetriesExhausted",
+            "approximateInvokeCount": tries,
+        },
+        "requestPayload": event,
+        "responseContext": {
+            "statusCode": 200,
+            "executedVersion": "$LATEST",
+            "functionError": "Unhandled",
+        },
+        "responsePayload": json.loads(answer or b"null"),
+    }
+
+
+def _backend(service: str, world: World) -> Any:
+    from moto.backends import get_backend
+
+    return get_backend(service)[ACCOUNT_ID][world.region]

@@ -1,0 +1,69 @@
+"""EKS: what a cluster has beside node groups. Nothing of it acts."""
+
+from stacks.local.aws.recorded.recorded import Recorded
+
+ARN = "arn:aws:eks:{region}:{account}:"
+
+KINDS = (
+    Recorded(
+        service="eks",
+        name="addon",
+        create="CreateAddon",
+        describe="DescribeAddon",
+        list="ListAddons",
+        update=("UpdateAddon",),
+        delete="DeleteAddon",
+        key={"clusterName": "clusterName", "addonName": "addonName"},
+        member="addon",
+        made={"addonArn": ARN + "addon/{clusterName}/{addonName}/{hash}"},
+        sets={"status": "ACTIVE", "health": {"issues": []}},
+        times=("createdAt", "modifiedAt"),
+        arn="addonArn",
+    ),
+    Recorded(
+        service="eks",
+        name="access entry",
+        create="CreateAccessEntry",
+        describe="DescribeAccessEntry",
+        list="ListAccessEntries",
+        update=("UpdateAccessEntry",),
+        delete="DeleteAccessEntry",
+        key={"clusterName": "clusterName", "principalArn": "principalArn"},
+        member="accessEntry",
+        made={"accessEntryArn": ARN + "access-entry/{clusterName}/{hash}"},
+        sets={"type": "STANDARD", "kubernetesGroups": []},
+        times=("createdAt", "modifiedAt"),
+        arn="accessEntryArn",
+    ),
+    Recorded(
+        service="eks",
+        name="access policy association",
+        create="AssociateAccessPolicy",
+        list="ListAssociatedAccessPolicies",
+        delete="DisassociateAccessPolicy",
+        key={
+            "clusterName": "clusterName",
+            "principalArn": "principalArn",
+            "policyArn": "policyArn",
+        },
+        member="associatedAccessPolicy",
+        times=("associatedAt", "modifiedAt"),
+    ),
+    Recorded(
+        service="eks",
+        name="pod identity association",
+        create="CreatePodIdentityAssociation",
+        describe="DescribePodIdentityAssociation",
+        list="ListPodIdentityAssociations",
+        update=("UpdatePodIdentityAssociation",),
+        delete="DeletePodIdentityAssociation",
+        key={"clusterName": "clusterName", "associationId": "associationId"},
+        member="association",
+        made={
+            "associationId": "a-{hash}",
+            "associationArn": ARN + "podidentityassociation/{clusterName}/a-{hash}",
+        },
+        times=("createdAt", "modifiedAt"),
+        arn="associationArn",
+    ),
+)

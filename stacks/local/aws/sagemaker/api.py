@@ -1,0 +1,113 @@
+"""The control plane: an operation's name and request in, its answer out."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from stacks.local.aws.emulator import World
+from stacks.local.aws.sagemaker import crud, jobs, packages, pipelines
+from stacks.local.aws.sagemaker.coverage import check_fields
+from stacks.local.aws.sagemaker.endpoints import update_weights
+from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
+from stacks.local.aws.sagemaker.resource_type import Kind, Request
+from stacks.local.aws.sagemaker.resource_types import BY_NAME, KINDS
+from stacks.local.aws.sagemaker.shapes import check_request, operation_names
+
+Answer = dict[str, Any]
+Operation = Callable[[World, Request], Answer]
+
+
+def call(world: World, operation: str, request: Request) -> Answer:
+    """Answer one request, or raise ApiError."""
+    if operation not in operation_names():
+        raise ApiError("UnknownOperationException", f"SageMaker has no operation {operation!r}")
+    act = OPERATIONS.get(operation)
+    if act is None:
+        raise not_emulated(f"sagemaker:{operation}", "nobody has built it")
+    check_request(operation, request)
+    check_fields(operation, request)
+    return act(world, request)
+
+
+def _stop(stem: str, kind: str) -> Operation:
+    def act(world: World, request: Request) -> Answer:
+        item = crud.get(world, BY_NAME[kind], request[f"{stem}Name"])
+        jobs.stop_job(world, item, stem)
+        return {}
+
+    return act
+
+
+def _update_weights(world: World, request: Request) -> Answer:
+    with world.store.lock:
+        item = crud.get(world, BY_NAME["endpoint"], request["EndpointName"])
+        update_weights(world, item, request)
+    return {"EndpointArn": item.arn}
+
+
+def _add_tags(world: World, request: Request) -> Answer:
+    arn = _tagged(world, request)
+    crud.tag(world, arn, request["Tags"])
+    return {"Tags": _tags(world, arn)}
+
+
+def _list_tags(world: World, request: Request) -> Answer:
+    return crud.paged("Tags", _tags(world, _tagged(world, request)), request)
+
+
+def _delete_tags(world: World, request: Request) -> Answer:
+    tags = world.store.tags.get(_tagged(world, request), {})
+    for key in request["TagKeys"]:
+        tags.pop(key, None)
+    return {}
+
+
+def _tagged(world: World, request: Request) -> str:
+    arn: str = request["ResourceArn"]
+    if world.store.by_arn(arn) is None:
+        raise invalid(f"The resource {arn} does not exist.")
+    return arn
+
+
+def _tags(world: World, arn: str) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in world.store.tags.get(arn, {}).items()]
+
+
+def _of_table() -> dict[str, Operation]:
+    operations: dict[str, Operation] = {}
+    for kind in KINDS:
+        for name, act in (
+            (kind.create, crud.create),
+            (kind.describe, crud.describe),
+            (kind.list, crud.listing),
+            (kind.update, crud.update),
+            (kind.delete, crud.delete),
+        ):
+            if name:
+                operations[name] = _bind(act, kind)
+    return operations
+
+
+def _bind(act: Callable[[World, Kind, Request], Answer], kind: Kind) -> Operation:
+    return lambda world, request: act(world, kind, request)
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    **_of_table(),
+    "AddTags": _add_tags,
+    "DeleteModelPackageGroupPolicy": packages.delete_policy,
+    "DeleteTags": _delete_tags,
+    "DescribePipelineDefinitionForExecution": pipelines.describe_definition,
+    "DescribePipelineExecution": pipelines.describe_execution,
+    "GetModelPackageGroupPolicy": packages.get_policy,
+    "ListPipelineExecutionSteps": pipelines.list_steps,
+    "ListPipelineExecutions": pipelines.list_executions,
+    "ListPipelineParametersForExecution": pipelines.list_parameters,
+    "ListTags": _list_tags,
+    "PutModelPackageGroupPolicy": packages.put_policy,
+    "StartPipelineExecution": pipelines.start_execution,
+    "StopPipelineExecution": pipelines.stop_execution,
+    "StopProcessingJob": _stop("ProcessingJob", "processing job"),
+    "StopTrainingJob": _stop("TrainingJob", "training job"),
+    "UpdateEndpointWeightsAndCapacities": _update_weights,
+}
+"""Everything the overlay answers."""

@@ -1,0 +1,228 @@
+"""InvokeEndpointAsync: the request waits in a queue, and its answer becomes an object in S3.
+
+Developer guide, "Asynchronous inference": outputs, failures, notifications and the metrics of the
+queue, which autoscaling goes by. The local fleet keeps its size, so nothing waits for an instance.
+"""
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from stacks.local.aws.emulator import World
+from stacks.local.aws.sagemaker.capture import Captures
+from stacks.local.aws.sagemaker.errors import ApiError, not_emulated
+from stacks.local.aws.sagemaker.fleet import Fleet
+from stacks.local.aws.sagemaker.invoke import FORWARDED, Question, ask, find, serving_fleet
+from stacks.local.runtime.s3_files import split_uri
+
+PREFIX = "X-Amzn-SageMaker-"
+TTL_SECONDS = 6 * 3600
+TIMEOUT_SECONDS = 15 * 60
+"""Defaults of InvokeEndpointAsync."""
+
+DEFAULT_CONCURRENCY = 4
+"""Of SageMaker's own choice when the configuration does not say; here always this."""
+
+
+@dataclass(kw_only=True)
+class Queue:
+    """The requests of one endpoint that have no answer yet."""
+
+    slots: threading.Semaphore
+    waiting: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, number: int) -> None:
+        with self.lock:
+            self.waiting += number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One request on its way."""
+
+    endpoint: str
+    inference_id: str
+    input_location: str
+    headers: Mapping[str, str]
+    output_location: str
+    failure_location: str
+    timeout_seconds: float
+    expires: float
+    received: datetime
+
+
+class Queues:
+    """The queues by endpoint."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._queues: dict[str, Queue] = {}
+
+    def of(self, endpoint: str, fleet: Fleet) -> Queue:
+        """The queue of an endpoint, made at its first request."""
+        client = fleet.config["AsyncInferenceConfig"].get("ClientConfig", {})
+        each = client.get("MaxConcurrentInvocationsPerInstance", DEFAULT_CONCURRENCY)
+        servers = sum(len(variant.servers) for variant in fleet.variants.values())
+        with self._lock:
+            if endpoint not in self._queues:
+                self._queues[endpoint] = Queue(slots=threading.Semaphore(each * max(1, servers)))
+            return self._queues[endpoint]
+
+    def measure(self, world: World, cloudwatch: Any) -> None:
+        """Publish how long the queues of living endpoints are."""
+        with self._lock:
+            gone = [name for name in self._queues if world.store.find("endpoint", name) is None]
+            for name in gone:
+                del self._queues[name]
+            lengths = {name: queue.waiting for name, queue in self._queues.items()}
+        for name, length in lengths.items():
+            dimensions = [{"Name": "EndpointName", "Value": name}]
+            instances = _instances(world, name)
+            values = {
+                "ApproximateBacklogSize": length,
+                "ApproximateBacklogSizePerInstance": length / instances,
+                "HasBacklogWithoutCapacity": 0,
+            }
+            data = [
+                {"MetricName": metric, "Value": value, "Dimensions": dimensions}
+                for metric, value in values.items()
+            ]
+            cloudwatch.put_metric_data("AWS/SageMaker", data)
+
+
+def invoke_async(
+    world: World, captures: Captures, queues: Queues, endpoint: str, headers: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Accept a request; its body and the headers of the answer, which tell where to look."""
+    fleet = serving_fleet(find(world, endpoint))
+    config = fleet.config.get("AsyncInferenceConfig")
+    if config is None:
+        raise ApiError("ValidationError", f"Endpoint {endpoint} answers InvokeEndpoint only.")
+    if f"{PREFIX}InputLocation" not in headers:
+        raise not_emulated("InvokeEndpointAsync with Body", "give InputLocation instead")
+    job = _job(endpoint, config["OutputConfig"], headers)
+    queue = queues.of(endpoint, fleet)
+    queue.add(1)
+
+    def work() -> None:
+        try:
+            with queue.slots:
+                _answer(world, captures, config["OutputConfig"], job)
+        finally:
+            queue.add(-1)
+
+    world.background(work, broken=lambda error: None)
+    told = {f"{PREFIX}OutputLocation": job.output_location}
+    if job.failure_location:
+        told[f"{PREFIX}FailureLocation"] = job.failure_location
+    return {"InferenceId": job.inference_id}, told
+
+
+def _job(endpoint: str, output: Mapping[str, Any], headers: Mapping[str, str]) -> Job:
+    name = headers.get(f"{PREFIX}Filename") or str(uuid.uuid4())
+    extension = headers.get(f"{PREFIX}S3OutputPathExtension", "")
+    folder = "/".join(part.strip("/") for part in (output["S3OutputPath"], extension) if part)
+    failures = output.get("S3FailurePath", "").rstrip("/")
+    sent = {plain: headers[plain] for plain in FORWARDED if plain.startswith(PREFIX)
+            and plain in headers}  # fmt: skip
+    sent |= {
+        plain: headers[PREFIX + plain]
+        for plain in ("Content-Type", "Accept")
+        if PREFIX + plain in headers
+    }
+    lives = float(headers.get(f"{PREFIX}RequestTTLSeconds", TTL_SECONDS))
+    return Job(
+        endpoint=endpoint,
+        inference_id=headers.get(f"{PREFIX}Inference-Id") or str(uuid.uuid4()),
+        input_location=headers[f"{PREFIX}InputLocation"],
+        headers=sent,
+        output_location=f"{folder}/{name}.out",
+        failure_location=f"{failures}/{name}-error.out" if failures else "",
+        timeout_seconds=float(headers.get(f"{PREFIX}InvocationTimeoutSeconds", TIMEOUT_SECONDS)),
+        expires=time.monotonic() + lives,
+        received=datetime.now(UTC),
+    )
+
+
+def _answer(world: World, captures: Captures, output: Mapping[str, Any], job: Job) -> None:
+    """Ask the container and put what it says, or why it said nothing, into S3."""
+    topics = output.get("NotificationConfig", {})
+    try:
+        if time.monotonic() > job.expires:
+            raise ApiError("RequestExpired", "The request waited longer than RequestTTLSeconds")
+        fleet = serving_fleet(find(world, job.endpoint))
+        body = _fetch(world, job.input_location)
+        question = Question(headers=job.headers, body=body, timeout_seconds=job.timeout_seconds)
+        answer = ask(world, captures, fleet, fleet.choose(None), question)
+    except (ApiError, ClientError) as error:
+        if job.failure_location:
+            _store(world, job.failure_location, str(error).encode(), "text/plain")
+        _notify(world, topics.get("ErrorTopic"), _failed(world, job, error))
+        return
+    content_type = answer.headers.get("Content-Type", "application/octet-stream")
+    _store(world, job.output_location, answer.body, content_type)
+    _notify(world, topics.get("SuccessTopic"), _completed(world, job, content_type))
+
+
+def _fetch(world: World, uri: str) -> bytes:
+    bucket, key = split_uri(uri)
+    return bytes(world.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+
+
+def _store(world: World, uri: str, body: bytes, content_type: str) -> None:
+    bucket, key = split_uri(uri)
+    world.s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+
+
+def _message(world: World, job: Job) -> dict[str, Any]:
+    """Developer guide, "Check prediction results": what both topics hear."""
+    request = {"endpointName": job.endpoint, "inputLocation": job.input_location}
+    if "Content-Type" in job.headers:
+        request["contentType"] = job.headers["Content-Type"]
+    return {
+        "awsRegion": world.region,
+        "eventTime": datetime.now(UTC).isoformat(),
+        "receivedTime": job.received.isoformat(),
+        "requestParameters": request,
+        "inferenceId": job.inference_id,
+        "eventVersion": "1.0",
+        "eventSource": "aws:sagemaker",
+        "eventName": "InferenceResult",
+    }
+
+
+def _completed(world: World, job: Job, content_type: str) -> dict[str, Any]:
+    told = {"contentType": content_type, "outputLocation": job.output_location}
+    return {
+        **_message(world, job), "invocationStatus": "Completed", "responseParameters": told,
+    }  # fmt: skip
+
+
+def _failed(world: World, job: Job, error: Exception) -> dict[str, Any]:
+    told = {"outputLocation": job.failure_location} if job.failure_location else {}
+    return {
+        **_message(world, job),
+        "invocationStatus": "Failed",
+        "failureReason": str(error),
+        "responseParameters": told,
+    }
+
+
+def _notify(world: World, topic: str | None, message: Mapping[str, Any]) -> None:
+    if topic:
+        world.sns.publish(TopicArn=topic, Message=json.dumps(message))
+
+
+def _instances(world: World, endpoint: str) -> int:
+    item = world.store.find("endpoint", endpoint)
+    fleet: Fleet | None = item.live.fleet if item else None
+    variants = fleet.variants.values() if fleet else ()
+    return max(1, sum(variant.instances for variant in variants))

@@ -1,0 +1,179 @@
+"""Interprets the resource table: one create, describe, list, update and delete for every row."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from stacks.local.aws.emulator import World
+from stacks.local.aws.sagemaker.errors import invalid
+from stacks.local.aws.sagemaker.resource_type import Kind, Request, short_name
+from stacks.local.aws.sagemaker.shapes import output_members, summary_member
+from stacks.local.aws.store import Item
+
+NOT_MEMBERS = frozenset({"Tags", "ClientRequestToken", "ClientToken"})
+PAGE = 100
+
+LIST_MEMBERS = frozenset(
+    {
+        "NameContains",
+        "PipelineNamePrefix",
+        "CreationTimeAfter",
+        "CreationTimeBefore",
+        "CreatedAfter",
+        "CreatedBefore",
+        "LastModifiedTimeAfter",
+        "LastModifiedTimeBefore",
+        "StatusEquals",
+        "SortBy",
+        "SortOrder",
+        "MaxResults",
+        "NextToken",
+    }
+)
+"""What every list understands besides the filters of its row."""
+
+
+def create(world: World, kind: Kind, request: Request) -> dict[str, Any]:
+    store = world.store
+    with store.lock:
+        name = kind.identify(world, request) if kind.identify else request[kind.name_field]
+        arn = world.arn(kind.arn.format(name=name))
+        if store.find(kind.name, name):
+            raise kind.exists.error(name=name, arn=arn)
+        fields = {member: value for member, value in request.items() if member not in NOT_MEMBERS}
+        item = Item(kind=kind.name, name=name, arn=arn, fields={**fields, kind.arn_field: arn})
+        item.fields.setdefault(kind.name_field, name)
+        if kind.on_create:
+            kind.on_create(world, item, request)
+        store.add(item)
+        tag(world, arn, request.get("Tags", ()))
+        return answer(kind.create, item)
+
+
+def describe(world: World, kind: Kind, request: Request) -> dict[str, Any]:
+    item = get(world, kind, request[kind.key])
+    if kind.on_describe:
+        kind.on_describe(world, item)
+    with world.store.lock:
+        return answer(kind.describe, item)
+
+
+def update(world: World, kind: Kind, request: Request) -> dict[str, Any]:
+    with world.store.lock:
+        key = kind.update_key or kind.key
+        item = get(world, kind, request[key])
+        if kind.on_update:
+            kind.on_update(world, item, request)
+        else:
+            skip = NOT_MEMBERS | {key}
+            item.set(**{m: v for m, v in request.items() if m not in skip})
+        return answer(kind.update, item)
+
+
+def delete(world: World, kind: Kind, request: Request) -> dict[str, Any]:
+    with world.store.lock:
+        item = get(world, kind, request[kind.key])
+        if kind.on_delete:
+            kind.on_delete(world, item, request)
+        if not kind.deletes_itself:
+            world.store.remove(item)
+        return answer(kind.delete, item)
+
+
+def listing(world: World, kind: Kind, request: Request) -> dict[str, Any]:
+    found = [item for item in world.store.all(kind.name) if _wanted(kind, item, request)]
+    return page(kind.list, ordered(found, request, kind), request)
+
+
+def get(world: World, kind: Kind, name_or_arn: str) -> Item:
+    """The item, or SageMaker's own answer for a missing one."""
+    name = short_name(name_or_arn)
+    item = world.store.find(kind.name, name)
+    if item is None:
+        raise kind.missing.error(name=name, arn=world.arn(kind.arn.format(name=name)))
+    return item
+
+
+def answer(operation: str, item: Item) -> dict[str, Any]:
+    """The members of the operation's output shape that the item has."""
+    members = frozenset(output_members(operation))
+    return {name: value for name, value in _shown(item).items() if name in members}
+
+
+def page(operation: str, items: Iterable[Item], request: Request) -> dict[str, Any]:
+    """One page of summaries."""
+    member, shown = summary_member(operation)
+    rows = [{m: v for m, v in _shown(item).items() if m in shown} for item in items]
+    return paged(member, rows, request)
+
+
+def paged(member: str, rows: list[dict[str, Any]], request: Request) -> dict[str, Any]:
+    """Rows from NextToken on, at most MaxResults of them."""
+    token = request.get("NextToken", "0")
+    if not token.isdecimal():
+        raise invalid(f"NextToken {token!r} was not given out by this operation")
+    start, size = int(token), request.get("MaxResults", PAGE)
+    result: dict[str, Any] = {member: rows[start : start + size]}
+    if start + size < len(rows):
+        result["NextToken"] = str(start + size)
+    return result
+
+
+def ordered(items: list[Item], request: Request, kind: Kind | None = None) -> list[Item]:
+    """Items sorted as the request asks."""
+    by = request.get("SortBy", "CreationTime")
+    status = kind.status_field if kind else ""
+    keys: Mapping[str, Any] = {
+        "CreationTime": lambda item: item.created,
+        "Name": lambda item: item.name,
+        "Status": lambda item: item.fields.get(status, ""),
+    }
+    default = "Ascending" if kind and kind.ascending else "Descending"
+    return sorted(
+        items,
+        key=keys.get(by, lambda item: str(item.fields.get(by, ""))),
+        reverse=request.get("SortOrder", default) == "Descending",
+    )
+
+
+def tag(world: World, arn: str, tags: Iterable[Mapping[str, str]]) -> None:
+    """Add tags to a resource."""
+    world.store.tags.setdefault(arn, {}).update({t["Key"]: t["Value"] for t in tags})
+
+
+def _shown(item: Item) -> dict[str, Any]:
+    times = {"CreationTime": item.created, "LastModifiedTime": item.modified}
+    return {"CreatedBy": {}, "LastModifiedBy": {}, **times, **item.fields}
+
+
+def _wanted(kind: Kind, item: Item, request: Request) -> bool:
+    filters = dict(kind.filters)
+    if kind.status_field:
+        filters["StatusEquals"] = kind.status_field
+    equal = all(
+        item.fields.get(member) == request[asked]
+        for asked, member in filters.items()
+        if asked in request
+    )
+    named = request.get("NameContains", "") in item.name and item.name.startswith(
+        request.get("PipelineNamePrefix", "")
+    )
+    return equal and named and in_time(item, request)
+
+
+def in_time(item: Item, request: Request) -> bool:
+    """Whether the item was created and modified when the request asks for."""
+    bounds = (
+        ("CreationTimeAfter", "CreatedAfter", "CreationTimeBefore", "CreatedBefore", item.created),
+        ("LastModifiedTimeAfter", "", "LastModifiedTimeBefore", "", item.modified),
+    )
+    for after, after_too, before, before_too, time in bounds:
+        low = request.get(after, request.get(after_too))
+        high = request.get(before, request.get(before_too))
+        if (low is not None and time < _time(low)) or (high is not None and time > _time(high)):
+            return False
+    return True
+
+
+def _time(value: Any) -> datetime:
+    return value if isinstance(value, datetime) else datetime.fromtimestamp(float(value), UTC)

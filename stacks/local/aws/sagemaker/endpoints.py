@@ -1,0 +1,252 @@
+"""Endpoints as resources: created when their processes answer, updated blue/green, deleted dead.
+
+An update starts the new fleet beside the old one and moves the traffic, in the steps of its
+deployment configuration, when every process of it is healthy and as long as no alarm of the
+rollback configuration goes off. A failed update keeps the old configuration InService and says why
+in FailureReason.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from stacks.local.aws.emulator import World
+from stacks.local.aws.sagemaker.errors import invalid, not_emulated
+from stacks.local.aws.sagemaker.fleet import (
+    Fleet,
+    ServingFailed,
+    Variant,
+    launch,
+    plan,
+    rest,
+    start_server,
+)
+from stacks.local.aws.sagemaker.resource_type import Request
+from stacks.local.aws.sagemaker.rollout import Deployment, plan_of, shift
+from stacks.local.aws.sagemaker.shapes import now
+from stacks.local.aws.store import Item
+
+CONFIG = "endpoint configuration"
+
+
+def create_config(world: World, item: Item, request: Request) -> None:
+    """A configuration names models that exist, and variants that can stand together."""
+    production, shadows = request["ProductionVariants"], request.get("ShadowProductionVariants", [])
+    variants = [*production, *shadows]
+    names = [variant["VariantName"] for variant in variants]
+    if len(set(names)) < len(names):
+        raise invalid(f"variant names must be unique, got {names}")
+    if shadows and (len(production), len(shadows)) != (1, 1):
+        raise invalid("a shadow variant needs exactly one production variant, and one shadow only")
+    _check_serverless(request, variants)
+    for variant in variants:
+        if "ModelName" not in variant:
+            raise not_emulated("a variant without ModelName", "it would need inference components")
+        if world.store.find("model", variant["ModelName"]) is None:
+            arn = world.arn(f"model/{variant['ModelName']}")
+            raise invalid(f'Could not find model "{arn}".')
+
+
+def _check_serverless(request: Request, variants: list[Mapping[str, Any]]) -> None:
+    """Developer guide, "Serverless Inference: feature exclusions"."""
+    if not any("ServerlessConfig" in variant for variant in variants):
+        return
+    excluded = [
+        name
+        for name in ("AsyncInferenceConfig", "DataCaptureConfig", "KmsKeyId", "VpcConfig")
+        if name in request
+    ]
+    if len(variants) > 1:
+        excluded.append("more than one variant")
+    if "InstanceType" in variants[0]:
+        excluded.append("InstanceType")
+    if excluded:
+        raise invalid(f"a serverless endpoint cannot have {', '.join(excluded)}")
+
+
+def create_endpoint(world: World, item: Item, request: Request) -> None:
+    """Start the fleet of a new endpoint in the background."""
+    fleet = plan(world, item.name, _config(world, request["EndpointConfigName"]))
+    deployment = Deployment()
+    item.live = deployment
+    item.fields.pop("DeploymentConfig", None)
+    item.set(EndpointStatus="Creating", LastDeploymentConfig=request.get("DeploymentConfig"))
+
+    def work() -> None:
+        try:
+            launch(world, fleet, deployment.cancelled)
+        except ServingFailed as error:
+            if not deployment.cancelled.is_set():
+                item.set(EndpointStatus="Failed", FailureReason=str(error))
+            return
+        with world.store.lock:
+            if deployment.cancelled.is_set():
+                fleet.stop(world.host)
+                return
+            deployment.fleet = fleet
+            item.set(EndpointStatus="InService", **_described(fleet))
+
+    world.background(work, broken=lambda e: item.set(EndpointStatus="Failed", FailureReason=str(e)))
+
+
+def update_endpoint(world: World, item: Item, request: Request) -> None:
+    """Replace the fleet by that of another configuration, blue/green."""
+    if item.fields["EndpointStatus"] != "InService":
+        raise invalid(
+            f'Cannot update endpoint "{item.arn}" in status {item.fields["EndpointStatus"]}.'
+        )
+    deployment: Deployment = item.live
+    blue = deployment.fleet
+    planned = plan(world, item.name, _config(world, request["EndpointConfigName"]))
+    fleet = _retain(planned, blue, request)
+    settings = request.get("DeploymentConfig")
+    if request.get("RetainDeploymentConfig"):
+        settings = item.fields.get("LastDeploymentConfig")
+    item.set(EndpointStatus="Updating", FailureReason=None, LastDeploymentConfig=settings)
+
+    item.set(PendingDeploymentSummary=_pending(request["EndpointConfigName"], fleet))
+    steps = plan_of(settings or {}, next(iter(fleet.variants.values())).instances)
+
+    def work() -> None:
+        try:
+            launch(world, fleet, deployment.cancelled)
+            shift(world, deployment, fleet, steps)
+        except ServingFailed as error:
+            old: Fleet | None = fleet
+            shown: dict[str, Any] = {"FailureReason": str(error)}
+        else:
+            old = blue
+            shown = {"EndpointConfigName": request["EndpointConfigName"], **_described(fleet)}
+            deployment.cancelled.wait(steps.termination_seconds)
+        with world.store.lock:
+            deleted = deployment.cancelled.is_set()
+            if not deleted:
+                item.set(EndpointStatus="InService", PendingDeploymentSummary=None, **shown)
+        for stopped in (blue, fleet) if deleted else (old,):
+            if stopped:
+                stopped.stop(world.host)
+
+    def broken(error: BaseException) -> None:
+        reason = f"InternalServerError: {error!r}"
+        item.set(EndpointStatus="InService", PendingDeploymentSummary=None, FailureReason=reason)
+
+    world.background(work, broken=broken)
+
+
+def delete_endpoint(world: World, item: Item, request: Request) -> None:
+    """Stop the processes, then forget the endpoint."""
+    deployment: Deployment = item.live
+    if item.fields["EndpointStatus"] == "Deleting":
+        raise invalid(f'Cannot update in-progress endpoint "{item.arn}".')
+    deployment.cancelled.set()
+    item.set(EndpointStatus="Deleting")
+
+    def work() -> None:
+        if deployment.fleet:
+            deployment.fleet.stop(world.host)
+        world.store.remove(item)
+
+    world.background(work, broken=lambda error: world.store.remove(item))
+
+
+def update_weights(world: World, item: Item, request: Request) -> None:
+    """Move traffic between the running variants."""
+    if item.fields["EndpointStatus"] != "InService":
+        raise invalid(f'Cannot update in-progress endpoint "{item.arn}".')
+    fleet: Fleet = item.live.fleet
+    wanted = request["DesiredWeightsAndCapacities"]
+    for change in wanted:
+        variant = fleet.variants.get(change["VariantName"])
+        if variant is None:
+            raise invalid(f"Variant {change['VariantName']!r} is not part of {item.arn}")
+        if change.get("DesiredInstanceCount", variant.instances) != variant.instances:
+            raise not_emulated("DesiredInstanceCount", "a running local variant is not resized")
+    for change in wanted:
+        variant = fleet.variants[change["VariantName"]]
+        variant.weight = change.get("DesiredWeight", variant.weight)
+    item.set(**_described(fleet))
+
+
+def revive(world: World, item: Item) -> None:
+    """Start again the processes that died under a running endpoint, as SageMaker does."""
+    deployment: Deployment = item.live
+    fleet = deployment.fleet
+    if fleet is None or item.fields["EndpointStatus"] != "InService":
+        return
+    for variant in fleet.everything():
+        if variant.serverless is not None:
+            rest(world, variant)
+            continue
+        for number, server in enumerate(variant.servers):
+            if server.process.poll() is None or deployment.cancelled.is_set():
+                continue
+            world.host.children.stop(server.process)
+            variant.servers[number] = start_server(world, item.name, variant, number)
+            if deployment.cancelled.is_set() or deployment.fleet is not fleet:
+                fleet.stop(world.host)  # deleted or replaced in the meantime
+                return
+
+
+def _config(world: World, name: str) -> Mapping[str, Any]:
+    config = world.store.find(CONFIG, name)
+    if config is None:
+        arn = world.arn(f"endpoint-config/{name}")
+        raise invalid(f'Could not find endpoint configuration "{arn}".')
+    return dict(config.fields)
+
+
+def _retain(fleet: Fleet, blue: Fleet | None, request: Request) -> Fleet:
+    """The new fleet with the properties of the old one that the request asks to keep."""
+    if blue is None or not request.get("RetainAllVariantProperties"):
+        return fleet
+    excluded = request.get("ExcludeRetainedVariantProperties", [])
+    left_out = {entry["VariantPropertyType"] for entry in excluded}
+    for name, variant in fleet.variants.items():
+        if name in blue.variants and "DesiredWeight" not in left_out:
+            variant.weight = blue.variants[name].weight
+        if name in blue.variants and "DesiredInstanceCount" not in left_out:
+            variant.instances = blue.variants[name].instances
+    if "DataCaptureConfig" not in left_out and "DataCaptureConfig" in blue.config:
+        kept = {**fleet.config, "DataCaptureConfig": blue.config["DataCaptureConfig"]}
+        return replace(fleet, config=kept)
+    return fleet
+
+
+def _pending(config: str, fleet: Fleet) -> dict[str, Any]:
+    """What DescribeEndpoint says of an update under way."""
+    variants = [{"VariantName": variant.name} for variant in fleet.variants.values()]
+    return {"EndpointConfigName": config, "ProductionVariants": variants, "StartTime": now()}
+
+
+def _described(fleet: Fleet) -> dict[str, Any]:
+    """The members of DescribeEndpoint that follow from the fleet."""
+    capture = fleet.config.get("DataCaptureConfig")
+    shown = capture and {
+        "EnableCapture": capture.get("EnableCapture", False),
+        "CaptureStatus": "Started" if capture.get("EnableCapture") else "Stopped",
+        "CurrentSamplingPercentage": capture["InitialSamplingPercentage"],
+        "DestinationS3Uri": capture["DestinationS3Uri"],
+        "KmsKeyId": capture.get("KmsKeyId", ""),
+    }
+    shadow = [_described_variant(fleet.shadow)] if fleet.shadow else None
+    return {
+        "ProductionVariants": [_described_variant(v) for v in fleet.variants.values()],
+        "ShadowProductionVariants": shadow,
+        "DataCaptureConfig": shown,
+        "AsyncInferenceConfig": fleet.config.get("AsyncInferenceConfig"),
+    }
+
+
+def _described_variant(variant: Variant) -> dict[str, Any]:
+    image = {"SpecifiedImage": variant.image, "ResolvedImage": variant.image}
+    shown: dict[str, Any] = {
+        "VariantName": variant.name,
+        "DeployedImages": [{**image, "ResolutionTime": now()}],
+        "CurrentWeight": variant.weight,
+        "DesiredWeight": variant.weight,
+    }
+    if variant.serverless is not None:
+        both = ("CurrentServerlessConfig", "DesiredServerlessConfig")
+        return {**shown, **dict.fromkeys(both, variant.serverless)}
+    both = ("CurrentInstanceCount", "DesiredInstanceCount")
+    return {**shown, **dict.fromkeys(both, variant.instances)}

@@ -1,0 +1,184 @@
+"""Feature groups as resources, and the four calls of the feature store runtime."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from stacks.local.aws.emulator import ACCOUNT_ID, World
+from stacks.local.aws.sagemaker.errors import ApiError, invalid
+from stacks.local.aws.sagemaker.records import TTL_SECONDS, Records
+from stacks.local.aws.sagemaker.resource_type import Missing, Request, short_name
+from stacks.local.aws.store import Item
+
+GROUP = "feature group"
+STORES = ("OnlineStore", "OfflineStore")
+BATCH_LIMIT = 100
+
+MISSING = Missing(
+    code="ResourceNotFound",
+    text="Resource Not Found: Amazon SageMaker can't find a FeatureGroup with name {name}",
+)
+
+
+def start_group(world: World, item: Item, request: Request) -> None:
+    """Open both stores of a new group."""
+    types = {f["FeatureName"]: f["FeatureType"] for f in request["FeatureDefinitions"]}
+    if len(types) < len(request["FeatureDefinitions"]):
+        raise invalid("feature names must be unique")
+    for member in ("RecordIdentifierFeatureName", "EventTimeFeatureName"):
+        if request[member] not in types:
+            raise invalid(f"{member} {request[member]!r} is not among FeatureDefinitions")
+    if types[request["EventTimeFeatureName"]] == "Integral":
+        raise invalid("the event time feature must be String or Fractional")
+    online = request.get("OnlineStoreConfig", {})
+    offline = request.get("OfflineStoreConfig")
+    if not online.get("EnableOnlineStore") and offline is None:
+        raise invalid("a feature group needs an online store, an offline store, or both")
+    if online.get("StorageType") == "InMemory" and offline is not None:
+        raise invalid("an InMemory online store cannot stand beside an offline store")
+    uri = None
+    if offline is not None:
+        base = offline["S3StorageConfig"]["S3Uri"].rstrip("/")
+        stamp = int(item.created.timestamp())
+        where = f"{ACCOUNT_ID}/sagemaker/{world.region}/offline-store/{item.name}-{stamp}/data"
+        uri = f"{base}/{where}"
+        storage = {**offline["S3StorageConfig"], "ResolvedOutputS3Uri": uri}
+        item.set(
+            OfflineStoreConfig={**offline, "S3StorageConfig": storage},
+            OfflineStoreStatus={"Status": "Active"},
+        )
+    item.live = Records(
+        identifier=request["RecordIdentifierFeatureName"],
+        event_time=request["EventTimeFeatureName"],
+        types=types,
+        online=bool(online.get("EnableOnlineStore")),
+        offline_uri=uri,
+        ttl_seconds=_ttl(online.get("TtlDuration")),
+    )
+    item.set(FeatureGroupStatus="Created")
+
+
+def update_group(world: World, item: Item, request: Request) -> None:
+    """Features are only added; the time to live may change."""
+    records: Records = item.live
+    added = request.get("FeatureAdditions", [])
+    known = sorted(f["FeatureName"] for f in added if f["FeatureName"] in records.types)
+    if known:
+        raise invalid(f"FeatureAdditions names features that exist: {', '.join(known)}")
+    flush(world, item)  # what was written before has the old columns
+    records.types.update({f["FeatureName"]: f["FeatureType"] for f in added})
+    item.set(
+        FeatureDefinitions=[*item.fields["FeatureDefinitions"], *added],
+        LastUpdateStatus={"Status": "Successful"},
+    )
+    if "OnlineStoreConfig" in request:
+        online = {**item.fields.get("OnlineStoreConfig", {}), **request["OnlineStoreConfig"]}
+        records.ttl_seconds = _ttl(online.get("TtlDuration"))
+        item.set(OnlineStoreConfig=online)
+
+
+def describe_group(world: World, item: Item) -> None:
+    """What a reader of the offline store finds is up to date once the group was described."""
+    flush(world, item)
+    item.fields["NextToken"] = ""
+
+
+def delete_group(world: World, item: Item, request: Request) -> None:
+    """The offline store's files stay, as on AWS."""
+    flush(world, item)
+
+
+def flush(world: World, item: Item) -> None:
+    """Write waiting records to the offline store; where that fails the store is Blocked."""
+    records: Records = item.live
+    status = {"Status": "Active"}
+    try:
+        records.flush(world.s3)
+    except world.s3.exceptions.ClientError as error:
+        status = {"Status": "Blocked", "BlockedReason": str(error)[:1024]}
+    if records.offline_uri is not None and item.fields["OfflineStoreStatus"] != status:
+        item.set(OfflineStoreStatus=status)
+
+
+def put_record(world: World, request: Request) -> Mapping[str, Any]:
+    records = _records(world, request["FeatureGroupName"])
+    for value in request["Record"]:
+        if "ValueAsString" not in value:
+            raise ApiError("ValidationError", f"{value['FeatureName']!r} must have ValueAsString")
+    values = {value["FeatureName"]: value["ValueAsString"] for value in request["Record"]}
+    records.put(values, _stores(records, request), request.get("TtlDuration"))
+    return {}
+
+
+def get_record(world: World, request: Request) -> Mapping[str, Any]:
+    records = _records(world, request["FeatureGroupName"])
+    if not records.online:
+        raise ApiError("ValidationError", "the feature group has no online store")
+    found = records.get(request["RecordIdentifierValueAsString"], request.get("FeatureNames", []))
+    return {} if found is None else {"Record": found}
+
+
+def batch_get_record(world: World, request: Request) -> Mapping[str, Any]:
+    asked = [
+        (entry, identifier)
+        for entry in request["Identifiers"]
+        for identifier in entry["RecordIdentifiersValueAsString"]
+    ]
+    if len(asked) > BATCH_LIMIT:
+        raise ApiError("ValidationError", f"at most {BATCH_LIMIT} records, got {len(asked)}")
+    records, errors = [], []
+    for entry, identifier in asked:
+        names = {
+            "FeatureGroupName": entry["FeatureGroupName"],
+            "RecordIdentifierValueAsString": identifier,
+        }
+        try:
+            group = _records(world, entry["FeatureGroupName"])
+        except ApiError as error:
+            errors.append({**names, "ErrorCode": error.code, "ErrorMessage": error.message})
+            continue
+        found = group.get(identifier, entry.get("FeatureNames", []))
+        if found is not None:
+            records.append({**names, "Record": found})
+    return {"Records": records, "Errors": errors, "UnprocessedIdentifiers": []}
+
+
+def delete_record(world: World, request: Request) -> Mapping[str, Any]:
+    records = _records(world, request["FeatureGroupName"])
+    records.delete(
+        request["RecordIdentifierValueAsString"],
+        request["EventTime"],
+        _stores(records, request),
+        request.get("DeletionMode") == "HardDelete",
+    )
+    return {}
+
+
+RUNTIME: Mapping[str, Callable[[World, Request], Mapping[str, Any]]] = {
+    "BatchGetRecord": batch_get_record,
+    "DeleteRecord": delete_record,
+    "GetRecord": get_record,
+    "PutRecord": put_record,
+}
+"""Operations of sagemaker-featurestore-runtime."""
+
+
+def _records(world: World, name_or_arn: str) -> Records:
+    name = short_name(name_or_arn)
+    item = world.store.find(GROUP, name)
+    if item is None:
+        raise MISSING.error(name=name)
+    records: Records = item.live
+    return records
+
+
+def _stores(records: Records, request: Request) -> list[str]:
+    has = {"OnlineStore": records.online, "OfflineStore": records.offline_uri is not None}
+    for store in request.get("TargetStores", []):
+        if not has[store]:
+            raise ApiError("ValidationError", f"the feature group has no {store}")
+    return [store for store in request.get("TargetStores", STORES) if has[store]]
+
+
+def _ttl(duration: Mapping[str, Any] | None) -> float:
+    return duration["Value"] * TTL_SECONDS[duration["Unit"]] if duration else math.inf

@@ -1,0 +1,295 @@
+"""The serving processes behind an endpoint: started from a configuration, healthy or not at all."""
+
+import functools
+import itertools
+import math
+import random
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from stacks.local.aws.emulator import World
+from stacks.local.aws.sagemaker.errors import ApiError
+from stacks.local.aws.sagemaker.packages import container
+from stacks.local.runtime.container import Host
+from stacks.local.runtime.processes import free_port, tail
+from stacks.local.runtime.s3_files import TransferFailed, download, fetch, split_uri, unpack
+from stacks.local.runtime.unix_http import UnixPool
+
+PROCESSES_PER_VARIANT = 2
+"""One machine plays the fleet: more instances than this are reported, not started."""
+
+HEALTH_SECONDS = 120
+"""How long a container may take to answer /ping when its variant does not say."""
+
+POLL_SECONDS = 0.05
+
+IDLE_SECONDS = 120
+"""How long a serverless worker is kept after its last answer."""
+
+CONNECTIONS = 32
+HTTP = urllib3.PoolManager(maxsize=CONNECTIONS, retries=False)
+
+SOCKET = "http.sock"
+"""Where our image listens, in a folder that is closed to other users. A container of somebody else
+listens on a loopback port, as SageMaker's contract says: other users of the machine reach it."""
+
+
+class ServingFailed(Exception):
+    """A variant did not come up; the text is a FailureReason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """One process that answers /ping and /invocations."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    room: Path
+
+    @functools.cached_property
+    def by_socket(self) -> UnixPool:
+        return UnixPool(self.room / SOCKET, size=CONNECTIONS)
+
+    @functools.cached_property
+    def by_port(self) -> urllib3.HTTPConnectionPool:
+        return urllib3.HTTPConnectionPool(
+            "127.0.0.1", self.port, maxsize=CONNECTIONS, retries=False
+        )
+
+    def request(self, method: str, path: str, **more: Any) -> urllib3.BaseHTTPResponse:
+        """Ask the container: through its folder where it listens there, as ours does."""
+        there = (self.room / SOCKET).exists()
+        pool = self.by_socket if there else self.by_port
+        return pool.request(method, path, **more)
+
+    def healthy(self) -> bool:
+        try:
+            return self.request("GET", "/ping", timeout=2).status == 200
+        except urllib3.exceptions.HTTPError:
+            return False
+
+
+@dataclass(kw_only=True, eq=False)
+class Variant:
+    """A variant: its share of the traffic and its processes."""
+
+    name: str
+    weight: float
+    instances: int
+    """Reported; a serverless variant has none."""
+
+    image: str
+    container: Mapping[str, Any]
+    health_seconds: float
+    servers: list[Server] = field(default_factory=list)
+    turns: Iterator[int] = field(default_factory=itertools.count)
+    serverless: Mapping[str, Any] | None = None
+    """ServerlessConfig of a variant that starts when it is asked. Default: it has instances."""
+
+    starting: threading.Lock = field(default_factory=threading.Lock)
+    counting: threading.Lock = field(default_factory=threading.Lock)
+    busy: int = 0
+    last_asked: float = field(default_factory=time.monotonic)
+
+    def next_server(self) -> Server:
+        return self.servers[next(self.turns) % len(self.servers)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """Everything that serves one endpoint configuration."""
+
+    endpoint: str
+    config: Mapping[str, Any]
+    variants: Mapping[str, Variant]
+    shadow: Variant | None = None
+    """Gets copies of requests. Default: there is none."""
+
+    def everything(self) -> list[Variant]:
+        """Every variant, the shadow too."""
+        return [*self.variants.values(), *([self.shadow] if self.shadow else [])]
+
+    def choose(self, target: str | None) -> Variant:
+        """The variant asked for, else one drawn by weight."""
+        if target is not None:
+            if target not in self.variants:
+                raise ApiError(
+                    "ValidationError",
+                    f"Variant {target} not found for endpoint {self.endpoint}",
+                )
+            return self.variants[target]
+        variants = list(self.variants.values())
+        weights = [variant.weight for variant in variants]
+        if not any(weights):
+            raise ApiError("ValidationError", f"every variant of {self.endpoint} has weight 0")
+        return random.choices(variants, weights)[0]
+
+    def stop(self, host: Host) -> None:
+        for variant in self.everything():
+            for server in variant.servers:
+                _end(host, server)
+
+
+def plan(world: World, endpoint: str, config: Mapping[str, Any]) -> Fleet:
+    """The fleet of a configuration, nothing started yet; refuses missing or unapproved models."""
+    variants = [_variant(world, entry) for entry in config["ProductionVariants"]]
+    shadows = [_variant(world, entry) for entry in config.get("ShadowProductionVariants", [])]
+    return Fleet(
+        endpoint=endpoint,
+        config=config,
+        variants={variant.name: variant for variant in variants},
+        shadow=shadows[0] if shadows else None,
+    )
+
+
+def _variant(world: World, entry: Mapping[str, Any]) -> Variant:
+    model = world.store.find("model", entry["ModelName"])
+    if model is None:
+        arn = world.arn(f"model/{entry['ModelName']}")
+        raise ApiError("ValidationException", f'Could not find model "{arn}".')
+    own = container(world, model.fields)
+    return Variant(
+        name=entry["VariantName"],
+        weight=entry.get("InitialVariantWeight", 1.0),
+        instances=entry.get("InitialInstanceCount", 1),
+        image=own.get("Image", ""),
+        container=own,
+        health_seconds=entry.get("ContainerStartupHealthCheckTimeoutInSeconds", HEALTH_SECONDS),
+        serverless=entry.get("ServerlessConfig"),
+    )
+
+
+def launch(world: World, fleet: Fleet, cancelled: threading.Event) -> None:
+    """Start every process of a fleet and wait until all answer /ping; else stop all of them.
+
+    A serverless variant starts only what is provisioned.
+    """
+    try:
+        for variant in fleet.everything():
+            for number in range(_processes(variant)):
+                variant.servers.append(start_server(world, fleet.endpoint, variant, number))
+        for variant in fleet.everything():
+            for server in variant.servers:
+                _wait(variant, server, cancelled)
+    except (ServingFailed, TransferFailed, OSError) as error:
+        fleet.stop(world.host)
+        raise ServingFailed(str(error)[:1024]) from error
+
+
+def _processes(variant: Variant) -> int:
+    if variant.serverless is not None:
+        return int(variant.serverless.get("ProvisionedConcurrency", 0) > 0)
+    return min(variant.instances, PROCESSES_PER_VARIANT)
+
+
+def awake(world: World, endpoint: str, variant: Variant) -> Server:
+    """A server of a variant; a serverless one that sleeps is started first."""
+    if variant.serverless is None:
+        return variant.next_server()
+    with variant.starting:
+        if not variant.servers or variant.servers[0].process.poll() is not None:
+            for dead in variant.servers:
+                _end(world.host, dead)
+            server = start_server(world, endpoint, variant, 0)
+            variant.servers[:] = [server]
+            _wait(variant, server, threading.Event())
+        return variant.servers[0]
+
+
+def rest(world: World, variant: Variant) -> None:
+    """End the worker of a serverless variant that nobody has asked for a while."""
+    if _processes(variant) or not variant.starting.acquire(blocking=False):
+        return
+    try:
+        idle = not variant.busy and time.monotonic() - variant.last_asked > IDLE_SECONDS
+        while idle and variant.servers:
+            _end(world.host, variant.servers.pop())
+    finally:
+        variant.starting.release()
+
+
+@contextmanager
+def slot(variant: Variant) -> Iterator[None]:
+    """One of the requests that a serverless variant works on at a time; refused beyond that."""
+    most = variant.serverless["MaxConcurrency"] if variant.serverless else math.inf
+    with variant.counting:
+        if variant.busy >= most:
+            raise ApiError("ThrottlingException", "Rate exceeded", status=429)
+        variant.busy += 1
+        variant.last_asked = time.monotonic()
+    try:
+        yield
+    finally:
+        with variant.counting:
+            variant.busy -= 1
+            variant.last_asked = time.monotonic()
+
+
+def _end(host: Host, server: Server) -> None:
+    host.children.stop(server.process)
+    shutil.rmtree(server.room, ignore_errors=True)
+
+
+def start_server(world: World, endpoint: str, variant: Variant, number: int) -> Server:
+    """One serving process with the model unpacked in its /opt/ml/model."""
+    port = free_port()
+    room = world.host.state / "endpoints" / endpoint / f"{variant.name}-{number}-{port}"
+    shutil.rmtree(room, ignore_errors=True)
+    _bring_model(world, variant.container, room)
+    process = world.host.start(
+        ["serve"],
+        purpose=f"endpoint {endpoint} variant {variant.name}",
+        room=room,
+        environment={
+            **variant.container.get("Environment", {}),
+            "SAGEMAKER_BIND_TO_PORT": str(port),
+            "BIND_SOCKET": SOCKET,
+        },
+        log=room / "log.txt",
+    )
+    return Server(process=process, port=port, room=room)
+
+
+def _bring_model(world: World, own: Mapping[str, Any], room: Path) -> None:
+    """Model data as SageMaker lays it out: an archive unpacked, a prefix copied."""
+    target = room / "ml" / "model"
+    target.mkdir(parents=True)
+    source = own.get("ModelDataSource", {}).get("S3DataSource", {})
+    uri = own.get("ModelDataUrl") or source.get("S3Uri")
+    if not uri:
+        return
+    if source.get("CompressionType") == "None":
+        download(world.s3, uri, target)
+        return
+    archive = room / "model.tar.gz"
+    bucket, key = split_uri(uri)
+    try:
+        fetch(world.s3, bucket, key, archive)
+    except world.s3.exceptions.ClientError as error:
+        raise TransferFailed(f"Could not find model data at {uri}: {error}") from error
+    unpack(archive, target)
+    archive.unlink()
+
+
+def _wait(variant: Variant, server: Server, cancelled: threading.Event) -> None:
+    deadline = time.monotonic() + variant.health_seconds
+    while not server.healthy():
+        ended = server.process.poll() is not None
+        if ended or cancelled.is_set() or time.monotonic() > deadline:
+            why = f"its process ended with exit code {server.process.returncode}" if ended else ""
+            why = why or f"it did not answer within {variant.health_seconds} s"
+            lines = tail(server.room / "log.txt")[-700:]
+            raise ServingFailed(
+                f"The primary container for production variant {variant.name} did not pass the "
+                f"ping health check: {why}.\n{lines}"
+            )
+        time.sleep(POLL_SECONDS)

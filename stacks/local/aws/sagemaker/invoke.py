@@ -1,0 +1,183 @@
+"""InvokeEndpoint: the request goes to a serving process, and what it says comes back."""
+
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import urllib3
+
+from stacks.local.aws.emulator import World
+from stacks.local.aws.sagemaker.capture import Captures, Exchange
+from stacks.local.aws.sagemaker.errors import ApiError, not_emulated
+from stacks.local.aws.sagemaker.fleet import Fleet, Server, ServingFailed, Variant, awake, slot
+from stacks.local.aws.sagemaker.rollout import Deployment
+from stacks.local.aws.store import Item
+from stacks.local.runtime.s3_files import TransferFailed
+
+TIMEOUT_SECONDS = 60
+"""A model must answer within this time (InvokeEndpoint, API reference)."""
+
+BODY_LIMIT = 25 * 1024 * 1024
+
+REFUSED = {
+    "X-Amzn-SageMaker-Target-Model": "multi-model endpoints are not built",
+    "X-Amzn-SageMaker-Target-Container-Hostname": "a local model has one container",
+    "X-Amzn-SageMaker-Enable-Explanations": "there is no explainer",
+    "X-Amzn-SageMaker-Inference-Component": "inference components are not built",
+    "X-Amzn-SageMaker-Session-Id": "sessions are not built",
+    "X-Amzn-SageMaker-Prefix-Aware-Id": "prefix-aware routing is not built",
+}
+"""Request header -> why it cannot be honoured."""
+
+FORWARDED = (
+    "Content-Type",
+    "Accept",
+    "X-Amzn-SageMaker-Custom-Attributes",
+    "X-Amzn-SageMaker-Inference-Id",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a container is asked."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    timeout_seconds: float = TIMEOUT_SECONDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What it says, and which variant it belongs to."""
+
+    variant: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def invoke(
+    world: World, captures: Captures, endpoint: str, headers: Mapping[str, str], body: bytes
+) -> tuple[bytes, dict[str, str]]:
+    """Body and headers of the answer; `headers` finds names in any case."""
+    for name, why in REFUSED.items():
+        if name in headers:
+            raise not_emulated(f"InvokeEndpoint with {name}", why)
+    fleet = serving_fleet(find(world, endpoint))
+    if "AsyncInferenceConfig" in fleet.config:
+        raise ApiError("ValidationError", f"Endpoint {endpoint} answers InvokeEndpointAsync only.")
+    if len(body) > BODY_LIMIT:
+        raise ApiError("ValidationError", f"the body must have at most {BODY_LIMIT} bytes")
+    variant = fleet.choose(headers.get("X-Amzn-SageMaker-Target-Variant"))
+    sent = {name: headers[name] for name in FORWARDED if name in headers}
+    question = Question(headers=sent, body=body)
+    answer = ask(world, captures, fleet, variant, question)
+    _copy_to_shadow(world, captures, fleet, variant, question)
+    return answer.body, _answer_headers(answer)
+
+
+def find(world: World, endpoint: str) -> Item:
+    """The endpoint, or the runtime's own answer for a missing one."""
+    item = world.store.find("endpoint", endpoint)
+    if item is None:
+        raise ApiError("ValidationError", f"Endpoint {endpoint} of account not found.")
+    return item
+
+
+def serving_fleet(item: Item) -> Fleet:
+    """The fleet that gets this request, by the share of an update under way."""
+    deployment: Deployment = item.live
+    fleet = deployment.fleet_for(random.random())
+    status = item.fields["EndpointStatus"]
+    if fleet is None or status not in ("InService", "Updating"):
+        raise ApiError("ValidationError", f"Endpoint {item.name} is {status}, not InService.")
+    return fleet
+
+
+def ask(
+    world: World, captures: Captures, fleet: Fleet, variant: Variant, question: Question
+) -> Answer:
+    """Ask one of the variant's processes; measured, and captured in part."""
+    with slot(variant):
+        begun = time.perf_counter()
+        status, spent = 0, 0.0
+        try:
+            server = awake(world, fleet.endpoint, variant)
+            asked = time.perf_counter()
+            answer = _post(server, question)
+            status, spent = answer.status, time.perf_counter() - asked
+        except (ServingFailed, TransferFailed, urllib3.exceptions.HTTPError) as error:
+            raise _model_error(0, f"the model did not answer: {error}") from error
+        finally:
+            world.metrics.add(
+                fleet.endpoint,
+                variant.name,
+                status=status,
+                instances=max(1, variant.instances),
+                model_seconds=spent,
+                overhead_seconds=time.perf_counter() - begun - spent,
+            )
+    if not 200 <= answer.status < 300:
+        raise _model_error(answer.status, answer.data.decode(errors="replace"))
+    _capture(captures, fleet, variant, question, answer)
+    return Answer(variant=variant.name, headers=answer.headers, body=answer.data)
+
+
+def _post(server: Server, question: Question) -> Any:
+    return server.request(
+        "POST",
+        "/invocations",
+        body=question.body,
+        headers={"Content-Type": "application/octet-stream", **question.headers},
+        timeout=question.timeout_seconds,
+    )
+
+
+def _copy_to_shadow(
+    world: World, captures: Captures, fleet: Fleet, variant: Variant, question: Question
+) -> None:
+    """Give the shadow its share of copies; what it says is captured and goes nowhere."""
+    shadow = fleet.shadow
+    if shadow is None or random.random() * variant.weight >= shadow.weight:
+        return
+
+    def work() -> None:
+        try:
+            ask(world, captures, fleet, shadow, question)
+        except ApiError:
+            return  # counted in the shadow's metrics
+
+    world.background(work, broken=lambda error: None)
+
+
+def _capture(
+    captures: Captures, fleet: Fleet, variant: Variant, question: Question, answer: Any
+) -> None:
+    config = fleet.config.get("DataCaptureConfig", {})
+    if config.get("EnableCapture") and random.random() * 100 < config["InitialSamplingPercentage"]:
+        captures.add(
+            config,
+            Exchange(
+                endpoint=fleet.endpoint,
+                variant=variant.name,
+                headers=question.headers,
+                request=question.body,
+                answer=answer.data,
+                answer_type=answer.headers.get("Content-Type", ""),
+            ),
+        )
+
+
+def _answer_headers(answer: Answer) -> dict[str, str]:
+    shown = {"x-Amzn-Invoked-Production-Variant": answer.variant}
+    for name in ("Content-Type", "X-Amzn-SageMaker-Custom-Attributes"):
+        if name in answer.headers:
+            shown[name] = answer.headers[name]
+    return shown
+
+
+def _model_error(status: int, said: str) -> ApiError:
+    members: dict[str, Any] = {"OriginalStatusCode": status, "OriginalMessage": said[:4096]}
+    message = f"Received error ({status}) from primary with message {said[:1024]!r}."
+    return ApiError("ModelError", message, status=424, **members)

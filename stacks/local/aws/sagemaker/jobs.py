@@ -1,0 +1,156 @@
+"""Processing and training jobs as resources: created, they run; stopped, they stop."""
+
+import re
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from stacks.local.aws.emulator import World
+from stacks.local.aws.sagemaker.errors import invalid, not_emulated
+from stacks.local.aws.sagemaker.resource_type import Request
+from stacks.local.aws.sagemaker.shapes import now
+from stacks.local.aws.store import Item
+from stacks.local.runtime.container import OPT_ML
+from stacks.local.runtime.jobs import Ending
+
+Runner = Callable[[Request, str, threading.Event], Ending]
+
+
+def start_processing(world: World, item: Item, request: Request) -> None:
+    """Run a processing job in the background."""
+    if not request["AppSpecification"].get("ContainerEntrypoint"):
+        raise not_emulated(
+            "AppSpecification without ContainerEntrypoint",
+            "there is no container engine to ask the image for its command",
+        )
+    _one_instance(request["ProcessingResources"]["ClusterConfig"])
+    inputs = [entry["S3Input"] for entry in request.get("ProcessingInputs", [])]
+    outputs = [
+        entry["S3Output"] for entry in request.get("ProcessingOutputConfig", {}).get("Outputs", [])
+    ]
+    for place in [*inputs, *outputs]:
+        _local_path(place.get("LocalPath", ""), f"{OPT_ML}/processing")
+    _start(world, item, "ProcessingJob", request, world.jobs.process)
+
+
+def start_training(world: World, item: Item, request: Request) -> None:
+    """Run a training job in the background."""
+    algorithm = request.get("AlgorithmSpecification")
+    if algorithm is None or "ResourceConfig" not in request:
+        raise invalid("AlgorithmSpecification and ResourceConfig are required")
+    _one_instance(request["ResourceConfig"])
+    for definition in algorithm.get("MetricDefinitions", []):
+        try:
+            re.compile(definition["Regex"])
+        except re.error as error:
+            raise invalid(f"Regex of metric {definition['Name']!r} is invalid: {error}") from error
+    if "CheckpointConfig" in request:
+        _local_path(request["CheckpointConfig"].get("LocalPath", OPT_ML), OPT_ML)
+    item.set(StoppingCondition=request.get("StoppingCondition", {"MaxRuntimeInSeconds": 86_400}))
+    _start(world, item, "TrainingJob", request, world.jobs.train)
+
+
+def stop_job(world: World, item: Item, stem: str) -> None:
+    """Ask a running job to stop."""
+    with world.store.lock:
+        if item.fields[f"{stem}Status"] not in ("InProgress", "Stopping"):
+            raise invalid(
+                f"The request was rejected because the {_words(stem)} is in status "
+                f"{item.fields[f'{stem}Status']}."
+            )
+        item.set(**{f"{stem}Status": "Stopping"})
+        if stem == "TrainingJob":
+            _secondary(item, "Stopping", "Stopping the training job")
+    item.live.set()
+
+
+def delete_job(world: World, item: Item, request: Request) -> None:
+    """A job can be deleted once it is over."""
+    status = item.fields.get("ProcessingJobStatus", item.fields.get("TrainingJobStatus"))
+    if status in ("InProgress", "Stopping"):
+        raise invalid(f"a job in status {status} cannot be deleted; stop it first")
+
+
+def _start(world: World, item: Item, stem: str, request: Request, run: Runner) -> None:
+    stopping = threading.Event()
+    item.live = stopping
+    training = stem == "TrainingJob"
+    item.set(**{f"{stem}Status": "InProgress"})
+    if training:
+        _secondary(item, "Starting", "Starting the training job")
+
+    def work() -> None:
+        with world.store.lock:
+            item.set(**{f"{'Training' if training else 'Processing'}StartTime": now()})
+            if training and not stopping.is_set():
+                _secondary(item, "Training", "Training image is running")
+        ending = run(request, item.arn, stopping)
+        with world.store.lock:
+            (_end_training if training else _end_processing)(item, ending)
+
+    def broken(error: BaseException) -> None:
+        ending = Ending(status="Failed", failure_reason=f"InternalServerError: {error!r}")
+        with world.store.lock:
+            (_end_training if training else _end_processing)(item, ending)
+
+    world.background(work, broken=broken)
+
+
+def _end_processing(item: Item, ending: Ending) -> None:
+    item.set(
+        ProcessingJobStatus=ending.status,
+        ProcessingEndTime=now(),
+        FailureReason=ending.failure_reason,
+        ExitMessage=ending.exit_message,
+    )
+
+
+def _end_training(item: Item, ending: Ending) -> None:
+    end = now()
+    started: datetime = item.fields.get("TrainingStartTime", end)
+    seconds = max(1, round((end - started).total_seconds()))
+    metrics = [
+        {"MetricName": name, "Value": value, "Timestamp": end}
+        for name, value in (ending.metrics or {}).items()
+    ]
+    item.set(
+        TrainingJobStatus=ending.status,
+        TrainingEndTime=end,
+        TrainingTimeInSeconds=seconds,
+        BillableTimeInSeconds=seconds,
+        FailureReason=ending.failure_reason,
+        ModelArtifacts={"S3ModelArtifacts": ending.artifact} if ending.artifact else None,
+        FinalMetricDataList=metrics or None,
+    )
+    _secondary(
+        item,
+        "MaxRuntimeExceeded" if ending.timed_out else ending.status,
+        ending.failure_reason or f"Training job {ending.status.lower()}",
+    )
+
+
+def _secondary(item: Item, status: str, message: str) -> None:
+    """Move the secondary status on, keeping its history."""
+    time = now()
+    history: list[dict[str, Any]] = list(item.fields.get("SecondaryStatusTransitions", []))
+    if history:
+        history[-1] = {**history[-1], "EndTime": time}
+    history.append({"Status": status, "StartTime": time, "StatusMessage": message})
+    item.set(SecondaryStatus=status, SecondaryStatusTransitions=history)
+
+
+def _one_instance(cluster: Request) -> None:
+    if cluster.get("InstanceGroups") or cluster.get("InstanceCount", 1) > 1:
+        raise not_emulated("more than one instance", "a local job is one process on one machine")
+    if not cluster.get("InstanceType"):
+        raise not_emulated("a cluster without InstanceType", "preferences are not resolved")
+
+
+def _local_path(path: str, base: str) -> None:
+    if not (path == base or path.startswith(f"{base}/")) or ".." in path.split("/"):
+        raise invalid(f"LocalPath must start with {base!r}, got {path!r}")
+
+
+def _words(stem: str) -> str:
+    return stem.removesuffix("Job").lower() + " job"

@@ -1,0 +1,206 @@
+"""MLflow apps and tracking servers: a real MLflow process with SQLite and artifacts in S3.
+
+AWS's Describe shape of an app has no address, so it is also written to `local/mlflow.json`.
+"""
+
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import urllib3
+
+from stacks.local.aws.emulator import World
+from stacks.local.aws.sagemaker.errors import ApiError, not_emulated
+from stacks.local.aws.sagemaker.fleet import HTTP
+from stacks.local.aws.sagemaker.resource_type import Request
+from stacks.local.aws.sagemaker.tracking_guard import PORT_VARIABLE
+from stacks.local.aws.store import Item
+from stacks.local.runtime.container import base_environment
+from stacks.local.runtime.keys import Keys
+from stacks.local.runtime.processes import free_port, tail, write_json
+
+KIND, SERVER = "mlflow app", "mlflow tracking server"
+STATUS = {KIND: "Status", SERVER: "TrackingServerStatus"}
+"""Member that tells how it is."""
+
+HEALTH_SECONDS = 180
+POLL_SECONDS = 0.1
+
+# `mlflow server` imports MLflow, sets these and starts uvicorn, which imports MLflow once more.
+# Starting uvicorn ourselves takes half the time. The names are those of mlflow.server.constants
+# (a test compares them).
+SETTINGS = {
+    "BACKEND_STORE_URI_ENV_VAR": "_MLFLOW_SERVER_FILE_STORE",
+    "ARTIFACT_ROOT_ENV_VAR": "_MLFLOW_SERVER_ARTIFACT_ROOT",
+}
+UVICORN = ("--host", "127.0.0.1", "--workers", "1", "--no-access-log", "--factory")
+APPLICATION = "stacks.local.aws.sagemaker.tracking_guard:application"
+
+
+@dataclass(kw_only=True, eq=False)
+class Server:
+    """The process behind an app or a tracking server."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+
+def app_name(world: World, request: Request) -> str:
+    """The id in the ARN; names are unique and one MLflow runs at a time."""
+    if any(app.fields["Name"] == request["Name"] for app in world.store.all(KIND)):
+        raise ApiError("ConflictException", f"An MLflow App named {request['Name']} already exists")
+    _only_one(world)
+    return f"app-{secrets.token_hex(6).upper()}"
+
+
+def server_name(world: World, request: Request) -> str:
+    """The name in the ARN; one MLflow runs at a time."""
+    name: str = request["TrackingServerName"]
+    if world.store.find(SERVER, name) is None:
+        _only_one(world)
+    return name
+
+
+def _only_one(world: World) -> None:
+    if running := [*world.store.all(KIND), *world.store.all(SERVER)]:
+        raise not_emulated(f"a second {running[0].kind}", f"{running[0].arn} is running")
+
+
+def start_app(world: World, item: Item, request: Request) -> None:
+    """Start the server; the app is Created when it answers."""
+    from importlib.metadata import version
+
+    item.fields.setdefault("ModelRegistrationMode", "AutoModelRegistrationDisabled")
+    item.fields.setdefault("AccountDefaultStatus", "DISABLED")
+    item.set(Status="Creating", MlflowVersion=version("mlflow"))
+    _serve(world, item, ready="Created", failed="CreateFailed")
+
+
+def start_server(world: World, item: Item, request: Request) -> None:
+    """Start the server; a version of MLflow that is not installed is refused."""
+    from importlib.metadata import version
+
+    installed = version("mlflow")
+    wanted = request.get("MlflowVersion", installed)
+    if not installed.startswith(wanted):
+        raise not_emulated(f"MlflowVersion {wanted}", f"{installed} is installed")
+    item.fields.setdefault("AutomaticModelRegistration", False)
+    item.fields.setdefault("TrackingServerSize", "Small")
+    item.set(MlflowVersion=installed, TrackingServerStatus="Creating", IsActive="Active")
+    _serve(world, item, ready="Created", failed="CreateFailed")
+    item.set(TrackingServerUrl=item.live.url)
+
+
+def update_app(world: World, item: Item, request: Request) -> None:
+    """A new artefact store restarts the server; everything else is kept at once."""
+    moved = request.get("ArtifactStoreUri", item.fields["ArtifactStoreUri"])
+    restart = moved != item.fields["ArtifactStoreUri"]
+    key = "Arn" if item.kind == KIND else "TrackingServerName"
+    item.set(**{name: value for name, value in request.items() if name != key})
+    item.set(**{STATUS[item.kind]: "Updated"})
+    if restart:
+        _stop(world, item)
+        item.set(**{STATUS[item.kind]: "Updating"})
+        _serve(world, item, ready="Updated", failed="UpdateFailed")
+
+
+def update_server(world: World, item: Item, request: Request) -> None:
+    """As an app; a restart answers at another address."""
+    update_app(world, item, request)
+    item.set(TrackingServerUrl=item.live.url)
+
+
+def delete_app(world: World, item: Item, request: Request) -> None:
+    """Stop the server. Its database stays: runs outlive the app that recorded them."""
+    _stop(world, item)
+    _file(world).unlink(missing_ok=True)
+
+
+def tracking_urls(world: World) -> Mapping[str, str]:
+    """ARN of each running app or server and its address."""
+    running = [*world.store.all(KIND), *world.store.all(SERVER)]
+    return {item.arn: item.live.url for item in running if item.live}
+
+
+def _serve(world: World, item: Item, *, ready: str, failed: str) -> None:
+    host = world.host
+    folder = host.state / "mlflow"
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    server = Server(
+        process=host.children.spawn(
+            [sys.executable, "-m", "uvicorn", "--port", str(port), *UVICORN, APPLICATION],
+            purpose=f"{item.kind} {item.name}",
+            env=_environment(world, item, folder, port),
+            cwd=folder,
+            log=folder / "log.txt",
+        ),
+        url=f"http://127.0.0.1:{port}",
+    )
+    item.live = server
+    write_json(_file(world), {"url": server.url, "arn": item.arn, "pid": server.process.pid})
+
+    status = STATUS[item.kind]
+
+    def work() -> None:
+        if _wait(server, host.keys):
+            item.set(**{status: ready})
+        elif not server.stopping.is_set():
+            item.set(**{status: failed})
+            raise RuntimeError(f"MLflow did not answer:\n{tail(folder / 'log.txt')}")
+
+    world.background(work, broken=lambda error: item.set(**{status: failed}))
+
+
+def _environment(world: World, item: Item, folder: Path, port: int) -> dict[str, str]:
+    return {
+        **base_environment(world.host.endpoint_url, world.region, world.host.keys),
+        **world.host.keys.tracking(),
+        PORT_VARIABLE: str(port),
+        "HOME": str(folder),
+        "MLFLOW_S3_ENDPOINT_URL": world.host.endpoint_url,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "_MLFLOW_SGI_NAME": "uvicorn",
+        SETTINGS["BACKEND_STORE_URI_ENV_VAR"]: f"sqlite:///{folder / 'mlflow.db'}",
+        SETTINGS["ARTIFACT_ROOT_ENV_VAR"]: artifact_root(item.fields["ArtifactStoreUri"]),
+    }
+
+
+def artifact_root(uri: str) -> str:
+    """Where new experiments put their artefacts: never the root of a bucket."""
+    root = uri.rstrip("/")
+    return root if "/" in root.removeprefix("s3://") else f"{root}/mlflow"
+
+
+def _wait(server: Server, keys: Keys) -> bool:
+    """Wait until the server answers from its database, so that the first caller need not."""
+    deadline = time.monotonic() + HEALTH_SECONDS
+    search = f"{server.url}/api/2.0/mlflow/experiments/search?max_results=1"
+    login = urllib3.make_headers(basic_auth=f"{keys.TRACKING_USER}:{keys.tracking_password}")
+    while time.monotonic() < deadline and server.process.poll() is None:
+        try:
+            health = HTTP.request("GET", f"{server.url}/health", headers=login, timeout=5)
+            if health.status == 200:
+                answer = HTTP.request("GET", search, headers=login, timeout=60)
+                return bool(answer.status == 200)
+        except urllib3.exceptions.HTTPError:
+            pass
+        if server.stopping.wait(POLL_SECONDS):
+            return False
+    return False
+
+
+def _stop(world: World, item: Item) -> None:
+    server: Server = item.live
+    server.stopping.set()
+    world.host.children.stop(server.process, grace_seconds=1)
+
+
+def _file(world: World) -> Path:
+    return world.host.state / "mlflow.json"

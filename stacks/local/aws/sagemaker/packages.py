@@ -1,0 +1,140 @@
+"""Model packages and their groups, cards, and models: versions, approval, what a model may use."""
+
+from typing import Any
+
+from stacks.local.aws.emulator import World
+from stacks.local.aws.sagemaker.errors import ApiError, invalid
+from stacks.local.aws.sagemaker.resource_type import Request, short_name
+from stacks.local.aws.store import Item
+
+GROUP, PACKAGE = "model package group", "model package"
+
+
+def start_group(world: World, item: Item, request: Request) -> None:
+    """A group is ready at once."""
+    item.set(ModelPackageGroupStatus="Completed")
+
+
+def delete_group(world: World, item: Item, request: Request) -> None:
+    """A group is deleted after its packages."""
+    left = [p for p in world.store.all(PACKAGE) if p.fields["ModelPackageGroupName"] == item.name]
+    if left:
+        raise ApiError(
+            "ConflictException",
+            f"Model Package Group {item.arn} cannot be deleted since it contains "
+            f"{len(left)} Model Package version{'s' * (len(left) > 1)}",
+        )
+
+
+def put_policy(world: World, request: Request) -> dict[str, str]:
+    """Keep the policy of a group; a new one takes the old one's place."""
+    group = _group(world, request)
+    group.fields["ResourcePolicy"] = request["ResourcePolicy"]
+    return {"ModelPackageGroupArn": group.arn}
+
+
+def get_policy(world: World, request: Request) -> dict[str, str]:
+    """The policy of a group that has one."""
+    return {"ResourcePolicy": _policy(_group(world, request))}
+
+
+def delete_policy(world: World, request: Request) -> dict[str, str]:
+    """Forget the policy of a group that has one."""
+    group = _group(world, request)
+    _policy(group)
+    del group.fields["ResourcePolicy"]
+    return {}
+
+
+def _policy(group: Item) -> str:
+    if "ResourcePolicy" not in group.fields:
+        raise invalid(f"Cannot find resource policy for: {group.arn}.")
+    return str(group.fields["ResourcePolicy"])
+
+
+def start_card(world: World, item: Item, request: Request) -> None:
+    """A card begins with its first version."""
+    item.set(ModelCardVersion=1)
+
+
+def update_card(world: World, item: Item, request: Request) -> None:
+    """New content is a new version, a new status is not."""
+    status = request.get("ModelCardStatus", item.fields["ModelCardStatus"])
+    if request.get("Content", item.fields["Content"]) != item.fields["Content"]:
+        version = item.fields["ModelCardVersion"] + 1
+        item.set(Content=request["Content"], ModelCardVersion=version)
+    item.set(ModelCardStatus=status)
+
+
+def package_name(world: World, request: Request) -> str:
+    """`<group>/<version>`; versions count from 1 and are never given twice."""
+    group = _group(world, request)
+    version = (group.live or 0) + 1
+    group.live = version
+    return f"{group.name}/{version}"
+
+
+def start_package(world: World, item: Item, request: Request) -> None:
+    """Register a version: complete, and waiting for approval unless it came approved."""
+    group = _group(world, request)
+    item.set(
+        ModelPackageName=group.name,  # SageMaker names a version after its group
+        ModelPackageGroupName=group.name,
+        ModelPackageVersion=int(item.name.rpartition("/")[2]),
+        ModelPackageStatus="Completed",
+        ModelPackageStatusDetails={"ValidationStatuses": [], "ImageScanStatuses": []},
+        ModelApprovalStatus=request.get("ModelApprovalStatus", "PendingManualApproval"),
+    )
+
+
+def update_package(world: World, item: Item, request: Request) -> None:
+    """Approval, description and metadata of a version."""
+    metadata = {
+        **item.fields.get("CustomerMetadataProperties", {}),
+        **request.get("CustomerMetadataProperties", {}),
+    }
+    for name in request.get("CustomerMetadataPropertiesToRemove", []):
+        metadata.pop(name, None)
+    names = ("ModelApprovalStatus", "ApprovalDescription", "InferenceSpecification", "SourceUri")
+    item.set(**{name: request[name] for name in names if name in request})
+    item.set(CustomerMetadataProperties=metadata or None)
+
+
+def start_model(world: World, item: Item, request: Request) -> None:
+    """A model of an unapproved or missing package is refused, as on AWS."""
+    item.fields.setdefault("EnableNetworkIsolation", False)
+    container(world, item.fields)
+
+
+def container(world: World, model: Request) -> dict[str, Any]:
+    """The one container of a model, a package's content filled in."""
+    containers = model.get("Containers", [])
+    own = model.get("PrimaryContainer") or (containers[0] if containers else None)
+    if own is None or (containers and "PrimaryContainer" in model):
+        raise invalid("a model needs either PrimaryContainer or Containers")
+    if "ModelPackageName" not in own:
+        return dict(own)
+    name = short_name(own["ModelPackageName"])
+    package = world.store.find(PACKAGE, name)
+    if package is None:
+        raise invalid(f"ModelPackage {world.arn(f'model-package/{name}')} does not exist.")
+    approval = package.fields["ModelApprovalStatus"]
+    if approval != "Approved":
+        raise invalid(
+            f"Model package version {package.arn} must be approved before it is deployed, "
+            f"its ModelApprovalStatus is {approval!r}"
+        )
+    specification = package.fields.get("InferenceSpecification")
+    if not specification:
+        raise invalid(f"Model package version {package.arn} has no InferenceSpecification")
+    packaged = specification["Containers"][0]
+    environment = {**packaged.get("Environment", {}), **own.get("Environment", {})}
+    return {**packaged, **own, "Environment": environment}
+
+
+def _group(world: World, request: Request) -> Item:
+    name = short_name(request.get("ModelPackageGroupName", ""))
+    group = world.store.find(GROUP, name)
+    if group is None:
+        raise invalid(f"Model Package Group {name!r} does not exist")
+    return group

@@ -1,0 +1,112 @@
+"""How traffic moves from the old fleet of an endpoint to the new: in steps, watched by alarms."""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from stacks.local.aws.emulator import World
+from stacks.local.aws.sagemaker.fleet import Fleet, ServingFailed
+
+WATCH_SECONDS = 1.0
+
+
+@dataclass(kw_only=True, eq=False)
+class Deployment:
+    """What is live behind an endpoint."""
+
+    fleet: Fleet | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    green: Fleet | None = None
+    """The new fleet while traffic moves to it."""
+
+    green_share: float = 0.0
+    """Share of the requests that it gets, 0 to 1."""
+
+    def fleet_for(self, draw: float) -> Fleet | None:
+        """The fleet that gets a request; `draw` is a random number below 1."""
+        green = self.green
+        return green if green is not None and draw < self.green_share else self.fleet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The steps of an update."""
+
+    shares: Sequence[float]
+    """Share of the new fleet at each step; the last one is 1."""
+
+    bake_seconds: float
+    """After each step."""
+
+    termination_seconds: float
+    """Until the old fleet goes, when nothing can roll back any more."""
+
+    alarms: Sequence[str]
+
+
+def plan_of(settings: Mapping[str, Any], instances: int) -> Plan:
+    """The steps that a DeploymentConfig asks for; without one, everything moves at once."""
+    blue_green = settings.get("BlueGreenUpdatePolicy", {})
+    rolling = settings.get("RollingUpdatePolicy", {})
+    routing = blue_green.get("TrafficRoutingConfiguration", {})
+    kind = routing.get("Type", "ALL_AT_ONCE")
+    if rolling:
+        shares = _even(_share(rolling["MaximumBatchSize"], instances))
+    elif kind == "LINEAR":
+        shares = _even(_share(routing["LinearStepSize"], instances))
+    elif kind == "CANARY":
+        shares = [_share(routing["CanarySize"], instances), 1.0]
+    else:
+        shares = [1.0]
+    entries = settings.get("AutoRollbackConfiguration", {}).get("Alarms", [])
+    return Plan(
+        shares=shares,
+        bake_seconds=(rolling or routing).get("WaitIntervalInSeconds", 0),
+        termination_seconds=blue_green.get("TerminationWaitInSeconds", 0),
+        alarms=[entry["AlarmName"] for entry in entries],
+    )
+
+
+def shift(world: World, deployment: Deployment, green: Fleet, plan: Plan) -> None:
+    """Move the traffic step by step; ServingFailed, all of it back, when an alarm goes off."""
+    deployment.green = green
+    try:
+        for share in plan.shares:
+            deployment.green_share = share
+            _bake(world, plan, deployment.cancelled)
+    except ServingFailed:
+        deployment.green, deployment.green_share = None, 0.0
+        raise
+    deployment.fleet, deployment.green, deployment.green_share = green, None, 0.0
+
+
+def _even(step: float) -> list[float]:
+    """Equal steps up to 1."""
+    count = max(1, round(1 / step + 0.499))
+    return [min(1.0, step * (number + 1)) for number in range(count)]
+
+
+def _share(size: Mapping[str, Any], instances: int) -> float:
+    """A CapacitySize as a share of the fleet."""
+    whole = 100 if size["Type"] == "CAPACITY_PERCENT" else instances
+    return min(1.0, float(size["Value"]) / max(1, whole))
+
+
+def _bake(world: World, plan: Plan, cancelled: threading.Event) -> None:
+    """Watch the alarms for the baking time, at least once."""
+    deadline = time.monotonic() + plan.bake_seconds
+    while True:
+        if found := _in_alarm(world, plan.alarms):
+            raise ServingFailed(f"One or more alarms are in ALARM state: {', '.join(found)}")
+        left = deadline - time.monotonic()
+        if left <= 0 or cancelled.wait(min(WATCH_SECONDS, left)):
+            return
+
+
+def _in_alarm(world: World, names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    answer = world.cloudwatch.describe_alarms(AlarmNames=list(names), StateValue="ALARM")
+    return sorted(alarm["AlarmName"] for alarm in answer["MetricAlarms"])

@@ -1,0 +1,124 @@
+"""Requests and answers checked against botocore's own models of the services."""
+
+import functools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import botocore.session
+from botocore.validate import ParamValidator
+
+from stacks.local.aws.sagemaker.errors import invalid
+
+
+@functools.cache
+def service(name: str = "sagemaker") -> Any:
+    """botocore's model of a service."""
+    return botocore.session.get_session().get_service_model(name)
+
+
+@functools.cache
+def operation_names(name: str = "sagemaker") -> frozenset[str]:
+    """Every operation the service has."""
+    return frozenset(service(name).operation_names)
+
+
+def input_members(operation: str) -> Mapping[str, Any]:
+    """Members of an operation's request."""
+    shape = service().operation_model(operation).input_shape
+    return shape.members if shape else {}
+
+
+def output_members(operation: str) -> Mapping[str, Any]:
+    """Members of an operation's answer."""
+    shape = service().operation_model(operation).output_shape
+    return shape.members if shape else {}
+
+
+def summary_member(operation: str) -> tuple[str, frozenset[str]]:
+    """Name of the list in a List answer, and the members of its elements."""
+    for name, shape in output_members(operation).items():
+        if shape.type_name == "list" and shape.member.type_name == "structure":
+            return name, frozenset(shape.member.members)
+    raise LookupError(f"{operation} answers no list of structures")
+
+
+def check_request(operation: str, request: Mapping[str, Any], name: str = "sagemaker") -> None:
+    """Refuse a request that does not fit the operation's input shape, naming every problem."""
+    shape = service(name).operation_model(operation).input_shape
+    if shape is None:
+        return
+    report = ParamValidator().validate(request, shape)
+    problems = [report.generate_report()] if report.has_errors() else []
+    if not problems:
+        problems = list(_constraints(request, shape, ""))
+    if problems:
+        count = len(problems)
+        raise invalid(
+            f"{count} validation error{'s' * (count > 1)} detected: " + "; ".join(problems)
+        )
+
+
+def _constraints(value: Any, shape: Any, path: str) -> Iterator[str]:
+    """What botocore leaves to the service: enums, patterns, upper limits."""
+    if shape.type_name == "structure":
+        for name, inner in value.items():
+            yield from _constraints(inner, shape.members[name], f"{path}.{name}".lstrip("."))
+    elif shape.type_name == "list":
+        for index, inner in enumerate(value):
+            yield from _constraints(inner, shape.member, f"{path}[{index}]")
+    elif shape.type_name == "map":
+        for key, inner in value.items():
+            yield from _constraints(inner, shape.value, f"{path}[{key!r}]")
+    else:
+        yield from _scalar_constraints(value, shape, path)
+
+
+def _scalar_constraints(value: Any, shape: Any, path: str) -> Iterator[str]:
+    enum = shape.metadata.get("enum")
+    if enum and value not in enum:
+        yield _constraint(value, path, f"satisfy enum value set: [{', '.join(enum)}]")
+    pattern = shape.metadata.get("pattern")
+    if pattern and isinstance(value, str) and not _matches(pattern, value):
+        yield _constraint(value, path, f"satisfy regular expression pattern: {pattern}")
+    limit = shape.metadata.get("max")
+    size = len(value) if isinstance(value, str) else value
+    if limit is not None and isinstance(size, int | float) and size > limit:
+        kind = "length" if isinstance(value, str) else "value"
+        yield _constraint(value, path, f"have {kind} less than or equal to {limit}")
+
+
+def _constraint(value: object, path: str, law: str) -> str:
+    shown = repr(value) if len(repr(value)) < 200 else f"{repr(value)[:200]}..."
+    return f"Value {shown} at '{path}' failed to satisfy constraint: Member must {law}"
+
+
+@functools.cache
+def _compiled(pattern: str) -> re.Pattern[str] | None:
+    try:
+        return re.compile(pattern, re.DOTALL)
+    except re.error:  # Java's \p{L} and possessive forms
+        return None
+
+
+def _matches(pattern: str, value: str) -> bool:
+    compiled = _compiled(pattern)
+    return compiled is None or compiled.fullmatch(value) is not None
+
+
+def now() -> datetime:
+    """The time, aware."""
+    return datetime.now(UTC)
+
+
+def to_json(content: Any) -> bytes:
+    """An answer as JSON 1.1: times are seconds since the epoch."""
+    return json.dumps(content, default=_plain).encode()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return round(value.timestamp(), 3)
+    raise TypeError(f"{type(value).__name__} does not fit into an answer")

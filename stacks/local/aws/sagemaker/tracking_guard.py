@@ -1,0 +1,82 @@
+"""The MLflow server with a check in front: loopback names, no foreign web page, a password.
+
+MLflow's own login keeps users and permissions in a database; here there is one person, whose
+password is made with the other keys of the home. MLflow's client sends it by itself when
+`plinth env local` has set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD; a browser asks.
+"""
+
+import base64
+import hmac
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from stacks.local.runtime.loopback import refusal
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PORT_VARIABLE = "PLINTH_TRACKING_PORT"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """An ASGI application in front of another, which sees requests with the password alone."""
+
+    application: Application
+    port: int
+    login: str
+    """What `Authorization` must be."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.application(scope, receive, send)
+            return
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        refused = self._refusal(headers) if scope["type"] == "http" else (403, b"no WebSockets")
+        if refused is None:
+            await self.application(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await _answer(send, *refused)
+
+    def _refusal(self, headers: MutableMapping[bytes, str]) -> tuple[int, bytes] | None:
+        """Status and reason of a request that is not answered."""
+        why = refusal(headers.get(b"host"), headers.get(b"origin"), self.port)
+        if why is not None:
+            return 403, why.encode()
+        given = headers.get(b"authorization", "")
+        if hmac.compare_digest(given.encode("latin-1"), self.login.encode()):
+            return None
+        at_the_address_bar = headers.get(b"sec-fetch-mode") == "navigate"
+        return 401 if at_the_address_bar else 403, b"the password of `plinth env local` is needed"
+
+
+async def _answer(send: Send, status: int, reason: bytes) -> None:
+    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(reason)).encode())]
+    if status == 401:
+        headers.append((b"www-authenticate", b'Basic realm="plinth local"'))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": reason})
+
+
+def application() -> Application:
+    """What uvicorn serves: MLflow's application behind the guard, from this environment."""
+    from mlflow.server.fastapi_app import app
+
+    user = os.environ["MLFLOW_TRACKING_USERNAME"]
+    password = os.environ["MLFLOW_TRACKING_PASSWORD"]
+    return Guard(
+        application=app,
+        port=int(os.environ[PORT_VARIABLE]),
+        login=login(user, password),
+    )
+
+
+def login(user: str, password: str) -> str:
+    """The value of `Authorization` for a user (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -1,0 +1,67 @@
+"""What exists in the overlay, in memory, for as long as the local cloud lives."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from stacks.local.aws.sagemaker.shapes import now
+
+
+@dataclass(kw_only=True, eq=False)
+class Item:
+    """One resource: the members its Describe shows, and the live thing behind it."""
+
+    kind: str
+    name: str
+    arn: str
+    fields: dict[str, Any]
+    live: Any = None
+    """Processes, threads or records behind the resource. Default: it is only recorded."""
+
+    created: datetime = field(default_factory=now)
+    modified: datetime = field(default_factory=now)
+
+    def set(self, **fields: Any) -> None:
+        """Change members; None removes one."""
+        for name, value in fields.items():
+            if value is None:
+                self.fields.pop(name, None)
+            else:
+                self.fields[name] = value
+        self.modified = now()
+
+
+class Store:
+    """Every item by kind and name, and the tags by ARN. Hold `lock` to read and then write."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._items: dict[str, dict[str, Item]] = {}
+        self.tags: dict[str, dict[str, str]] = {}
+
+    def add(self, item: Item) -> None:
+        with self.lock:
+            self._items.setdefault(item.kind, {})[item.name] = item
+
+    def find(self, kind: str, name: str) -> Item | None:
+        with self.lock:
+            return self._items.get(kind, {}).get(name)
+
+    def all(self, kind: str) -> list[Item]:
+        """Items of a kind in order of creation."""
+        with self.lock:
+            return list(self._items.get(kind, {}).values())
+
+    def remove(self, item: Item) -> None:
+        with self.lock:
+            self._items.get(item.kind, {}).pop(item.name, None)
+            self.tags.pop(item.arn, None)
+
+    def everything(self) -> Iterator[Item]:
+        with self.lock:
+            return iter([item for items in self._items.values() for item in items.values()])
+
+    def by_arn(self, arn: str) -> Item | None:
+        return next((item for item in self.everything() if item.arn == arn), None)

@@ -1,0 +1,1 @@
+"""The process of the local cloud, its client, its state."""

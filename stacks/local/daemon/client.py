@@ -1,0 +1,168 @@
+"""The local cloud seen from the command line: start it, find it, stop it.
+
+Cheap to import: the cloud itself runs in another process.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from infra.errors import UserError
+from stacks.local.runtime.processes import Children, is_alive, tail
+
+START_SECONDS = 60
+STOP_SECONDS = 20
+POLL_SECONDS = 0.05
+
+ALREADY_RUNNING = 4
+"""Exit code of a second cloud of one home. The first may be orphaned: its starter was killed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloudInfo:
+    """A running local cloud, as it describes itself in cloud.json."""
+
+    pid: int
+    create_time: float
+    cloud_id: str
+    """New on each start: a stack state with another id has outlived its cloud."""
+
+    endpoint_url: str
+    provider_port: int
+    kubernetes_port: int
+    """Of the provider plugin for `kubernetes:*`."""
+
+    job_isolation: str
+
+
+def find(home: Path) -> CloudInfo | None:
+    """The cloud of this home if it is alive."""
+    try:
+        record = json.loads(_record(home).read_text())
+        info = CloudInfo(**{name: record[name] for name in CloudInfo.__dataclass_fields__})
+    except (OSError, ValueError, KeyError):
+        return None
+    return info if is_alive(info.pid, info.create_time) else None
+
+
+def start(home: Path, port: int | None = None, timeout_seconds: float = START_SECONDS) -> CloudInfo:
+    """The running cloud of this home, started if there is none; two callers get the same one."""
+    home = home.absolute()
+    with _locked(home):
+        return find(home) or _spawn(home, port, timeout_seconds)
+
+
+def stop(home: Path) -> bool:
+    """End the cloud of this home and every process it left; whether a cloud was running."""
+    home = home.absolute()
+    with _locked(home):
+        info = find(home) or _about_to_run(home)
+        if info:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(info.pid, signal.SIGTERM)
+            deadline = time.monotonic() + STOP_SECONDS
+            while is_alive(info.pid, info.create_time) and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS)
+            if is_alive(info.pid, info.create_time):
+                os.kill(info.pid, signal.SIGKILL)
+        Children(folder=home / "local" / "run").reap()
+        _record(home).unlink(missing_ok=True)
+        (home / "local" / "mlflow.json").unlink(missing_ok=True)
+        return info is not None
+
+
+def _spawn(home: Path, port: int | None, timeout_seconds: float) -> CloudInfo:
+    log = home / "local" / "cloud.log"
+    log.unlink(missing_ok=True)
+    argv = [sys.executable, "-m", "stacks.local.daemon.main", "--home", str(home)]
+    if port is not None:
+        argv += ["--port", str(port)]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            cwd=Path(__file__).resolve().parents[3],
+            env={name: value for name, value in os.environ.items() if not _foreign(name)},
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline:
+        info = find(home)
+        if info:
+            return info
+        if process.poll() not in (None, ALREADY_RUNNING):
+            break
+        time.sleep(POLL_SECONDS)
+    if process.poll() is None:
+        process.kill()
+        why = f"was not ready after {timeout_seconds:.0f} s"
+    else:
+        why = f"ended with exit code {process.returncode}"
+    raise UserError(
+        f"the local cloud {why}; the last lines of {log}:\n{tail(log)}",
+        fix="act on the last line above, then run the command again",
+    )
+
+
+def take_lock(home: Path) -> TextIO | None:
+    """The lock that one cloud per home holds for its life; None when another has it."""
+    folder = private_folder(home)
+    lock = (folder / "daemon.lock").open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
+
+
+def private_folder(home: Path) -> Path:
+    """Where the local cloud of a home keeps everything, closed to other users of the machine."""
+    folder = home / "local"
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
+
+
+def _about_to_run(home: Path) -> CloudInfo | None:
+    """The cloud that a killed command line left on its way up, once it is ready."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        lock = take_lock(home)
+        if lock is not None:
+            lock.close()
+            return None
+        info = find(home)
+        if info:
+            return info
+        time.sleep(POLL_SECONDS)
+    return None
+
+
+def _foreign(name: str) -> bool:
+    """The person's AWS settings do not belong into the local cloud."""
+    return name.startswith(("AWS_", "MLFLOW_", "PULUMI_"))
+
+
+def _record(home: Path) -> Path:
+    return home / "local" / "cloud.json"
+
+
+@contextlib.contextmanager
+def _locked(home: Path) -> Iterator[None]:
+    """One start or stop at a time per home; the lock of a dead process is free."""
+    folder = private_folder(home)
+    with (folder / "cloud.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,267 @@
+"""The local cloud: one process with the AWS endpoint and the Pulumi providers.
+
+Start: stop what an earlier cloud left, bind the port, serve AWS (our SageMaker in front of moto),
+serve the providers, and only then write cloud.json. Stop (SIGTERM or SIGINT): remove cloud.json,
+then end every child.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from stacks.local.daemon.client import ALREADY_RUNNING, take_lock
+from stacks.local.provider.peers import Admits, owner_with
+from stacks.local.runtime.container import Host, find_namespace, isolation, without_network
+from stacks.local.runtime.keys import SECRET_VARIABLE, Keys
+from stacks.local.runtime.keys import ensure as ensure_keys
+from stacks.local.runtime.processes import Children, port_owner, write_json
+
+if TYPE_CHECKING:
+    from stacks.local.kubernetes.attach import Attachment
+
+REGION = "us-east-1"
+UPKEEP_SECONDS = 1.0
+
+# No catalogue of images that nobody asked for; managed policies, because roles attach them.
+MOTO_SETTINGS = {
+    "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
+    "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+    "S3_IGNORE_SUBDOMAIN_BUCKETNAME": "true",
+}
+
+log = logging.getLogger("stacks.local.daemon.main")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the cloud until it is told to stop; the exit code."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for noisy in ("werkzeug", "botocore", "boto3", "urllib3", "httpx2"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    home: Path = arguments.home.absolute()
+    os.umask(0o077)  # whatever a job or a server writes is its owner's alone
+    lock = take_lock(home)
+    if lock is None:
+        log.error("another local cloud of %s is running or about to", home)
+        return ALREADY_RUNNING
+    children = Children(folder=home / "local" / "run")
+    children.reap()
+    try:
+        listener = _listen(arguments.port)
+    except OSError as error:
+        log.error(
+            "port %d must be free, got %s: used by %s",
+            arguments.port, error.strerror, port_owner(arguments.port),
+        )  # fmt: skip
+        return 2
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    _serve(arguments, home, children, listener, stop)
+    children.reap()
+    logging.shutdown()
+    os._exit(0)  # threads of jobs and of the provider must not keep a stopped cloud alive
+
+
+def _serve(
+    arguments: argparse.Namespace,
+    home: Path,
+    children: Children,
+    listener: socket.socket,
+    stop: threading.Event,
+) -> None:
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    namespace = find_namespace()
+    os.environ.update(MOTO_SETTINGS)
+    keys = ensure_keys(home)
+    overlay = _overlay(home, url, namespace, children, keys)
+    _serve_http(_guarded(overlay, listener, keys), listener)
+    threading.Thread(target=_upkeep, args=(overlay, stop), daemon=True).start()
+    attachment = _attachment(home, children)
+    threading.Thread(target=attachment.run, args=(stop,), daemon=True).start()
+    admits = owner_with(SECRET_VARIABLE, keys.secret_access_key)
+    provider_port = 0 if arguments.no_provider else _serve_provider(url, keys, admits)
+    kubernetes_port = 0 if arguments.no_provider else _serve_kubernetes(attachment, admits)
+    record = home / "local" / "cloud.json"
+    write_json(
+        record,
+        {
+            "pid": os.getpid(),
+            "create_time": psutil.Process().create_time(),
+            "cloud_id": secrets.token_hex(8),
+            "endpoint_url": url,
+            "provider_port": provider_port,
+            "kubernetes_port": kubernetes_port,
+            "job_isolation": isolation(namespace),
+        },
+    )
+    log.info("ready at %s", url)
+    stop.wait()
+    record.unlink(missing_ok=True)
+    log.info("stopping")
+
+
+def _overlay(
+    home: Path, url: str, namespace: tuple[str, ...], children: Children, keys: Keys
+) -> Any:
+    from moto.server import DomainDispatcherApplication, create_backend_app
+
+    from stacks.local.aws import (
+        eventbridge,
+        moto_bucket_policies,
+        moto_thread_safety,
+        service_quotas,
+    )
+    from stacks.local.aws.app import Overlay
+    from stacks.local.aws.emulator import World
+    from stacks.local.aws.recorded.recorder import Recorder
+    from stacks.local.aws.sagemaker.capture import Captures
+    from stacks.local.aws.sagemaker.mlflow_app import tracking_urls
+    from stacks.local.runtime import lambda_functions
+
+    host = Host(
+        home=home,
+        endpoint_url=url,
+        region=REGION,
+        keys=keys,
+        namespace=namespace,
+        closed_namespace=without_network(namespace),
+        children=children,
+        tracking_urls=lambda: tracking_urls(world),
+    )
+    moto_thread_safety.install()
+    moto_bucket_policies.install()
+    lambda_functions.install(host)
+    service_quotas.install()
+    world = World(host=host)
+    eventbridge.install(world)
+    behind = Recorder(DomainDispatcherApplication(create_backend_app), REGION)
+    return Overlay(world=world, captures=Captures(world.s3), behind=behind)
+
+
+def _guarded(overlay: Any, listener: socket.socket, keys: Keys) -> Any:
+    """The endpoint behind the gate that checks origin and signature."""
+    from stacks.local.aws import session_tokens
+    from stacks.local.aws.gate import Gate, known_secrets
+    from stacks.local.aws.signatures import Secret
+
+    sessions: dict[str, Secret] = {}
+    session_tokens.install(sessions)
+    return Gate(
+        application=overlay,
+        port=listener.getsockname()[1],
+        secret_of=known_secrets(keys.access_key_id, keys.secret_access_key, sessions),
+    )
+
+
+def _serve_http(application: Any, listener: socket.socket) -> None:
+    """Serve in a thread. Connections are not kept alive: werkzeug's server cannot do it safely."""
+    from moto.server import MotoRequestHandler
+    from werkzeug.serving import make_server
+
+    class Handler(MotoRequestHandler):  # type: ignore[misc]
+        def log_request(self, *_: Any) -> None:
+            """One line per request would bury everything else."""
+
+    host, port = listener.getsockname()
+    server = make_server(
+        host,
+        port,
+        application,
+        threaded=True,
+        request_handler=Handler,
+        fd=listener.fileno(),
+    )
+    threading.Thread(target=server.serve_forever, name="aws", daemon=True).start()
+
+
+def _serve_provider(url: str, keys: Keys, admits: Admits) -> int:
+    from stacks.local.provider.aws.backend import AwsBackend
+    from stacks.local.provider.server import serve
+
+    backend = AwsBackend(url, REGION, keys)
+    server, port = serve(backend, admits=admits)
+    _KEPT.append(server)
+    threading.Thread(target=backend.warm, daemon=True).start()
+    return int(port)
+
+
+def _attachment(home: Path, children: Children) -> Attachment:
+    """What gives the EKS cluster a control plane, where this machine has the programs of one."""
+    from stacks.local.aws.emulator import ACCOUNT_ID
+    from stacks.local.kubernetes.attach import Attachment
+    from stacks.toolchain import control_plane
+
+    made = Attachment(
+        home=home,
+        children=children,
+        programs=control_plane.find(),
+        account_id=ACCOUNT_ID,
+        region=REGION,
+    )
+    made.install()
+    return made
+
+
+def _serve_kubernetes(attachment: Attachment, admits: Admits) -> int:
+    from stacks.local.provider.kubernetes.backend import KubernetesBackend
+    from stacks.local.provider.server import serve
+
+    server, port = serve(KubernetesBackend(attachment), admits=admits)
+    _KEPT.append(server)
+    return int(port)
+
+
+_KEPT: list[object] = []
+"""A gRPC server stops when it is collected."""
+
+
+def _upkeep(overlay: Any, stop: threading.Event) -> None:
+    """What happens by itself: data is written, servers start again, streams and events flow."""
+    from stacks.local.aws.cloudwatch_alarms import Watch, watch
+    from stacks.local.aws.event_source_mappings import Streams, read
+    from stacks.local.aws.eventbridge import States, tell
+    from stacks.local.aws.sagemaker.reconcile import upkeep
+
+    streams, states, alarms = Streams(), States(), Watch()
+    while not stop.wait(UPKEEP_SECONDS):
+        upkeep(overlay.world, overlay.captures, overlay.queues)
+        read(overlay.world, streams)
+        watch(overlay.world, alarms)
+        tell(overlay.world, states)
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="stacks.local.daemon.main", description=__doc__)
+    parser.add_argument("--home", type=Path, required=True, help="PLINTH_HOME")
+    parser.add_argument("--port", type=int, default=0, help="default: a free one")
+    parser.add_argument("--no-provider", action="store_true", help="serve AWS only")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Pulumi's provider protocol; knows no cloud."""

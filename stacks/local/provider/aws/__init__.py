@@ -1,0 +1,1 @@
+"""The AWS side of the provider: one row per resource type."""

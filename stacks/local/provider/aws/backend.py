@@ -1,0 +1,275 @@
+"""The AWS side of the local provider: rows of the table carried out with boto3."""
+
+import keyword
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+from infra.errors import UserError
+from stacks.local.provider.aws import diff as aws_diff
+from stacks.local.provider.aws.calls import Session, Work
+from stacks.local.provider.aws.preload import warm
+from stacks.local.provider.aws.requests import Table, outputs
+from stacks.local.provider.aws.row import ALL, Row
+from stacks.local.provider.aws.table import ROWS
+from stacks.local.provider.backend import (
+    UNKNOWN,
+    Difference,
+    Existing,
+    Failure,
+    Properties,
+    Subject,
+)
+from stacks.local.runtime.keys import Keys
+
+VERSION = "7.51.1"
+"""The release of pulumi_aws whose types and inputs the table follows; a test compares."""
+
+SETTINGS = frozenset(
+    {
+        "accessKey",
+        "allowedAccountIds",
+        "defaultTags",
+        "endpoints",
+        "maxRetries",
+        "profile",
+        "region",
+        "s3UsePathStyle",
+        "secretKey",
+        "skipCredentialsValidation",
+        "skipMetadataApiCheck",
+        "skipRegionValidation",
+        "skipRequestingAccountId",
+        "token",
+        "version",
+    }
+)
+"""Provider settings that are acted on, or that have no meaning for a local cloud."""
+
+SUFFIX_BYTES = 4
+
+PARTITION = {
+    "id": "aws",
+    "partition": "aws",
+    "dnsSuffix": "amazonaws.com",
+    "reverseDnsPrefix": "com.amazonaws",
+}
+
+
+class AwsBackend:
+    """Resource types of AWS against one endpoint."""
+
+    package = "aws"
+    version = VERSION
+
+    def __init__(
+        self, endpoint_url: str, region: str, keys: Keys, rows: Mapping[str, Row] = ROWS
+    ) -> None:
+        self._session = Session(endpoint_url, region, keys)
+        self._region = region
+        self._tables = {token: Table(row) for token, row in rows.items()}
+
+    def warm(self) -> None:
+        """Load every service before an engine asks for it."""
+        warm(self._session)
+
+    # -- what a program may say ----------------------------------------------------------------
+
+    def check_settings(self, settings: Properties) -> list[Failure]:
+        """Refuse a setting that has no effect here, and another region."""
+        failures = [
+            Failure(property=name, reason=f"{name} has no effect in the local environment")
+            for name in sorted(set(settings) - SETTINGS)
+        ]
+        region = settings.get("region", self._region)
+        if region not in (self._region, UNKNOWN):
+            failures.append(Failure(property="region", reason=self._elsewhere(region)))
+        return failures
+
+    def replaced_settings(self, old: Properties, new: Properties) -> list[str]:
+        """None: one endpoint, one region."""
+        return []
+
+    def _elsewhere(self, region: str) -> str:
+        return f"region must be {self._region!r} in the local environment, got {region!r}"
+
+    def check(
+        self, subject: Subject, new: Properties, old: Properties, settings: Properties, seed: bytes
+    ) -> tuple[Properties, list[Failure]]:
+        """Fill in name and default tags; refuse what no call would carry."""
+        table = self._tables.get(subject.token)
+        if table is None:
+            return new, [Failure(property="", reason=no_row(subject.token))]
+        inputs, row = dict(new), table.row
+        if row.autoname and row.autoname not in inputs:
+            suffix = seed[:SUFFIX_BYTES].hex()[:-1]
+            inputs[row.autoname] = old.get(row.autoname, f"{subject.name}-{suffix}")
+        default_tags = (settings.get("defaultTags") or {}).get("tags") or {}
+        if row.tags and default_tags:
+            inputs["tags"] = {**default_tags, **(inputs.get("tags") or {})}
+        failures = [
+            Failure(property=path, reason=f"{path} is not served; {where_to_add(subject.token)}")
+            for path in table.refused(inputs)
+        ]
+        region = inputs.get("region", self._region)
+        if region not in (self._region, UNKNOWN):
+            failures.append(Failure(property="region", reason=self._elsewhere(region)))
+        return inputs, failures
+
+    def diff(self, subject: Subject, old: Properties, new: Properties) -> Difference:
+        """Compare two sets of inputs by the row's rules."""
+        return difference(self._table(subject).row, old, new)
+
+    def plan(self, subject: Subject, new: Properties, old: Properties | None) -> Properties:
+        """Inputs, and unknown for what only the cloud can tell."""
+        row = self._table(subject).row
+        if old is None:
+            return {**dict.fromkeys(row.outputs, UNKNOWN), **new}
+        kept = {name: value for name, value in old.items() if name in row.outputs}
+        return {**kept, **dict.fromkeys(row.volatile, UNKNOWN), **new}
+
+    # -- what is done about it -----------------------------------------------------------------
+
+    def create(self, subject: Subject, inputs: Properties) -> Existing:
+        """Make it, follow up, wait until it is ready; on failure take it away again."""
+        work = self._work(subject, new=inputs)
+        row = work.row
+        work = replace(work, id=work.create())
+        with ExitStack() as undo:
+            undo.callback(self.delete, subject, work.id, inputs)
+            for call in row.then:
+                if not call.takes or set(call.takes) & set(inputs):
+                    work.change(call)
+            if row.tags and not row.tags.create:
+                work.retag()
+            work.settle()
+            made = self._held(subject, work.id, inputs, self.read(subject, work.id, inputs))
+            undo.pop_all()
+        return made
+
+    def read(self, subject: Subject, id: str, inputs: Properties | None) -> Existing | None:
+        """Describe it; the inputs are the given ones where they still hold."""
+        work = self._work(subject, id=id, new=inputs or {})
+        answer = work.describe()
+        if answer is None:
+            return None
+        if inputs is None:
+            found = work.table.imported(answer, work.known())
+        else:
+            found = work.table.refreshed(answer, inputs, work.known())
+        computed = outputs(work.row, answer, found, work.known(found))
+        return Existing(id=id, inputs=found, outputs=computed)
+
+    def update(self, subject: Subject, id: str, old: Properties, new: Properties) -> Existing:
+        """Make the calls that carry what changed, then wait until the change holds."""
+        work = self._work(subject, id=id, old=old, new=new)
+        row = work.row
+        roots = {change.root for change in aws_diff.changes(row, old, new)}
+        for call in (*row.then, *row.update):
+            affected = roots - {"tags", *row.provider_only, *call.omits}
+            if affected & set(call.takes) or (affected and tuple(call.takes) == ALL):
+                work.change(call)
+        if "tags" in roots:
+            work.retag()
+        work.settle()
+        return self._held(subject, id, new, self.read(subject, id, new))
+
+    def delete(self, subject: Subject, id: str, inputs: Properties) -> None:
+        """Remove it and wait until it is gone."""
+        self._work(subject, id=id, old=inputs).delete()
+
+    def invoke(self, token: str, arguments: Mapping[str, Any]) -> Properties:
+        """The three functions that tell where one is."""
+        answers: dict[str, Callable[[], Properties]] = {
+            "aws:index/getCallerIdentity:getCallerIdentity": self._caller,
+            "aws:index/getPartition:getPartition": lambda: PARTITION,
+            "aws:index/getRegion:getRegion": self._region_facts,
+        }
+        if token not in answers:
+            raise UserError(
+                f"{token} is not served in the local environment",
+                fix="pass the value as a setting, or add the function to "
+                "stacks/local/provider/aws/backend.py",
+            )
+        return answers[token]()
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _table(self, subject: Subject) -> Table:
+        table = self._tables.get(subject.token)
+        if table is None:
+            raise UserError(no_row(subject.token))
+        return table
+
+    def _work(
+        self,
+        subject: Subject,
+        *,
+        id: str = "",
+        old: Properties | None = None,
+        new: Properties | None = None,
+    ) -> Work:
+        return Work(
+            session=self._session,
+            subject=subject,
+            table=self._table(subject),
+            id=id,
+            old=old or {},
+            new=new or {},
+        )
+
+    def _held(
+        self, subject: Subject, id: str, inputs: Properties, found: Existing | None
+    ) -> Existing:
+        if found is None:
+            raise UserError(
+                f"{subject}: {id} must exist after the call, got nothing",
+                fix="run a refresh, so that it is created again",
+            )
+        return Existing(id=id, inputs=inputs, outputs={**found.outputs, **inputs})
+
+    def _caller(self) -> Properties:
+        caller = self._session.caller
+        account = caller["Account"]
+        return {
+            "id": account,
+            "accountId": account,
+            "arn": caller["Arn"],
+            "userId": caller["UserId"],
+        }
+
+    def _region_facts(self) -> Properties:
+        return {
+            "id": self._region,
+            "name": self._region,
+            "region": self._region,
+            "description": "local environment",
+            "endpoint": f"ec2.{self._region}.amazonaws.com",
+        }
+
+
+def difference(row: Row, old: Properties, new: Properties) -> Difference:
+    """What leads from one set of inputs to another, and whether the old one is in the way."""
+    named = row.occupies or row.identity.inputs or (row.autoname and (row.autoname,))
+    occupied = bool(named) and all(old.get(name) == new.get(name) for name in named)
+    return Difference(changes=aws_diff.changes(row, old, new), delete_first=occupied)
+
+
+def where_to_add(token: str) -> str:
+    """Which file of the table a type belongs to."""
+    return f"add it to its row in stacks/local/provider/aws/rows/{module_of(token)}.py"
+
+
+def no_row(token: str) -> str:
+    """The refusal of a type that has no row."""
+    return (
+        f"{token} has no row for the local environment; "
+        f"add one to stacks/local/provider/aws/rows/{module_of(token)}.py"
+    )
+
+
+def module_of(token: str) -> str:
+    """`glue` for `aws:glue/crawler:Crawler`; as in pulumi_aws, Lambda's is `lambda_`."""
+    module = token.split(":")[1].partition("/")[0]
+    return f"{module}_" if keyword.iskeyword(module) else module

@@ -1,0 +1,43 @@
+"""Schedules of EventBridge Scheduler."""
+
+from stacks.local.provider.aws.row import ALL, Call, Missing, Row, named
+
+ROWS = (
+    Row(
+        token="aws:scheduler/schedule:Schedule",
+        service="scheduler",
+        cfn="AWS::Scheduler::Schedule",
+        create=Call("CreateSchedule"),
+        read=Call("GetSchedule"),
+        update=(Call("UpdateSchedule", ALL),),
+        delete=Call("DeleteSchedule"),
+        identity=named("name"),
+        rename={
+            "eventbridgeParameters": "EventBridgeParameters",
+            "sagemakerPipelineParameters": "SageMakerPipelineParameters",
+            "pipelineParameters": "PipelineParameterList",
+        },
+        autoname="name",
+        computed=("target.retryPolicy",),
+        defaults={
+            "actionAfterCompletion": "NONE",
+            "scheduleExpressionTimezone": "UTC",
+            "state": "ENABLED",
+        },
+        ordered=("target.sagemakerPipelineParameters.pipelineParameters",),
+        replace_on=("name",),
+        refuses=(
+            "endDate",
+            "groupName",
+            "namePrefix",
+            "startDate",
+            "target.ecsParameters.networkConfiguration.assignPublicIp",
+            "target.ecsParameters.networkConfiguration.securityGroups",
+            "target.ecsParameters.networkConfiguration.subnets",
+            "target.ecsParameters.tags (map)",
+        ),
+        outputs={"arn": "Arn"},
+        missing=(Missing("ResourceNotFoundException"),),
+        fidelity="recorded by moto: it never fires",
+    ),
+)

@@ -1,0 +1,61 @@
+"""The AWS resource types of the local environment: one row each, by the module of their token."""
+
+from stacks.local.provider.aws.row import Row
+from stacks.local.provider.aws.rows import (
+    appautoscaling,
+    budgets,
+    cfg,
+    cloudtrail,
+    cloudwatch,
+    costexplorer,
+    dynamodb,
+    ec2,
+    ecr,
+    eks,
+    elasticache,
+    emrserverless,
+    fsx,
+    glue,
+    iam,
+    kinesis,
+    kms,
+    lambda_,
+    msk,
+    s3,
+    sagemaker,
+    scheduler,
+    sns,
+    sqs,
+    vpc,
+)
+
+MODULES = (
+    appautoscaling,
+    budgets,
+    cfg,
+    cloudtrail,
+    cloudwatch,
+    costexplorer,
+    dynamodb,
+    ec2,
+    ecr,
+    eks,
+    elasticache,
+    emrserverless,
+    fsx,
+    glue,
+    iam,
+    kinesis,
+    kms,
+    lambda_,
+    msk,
+    s3,
+    sagemaker,
+    scheduler,
+    sns,
+    sqs,
+    vpc,
+)
+
+ROWS: dict[str, Row] = {row.token: row for module in MODULES for row in module.ROWS}
+"""Every row by its token."""

@@ -1,0 +1,334 @@
+"""The Kubernetes side of the local provider: any kind, by server-side apply.
+
+With a control plane every object is real, and admission is asked already in a preview. Without one
+objects are checked against Kubernetes' schemas and recorded.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from infra.errors import UserError
+from stacks.local.kubernetes import stand_ins
+from stacks.local.kubernetes.client import ApiError, Client, Kind, Object
+from stacks.local.provider.backend import (
+    UNKNOWN,
+    Difference,
+    Existing,
+    Failure,
+    Properties,
+    Subject,
+)
+from stacks.local.provider.kubernetes import objects, validate
+from stacks.local.provider.kubernetes.diff import difference
+
+VERSION = "4.34.2"
+"""The release of pulumi_kubernetes whose resources this serves; a test compares."""
+
+SETTINGS = frozenset(
+    {
+        "clusterIdentifier",  # tells clusters apart where a kubeconfig changes; here it cannot
+        "deleteUnreachable",
+        "enableConfigMapMutable",
+        "enableSecretMutable",
+        "enableServerSideApply",
+        "kubeconfig",
+        "namespace",
+        "skipUpdateUnreachable",
+        "suppressDeprecationWarnings",
+        "suppressHelmHookWarnings",
+        "version",
+    }
+)
+"""Provider settings that are acted on, or that have no meaning here."""
+
+DELETE_SECONDS = 300.0
+
+UNTYPED = re.compile(r": \.(?P<field>[\w.\[\]]+): ")
+"""Where the server names the field that its schema lacks, or of another type."""
+
+Place = tuple[str, str, str]
+"""API version, kind, and `namespace/name`."""
+
+
+class Servers(Protocol):
+    """The EKS clusters of the local cloud as Kubernetes servers."""
+
+    def endpoints(self) -> list[str]:
+        """URLs of all clusters, whether or not a server answers there."""
+
+    def client(self) -> Client | None:
+        """Client of the one with a control plane; None while there is none."""
+
+    def recorded_only(self) -> bool:
+        """Whether this machine has no programs of a control plane."""
+
+
+class KubernetesBackend:
+    """Kubernetes objects in the control plane of the local EKS cluster."""
+
+    package = "kubernetes"
+    version = VERSION
+
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
+        self._recorded: dict[Place, Object] = {}
+
+    # -- what a program may say ----------------------------------------------------------------
+
+    def check_settings(self, settings: Properties) -> list[Failure]:
+        """Refuse a setting without effect, and any server that is not this environment's own."""
+        failures = [
+            Failure(property=name, reason=f"{name} has no effect in the local environment")
+            for name in sorted(set(settings) - SETTINGS)
+        ]
+        given = settings.get("kubeconfig")
+        if given == UNKNOWN:
+            return failures
+        server, known = _server(given), self._servers.endpoints()
+        if server not in known:
+            reason = (
+                f"kubeconfig must name the server of an EKS cluster of the local environment "
+                f"({', '.join(known) or 'there is none yet'}), got {server or 'no server'}"
+            )
+            failures.append(Failure(property="kubeconfig", reason=reason))
+        return failures
+
+    def replaced_settings(self, old: Properties, new: Properties) -> list[str]:
+        """The kubeconfig, when it names another server."""
+        before, after = old.get("kubeconfig"), new.get("kubeconfig")
+        moved = UNKNOWN not in (before, after) and _server(before) != _server(after)
+        return ["kubeconfig"] if moved else []
+
+    def check(
+        self, subject: Subject, new: Properties, old: Properties, settings: Properties, seed: bytes
+    ) -> tuple[Properties, list[Failure]]:
+        """Fill in the namespace; ask the server, or the schemas, whether it would be accepted."""
+        refused = _refusal(subject, new)
+        if refused:
+            return new, [refused]
+        inputs, client = dict(new), self._servers.client()
+        item = objects.body(subject, inputs)
+        kind = client.kind(item["apiVersion"], item["kind"]) if client else None
+        if kind and kind.namespaced and not item["metadata"].get("namespace"):
+            chosen = {"namespace": settings.get("namespace", "default")}
+            inputs["metadata"] = {**inputs["metadata"], **chosen}
+            item = objects.body(subject, inputs)
+        if objects.has_unknown(item):
+            return inputs, []
+        replaces = bool(old) and self.diff(subject, old, inputs).replaces
+        if client and kind and not replaces:
+            return inputs, _asked(client, kind, item)
+        return inputs, validate.failures(item)
+
+    def diff(self, subject: Subject, old: Properties, new: Properties) -> Difference:
+        """Compare two sets of inputs."""
+        return difference(subject, old, new)
+
+    def plan(self, subject: Subject, new: Properties, old: Properties | None) -> Properties:
+        """Inputs, what is there already, and unknown for what only the server can tell."""
+        if subject.token == objects.RELEASE or "metadata" not in new:
+            return {"status": UNKNOWN, **(old or {}), **new}
+        known = (old or {}).get("metadata") or {"uid": UNKNOWN, "creationTimestamp": UNKNOWN}
+        held = {"status": UNKNOWN} if old is None else {"status": old.get("status")}
+        return {**held, **new, "metadata": {**known, **new["metadata"]}}
+
+    # -- what is done about it -----------------------------------------------------------------
+
+    def create(self, subject: Subject, inputs: Properties) -> Existing:
+        """Apply it; what a failed attempt made is not left behind, since nothing was made."""
+        return self._applied(subject, inputs)
+
+    def read(self, subject: Subject, id: str, inputs: Properties | None) -> Existing | None:
+        """Look it up; inputs are what a program would have to say to get it as it is."""
+        api_version, kind_name = _kind_of(subject, inputs)
+        live, client = self._live(api_version, kind_name, id), self._servers.client()
+        if live is None:
+            return None
+        if inputs is None:
+            held = objects.described(live)
+        elif client is None or subject.token == objects.RELEASE:
+            held = inputs
+        else:
+            item = objects.body(subject, inputs)
+            held = self._drifted(client, item, inputs, live)
+        return Existing(id=id, inputs=held, outputs=objects.outputs(subject, held, live))
+
+    def update(self, subject: Subject, id: str, old: Properties, new: Properties) -> Existing:
+        """Apply the new inputs; fields that are no longer among them are given up."""
+        return self._applied(subject, new)
+
+    def delete(self, subject: Subject, id: str, inputs: Properties) -> None:
+        """Remove it and what it owns, and wait until it is gone; finalizers are left alone."""
+        api_version, kind_name = _kind_of(subject, inputs)
+        client = self._servers.client()
+        if client is None:
+            self._recorded.pop((api_version, kind_name, id), None)
+            return
+        kind = client.kind(api_version, kind_name)
+        namespace, name = objects.located(id)
+        live = client.get(kind, namespace, name) if kind else None
+        if kind is None or live is None:
+            return
+        uid = live["metadata"]["uid"]
+        # the garbage collector hears of a new kind only after half a minute
+        propagation = "Background" if _is_custom(api_version) else "Foreground"
+        client.delete(kind, namespace, name, uid=uid, propagation=propagation)
+        left = client.wait_gone(kind, namespace, name, uid, DELETE_SECONDS)
+        if left is not None:
+            held = ", ".join(left["metadata"].get("finalizers") or ()) or "no finalizer"
+            raise UserError(
+                f"{subject}: {id} must be gone within {DELETE_SECONDS:.0f} s of its deletion, "
+                f"got still there ({held})",
+                fix="let the controller of the finalizer do its work, then repeat the command",
+            )
+        if kind.kind == stand_ins.DEFINITION.kind:
+            client.forget_kinds(f"{live['spec']['group']}/{live['spec']['versions'][0]['name']}")
+
+    def invoke(self, token: str, arguments: Mapping[str, Any]) -> Properties:
+        """No function of the provider is served."""
+        raise UserError(
+            f"{token} is not served in the local environment",
+            fix="register the objects themselves, or a Helm release",
+        )
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _applied(self, subject: Subject, inputs: Properties) -> Existing:
+        item = objects.body(subject, inputs)
+        id, client = objects.identity(item), self._servers.client()
+        if client is None:
+            live = self._record(subject, item, id)
+        else:
+            try:
+                live = self._apply(client, subject, inputs, item)
+            except ApiError as error:
+                raise UserError(
+                    f"{subject}: {item['kind']} {id} must be accepted by the API server, got "
+                    f"{_without_secrets(str(error), item)}",
+                    fix="change what the message names",
+                ) from None
+        return Existing(id=id, inputs=inputs, outputs=objects.outputs(subject, inputs, live))
+
+    def _apply(self, client: Client, subject: Subject, inputs: Properties, item: Object) -> Object:
+        if subject.token == objects.RELEASE and inputs.get("createNamespace"):
+            metadata = {"name": item["metadata"]["namespace"]}
+            space = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+            kind = client.kind("v1", "Namespace")
+            assert kind is not None
+            client.apply(kind, space, manager="helm")
+        kind = client.kind(item["apiVersion"], item["kind"]) or stand_ins.install(client, item)
+        live = client.apply(kind, item)
+        if kind.kind == stand_ins.DEFINITION.kind:
+            spec = item["spec"]
+            version = f"{spec['group']}/{spec['versions'][0]['name']}"
+            client.forget_kinds(version)
+            stand_ins.replaced(client, item["metadata"]["name"])
+            stand_ins.established(client, item["metadata"]["name"], version, spec["names"]["kind"])
+        return live
+
+    def _record(self, subject: Subject, item: Object, id: str) -> Object:
+        if not self._servers.recorded_only():
+            raise UserError(
+                f"{subject}: the EKS cluster must have a control plane, got none",
+                fix="read cloud.log of the local environment",
+            )
+        self._recorded[item["apiVersion"], item["kind"], id] = item
+        return item
+
+    def _live(self, api_version: str, kind_name: str, id: str) -> Object | None:
+        client = self._servers.client()
+        if client is None:
+            return self._recorded.get((api_version, kind_name, id))
+        kind = client.kind(api_version, kind_name)
+        return client.get(kind, *objects.located(id)) if kind else None
+
+    def _drifted(
+        self, client: Client, item: Object, inputs: Properties, live: Object
+    ) -> Properties:
+        """The inputs, with what somebody else changed since."""
+        kind = client.kind(item["apiVersion"], item["kind"])
+        assert kind is not None, "it was just read"
+        try:
+            applied = client.apply(kind, item, dry_run=True)
+        except ApiError:
+            applied = {}  # what is there cannot be led back in place: all that differs is drift
+        held: Properties = objects.drifted(inputs, applied, live)
+        return held
+
+
+def _server(kubeconfig: Any) -> str | None:
+    """URL of the current context's cluster, out of JSON or YAML."""
+    if isinstance(kubeconfig, str):
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import YAMLError
+
+        try:
+            kubeconfig = YAML(typ="safe").load(kubeconfig)
+        except YAMLError:
+            return None
+    if not isinstance(kubeconfig, Mapping):
+        return None
+    named = {c["name"]: c["context"] for c in kubeconfig.get("contexts") or []}
+    context = named.get(kubeconfig.get("current-context"), {})
+    servers = {c["name"]: c["cluster"].get("server") for c in kubeconfig.get("clusters") or []}
+    found = servers.get(context.get("cluster")) if context else next(iter(servers.values()), None)
+    return str(found) if found else None
+
+
+def _refusal(subject: Subject, inputs: Properties) -> Failure | None:
+    """What cannot be an object here, or has no name."""
+    path = "name" if subject.token == objects.RELEASE else "metadata.name"
+    if subject.token != objects.RELEASE and not (inputs.get("apiVersion") and inputs.get("kind")):
+        reason = f"{subject.token} is no single object: register the objects themselves"
+        return Failure(property="", reason=reason)
+    if subject.token.endswith(f"{inputs.get('kind')}Patch"):
+        reason = f"{subject.token} is not served in the local environment: register the object"
+        return Failure(property="", reason=reason)
+    metadata = inputs.get("metadata") or {}
+    if not (inputs.get("name") if path == "name" else metadata.get("name")):
+        reason = f"{path} must be given, got none: names are chosen, never made up"
+        return Failure(property=path, reason=reason)
+    return None
+
+
+def _kind_of(subject: Subject, inputs: Properties | None) -> tuple[str, str]:
+    """API version and kind, of the inputs, or of an import's token."""
+    if subject.token == objects.RELEASE:
+        return objects.RECORDED_API, "HelmRelease"
+    if inputs and inputs.get("apiVersion"):
+        return str(inputs["apiVersion"]), str(inputs["kind"])
+    _, group, kind = subject.token.split(":", 2)
+    return group.removeprefix("core/"), kind
+
+
+def _is_custom(api_version: str) -> bool:
+    """Whether the group is none of Kubernetes' own."""
+    group = api_version.rpartition("/")[0]
+    return "." in group and not group.endswith(".k8s.io")
+
+
+def _asked(client: Client, kind: Kind, item: Object) -> list[Failure]:
+    """What the server says to a dry run; a namespace that is yet to come is no failure."""
+    try:
+        client.apply(kind, item, dry_run=True)
+    except ApiError as error:
+        if error.status == 404:
+            return []
+        untyped = UNTYPED.search(str(error))
+        field = untyped["field"] if untyped else ""
+        causes = error.causes or [{"field": field, "message": str(error)}]
+        return [
+            Failure(
+                property=cause.get("field", "").replace("<nil>", ""),
+                reason=_without_secrets(cause.get("message") or str(error), item),
+            )
+            for cause in causes
+        ]
+    return []
+
+
+def _without_secrets(message: str, item: Object) -> str:
+    for secret in objects.secrets_of(item):
+        message = message.replace(secret, "[secret]") if secret else message
+    return message

@@ -1,0 +1,194 @@
+"""What a program finds when it runs 'in its container': files under /opt/ml and an environment.
+
+There is no container engine. Where the kernel allows a private mount namespace, /opt/ml is real and
+belongs to the one program; elsewhere paths that start with /opt/ml are rewritten in arguments and
+environment, and `OPT_ML` names the folder (reduced fidelity, reported in cloud.json).
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from stacks.local.runtime.keys import Keys
+from stacks.local.runtime.processes import Children
+
+OPT_ML = "/opt/ml"
+REPOSITORY = Path(__file__).resolve().parents[3]
+SDK_DEFAULTS = Path(__file__).with_name("sagemaker-sdk.yaml")
+"""What the SageMaker SDK of a job reads before anything else: it reports nothing from here."""
+
+ISOLATION_VARIABLE = "PLINTH_JOB_ISOLATION"
+"""Set to `rewritten-paths` to do without mount namespaces. Default: what the kernel allows."""
+
+Isolation = Literal["namespace", "rewritten-paths"]
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# $1 is the folder that becomes /opt/ml, $2 an empty folder that holds the old /opt meanwhile.
+# What /opt already has stays visible: its entries are bound into the new /opt one by one.
+ENTER_NAMESPACE = f"""
+set -e
+path=$PATH; PATH={SYSTEM_PATH}
+ml=$1; hold=$2; shift 2
+if [ ! -d /opt/ml ]; then
+  mount --rbind /opt "$hold"
+  mount -t tmpfs tmpfs /opt
+  for entry in "$hold"/* "$hold"/.[!.]*; do
+    target=/opt/${{entry##*/}}
+    if [ -L "$entry" ]; then cp -P "$entry" "$target"
+    elif [ -d "$entry" ]; then mkdir "$target"; mount --rbind "$entry" "$target"
+    elif [ -e "$entry" ]; then : > "$target"; mount --bind "$entry" "$target"
+    fi
+  done
+  umount -l "$hold"
+  mkdir /opt/ml
+fi
+mount --rbind "$ml" /opt/ml
+PATH=$path
+exec "$@"
+"""
+
+NAMESPACES = (
+    ("unshare", "--mount", "--propagation", "private"),
+    ("unshare", "--map-root-user", "--mount", "--propagation", "private"),
+)
+
+
+AWS_ACCESS = ("AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "AWS_SECRET_ACCESS_KEY")
+"""What SageMaker gives no isolated container (developer guide, "Run Training and Inference
+Containers in Internet-Free Mode")."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """The machine that plays every instance: how programs are started on it."""
+
+    home: Path
+    """PLINTH_HOME; everything lives under `<home>/local`."""
+
+    endpoint_url: str
+    region: str
+    keys: Keys
+    """What programs sign their requests with."""
+
+    namespace: tuple[str, ...]
+    """The `unshare` command in front of a program. Empty: paths are rewritten."""
+
+    closed_namespace: tuple[str, ...]
+    """The same in front of an isolated program, with a network in which there is nothing where
+    the kernel grants one."""
+
+    children: Children
+    tracking_urls: Callable[[], Mapping[str, str]]
+    """ARN of each local MLflow app and its http address."""
+
+    @property
+    def state(self) -> Path:
+        return self.home / "local"
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        purpose: str,
+        room: Path,
+        environment: Mapping[str, str],
+        log: Path,
+        isolated: bool = False,
+    ) -> subprocess.Popen[bytes]:
+        """Start a program whose /opt/ml is `<room>/ml`; isolated, it can reach no AWS."""
+        opt_ml = room / "ml"
+        hold = room / "opt"
+        for folder in (opt_ml, hold, room / "tmp"):
+            folder.mkdir(parents=True, exist_ok=True)
+        env = self._environment(environment, room)
+        if isolated:
+            env = {name: value for name, value in env.items() if name not in AWS_ACCESS}
+        if self.namespace:
+            namespace = self.closed_namespace if isolated else self.namespace
+            shell = (*namespace, "/bin/sh", "-c", ENTER_NAMESPACE, "sh")
+            command = [*shell, str(opt_ml), str(hold), *argv]
+        else:
+            command = [_rewritten(argument, opt_ml) for argument in argv]
+            env = {name: _rewritten(value, opt_ml) for name, value in env.items()}
+            env["OPT_ML"] = str(opt_ml)
+        return self.children.spawn(command, purpose=purpose, env=env, cwd=room, log=log)
+
+    def _environment(self, own: Mapping[str, str], room: Path) -> dict[str, str]:
+        """A clean environment: nothing of the person's shell reaches a job."""
+        urls = self.tracking_urls()
+        env = {
+            **base_environment(self.endpoint_url, self.region, self.keys),
+            "HOME": str(room),
+            "TMPDIR": str(room / "tmp"),
+            **{name: urls.get(value, value) for name, value in own.items()},
+        }
+        if any(value in urls for value in own.values()):
+            env |= {"MLFLOW_S3_ENDPOINT_URL": self.endpoint_url, **self.keys.tracking()}
+        return env
+
+
+def base_environment(endpoint_url: str, region: str, keys: Keys) -> dict[str, str]:
+    """What every child of the cloud gets: this Python, the image's programs, this cloud."""
+    programs = (str(Path(sys.executable).parent), str(REPOSITORY / "serving" / "image" / "bin"))
+    return {
+        "PATH": ":".join((*programs, SYSTEM_PATH)),
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONUNBUFFERED": "1",
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        **keys.aws(),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "1",
+        "GX_ANALYTICS_ENABLED": "false",
+        "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": str(SDK_DEFAULTS),
+    }
+
+
+def find_namespace() -> tuple[str, ...]:
+    """The `unshare` command that works here, tried for real; empty when none does."""
+    if os.environ.get(ISOLATION_VARIABLE) == "rewritten-paths":
+        return ()
+    for command in NAMESPACES:
+        program = shutil.which(command[0])
+        if program and _works((program, *command[1:])):
+            return (program, *command[1:])
+    return ()
+
+
+def without_network(namespace: tuple[str, ...]) -> tuple[str, ...]:
+    """The command with an empty network too, tried for real; as it was when that does not work."""
+    closed = (*namespace, "--net")
+    return closed if namespace and _works(closed) else namespace
+
+
+def isolation(namespace: Sequence[str]) -> Isolation:
+    """The word for it in cloud.json."""
+    return "namespace" if namespace else "rewritten-paths"
+
+
+def _works(command: tuple[str, ...]) -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "ml").mkdir()
+        (Path(folder) / "opt").mkdir()
+        (Path(folder) / "ml" / "proof").touch()
+        argv = [*command, "/bin/sh", "-c", ENTER_NAMESPACE, "sh", f"{folder}/ml", f"{folder}/opt"]
+        done = subprocess.run(
+            [*argv, "test", "-e", f"{OPT_ML}/proof"], check=False, capture_output=True
+        )
+    return done.returncode == 0
+
+
+def _rewritten(text: str, opt_ml: Path) -> str:
+    if text == OPT_ML or text.startswith(f"{OPT_ML}/"):
+        return str(opt_ml) + text.removeprefix(OPT_ML)
+    return text

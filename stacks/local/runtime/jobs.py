@@ -1,0 +1,299 @@
+"""Processing and training jobs as processes on SageMaker's /opt/ml contract.
+
+Both go through the same stages: lay out the files a container would find, run its program, read how
+it ended, bring away what it wrote. What the program printed is kept as `local/jobs/<job>/log.txt`;
+the rest of the job's folder is deleted when the job is over.
+"""
+
+import json
+import re
+import shutil
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from stacks.local.runtime.container import OPT_ML, Host
+from stacks.local.runtime.processes import tail
+from stacks.local.runtime.s3_files import TransferFailed, download, pack, put, split_uri, upload
+
+FAILURE_REASON_LIMIT = 1024
+"""Characters of a FailureReason (SageMaker API reference)."""
+
+EXIT_MESSAGE_LIMIT = 1024
+DEFAULT_SECONDS = 86_400
+POLL_SECONDS = 0.05
+
+Status = Literal["Completed", "Failed", "Stopped"]
+Request = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a job ended, and what it left."""
+
+    status: Status
+    failure_reason: str | None = None
+    exit_message: str | None = None
+    timed_out: bool = False
+    artifact: str | None = None
+    """S3 address of model.tar.gz. Default: the job wrote no model."""
+
+    metrics: Mapping[str, float] | None = None
+    """Last value of each metric. Default: no metric was defined."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """The folder of one job: `ml` becomes its /opt/ml."""
+
+    folder: Path
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log.txt"
+
+    def path(self, in_container: str) -> Path:
+        """Where a path of the container lies on this machine."""
+        inside = PurePosixPath(in_container)
+        if ".." in inside.parts or not inside.is_relative_to(OPT_ML):
+            raise TransferFailed(f"ClientError: a path must start with {OPT_ML}, got {inside}")
+        return self.folder / "ml" / inside.relative_to(OPT_ML)
+
+    def write(self, in_container: str, content: object) -> None:
+        path = self.path(in_container)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+
+    def read(self, in_container: str) -> str:
+        try:
+            return self.path(in_container).read_text(errors="replace").strip()
+        except OSError:
+            return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jobs:
+    """Runs jobs on this machine."""
+
+    host: Host
+    s3: Any
+    """A boto3 client of the local cloud."""
+
+    def process(self, request: Request, arn: str, stopping: threading.Event) -> Ending:
+        """A processing job from its CreateProcessingJob request to its end."""
+        room = self._room(request["ProcessingJobName"])
+        app = request["AppSpecification"]
+        outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
+        try:
+            for entry in request.get("ProcessingInputs", []):
+                source = entry["S3Input"]
+                download(self.s3, source["S3Uri"], room.path(source["LocalPath"]))
+            for entry in outputs:
+                room.path(entry["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
+            cluster = request["ProcessingResources"]["ClusterConfig"]
+            room.write(f"{OPT_ML}/config/resourceconfig.json", resource_config(cluster))
+            room.write(
+                f"{OPT_ML}/config/processingjobconfig.json", {"ProcessingJobArn": arn, **request}
+            )
+            ending = self._run(
+                [*app.get("ContainerEntrypoint", ()), *app.get("ContainerArguments", ())],
+                room,
+                request,
+                {"PROCESSING_JOB_NAME": request["ProcessingJobName"]},
+                stopping,
+                message=f"{OPT_ML}/output/message",
+                isolated=request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
+            )
+            if ending.status == "Completed":
+                for entry in outputs:
+                    output = entry["S3Output"]
+                    upload(self.s3, room.path(output["LocalPath"]), output["S3Uri"])
+        except TransferFailed as error:
+            ending = Ending(status="Failed", failure_reason=str(error)[:FAILURE_REASON_LIMIT])
+        self._tidy(room)
+        return ending
+
+    def train(self, request: Request, arn: str, stopping: threading.Event) -> Ending:
+        """A training job from its CreateTrainingJob request to its end."""
+        name = request["TrainingJobName"]
+        room = self._room(name)
+        algorithm = request["AlgorithmSpecification"]
+        entrypoint = algorithm.get("ContainerEntrypoint")
+        argv = [*entrypoint, *algorithm.get("ContainerArguments", ())] if entrypoint else ["train"]
+        try:
+            self._lay_out_training(room, request)
+            ending = self._run(
+                argv,
+                room,
+                request,
+                {"TRAINING_JOB_NAME": name, "TRAINING_JOB_ARN": arn},
+                stopping,
+                message=f"{OPT_ML}/output/failure",
+                isolated=request.get("EnableNetworkIsolation", False),
+            )
+            artifact = self._collect_training(room, request)
+        except TransferFailed as error:
+            ending = Ending(status="Failed", failure_reason=str(error)[:FAILURE_REASON_LIMIT])
+            artifact = None
+        definitions = algorithm.get("MetricDefinitions", [])
+        metrics = last_metrics(room.log, definitions) if definitions else None
+        self._tidy(room)
+        return Ending(
+            status=ending.status,
+            failure_reason=ending.failure_reason,
+            timed_out=ending.timed_out,
+            artifact=artifact,
+            metrics=metrics,
+        )
+
+    def _lay_out_training(self, room: Room, request: Request) -> None:
+        channels = request.get("InputDataConfig", [])
+        for channel in channels:
+            source = channel["DataSource"]["S3DataSource"]["S3Uri"]
+            folder = room.path(f"{OPT_ML}/input/data/{channel['ChannelName']}")
+            download(self.s3, source, folder)
+        checkpoints = request.get("CheckpointConfig")
+        if checkpoints:
+            bucket, prefix = split_uri(checkpoints["S3Uri"])
+            if self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"):
+                download(self.s3, checkpoints["S3Uri"], room.path(_checkpoint_path(checkpoints)))
+        config = f"{OPT_ML}/input/config"
+        room.write(f"{config}/hyperparameters.json", request.get("HyperParameters", {}))
+        room.write(f"{config}/inputdataconfig.json", {c["ChannelName"]: _seen(c) for c in channels})
+        room.write(f"{config}/resourceconfig.json", resource_config(request["ResourceConfig"]))
+        for name in ("model", "output/data", "checkpoints"):
+            room.path(f"{OPT_ML}/{name}").mkdir(parents=True, exist_ok=True)
+
+    def _collect_training(self, room: Room, request: Request) -> str | None:
+        """Bring away model, other output and checkpoints; the address of the model."""
+        bucket, prefix = split_uri(request["OutputDataConfig"]["S3OutputPath"])
+        base = "/".join(p for p in (prefix.strip("/"), request["TrainingJobName"], "output") if p)
+        checkpoints = request.get("CheckpointConfig")
+        if checkpoints:
+            upload(self.s3, room.path(_checkpoint_path(checkpoints)), checkpoints["S3Uri"])
+        artifact = None
+        for folder, name in (("output/data", "output.tar.gz"), ("model", "model.tar.gz")):
+            written = room.path(f"{OPT_ML}/{folder}")
+            if any(written.iterdir()):
+                pack(written, room.folder / name)
+                put(self.s3, room.folder / name, bucket, f"{base}/{name}")
+                artifact = f"s3://{bucket}/{base}/{name}" if folder == "model" else None
+        return artifact
+
+    def _run(
+        self,
+        argv: Sequence[str],
+        room: Room,
+        request: Request,
+        names: Mapping[str, str],
+        stopping: threading.Event,
+        *,
+        message: str,
+        isolated: bool,
+    ) -> Ending:
+        """Run the program until it ends, is stopped, or its time is over."""
+        room.path(message).parent.mkdir(parents=True, exist_ok=True)
+        limit = request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_SECONDS)
+        try:
+            process = self.host.start(
+                argv,
+                purpose=f"job {next(iter(names.values()))}",
+                room=room.folder,
+                environment={**names, **request.get("Environment", {})},
+                log=room.log,
+                isolated=isolated,
+            )
+        except OSError as error:  # without a namespace the program itself may be missing
+            return failed(f"{error.strerror}: {error.filename}", 127, room.log)
+        deadline = time.monotonic() + limit
+        while process.poll() is None and not stopping.is_set() and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        stopped = process.poll() is None
+        status = self.host.children.stop(process)
+        said = room.read(message)[:EXIT_MESSAGE_LIMIT]
+        if stopped:
+            timed_out = not stopping.is_set()
+            reason = f"MaxRuntimeInSeconds ({limit}) was reached" if timed_out else None
+            return Ending(
+                status="Stopped",
+                failure_reason=reason,
+                exit_message=said or None,
+                timed_out=timed_out,
+            )
+        if status:
+            return failed(said, status, room.log)
+        return Ending(status="Completed", exit_message=said or None)
+
+    def _room(self, name: str) -> Room:
+        folder = self.host.state / "jobs" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return Room(folder=folder)
+
+    def _tidy(self, room: Room) -> None:
+        for entry in room.folder.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            elif entry != room.log:
+                entry.unlink(missing_ok=True)
+
+
+def failed(said: str, status: int, log: Path) -> Ending:
+    """A failed job, its reason in SageMaker's form and ending with the last lines of the log."""
+    head = f"AlgorithmError: {said or 'See job logs for more information'}, exit code: {status}"
+    lines = tail(log)
+    room = FAILURE_REASON_LIMIT - len(head) - len("\n...")
+    if lines and room > 0:
+        head += f"\n{lines}" if len(lines) <= room else f"\n...{lines[-room:]}"
+    return Ending(
+        status="Failed",
+        failure_reason=head[:FAILURE_REASON_LIMIT],
+        exit_message=said or None,
+    )
+
+
+def resource_config(cluster: Request) -> dict[str, Any]:
+    """The container's view of its cluster: this one machine."""
+    host, instance = "algo-1", cluster["InstanceType"]
+    group = {"instance_group_name": "homogeneousCluster", "instance_type": instance}
+    return {
+        "current_host": host,
+        "current_instance_type": instance,
+        "current_group_name": "homogeneousCluster",
+        "hosts": [host],
+        "instance_groups": [{**group, "hosts": [host]}],
+        "network_interface_name": "lo",
+    }
+
+
+def last_metrics(log: Path, definitions: Sequence[Mapping[str, str]]) -> dict[str, float]:
+    """The last value that each metric's expression found in the log."""
+    try:
+        text = log.read_text(errors="replace")
+    except OSError:
+        return {}
+    found = {}
+    for definition in definitions:
+        for match in re.finditer(definition["Regex"], text):
+            try:
+                found[definition["Name"]] = float(match.group(1))
+            except (ValueError, IndexError):  # the expression caught no number
+                continue
+    return found
+
+
+def _seen(channel: Request) -> dict[str, str]:
+    source = channel["DataSource"]["S3DataSource"]
+    return {
+        "TrainingInputMode": channel.get("InputMode", "File"),
+        "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
+        "RecordWrapperType": channel.get("RecordWrapperType", "None"),
+        **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),
+    }
+
+
+def _checkpoint_path(config: Request) -> str:
+    return str(config.get("LocalPath", f"{OPT_ML}/checkpoints"))

@@ -1,0 +1,103 @@
+"""Lambda functions as processes: what moto calls where it would start a container.
+
+Each call is a process of its own with the files of the archive and nothing of ours, so that a
+function which reaches outside its archive fails here as it would on AWS.
+"""
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+import uuid
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stacks.local.runtime.container import Host, base_environment
+from stacks.local.runtime.processes import tail
+
+RUN = Path(__file__).with_name("lambda_process.py")
+LOG_LINES = 1000
+
+Answer = tuple[str, bool, str]
+"""What the function returned or what went wrong as JSON, whether it went wrong, and the log."""
+
+
+def install(host: Host) -> None:
+    """Let moto's functions run on this machine, and leave streams to the reader of streams."""
+    from moto.awslambda.models import LambdaBackend, LambdaFunction
+
+    def run(function: Any, event: Any = None) -> Answer:
+        answer = invoke(host, function, event)
+        function.logs_backend.ensure_log_group(function.logs_group_name)
+        function.save_logs(answer[2])
+        return answer
+
+    LambdaFunction._invoke_lambda = run
+    # moto would call once per record, inside PutRecord
+    LambdaBackend.send_kinesis_message = lambda *_, **__: None
+
+
+def invoke(host: Host, function: Any, event: Any) -> Answer:
+    """Run a function of moto's on an event and wait for it."""
+    if function.package_type != "Zip" or not str(function.run_time).startswith("python"):
+        return _failure(
+            "Runtime.NotEmulated",
+            "the local cloud runs Python functions from zip archives, got "
+            f"{function.package_type} {function.run_time}",
+        )
+    room = host.state / "functions" / function.function_name / uuid.uuid4().hex
+    task = room / "task"
+    with zipfile.ZipFile(io.BytesIO(function.code_bytes)) as archive:
+        archive.extractall(task)
+    (room / "event.json").write_text(json.dumps(event))
+    try:
+        return _run(host, function, room)
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def _run(host: Host, function: Any, room: Path) -> Answer:
+    log = room / "log.txt"
+    process = host.children.spawn(
+        [sys.executable, "-P", str(RUN), function.handler],
+        purpose=f"function {function.function_name}",
+        env=_environment(host, function, room),
+        cwd=room / "task",
+        log=log,
+    )
+    try:
+        status = process.wait(timeout=function.timeout)
+        host.children.forget(process.pid)
+    except subprocess.TimeoutExpired:
+        host.children.stop(process, grace_seconds=0)
+        message = f"{process.pid} Task timed out after {function.timeout:.2f} seconds"
+        return _failure("Sandbox.Timedout", message, tail(log, LOG_LINES))
+    answer = room / "answer.json"
+    if not answer.exists():
+        message = f"the process ended with exit status {status}"
+        return _failure("Runtime.ExitError", message, tail(log, LOG_LINES))
+    return answer.read_text(), status != 0, tail(log, LOG_LINES)
+
+
+def _environment(host: Host, function: Any, room: Path) -> Mapping[str, str]:
+    base = base_environment(host.endpoint_url, host.region, host.keys)
+    return {
+        **base,
+        "HOME": str(room),
+        "TMPDIR": str(room),
+        "PYTHONPATH": str(room / "task"),
+        "AWS_LAMBDA_FUNCTION_NAME": function.function_name,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_size),
+        "LAMBDA_TASK_ROOT": str(room / "task"),
+        "PLINTH_FUNCTION_ARN": function.function_arn,
+        "PLINTH_FUNCTION_TIMEOUT_SECONDS": str(function.timeout),
+        **function.environment_vars,
+    }
+
+
+def _failure(kind: str, message: str, log: str = "") -> Answer:
+    return json.dumps({"errorType": kind, "errorMessage": message}), True, log

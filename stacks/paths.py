@@ -1,0 +1,22 @@
+"""Where things are: the checkout, its environments, `.plinth/` for state, `~/.cache/plinth`."""
+
+import os
+from pathlib import Path
+
+STACKS = Path(__file__).parent
+ENVIRONMENTS = STACKS / "environments"
+"""Where the files of the environments are."""
+
+ROOT = STACKS.parent
+
+
+def home() -> Path:
+    """State of the environments: `PLINTH_HOME`, by default `.plinth/` in the checkout."""
+    chosen = os.environ.get("PLINTH_HOME")
+    return Path(chosen).expanduser().resolve() if chosen else ROOT / ".plinth"
+
+
+def cache() -> Path:
+    """What is slow to build and the same for every checkout: `PLINTH_CACHE`."""
+    chosen = os.environ.get("PLINTH_CACHE")
+    return Path(chosen).expanduser().resolve() if chosen else Path.home() / ".cache" / "plinth"

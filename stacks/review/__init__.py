@@ -1,0 +1,1 @@
+"""What a review knows of the repository and of the stack."""

@@ -1,0 +1,1 @@
+"""List prices and what a stack costs by them."""

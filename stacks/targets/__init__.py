@@ -1,0 +1,1 @@
+"""Where an environment lives: the engine, clients, draining, leftovers."""

@@ -1,0 +1,257 @@
+"""Drives the Pulumi engine through the Automation API and says what happened as data."""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pulumi.automation as auto
+from pulumi.automation.errors import CommandError, ConcurrentUpdateError
+from pulumi.automation.events import EngineEvent
+
+from infra.errors import CheckFailed, UserError
+from stacks.paths import ROOT
+
+Operation = Literal["preview", "up", "destroy"]
+Program = Callable[[], None]
+Watch = Callable[[int, str], None]
+"""Called with the number of finished resources and the name of the one that moves."""
+
+PARALLEL = 16
+"""Resource operations at once: more only queues at the control planes' rate limits."""
+
+STACK = "pulumi:pulumi:Stack"
+COUNTED = ("create", "update", "replace", "delete", "same")
+OPERATIONS = {
+    "create-replacement": "replace",
+    "delete-replaced": "",
+    "discard-replaced": "",
+    "import": "create",
+    "import-replacement": "replace",
+    "read": "same",
+    "read-replacement": "replace",
+    "refresh": "same",
+}
+"""Engine step -> what it counts as; a replacement's second half counts as nothing."""
+
+
+@dataclass
+class Changes:
+    """What one operation of the engine did, or would do."""
+
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
+    changed: list[str] = field(default_factory=list)
+    """`<operation> <type> <name>` of everything that is not the same."""
+
+    mandatory: list[str] = field(default_factory=list)
+    advisory: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    """Every engine step as `pulumi preview --json` has it, for a review."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """A stack and how to reach its engine, state and clouds."""
+
+    env: str
+    pulumi_root: Path | None
+    """Folder whose `bin/pulumi` is the CLI; None for the one on PATH."""
+
+    pulumi_home: Path | None
+    environment: Mapping[str, str]
+    """Environment variables of the engine: backend, passphrase, providers."""
+
+    secrets_provider: str
+    policy_pack: Path | None
+    refresh_first: bool = False
+    """Read everything from the cloud first: the state may be older. Default: believe the state."""
+
+    def run(self, operation: Operation, program: Program, watch: Watch) -> Changes:
+        """Run one operation to its end.
+
+        CheckFailed carries the engine's errors and the mandatory policy violations; UserError says
+        who else is updating the stack.
+        """
+        changes = Changes()
+        listener = _Listener(changes, watch)
+        stack = self._select(program)
+        packs = [str(self.policy_pack)] if self.policy_pack else None
+        try:
+            if operation == "up":
+                done = stack.up(
+                    parallel=PARALLEL,
+                    policy_packs=packs,
+                    on_event=listener,
+                    show_secrets=False,
+                    refresh=self.refresh_first,
+                )
+                changes.outputs = {key: item.value for key, item in done.outputs.items()}
+            elif operation == "preview":
+                stack.preview(
+                    parallel=PARALLEL,
+                    policy_packs=packs,
+                    on_event=listener,
+                    refresh=self.refresh_first,
+                )
+            else:
+                stack.destroy(parallel=PARALLEL, on_event=listener, show_secrets=False)
+        except ConcurrentUpdateError as error:
+            raise UserError(
+                f"stack {self.env} must not be updated twice at once, got: {_last_line(error)}",
+                fix="wait for the other update to end",
+            ) from None
+        except CommandError as error:
+            # the SDK leaves the program's unfinished coroutines: end them here, not at some exit
+            gc.collect()
+            raise self._failed(operation, changes, error) from None
+        return changes
+
+    def refresh(self, urns: Sequence[str]) -> None:
+        """Read these resources again, so that the state holds what was changed beside it."""
+        self._select(lambda: None).refresh(target=list(urns), parallel=PARALLEL)
+
+    def deployment(self) -> Mapping[str, Any]:
+        """The state, as the engine exports it; secrets stay encrypted."""
+        return self._select(lambda: None).export_stack().deployment or {}
+
+    def drop_pending_operations(self) -> int:
+        """Forget operations that a killed engine left open; how many there were.
+
+        The provider adopts what such a create has made when it is asked to create it again.
+        """
+        stack = self._select(lambda: None)
+        exported = stack.export_stack()
+        state = dict(exported.deployment or {})
+        pending = state.pop("pending_operations", None) or []
+        if pending:
+            stack.import_stack(auto.Deployment(version=exported.version, deployment=state))
+        return len(pending)
+
+    def _select(self, program: Program) -> auto.Stack:
+        command = auto.PulumiCommand(
+            root=str(self.pulumi_root) if self.pulumi_root else None, skip_version_check=True
+        )
+        options = auto.LocalWorkspaceOptions(
+            work_dir=str(ROOT),
+            pulumi_home=str(self.pulumi_home) if self.pulumi_home else None,
+            env_vars=dict(self.environment),
+            secrets_provider=self.secrets_provider,
+            pulumi_command=command,
+        )
+        try:
+            return auto.create_or_select_stack(
+                stack_name=self.env, project_name="plinth", program=program, opts=options
+            )
+        except CommandError as error:
+            raise UserError(
+                f"the engine must be able to open the state of {self.env}, got: "
+                f"{_last_line(error)}",
+                fix="mend what the engine names; the state has not changed",
+            ) from None
+
+    def _failed(self, operation: str, changes: Changes, error: CommandError) -> CheckFailed:
+        found = [*changes.errors, *(f"policy {line}" for line in changes.mandatory)]
+        reasons = "\n".join(f"  {line}" for line in found) or f"  {_last_line(error)}"
+        return CheckFailed(
+            f"{operation} {self.env} did not finish:\n{reasons}",
+            fix=f"mend the cause and type `plinth {operation} {self.env}` again: "
+            "what is done stays done",
+        )
+
+
+class _Listener:
+    """Turns engine events into Changes."""
+
+    def __init__(self, changes: Changes, watch: Watch) -> None:
+        self.changes = changes
+        self.watch = watch
+        self.finished = 0
+
+    def __call__(self, event: EngineEvent) -> None:
+        if event.resource_pre_event:
+            self._before(event.resource_pre_event.metadata)
+        elif event.res_outputs_event:
+            self.finished += 1
+            self.watch(self.finished, _name(event.res_outputs_event.metadata.urn))
+            self._after(event.res_outputs_event.metadata)
+        elif event.policy_event:
+            level = event.policy_event.enforcement_level
+            found = self.changes.mandatory if level == "mandatory" else self.changes.advisory
+            where = _name(event.policy_event.resource_urn or "")
+            found.append(f"{event.policy_event.policy_name} {where}: {event.policy_event.message}")
+        elif event.diagnostic_event and event.diagnostic_event.severity == "error":
+            text = plain(event.diagnostic_event.message).strip()
+            where = _name(event.diagnostic_event.urn or "")
+            if text and not text.startswith(("update failed", "preview failed", "destroy failed")):
+                self.changes.errors.append(f"{where}: {text}" if where else text)
+
+    def _before(self, step: Any) -> None:
+        self.changes.steps.append(_digest_step(step))
+        name = str(getattr(step.op, "value", step.op))
+        counted = OPERATIONS.get(name, name)
+        if step.type == STACK or step.type.startswith("pulumi:providers:"):
+            return
+        if (
+            counted == "replace"
+            and f"replace {step.type} {_name(step.urn)}" in self.changes.changed
+        ):
+            return
+        if counted in self.changes.counts:
+            self.changes.counts[counted] += 1
+            if counted != "same":
+                self.changes.changed.append(f"{counted} {step.type} {_name(step.urn)}")
+
+    def _after(self, step: Any) -> None:
+        """The stack's own step ends with what the program exports; it begins with the old state."""
+        for known in self.changes.steps if step.type == STACK else ():
+            if known["urn"] == step.urn:
+                known["newState"] = _digest_state(step.new)
+
+
+def _digest_step(step: Any) -> dict[str, Any]:
+    """An engine event's step in the words of the preview digest."""
+    return {
+        "op": str(getattr(step.op, "value", step.op)),
+        "urn": step.urn,
+        "oldState": _digest_state(step.old),
+        "newState": _digest_state(step.new),
+        "replaceReasons": step.keys or [],
+        "detailedDiff": {
+            path: {"kind": item.diff_kind.value, "inputDiff": item.input_diff}
+            for path, item in (step.detailed_diff or {}).items()
+        },
+    }
+
+
+def _digest_state(state: Any) -> dict[str, Any] | None:
+    if state is None:
+        return None
+    return {
+        "id": state.id,
+        "inputs": dict(state.inputs or {}),
+        "outputs": dict(state.outputs or {}),
+        "parent": state.parent,
+        "protect": bool(state.protect),
+        "retainOnDelete": bool(state.retain_on_delete),
+    }
+
+
+def plain(text: str) -> str:
+    """Engine text without its colour marks (`<{%fg 1%}>`)."""
+    return re.sub(r"<\{%.*?%\}>", "", text)
+
+
+def _name(urn: str) -> str:
+    return urn.rpartition("::")[2]
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in plain(str(error)).splitlines() if line.strip()]
+    stderr = [line for line in lines if line.startswith("error:")]
+    return (stderr or lines or ["no output"])[-1]

@@ -1,0 +1,1 @@
+"""The programs that Plinth needs: found, installed or built."""

@@ -1,0 +1,127 @@
+"""The Pulumi CLI: found, installed the official way, or built from its Go module.
+
+Pins and their evidence: newer versions of the module are not served by the Go module proxy, and
+only up to v3.79.0 is the Python language host part of a module that is.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from stacks.paths import cache
+from stacks.toolchain.build import Say, at_least, build, go, one_at_a_time, run
+
+FOLDER = Path(__file__).parent
+PULUMI_VERSION = "3.230.0"
+"""Oldest CLI that is used, and the one that is built."""
+
+LANGUAGE_HOST_VERSION = "3.79.0"
+PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
+VERSION_VARIABLE = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
+
+
+@dataclass(frozen=True)
+class Pulumi:
+    """A CLI that is new enough."""
+
+    root: Path
+    """The executable is `bin/pulumi` in it."""
+
+    version: str
+    origin: str
+    """`PATH`, `cache`, `installer` or `built`."""
+
+    @property
+    def executable(self) -> Path:
+        return self.root / "bin" / "pulumi"
+
+
+def find() -> Pulumi | None:
+    """The CLI on PATH if it is new enough, else the cached one."""
+    on_path = shutil.which("pulumi")
+    if on_path:
+        path = Path(on_path)
+        version = _version(path)
+        if version and path.parent.name == "bin" and at_least(version, PULUMI_VERSION):
+            return Pulumi(path.parent.parent, version, "PATH")
+    root = _root()
+    executable = root / "bin" / "pulumi"
+    if executable.exists():
+        return Pulumi(root, PULUMI_VERSION, "cache")
+    return None
+
+
+def ensure(say: Say) -> Pulumi:
+    """Find the CLI, or install it, or build it; UserError when none of them is possible."""
+    found = find()
+    if found:
+        return found
+    with one_at_a_time():
+        found = find()
+        if found:
+            return found
+        if _reachable("get.pulumi.com"):
+            say(f"installing Pulumi {PULUMI_VERSION}")
+            if _install():
+                return Pulumi(_root(), PULUMI_VERSION, "installer")
+        say(f"building Pulumi {PULUMI_VERSION} from its Go module (about 3 minutes, once)")
+        flags = f"-s -w -X {VERSION_VARIABLE}=v{PULUMI_VERSION}"
+        build(PACKAGE, _root() / "bin" / "pulumi", folder=FOLDER, flags=flags, say=say)
+        return Pulumi(_root(), PULUMI_VERSION, "built")
+
+
+def ensure_language_host(say: Say) -> Path:
+    """Folder with a Python language host for plain `pulumi` where the official one is missing.
+
+    It is the last one whose Go module is served; it cannot start policy packs, so it is only for
+    `pulumi preview` and `pulumi up` typed by hand, never on the PATH that Plinth gives the engine.
+    """
+    folder = cache() / f"pulumi-language-python-{LANGUAGE_HOST_VERSION}"
+    executable = folder / "pulumi-language-python"
+    if executable.exists():
+        return folder
+    with one_at_a_time():
+        source = FOLDER / "language_host"
+        package = "github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python"
+        say(f"building pulumi-language-python {LANGUAGE_HOST_VERSION}")
+        flags = f"-s -w -X {VERSION_VARIABLE}=v{LANGUAGE_HOST_VERSION}"
+        build(package, executable, folder=source, flags=flags, say=say)
+        module = run([*go(), "list", "-f", "{{.Dir}}", package], cwd=source).strip()
+        helper = Path(module).parent / "pulumi-language-python-exec"
+        shutil.copyfile(helper, folder / helper.name)
+        (folder / helper.name).chmod(0o755)
+    return folder
+
+
+def _root() -> Path:
+    return cache() / f"pulumi-{PULUMI_VERSION}"
+
+
+def _install() -> bool:
+    """The official installer; False when it does not get through."""
+    from pulumi.automation import PulumiCommand
+    from semver import VersionInfo
+
+    try:
+        PulumiCommand.install(root=str(_root()), version=VersionInfo.parse(PULUMI_VERSION))
+    except (OSError, RuntimeError, subprocess.SubprocessError):
+        return False
+    return (_root() / "bin" / "pulumi").exists()
+
+
+def _reachable(host: str) -> bool:
+    try:
+        with socket.create_connection((host, 443), timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def _version(executable: Path) -> str | None:
+    match = re.search(r"(\d+\.\d+\.\d+)", run([str(executable), "version"]))
+    return match.group(1) if match else None

@@ -1,0 +1,154 @@
+"""A running local cloud for tests, and short ways to use it."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psutil
+import pytest
+from botocore.exceptions import ClientError
+
+from stacks.local.daemon import client as session
+from stacks.local.provider.aws.backend import AwsBackend
+from stacks.local.runtime import keys
+from stacks.local.runtime.processes import RUN_VARIABLE
+
+BUCKET = "plinth-test"
+ROLE = "arn:aws:iam::123456789012:role/plinth-test"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cloud:
+    """A running cloud and clients of it."""
+
+    home: Path
+    info: session.CloudInfo
+
+    def client(self, service: str, **more: Any) -> Any:
+        own = keys.load(self.home)
+        return boto3.client(
+            service,
+            endpoint_url=self.info.endpoint_url,
+            region_name="us-east-1",
+            aws_access_key_id=own.access_key_id,
+            aws_secret_access_key=own.secret_access_key,
+            **more,
+        )
+
+    def backend(self) -> AwsBackend:
+        """The AWS side of the provider, in this process."""
+        return AwsBackend(self.info.endpoint_url, "us-east-1", keys.load(self.home))
+
+
+@contextlib.contextmanager
+def running_cloud(home: Path) -> Iterator[Cloud]:
+    """A cloud with a bucket; nothing of it may be left afterwards."""
+    running = Cloud(home=home, info=session.start(home))
+    try:
+        running.client("s3").create_bucket(Bucket=BUCKET)
+        yield running
+    finally:
+        session.stop(home)
+    assert left_of(home) == []
+
+
+def left_of(home: Path) -> list[str]:
+    """Processes that a cloud of this home started and that still run."""
+    left = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(RUN_VARIABLE) == str(home / "local" / "run"):
+                left.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return left
+
+
+def until(
+    answer: Callable[[], Mapping[str, Any]], member: str, *, seconds: float = 30
+) -> Mapping[str, Any]:
+    """The answer once its status is final."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = answer()
+        if found[member] not in ("InProgress", "Stopping", "Creating", "Updating", "Executing"):
+            return found
+        time.sleep(0.05)
+    raise TimeoutError(f"{member} stayed {found[member]}")
+
+
+def program(code: str) -> dict[str, list[str]]:
+    """Python code as the command of a container; an argument has at most 256 characters."""
+    parts = [code[start : start + 200] for start in range(0, len(code), 200)]
+    run = "import sys; exec(''.join(sys.argv[1:]))"
+    return {"ContainerEntrypoint": ["python3", "-c", run], "ContainerArguments": parts}
+
+
+def process(sm: Any, name: str, code: str, **more: Any) -> Mapping[str, Any]:
+    """Run Python code as a processing job to its end."""
+    create_processing(sm, name, code, **more)
+    return until(lambda: sm.describe_processing_job(ProcessingJobName=name), "ProcessingJobStatus")
+
+
+def create_processing(sm: Any, name: str, code: str, **more: Any) -> None:
+    sm.create_processing_job(
+        ProcessingJobName=name,
+        RoleArn=ROLE,
+        AppSpecification={"ImageUri": "image", **program(code)},
+        ProcessingResources={
+            "ClusterConfig": {
+                "InstanceCount": 1,
+                "InstanceType": "ml.m5.large",
+                "VolumeSizeInGB": 10,
+            }
+        },
+        **more,
+    )
+
+
+def train(sm: Any, name: str, code: str, **more: Any) -> Mapping[str, Any]:
+    """Run Python code as a training job to its end."""
+    algorithm = {
+        "TrainingImage": "image",
+        "TrainingInputMode": "File",
+        **program(code),
+        "MetricDefinitions": [{"Name": "auc", "Regex": r"auc=([0-9.]+)"}],
+    }
+    request = {
+        "TrainingJobName": name,
+        "RoleArn": ROLE,
+        "AlgorithmSpecification": algorithm,
+        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/models"},
+        "ResourceConfig": {
+            "InstanceCount": 1,
+            "InstanceType": "ml.m5.large",
+            "VolumeSizeInGB": 10,
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        **more,
+    }
+    sm.create_training_job(**request)
+    return until(lambda: sm.describe_training_job(TrainingJobName=name), "TrainingJobStatus")
+
+
+def s3_input(uri: str, path: str) -> dict[str, Any]:
+    source = {"S3Uri": uri, "LocalPath": path, "S3DataType": "S3Prefix", "S3InputMode": "File"}
+    return {"InputName": "input", "S3Input": source}
+
+
+def s3_output(uri: str, path: str) -> dict[str, Any]:
+    output = {"S3Uri": uri, "LocalPath": path, "S3UploadMode": "EndOfJob"}
+    return {"Outputs": [{"OutputName": "output", "S3Output": output}]}
+
+
+def refusal(call: Callable[..., Any], **request: Any) -> tuple[str, str, int]:
+    """Code, message and HTTP status of the error that a call must raise."""
+    with pytest.raises(ClientError) as caught:
+        call(**request)
+    answer = caught.value.response
+    status: int = answer["ResponseMetadata"]["HTTPStatusCode"]
+    return answer["Error"]["Code"], answer["Error"]["Message"], status

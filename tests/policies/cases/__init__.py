@@ -1,0 +1,1 @@
+"""What every rule passes, refuses, cannot decide and does not apply to."""

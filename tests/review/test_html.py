@@ -1,0 +1,197 @@
+"""The HTML review in headless Chromium: on a phone and a desk, light and dark, by keyboard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from policies.review.digest import read
+from policies.review.render import html
+from policies.review.render.graph import graph
+from tests.kits.browser import FAINT, FOCUSED, UNNAMED, browser
+from tests.kits.review import SCENARIOS, Scenario, changed, reviewed
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+every_scenario = pytest.mark.parametrize("name", SCENARIOS)
+SIZES = {"phone": (360, 740), "desk": (1280, 800)}
+SCHEMES = ("light", "dark")
+
+
+class Shown:
+    """A page, what it asked for and what it complained about."""
+
+    def __init__(self, page: Page, folder: Path) -> None:
+        self.page, self.folder = page, folder
+        self.asked: list[str] = []
+        self.said: list[str] = []
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("console", lambda message: self.said.append(message.text))
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("dialog", lambda dialog: self.said.append(dialog.message))
+
+    def show(self, name: str, text: str, size: str = "desk", scheme: Any = "light") -> Page:
+        width, height = SIZES[size]
+        path = self.folder / f"{name}.html"
+        path.write_text(text)
+        self.asked.clear()
+        self.said.clear()
+        self.page.emulate_media(color_scheme=scheme)
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.goto(path.as_uri())
+        return self.page
+
+    def unfold(self) -> None:
+        self.page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def shown(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    context = chromium.new_context(offline=True)
+    return Shown(context.new_page(), tmp_path_factory.mktemp("pages"))
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, str]:
+    found = {}
+    for name, scenario in SCENARIOS.items():
+        change = changed(scenario)
+        found[name] = html.render(reviewed(scenario, change), graph(change))
+    return found
+
+
+@every_scenario
+@pytest.mark.parametrize("size", SIZES)
+def test_a_page_fits_its_window_and_asks_nobody_for_anything(
+    name: str, size: str, shown: Shown, pages: dict[str, str]
+) -> None:
+    page = shown.show(name, pages[name], size)
+    shown.unfold()
+    wide = page.evaluate("[document.documentElement.scrollWidth, document.body.scrollWidth]")
+    assert max(wide) <= SIZES[size][0]
+    assert shown.asked == [page.url]
+    assert shown.said == []
+
+
+@every_scenario
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_text_stands_out_from_its_ground(
+    name: str, scheme: str, shown: Shown, pages: dict[str, str]
+) -> None:
+    for size in SIZES:
+        page = shown.show(name, pages[name], size, scheme)
+        shown.unfold()
+        seen = page.evaluate(FAINT)
+        assert seen["found"] == []
+        assert seen["looked"] >= 10
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
+
+
+@every_scenario
+def test_who_listens_to_a_page_misses_nothing(
+    name: str, shown: Shown, pages: dict[str, str]
+) -> None:
+    assert shown.show(name, pages[name]).evaluate(UNNAMED) == []
+
+
+@every_scenario
+def test_a_keyboard_reaches_and_opens_everything_in_order(
+    name: str, shown: Shown, pages: dict[str, str]
+) -> None:
+    page = shown.show(name, pages[name])
+    at = page.evaluate(FOCUSED)
+    places, keys = [], ["Enter", "Space"]
+    for _ in range(at["all"]):
+        page.keyboard.press("Tab")
+        at = page.evaluate(FOCUSED)
+        places.append(at["place"])
+        assert at["outline"] >= 2
+        if at["summary"]:
+            assert not at["open"]
+            page.keyboard.press(keys[len(places) % 2])
+            assert page.evaluate(FOCUSED)["open"]
+    assert places == list(range(at["all"]))
+
+
+def test_a_table_stays_a_table_where_its_rows_are_cards(
+    shown: Shown, pages: dict[str, str]
+) -> None:
+    """To a screen reader too, where a style alone could make it a heap of boxes."""
+    counts = {}
+    for size in SIZES:
+        page = shown.show("iam-broadening", pages["iam-broadening"], size)
+        tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")
+        roles = [node["role"]["value"] for node in tree["nodes"] if not node["ignored"]]
+        wanted = ("table", "row", "columnheader", "cell", "region", "heading", "main")
+        counts[size] = {role: roles.count(role) for role in wanted}
+    assert counts["phone"] == counts["desk"]
+    assert min(counts["phone"].values()) > 0
+
+
+CROWDED = """
+() => [...document.querySelectorAll("svg g")].filter(box => {
+  const edge = box.querySelector("rect").getBoundingClientRect();
+  const texts = [...box.querySelectorAll("text")].map(text => text.getBoundingClientRect());
+  return texts.some(text => text.right > edge.right - 4 || text.bottom > edge.bottom);
+}).map(box => box.textContent)
+"""
+
+
+def test_a_stack_of_hundreds_is_drawn_in_its_boxes_and_folds_away(shown: Shown) -> None:
+    urns = [
+        f"urn:pulumi:prod::p::aws:iam/role:Role::cluster-node-monitoring-{n:020}"
+        for n in range(200)
+    ]
+    urns[0] = "urn:pulumi:prod::p::aws:s3/b:BucketIntelligentTieringConfiguration::m-name"
+    steps = [{"op": "create", "urn": urn, "newState": {"inputs": {}}} for urn in urns]
+    change = read(json.dumps({"steps": steps}))
+    text = html.render(reviewed(Scenario(decision=""), change), graph(change))
+    page = shown.show("hundreds", text)
+    assert page.evaluate(CROWDED) == []
+    assert page.locator("svg g").count() == 60
+    assert page.get_by_text("140 more resources are not drawn").is_visible()
+    assert page.evaluate("document.body.scrollHeight") < 10_000
+    assert "200 rows" in page.inner_text("body")
+
+
+HOSTILE = (
+    '</title></pre></svg><script>alert(1)</script><img src="//x.example/i" onerror="alert(2)">'
+)
+
+
+def test_names_that_are_programs_are_shown_as_text(shown: Shown) -> None:
+    urn = f"urn:pulumi:prod::plinth::aws:s3/bucket:Bucket::{HOSTILE}"
+    old = {"inputs": {"bucket": "a", "tags": {HOSTILE: "a"}}, "outputs": {}}
+    new = {"inputs": {"bucket": "a", "tags": {HOSTILE: HOSTILE}}, "outputs": {}}
+    step = {"op": "update", "urn": urn, "oldState": old, "newState": new}
+    change = read(json.dumps({"steps": [step]}))
+    report = reviewed(Scenario(decision=""), change)
+    page = shown.show("hostile", html.render(report, graph(change)))
+    shown.unfold()
+    assert HOSTILE in page.inner_text("body")
+    assert page.locator("script, img").count() == 0
+    assert shown.asked == [page.url]
+    assert shown.said == []
+
+
+def test_what_is_wrong_with_a_page_is_seen(shown: Shown, pages: dict[str, str]) -> None:
+    """Or the tests above would say nothing."""
+    wrong = pages["gpu-growth"].replace("--soft: #5b5b66", "--soft: #9a9aa5")
+    wrong = wrong.replace('scope="col"', "").replace("<h2", "<h3").replace("</h2", "</h3")
+    wrong = wrong.replace("</main>", '</main><img src="x.png">')
+    page = shown.show("wrong", wrong)
+    assert page.evaluate(FAINT)["found"][0] == "high risk; read from a mocked synth at: 2.79"
+    assert {"levels without a gap", "a header's scope and text"} <= set(page.evaluate(UNNAMED))
+    assert len(shown.asked) == 2

@@ -1,0 +1,1 @@
+"""Inputs of one resource of every type, and a change of each."""

@@ -1,0 +1,269 @@
+"""Registry, models and endpoints of the local cloud, served by real processes."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from stacks.local.runtime.processes import Children
+from tests.kits.endpoints import configure, invoke, put_artifact, serve_program, settled
+from tests.kits.local_cloud import BUCKET, ROLE, Cloud, left_of, refusal, running_cloud
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def sm(cloud: Cloud) -> Any:
+    return cloud.client("sagemaker")
+
+
+@pytest.fixture(scope="module")
+def s3(cloud: Cloud) -> Any:
+    return cloud.client("s3")
+
+
+@pytest.fixture(scope="module")
+def serve_path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return serve_program(tmp_path_factory.mktemp("bin"))
+
+
+@pytest.fixture(scope="module")
+def group(sm: Any) -> str:
+    sm.create_model_package_group(ModelPackageGroupName="group")
+    return "group"
+
+
+@pytest.fixture(scope="module")
+def artifact(s3: Any, cloud: Cloud) -> str:
+    return put_artifact(s3)
+
+
+def package(sm: Any, group: str, artifact: str, **more: Any) -> str:
+    arn: str = sm.create_model_package(
+        ModelPackageGroupName=group,
+        InferenceSpecification={
+            "Containers": [{"Image": "image", "ModelDataUrl": artifact}],
+            "SupportedContentTypes": ["text/csv"],
+            "SupportedResponseMIMETypes": ["text/csv"],
+        },
+        **more,
+    )["ModelPackageArn"]
+    return arn
+
+
+def test_a_package_must_be_approved_before_a_model_uses_it(
+    sm: Any, group: str, artifact: str
+) -> None:
+    arn = package(sm, group, artifact, CustomerMetadataProperties={"commit": "abc"})
+    assert arn == "arn:aws:sagemaker:us-east-1:123456789012:model-package/group/1"
+    wanted = {
+        "ModelName": "of-package",
+        "ExecutionRoleArn": ROLE,
+        "PrimaryContainer": {"ModelPackageName": arn},
+    }
+    code, message, _ = refusal(sm.create_model, **wanted)
+    assert code == "ValidationException" and "PendingManualApproval" in message
+    sm.update_model_package(
+        ModelPackageArn=arn, ModelApprovalStatus="Approved", ApprovalDescription="good"
+    )
+    shown = sm.describe_model_package(ModelPackageName=arn)
+    assert shown["ModelApprovalStatus"] == "Approved"
+    assert shown["ApprovalDescription"] == "good"
+    assert shown["CustomerMetadataProperties"] == {"commit": "abc"}
+    sm.create_model(**wanted)
+    assert sm.describe_model(ModelName="of-package")["PrimaryContainer"] == {
+        "ModelPackageName": arn
+    }
+
+
+def test_versions_are_listed_by_approval_and_guard_their_group(sm: Any, artifact: str) -> None:
+    sm.create_model_package_group(ModelPackageGroupName="guarded")
+    first = package(sm, "guarded", artifact)
+    second = package(sm, "guarded", artifact, ModelApprovalStatus="Approved")
+    approved = sm.list_model_packages(
+        ModelPackageGroupName="guarded", ModelApprovalStatus="Approved"
+    )["ModelPackageSummaryList"]
+    assert [entry["ModelPackageArn"] for entry in approved] == [second]
+    assert refusal(sm.delete_model_package_group, ModelPackageGroupName="guarded")[0] == (
+        "ConflictException"
+    )
+    for arn in (first, second):
+        sm.delete_model_package(ModelPackageName=arn)
+    sm.delete_model_package_group(ModelPackageGroupName="guarded")
+    code, message, _ = refusal(sm.describe_model_package_group, ModelPackageGroupName="guarded")
+    assert code == "ValidationException" and "does not exist" in message
+
+
+def test_an_endpoint_serves_updates_survives_a_bad_update_and_goes(
+    cloud: Cloud, sm: Any, serve_path: str, artifact: str
+) -> None:
+    configure(sm, "blue", serve_path, artifact, blue=1)
+    configure(sm, "green", serve_path, artifact, green=1)
+    configure(sm, "broken", serve_path, artifact, crash=1)
+    sm.create_endpoint(EndpointName="flights", EndpointConfigName="blue")
+    assert settled(sm, "flights")["EndpointStatus"] == "InService"
+    assert invoke(cloud, "flights", "x") == ("blue|m1|x|text/csv", "blue")
+
+    sm.update_endpoint(EndpointName="flights", EndpointConfigName="green")
+    shown = settled(sm, "flights")
+    assert shown["EndpointConfigName"] == "green" and "FailureReason" not in shown
+    assert invoke(cloud, "flights", "x")[1] == "green"
+
+    sm.update_endpoint(EndpointName="flights", EndpointConfigName="broken")
+    shown = settled(sm, "flights")
+    assert shown["EndpointStatus"] == "InService"
+    assert shown["EndpointConfigName"] == "green"
+    assert shown["FailureReason"].endswith("cannot load the model")
+    assert invoke(cloud, "flights", "x")[1] == "green"
+
+    sm.delete_endpoint(EndpointName="flights")
+    deadline = time.monotonic() + 10
+    while sm.list_endpoints()["Endpoints"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert refusal(sm.describe_endpoint, EndpointName="flights")[1].startswith("Could not find")
+    assert not [line for line in left_of(cloud.home) if line.endswith("serve")]
+
+
+def test_an_endpoint_that_does_not_come_up_is_failed_with_its_log(
+    sm: Any, serve_path: str, artifact: str
+) -> None:
+    configure(sm, "crashing", serve_path, artifact, crash=1)
+    sm.create_endpoint(EndpointName="crashing", EndpointConfigName="crashing")
+    shown = settled(sm, "crashing")
+    assert shown["EndpointStatus"] == "Failed"
+    assert "ping health check" in shown["FailureReason"]
+    assert shown["FailureReason"].endswith("cannot load the model")
+    sm.delete_endpoint(EndpointName="crashing")
+
+
+@pytest.fixture(scope="module")
+def split(sm: Any, serve_path: str, artifact: str) -> Iterator[str]:
+    """An endpoint with two variants, all traffic on `left`."""
+    configure(sm, "split", serve_path, artifact, left=1, right=0)
+    sm.create_endpoint(EndpointName="split", EndpointConfigName="split")
+    assert settled(sm, "split")["EndpointStatus"] == "InService"
+    yield "split"
+    sm.delete_endpoint(EndpointName="split")
+
+
+def test_weights_split_the_traffic(cloud: Cloud, sm: Any, split: str) -> None:
+    assert {invoke(cloud, split, "x")[1] for _ in range(10)} == {"left"}
+    assert invoke(cloud, split, "x", TargetVariant="right")[1] == "right"
+    weights = [
+        {"VariantName": "left", "DesiredWeight": 0},
+        {"VariantName": "right", "DesiredWeight": 3},
+    ]
+    sm.update_endpoint_weights_and_capacities(
+        EndpointName=split, DesiredWeightsAndCapacities=weights
+    )
+    assert {invoke(cloud, split, "x")[1] for _ in range(10)} == {"right"}
+    weights[0]["DesiredWeight"] = 1
+    weights[1]["DesiredWeight"] = 0
+    sm.update_endpoint_weights_and_capacities(
+        EndpointName=split, DesiredWeightsAndCapacities=weights
+    )
+
+
+def test_what_a_model_refuses_is_a_model_error(cloud: Cloud, split: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        invoke(cloud, split, "bad")
+    answer: Any = caught.value.response
+    assert answer["Error"]["Code"] == "ModelError"
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 424
+    assert (answer["OriginalStatusCode"], answer["OriginalMessage"]) == (422, "no such row")
+
+
+def test_a_killed_serving_process_is_started_again(cloud: Cloud, split: str) -> None:
+    children = Children(folder=cloud.home / "local/run").recorded()
+    (victim,) = [child for child in children if child.purpose == "endpoint split variant left"]
+    os.kill(victim.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 15
+    answered = ""
+    while answered != "left" and time.monotonic() < deadline:
+        time.sleep(0.1)
+        try:
+            answered = invoke(cloud, split, "x", TargetVariant="left")[1]
+        except ClientError:
+            continue
+    assert answered == "left"
+
+
+def test_an_alarm_after_the_switch_rolls_back(
+    cloud: Cloud, sm: Any, serve_path: str, artifact: str
+) -> None:
+    configure(sm, "calm", serve_path, artifact, calm=1)
+    configure(sm, "alarming", serve_path, artifact, alarming=1)
+    sm.create_endpoint(EndpointName="guarded", EndpointConfigName="calm")
+    assert settled(sm, "guarded")["EndpointStatus"] == "InService"
+    cloudwatch = cloud.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="errors",
+        MetricName="Errors",
+        Namespace="test",
+        ComparisonOperator="GreaterThanThreshold",
+        EvaluationPeriods=1,
+        Period=60,
+        Statistic="Sum",
+        Threshold=0,
+    )
+    cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="test")
+    routing = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
+    sm.update_endpoint(
+        EndpointName="guarded",
+        EndpointConfigName="alarming",
+        DeploymentConfig={
+            "BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing},
+            "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]},
+        },
+    )
+    shown = settled(sm, "guarded")
+    assert (shown["EndpointStatus"], shown["EndpointConfigName"]) == ("InService", "calm")
+    assert "errors" in shown["FailureReason"]
+    assert invoke(cloud, "guarded", "x")[1] == "calm"
+    sm.delete_endpoint(EndpointName="guarded")
+
+
+def test_captured_data_lands_in_s3_as_json_lines(
+    cloud: Cloud, sm: Any, s3: Any, serve_path: str, artifact: str
+) -> None:
+    configure(sm, "plain", serve_path, artifact, only=1)
+    variants = sm.describe_endpoint_config(EndpointConfigName="plain")["ProductionVariants"]
+    sm.create_endpoint_config(
+        EndpointConfigName="captured",
+        ProductionVariants=variants,
+        DataCaptureConfig={
+            "EnableCapture": True,
+            "InitialSamplingPercentage": 100,
+            "DestinationS3Uri": f"s3://{BUCKET}/capture",
+            "CaptureOptions": [{"CaptureMode": "InputAndOutput"}],
+        },
+    )
+    sm.create_endpoint(EndpointName="captured", EndpointConfigName="captured")
+    settled(sm, "captured")
+    invoke(cloud, "captured", "1,2", InferenceId="row-1")
+    deadline = time.monotonic() + 10
+    objects: list[Any] = []
+    while not objects and time.monotonic() < deadline:
+        time.sleep(0.2)
+        prefix = "capture/captured/only/"
+        objects = s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+    (line,) = s3.get_object(Bucket=BUCKET, Key=objects[0]["Key"])["Body"].read().splitlines()
+    record = json.loads(line)
+    assert record["eventMetadata"]["inferenceId"] == "row-1"
+    assert record["captureData"]["endpointInput"] == {
+        "observedContentType": "text/csv",
+        "mode": "INPUT",
+        "data": "1,2",
+        "encoding": "CSV",
+    }
+    assert record["captureData"]["endpointOutput"]["mode"] == "OUTPUT"
+    sm.delete_endpoint(EndpointName="captured")

@@ -1,0 +1,189 @@
+"""Feature groups of the local cloud: online order, offline Parquet."""
+
+import io
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.kits.local_cloud import BUCKET, ROLE, Cloud, refusal, running_cloud
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def sm(cloud: Cloud) -> Any:
+    return cloud.client("sagemaker")
+
+
+@pytest.fixture(scope="module")
+def s3(cloud: Cloud) -> Any:
+    return cloud.client("s3")
+
+
+@pytest.fixture
+def flights(sm: Any) -> Iterator[str]:
+    name = f"flights-{time.time_ns()}"  # the offline folder's name tells seconds apart, not tests
+    sm.create_feature_group(
+        FeatureGroupName=name,
+        RecordIdentifierFeatureName="id",
+        EventTimeFeatureName="at",
+        FeatureDefinitions=[
+            {"FeatureName": "id", "FeatureType": "String"},
+            {"FeatureName": "at", "FeatureType": "String"},
+            {"FeatureName": "distance", "FeatureType": "Integral"},
+        ],
+        OnlineStoreConfig={"EnableOnlineStore": True},
+        OfflineStoreConfig={"S3StorageConfig": {"S3Uri": f"s3://{BUCKET}/offline"}},
+        RoleArn=ROLE,
+    )
+    yield name
+    sm.delete_feature_group(FeatureGroupName=name)
+
+
+def put(store: Any, group: str, **values: str) -> None:
+    store.put_record(
+        FeatureGroupName=group,
+        Record=[{"FeatureName": name, "ValueAsString": value} for name, value in values.items()],
+    )
+
+
+def read(store: Any, group: str, identifier: str) -> dict[str, str]:
+    answer = store.get_record(FeatureGroupName=group, RecordIdentifierValueAsString=identifier)
+    return {value["FeatureName"]: value["ValueAsString"] for value in answer.get("Record", [])}
+
+
+def test_an_older_event_never_overwrites_a_newer_one(cloud: Cloud, flights: str) -> None:
+    store = cloud.client("sagemaker-featurestore-runtime")
+    put(store, flights, id="a", at="2013-01-02T00:00:00Z", distance="2")
+    put(store, flights, id="a", at="2013-01-01T00:00:00Z", distance="1")
+    assert read(store, flights, "a")["distance"] == "2"
+    put(store, flights, id="a", at="2013-01-03T00:00:00Z", distance="3")
+    assert read(store, flights, "a")["distance"] == "3"
+    store.delete_record(
+        FeatureGroupName=flights,
+        RecordIdentifierValueAsString="a",
+        EventTime="2013-01-04T00:00:00Z",
+    )
+    put(store, flights, id="a", at="2013-01-03T12:00:00Z", distance="4")
+    assert read(store, flights, "a") == {}
+
+
+def test_a_batch_reads_what_is_there_and_names_a_missing_group(cloud: Cloud, flights: str) -> None:
+    store = cloud.client("sagemaker-featurestore-runtime")
+    put(store, flights, id="a", at="2013-01-02T00:00:00Z", distance="2")
+    answer = store.batch_get_record(
+        Identifiers=[
+            {
+                "FeatureGroupName": flights,
+                "RecordIdentifiersValueAsString": ["a", "nobody"],
+                "FeatureNames": ["distance"],
+            },
+            {"FeatureGroupName": "missing", "RecordIdentifiersValueAsString": ["a"]},
+        ]
+    )
+    assert [(r["RecordIdentifierValueAsString"], r["Record"]) for r in answer["Records"]] == [
+        ("a", [{"FeatureName": "distance", "ValueAsString": "2"}])
+    ]
+    assert [error["FeatureGroupName"] for error in answer["Errors"]] == ["missing"]
+
+
+def test_the_offline_store_keeps_every_event_as_parquet(
+    cloud: Cloud, sm: Any, s3: Any, flights: str
+) -> None:
+    store = cloud.client("sagemaker-featurestore-runtime")
+    put(store, flights, id="a", at="2013-01-02T05:00:00Z", distance="2")
+    put(store, flights, id="a", at="2013-01-01T00:00:00Z", distance="1")
+    shown = sm.describe_feature_group(FeatureGroupName=flights)
+    data = shown["OfflineStoreConfig"]["S3StorageConfig"]["ResolvedOutputS3Uri"]
+    assert data.startswith(
+        f"s3://{BUCKET}/offline/123456789012/sagemaker/us-east-1/offline-store/{flights}-"
+    )
+    prefix = data.removeprefix(f"s3://{BUCKET}/")
+    keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]]
+    parts = sorted(key.removeprefix(prefix).rpartition("/")[0] for key in keys)
+    assert parts == ["/year=2013/month=01/day=01/hour=00", "/year=2013/month=01/day=02/hour=05"]
+    rows = [
+        row
+        for key in keys
+        for row in pq.read_table(
+            io.BytesIO(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+        ).to_pylist()
+    ]
+    assert sorted(row["distance"] for row in rows) == [1, 2]
+    assert {"write_time", "api_invocation_time", "is_deleted"} <= rows[0].keys()
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"id": "a", "at": "2013-01-01T00:00:00Z", "distance": "far"}, "Integral"),
+        ({"id": "a", "at": "2013-01-01T00:00:00Z", "speed": "1"}, "no feature 'speed'"),
+        ({"id": "a", "at": "yesterday"}, "event time 'yesterday'"),
+        ({"at": "2013-01-01T00:00:00Z"}, "must have a value for 'id'"),
+    ],
+)
+def test_a_record_that_does_not_fit_is_refused(
+    cloud: Cloud, flights: str, values: dict[str, str], problem: str
+) -> None:
+    store = cloud.client("sagemaker-featurestore-runtime")
+    record = [{"FeatureName": name, "ValueAsString": value} for name, value in values.items()]
+    code, message, status = refusal(store.put_record, FeatureGroupName=flights, Record=record)
+    assert (code, status) == ("ValidationError", 400) and problem in message
+
+
+def test_features_are_only_added(sm: Any, cloud: Cloud, flights: str) -> None:
+    added = [{"FeatureName": "carrier", "FeatureType": "String"}]
+    sm.update_feature_group(FeatureGroupName=flights, FeatureAdditions=added)
+    code, message, _ = refusal(
+        sm.update_feature_group, FeatureGroupName=flights, FeatureAdditions=added
+    )
+    assert code == "ValidationException" and "carrier" in message
+    store = cloud.client("sagemaker-featurestore-runtime")
+    put(store, flights, id="a", at="2013-01-02T00:00:00Z", carrier="UA")
+    assert read(store, flights, "a")["carrier"] == "UA"
+
+
+def memory(**more: Any) -> dict[str, Any]:
+    """A group whose online store is in memory."""
+    return {
+        "FeatureGroupName": f"memory-{time.time_ns()}",
+        "RecordIdentifierFeatureName": "id",
+        "EventTimeFeatureName": "at",
+        "FeatureDefinitions": [
+            {"FeatureName": "id", "FeatureType": "String"},
+            {"FeatureName": "at", "FeatureType": "String"},
+        ],
+        "OnlineStoreConfig": {"EnableOnlineStore": True, "StorageType": "InMemory"},
+        "RoleArn": ROLE,
+        **more,
+    }
+
+
+def test_a_store_in_memory_serves_and_has_no_history(cloud: Cloud, sm: Any) -> None:
+    request = memory()
+    sm.create_feature_group(**request)
+    store = cloud.client("sagemaker-featurestore-runtime")
+    put(store, request["FeatureGroupName"], id="a", at="2013-01-02T00:00:00Z")
+    assert read(store, request["FeatureGroupName"], "a")["id"] == "a"
+    offline = {"S3StorageConfig": {"S3Uri": f"s3://{BUCKET}/offline"}}
+    code, message, _ = refusal(sm.create_feature_group, **memory(OfflineStoreConfig=offline))
+    assert code == "ValidationException" and "InMemory" in message
+
+
+def test_a_record_outlives_its_time_to_live_by_nothing(cloud: Cloud, sm: Any) -> None:
+    ttl = {"Unit": "Hours", "Value": 1}
+    request = memory(OnlineStoreConfig={"EnableOnlineStore": True, "TtlDuration": ttl})
+    sm.create_feature_group(**request)
+    store = cloud.client("sagemaker-featurestore-runtime")
+    fresh, stale = time.time() - 3500, time.time() - 3700
+    for identifier, moment in (("fresh", fresh), ("stale", stale)):
+        put(store, request["FeatureGroupName"], id=identifier, at=str(moment))
+    assert read(store, request["FeatureGroupName"], "fresh")["id"] == "fresh"
+    assert read(store, request["FeatureGroupName"], "stale") == {}

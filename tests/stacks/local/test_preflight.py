@@ -1,0 +1,76 @@
+"""Preflight on the environment `local`: the same checks, asked of its running cloud."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pulumi_aws as aws
+import pytest
+
+from stacks.checks import account, quotas
+from stacks.checks.check import Platform, examine
+from stacks.checks.preflight import PREFLIGHT
+from stacks.checks.quota_table import G_AND_VT
+from stacks.settings.load import load
+from tests.kits.checks import ask, platform
+from tests.kits.local_cloud import Cloud, refusal, running_cloud
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with running_cloud(Path(tmp_path_factory.mktemp("preflight"))) as running:
+        yield running
+
+
+def nodes(count: int) -> None:
+    aws.eks.NodeGroup(
+        "pool",
+        cluster_name="cluster",
+        node_role_arn="arn:aws:iam::123456789012:role/node",
+        subnet_ids=["subnet-1"],
+        instance_types=["g5.xlarge"],
+        capacity_type="SPOT",
+        release_version="1.34.1-20251007",
+        ami_type="AL2023_x86_64_NVIDIA",
+        scaling_config={"min_size": 0, "desired_size": 0, "max_size": count},
+    )
+
+
+def asked(cloud: Cloud, count: int) -> Platform:
+    return platform(lambda: nodes(count), clients=cloud.client, env="local", settings=load("local"))
+
+
+def test_a_quota_that_is_too_small_passes_once_the_increase_is_granted(cloud: Cloud) -> None:
+    spot = G_AND_VT["SPOT"]
+
+    def status() -> str:
+        found = ask(quotas.check, asked(cloud, 40))
+        return next(finding.status for finding in found if finding.subject == spot.name)
+
+    client = cloud.client("service-quotas")
+    default = client.get_aws_default_service_quota(ServiceCode="ec2", QuotaCode=spot.code)
+    assert default["Quota"]["Value"] == 0
+    assert status() == "fail"
+    answer = client.request_service_quota_increase(
+        ServiceCode="ec2", QuotaCode=spot.code, DesiredValue=160
+    )
+    assert answer["RequestedQuota"]["Status"] == "APPROVED"
+    assert status() == "pass"
+
+
+def test_a_quota_that_does_not_exist_is_refused_as_aws_does(cloud: Cloud) -> None:
+    code, _, status = refusal(
+        cloud.client("service-quotas").get_service_quota, ServiceCode="ec2", QuotaCode="L-0"
+    )
+    assert (code, status) == ("NoSuchResourceException", 400)
+
+
+def test_the_local_account_is_the_one_in_the_file(cloud: Cloud) -> None:
+    [found] = ask(account.check_account, asked(cloud, 1))
+    assert found.status == "pass"
+
+
+def test_every_check_comes_to_a_finding_whatever_the_local_cloud_lacks(cloud: Cloud) -> None:
+    found = examine(asked(cloud, 1), PREFLIGHT)
+    unsure = {finding.check for finding in found if finding.status == "unknown"}
+    assert "fail" not in {finding.status for finding in found}
+    assert unsure <= {"permissions", "amis", "add-ons", "charts", "cost"}

@@ -1,0 +1,220 @@
+"""Destroy: guards that refuse, a sweep that touches nothing of others, a drain that finishes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.errors import CheckFailed, UserError
+from infra.naming import Names
+from stacks.commands.destroy import check_account, check_confirmed
+from stacks.settings.load import load
+from stacks.settings.model import Settings
+from stacks.targets import leftovers
+from stacks.targets.drain import drain
+from tests.kits.checks import stubbed
+from tests.kits.local_cloud import Cloud, running_cloud
+
+pytest_plugins = ["tests.kits.kubernetes"]
+
+
+def protected(env: str, protect: bool) -> Settings:
+    return load(env).model_copy(update={"protect": protect})
+
+
+@pytest.mark.parametrize(
+    ("env", "protect", "confirmed", "data", "problem"),
+    [
+        ("dev", True, "dev", False, "protect: true"),
+        ("dev", False, None, False, "must be confirmed"),
+        ("dev", False, "", False, "followed by the name"),
+        ("dev", False, "prod", False, "got 'prod'"),
+        ("dev", True, None, True, "must be confirmed"),
+        ("local", False, None, False, "must be confirmed"),
+        ("local", False, "dev", False, "got 'dev'"),
+    ],
+)
+def test_destroying_is_refused_unless_it_is_meant(
+    env: str, protect: bool, confirmed: str | None, data: bool, problem: str
+) -> None:
+    with pytest.raises(UserError, match=problem):
+        check_confirmed(env, protected(env, protect), confirmed, data)
+
+
+@pytest.mark.parametrize(
+    ("env", "protect", "confirmed", "data"),
+    [("dev", False, "dev", False), ("dev", True, "dev", True), ("local", False, "", False)],
+)
+def test_destroying_goes_on_when_it_is_meant(
+    env: str, protect: bool, confirmed: str, data: bool
+) -> None:
+    check_confirmed(env, protected(env, protect), confirmed, data)
+
+
+def test_credentials_of_another_account_delete_nothing() -> None:
+    identity = {"Account": "999999999999", "Arn": "arn:aws:iam::999999999999:root", "UserId": "x"}
+    with pytest.raises(UserError, match="999999999999"):
+        check_account("dev", load("dev"), stubbed({"sts": [("get_caller_identity", identity)]}))
+
+
+NAMES = Names(env="local", account_id="123456789012", region="us-east-1")
+SIBLING = Names(env="local-2", account_id="123456789012", region="us-east-1")
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with running_cloud(Path(tmp_path_factory.mktemp("destroy"))) as running:
+        yield running
+
+
+def tags(kind: str, **values: str) -> list[dict[str, Any]]:
+    pairs = [{"Key": key, "Value": value} for key, value in values.items()]
+    return [{"ResourceType": kind, "Tags": pairs}]
+
+
+def network(ec2: Any, names: Names, block: str) -> dict[str, str]:
+    """A VPC with the leftovers that hold one: a free interface, GuardDuty's endpoint, a node."""
+    mine = {"Name": names.of("vpc"), "environment": names.env, "project": "plinth"}
+    vpc = ec2.create_vpc(CidrBlock=block, TagSpecifications=tags("vpc", **mine))["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock=block)["Subnet"]["SubnetId"]
+    interface = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]
+    endpoint = ec2.create_vpc_endpoint(
+        VpcId=vpc,
+        ServiceName="com.amazonaws.us-east-1.guardduty-data",
+        VpcEndpointType="Interface",
+        TagSpecifications=tags("vpc-endpoint", GuardDutyManaged="true"),
+    )["VpcEndpoint"]
+    cluster = {
+        f"kubernetes.io/cluster/{names.of('cluster')}": "owned",
+        "karpenter.sh/nodepool": "p",
+    }
+    instance = ec2.run_instances(
+        ImageId="ami-12345678",
+        MinCount=1,
+        MaxCount=1,
+        SubnetId=subnet,
+        TagSpecifications=tags("instance", **cluster),
+    )["Instances"][0]
+    return {
+        "vpc": vpc,
+        "subnet": subnet,
+        "interface": interface["NetworkInterfaceId"],
+        "endpoint": endpoint["VpcEndpointId"],
+        "instance": instance["InstanceId"],
+    }
+
+
+def left(ec2: Any, vpc: str) -> set[str]:
+    inside = [{"Name": "vpc-id", "Values": [vpc]}]
+    endpoints = ec2.describe_vpc_endpoints(Filters=inside)["VpcEndpoints"]
+    interfaces = ec2.describe_network_interfaces(Filters=inside)["NetworkInterfaces"]
+    reservations = ec2.describe_instances(Filters=inside)["Reservations"]
+    return {
+        *(e["VpcEndpointId"] for e in endpoints if e["State"] != "deleted"),
+        *(i["NetworkInterfaceId"] for i in interfaces if i["Status"] == "available"),
+        *(i["InstanceId"] for r in reservations for i in r["Instances"]
+          if i["State"]["Name"] == "running"),
+    }  # fmt: skip
+
+
+def test_what_holds_the_vpc_goes_and_that_of_a_sibling_stays(cloud: Cloud) -> None:
+    """The sibling's name starts with ours: a sweep by prefix would take it (METR/hawk 424)."""
+    ec2 = cloud.client("ec2")
+    mine = network(ec2, NAMES, "10.61.0.0/24")
+    theirs = network(ec2, SIBLING, "10.62.0.0/24")
+    what = leftovers.owned(cloud.client, NAMES)
+    assert what.vpc_id == mine["vpc"]
+    ec2.create_vpc_endpoint(
+        VpcId=mine["vpc"],
+        ServiceName="com.amazonaws.us-east-1.sts",
+        VpcEndpointType="Interface",
+        SubnetIds=[mine["subnet"]],
+    )
+    gone = leftovers.release_vpc(cloud.client, what)
+    assert set(gone) == {mine["interface"], mine["endpoint"], mine["instance"]}
+    [used] = ec2.describe_vpc_endpoints(
+        Filters=[{"Name": "service-name", "Values": ["com.amazonaws.us-east-1.sts"]}]
+    )["VpcEndpoints"]
+    assert left(ec2, mine["vpc"]) == {used["VpcEndpointId"], *used["NetworkInterfaceIds"]}
+    assert left(ec2, theirs["vpc"]) >= {
+        theirs["interface"],
+        theirs["endpoint"],
+        theirs["instance"],
+    }
+
+
+def test_two_vpcs_with_the_same_tags_are_not_guessed_between(cloud: Cloud) -> None:
+    names = Names(env="twice", account_id="123456789012", region="us-east-1")
+    ec2 = cloud.client("ec2")
+    for block in ("10.63.0.0/24", "10.64.0.0/24"):
+        network(ec2, names, block)
+    with pytest.raises(UserError, match="one VPC must carry the tags of twice"):
+        leftovers.owned(cloud.client, names)
+
+
+def test_only_log_groups_of_exactly_these_names_go(cloud: Cloud) -> None:
+    logs = cloud.client("logs")
+    kept = ["/aws/eks/plinth-local-cluster-2/cluster", "/aws/lambda/plinth-local-stream-2"]
+    for name in (*leftovers.log_groups(NAMES), *kept):
+        logs.create_log_group(logGroupName=name)
+    assert leftovers.delete_log_groups(cloud.client, NAMES) == leftovers.log_groups(NAMES)
+    there = {group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]}
+    assert set(kept) <= there
+    assert there & set(leftovers.log_groups(NAMES)) == set()
+    assert leftovers.delete_log_groups(cloud.client, NAMES) == []
+
+
+@pytest.fixture
+def lightkube(control_plane: Any) -> Any:
+    """A client of a real API server."""
+    from lightkube import Client, KubeConfig
+
+    return Client(config=KubeConfig.from_file(control_plane.plane.kubeconfig), trust_env=False)
+
+
+def namespace(client: Any, name: str, **labels: str) -> None:
+    from lightkube.models.meta_v1 import ObjectMeta
+    from lightkube.resources.core_v1 import Namespace
+
+    client.create(Namespace(metadata=ObjectMeta(name=name, labels=labels)))
+
+
+def deployment(client: Any, where: str) -> None:
+    from lightkube.resources.apps_v1 import Deployment
+
+    labels = {"app": "work"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": pod}
+    client.create(
+        Deployment.from_dict({"metadata": {"name": "work", "namespace": where}, "spec": spec})
+    )
+
+
+def test_workloads_of_teams_end_and_those_of_others_stay(lightkube: Any) -> None:
+    from lightkube.resources.apps_v1 import Deployment
+    from lightkube.resources.core_v1 import Service
+
+    namespace(lightkube, "research", **{"plinth.dev/team": "research"})
+    namespace(lightkube, "system")
+    for where in ("research", "system"):
+        deployment(lightkube, where)
+    ports = {"type": "LoadBalancer", "ports": [{"port": 80}]}
+    service = {"metadata": {"name": "front", "namespace": "system"}, "spec": ports}
+    lightkube.create(Service.from_dict(service))
+    ended = drain(lightkube, lambda text: None, patience_seconds=60)
+    assert ended["Deployment"] == 1
+    assert ended["Service"] == 1
+    assert [d.metadata.namespace for d in lightkube.list(Deployment, namespace="*")] == ["system"]
+    assert drain(lightkube, lambda text: None) == {}
+
+
+def test_a_workload_that_does_not_end_is_named_with_what_holds_it(lightkube: Any) -> None:
+    from lightkube.resources.core_v1 import Pod
+
+    namespace(lightkube, "stuck", **{"plinth.dev/team": "stuck"})
+    metadata = {"name": "held", "namespace": "stuck", "finalizers": ["example.com/hold"]}
+    spec = {"containers": [{"name": "c", "image": "i"}]}
+    lightkube.create(Pod.from_dict({"metadata": metadata, "spec": spec}))
+    with pytest.raises(CheckFailed, match=r"held must end .* finalizers: example\.com/hold"):
+        drain(lightkube, lambda text: None, patience_seconds=0.1)

@@ -1,0 +1,66 @@
+"""New features reach groups that exist without replacing them."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra.errors import UserError
+from stacks.commands import evolve
+from tests.kits.local_cloud import ROLE, running_cloud
+
+
+@pytest.fixture(scope="module")
+def sm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
+        yield running.client("sagemaker")
+
+
+@pytest.fixture
+def group(sm: Any) -> str:
+    name = f"flights-{time.time_ns()}"
+    sm.create_feature_group(
+        FeatureGroupName=name,
+        RecordIdentifierFeatureName="id",
+        EventTimeFeatureName="at",
+        FeatureDefinitions=[
+            {"FeatureName": "id", "FeatureType": "String"},
+            {"FeatureName": "at", "FeatureType": "String"},
+        ],
+        OnlineStoreConfig={"EnableOnlineStore": True},
+        RoleArn=ROLE,
+    )
+    return name
+
+
+OLD = {"id": "String", "at": "String"}
+
+
+def test_what_a_group_lacks_is_added_once(sm: Any, group: str) -> None:
+    wanted = {**OLD, "distance": "Integral", "carrier": "String"}
+    missing = evolve.lacking(sm, "flights", group, wanted)
+    assert missing is not None
+    assert missing.features == {"distance": "Integral", "carrier": "String"}
+    evolve.add(sm, missing)
+    assert list(evolve.features(sm, group)) == list(wanted)
+    assert evolve.lacking(sm, "flights", group, wanted) is None
+
+
+def test_a_feature_between_old_ones_is_refused_because_the_provider_would_replace(
+    sm: Any, group: str
+) -> None:
+    wanted = {"id": "String", "distance": "Integral", "at": "String"}
+    with pytest.raises(UserError, match=r"must come after the ones .* got distance between them"):
+        evolve.lacking(sm, "flights", group, wanted)
+
+
+@pytest.mark.parametrize("wanted", [{"id": "String"}, {"id": "Integral", "at": "String"}])
+def test_what_is_removed_or_retyped_is_left_to_the_preview(
+    sm: Any, group: str, wanted: dict[str, str]
+) -> None:
+    assert evolve.lacking(sm, "flights", group, wanted) is None
+
+
+def test_a_group_that_does_not_exist_yet_lacks_nothing(sm: Any) -> None:
+    assert evolve.lacking(sm, "flights", "nobody", OLD) is None

@@ -1,0 +1,345 @@
+"""Preflight: every check passes, fails and says that it does not know, each for its reason."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pulumi_aws as aws
+import pytest
+
+from stacks.checks import account, addresses, quotas, reservations
+from stacks.checks.check import Unknowable
+from stacks.checks.quota_table import G_AND_VT, P5, STANDARD, vcpu_quota, vcpus
+from stacks.settings.load import load
+from tests.kits.checks import Script, ask, karpenter, node_group, platform, statuses
+
+DENIED = "!AccessDeniedException"
+
+
+def quota_pages(values: Mapping[str, float], service: str = "ec2") -> Script:
+    found = [
+        {"QuotaCode": code, "QuotaName": code, "Value": value, "ServiceCode": service}
+        for code, value in values.items()
+    ]
+    return {"service-quotas": [("list_service_quotas", {"Quotas": found})]}
+
+
+def two_pools_of_g_instances() -> None:
+    node_group("inference", "g5.xlarge", 4)
+    node_group("research", "g6.12xlarge", 2)
+
+
+CODE = G_AND_VT["ON_DEMAND"].code
+
+
+@pytest.mark.parametrize(("value", "status"), [(112, "pass"), (111, "fail")])
+def test_pools_that_share_a_quota_are_added_up(value: float, status: str) -> None:
+    """4 x 4 and 2 x 48 vCPUs."""
+    found = ask(quotas.check, platform(two_pools_of_g_instances, quota_pages({CODE: value})))
+    vcpu = next(finding for finding in found if finding.subject == G_AND_VT["ON_DEMAND"].name)
+    assert vcpu.status == status
+    assert "112 vCPUs" in vcpu.message
+    assert "inference" in vcpu.message and "research" in vcpu.message
+    assert ("--desired-value 112" in vcpu.fix) == (status == "fail")
+
+
+def test_a_quota_that_nobody_may_read_is_unknown_with_the_need() -> None:
+    script: Script = {"service-quotas": [("list_service_quotas", DENIED)]}
+    [vcpu] = [f for f in ask(quotas.check, platform(two_pools_of_g_instances, script))
+              if "G and VT" in f.subject]  # fmt: skip
+    assert vcpu.status == "unknown"
+    assert "112 vCPUs" in vcpu.message
+    assert "AccessDenied" in vcpu.message
+
+
+def test_a_quota_that_the_account_never_changed_has_its_default() -> None:
+    default = {"QuotaCode": CODE, "Value": 0.0, "ServiceCode": "ec2"}
+    answers: Script = {
+        "service-quotas": [
+            ("list_service_quotas", {"Quotas": []}),
+            ("get_aws_default_service_quota", {"Quota": default}),
+        ]
+    }
+    found = ask(quotas.check, platform(two_pools_of_g_instances, answers))
+    assert next(f for f in found if "G and VT" in f.subject).status == "fail"
+
+
+def test_spot_p5_counts_against_its_own_quota_and_capacity_blocks_against_none() -> None:
+    assert vcpu_quota("p5.48xlarge", "SPOT") == P5["SPOT"]
+    assert vcpu_quota("p5en.48xlarge", "SPOT") == P5["SPOT"]
+    assert vcpu_quota("m6i.xlarge", "ON_DEMAND") == STANDARD["ON_DEMAND"]
+    assert vcpu_quota("x2idn.16xlarge", "ON_DEMAND") is None
+
+    def block() -> None:
+        node_group("block", "p5.48xlarge", 4, capacity_type="CAPACITY_BLOCK")
+
+    found = ask(quotas.check, platform(block, quota_pages({})))
+    assert [f.status for f in found if "On-Demand P" in f.subject] == []
+
+
+def test_the_table_of_vcpus_agrees_with_ec2_where_it_answers() -> None:
+    from moto.ec2.models.instance_types import INSTANCE_TYPES
+
+    families = ("c6i", "c7i", "g4dn", "g5", "g6", "g6e", "inf2", "m5", "m6i", "m7i", "p4d", "p5",
+                "p5en", "r6i", "t3", "trn1")  # fmt: skip
+    asked = {n: v for n, v in INSTANCE_TYPES.items() if n.partition(".")[0] in families}
+    wrong = {
+        name: vcpus(name)
+        for name, facts in asked.items()
+        if vcpus(name) not in (None, facts["VCpuInfo"]["DefaultVCpus"])
+    }
+    assert wrong == {}
+    assert sum(vcpus(name) is not None for name in asked) >= 100
+
+
+ENDPOINT_QUOTA = "ml.g5.xlarge for endpoint usage"
+
+
+def served() -> None:
+    """An endpoint that scales to 4, updated blue/green."""
+    config = aws.sagemaker.EndpointConfiguration(
+        "config",
+        name="config",
+        production_variants=[
+            {
+                "variant_name": "champion",
+                "model_name": "model",
+                "instance_type": "ml.g5.xlarge",
+                "initial_instance_count": 2,
+            }
+        ],
+    )
+    aws.sagemaker.Endpoint("endpoint", name="served", endpoint_config_name=config.name)
+    aws.appautoscaling.Target(
+        "target",
+        resource_id="endpoint/served/variant/champion",
+        scalable_dimension="sagemaker:variant:DesiredInstanceCount",
+        service_namespace="sagemaker",
+        min_capacity=2,
+        max_capacity=4,
+    )
+
+
+@pytest.mark.parametrize(("value", "status"), [(8, "pass"), (7, "fail")])
+def test_an_endpoint_needs_its_largest_size_twice_while_it_is_updated(
+    value: float, status: str
+) -> None:
+    quota = {"QuotaCode": "L-1928E07B", "QuotaName": ENDPOINT_QUOTA, "Value": value}
+    script: Script = {"service-quotas": [("list_service_quotas", {"Quotas": [quota]})]}
+    [found] = ask(quotas.check, platform(served, script))
+    assert (found.subject, found.status) == (ENDPOINT_QUOTA, status)
+    assert "8 instances" in found.message
+
+
+def pipeline(parallel: int) -> Callable[[], None]:
+    """A pipeline of three equal training steps."""
+    step = {
+        "Type": "Training",
+        "Arguments": {
+            "ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+        },
+    }
+    steps = [{"Name": f"Train{n}", **step} for n in range(3)]
+
+    def program() -> None:
+        aws.sagemaker.Pipeline(
+            "training",
+            pipeline_name="training",
+            pipeline_display_name="training",
+            pipeline_definition=json.dumps({"Version": "2020-12-01", "Steps": steps}),
+            parallelism_configuration={"max_parallel_execution_steps": parallel},
+        )
+
+    return program
+
+
+@pytest.mark.parametrize(("parallel", "needed"), [(1, "2 instances"), (2, "4 instances")])
+def test_jobs_count_as_many_as_run_at_once(parallel: int, needed: str) -> None:
+    name = "ml.m5.xlarge for training job usage"
+    quota = {"QuotaCode": "L-1", "QuotaName": name, "Value": 3.0}
+    script: Script = {"service-quotas": [("list_service_quotas", {"Quotas": [quota]})]}
+    [found] = ask(quotas.check, platform(pipeline(parallel), script))
+    assert needed in found.message
+    assert found.status == ("pass" if parallel == 1 else "fail")
+
+
+def test_addresses_in_use_by_others_count_too() -> None:
+    others = [{"PublicIp": f"1.1.1.{n}", "Tags": []} for n in range(5)]
+    mine = {"PublicIp": "1.1.1.9", "Tags": [{"Key": "environment", "Value": "dev"}]}
+    script: Script = {
+        "ec2": [("describe_addresses", {"Addresses": [*others, mine]})],
+        **quota_pages({"L-0263D0A3": 5}),
+    }
+    [found] = ask(quotas.check, platform(lambda: aws.ec2.Eip("nat"), script))
+    assert found.status == "fail"
+    assert "others in the account 5" in found.message
+
+
+ARN = "arn:aws:iam::222222222222:role/deployer"
+
+
+@pytest.mark.parametrize(("got", "status"), [("111111111111", "pass"), ("999999999999", "fail")])
+def test_credentials_of_another_account_fail(got: str, status: str) -> None:
+    wanted = load("dev").account.account_id
+    got = wanted if status == "pass" else got
+    identity = {"Account": got, "Arn": ARN, "UserId": "x"}
+    [found] = ask(
+        account.check_account, platform(script={"sts": [("get_caller_identity", identity)]})
+    )
+    assert found.status == status
+    assert got in found.message
+
+
+def test_without_credentials_the_account_is_unknown() -> None:
+    [found] = ask(account.check_account, platform())
+    assert (found.status, found.message) == ("unknown", "no credentials")
+
+
+@pytest.mark.parametrize(("decision", "status"), [("allowed", "pass"), ("implicitDeny", "fail")])
+def test_the_caller_must_be_allowed_what_the_program_creates(decision: str, status: str) -> None:
+    session = "arn:aws:sts::222222222222:assumed-role/deployer/ci"
+    results = [
+        {"EvalActionName": "s3:CreateBucket", "EvalDecision": decision},
+        {"EvalActionName": "s3:PutBucketPolicy", "EvalDecision": "allowed"},
+    ]
+    script: Script = {
+        "sts": [("get_caller_identity", {"Account": "2" * 12, "Arn": session, "UserId": "x"})],
+        "iam": [("simulate_principal_policy", {"EvaluationResults": results})],
+    }
+    asked = platform(lambda: aws.s3.Bucket("bucket"), script)
+    [found] = ask(account.check_permissions, asked)
+    assert (found.subject, found.status) == (ARN, status)
+    assert ("s3:CreateBucket" in found.message) == (status == "fail")
+
+
+def test_a_simulation_that_is_refused_is_unknown() -> None:
+    script: Script = {
+        "sts": [("get_caller_identity", {"Account": "2" * 12, "Arn": ARN, "UserId": "x"})],
+        "iam": [("simulate_principal_policy", DENIED)],
+    }
+    [found] = ask(account.check_permissions, platform(script=script))
+    assert found.status == "unknown"
+
+
+def test_every_action_that_is_asked_for_is_one_that_aws_documents() -> None:
+    """AWS's resource schemas list what CloudFormation needs to create each type."""
+    from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+
+    manager = PROVIDER_SCHEMA_MANAGER
+    known: set[str] = set()
+    for name in manager.get_resource_types("us-east-1"):
+        schema = manager.get_resource_schema("us-east-1", name).schema
+        known |= {
+            action.lower()
+            for handler in schema.get("handlers", {}).values()
+            for action in handler.get("permissions", [])
+        }
+    asked = {action.lower() for actions in account.ACTIONS.values() for action in actions}
+    # the schema of AWS::FSx::FileSystem names no permissions
+    assert asked - known == {"fsx:createfilesystem"}
+
+
+def reservation(**changes: Any) -> Script:
+    """EC2's answer about a usable reservation of four p5 in use1-az1, with changes."""
+    now = datetime.now(UTC)
+    facts = {
+        "CapacityReservationId": "cr-1",
+        "State": "active",
+        "InstanceType": "p5.48xlarge",
+        "TotalInstanceCount": 4,
+        "AvailabilityZone": "us-east-1a",
+        "AvailabilityZoneId": "use1-az1",
+        "StartDate": now - timedelta(hours=1),
+        "EndDate": now + timedelta(days=1),
+        **changes,
+    }
+    return {"ec2": [("describe_capacity_reservations", {"CapacityReservations": [facts]})]}
+
+
+def reserved_pool() -> None:
+    node_group("training", "p5.48xlarge", 4, capacity_type="CAPACITY_BLOCK", reservation="cr-1")
+
+
+def test_a_reservation_that_fits_its_pool_passes() -> None:
+    [found] = ask(reservations.check, platform(reserved_pool, reservation()))
+    assert found.status == "pass"
+    assert "4 x p5.48xlarge in use1-az1" in found.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"State": "expired"}, "must be active or scheduled, is expired"),
+        ({"EndDate": datetime(2020, 1, 1, tzinfo=UTC)}, "ended 2020-01-01"),
+        ({"StartDate": datetime(2999, 1, 1, tzinfo=UTC)}, "begins 2999-01-01"),
+        ({"InstanceType": "p4d.24xlarge"}, "is for p4d.24xlarge"),
+        ({"AvailabilityZoneId": "use1-az2", "AvailabilityZone": "us-east-1b"}, "is in use1-az2"),
+        ({"TotalInstanceCount": 3}, "holds 3"),
+    ],
+)
+def test_a_reservation_that_does_not_fit_its_pool_fails(
+    changes: Mapping[str, Any], why: str
+) -> None:
+    [found] = ask(reservations.check, platform(reserved_pool, reservation(**changes)))
+    assert found.status == "fail"
+    assert why in found.message
+    assert found.fix
+
+
+@pytest.mark.parametrize(
+    ("markets", "script", "status"),
+    [
+        (["reserved", "on-demand"], reservation(), "pass"),
+        (["reserved"], reservation(), "fail"),  # 4 of 8 instances
+        (["reserved"], reservation(TotalInstanceCount=8), "pass"),
+        (["reserved", "on-demand"], reservation(AvailabilityZoneId="use1-az6"), "fail"),
+        (
+            ["reserved"],
+            {"ec2": [("describe_capacity_reservations", {"CapacityReservations": []})]},
+            "fail",
+        ),
+    ],
+)
+def test_a_karpenter_pool_needs_reservations_for_what_it_may_not_buy(
+    markets: list[str], script: Script, status: str
+) -> None:
+    [found] = ask(reservations.check, platform(karpenter(*markets), script))
+    assert found.status == status, found
+
+
+def test_karpenter_pools_count_against_quotas_up_to_their_gpu_limit() -> None:
+    found = ask(quotas.check, platform(karpenter("on-demand"), quota_pages({"L-417A185B": 1535})))
+    p = next(finding for finding in found if "P instances" in finding.subject)
+    assert p.status == "fail"
+    assert "1536 vCPUs" in p.message
+
+
+def test_a_reservation_that_cannot_be_described_is_unknown() -> None:
+    script: Script = {"ec2": [("describe_capacity_reservations", "!UnauthorizedOperation")]}
+    [found] = ask(reservations.check, platform(reserved_pool, script))
+    assert found.status == "unknown"
+
+
+def test_overlapping_ranges_fail_and_others_pass() -> None:
+    settings = load("prod")
+    own = settings.network.cidr_block
+    assert addresses.compared("dev", own, "prod", settings).status == "fail"
+    assert addresses.compared("dev", "10.99.0.0/16", "prod", settings).status == "pass"
+
+
+def test_the_environments_do_not_overlap() -> None:
+    assert set(statuses(ask(addresses.check, platform()))) == {"pass"}
+
+
+def test_a_check_keeps_what_it_found_before_it_could_not_go_on() -> None:
+    from stacks.checks.check import Finding, passed
+
+    def half(asked: Any) -> Any:
+        yield passed("half", "first", "fine")
+        raise Unknowable("the rest is not known")
+
+    found: list[Finding] = ask(half, platform())
+    assert statuses(found) == ["pass", "unknown"]
+    assert found[1].message == "the rest is not known"
