@@ -62,7 +62,7 @@ class OfflineSession(PipelineSession):  # type: ignore[misc] # the SDK has no ty
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shop:
+class StepFactory:
     """Builds steps that share image, role, machine and encryption."""
 
     inputs: TrainingInputs

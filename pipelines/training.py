@@ -27,7 +27,7 @@ from sagemaker.mlops.workflow.steps import ProcessingStep
 from sagemaker.serve.model_builder import ModelBuilder
 
 from pipelines.compiled import TrainingInputs
-from pipelines.step_factory import OfflineSession, Shop, output_uri, read_report, run_id
+from pipelines.step_factory import OfflineSession, StepFactory, output_uri, read_report, run_id
 
 SUITES = "flights,weather"
 CONTENT_TYPES = ("text/csv", "application/json", "application/jsonlines")
@@ -78,10 +78,10 @@ def build(inputs: TrainingInputs) -> Pipeline:
         boto_session=boto3.Session(region_name=inputs.region),
         default_bucket=inputs.artifacts_bucket,
     )
-    shop, parameters = Shop(inputs=inputs, session=session), Parameters.of(inputs)
-    ingest = _ingest(shop, parameters)
-    validate = _validate(shop, ingest)
-    modelling = _modelling(shop, parameters, ingest)
+    factory, parameters = StepFactory(inputs=inputs, session=session), Parameters.of(inputs)
+    ingest = _ingest(factory, parameters)
+    validate = _validate(factory, ingest)
+    modelling = _modelling(factory, parameters, ingest)
     contract_holds = ConditionStep(
         name="ContractHolds",
         conditions=[ConditionEquals(left=read_report(validate, CONTRACT, "passed"), right=True)],
@@ -105,23 +105,23 @@ def build(inputs: TrainingInputs) -> Pipeline:
     )
 
 
-def _ingest(shop: Shop, parameters: Parameters) -> ProcessingStep:
-    return shop.processing(
+def _ingest(factory: StepFactory, parameters: Parameters) -> ProcessingStep:
+    return factory.processing(
         "Ingest",
-        arguments=["--data-bucket", shop.inputs.data_bucket, *parameters.window],
-        writes={"raw": shop.result("Ingest", "raw")},
+        arguments=["--data-bucket", factory.inputs.data_bucket, *parameters.window],
+        writes={"raw": factory.result("Ingest", "raw")},
         report=MANIFEST,
         isolated=False,  # it reads the months of its window from the bucket
     )
 
 
-def _validate(shop: Shop, ingest: ProcessingStep) -> ProcessingStep:
-    quarantine = [f"s3://{shop.inputs.data_bucket}/quarantine", run_id()]
-    return shop.processing(
+def _validate(factory: StepFactory, ingest: ProcessingStep) -> ProcessingStep:
+    quarantine = [f"s3://{factory.inputs.data_bucket}/quarantine", run_id()]
+    return factory.processing(
         "Validate",
         reads={"raw": output_uri(ingest, "raw")},
         writes={
-            "report": shop.result("Validate", "report"),
+            "report": factory.result("Validate", "report"),
             "quarantine": Join(on="/", values=quarantine),
         },
         environment={"GREAT_EXPECTATIONS_SUITE": SUITES},
@@ -129,31 +129,31 @@ def _validate(shop: Shop, ingest: ProcessingStep) -> ProcessingStep:
     )
 
 
-def _modelling(shop: Shop, parameters: Parameters, ingest: ProcessingStep) -> list[Any]:
+def _modelling(factory: StepFactory, parameters: Parameters, ingest: ProcessingStep) -> list[Any]:
     """The steps that only data within the contract may reach."""
-    features = shop.processing(
+    features = factory.processing(
         "Features",
         arguments=[
-            *("--flights-feature-group", shop.inputs.flights_feature_group_name),
-            *("--weather-feature-group", shop.inputs.weather_feature_group_name),
+            *("--flights-feature-group", factory.inputs.flights_feature_group_name),
+            *("--weather-feature-group", factory.inputs.weather_feature_group_name),
             *parameters.window,
         ],
         reads={"raw": output_uri(ingest, "raw")},
-        writes={name: shop.result("Features", name) for name in ("train", "evaluation")},
+        writes={name: factory.result("Features", name) for name in ("train", "evaluation")},
         isolated=False,  # it writes to the feature store and reads it back
     )
-    train = shop.training("Train", train=output_uri(features, "train"))
+    train = factory.training("Train", train=output_uri(features, "train"))
     model = train.properties.ModelArtifacts.S3ModelArtifacts
-    evaluate = shop.processing(
+    evaluate = factory.processing(
         "Evaluate",
         arguments=[
             *("--commit", parameters.source_commit),
             *("--execution-id", run_id()),
-            *("--experiment", shop.inputs.pipeline_name),
+            *("--experiment", factory.inputs.pipeline_name),
         ],
         reads={"model": model, "evaluation": output_uri(features, "evaluation")},
-        writes={"evaluation": shop.result("Evaluate", "evaluation")},
-        environment={"MLFLOW_TRACKING_URI": shop.inputs.tracking_arn},
+        writes={"evaluation": factory.result("Evaluate", "evaluation")},
+        environment={"MLFLOW_TRACKING_URI": factory.inputs.tracking_arn},
         report=EVALUATION,
         isolated=False,  # it records the run in MLflow
     )
@@ -161,7 +161,7 @@ def _modelling(shop: Shop, parameters: Parameters, ingest: ProcessingStep) -> li
     high_enough = ConditionStep(
         name="AucHighEnough",
         conditions=[ConditionGreaterThanOrEqualTo(left=auc, right=parameters.auc_threshold)],
-        if_steps=[_register(shop, parameters, model, evaluate)],
+        if_steps=[_register(factory, parameters, model, evaluate)],
         else_steps=[
             FailStep(
                 name="AucTooLow",
@@ -179,22 +179,22 @@ def _modelling(shop: Shop, parameters: Parameters, ingest: ProcessingStep) -> li
 
 
 def _register(
-    shop: Shop, parameters: Parameters, model: Any, evaluate: ProcessingStep
+    factory: StepFactory, parameters: Parameters, model: Any, evaluate: ProcessingStep
 ) -> ModelStep:
     """A model package that waits for a person, with what that person needs to decide."""
     statistics = Join(on="/", values=[output_uri(evaluate, "evaluation"), EVALUATION.path])
     builder = ModelBuilder(
         s3_model_data_url=model,
-        image_uri=shop.inputs.image_uri,
-        role_arn=shop.inputs.role_arn,
-        sagemaker_session=shop.session,
+        image_uri=factory.inputs.image_uri,
+        role_arn=factory.inputs.role_arn,
+        sagemaker_session=factory.session,
     )
     arguments = builder.register(
-        model_package_group_name=shop.inputs.model_package_group_name,
+        model_package_group_name=factory.inputs.model_package_group_name,
         content_types=list(CONTENT_TYPES),
         response_types=list(CONTENT_TYPES),
-        inference_instances=[shop.inputs.instance_type],
-        transform_instances=[shop.inputs.instance_type],
+        inference_instances=[factory.inputs.instance_type],
+        transform_instances=[factory.inputs.instance_type],
         approval_status="PendingManualApproval",
         model_metrics=ModelMetrics(
             model_statistics=MetricsSource(content_type="application/json", s3_uri=statistics)

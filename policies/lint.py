@@ -10,7 +10,7 @@ from typing import Any
 
 from policies.config import PolicyConfig
 from policies.data import Data, Resource
-from policies.offline import Finding, evaluate
+from policies.offline import RuleFinding, evaluate
 from policies.reading.definition import parse
 from policies.reading.jobs import PIPELINE
 from policies.rule import Rule
@@ -28,7 +28,7 @@ class NoDefinition(ValueError):
 class Problem:
     """One sentence of a finding, and where in the definition it points."""
 
-    finding: Finding
+    finding: RuleFinding
     message: str
     path: str
     """Empty where it is about the definition as a whole."""
@@ -39,7 +39,7 @@ def rules() -> tuple[Rule, ...]:
     return tuple(rule for rule in RULES if rule.kind == "pipeline" and PIPELINE in rule.applies_to)
 
 
-def lint(text: str, name: str, config: PolicyConfig) -> list[Finding]:
+def lint(text: str, name: str, config: PolicyConfig) -> list[RuleFinding]:
     """Every rule about definitions on this one; NoDefinition where it is none."""
     check(text)
     resource = Resource(
@@ -64,7 +64,7 @@ def check(text: str) -> None:
         raise NoDefinition("Steps must be a list, got none")
 
 
-def problems(findings: Sequence[Finding]) -> list[Problem]:
+def problems(findings: Sequence[RuleFinding]) -> list[Problem]:
     """The findings that say something is wrong, taken apart."""
     return [
         Problem(finding, message, found[0] if (found := _PATH.search(message)) else "")

@@ -14,7 +14,7 @@ from policies.rules import RULES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class RuleFinding:
     """What one rule says about one resource in one environment."""
 
     rule_id: str
@@ -40,7 +40,7 @@ def evaluate(
     rules: Sequence[Rule] = RULES,
     exemptions: Sequence[Exemption] = (),
     today: date | None = None,
-) -> list[Finding]:
+) -> list[RuleFinding]:
     """Every rule on every resource that it applies to, by rule and then in the given order.
 
     A rule without any resource to look at is one `not_applicable` finding of the stack.
@@ -72,8 +72,8 @@ def evaluate(
 NOTHING_TO_JUDGE = Verdict("not_applicable", "the stack has no resource of this kind")
 
 
-def _finding(rule: Rule, level: Level, urn: str, verdict: Verdict) -> Finding:
-    return Finding(
+def _finding(rule: Rule, level: Level, urn: str, verdict: Verdict) -> RuleFinding:
+    return RuleFinding(
         rule_id=rule.id,
         severity=rule.severity,
         level=level,
@@ -84,8 +84,8 @@ def _finding(rule: Rule, level: Level, urn: str, verdict: Verdict) -> Finding:
     )
 
 
-def _about(entry: Exemption, why: str) -> Finding:
-    return Finding(
+def _about(entry: Exemption, why: str) -> RuleFinding:
+    return RuleFinding(
         rule_id=EXEMPTION,
         severity="medium",
         level="advisory",

@@ -34,7 +34,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class ServerLimits:
     """How much one server takes on."""
 
     body_bytes: int = 6 * 1024 * 1024
@@ -70,7 +70,7 @@ class Service:
     """From the bytes of an invocation to the bytes of its answer."""
 
     model: Model
-    limits: Limits
+    limits: ServerLimits
 
     def invoke(self, content_type: str, accept: str, body: bytes) -> Reply:
         """Predict, or say what is wrong with the request."""
@@ -187,7 +187,7 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     """Serve the model under OPT_ML until SIGTERM; 1 if it must not be served."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     folder = Path(environment.get("OPT_ML", "/opt/ml")) / "model"
-    limits = Limits()
+    limits = ServerLimits()
     try:
         model = load(folder)
     except ArtefactRefused as error:

@@ -70,12 +70,12 @@ def preflight(env: str, as_json: bool) -> None:
 
 @cli.command()
 @environment
-def evolve(env: str, as_json: bool) -> None:
+def add_features(env: str, as_json: bool) -> None:
     """Add new features to feature groups that exist, where `up` would replace them."""
-    from stacks.commands import evolve as command
+    from stacks.commands import add_features as command
 
     out = report(as_json)
-    out.result(command.evolve(env, out))
+    out.result(command.add_features(env, out))
 
 
 @cli.command()
@@ -209,18 +209,18 @@ def review(env: str, *, as_json: bool, **asked: Any) -> None:
     out.result(command.review(env, out, **asked))
 
 
-@cli.command("roll-up")
+@cli.command("compare-reviews")
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
 )
 @file_option("--output", "Write Markdown there. Default: a table on the terminal.")
 @json_option
-def roll_up(files: tuple[Path, ...], *, as_json: bool, output: Path | None) -> None:
+def compare_reviews(files: tuple[Path, ...], *, as_json: bool, output: Path | None) -> None:
     """Put the JSON reports of several environments' reviews side by side."""
-    from stacks.commands import roll_up as command
+    from stacks.commands import compare_reviews as command
 
     out = report(as_json)
-    out.result(command.roll_up(files, out, output=output))
+    out.result(command.compare_reviews(files, out, output=output))
 
 
 @cli.command()

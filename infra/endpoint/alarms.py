@@ -17,7 +17,7 @@ BUSY_PERCENT = 90
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class AlarmLimits:
     """What is too slow or too full."""
 
     latency_p99_ms: int = 500
@@ -33,7 +33,7 @@ class Watch:
 
     description: str
     metric_name: str
-    threshold: Callable[[Limits, VariantSpec], int]
+    threshold: Callable[[AlarmLimits, VariantSpec], int]
     """Reached or exceeded, the alarm fires. 0: the variant has nothing to watch there."""
 
     namespace: str = INVOCATIONS

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.component import Component, ComponentArgs, Role, network_interfaces
-from infra.endpoint.alarms import WATCHES, Limits, Watch
+from infra.endpoint.alarms import WATCHES, AlarmLimits, Watch
 from infra.endpoint.rollout import Rollout, deployment_config
 from infra.endpoint.variants import Asynchronous, Capture, Subnets, VariantSpec
 from infra.instances import instance_type
@@ -44,7 +44,7 @@ class EndpointArgs(ComponentArgs):
     rollout: Rollout = field(default_factory=Rollout)
     """Default: a canary."""
 
-    limits: Limits = field(default_factory=Limits)
+    limits: AlarmLimits = field(default_factory=AlarmLimits)
     """Default: half a second for the model, a fifth for SageMaker."""
 
     capture: Capture | None = None

@@ -54,7 +54,7 @@ class Reference:
         return None
 
 
-class Finding(NamedTuple):
+class DefinitionProblem(NamedTuple):
     """A reference, or a problem, and the JSON path where it stands."""
 
     where: str
@@ -131,10 +131,10 @@ def variable(value: Any) -> tuple[str, Any] | None:
     return None
 
 
-def findings(value: Any, where: str, *, depth: int = 0) -> Iterator[Finding]:
+def findings(value: Any, where: str, *, depth: int = 0) -> Iterator[DefinitionProblem]:
     """Everything that a value refers to, and everything wrong with how it says so."""
     if depth > DEPTH_LIMIT:
-        yield Finding(where, f"nested deeper than {DEPTH_LIMIT} levels")
+        yield DefinitionProblem(where, f"nested deeper than {DEPTH_LIMIT} levels")
         return
     found = variable(value)
     if found is not None:
@@ -147,7 +147,9 @@ def findings(value: Any, where: str, *, depth: int = 0) -> Iterator[Finding]:
             yield from findings(item, f"{where}[{index}]", depth=depth + 1)
 
 
-def _variable_findings(key: str, content: Any, *, where: str, depth: int) -> Iterator[Finding]:
+def _variable_findings(
+    key: str, content: Any, *, where: str, depth: int
+) -> Iterator[DefinitionProblem]:
     if key == "Get":
         yield _reference_finding(content, where)
     elif key == "Std:Join":
@@ -155,42 +157,44 @@ def _variable_findings(key: str, content: Any, *, where: str, depth: int) -> Ite
     elif key == "Std:JsonGet":
         yield from _json_get_findings(content, f"{where}.{key}", depth)
     else:
-        yield Finding(where, f"function {key!r} is not one of Std:Join, Std:JsonGet")
+        yield DefinitionProblem(where, f"function {key!r} is not one of Std:Join, Std:JsonGet")
 
 
-def _reference_finding(content: Any, where: str, *, in_json_get: bool = False) -> Finding:
+def _reference_finding(content: Any, where: str, *, in_json_get: bool = False) -> DefinitionProblem:
     if not isinstance(content, str):
-        return Finding(where, f"a reference must be text, got {shown(content)}")
+        return DefinitionProblem(where, f"a reference must be text, got {shown(content)}")
     try:
-        return Finding(where, parse(content), in_json_get)
+        return DefinitionProblem(where, parse(content), in_json_get)
     except GrammarError as error:
-        return Finding(where, str(error))
+        return DefinitionProblem(where, str(error))
 
 
-def _join_findings(content: Any, where: str, depth: int) -> Iterator[Finding]:
+def _join_findings(content: Any, where: str, depth: int) -> Iterator[DefinitionProblem]:
     if not isinstance(content, Mapping) or not isinstance(content.get("Values"), list | tuple):
-        yield Finding(where, "Std:Join must hold On (text) and Values (a list)")
+        yield DefinitionProblem(where, "Std:Join must hold On (text) and Values (a list)")
         return
     if not isinstance(content.get("On", ""), str):
-        yield Finding(f"{where}.On", f"must be text, got {shown(content['On'])}")
+        yield DefinitionProblem(f"{where}.On", f"must be text, got {shown(content['On'])}")
     for index, item in enumerate(content["Values"]):
         here = f"{where}.Values[{index}]"
         if item is None or (isinstance(item, list | tuple | Mapping) and variable(item) is None):
-            yield Finding(here, f"must be a scalar or a variable, got {shown(item)}")
+            yield DefinitionProblem(here, f"must be a scalar or a variable, got {shown(item)}")
         else:
             yield from findings(item, here, depth=depth)
 
 
-def _json_get_findings(content: Any, where: str, depth: int) -> Iterator[Finding]:
+def _json_get_findings(content: Any, where: str, depth: int) -> Iterator[DefinitionProblem]:
     if not isinstance(content, Mapping) or not isinstance(content.get("Path"), str):
-        yield Finding(where, "Std:JsonGet must hold Path (text) and one of PropertyFile, S3Uri")
+        yield DefinitionProblem(
+            where, "Std:JsonGet must hold Path (text) and one of PropertyFile, S3Uri"
+        )
         return
     try:
         json_path(content["Path"])
     except GrammarError as error:
-        yield Finding(f"{where}.Path", str(error))
+        yield DefinitionProblem(f"{where}.Path", str(error))
     if ("PropertyFile" in content) == ("S3Uri" in content):
-        yield Finding(where, "Std:JsonGet must hold one of PropertyFile, S3Uri")
+        yield DefinitionProblem(where, "Std:JsonGet must hold one of PropertyFile, S3Uri")
     elif "S3Uri" in content:
         yield from findings(content["S3Uri"], f"{where}.S3Uri", depth=depth)
     else:
@@ -198,7 +202,9 @@ def _json_get_findings(content: Any, where: str, depth: int) -> Iterator[Finding
         target = found[1] if found is not None and found[0] == "Get" else None
         finding = _reference_finding(target, f"{where}.PropertyFile", in_json_get=True)
         if isinstance(finding.what, Reference) and finding.what.property_file is None:
-            finding = Finding(finding.where, "must refer to Steps.<step>.PropertyFiles.<name>")
+            finding = DefinitionProblem(
+                finding.where, "must refer to Steps.<step>.PropertyFiles.<name>"
+            )
         yield finding
 
 

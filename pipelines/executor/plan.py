@@ -11,7 +11,13 @@ from reprlib import repr as shown
 from typing import Any
 
 from pipelines.executor import conditions, parameters, retries, shapes
-from pipelines.executor.grammar import DEPTH_LIMIT, Finding, PropertyFile, Reference, findings
+from pipelines.executor.grammar import (
+    DEPTH_LIMIT,
+    DefinitionProblem,
+    PropertyFile,
+    Reference,
+    findings,
+)
 from pipelines.executor.parameters import Parameter
 from pipelines.executor.runners import RUNNERS
 
@@ -96,7 +102,7 @@ class _Reading:
     def __init__(self) -> None:
         self.problems: list[str] = []
         self.steps: dict[str, PlannedStep] = {}
-        self.findings: list[tuple[str, Finding]] = []
+        self.findings: list[tuple[str, DefinitionProblem]] = []
 
     def read_steps(
         self, steps: Any, where: str, branch: tuple[str, bool] | None = None, depth: int = 0
@@ -160,10 +166,14 @@ class _Reading:
                 if trigger != "Completed":
                     self.problems.append(f"{here}.Trigger {shown(trigger)} is not emulated")
                 needs.add(entry["Step"])
-                self.findings.append((step["Name"], Finding(here, _step_reference(entry["Step"]))))
+                self.findings.append(
+                    (step["Name"], DefinitionProblem(here, _step_reference(entry["Step"])))
+                )
             elif isinstance(entry, str):
                 needs.add(entry)
-                self.findings.append((step["Name"], Finding(here, _step_reference(entry))))
+                self.findings.append(
+                    (step["Name"], DefinitionProblem(here, _step_reference(entry)))
+                )
             else:
                 self.problems.append(f"{here} must name a step, got {shown(entry)}")
         return frozenset(needs)

@@ -10,7 +10,7 @@ RUNNING = frozenset({"Executing", "Stopping", "Starting"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class RetrainingLimits:
     """How often a pipeline may be started by itself."""
 
     cool_down: timedelta
@@ -47,7 +47,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RetrainingDecision:
     """The record to write, or why there is none."""
 
     claim: Record | None
@@ -55,25 +55,35 @@ class Verdict:
 
 
 def decide(
-    record: Record, limits: Limits, *, event_id: str, reason: str, now: datetime, running: str
-) -> Verdict:
+    record: Record,
+    limits: RetrainingLimits,
+    *,
+    event_id: str,
+    reason: str,
+    now: datetime,
+    running: str,
+) -> RetrainingDecision:
     """Grant a start or refuse it; `running` is the state of the last execution, or empty."""
     if event_id == record.event_id:
         if record.execution_arn:
-            return Verdict(None, f"event {event_id} already started {record.execution_arn}")
-        return Verdict(record)  # the function died between the claim and the start
+            return RetrainingDecision(
+                None, f"event {event_id} already started {record.execution_arn}"
+            )
+        return RetrainingDecision(record)  # the function died between the claim and the start
     if running in RUNNING:
-        return Verdict(None, f"{record.execution_arn} is {running}: one run at a time")
+        return RetrainingDecision(None, f"{record.execution_arn} is {running}: one run at a time")
     runs_today = 0
     if record.started_at:
         last = datetime.fromisoformat(record.started_at)
         if now - last < limits.cool_down:
             until = (last + limits.cool_down).isoformat(timespec="seconds")
-            return Verdict(None, f"cooling down until {until}")
+            return RetrainingDecision(None, f"cooling down until {until}")
         runs_today = record.runs_that_day if last.date() == now.date() else 0
     if runs_today >= limits.max_runs_per_day:
-        return Verdict(None, f"{runs_today} runs today, {limits.max_runs_per_day} are allowed")
-    return Verdict(
+        return RetrainingDecision(
+            None, f"{runs_today} runs today, {limits.max_runs_per_day} are allowed"
+        )
+    return RetrainingDecision(
         replace(
             record,
             version=record.version + 1,

@@ -20,7 +20,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from pipelines.retraining.decision import Limits, Record, decide
+from pipelines.retraining.decision import Record, RetrainingLimits, decide
 
 REASON_CHARACTERS = 256
 """A value of CustomerMetadataProperties (CreateModelPackage)."""
@@ -47,7 +47,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     record = read(pipeline)
     verdict = decide(
         record,
-        Limits(
+        RetrainingLimits(
             cool_down=timedelta(seconds=int(os.environ["COOL_DOWN_SECONDS"])),
             max_runs_per_day=int(os.environ["MAX_RUNS_PER_DAY"]),
         ),

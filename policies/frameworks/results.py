@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from policies.frameworks.controls import Control, Framework
-from policies.offline import Finding
+from policies.offline import RuleFinding
 from policies.rule import Status
 
 State = Literal["failed", "undecided", "passed", "exempt", "no resource"]
@@ -50,7 +50,7 @@ Counts = Mapping[str, Mapping[str, int]]
 """Rule -> its findings by `pass`, `fail`, `unknown` and `exempt`."""
 
 
-def by_rule(findings: Iterable[Finding]) -> Counts:
+def by_rule(findings: Iterable[RuleFinding]) -> Counts:
     """The findings, counted once for all frameworks."""
     found: dict[str, dict[str, int]] = {}
     for finding in findings:

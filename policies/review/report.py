@@ -14,7 +14,7 @@ from typing import Any, Literal
 from policies.config import PolicyConfig
 from policies.data import Source
 from policies.exemptions import Exemption
-from policies.offline import Finding
+from policies.offline import RuleFinding
 from policies.review.model import StackChange
 from policies.review.pack import Pack
 from policies.rule import MALFORMED
@@ -85,8 +85,8 @@ class Context:
     config: PolicyConfig
     today: date
     exemptions: Sequence[Exemption] = ()
-    findings_before: Sequence[Finding] = ()
-    findings_after: Sequence[Finding] = ()
+    findings_before: Sequence[RuleFinding] = ()
+    findings_after: Sequence[RuleFinding] = ()
     pack_before: Pack | None = None
     pack_after: Pack | None = None
     """The rules at the base and now. Default: nobody compared them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from stacks.checks.check import Finding, Platform, failed, passed
+from stacks.checks.check import CheckResult, Platform, failed, passed
 
 ACTIONS: dict[str, tuple[str, ...]] = {
     "aws:appautoscaling": ("application-autoscaling:RegisterScalableTarget",),
@@ -43,7 +43,7 @@ Names of actions: AWS, service authorization reference.
 """
 
 
-def check_account(platform: Platform) -> Iterator[Finding]:
+def check_account(platform: Platform) -> Iterator[CheckResult]:
     """The credentials are those of the account that the settings name."""
     got = platform.clients("sts").get_caller_identity()["Account"]
     wanted = platform.settings.account.account_id
@@ -59,7 +59,7 @@ def check_account(platform: Platform) -> Iterator[Finding]:
         )
 
 
-def check_permissions(platform: Platform) -> Iterator[Finding]:
+def check_permissions(platform: Platform) -> Iterator[CheckResult]:
     """IAM's own simulator says that the caller may create what the program registers."""
     caller = principal(platform.clients("sts").get_caller_identity()["Arn"])
     wanted = actions(platform)

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 
 from infra.errors import UserError
-from stacks.checks.check import Finding, Platform, failed, passed, unknown
+from stacks.checks.check import CheckResult, Platform, failed, passed, unknown
 from stacks.settings.load import environments, load
 from stacks.settings.model import Settings
 
@@ -15,7 +15,7 @@ LOCAL_ONLY = "local"
 """Lives on one machine and is connected to nothing."""
 
 
-def check(platform: Platform) -> Iterator[Finding]:
+def check(platform: Platform) -> Iterator[CheckResult]:
     """The environment's primary range shares no address with that of another environment.
 
     Pod ranges are left out: they are not routed outside their VPC, so all may be the same.
@@ -32,7 +32,7 @@ def check(platform: Platform) -> Iterator[Finding]:
         yield compared(platform.env, own, other, settings)
 
 
-def compared(env: str, own: str, other: str, settings: Settings) -> Finding:
+def compared(env: str, own: str, other: str, settings: Settings) -> CheckResult:
     """What two environments' ranges say about each other."""
     theirs = settings.network.cidr_block
     subject = f"{env} and {other}"

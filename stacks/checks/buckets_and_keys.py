@@ -8,14 +8,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from stacks.checks.check import Finding, Platform, Unanswered, attempt, failed, passed
+from stacks.checks.check import CheckResult, Platform, Unanswered, attempt, failed, passed
 
 BUCKET = "aws:s3/bucket:Bucket"
 ALIAS = "aws:kms/alias:Alias"
 REFUSED = ("AccessDenied", "403")
 
 
-def check_buckets(platform: Platform) -> Iterator[Finding]:
+def check_buckets(platform: Platform) -> Iterator[CheckResult]:
     """Buckets refuse plain HTTP: by their policy and, where there is HTTPS too, when tried."""
     for bucket in platform.of_type(BUCKET):
         name = bucket.inputs.get("bucket")
@@ -78,7 +78,7 @@ def _answers_plain_http(platform: Platform, bucket: str) -> bool:
     return True
 
 
-def check_keys(platform: Platform) -> Iterator[Finding]:
+def check_keys(platform: Platform) -> Iterator[CheckResult]:
     """Keys rotate: a key that leaked some day protects what was written after it no longer."""
     kms = platform.clients("kms")
     for alias in platform.of_type(ALIAS):

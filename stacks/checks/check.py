@@ -25,7 +25,7 @@ class Unknowable(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class CheckResult:
     """One line of the answer."""
 
     check: str
@@ -73,19 +73,19 @@ class Check:
 
     id: str
     title: str
-    ask: Callable[[Platform], Iterable[Finding]]
+    ask: Callable[[Platform], Iterable[CheckResult]]
 
 
-def passed(check: str, subject: str, message: str) -> Finding:
-    return Finding(check=check, subject=subject, status="pass", message=message)
+def passed(check: str, subject: str, message: str) -> CheckResult:
+    return CheckResult(check=check, subject=subject, status="pass", message=message)
 
 
-def failed(check: str, subject: str, message: str, fix: str) -> Finding:
-    return Finding(check=check, subject=subject, status="fail", message=message, fix=fix)
+def failed(check: str, subject: str, message: str, fix: str) -> CheckResult:
+    return CheckResult(check=check, subject=subject, status="fail", message=message, fix=fix)
 
 
-def unknown(check: str, subject: str, reason: str) -> Finding:
-    return Finding(check=check, subject=subject, status="unknown", message=reason)
+def unknown(check: str, subject: str, reason: str) -> CheckResult:
+    return CheckResult(check=check, subject=subject, status="unknown", message=reason)
 
 
 def refuse(why: str) -> Callable[..., Any]:
@@ -97,16 +97,16 @@ def refuse(why: str) -> Callable[..., Any]:
     return raise_it
 
 
-def examine(platform: Platform, checks: Sequence[Check]) -> list[Finding]:
+def examine(platform: Platform, checks: Sequence[Check]) -> list[CheckResult]:
     """Every finding of every check, in order; a check that cannot be decided is one `unknown`."""
     return [finding for check in checks for finding in _findings(platform, check)]
 
 
-def _findings(platform: Platform, check: Check) -> Iterator[Finding]:
+def _findings(platform: Platform, check: Check) -> Iterator[CheckResult]:
     found = iter(check.ask(platform))
     while True:
         finding = attempt(lambda: next(found, None))
-        if isinstance(finding, Finding):
+        if isinstance(finding, CheckResult):
             yield finding
             continue
         if isinstance(finding, Unanswered):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stacks.checks.check import Finding, Platform, passed, unknown
+from stacks.checks.check import CheckResult, Platform, passed, unknown
 from stacks.sizing.prices.estimate import Estimate, estimate
 from stacks.sizing.prices.table import no_prices, price_table
 
@@ -12,7 +12,7 @@ CHECK = "cost"
 SUBJECT = "price per month"
 
 
-def check(platform: Platform) -> Iterator[Finding]:
+def check(platform: Platform) -> Iterator[CheckResult]:
     """Low, expected and high; what has no price is counted, never taken for free."""
     table = price_table(platform.settings.account.region)
     made = estimate(platform.resources, table)

@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from stacks.checks.check import Finding, Platform, Unknowable, failed, passed
+from stacks.checks.check import CheckResult, Platform, Unknowable, failed, passed
 from stacks.sizing.fleets import ENDPOINT, PIPELINE
 from stacks.workload import MODEL
 
@@ -28,7 +28,7 @@ IDS = {
 """Ids that AWS makes up, of what a definition names; a synth writes the resource's name."""
 
 
-def check_endpoints(platform: Platform) -> Iterator[Finding]:
+def check_endpoints(platform: Platform) -> Iterator[CheckResult]:
     """Each endpoint is in service with the configuration whose name the settings give."""
     for endpoint in platform.of_type(ENDPOINT):
         name, wanted = endpoint.inputs.get("name"), endpoint.inputs.get("endpointConfigName")
@@ -69,7 +69,7 @@ def served_wrongly(wanted: str, described: Mapping[str, Any]) -> str | None:
     return None
 
 
-def check_answers(platform: Platform) -> Iterator[Finding]:
+def check_answers(platform: Platform) -> Iterator[CheckResult]:
     """The endpoint of the reference workload answers a question about a real flight.
 
     A container is in service only once /ping says so; an answer says that the model works too.
@@ -118,7 +118,7 @@ def _record(platform: Platform) -> Mapping[str, Any]:
     return record
 
 
-def check_alarms(platform: Platform) -> Iterator[Finding]:
+def check_alarms(platform: Platform) -> Iterator[CheckResult]:
     """Alarms that name an endpoint name one that is there, and a variant that it serves."""
     for alarm in platform.of_type(ALARM):
         dimensions = alarm.inputs.get("dimensions") or {}
@@ -141,7 +141,7 @@ def check_alarms(platform: Platform) -> Iterator[Finding]:
             )
 
 
-def check_pipelines(platform: Platform) -> Iterator[Finding]:
+def check_pipelines(platform: Platform) -> Iterator[CheckResult]:
     """SageMaker holds the definition that this checkout compiles to."""
     ids = {made.outputs.get("id"): IDS[made.type] for made in platform.of_type(*IDS)}
     for pipeline in platform.of_type(PIPELINE):

@@ -14,7 +14,7 @@ import jmespath
 from botocore.exceptions import ClientError
 
 from policies.data import Resource
-from stacks.checks.check import Finding, Platform, Unanswered, attempt, failed, passed, unknown
+from stacks.checks.check import CheckResult, Platform, Unanswered, attempt, failed, passed, unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +209,7 @@ EXPECTATIONS = (
 )
 
 
-def check(platform: Platform) -> Iterator[Finding]:
+def check(platform: Platform) -> Iterator[CheckResult]:
     """Every expectation of every resource; those that hold are one line per resource."""
     answers: dict[str, Any] = {}
     for resource in platform.resources:
@@ -224,7 +224,7 @@ def check(platform: Platform) -> Iterator[Finding]:
 
 def _wrong(
     platform: Platform, row: Expectation, resource: Resource, answers: dict[str, Any]
-) -> Finding | None:
+) -> CheckResult | None:
     """Nothing where the expectation holds."""
     inputs = resource.inputs.value
     request = {member: jmespath.search(path, inputs) for member, path in row.request.items()}

@@ -8,7 +8,7 @@ from typing import Any
 from infra.instances import INSTANCE_TYPES
 from infra.naming import GPU_RESOURCE, POOL_LABEL, TEAM_LABEL
 from policies.data import Resource
-from stacks.checks.check import Finding, Platform, failed, passed, unknown
+from stacks.checks.check import CheckResult, Platform, failed, passed, unknown
 from stacks.sizing.fleets import NODE_GROUP, fleets
 
 QUOTA = "kubernetes:core/v1:ResourceQuota"
@@ -16,7 +16,7 @@ COUNTED = f"requests.{GPU_RESOURCE}"
 PROBE = "plinth-verify"
 
 
-def check_nodes(platform: Platform) -> Iterator[Finding]:
+def check_nodes(platform: Platform) -> Iterator[CheckResult]:
     """As many ready nodes as are asked for from the start, each with the GPUs of its type."""
     from lightkube.resources.core_v1 import Node
 
@@ -34,7 +34,7 @@ def check_nodes(platform: Platform) -> Iterator[Finding]:
         yield _pool(pool, fleet.expected, [node for node in mine if _ready(node)])
 
 
-def _pool(pool: str, expected: int, ready: list[Any]) -> Finding:
+def _pool(pool: str, expected: int, ready: list[Any]) -> CheckResult:
     short = [problem for node in ready if (problem := _lacks_gpus(node))]
     if len(ready) < expected:
         return failed(
@@ -67,7 +67,7 @@ def _lacks_gpus(node: Any) -> str | None:
     return f"{node.metadata.name} ({instance_type}) offers {_gpus(node)} of {facts.gpus}"
 
 
-def check_quotas(platform: Platform) -> Iterator[Finding]:
+def check_quotas(platform: Platform) -> Iterator[CheckResult]:
     """A pod that asks for one GPU more than a quota holds is refused; nothing is created."""
     client = platform.kubernetes()
     for quota in platform.of_type(QUOTA):
@@ -122,7 +122,7 @@ def probe(platform: Platform, quota: Resource, gpus: int, priority_class: str) -
     }
 
 
-def _refused(client: Any, quota: Resource, pod: Mapping[str, Any]) -> Finding:
+def _refused(client: Any, quota: Resource, pod: Mapping[str, Any]) -> CheckResult:
     from lightkube.core.exceptions import ApiError
     from lightkube.resources.core_v1 import Pod
 

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from infra.naming import GPU_RESOURCE
 from policies.data import Resource
 from stacks.checks.check import (
-    Finding,
+    CheckResult,
     Platform,
     Unanswered,
     Unknowable,
@@ -63,7 +63,7 @@ FAMILIES = {
 NEWEST = {"eks": "recommended", "bottlerocket": "latest"}
 
 
-def check_amis(platform: Platform) -> Iterator[Finding]:
+def check_amis(platform: Platform) -> Iterator[CheckResult]:
     """Node groups and node classes pin an AMI release that AWS has published."""
     for name, ami_type, release in _releases(platform):
         if release is None or "latest" in release:
@@ -100,7 +100,7 @@ def _starts_gpus(platform: Platform, node_class: str) -> bool:
     )
 
 
-def _image(platform: Platform, name: str, ami_type: str, release: str) -> Finding:
+def _image(platform: Platform, name: str, ami_type: str, release: str) -> CheckResult:
     if ami_type not in PARAMETERS:
         return unknown(AMIS, name, f"no public parameter is known for AMI type {ami_type}")
     k8s = next((c.inputs.get("version") for c in platform.of_type(CLUSTER)), None)
@@ -141,7 +141,7 @@ def _parameter(platform: Platform, name: str) -> str | None:
     return value
 
 
-def check_add_ons(platform: Platform) -> Iterator[Finding]:
+def check_add_ons(platform: Platform) -> Iterator[CheckResult]:
     """EKS add-ons pin a version that EKS offers for the cluster's Kubernetes version."""
     k8s = next((c.inputs.get("version") for c in platform.of_type(CLUSTER)), None)
     for add_on in platform.of_type(ADD_ON):
@@ -170,7 +170,7 @@ def _offered(platform: Platform, name: str, k8s: str | None) -> list[str]:
     return [v["addonVersion"] for add_on in answer["addons"] for v in add_on["addonVersions"]]
 
 
-def check_charts(platform: Platform) -> Iterator[Finding]:
+def check_charts(platform: Platform) -> Iterator[CheckResult]:
     """Helm releases pin one exact chart version that their repository has."""
     for release in platform.of_type(RELEASE):
         version = release.inputs.get("version")

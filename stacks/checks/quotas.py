@@ -9,7 +9,7 @@ from typing import Any
 
 from policies.data import Resource
 from stacks.checks import quota_table as table
-from stacks.checks.check import Finding, Platform, Unanswered, attempt, failed, passed, unknown
+from stacks.checks.check import CheckResult, Platform, Unanswered, attempt, failed, passed, unknown
 from stacks.sizing.fleets import PIPELINE, Fleet, fleets
 
 CHECK = "quotas"
@@ -34,7 +34,7 @@ class Demand:
             self.by.append(f"{what} {amount:g}")
 
 
-def check(platform: Platform) -> Iterator[Finding]:
+def check(platform: Platform) -> Iterator[CheckResult]:
     """Every quota that the platform counts against, at the largest size its settings allow."""
     ask = Quotas(platform)
     for demand in demands(platform):
@@ -64,7 +64,7 @@ def increase(demand: Demand, code: str) -> str:
     )
 
 
-def _verdict(demand: Demand, ask: Quotas) -> Finding:
+def _verdict(demand: Demand, ask: Quotas) -> CheckResult:
     needed = f"{demand.amount:g} {demand.unit} at most ({', '.join(demand.by)})"
     found = attempt(lambda: ask.value(demand))
     if isinstance(found, Unanswered):

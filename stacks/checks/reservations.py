@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from policies.data import Resource
-from stacks.checks.check import Finding, Platform, Unanswered, attempt, failed, passed, unknown
+from stacks.checks.check import CheckResult, Platform, Unanswered, attempt, failed, passed, unknown
 from stacks.sizing.fleets import NODE_GROUP, NODE_POOL, fleets, launch_template
 
 CHECK = "reservations"
@@ -39,7 +39,7 @@ class Wanted:
     """A Capacity Block, which ends on its own."""
 
 
-def check(platform: Platform) -> Iterator[Finding]:
+def check(platform: Platform) -> Iterator[CheckResult]:
     """Every reservation that a pool names, against what EC2 knows of it."""
     for wanted in wishes(platform):
         found = attempt(lambda wanted=wanted: _described(platform, wanted))  # type: ignore[misc]

@@ -16,14 +16,14 @@ from typing import Any
 from infra.errors import CheckFailed, UserError
 from stacks.adoption import load_adopted, save_adopted
 from stacks.commands import deploy
-from stacks.commands.output import Report
+from stacks.commands.output import CommandOutput
 from stacks.settings.load import load, shown
 
 IMPORT, SAME, UPDATE = "import", "same", "update"
 
 
 def adopt(
-    env: str, file: str | None, named: Mapping[str, str], report: Report, *, update: bool
+    env: str, file: str | None, named: Mapping[str, str], report: CommandOutput, *, update: bool
 ) -> dict[str, Any]:
     """Check that these resources can be adopted, then write them down."""
     wanted = {**(load_adopted(env, Path(file)) if file else {}), **named}
@@ -73,7 +73,7 @@ def _check_known(env: str, wanted: Mapping[str, str]) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class AdoptionResult:
     """What an adoption would do other than adopt."""
 
     refused: list[str]
@@ -83,7 +83,7 @@ class Verdict:
     """What would be changed in place."""
 
 
-def judge(wanted: Mapping[str, str], steps: Sequence[Mapping[str, Any]]) -> Verdict:
+def judge(wanted: Mapping[str, str], steps: Sequence[Mapping[str, Any]]) -> AdoptionResult:
     """Read the engine's steps for the adopted resources.
 
     An import that fits is one step, one that does not is followed by the step that mends it.
@@ -102,7 +102,7 @@ def judge(wanted: Mapping[str, str], steps: Sequence[Mapping[str, Any]]) -> Verd
                 refused.append(f"{key} is {old_id} already, not {resource_id}")
             elif step["op"] == UPDATE:
                 changed += [f"{key}: {line}" for line in differences(step)]
-    return Verdict(refused=refused, changed=changed)
+    return AdoptionResult(refused=refused, changed=changed)
 
 
 def differences(step: Mapping[str, Any]) -> Iterator[str]:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from infra.errors import CheckFailed, UserError
 from infra.naming import Names
 from stacks.commands import deploy
-from stacks.commands.output import Report
+from stacks.commands.output import CommandOutput
 from stacks.paths import home
 from stacks.settings.load import load
 from stacks.settings.model import Settings
 from stacks.targets import aws_clients
 
 if TYPE_CHECKING:
-    from stacks.checks.check import Check, Clients, Finding, Platform, Status
+    from stacks.checks.check import Check, CheckResult, Clients, Platform, Status
 
 LOCAL = "local"
 MARKS: dict[Status, str] = {
@@ -29,14 +29,14 @@ MARKS: dict[Status, str] = {
 FETCH_SECONDS = 10
 
 
-def preflight(env: str, report: Report) -> dict[str, Any]:
+def preflight(env: str, report: CommandOutput) -> dict[str, Any]:
     """What would stop a deployment of the environment, as far as it can be known now."""
     from stacks.checks.preflight import PREFLIGHT
 
     return _run("preflight", PREFLIGHT, _platform(env, load(env), report), report)
 
 
-def verify(env: str, report: Report) -> dict[str, Any]:
+def verify(env: str, report: CommandOutput) -> dict[str, Any]:
     """Whether what is deployed is what the environment's file says, asked of the clouds."""
     from stacks.checks.verify import VERIFY
 
@@ -48,7 +48,7 @@ def verify(env: str, report: Report) -> dict[str, Any]:
 
 
 def _run(
-    command: str, checks: Sequence[Check], platform: Platform, report: Report
+    command: str, checks: Sequence[Check], platform: Platform, report: CommandOutput
 ) -> dict[str, Any]:
     from stacks.checks.check import examine
 
@@ -72,7 +72,7 @@ def _run(
     return result
 
 
-def _show(findings: Sequence[Finding], report: Report) -> None:
+def _show(findings: Sequence[CheckResult], report: CommandOutput) -> None:
     """One line each; a failure says how to mend it."""
     from rich.markup import escape
 
@@ -85,7 +85,7 @@ def _show(findings: Sequence[Finding], report: Report) -> None:
             report.say(f"{'':{width + 9}}fix: {escape(finding.fix)}")
 
 
-def _platform(env: str, settings: Settings, report: Report) -> Platform:
+def _platform(env: str, settings: Settings, report: CommandOutput) -> Platform:
     """What the environment asks for, and its clouds, each as far as it can be reached."""
     from stacks.checks.check import Platform, refuse
     from stacks.synth import synthesize

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import CheckFailed, UserError
-from stacks.commands.output import Report
+from stacks.commands.output import CommandOutput
 from stacks.paths import ROOT, home
 from stacks.review.binding import binding, hold
 from stacks.review.binding import read as read_plan
@@ -34,7 +34,7 @@ POLICY_PACK = ROOT / "policies"
 
 
 def up(
-    env: str, report: Report, *, port: int | None = None, plan: Path | None = None
+    env: str, report: CommandOutput, *, port: int | None = None, plan: Path | None = None
 ) -> dict[str, Any]:
     """Make the environment what its file says; returns what `--json` prints.
 
@@ -47,7 +47,7 @@ def up(
     return summary
 
 
-def preview(env: str, report: Report, *, port: int | None = None) -> dict[str, Any]:
+def preview(env: str, report: CommandOutput, *, port: int | None = None) -> dict[str, Any]:
     """Say what `up` would do, without doing it; a mocked synth where there are no credentials."""
     if env != LOCAL and not aws_clients.has_credentials():
         return _synth(env, report)
@@ -56,7 +56,7 @@ def preview(env: str, report: Report, *, port: int | None = None) -> dict[str, A
     return summarized(env, changes, report)
 
 
-def preview_steps(env: str, report: Report) -> list[dict[str, Any]]:
+def preview_steps(env: str, report: CommandOutput) -> list[dict[str, Any]]:
     """The engine's steps of a preview, as its digest has them."""
     return operate("preview", env, report, None)[0].steps
 
@@ -64,7 +64,7 @@ def preview_steps(env: str, report: Report) -> list[dict[str, Any]]:
 def operate(
     operation: Operation,
     env: str,
-    report: Report,
+    report: CommandOutput,
     port: int | None,
     adopted: Mapping[str, str] | None = None,
     *,
@@ -105,7 +105,7 @@ def operate(
     return changes, settings
 
 
-def stack(env: str, report: Report) -> Stack:
+def stack(env: str, report: CommandOutput) -> Stack:
     """The engine on an environment that is deployed."""
     if env != LOCAL:
         return cloud_stack(env)
@@ -124,7 +124,7 @@ def _compiling(env: str, settings: Settings) -> Iterator[Future[dict[str, str]]]
         yield pool.submit(definitions, env, settings)
 
 
-def _local(settings: Settings, report: Report, port: int | None) -> tuple[Stack, Settings]:
+def _local(settings: Settings, report: CommandOutput, port: int | None) -> tuple[Stack, Settings]:
     from stacks.local.daemon import environment
     from stacks.toolchain import control_plane
 
@@ -144,7 +144,7 @@ def _local(settings: Settings, report: Report, port: int | None) -> tuple[Stack,
     return stack, without_lost_package(settings, report)
 
 
-def local_stack(local: Any, report: Report) -> Stack:
+def local_stack(local: Any, report: CommandOutput) -> Stack:
     from stacks.targets.engine import Stack
     from stacks.toolchain import pulumi as toolchain
 
@@ -191,7 +191,7 @@ def cloud_stack(env: str) -> Stack:
     )
 
 
-def without_lost_package(settings: Settings, report: Report) -> Settings:
+def without_lost_package(settings: Settings, report: CommandOutput) -> Settings:
     """A pinned package that this cloud never had cannot be served: say so and go on without.
 
     The pin lives in the repository, the local registry on one machine.
@@ -207,7 +207,7 @@ def without_lost_package(settings: Settings, report: Report) -> Settings:
     return settings.model_copy(update={"endpoint": endpoint})
 
 
-def run_engine(operation: Operation, stack: Stack, program: Any, report: Report) -> Changes:
+def run_engine(operation: Operation, stack: Stack, program: Any, report: CommandOutput) -> Changes:
     titles = {"up": "deploy", "preview": "preview", "destroy": "delete"}
     with report.stage(operation, f"{titles[operation]} {stack.env}") as stage:
         changes = stack.run(operation, program, lambda done, name: stage.tick(done, None, name))
@@ -215,7 +215,7 @@ def run_engine(operation: Operation, stack: Stack, program: Any, report: Report)
     return changes
 
 
-def _synth(env: str, report: Report) -> dict[str, Any]:
+def _synth(env: str, report: CommandOutput) -> dict[str, Any]:
     from policies.offline import evaluate
     from stacks.synth import synthesize
     from stacks.targets.engine import Changes
@@ -314,7 +314,7 @@ def _tally(changes: Changes) -> str:
     return ", ".join(f"{n} {name}" for name, n in changes.counts.items() if n) or "nothing to do"
 
 
-def summarized(env: str, changes: Changes, report: Report) -> dict[str, Any]:
+def summarized(env: str, changes: Changes, report: CommandOutput) -> dict[str, Any]:
     return {
         "env": env,
         "changes": changes.counts,
@@ -323,7 +323,9 @@ def summarized(env: str, changes: Changes, report: Report) -> dict[str, Any]:
     }
 
 
-def _show(env: str, operation: str, changes: Changes, settings: Settings, report: Report) -> None:
+def _show(
+    env: str, operation: str, changes: Changes, settings: Settings, report: CommandOutput
+) -> None:
     verb = {"up": "", "preview": "would "}[operation]
     for line in changes.changed if operation == "preview" else ():
         report.say(f"{verb}{line}")

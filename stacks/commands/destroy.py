@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from infra.errors import UserError
 from pipelines.compiled import PIPELINES
 from stacks.commands import deploy
-from stacks.commands.output import Report
+from stacks.commands.output import CommandOutput
 from stacks.paths import home
 from stacks.settings.load import load
 from stacks.settings.model import Settings
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 LOCAL = deploy.LOCAL
 
 
-def destroy(env: str, report: Report, *, confirmed: str | None, data: bool) -> dict[str, Any]:
+def destroy(
+    env: str, report: CommandOutput, *, confirmed: str | None, data: bool
+) -> dict[str, Any]:
     """Delete everything of an environment; locally, the cloud's processes too."""
     settings = load(env)
     check_confirmed(env, settings, confirmed, data)
@@ -68,7 +70,7 @@ def check_account(env: str, settings: Settings, clients: aws_clients.Clients) ->
         )
 
 
-def _delete(env: str, settings: Settings, stack: Stack, report: Report) -> Changes:
+def _delete(env: str, settings: Settings, stack: Stack, report: CommandOutput) -> Changes:
     from stacks.targets import leftovers
 
     names = settings.names(env)
@@ -89,7 +91,7 @@ def _delete(env: str, settings: Settings, stack: Stack, report: Report) -> Chang
     return changes
 
 
-def _unprotect(env: str, settings: Settings, stack: Stack, report: Report) -> None:
+def _unprotect(env: str, settings: Settings, stack: Stack, report: CommandOutput) -> None:
     """Take the protection off everything by an update, the only way that reaches AWS too.
 
     Without the policy pack, which rightly wants data to be protected.
@@ -103,7 +105,9 @@ def _unprotect(env: str, settings: Settings, stack: Stack, report: Report) -> No
     deploy.run_engine("up", unguarded, lambda: program(env, free, compiled), report)
 
 
-def _drain(env: str, settings: Settings, clients: aws_clients.Clients, report: Report) -> None:
+def _drain(
+    env: str, settings: Settings, clients: aws_clients.Clients, report: CommandOutput
+) -> None:
     from stacks.checks.check import Unanswered, attempt
     from stacks.commands.checks import kubernetes_client
     from stacks.targets.drain import drain
@@ -118,7 +122,7 @@ def _drain(env: str, settings: Settings, clients: aws_clients.Clients, report: R
         stage.done = ", ".join(f"{count} {kind}" for kind, count in ended.items()) or "nothing runs"
 
 
-def _destroy_local(settings: Settings, report: Report) -> dict[str, Any]:
+def _destroy_local(settings: Settings, report: CommandOutput) -> dict[str, Any]:
     from stacks.local.daemon import client as session
     from stacks.local.daemon import environment
     from stacks.targets.engine import Changes

@@ -6,12 +6,12 @@ from typing import Any
 
 from infra.errors import UserError
 from stacks.commands import deploy, model, status
-from stacks.commands.output import Report
+from stacks.commands.output import CommandOutput
 from stacks.settings.load import load
 from stacks.workload import PIPELINE
 
 
-def up_with_model(env: str, report: Report, *, port: int | None = None) -> dict[str, Any]:
+def up_with_model(env: str, report: CommandOutput, *, port: int | None = None) -> dict[str, Any]:
     """Deploy; train, approve, promote and serve a model if none is served; score it; sum up.
 
     Approving without a person is only for environments that are not protected.

@@ -8,12 +8,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import UserError
-from stacks.commands.output import Report
+from stacks.commands.output import CommandOutput
 
 if TYPE_CHECKING:
     from policies.frameworks.controls import Framework
     from policies.frameworks.results import Result
-    from policies.offline import Finding
+    from policies.offline import RuleFinding
 
 NAMES = 6
 """Rules that a row names; all of them are in the result of --json."""
@@ -36,7 +36,9 @@ def framework(name: str) -> Framework:
     return known[name]
 
 
-def judged(subject: Framework, findings: Sequence[Finding], report: Report) -> dict[str, Any]:
+def judged(
+    subject: Framework, findings: Sequence[RuleFinding], report: CommandOutput
+) -> dict[str, Any]:
     """Show every control with its result, then those that no rule decides; the same as data."""
     from policies.frameworks.results import by_rule, results, tally
 
@@ -80,7 +82,7 @@ def _data(result: Result) -> dict[str, Any]:
     }
 
 
-def _show(subject: Framework, found: Sequence[Result], report: Report) -> None:
+def _show(subject: Framework, found: Sequence[Result], report: CommandOutput) -> None:
     from rich.markup import escape
     from rich.table import Table
 

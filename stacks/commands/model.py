@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from infra.errors import CheckFailed, UserError
-from stacks.commands.output import Report
+from stacks.commands.output import CommandOutput
 from stacks.paths import ROOT
 from stacks.settings.load import load, shown, stack_file
 from stacks.settings.pin import pin_model_package
@@ -27,7 +27,9 @@ SINGLES = 200
 """Requests of one record each whose latency is reported."""
 
 
-def run(env: str, pipeline: str, parameters: Mapping[str, str], report: Report) -> dict[str, Any]:
+def run(
+    env: str, pipeline: str, parameters: Mapping[str, str], report: CommandOutput
+) -> dict[str, Any]:
     """Start a pipeline, show its steps, wait for its end; CheckFailed unless it succeeds."""
     if pipeline != PIPELINE:
         raise UserError(f"pipeline must be one of {PIPELINE}, got {pipeline!r}")
@@ -65,7 +67,7 @@ def run(env: str, pipeline: str, parameters: Mapping[str, str], report: Report) 
     return result
 
 
-def approve(env: str, package: str | None, reason: str, report: Report) -> dict[str, Any]:
+def approve(env: str, package: str | None, reason: str, report: CommandOutput) -> dict[str, Any]:
     """Approve a model package: the given version, or the newest that waits for approval."""
     sagemaker = aws_clients.clients(env)("sagemaker")
     group = load(env).names(env).of(MODEL)
@@ -79,7 +81,7 @@ def approve(env: str, package: str | None, reason: str, report: Report) -> dict[
     return {"env": env, "model_package_arn": arn, "status": "Approved", "metadata": facts}
 
 
-def promote(env: str, package: str | None, report: Report) -> dict[str, Any]:
+def promote(env: str, package: str | None, report: CommandOutput) -> dict[str, Any]:
     """Pin an approved package in the environment's file: a release is a change to that file."""
     sagemaker = aws_clients.clients(env)("sagemaker")
     settings = load(env)
@@ -98,7 +100,7 @@ def promote(env: str, package: str | None, report: Report) -> dict[str, Any]:
     return {"env": env, "model_package_arn": arn, "previous": before, "changed": before != arn}
 
 
-def predict(env: str, report: Report) -> dict[str, Any]:
+def predict(env: str, report: CommandOutput) -> dict[str, Any]:
     """Ask the endpoint about flights of days that the model has not seen, and score the answers."""
     settings = load(env)
     names = settings.names(env)
@@ -161,7 +163,9 @@ def _start(sagemaker: Any, env: str, name: str, parameters: Mapping[str, str]) -
     return str(answer["PipelineExecutionArn"])
 
 
-def _wait(sagemaker: Any, arn: str, report: Report, stage: Any) -> tuple[str, list[dict[str, Any]]]:
+def _wait(
+    sagemaker: Any, arn: str, report: CommandOutput, stage: Any
+) -> tuple[str, list[dict[str, Any]]]:
     told: set[str] = set()
     while True:
         status = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)

@@ -34,6 +34,6 @@ def file_option(name: str, text: str) -> Callable[[Command], Command]:
 
 
 def report(as_json: bool) -> Any:
-    from stacks.commands.output import Report
+    from stacks.commands.output import CommandOutput
 
-    return Report(as_json=as_json)
+    return CommandOutput(as_json=as_json)

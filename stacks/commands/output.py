@@ -15,7 +15,7 @@ from rich.progress import TimeElapsedColumn as Elapsed
 from rich.table import Table
 
 
-class Report:
+class CommandOutput:
     """One command's output.
 
     Progress and notes go to stderr. On a terminal the running stage is a live line; elsewhere it is
@@ -91,7 +91,7 @@ class Report:
 class Stage:
     """A running part of a command."""
 
-    def __init__(self, report: Report, progress: Progress, title: str) -> None:
+    def __init__(self, report: CommandOutput, progress: Progress, title: str) -> None:
         self.title = title
         self.done = ""
         """What to add to the line that remains, such as a count."""

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, get_args
 from infra.errors import CheckFailed, UserError
 from stacks.commands import frameworks
 from stacks.commands.deploy import exemptions, policy_config
-from stacks.commands.output import Report
+from stacks.commands.output import CommandOutput
 from stacks.settings.load import load, shown
 
 if TYPE_CHECKING:
     from policies.data import Resource
     from policies.lint import Problem
-    from policies.offline import Finding
+    from policies.offline import RuleFinding
 
 SHOWN = ("fail", "error", "unknown", "exempt")
 """Results that somebody has to look at, in this order."""
@@ -35,7 +35,12 @@ class Seen:
 
 
 def policy(
-    env: str, report: Report, *, digest: Path | None, state: Path | None, framework: str | None
+    env: str,
+    report: CommandOutput,
+    *,
+    digest: Path | None,
+    state: Path | None,
+    framework: str | None,
 ) -> dict[str, Any]:
     """Every rule on every resource of an environment; a check that fails where one blocks."""
     from policies.offline import evaluate
@@ -77,7 +82,7 @@ def policy(
     return result
 
 
-def _seen(env: str, report: Report, digest: Path | None, state: Path | None) -> Seen:
+def _seen(env: str, report: CommandOutput, digest: Path | None, state: Path | None) -> Seen:
     if digest is not None and state is not None:
         raise UserError("--digest and --state must not both be given", fix="leave one out")
     if digest is not None:
@@ -136,7 +141,7 @@ def _text(path: Path) -> str:
         raise UserError(f"{path} must be text in UTF-8, got other bytes") from None
 
 
-def _counts(findings: Sequence[Finding]) -> dict[str, int]:
+def _counts(findings: Sequence[RuleFinding]) -> dict[str, int]:
     """All six results, those that nobody had too."""
     from policies.rule import Status
 
@@ -144,7 +149,7 @@ def _counts(findings: Sequence[Finding]) -> dict[str, int]:
     return {status: counted[status] for status in get_args(Status)}
 
 
-def _show(findings: Sequence[Finding], report: Report) -> None:
+def _show(findings: Sequence[RuleFinding], report: CommandOutput) -> None:
     from rich.markup import escape
 
     for status in SHOWN:
@@ -153,13 +158,13 @@ def _show(findings: Sequence[Finding], report: Report) -> None:
                 report.say(f"{status:7} {finding.level:9} {escape(_line(finding))}")
 
 
-def _line(finding: Finding) -> str:
+def _line(finding: RuleFinding) -> str:
     name = finding.urn.rpartition("::")[2] or "the stack"
     return f"{finding.rule_id} {name}: {finding.message}"
 
 
 def lint_pipeline(
-    path: Path, report: Report, *, env: str | None, form: str, output: Path | None
+    path: Path, report: CommandOutput, *, env: str | None, form: str, output: Path | None
 ) -> dict[str, Any]:
     """The rules about definitions on one file; a failed check where one blocks."""
     from policies.config import PolicyConfig
@@ -200,7 +205,9 @@ def lint_pipeline(
     return result
 
 
-def _show_problems(found: Sequence[Problem], findings: Sequence[Finding], report: Report) -> None:
+def _show_problems(
+    found: Sequence[Problem], findings: Sequence[RuleFinding], report: CommandOutput
+) -> None:
     """One line for each thing that is wrong, then what only a run can decide."""
     from rich.markup import escape
 
@@ -213,7 +220,7 @@ def _show_problems(found: Sequence[Problem], findings: Sequence[Finding], report
             report.say(f"{'undecided':9} {finding.rule_id} only a run decides {where}")
 
 
-def _write(text: str, report: Report, output: Path | None) -> None:
+def _write(text: str, report: CommandOutput, output: Path | None) -> None:
     if output is not None:
         output.write_text(text)
     elif not report.as_json:

@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import CheckFailed, UserError
-from stacks.commands.output import Report
+from stacks.commands.output import CommandOutput
 
 if TYPE_CHECKING:
     from stacks.sizing.prices.check import Lacking, Stale
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 KINDS = {"region": "regions", "resource type": "resource types", "instance type": "instance types"}
 
 
-def listed(region: str | None, service: str | None, report: Report) -> dict[str, Any]:
+def listed(region: str | None, service: str | None, report: CommandOutput) -> dict[str, Any]:
     """Every figure with its unit, date and source."""
     from stacks.sizing.prices.table import no_prices, price_table, regions
 
@@ -42,7 +42,7 @@ def listed(region: str | None, service: str | None, report: Report) -> dict[str,
 
 
 def check(
-    report: Report,
+    report: CommandOutput,
     *,
     max_age_days: int,
     region: str | None = None,
@@ -85,7 +85,7 @@ def check(
     return result
 
 
-def _show(old: Sequence[Stale], bare: Sequence[Lacking], limit: int, report: Report) -> None:
+def _show(old: Sequence[Stale], bare: Sequence[Lacking], limit: int, report: CommandOutput) -> None:
     for at in old:
         report.say(
             f"stale    {at.region} {at.group}: {at.figures} figures of {at.as_of}, "

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.errors import CheckFailed, UserError
 from stacks.commands.deploy import LOCAL, exemptions, policy_config, preview_steps, stack
-from stacks.commands.output import Report as Progress
+from stacks.commands.output import CommandOutput as Progress
 from stacks.paths import ROOT
 from stacks.review.git import checked, clean_commit, exists, git, judging, packs, versions
 from stacks.review.replacements import differ, undecided

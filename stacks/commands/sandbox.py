@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import CheckFailed, UserError
-from stacks.commands.output import Report
+from stacks.commands.output import CommandOutput
 from stacks.sandbox import run as sandbox
 
 
 def run(
-    command: Sequence[str], repository: Path, output: Path, report: Report, **limits: int
+    command: Sequence[str], repository: Path, output: Path, report: CommandOutput, **limits: int
 ) -> dict[str, Any]:
     """Run it, show what it printed as text, and fail as it did."""
     if not (repository / ".git").exists():
@@ -23,7 +23,7 @@ def run(
     if output.resolve() == repository.resolve():
         raise UserError(f"--output must be a folder of its own, got the checkout {output}")
     done = sandbox.run(
-        command, repository=repository, output=output, limits=sandbox.Limits(**limits)
+        command, repository=repository, output=output, limits=sandbox.SandboxLimits(**limits)
     )
     for line in done.text.splitlines():
         report.say(line)

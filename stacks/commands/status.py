@@ -9,14 +9,14 @@ from dataclasses import asdict
 from typing import Any
 
 from infra.errors import UserError
-from stacks.commands.output import Report
+from stacks.commands.output import CommandOutput
 from stacks.paths import home
 from stacks.settings.load import environments, load
 from stacks.targets import aws_clients
 from stacks.workload import MODEL
 
 
-def status(env: str, report: Report) -> dict[str, Any]:
+def status(env: str, report: CommandOutput) -> dict[str, Any]:
     """What exists, where it answers and what is served."""
     settings = load(env)
     if env == "local":
@@ -28,7 +28,7 @@ def status(env: str, report: Report) -> dict[str, Any]:
     return {"env": env, "pipeline_name": names.of("training"), **served}
 
 
-def _local_status(report: Report) -> dict[str, Any]:
+def _local_status(report: CommandOutput) -> dict[str, Any]:
     from stacks.commands import kubernetes
     from stacks.local.daemon import client as session
     from stacks.local.daemon import environment
@@ -95,7 +95,7 @@ def _tracking_url() -> str | None:
     return json.loads(path.read_text())["url"] if path.exists() else None
 
 
-def doctor(env: str, report: Report) -> dict[str, Any]:
+def doctor(env: str, report: CommandOutput) -> dict[str, Any]:
     """What the environment needs on this machine, what is there, and how to get the rest."""
     checks = [_python_check(), *(_local_checks() if env == "local" else _cloud_checks(env))]
     for check in checks:
@@ -190,7 +190,7 @@ def _cloud_checks(env: str) -> list[dict[str, Any]]:
     ]
 
 
-def coverage(report: Report) -> dict[str, Any]:
+def coverage(report: CommandOutput) -> dict[str, Any]:
     """How faithful the local environment is, operation by operation and type by type."""
     from rich.table import Table
 

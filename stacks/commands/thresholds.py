@@ -10,14 +10,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from stacks.commands.deploy import policy_config
-from stacks.commands.output import Report
+from stacks.commands.output import CommandOutput
 from stacks.settings.load import load
 
 if TYPE_CHECKING:
     from policies.config import PolicyConfig
 
 
-def thresholds(env: str, report: Report) -> dict[str, Any]:
+def thresholds(env: str, report: CommandOutput) -> dict[str, Any]:
     """Every threshold with its value here, its default, where it comes from and what it means."""
     from policies.config import PolicyConfig
 
@@ -61,7 +61,7 @@ def _documented(part: type) -> Iterator[tuple[str, str]]:
             yield ast.unparse(field.target), " ".join(ast.literal_eval(text.value).split())
 
 
-def _show(env: str, rows: list[dict[str, Any]], report: Report) -> None:
+def _show(env: str, rows: list[dict[str, Any]], report: CommandOutput) -> None:
     from rich.console import Group
     from rich.markup import escape
     from rich.padding import Padding

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from stacks.commands.output import Report
+from stacks.commands.output import CommandOutput
 
 
-def kubernetes(report: Report) -> dict[str, Any]:
+def kubernetes(report: CommandOutput) -> dict[str, Any]:
     """Find or build the programs of a Kubernetes control plane."""
     from stacks.toolchain import control_plane
 

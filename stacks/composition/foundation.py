@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.access import POD_IDENTITY, Access, AccessArgs, RoleSpec, Trust
-from infra.boundary import boundary
 from infra.component import ComponentArgs
 from infra.filesystem import FileSystem, FileSystemArgs
 from infra.keys import COMMON, Keys, KeysArgs
 from infra.network import Network, NetworkArgs
+from infra.permissions_boundary import boundary
 from infra.personas import PERSONAS, Personas, PersonasArgs
 from infra.storage import Storage, StorageArgs
 from infra.vpc_endpoints import VpcEndpoints, VpcEndpointsArgs

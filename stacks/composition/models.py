@@ -9,9 +9,9 @@ from infra.access import RoleSpec
 from infra.autoscaling import Autoscaling
 from infra.endpoint.endpoint import Endpoint
 from infra.model_card import ModelCard, ModelCardArgs
+from infra.pipeline import Pipeline, PipelineArgs
 from infra.registry import Registry, RegistryArgs
 from infra.tracking import Tracking, TrackingArgs
-from infra.workflow import Workflow, WorkflowArgs
 from stacks import workload
 from stacks.composition import serving
 from stacks.composition.foundation import BUCKETS, Foundation
@@ -29,7 +29,7 @@ class Models:
     tracking: Tracking | None
     """None where runs are not recorded."""
 
-    workflow: Workflow
+    workflow: Pipeline
     endpoint: Endpoint | None
     """None until a model package is pinned."""
 
@@ -127,7 +127,7 @@ def _workflow(
     tracking: Tracking | None,
     definitions: Mapping[str, str],
     depends_on: list[pulumi.Resource],
-) -> Workflow:
+) -> Pipeline:
     job, role = base.access.role("job"), base.access.role("pipeline")
     base.storage.grant_read_write(job, *BUCKETS)
     base.storage.grant_read(role, *BUCKETS)
@@ -139,9 +139,9 @@ def _workflow(
     text = definitions[workload.PIPELINE]
     known = pulumi.Output.all(**_invented(base, tracking))
     definition = known.apply(lambda values: workload.filled_in(text, values))
-    return Workflow(
+    return Pipeline(
         "workflow",
-        WorkflowArgs(
+        PipelineArgs(
             names=base.common.names,
             tags=base.common.tags,
             pipeline=workload.PIPELINE,

@@ -9,6 +9,7 @@ from infra.alerts import Alerts, AlertsArgs
 from infra.audit import Audit, AuditArgs
 from infra.cluster import Cluster
 from infra.cost import Cost, CostArgs
+from infra.dashboard import PIPELINES, Dashboard, DashboardArgs, Graph
 from infra.drift import NAMESPACE as DRIFT
 from infra.drift import Drift, DriftArgs
 from infra.gpu_monitoring import GpuMonitoring, GpuMonitoringArgs
@@ -16,7 +17,6 @@ from infra.keys import COMMON
 from infra.nodes import Scaling
 from infra.off_hours import OffHours, OffHoursArgs, ScalableTarget
 from infra.retraining import Retraining, RetrainingArgs
-from infra.watch import PIPELINES, Graph, Watch, WatchArgs
 from pipelines import retraining as retraining_code
 from stacks import workload
 from stacks.composition import models, serving
@@ -112,9 +112,9 @@ def _watch(base: Foundation, settings: Settings, served: Models, alerts: Alerts)
         queue = {"QueueName": names.of("retraining-dead-letters")}
         depth = "ApproximateNumberOfMessagesVisible"
         graphs["Triggers given up"] = Graph("AWS/SQS", (depth,), queue, "Maximum")
-    Watch(
+    Dashboard(
         "watch",
-        WatchArgs(
+        DashboardArgs(
             names=names,
             tags=base.common.tags,
             graphs=graphs,

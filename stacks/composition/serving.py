@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.autoscaling import Autoscaling, AutoscalingArgs
-from infra.endpoint.alarms import Limits
+from infra.endpoint.alarms import AlarmLimits
 from infra.endpoint.endpoint import Endpoint, EndpointArgs
 from infra.endpoint.rollout import Rollout
 from infra.endpoint.variants import Asynchronous, Capture, Subnets, VariantSpec
@@ -97,7 +97,7 @@ def _realtime(
             kms_key_arn=base.keys.arn("serving"),
             alarm_key_arn=base.keys.arn("serving"),
             rollout=_rollout(chosen),
-            limits=Limits(
+            limits=AlarmLimits(
                 latency_p99_ms=chosen.latency_p99_ms, overhead_p99_ms=chosen.overhead_p99_ms
             ),
             capture=_capture(base, settings),

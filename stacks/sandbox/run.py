@@ -49,7 +49,7 @@ FIX = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class SandboxLimits:
     """What a program may use. The defaults are several times what a review of `prod` takes."""
 
     wall_seconds: int = 300
@@ -88,10 +88,10 @@ class Outcome:
 
 
 def run(
-    command: Sequence[str], *, repository: Path, output: Path, limits: Limits | None = None
+    command: Sequence[str], *, repository: Path, output: Path, limits: SandboxLimits | None = None
 ) -> Outcome:
     """Run a command on a checkout and wait; UserError where this kernel cannot hold it."""
-    bounds = limits or Limits()
+    bounds = limits or SandboxLimits()
     output.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
         spec = _spec(command, repository.resolve(), output.resolve(), bounds)
@@ -122,7 +122,9 @@ def run(
         return Outcome(124 if ended_by else process.returncode, text, files, ended_by)
 
 
-def _spec(command: Sequence[str], repository: Path, output: Path, limits: Limits) -> dict[str, Any]:
+def _spec(
+    command: Sequence[str], repository: Path, output: Path, limits: SandboxLimits
+) -> dict[str, Any]:
     """What the first process inside is told, as data."""
     machine = platform.machine()
     try:
@@ -201,7 +203,7 @@ class _Reader(Thread):
         return self._kept.decode(errors="replace")
 
 
-def _watched(process: subprocess.Popen[bytes], limits: Limits) -> str:
+def _watched(process: subprocess.Popen[bytes], limits: SandboxLimits) -> str:
     """Wait for the end; the limit that brought it about, if one did."""
     import psutil
 
@@ -241,7 +243,7 @@ def _memory_bytes(process: Any) -> int:
     return total
 
 
-def _kept(stream: IO[bytes], output: Path, limits: Limits) -> tuple[str, ...]:
+def _kept(stream: IO[bytes], output: Path, limits: SandboxLimits) -> tuple[str, ...]:
     """Write the plain files that came out; whatever else is in the archive is left there."""
     stream.seek(0)
     names: list[str] = []

@@ -21,7 +21,7 @@ import pulumi.automation as auto
 
 from policies.config import PolicyConfig
 from policies.data import Resource
-from policies.offline import Finding
+from policies.offline import RuleFinding
 from policies.pack import CONFIG_VARIABLE
 from stacks.synth import recorded
 from stacks.toolchain import pulumi as toolchain
@@ -109,7 +109,7 @@ def _rule(policy: str) -> str:
     return match[0] if match else policy
 
 
-def wrong(findings: Iterable[Finding]) -> Wrong:
+def wrong(findings: Iterable[RuleFinding]) -> Wrong:
     """What the evaluator says is wrong or undecided."""
     return {
         (finding.rule_id, finding.urn)

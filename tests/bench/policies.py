@@ -42,7 +42,7 @@ sys.path.insert(0, str(REPOSITORY))
 # ruff: noqa: E402
 from policies.config import PolicyConfig
 from policies.data import Resource
-from policies.offline import Finding, evaluate
+from policies.offline import RuleFinding, evaluate
 from policies.reading import definition, documents
 from policies.rules import RULES
 from stacks.commands.deploy import policy_config
@@ -188,7 +188,7 @@ def beside_checkov(stacks: Stacks, asked: argparse.Namespace) -> Result:
     }
 
 
-def read_and_judge(text: str, config: PolicyConfig) -> list[Finding]:
+def read_and_judge(text: str, config: PolicyConfig) -> list[RuleFinding]:
     return evaluate(of_json(text), config)
 
 

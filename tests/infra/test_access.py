@@ -11,8 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from infra.access import POD_IDENTITY, RoleSpec, Trust, trust_policy
-from infra.boundary import POLICY_CHARACTERS, boundary, boundary_arn
 from infra.naming import Names
+from infra.permissions_boundary import POLICY_CHARACTERS, boundary, boundary_arn
 from infra.personas import PERSONAS, job_guards
 from policies.data import Resource
 from stacks.settings import foundation

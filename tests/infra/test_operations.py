@@ -12,11 +12,11 @@ from infra.alerts import Alerts, AlertsArgs
 from infra.audit import MANAGED_RULES, Audit, AuditArgs
 from infra.component import Role
 from infra.cost import STOPPED, Cost, CostArgs
+from infra.dashboard import Graph, dashboard_body
 from infra.drift import Drift, DriftArgs
 from infra.gpu_monitoring import ALERTS, XIDS, GpuMonitoring, GpuMonitoringArgs, dashboard
 from infra.naming import Names
 from infra.retraining import Retraining, RetrainingArgs
-from infra.watch import Graph, dashboard_body
 from policies.data import Resource
 from stacks.synth import recorded
 

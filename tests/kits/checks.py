@@ -7,7 +7,7 @@ import boto3
 import pulumi_aws as aws
 from botocore.stub import Stubber
 
-from stacks.checks.check import Check, Finding, Platform, examine, refuse
+from stacks.checks.check import Check, CheckResult, Platform, examine, refuse
 from stacks.settings.load import load
 from stacks.synth import recorded
 
@@ -54,12 +54,12 @@ def platform(
     return Platform(**given)
 
 
-def ask(check: Callable[..., Any], asked: Platform) -> list[Finding]:
+def ask(check: Callable[..., Any], asked: Platform) -> list[CheckResult]:
     """The findings of one check, as the command gets them."""
     return examine(asked, [Check("check", "title", check)])
 
 
-def statuses(found: list[Finding]) -> list[str]:
+def statuses(found: list[CheckResult]) -> list[str]:
     return [finding.status for finding in found]
 
 

@@ -15,7 +15,7 @@ import pytest
 from infra.errors import UserError
 from pipelines import compiled
 from pipelines.executor.plan import validate
-from pipelines.steps.contracts.contract import Contract, Verdict, check
+from pipelines.steps.contracts.contract import Contract, ContractResult, check
 from pipelines.steps.contracts.flights import FLIGHTS
 from pipelines.steps.contracts.weather import WEATHER
 from stacks import workload
@@ -243,7 +243,7 @@ def test_every_real_month_holds_the_contract(name: str) -> None:
     assert check(WEATHER, month("weather", name), name).failures == []
 
 
-def spoilt(dataset: str, spoil: Callable[[pd.DataFrame], pd.DataFrame]) -> Verdict:
+def spoilt(dataset: str, spoil: Callable[[pd.DataFrame], pd.DataFrame]) -> ContractResult:
     contract: Contract = {"flights": FLIGHTS, "weather": WEATHER}[dataset]
     return check(contract, spoil(month(dataset, "2013-02")), "2013-02")
 

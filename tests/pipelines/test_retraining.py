@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from pipelines.retraining.decision import Limits, Record, Verdict, decide
+from pipelines.retraining.decision import Record, RetrainingDecision, RetrainingLimits, decide
 from pipelines.retraining.start import reason_of
 from tests.kits.local_cloud import ROLE, Cloud, running_cloud
 
 NOW = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
-LIMITS = Limits(cool_down=timedelta(hours=1), max_runs_per_day=3)
+LIMITS = RetrainingLimits(cool_down=timedelta(hours=1), max_runs_per_day=3)
 LAST = Record(
     version=4,
     event_id="last",
@@ -27,7 +27,9 @@ LAST = Record(
 )
 
 
-def verdict(record: Record = LAST, *, running: str = "Succeeded", **changes: Any) -> Verdict:
+def verdict(
+    record: Record = LAST, *, running: str = "Succeeded", **changes: Any
+) -> RetrainingDecision:
     asked = {"event_id": "new", "reason": "drift", "now": NOW, "running": running, **changes}
     return decide(record, LIMITS, **asked)
 
@@ -52,7 +54,7 @@ def test_a_run_that_ended_holds_nothing_back(state: str) -> None:
 
 def test_a_trigger_too_soon_is_told_until_when() -> None:
     early = verdict(now=NOW - timedelta(minutes=61))
-    assert early == Verdict(None, "cooling down until 2026-03-14T11:00:00+00:00")
+    assert early == RetrainingDecision(None, "cooling down until 2026-03-14T11:00:00+00:00")
     assert verdict(now=NOW - timedelta(minutes=60)).claim is not None
 
 

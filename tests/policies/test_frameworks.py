@@ -18,7 +18,7 @@ from policies.docs import framework_table
 from policies.frameworks import crosswalk as source
 from policies.frameworks.controls import HERE, PRIMARY, controls_of, frameworks
 from policies.frameworks.results import by_rule, results, tally
-from policies.offline import Finding
+from policies.offline import RuleFinding
 from policies.pack import Pack
 from policies.review.deltas import DELTAS
 from policies.review.model import StackChange
@@ -31,7 +31,7 @@ from policies.rule import Status
 from policies.rules import RULES
 from stacks.cli import main
 from stacks.commands.frameworks import framework, judged
-from stacks.commands.output import Report
+from stacks.commands.output import CommandOutput
 
 ROOT = Path(__file__).parents[2]
 CROSSWALK: Mapping[str, Any] = YAML(typ="safe").load(source.FILE.read_text())
@@ -162,8 +162,8 @@ def test_a_framework_that_lacks_a_control_or_has_it_twice_is_not_written(
         source.files(RULES, DELTAS)
 
 
-def finding(rule: str, status: Status) -> Finding:
-    return Finding(rule_id=rule, severity="high", level="mandatory", status=status, urn="u")
+def finding(rule: str, status: Status) -> RuleFinding:
+    return RuleFinding(rule_id=rule, severity="high", level="mandatory", status=status, urn="u")
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_the_controls_fit_a_terminal_and_say_what_is_not_covered(
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     subject = frameworks()["ai-rmf"]
-    result = judged(subject, [finding("PF-RDS-001", "fail")], Report(as_json=False))
+    result = judged(subject, [finding("PF-RDS-001", "fail")], CommandOutput(as_json=False))
     shown = capsys.readouterr().out
     table = shown[: shown.rindex("ai-rmf: ")].splitlines()[2:]
     assert max(map(len, table)) <= max(columns, 72)
@@ -227,7 +227,7 @@ def test_with_json_a_control_has_its_rules_and_its_counts(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     findings = [finding("PF-RDS-001", "fail"), finding("PF-EFS-001", "pass")]
-    result = judged(frameworks()["cis-aws-7.0"], findings, Report(as_json=True))
+    result = judged(frameworks()["cis-aws-7.0"], findings, CommandOutput(as_json=True))
     assert capsys.readouterr().out == ""
     json.dumps(result)
     by_id = {each["control"]: each for each in result["controls"]}
@@ -269,7 +269,7 @@ def test_the_table_of_frameworks_is_the_files_own() -> None:
     assert shown == framework_table()
 
 
-def context(before: Sequence[Finding], after: Sequence[Finding]) -> Context:
+def context(before: Sequence[RuleFinding], after: Sequence[RuleFinding]) -> Context:
     return Context(
         config=PolicyConfig(production=True),
         today=date(2026, 1, 15),

@@ -22,7 +22,7 @@ from policies.config import PolicyConfig
 from policies.data import UNKNOWN, Data, Resource, Unknown, plain
 from policies.docs import table
 from policies.exemptions import EXEMPTION, Exemption, load
-from policies.offline import Finding, evaluate
+from policies.offline import RuleFinding, evaluate
 from policies.rule import Fail, Result, Rule, Scope, Status, every, rule
 from policies.rules import RULES
 from policies.tables.__main__ import HERE, TABLES
@@ -66,13 +66,13 @@ PRODUCTION = PolicyConfig(production=True)
 TODAY = date(2026, 1, 15)
 
 
-def findings(case: Case, subject: Rule | None = None) -> list[Finding]:
+def findings(case: Case, subject: Rule | None = None) -> list[RuleFinding]:
     config = PolicyConfig.from_dict({"production": True, **case.config})
     resources = recorded(case.program, preview=case.preview)
     return evaluate(resources, config, rules=[subject or BY_ID[case.rule]])
 
 
-def statuses(found: Iterable[Finding]) -> set[Status]:
+def statuses(found: Iterable[RuleFinding]) -> set[Status]:
     return {finding.status for finding in found}
 
 
@@ -277,7 +277,7 @@ def exemption(**changes: Any) -> Exemption:
     return Exemption(**{**shape, **changes})
 
 
-def with_exemption(entry: Exemption, today: date = TODAY) -> list[Finding]:
+def with_exemption(entry: Exemption, today: date = TODAY) -> list[RuleFinding]:
     case = next(c for c in SERVING if c.rule == "ML-EP-006" and c.status == "fail")
     return evaluate(
         recorded(case.program),

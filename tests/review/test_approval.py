@@ -166,7 +166,7 @@ def test_a_file_without_anybody_asks_nobody() -> None:
 def test_a_github_job_gets_risk_class_and_reviewers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from stacks.commands.output import Report as Progress
+    from stacks.commands.output import CommandOutput as Progress
     from stacks.commands.review import review as command
 
     made = resource(DASHBOARD)

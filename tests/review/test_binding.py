@@ -10,7 +10,7 @@ import pytest
 
 from infra.errors import CheckFailed, UserError
 from stacks.commands import deploy
-from stacks.commands.output import Report
+from stacks.commands.output import CommandOutput
 from stacks.review.binding import binding, hold, read
 from stacks.review.git import clean_commit
 from tests.conftest import Clone
@@ -62,7 +62,7 @@ def test_nothing_moves_before_the_plan_was_looked_at(
     path.write_text(json.dumps({"binding": binding(clean_commit(), deployment())}))
     monkeypatch.setattr(deploy, "cloud_stack", lambda env: Moved())
     with pytest.raises(CheckFailed, match="dev must be as it was reviewed"):
-        deploy.up("dev", Report(as_json=True), plan=path)
+        deploy.up("dev", CommandOutput(as_json=True), plan=path)
 
 
 @pytest.fixture

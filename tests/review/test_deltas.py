@@ -14,7 +14,7 @@ import pytest
 
 from policies.config import PolicyConfig
 from policies.data import UNKNOWN, Data, Options, Resource
-from policies.offline import Finding
+from policies.offline import RuleFinding
 from policies.review.compare import compare
 from policies.review.deltas import DELTAS, table
 from policies.review.model import StackChange
@@ -69,7 +69,7 @@ JOB = {
 }
 QUEUE = "aws:sqs/queue:Queue"
 SAME = resource(QUEUE)
-UNDECIDED = Finding(
+UNDECIDED = RuleFinding(
     rule_id="ML-EP-001", severity="high", level="mandatory", status="unknown", urn=SAME.urn,
     message="not known", paths=(),
 )  # fmt: skip

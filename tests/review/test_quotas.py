@@ -114,12 +114,12 @@ def test_what_lists_no_quotas_is_refused(text: str, says: str) -> None:
 
 
 def reviewed_by_command(folder: Path, quotas: Path, steps: list[Mapping[str, Any]]) -> Any:
-    from stacks.commands.output import Report
+    from stacks.commands.output import CommandOutput
     from stacks.commands.review import review
 
     (folder / "digest.json").write_text(json.dumps({"steps": steps}))
     return review(
-        "dev", Report(as_json=True), base=None, digest=folder / "digest.json", drift=None,
+        "dev", CommandOutput(as_json=True), base=None, digest=folder / "digest.json", drift=None,
         quotas=quotas, form="json", output=[folder / "report.json"],
     )  # fmt: skip
 

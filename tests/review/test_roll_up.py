@@ -84,17 +84,17 @@ def test_the_command_writes_markdown_and_refuses_what_is_no_report(
         files.append(str(tmp_path / f"{number}.json"))
         Path(files[-1]).write_text(json.dumps(one))
     output = tmp_path / "roll-up.md"
-    done = CliRunner().invoke(cli, ["roll-up", *files, "--output", str(output)])
+    done = CliRunner().invoke(cli, ["compare-reviews", *files, "--output", str(output)])
     assert done.exit_code == 0, done.output
     assert "| | dev | staging | prod |" in output.read_text().replace("| |  |", "| |")
-    shown = CliRunner().invoke(cli, ["roll-up", *files])
+    shown = CliRunner().invoke(cli, ["compare-reviews", *files])
     assert "eks.NodeGroup gpu" in shown.output and "4 are not in all" in shown.output
     for text in ("[]", "{}", "x"):
         Path(files[0]).write_text(text)
         with pytest.raises(Exception, match="must be the JSON report of a review"):
-            CliRunner().invoke(cli, ["roll-up", *files], catch_exceptions=False)
+            CliRunner().invoke(cli, ["compare-reviews", *files], catch_exceptions=False)
     with pytest.raises(Exception, match="must be a file, got No such file"):
-        CliRunner().invoke(cli, ["roll-up", str(tmp_path / "none")], catch_exceptions=False)
+        CliRunner().invoke(cli, ["compare-reviews", str(tmp_path / "none")], catch_exceptions=False)
 
 
 def test_a_review_that_wants_no_approval_says_so() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from serving.model import MODEL_TYPES, TRUSTED_TYPES, load
-from serving.server import Limits, Service
+from serving.server import ServerLimits, Service
 from serving.signature import ArtefactRefused
 from tests.kits.serving import FEATURES, JSON, REPOSITORY, SIGNATURE, trained
 
@@ -94,7 +94,7 @@ def test_training_and_serving_agree_on_the_artefact(tmp_path: Path) -> None:
     manifest = {"data_hash": "x", "train_start": "2013-01-01", "train_end": "2013-03-01"}
     job.write_json(tmp_path / artifact.SIGNATURE, train.signature(features, frame, manifest))
 
-    service = Service(model=load(tmp_path), limits=Limits())
+    service = Service(model=load(tmp_path), limits=ServerLimits())
     records = json.loads(frame[[*NUMERIC, *CATEGORICAL]].to_json(orient="records"))
     reply = service.invoke(JSON, "", json.dumps(records).encode())
     served = [item["probability"] for item in json.loads(reply.body)["predictions"]]

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.model import load
-from serving.server import App, Limits, Service
+from serving.server import App, ServerLimits, Service
 from tests.kits.serving import CSV, JSON, LINES, RECORD, REPOSITORY, trained
 
 
@@ -274,7 +274,7 @@ TYPES = st.sampled_from([JSON, CSV, LINES, "text/csv; header=present"])
 
 @pytest.fixture(scope="module")
 def service(opt_ml: Path) -> Service:
-    return Service(model=load(opt_ml / "model"), limits=Limits())
+    return Service(model=load(opt_ml / "model"), limits=ServerLimits())
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
@@ -325,7 +325,7 @@ def test_a_full_queue_answers_503_at_once(service: Service) -> None:
             gate.wait(10)
             return [0.5] * len(rows)
 
-    app = App(replace(service, model=Slow(), limits=Limits(requests=2)))  # type: ignore[arg-type]
+    app = App(replace(service, model=Slow(), limits=ServerLimits(requests=2)))  # type: ignore[arg-type]
     body = json.dumps(RECORD).encode()
 
     async def scenario() -> list[Any]:

@@ -9,7 +9,7 @@ import pytest
 
 from policies.data import Resource
 from policies.lint import lint
-from policies.offline import Finding, evaluate
+from policies.offline import RuleFinding, evaluate
 from policies.reading.jobs import PIPELINE
 from stacks import workload
 from stacks.commands.deploy import policy_config
@@ -31,7 +31,7 @@ def stack(env: str) -> list[Resource]:
     return synthesize(env, load(env), {workload.PIPELINE: compiled(env)})
 
 
-def of_pipelines(env: str) -> list[Finding]:
+def of_pipelines(env: str) -> list[RuleFinding]:
     found = evaluate(stack(env), policy_config(load(env)))
     return [finding for finding in found if f"{PIPELINE}::" in finding.urn]
 

@@ -334,12 +334,12 @@ def test_the_environments_do_not_overlap() -> None:
 
 
 def test_a_check_keeps_what_it_found_before_it_could_not_go_on() -> None:
-    from stacks.checks.check import Finding, passed
+    from stacks.checks.check import CheckResult, passed
 
     def half(asked: Any) -> Any:
         yield passed("half", "first", "fine")
         raise Unknowable("the rest is not known")
 
-    found: list[Finding] = ask(half, platform())
+    found: list[CheckResult] = ask(half, platform())
     assert statuses(found) == ["pass", "unknown"]
     assert found[1].message == "the rest is not known"

@@ -241,16 +241,16 @@ def test_every_instance_type_that_an_environment_names_has_a_price() -> None:
 
 def test_the_check_says_what_is_stale_and_lacking_and_fails() -> None:
     from infra.errors import CheckFailed
-    from stacks.commands.output import Report
+    from stacks.commands.output import CommandOutput
     from stacks.commands.prices import check
 
     day = date.fromisoformat(min(price.as_of for price in TABLE.prices.values()))
     with pytest.raises(CheckFailed, match="got 132 that are older") as failed:
-        check(Report(as_json=True), max_age_days=1, today=day + timedelta(days=2))
+        check(CommandOutput(as_json=True), max_age_days=1, today=day + timedelta(days=2))
     assert failed.value.data["ok"] is False
     assert failed.value.data["stale"][0]["source"].startswith("https://aws.amazon.com/")
     with pytest.raises(CheckFailed, match="got 0 that are older and 1 that are missing"):
-        check(Report(as_json=True), max_age_days=1, region="eu-central-1", today=day)
+        check(CommandOutput(as_json=True), max_age_days=1, region="eu-central-1", today=day)
 
 
 def test_the_list_is_of_a_region_and_a_service(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ import pytest
 from infra.errors import UserError
 from stacks.sandbox import run as sandbox
 from stacks.sandbox import seccomp
-from stacks.sandbox.run import Limits, Outcome, printable, run
+from stacks.sandbox.run import Outcome, SandboxLimits, printable, run
 from tests.kits.sandbox import CANARY, World, world
 
 HOSTILE = {path.stem: path for path in sorted((Path(__file__).parents[1] / "hostile").glob("*.py"))}
@@ -25,7 +25,7 @@ WALL_SECONDS = 30
 SHORT = {"sleep": 3, "stubborn": 3}
 """Programs that only a limit of time ends."""
 
-BOUNDS = Limits(
+BOUNDS = SandboxLimits(
     wall_seconds=WALL_SECONDS,
     memory_mib=256,
     processes=64,
@@ -51,7 +51,7 @@ BROKEN = re.compile(r"(?:Syntax|Name|Key|Attribute|Import|ModuleNotFound|Type)Er
 def attacked(name: str, there: World) -> Outcome:
     shutil.copy(HOSTILE[name], there.repository / "change.py")
     there.before = there.snapshot()
-    limits = Limits(**{**vars(BOUNDS), "wall_seconds": SHORT.get(name, WALL_SECONDS)})
+    limits = SandboxLimits(**{**vars(BOUNDS), "wall_seconds": SHORT.get(name, WALL_SECONDS)})
     return run(
         ["python", "change.py", there.described(sandboxed=True)],
         repository=there.repository,

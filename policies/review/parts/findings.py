@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from policies.data import Source
 from policies.exemptions import EXEMPTION
-from policies.offline import Finding
+from policies.offline import RuleFinding
 from policies.review.model import StackChange
 from policies.review.report import Context, Reason, Risk, Row, Section
 from policies.rules import RULES
@@ -57,11 +57,11 @@ def part(change: StackChange, context: Context) -> Section | None:
     )
 
 
-def _key(finding: Finding) -> tuple[str, str, str]:
+def _key(finding: RuleFinding) -> tuple[str, str, str]:
     return finding.rule_id, finding.urn, finding.message if finding.rule_id == EXEMPTION else ""
 
 
-def _reasons(new: Sequence[Finding], change: StackChange) -> Iterator[Reason]:
+def _reasons(new: Sequence[RuleFinding], change: StackChange) -> Iterator[Reason]:
     for finding in new:
         stale = finding.rule_id == EXEMPTION
         yield Reason(
@@ -75,7 +75,7 @@ def _reasons(new: Sequence[Finding], change: StackChange) -> Iterator[Reason]:
         )
 
 
-def _undecided(found: Sequence[Finding], context: Context) -> Iterator[Reason]:
+def _undecided(found: Sequence[RuleFinding], context: Context) -> Iterator[Reason]:
     """Unknown is not pass: above a number, an update has to be split so that rules can decide."""
     mandatory = [f for f in found if f.level == "mandatory"]
     if not mandatory:
@@ -92,7 +92,7 @@ def _undecided(found: Sequence[Finding], context: Context) -> Iterator[Reason]:
     )
 
 
-def _row(word: str, finding: Finding, change: StackChange) -> Row:
+def _row(word: str, finding: RuleFinding, change: StackChange) -> Row:
     risk = RISKS[finding.severity] if word == "new" else "low"
     return Row(
         cells=(word, finding.rule_id, _name(finding), finding.message),
@@ -102,11 +102,11 @@ def _row(word: str, finding: Finding, change: StackChange) -> Row:
     )
 
 
-def _name(finding: Finding) -> str:
+def _name(finding: RuleFinding) -> str:
     return finding.urn.rpartition("::")[2] or "the stack"
 
 
-def _source(finding: Finding, change: StackChange) -> Source | None:
+def _source(finding: RuleFinding, change: StackChange) -> Source | None:
     item = change.by_urn.get(finding.urn)
     return item.source if item else None
 
@@ -117,7 +117,7 @@ def _tally(counts: Counter[str]) -> str:
     )
 
 
-def _data(finding: Finding) -> dict[str, object]:
+def _data(finding: RuleFinding) -> dict[str, object]:
     return {
         "rule": finding.rule_id,
         "severity": finding.severity,

@@ -1,4 +1,4 @@
-"""The overlay as a WSGI application in front of moto: told apart by target header and signature."""
+"""SageMaker as a WSGI application in front of moto: told apart by target header and signature."""
 
 import json
 import logging
@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 from werkzeug.datastructures import EnvironHeaders
 
-from stacks.local.aws.emulator import World
+from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker import api, features, invoke
 from stacks.local.aws.sagemaker.asynchronous import Queues, invoke_async
 from stacks.local.aws.sagemaker.capture import Captures
@@ -57,22 +57,22 @@ class Reply:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Overlay:
+class SageMakerApp:
     """SageMaker answered here, everything else by the application behind."""
 
-    world: World
+    emulator: Emulator
     captures: Captures
-    behind: Application
+    fallback: Application
     queues: Queues = field(default_factory=Queues)
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         scope = SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
         target = environ.get("HTTP_X_AMZ_TARGET", "")
         if not (target.startswith(TARGET_PREFIX) or (scope and scope["service"] == "sagemaker")):
-            return self.behind(environ, start)
+            return self.fallback(environ, start)
         try:
-            if scope and scope["region"] != self.world.region:
-                raise not_emulated(f"region {scope['region']}", f"use {self.world.region}")
+            if scope and scope["region"] != self.emulator.region:
+                raise not_emulated(f"region {scope['region']}", f"use {self.emulator.region}")
             reply = self._reply(environ, target)
         except ApiError as error:
             reply = _error_reply(error)
@@ -88,7 +88,7 @@ class Overlay:
         body = _body(environ)
         if target.startswith(TARGET_PREFIX):
             request = json.loads(body or b"{}")
-            answer = api.call(self.world, target.removeprefix(TARGET_PREFIX), request)
+            answer = api.call(self.emulator, target.removeprefix(TARGET_PREFIX), request)
             return _json_reply(answer, "application/x-amz-json-1.1")
         path = environ["PATH_INFO"]
         invocation = INVOCATIONS.fullmatch(path)
@@ -96,12 +96,12 @@ class Overlay:
             headers = EnvironHeaders(environ)
             if invocation["queued"]:
                 answer, told = invoke_async(
-                    self.world, self.captures, self.queues, invocation["name"], headers
+                    self.emulator, self.captures, self.queues, invocation["name"], headers
                 )
                 reply = _json_reply(answer, "application/json", status=202)
                 return replace(reply, headers={**reply.headers, **told})
             answer_body, answer_headers = invoke.invoke(
-                self.world, self.captures, invocation["name"], headers, body
+                self.emulator, self.captures, invocation["name"], headers, body
             )
             return Reply(body=answer_body, headers={**_common(answer_body), **answer_headers})
         return self._feature_store(environ, path, body)
@@ -118,7 +118,7 @@ class Overlay:
             request["FeatureGroupName"] = record["name"]
             request.update(_query(operation, environ.get("QUERY_STRING", "")))
         check_request(operation, request, FEATURE_STORE)
-        answer = features.RUNTIME[operation](self.world, request)
+        answer = features.RUNTIME[operation](self.emulator, request)
         return _json_reply(answer, "application/json")
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from stacks.local.aws.emulator import ACCOUNT_ID, World
+from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
 
 DATA_LIMIT = 100_000
 """Data that are kept; older ones go in halves of it, so that a load test fits into memory."""
@@ -57,9 +57,9 @@ class Watch:
     """State that its actions were called for."""
 
 
-def watch(world: World, seen: Watch) -> None:
+def watch(emulator: Emulator, seen: Watch) -> None:
     """One round: read new data, judge the alarms, call the actions of those that changed."""
-    backend = moto_backend("cloudwatch", world)
+    backend = moto_backend("cloudwatch", emulator)
     _read(backend, seen)
     now = datetime.now(UTC).timestamp()
     for alarm in list(backend.alarms.values()):
@@ -67,7 +67,7 @@ def watch(world: World, seen: Watch) -> None:
         before = seen.told.setdefault(alarm.alarm_arn, "INSUFFICIENT_DATA")
         if alarm.state_value != before:
             seen.told[alarm.alarm_arn] = alarm.state_value
-            _act(world, alarm, before)
+            _act(emulator, alarm, before)
 
 
 def judge(alarm: Any, seen: Watch, now: float) -> None:
@@ -187,15 +187,15 @@ def _seconds(time: datetime | str) -> float:
     return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
 
 
-def _act(world: World, alarm: Any, before: str) -> None:
+def _act(emulator: Emulator, alarm: Any, before: str) -> None:
     """Publish to the topics of the new state. Other actions are CloudWatch's own: not here."""
     if not alarm.actions_enabled:
         return
-    topics = moto_backend("sns", world)
+    topics = moto_backend("sns", emulator)
     for arn in _actions(alarm):
         if arn in topics.topics:
             subject = f'{alarm.state_value}: "{alarm.name}"'
-            topics.publish(json.dumps(_message(world, alarm, before)), arn=arn, subject=subject)
+            topics.publish(json.dumps(_message(emulator, alarm, before)), arn=arn, subject=subject)
         elif ":sns:" in arn:
             log.warning("alarm %s found no topic %s", alarm.name, arn)
 
@@ -208,7 +208,7 @@ def _actions(alarm: Any) -> Iterator[str]:
     }[alarm.state_value] or ()
 
 
-def _message(world: World, alarm: Any, before: str) -> dict[str, Any]:
+def _message(emulator: Emulator, alarm: Any, before: str) -> dict[str, Any]:
     """What subscribers of an alarm's topic get."""
     return {
         "AlarmName": alarm.name,
@@ -218,7 +218,7 @@ def _message(world: World, alarm: Any, before: str) -> dict[str, Any]:
         "OldStateValue": before,
         "NewStateReason": alarm.state_reason,
         "StateChangeTime": alarm.state_updated_timestamp.isoformat(),
-        "Region": world.region,
+        "Region": emulator.region,
         "AlarmArn": alarm.alarm_arn,
         "Trigger": {
             "MetricName": alarm.metric_name,
@@ -229,8 +229,8 @@ def _message(world: World, alarm: Any, before: str) -> dict[str, Any]:
     }
 
 
-def moto_backend(service: str, world: World) -> Any:
+def moto_backend(service: str, emulator: Emulator) -> Any:
     """What moto keeps of a service, in this very process."""
     from moto.backends import get_backend
 
-    return get_backend(service)[ACCOUNT_ID][world.region]
+    return get_backend(service)[ACCOUNT_ID][emulator.region]

@@ -1,4 +1,4 @@
-"""What every part of the overlay works with: the store, the machine, clients of this very cloud."""
+"""What every part of the emulator works with: store, machine, clients of this very cloud."""
 
 import functools
 import logging
@@ -12,7 +12,7 @@ from botocore.config import Config
 
 from stacks.local.aws.metrics import Metrics
 from stacks.local.aws.store import Store
-from stacks.local.runtime.container import Host
+from stacks.local.runtime.container import ContainerRuntime
 from stacks.local.runtime.jobs import Jobs
 
 ACCOUNT_ID = "123456789012"
@@ -22,14 +22,14 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
-    """One running overlay."""
+class Emulator:
+    """One emulated account and what it runs on."""
 
-    host: Host
+    host: ContainerRuntime
     store: Store = field(default_factory=Store)
     metrics: Metrics = field(default_factory=Metrics)
     threads: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(BACKGROUND_THREADS, "overlay")
+        default_factory=lambda: ThreadPoolExecutor(BACKGROUND_THREADS, "emulator")
     )
 
     @property

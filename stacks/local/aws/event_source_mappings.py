@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from stacks.local.aws.emulator import ACCOUNT_ID, World
+from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries of the same records
 DEPTH_SECONDS = 60.0
@@ -53,34 +53,34 @@ class Batch:
         )
 
 
-def read(world: World, streams: Streams) -> None:
+def read(emulator: Emulator, streams: Streams) -> None:
     """One round: start reading for every mapping that has something to read."""
-    by_arn = {stream.arn: stream for stream in [*_backend("kinesis", world).streams.values()]}
-    for mapping in _mappings(world):
+    by_arn = {stream.arn: stream for stream in [*_backend("kinesis", emulator).streams.values()]}
+    for mapping in _mappings(emulator):
         stream = by_arn.get(mapping.event_source_arn)
         if stream is None:
             continue
-        _tell_depth(world, streams, mapping)
+        _tell_depth(emulator, streams, mapping)
         if mapping.uuid not in streams.busy and next(_waiting(streams, mapping, stream), None):
             streams.busy.add(mapping.uuid)
-            _start(world, streams, mapping, stream)
+            _start(emulator, streams, mapping, stream)
 
 
-def _start(world: World, streams: Streams, mapping: Any, stream: Any) -> None:
+def _start(emulator: Emulator, streams: Streams, mapping: Any, stream: Any) -> None:
     def work() -> None:
         while batch := next(_waiting(streams, mapping, stream), None):
-            if not deliver(world, batch):
+            if not deliver(emulator, batch):
                 break
             last = batch.records[-1].sequence_number
             streams.done[mapping.uuid, batch.shard_id] = last
         streams.busy.discard(mapping.uuid)
 
-    world.background(work, broken=lambda _: streams.busy.discard(mapping.uuid))
+    emulator.background(work, broken=lambda _: streams.busy.discard(mapping.uuid))
 
 
-def _mappings(world: World) -> list[Any]:
+def _mappings(emulator: Emulator) -> list[Any]:
     """The enabled mappings of this moment."""
-    found = _backend("lambda", world).list_event_source_mappings(None, None)
+    found = _backend("lambda", emulator).list_event_source_mappings(None, None)
     return [mapping for mapping in list(found) if mapping.enabled]
 
 
@@ -101,17 +101,17 @@ def _waiting(streams: Streams, mapping: Any, stream: Any) -> Iterator[Batch]:
             )
 
 
-def deliver(world: World, batch: Batch) -> bool:
+def deliver(emulator: Emulator, batch: Batch) -> bool:
     """Bring a batch to the function until all of it is handled or given up.
 
     False: the mapping was deleted or disabled meanwhile.
     """
     mapping, parts, tries, pause = batch.mapping, [batch], 0, FIRST_PAUSE
     while parts:
-        if mapping not in _mappings(world):
+        if mapping not in _mappings(emulator):
             return False
         part = parts.pop()
-        left, answer = _call(world, part)
+        left, answer = _call(emulator, part)
         if not left:
             tries, pause = 0, FIRST_PAUSE
             continue
@@ -123,7 +123,7 @@ def deliver(world: World, batch: Batch) -> bool:
             continue
         tries += 1
         if mapping.max_retry_attempts not in (None, -1) and tries > mapping.max_retry_attempts:
-            _give_up(world, part.part(left), answer, tries)
+            _give_up(emulator, part.part(left), answer, tries)
             tries, pause = 0, FIRST_PAUSE
             continue
         parts.append(part.part(left))
@@ -132,13 +132,15 @@ def deliver(world: World, batch: Batch) -> bool:
     return True
 
 
-def _call(world: World, batch: Batch) -> tuple[Sequence[Record], Mapping[str, Any]]:
+def _call(emulator: Emulator, batch: Batch) -> tuple[Sequence[Record], Mapping[str, Any]]:
     """The records that the function did not handle, and how the call went."""
-    function = _backend("lambda", world).get_function_by_arn(batch.mapping.function_arn)
+    function = _backend("lambda", emulator).get_function_by_arn(batch.mapping.function_arn)
     headers: dict[str, str] = {}
     text = function.invoke(json.dumps({"Records": _events(batch, function.role)}), {}, headers)
     failed = "x-amz-function-error" in headers
-    _tell(world, "AWS/Lambda", {"FunctionName": function.function_name}, IteratorAge=_age_ms(batch))
+    _tell(
+        emulator, "AWS/Lambda", {"FunctionName": function.function_name}, IteratorAge=_age_ms(batch)
+    )
     answer = {"statusCode": 200, "executedVersion": "$LATEST"}
     if failed:
         log.warning("%s failed: %s", function.function_name, text.decode()[:500])
@@ -182,7 +184,7 @@ def _events(batch: Batch, role: str) -> list[dict[str, Any]]:
     ]
 
 
-def _give_up(world: World, batch: Batch, answer: Mapping[str, Any], tries: int) -> None:
+def _give_up(emulator: Emulator, batch: Batch, answer: Mapping[str, Any], tries: int) -> None:
     """Tell the destination on failure which records were given up, without their content."""
     arn = _destination(batch.mapping)
     if not arn:
@@ -208,7 +210,7 @@ def _give_up(world: World, batch: Batch, answer: Mapping[str, Any], tries: int) 
             "streamArn": batch.stream.arn,
         },
     }
-    _backend("sqs", world).send_message(arn.rpartition(":")[2], json.dumps(message))
+    _backend("sqs", emulator).send_message(arn.rpartition(":")[2], json.dumps(message))
 
 
 def _destination(mapping: Any) -> str:
@@ -216,10 +218,10 @@ def _destination(mapping: Any) -> str:
     return str(on_failure.get("Destination") or "")
 
 
-def _tell_depth(world: World, streams: Streams, mapping: Any) -> None:
+def _tell_depth(emulator: Emulator, streams: Streams, mapping: Any) -> None:
     """The depth of the dead-letter queue as a metric, when it changed or a minute passed."""
     name = _destination(mapping).rpartition(":")[2]
-    queue = _backend("sqs", world).queues.get(name)
+    queue = _backend("sqs", emulator).queues.get(name)
     if queue is None:
         return
     depth, now = queue.approximate_number_of_messages, time.monotonic()
@@ -227,15 +229,17 @@ def _tell_depth(world: World, streams: Streams, mapping: Any) -> None:
     if depth != told or now - when > DEPTH_SECONDS:
         streams.depths[name] = (depth, now)
         metric = {"ApproximateNumberOfMessagesVisible": depth}
-        _tell(world, "AWS/SQS", {"QueueName": name}, **metric)
+        _tell(emulator, "AWS/SQS", {"QueueName": name}, **metric)
 
 
-def _tell(world: World, namespace: str, dimensions: Mapping[str, str], **metrics: float) -> None:
+def _tell(
+    emulator: Emulator, namespace: str, dimensions: Mapping[str, str], **metrics: float
+) -> None:
     pairs = [{"Name": name, "Value": value} for name, value in dimensions.items()]
     data = [
         {"MetricName": name, "Value": value, "Dimensions": pairs} for name, value in metrics.items()
     ]
-    _backend("cloudwatch", world).put_metric_data(namespace, data)
+    _backend("cloudwatch", emulator).put_metric_data(namespace, data)
 
 
 def _age_ms(batch: Batch) -> float:
@@ -247,7 +251,7 @@ def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
-def _backend(service: str, world: World) -> Any:
+def _backend(service: str, emulator: Emulator) -> Any:
     from moto.backends import get_backend
 
-    return get_backend(service)[ACCOUNT_ID][world.region]
+    return get_backend(service)[ACCOUNT_ID][emulator.region]

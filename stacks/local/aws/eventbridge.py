@@ -17,7 +17,7 @@ from typing import Any
 
 import jmespath
 
-from stacks.local.aws.emulator import ACCOUNT_ID, World
+from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
 
 RETRIES = 2
 """Lambda calls a function at most twice more for an event that it failed on."""
@@ -82,13 +82,13 @@ class States:
     known: dict[str, str] = field(default_factory=dict)
 
 
-def tell(world: World, states: States) -> None:
+def tell(emulator: Emulator, states: States) -> None:
     """One round: every change of a state goes to the rules of the default bus."""
-    for event in [*_alarms(world, states), *_sagemaker(world, states)]:
-        put(world, event)
+    for event in [*_alarms(emulator, states), *_sagemaker(emulator, states)]:
+        put(emulator, event)
 
 
-def put(world: World, event: Event) -> None:
+def put(emulator: Emulator, event: Event) -> None:
     """Bring an event to the targets of every rule that matches it."""
     message = {
         "version": "0",
@@ -98,18 +98,18 @@ def put(world: World, event: Event) -> None:
         "account": ACCOUNT_ID,
         "time": time.time(),
         "ingestion-time": time.time(),  # moto's own
-        "region": world.region,
+        "region": emulator.region,
         "resources": list(event.resources),
         "detail": json.loads(json.dumps(event.detail, default=str)),
     }
-    bus = _backend("events", world).event_buses["default"]
+    bus = _backend("events", emulator).event_buses["default"]
     for rule in list(bus.rules.values()):
         rule.send_to_targets(message)
 
 
-def _alarms(world: World, states: States) -> Iterator[Event]:
+def _alarms(emulator: Emulator, states: States) -> Iterator[Event]:
     """CloudWatch user guide, "Alarm events and EventBridge"."""
-    for alarm in list(_backend("cloudwatch", world).alarms.values()):
+    for alarm in list(_backend("cloudwatch", emulator).alarms.values()):
         before = states.known.get(alarm.alarm_arn, "INSUFFICIENT_DATA")
         if _same(states, alarm.alarm_arn, alarm.state_value):
             continue
@@ -131,9 +131,9 @@ def _alarms(world: World, states: States) -> Iterator[Event]:
         )
 
 
-def _sagemaker(world: World, states: States) -> Iterator[Event]:
+def _sagemaker(emulator: Emulator, states: States) -> Iterator[Event]:
     for watched in WATCHED:
-        for item in world.store.all(watched.kind):
+        for item in emulator.store.all(watched.kind):
             now = item.fields.get(watched.status)
             before = states.known.get(item.arn)
             if now is None or _same(states, item.arn, now):
@@ -159,7 +159,7 @@ def _same(states: States, arn: str, now: str) -> bool:
 # -- targets -------------------------------------------------------------------------------------
 
 
-def install(world: World) -> None:
+def install(emulator: Emulator) -> None:
     """Let moto's rules reach functions, topics and pipelines too."""
     from moto.core.exceptions import ServiceException
     from moto.events.models import Rule
@@ -174,7 +174,7 @@ def install(world: World) -> None:
             alone.targets = [target]
             theirs(alone, dict(event))
         else:
-            ours(world, target, _input(target, _timed(event)))
+            ours(emulator, target, _input(target, _timed(event)))
 
     def send(rule: Any, event: Mapping[str, Any], transform_input: bool = True) -> None:
         if rule.state != "ENABLED" or not rule.event_pattern.matches_event(event):
@@ -184,20 +184,20 @@ def install(world: World) -> None:
                 deliver(rule, target, event)
             except (HTTPException, ServiceException, NotImplementedError, LookupError) as error:
                 log.warning("rule %s did not reach %s: %s", rule.name, target["Arn"], error)
-                _bury(world, target, event)
+                _bury(emulator, target, event)
 
     Rule.send_to_targets = send
 
 
-def _bury(world: World, target: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+def _bury(emulator: Emulator, target: Mapping[str, Any], event: Mapping[str, Any]) -> None:
     """What could not be delivered goes to the target's dead-letter queue, if it has one."""
     name = target.get("DeadLetterConfig", {}).get("Arn", "").rpartition(":")[2]
-    sqs = _backend("sqs", world)
+    sqs = _backend("sqs", emulator)
     if name in sqs.queues:
         sqs.send_message(name, json.dumps(_timed(event)))
 
 
-Deliver = Callable[[World, Mapping[str, Any], Any], None]
+Deliver = Callable[[Emulator, Mapping[str, Any], Any], None]
 
 
 def _target(arn: str) -> Deliver | None:
@@ -237,12 +237,12 @@ def _part(event: Any, path: str) -> Any:
     return jmespath.search(path.removeprefix("$").removeprefix(".") or "@", event)
 
 
-def _publish(world: World, target: Mapping[str, Any], message: Any) -> None:
+def _publish(emulator: Emulator, target: Mapping[str, Any], message: Any) -> None:
     text = message if isinstance(message, str) else json.dumps(message)
-    _backend("sns", world).publish(message=text, arn=target["Arn"])
+    _backend("sns", emulator).publish(message=text, arn=target["Arn"])
 
 
-def _start_pipeline(world: World, target: Mapping[str, Any], event: Any) -> None:
+def _start_pipeline(emulator: Emulator, target: Mapping[str, Any], event: Any) -> None:
     given = target.get("SageMakerPipelineParameters", {}).get("PipelineParameterList", [])
     parameters = [
         {"Name": item["Name"], "Value": str(_part(event, value) if value[:1] == "$" else value)}
@@ -250,17 +250,17 @@ def _start_pipeline(world: World, target: Mapping[str, Any], event: Any) -> None
         for value in [item["Value"]]
     ]
     name = target["Arn"].rpartition("/")[2]
-    world.background(
-        lambda: world.sagemaker.start_pipeline_execution(
+    emulator.background(
+        lambda: emulator.sagemaker.start_pipeline_execution(
             PipelineName=name, PipelineParameters=parameters
         ),
         broken=lambda error: log.warning("pipeline %s did not start: %s", name, error),
     )
 
 
-def _invoke(world: World, target: Mapping[str, Any], event: Any) -> None:
+def _invoke(emulator: Emulator, target: Mapping[str, Any], event: Any) -> None:
     """Call a function asynchronously; what it fails on goes to its destination on failure."""
-    function = _backend("lambda", world).get_function(target["Arn"])
+    function = _backend("lambda", emulator).get_function(target["Arn"])
     config: Mapping[str, Any] = next(iter(reversed(function.event_invoke_config)), {})
     tries = 1 + config.get("MaximumRetryAttempts", RETRIES)
     destination = config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", "")
@@ -276,9 +276,9 @@ def _invoke(world: World, target: Mapping[str, Any], event: Any) -> None:
             log.warning("%s failed: %s", function.function_name, answer.decode()[:500])
         if ":sqs:" in destination:
             text = json.dumps(_given_up(function, event, answer, tries))
-            _backend("sqs", world).send_message(destination.rpartition(":")[2], text)
+            _backend("sqs", emulator).send_message(destination.rpartition(":")[2], text)
 
-    world.background(work, broken=lambda _: None)
+    emulator.background(work, broken=lambda _: None)
 
 
 def _given_up(function: Any, event: Any, answer: bytes, tries: int) -> dict[str, Any]:
@@ -302,7 +302,7 @@ def _given_up(function: Any, event: Any, answer: bytes, tries: int) -> dict[str,
     }
 
 
-def _backend(service: str, world: World) -> Any:
+def _backend(service: str, emulator: Emulator) -> Any:
     from moto.backends import get_backend
 
-    return get_backend(service)[ACCOUNT_ID][world.region]
+    return get_backend(service)[ACCOUNT_ID][emulator.region]

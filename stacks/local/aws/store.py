@@ -1,4 +1,4 @@
-"""What exists in the overlay, in memory, for as long as the local cloud lives."""
+"""What exists in the emulator, in memory, for as long as the local cloud lives."""
 
 import threading
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from stacks.local.aws.sagemaker.shapes import now
 
 
 @dataclass(kw_only=True, eq=False)
-class Item:
+class Resource:
     """One resource: the members its Describe shows, and the live thing behind it."""
 
     kind: str
@@ -38,30 +38,30 @@ class Store:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self._items: dict[str, dict[str, Item]] = {}
+        self._items: dict[str, dict[str, Resource]] = {}
         self.tags: dict[str, dict[str, str]] = {}
 
-    def add(self, item: Item) -> None:
+    def add(self, item: Resource) -> None:
         with self.lock:
             self._items.setdefault(item.kind, {})[item.name] = item
 
-    def find(self, kind: str, name: str) -> Item | None:
+    def find(self, kind: str, name: str) -> Resource | None:
         with self.lock:
             return self._items.get(kind, {}).get(name)
 
-    def all(self, kind: str) -> list[Item]:
+    def all(self, kind: str) -> list[Resource]:
         """Items of a kind in order of creation."""
         with self.lock:
             return list(self._items.get(kind, {}).values())
 
-    def remove(self, item: Item) -> None:
+    def remove(self, item: Resource) -> None:
         with self.lock:
             self._items.get(item.kind, {}).pop(item.name, None)
             self.tags.pop(item.arn, None)
 
-    def everything(self) -> Iterator[Item]:
+    def everything(self) -> Iterator[Resource]:
         with self.lock:
             return iter([item for items in self._items.values() for item in items.values()])
 
-    def by_arn(self, arn: str) -> Item | None:
+    def by_arn(self, arn: str) -> Resource | None:
         return next((item for item in self.everything() if item.arn == arn), None)

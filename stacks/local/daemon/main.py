@@ -23,7 +23,12 @@ import psutil
 
 from stacks.local.daemon.client import ALREADY_RUNNING, take_lock
 from stacks.local.provider.peers import Admits, owner_with
-from stacks.local.runtime.container import Host, find_namespace, isolation, without_network
+from stacks.local.runtime.container import (
+    ContainerRuntime,
+    find_namespace,
+    isolation,
+    without_network,
+)
 from stacks.local.runtime.keys import SECRET_VARIABLE, Keys
 from stacks.local.runtime.keys import ensure as ensure_keys
 from stacks.local.runtime.processes import Children, port_owner, write_json
@@ -86,9 +91,9 @@ def _serve(
     namespace = find_namespace()
     os.environ.update(MOTO_SETTINGS)
     keys = ensure_keys(home)
-    overlay = _overlay(home, url, namespace, children, keys)
-    _serve_http(_guarded(overlay, listener, keys), listener)
-    threading.Thread(target=_upkeep, args=(overlay, stop), daemon=True).start()
+    sagemaker_app = _overlay(home, url, namespace, children, keys)
+    _serve_http(_guarded(sagemaker_app, listener, keys), listener)
+    threading.Thread(target=_reconcile, args=(sagemaker_app, stop), daemon=True).start()
     attachment = _attachment(home, children)
     threading.Thread(target=attachment.run, args=(stop,), daemon=True).start()
     admits = owner_with(SECRET_VARIABLE, keys.secret_access_key)
@@ -124,14 +129,14 @@ def _overlay(
         moto_thread_safety,
         service_quotas,
     )
-    from stacks.local.aws.app import Overlay
-    from stacks.local.aws.emulator import World
+    from stacks.local.aws.app import SageMakerApp
+    from stacks.local.aws.emulator import Emulator
     from stacks.local.aws.recorded.recorder import Recorder
     from stacks.local.aws.sagemaker.capture import Captures
     from stacks.local.aws.sagemaker.mlflow_app import tracking_urls
     from stacks.local.runtime import lambda_functions
 
-    host = Host(
+    host = ContainerRuntime(
         home=home,
         endpoint_url=url,
         region=REGION,
@@ -139,19 +144,19 @@ def _overlay(
         namespace=namespace,
         closed_namespace=without_network(namespace),
         children=children,
-        tracking_urls=lambda: tracking_urls(world),
+        tracking_urls=lambda: tracking_urls(emulator),
     )
     moto_thread_safety.install()
     moto_bucket_policies.install()
     lambda_functions.install(host)
     service_quotas.install()
-    world = World(host=host)
-    eventbridge.install(world)
-    behind = Recorder(DomainDispatcherApplication(create_backend_app), REGION)
-    return Overlay(world=world, captures=Captures(world.s3), behind=behind)
+    emulator = Emulator(host=host)
+    eventbridge.install(emulator)
+    fallback = Recorder(DomainDispatcherApplication(create_backend_app), REGION)
+    return SageMakerApp(emulator=emulator, captures=Captures(emulator.s3), fallback=fallback)
 
 
-def _guarded(overlay: Any, listener: socket.socket, keys: Keys) -> Any:
+def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Any:
     """The endpoint behind the gate that checks origin and signature."""
     from stacks.local.aws import session_tokens
     from stacks.local.aws.gate import Gate, known_secrets
@@ -160,7 +165,7 @@ def _guarded(overlay: Any, listener: socket.socket, keys: Keys) -> Any:
     sessions: dict[str, Secret] = {}
     session_tokens.install(sessions)
     return Gate(
-        application=overlay,
+        application=sagemaker_app,
         port=listener.getsockname()[1],
         secret_of=known_secrets(keys.access_key_id, keys.secret_access_key, sessions),
     )
@@ -228,19 +233,19 @@ _KEPT: list[object] = []
 """A gRPC server stops when it is collected."""
 
 
-def _upkeep(overlay: Any, stop: threading.Event) -> None:
+def _reconcile(sagemaker_app: Any, stop: threading.Event) -> None:
     """What happens by itself: data is written, servers start again, streams and events flow."""
     from stacks.local.aws.cloudwatch_alarms import Watch, watch
     from stacks.local.aws.event_source_mappings import Streams, read
     from stacks.local.aws.eventbridge import States, tell
-    from stacks.local.aws.sagemaker.reconcile import upkeep
+    from stacks.local.aws.sagemaker.reconcile import reconcile
 
     streams, states, alarms = Streams(), States(), Watch()
     while not stop.wait(UPKEEP_SECONDS):
-        upkeep(overlay.world, overlay.captures, overlay.queues)
-        read(overlay.world, streams)
-        watch(overlay.world, alarms)
-        tell(overlay.world, states)
+        reconcile(sagemaker_app.emulator, sagemaker_app.captures, sagemaker_app.queues)
+        read(sagemaker_app.emulator, streams)
+        watch(sagemaker_app.emulator, alarms)
+        tell(sagemaker_app.emulator, states)
 
 
 def _listen(port: int) -> socket.socket:

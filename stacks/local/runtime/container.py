@@ -66,7 +66,7 @@ Containers in Internet-Free Mode")."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Host:
+class ContainerRuntime:
     """The machine that plays every instance: how programs are started on it."""
 
     home: Path
@@ -97,17 +97,17 @@ class Host:
         argv: Sequence[str],
         *,
         purpose: str,
-        room: Path,
+        directory: Path,
         environment: Mapping[str, str],
         log: Path,
         isolated: bool = False,
     ) -> subprocess.Popen[bytes]:
-        """Start a program whose /opt/ml is `<room>/ml`; isolated, it can reach no AWS."""
-        opt_ml = room / "ml"
-        hold = room / "opt"
-        for folder in (opt_ml, hold, room / "tmp"):
+        """Start a program whose /opt/ml is `<directory>/ml`; isolated, it can reach no AWS."""
+        opt_ml = directory / "ml"
+        hold = directory / "opt"
+        for folder in (opt_ml, hold, directory / "tmp"):
             folder.mkdir(parents=True, exist_ok=True)
-        env = self._environment(environment, room)
+        env = self._environment(environment, directory)
         if isolated:
             env = {name: value for name, value in env.items() if name not in AWS_ACCESS}
         if self.namespace:
@@ -118,15 +118,15 @@ class Host:
             command = [_rewritten(argument, opt_ml) for argument in argv]
             env = {name: _rewritten(value, opt_ml) for name, value in env.items()}
             env["OPT_ML"] = str(opt_ml)
-        return self.children.spawn(command, purpose=purpose, env=env, cwd=room, log=log)
+        return self.children.spawn(command, purpose=purpose, env=env, cwd=directory, log=log)
 
-    def _environment(self, own: Mapping[str, str], room: Path) -> dict[str, str]:
+    def _environment(self, own: Mapping[str, str], directory: Path) -> dict[str, str]:
         """A clean environment: nothing of the person's shell reaches a job."""
         urls = self.tracking_urls()
         env = {
             **base_environment(self.endpoint_url, self.region, self.keys),
-            "HOME": str(room),
-            "TMPDIR": str(room / "tmp"),
+            "HOME": str(directory),
+            "TMPDIR": str(directory / "tmp"),
             **{name: urls.get(value, value) for name, value in own.items()},
         }
         if any(value in urls for value in own.values()):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from stacks.local.runtime.container import OPT_ML, Host
+from stacks.local.runtime.container import OPT_ML, ContainerRuntime
 from stacks.local.runtime.processes import tail
 from stacks.local.runtime.s3_files import TransferFailed, download, pack, put, split_uri, upload
 
@@ -46,7 +46,7 @@ class Ending:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Room:
+class JobDirectory:
     """The folder of one job: `ml` becomes its /opt/ml."""
 
     folder: Path
@@ -78,29 +78,29 @@ class Room:
 class Jobs:
     """Runs jobs on this machine."""
 
-    host: Host
+    host: ContainerRuntime
     s3: Any
     """A boto3 client of the local cloud."""
 
     def process(self, request: Request, arn: str, stopping: threading.Event) -> Ending:
         """A processing job from its CreateProcessingJob request to its end."""
-        room = self._room(request["ProcessingJobName"])
+        directory = self._directory(request["ProcessingJobName"])
         app = request["AppSpecification"]
         outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
         try:
             for entry in request.get("ProcessingInputs", []):
                 source = entry["S3Input"]
-                download(self.s3, source["S3Uri"], room.path(source["LocalPath"]))
+                download(self.s3, source["S3Uri"], directory.path(source["LocalPath"]))
             for entry in outputs:
-                room.path(entry["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
+                directory.path(entry["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
             cluster = request["ProcessingResources"]["ClusterConfig"]
-            room.write(f"{OPT_ML}/config/resourceconfig.json", resource_config(cluster))
-            room.write(
+            directory.write(f"{OPT_ML}/config/resourceconfig.json", resource_config(cluster))
+            directory.write(
                 f"{OPT_ML}/config/processingjobconfig.json", {"ProcessingJobArn": arn, **request}
             )
             ending = self._run(
                 [*app.get("ContainerEntrypoint", ()), *app.get("ContainerArguments", ())],
-                room,
+                directory,
                 request,
                 {"PROCESSING_JOB_NAME": request["ProcessingJobName"]},
                 stopping,
@@ -110,37 +110,37 @@ class Jobs:
             if ending.status == "Completed":
                 for entry in outputs:
                     output = entry["S3Output"]
-                    upload(self.s3, room.path(output["LocalPath"]), output["S3Uri"])
+                    upload(self.s3, directory.path(output["LocalPath"]), output["S3Uri"])
         except TransferFailed as error:
             ending = Ending(status="Failed", failure_reason=str(error)[:FAILURE_REASON_LIMIT])
-        self._tidy(room)
+        self._tidy(directory)
         return ending
 
     def train(self, request: Request, arn: str, stopping: threading.Event) -> Ending:
         """A training job from its CreateTrainingJob request to its end."""
         name = request["TrainingJobName"]
-        room = self._room(name)
+        directory = self._directory(name)
         algorithm = request["AlgorithmSpecification"]
         entrypoint = algorithm.get("ContainerEntrypoint")
         argv = [*entrypoint, *algorithm.get("ContainerArguments", ())] if entrypoint else ["train"]
         try:
-            self._lay_out_training(room, request)
+            self._write_training_inputs(directory, request)
             ending = self._run(
                 argv,
-                room,
+                directory,
                 request,
                 {"TRAINING_JOB_NAME": name, "TRAINING_JOB_ARN": arn},
                 stopping,
                 message=f"{OPT_ML}/output/failure",
                 isolated=request.get("EnableNetworkIsolation", False),
             )
-            artifact = self._collect_training(room, request)
+            artifact = self._collect_training(directory, request)
         except TransferFailed as error:
             ending = Ending(status="Failed", failure_reason=str(error)[:FAILURE_REASON_LIMIT])
             artifact = None
         definitions = algorithm.get("MetricDefinitions", [])
-        metrics = last_metrics(room.log, definitions) if definitions else None
-        self._tidy(room)
+        metrics = last_metrics(directory.log, definitions) if definitions else None
+        self._tidy(directory)
         return Ending(
             status=ending.status,
             failure_reason=ending.failure_reason,
@@ -149,44 +149,48 @@ class Jobs:
             metrics=metrics,
         )
 
-    def _lay_out_training(self, room: Room, request: Request) -> None:
+    def _write_training_inputs(self, directory: JobDirectory, request: Request) -> None:
         channels = request.get("InputDataConfig", [])
         for channel in channels:
             source = channel["DataSource"]["S3DataSource"]["S3Uri"]
-            folder = room.path(f"{OPT_ML}/input/data/{channel['ChannelName']}")
+            folder = directory.path(f"{OPT_ML}/input/data/{channel['ChannelName']}")
             download(self.s3, source, folder)
         checkpoints = request.get("CheckpointConfig")
         if checkpoints:
             bucket, prefix = split_uri(checkpoints["S3Uri"])
             if self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"):
-                download(self.s3, checkpoints["S3Uri"], room.path(_checkpoint_path(checkpoints)))
+                download(
+                    self.s3, checkpoints["S3Uri"], directory.path(_checkpoint_path(checkpoints))
+                )
         config = f"{OPT_ML}/input/config"
-        room.write(f"{config}/hyperparameters.json", request.get("HyperParameters", {}))
-        room.write(f"{config}/inputdataconfig.json", {c["ChannelName"]: _seen(c) for c in channels})
-        room.write(f"{config}/resourceconfig.json", resource_config(request["ResourceConfig"]))
+        directory.write(f"{config}/hyperparameters.json", request.get("HyperParameters", {}))
+        directory.write(
+            f"{config}/inputdataconfig.json", {c["ChannelName"]: _seen(c) for c in channels}
+        )
+        directory.write(f"{config}/resourceconfig.json", resource_config(request["ResourceConfig"]))
         for name in ("model", "output/data", "checkpoints"):
-            room.path(f"{OPT_ML}/{name}").mkdir(parents=True, exist_ok=True)
+            directory.path(f"{OPT_ML}/{name}").mkdir(parents=True, exist_ok=True)
 
-    def _collect_training(self, room: Room, request: Request) -> str | None:
+    def _collect_training(self, directory: JobDirectory, request: Request) -> str | None:
         """Bring away model, other output and checkpoints; the address of the model."""
         bucket, prefix = split_uri(request["OutputDataConfig"]["S3OutputPath"])
         base = "/".join(p for p in (prefix.strip("/"), request["TrainingJobName"], "output") if p)
         checkpoints = request.get("CheckpointConfig")
         if checkpoints:
-            upload(self.s3, room.path(_checkpoint_path(checkpoints)), checkpoints["S3Uri"])
+            upload(self.s3, directory.path(_checkpoint_path(checkpoints)), checkpoints["S3Uri"])
         artifact = None
         for folder, name in (("output/data", "output.tar.gz"), ("model", "model.tar.gz")):
-            written = room.path(f"{OPT_ML}/{folder}")
+            written = directory.path(f"{OPT_ML}/{folder}")
             if any(written.iterdir()):
-                pack(written, room.folder / name)
-                put(self.s3, room.folder / name, bucket, f"{base}/{name}")
+                pack(written, directory.folder / name)
+                put(self.s3, directory.folder / name, bucket, f"{base}/{name}")
                 artifact = f"s3://{bucket}/{base}/{name}" if folder == "model" else None
         return artifact
 
     def _run(
         self,
         argv: Sequence[str],
-        room: Room,
+        directory: JobDirectory,
         request: Request,
         names: Mapping[str, str],
         stopping: threading.Event,
@@ -195,25 +199,25 @@ class Jobs:
         isolated: bool,
     ) -> Ending:
         """Run the program until it ends, is stopped, or its time is over."""
-        room.path(message).parent.mkdir(parents=True, exist_ok=True)
+        directory.path(message).parent.mkdir(parents=True, exist_ok=True)
         limit = request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_SECONDS)
         try:
             process = self.host.start(
                 argv,
                 purpose=f"job {next(iter(names.values()))}",
-                room=room.folder,
+                directory=directory.folder,
                 environment={**names, **request.get("Environment", {})},
-                log=room.log,
+                log=directory.log,
                 isolated=isolated,
             )
         except OSError as error:  # without a namespace the program itself may be missing
-            return failed(f"{error.strerror}: {error.filename}", 127, room.log)
+            return failed(f"{error.strerror}: {error.filename}", 127, directory.log)
         deadline = time.monotonic() + limit
         while process.poll() is None and not stopping.is_set() and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
         stopped = process.poll() is None
         status = self.host.children.stop(process)
-        said = room.read(message)[:EXIT_MESSAGE_LIMIT]
+        said = directory.read(message)[:EXIT_MESSAGE_LIMIT]
         if stopped:
             timed_out = not stopping.is_set()
             reason = f"MaxRuntimeInSeconds ({limit}) was reached" if timed_out else None
@@ -224,20 +228,20 @@ class Jobs:
                 timed_out=timed_out,
             )
         if status:
-            return failed(said, status, room.log)
+            return failed(said, status, directory.log)
         return Ending(status="Completed", exit_message=said or None)
 
-    def _room(self, name: str) -> Room:
+    def _directory(self, name: str) -> JobDirectory:
         folder = self.host.state / "jobs" / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        return Room(folder=folder)
+        return JobDirectory(folder=folder)
 
-    def _tidy(self, room: Room) -> None:
-        for entry in room.folder.iterdir():
+    def _tidy(self, directory: JobDirectory) -> None:
+        for entry in directory.folder.iterdir():
             if entry.is_dir():
                 shutil.rmtree(entry, ignore_errors=True)
-            elif entry != room.log:
+            elif entry != directory.log:
                 entry.unlink(missing_ok=True)
 
 
@@ -245,9 +249,9 @@ def failed(said: str, status: int, log: Path) -> Ending:
     """A failed job, its reason in SageMaker's form and ending with the last lines of the log."""
     head = f"AlgorithmError: {said or 'See job logs for more information'}, exit code: {status}"
     lines = tail(log)
-    room = FAILURE_REASON_LIMIT - len(head) - len("\n...")
-    if lines and room > 0:
-        head += f"\n{lines}" if len(lines) <= room else f"\n...{lines[-room:]}"
+    left = FAILURE_REASON_LIMIT - len(head) - len("\n...")
+    if lines and left > 0:
+        head += f"\n{lines}" if len(lines) <= left else f"\n...{lines[-left:]}"
     return Ending(
         status="Failed",
         failure_reason=head[:FAILURE_REASON_LIMIT],

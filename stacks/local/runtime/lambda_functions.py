@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stacks.local.runtime.container import Host, base_environment
+from stacks.local.runtime.container import ContainerRuntime, base_environment
 from stacks.local.runtime.processes import tail
 
 RUN = Path(__file__).with_name("lambda_process.py")
@@ -25,7 +25,7 @@ Answer = tuple[str, bool, str]
 """What the function returned or what went wrong as JSON, whether it went wrong, and the log."""
 
 
-def install(host: Host) -> None:
+def install(host: ContainerRuntime) -> None:
     """Let moto's functions run on this machine, and leave streams to the reader of streams."""
     from moto.awslambda.models import LambdaBackend, LambdaFunction
 
@@ -40,7 +40,7 @@ def install(host: Host) -> None:
     LambdaBackend.send_kinesis_message = lambda *_, **__: None
 
 
-def invoke(host: Host, function: Any, event: Any) -> Answer:
+def invoke(host: ContainerRuntime, function: Any, event: Any) -> Answer:
     """Run a function of moto's on an event and wait for it."""
     if function.package_type != "Zip" or not str(function.run_time).startswith("python"):
         return _failure(
@@ -48,24 +48,24 @@ def invoke(host: Host, function: Any, event: Any) -> Answer:
             "the local cloud runs Python functions from zip archives, got "
             f"{function.package_type} {function.run_time}",
         )
-    room = host.state / "functions" / function.function_name / uuid.uuid4().hex
-    task = room / "task"
+    directory = host.state / "functions" / function.function_name / uuid.uuid4().hex
+    task = directory / "task"
     with zipfile.ZipFile(io.BytesIO(function.code_bytes)) as archive:
         archive.extractall(task)
-    (room / "event.json").write_text(json.dumps(event))
+    (directory / "event.json").write_text(json.dumps(event))
     try:
-        return _run(host, function, room)
+        return _run(host, function, directory)
     finally:
-        shutil.rmtree(room, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
-def _run(host: Host, function: Any, room: Path) -> Answer:
-    log = room / "log.txt"
+def _run(host: ContainerRuntime, function: Any, directory: Path) -> Answer:
+    log = directory / "log.txt"
     process = host.children.spawn(
         [sys.executable, "-P", str(RUN), function.handler],
         purpose=f"function {function.function_name}",
-        env=_environment(host, function, room),
-        cwd=room / "task",
+        env=_environment(host, function, directory),
+        cwd=directory / "task",
         log=log,
     )
     try:
@@ -75,24 +75,24 @@ def _run(host: Host, function: Any, room: Path) -> Answer:
         host.children.stop(process, grace_seconds=0)
         message = f"{process.pid} Task timed out after {function.timeout:.2f} seconds"
         return _failure("Sandbox.Timedout", message, tail(log, LOG_LINES))
-    answer = room / "answer.json"
+    answer = directory / "answer.json"
     if not answer.exists():
         message = f"the process ended with exit status {status}"
         return _failure("Runtime.ExitError", message, tail(log, LOG_LINES))
     return answer.read_text(), status != 0, tail(log, LOG_LINES)
 
 
-def _environment(host: Host, function: Any, room: Path) -> Mapping[str, str]:
+def _environment(host: ContainerRuntime, function: Any, directory: Path) -> Mapping[str, str]:
     base = base_environment(host.endpoint_url, host.region, host.keys)
     return {
         **base,
-        "HOME": str(room),
-        "TMPDIR": str(room),
-        "PYTHONPATH": str(room / "task"),
+        "HOME": str(directory),
+        "TMPDIR": str(directory),
+        "PYTHONPATH": str(directory / "task"),
         "AWS_LAMBDA_FUNCTION_NAME": function.function_name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_size),
-        "LAMBDA_TASK_ROOT": str(room / "task"),
+        "LAMBDA_TASK_ROOT": str(directory / "task"),
         "PLINTH_FUNCTION_ARN": function.function_arn,
         "PLINTH_FUNCTION_TIMEOUT_SECONDS": str(function.timeout),
         **function.environment_vars,

@@ -30,18 +30,18 @@ class Context:
 
 
 def main() -> int:
-    room = Path.cwd().parent
+    directory = Path.cwd().parent
     module, _, function = sys.argv[1].rpartition(".")
     try:
         handler = getattr(importlib.import_module(module.replace("/", ".")), function)
-        answer = handler(json.loads((room / "event.json").read_text()), Context())
+        answer = handler(json.loads((directory / "event.json").read_text()), Context())
         text, status = json.dumps(answer), 0
     except Exception as error:  # noqa: BLE001 whatever a handler raises is its answer
         traceback.print_exc()
         stack = traceback.format_tb(error.__traceback__)
         message = {"errorMessage": str(error), "errorType": type(error).__name__}
         text, status = json.dumps({**message, "stackTrace": stack}), 1
-    (room / "answer.json").write_text(text)
+    (directory / "answer.json").write_text(text)
     return status
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from infra.errors import CheckFailed, UserError
 from stacks.adoption import adopt, load_adopted, save_adopted
-from stacks.commands.adopt import Verdict, judge
+from stacks.commands.adopt import AdoptionResult, judge
 from stacks.local.daemon import environment
 from stacks.synth import recorded
 from stacks.targets.engine import Changes, Stack
@@ -194,7 +194,7 @@ def test_what_exists_is_adopted_under_its_id_and_nothing_is_created_or_replaced(
     stack: Stack, existing: dict[str, str]
 ) -> None:
     shown = run(stack, "preview", program(existing))
-    assert judge(existing, shown.steps) == Verdict(refused=[], changed=[])
+    assert judge(existing, shown.steps) == AdoptionResult(refused=[], changed=[])
     run(stack, "up", program(existing))
     again = run(stack, "preview", program(existing))
     kept = [step for step in again.steps if step["op"] == "same" and "$aws:" in step["urn"]]

@@ -172,12 +172,13 @@ def test_a_worker_that_nobody_asks_goes_to_rest(tmp_path: Path, idle: float, lef
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     variant = Variant(
         name="only", weight=1, instances=0, image="", container={}, health_seconds=1,
-        serverless={"MaxConcurrency": 1}, servers=[Server(process=process, port=1, room=tmp_path)],
+        serverless={"MaxConcurrency": 1},
+        servers=[Server(process=process, port=1, directory=tmp_path)],
         last_asked=time.monotonic() - idle,
     )  # fmt: skip
-    world: Any = type("World", (), {"host": Ended()})()
+    emulator: Any = type("Emulator", (), {"host": Ended()})()
     try:
-        rest(world, variant)
+        rest(emulator, variant)
         assert len(variant.servers) == left
         assert (process.poll() is None) == bool(left)
     finally:

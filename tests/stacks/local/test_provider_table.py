@@ -14,7 +14,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 from pulumi import _types as pulumi_types
 
 from stacks.local.provider.aws.backend import VERSION, module_of
-from stacks.local.provider.aws.requests import TEMPLATE, Table
+from stacks.local.provider.aws.requests import TEMPLATE, RowMapper
 from stacks.local.provider.aws.row import ALL, EVERYTHING, Call, Row
 from stacks.local.provider.aws.shapes import pair, pulumi_name, service_model, slots
 from stacks.local.provider.aws.table import MODULES, ROWS
@@ -197,7 +197,7 @@ def test_rows_are_sorted_and_stand_in_the_module_of_their_token() -> None:
 @every_row
 def test_every_call_is_an_operation_and_every_argument_a_member(token: str) -> None:
     row = ROWS[token]
-    table, operations = Table(row), service_model(row.service).operation_names
+    table, operations = RowMapper(row), service_model(row.service).operation_names
     for call in calls(row):
         assert call.operation in operations
         shape = table.operation(call).input_shape
@@ -212,7 +212,7 @@ def test_an_update_call_carries_what_it_says(token: str) -> None:
     row = ROWS[token]
     for call in (*row.then, *row.update, *([row.delete] if row.delete else [])):
         if call.build is None and tuple(call.takes) != ALL:
-            carried = {*Table(row).slots(call), *call.when}
+            carried = {*RowMapper(row).slots(call), *call.when}
             assert set(call.takes) <= carried, f"{call.operation} has no member for an input"
 
 
@@ -230,7 +230,7 @@ def test_every_path_is_jmespath(token: str) -> None:
 def test_every_input_is_served_or_refused(token: str) -> None:
     row = ROWS[token]
     inputs = set(official(token)[1])
-    served = set(Table(row).accepted)
+    served = set(RowMapper(row).accepted)
     refused = {name for name in row.refuses if "." not in name}
     assert served == inputs - refused
     assert refused <= inputs
@@ -239,7 +239,7 @@ def test_every_input_is_served_or_refused(token: str) -> None:
 @every_row
 def test_every_nested_input_has_a_member(token: str) -> None:
     row = ROWS[token]
-    table, found = Table(row), set()
+    table, found = RowMapper(row), set()
     for name, annotation in official(token)[1].items():
         place, (kind, structure) = table.accepted.get(name), kind_of(annotation)
         if place and structure and kind != "map":
@@ -262,7 +262,7 @@ def test_every_input_can_be_changed_or_replaces(token: str) -> None:
         return
     replacing = {path.partition(".")[0] for path in row.replace_on}
     steering = {*row.provider_only, *(row.delete.takes if row.delete else ())}
-    stuck = set(Table(row).accepted) - changeable - replacing - steering - {"region", "tags"}
+    stuck = set(RowMapper(row).accepted) - changeable - replacing - steering - {"region", "tags"}
     assert stuck <= {"bypassPolicyLockoutSafetyCheck"}, "a change of these would do nothing"
 
 
@@ -272,7 +272,7 @@ def test_what_replaces_is_what_cloudformation_says(token: str) -> None:
 
     row = ROWS[token]
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", row.cfn).schema
-    table = Table(row)
+    table = RowMapper(row)
     accepted = {name for name in table.accepted if name != "tags"}
     theirs = set()
     for pointer in schema.get("createOnlyProperties", ()):
@@ -285,7 +285,7 @@ def test_what_replaces_is_what_cloudformation_says(token: str) -> None:
     assert different == excused
 
 
-def _pulumi_path(table: Table, members: list[str]) -> str:
+def _pulumi_path(table: RowMapper, members: list[str]) -> str:
     first, *rest = members
     by_member = {place[1].path[-1].lower(): name for name, place in table.accepted.items() if place}
     short = {name.lower(): name for name in table.accepted}

@@ -21,8 +21,8 @@ every_kind = pytest.mark.parametrize(
 
 @pytest.fixture(scope="module")
 def eks() -> Iterator[Any]:
-    behind = DomainDispatcherApplication(create_backend_app)
-    server = make_server("127.0.0.1", 0, Recorder(behind, "us-east-1"), threaded=True)
+    fallback = DomainDispatcherApplication(create_backend_app)
+    server = make_server("127.0.0.1", 0, Recorder(fallback, "us-east-1"), threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     session = boto3.Session("local", "local", region_name="us-east-1")

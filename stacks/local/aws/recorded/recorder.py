@@ -72,9 +72,9 @@ class Store:
 
 @dataclass
 class Recorder:
-    """The WSGI application; `behind` answers what no kind has."""
+    """The WSGI application; `fallback` answers what no kind has."""
 
-    behind: Application
+    fallback: Application
     region: str
     store: Store = field(default_factory=Store)
 
@@ -83,11 +83,11 @@ class Recorder:
         service = _services().get(scope["service"]) if scope else None
         operation = _operation(service, environ) if service else None
         if service is None or operation is None:
-            return self.behind(environ, start)
+            return self.fallback(environ, start)
         request = _parsed(service, operation, environ)
         arn = tagged(operation, request)
         if arn is not None and self.store.by_arn(service, arn) is None:
-            return self.behind(environ, start)
+            return self.fallback(environ, start)
         try:
             with self.store.lock:
                 answer: Any = self._answer(service, operation, request, arn)

@@ -1,1 +1,1 @@
-"""SageMaker that behaves: the overlay in front of moto in the local cloud."""
+"""SageMaker that behaves: an emulator in front of moto in the local cloud."""

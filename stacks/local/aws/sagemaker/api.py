@@ -3,20 +3,20 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stacks.local.aws.emulator import World
+from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker import crud, jobs, packages, pipelines
 from stacks.local.aws.sagemaker.coverage import check_fields
 from stacks.local.aws.sagemaker.endpoints import update_weights
 from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
-from stacks.local.aws.sagemaker.resource_type import Kind, Request
-from stacks.local.aws.sagemaker.resource_types import BY_NAME, KINDS
+from stacks.local.aws.sagemaker.resource_type import Request, ResourceType
+from stacks.local.aws.sagemaker.resource_types import BY_NAME, RESOURCE_TYPES
 from stacks.local.aws.sagemaker.shapes import check_request, operation_names
 
 Answer = dict[str, Any]
-Operation = Callable[[World, Request], Answer]
+Operation = Callable[[Emulator, Request], Answer]
 
 
-def call(world: World, operation: str, request: Request) -> Answer:
+def call(emulator: Emulator, operation: str, request: Request) -> Answer:
     """Answer one request, or raise ApiError."""
     if operation not in operation_names():
         raise ApiError("UnknownOperationException", f"SageMaker has no operation {operation!r}")
@@ -25,56 +25,56 @@ def call(world: World, operation: str, request: Request) -> Answer:
         raise not_emulated(f"sagemaker:{operation}", "nobody has built it")
     check_request(operation, request)
     check_fields(operation, request)
-    return act(world, request)
+    return act(emulator, request)
 
 
 def _stop(stem: str, kind: str) -> Operation:
-    def act(world: World, request: Request) -> Answer:
-        item = crud.get(world, BY_NAME[kind], request[f"{stem}Name"])
-        jobs.stop_job(world, item, stem)
+    def act(emulator: Emulator, request: Request) -> Answer:
+        item = crud.get(emulator, BY_NAME[kind], request[f"{stem}Name"])
+        jobs.stop_job(emulator, item, stem)
         return {}
 
     return act
 
 
-def _update_weights(world: World, request: Request) -> Answer:
-    with world.store.lock:
-        item = crud.get(world, BY_NAME["endpoint"], request["EndpointName"])
-        update_weights(world, item, request)
+def _update_weights(emulator: Emulator, request: Request) -> Answer:
+    with emulator.store.lock:
+        item = crud.get(emulator, BY_NAME["endpoint"], request["EndpointName"])
+        update_weights(emulator, item, request)
     return {"EndpointArn": item.arn}
 
 
-def _add_tags(world: World, request: Request) -> Answer:
-    arn = _tagged(world, request)
-    crud.tag(world, arn, request["Tags"])
-    return {"Tags": _tags(world, arn)}
+def _add_tags(emulator: Emulator, request: Request) -> Answer:
+    arn = _tagged(emulator, request)
+    crud.tag(emulator, arn, request["Tags"])
+    return {"Tags": _tags(emulator, arn)}
 
 
-def _list_tags(world: World, request: Request) -> Answer:
-    return crud.paged("Tags", _tags(world, _tagged(world, request)), request)
+def _list_tags(emulator: Emulator, request: Request) -> Answer:
+    return crud.paged("Tags", _tags(emulator, _tagged(emulator, request)), request)
 
 
-def _delete_tags(world: World, request: Request) -> Answer:
-    tags = world.store.tags.get(_tagged(world, request), {})
+def _delete_tags(emulator: Emulator, request: Request) -> Answer:
+    tags = emulator.store.tags.get(_tagged(emulator, request), {})
     for key in request["TagKeys"]:
         tags.pop(key, None)
     return {}
 
 
-def _tagged(world: World, request: Request) -> str:
+def _tagged(emulator: Emulator, request: Request) -> str:
     arn: str = request["ResourceArn"]
-    if world.store.by_arn(arn) is None:
+    if emulator.store.by_arn(arn) is None:
         raise invalid(f"The resource {arn} does not exist.")
     return arn
 
 
-def _tags(world: World, arn: str) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in world.store.tags.get(arn, {}).items()]
+def _tags(emulator: Emulator, arn: str) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in emulator.store.tags.get(arn, {}).items()]
 
 
 def _of_table() -> dict[str, Operation]:
     operations: dict[str, Operation] = {}
-    for kind in KINDS:
+    for kind in RESOURCE_TYPES:
         for name, act in (
             (kind.create, crud.create),
             (kind.describe, crud.describe),
@@ -87,8 +87,10 @@ def _of_table() -> dict[str, Operation]:
     return operations
 
 
-def _bind(act: Callable[[World, Kind, Request], Answer], kind: Kind) -> Operation:
-    return lambda world, request: act(world, kind, request)
+def _bind(
+    act: Callable[[Emulator, ResourceType, Request], Answer], kind: ResourceType
+) -> Operation:
+    return lambda emulator, request: act(emulator, kind, request)
 
 
 OPERATIONS: Mapping[str, Operation] = {
@@ -110,4 +112,4 @@ OPERATIONS: Mapping[str, Operation] = {
     "StopTrainingJob": _stop("TrainingJob", "training job"),
     "UpdateEndpointWeightsAndCapacities": _update_weights,
 }
-"""Everything the overlay answers."""
+"""Everything the emulator answers."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from stacks.local.aws.emulator import World
+from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.capture import Captures
 from stacks.local.aws.sagemaker.errors import ApiError, not_emulated
 from stacks.local.aws.sagemaker.fleet import Fleet
@@ -76,16 +76,16 @@ class Queues:
                 self._queues[endpoint] = Queue(slots=threading.Semaphore(each * max(1, servers)))
             return self._queues[endpoint]
 
-    def measure(self, world: World, cloudwatch: Any) -> None:
+    def measure(self, emulator: Emulator, cloudwatch: Any) -> None:
         """Publish how long the queues of living endpoints are."""
         with self._lock:
-            gone = [name for name in self._queues if world.store.find("endpoint", name) is None]
+            gone = [name for name in self._queues if emulator.store.find("endpoint", name) is None]
             for name in gone:
                 del self._queues[name]
             lengths = {name: queue.waiting for name, queue in self._queues.items()}
         for name, length in lengths.items():
             dimensions = [{"Name": "EndpointName", "Value": name}]
-            instances = _instances(world, name)
+            instances = _instances(emulator, name)
             values = {
                 "ApproximateBacklogSize": length,
                 "ApproximateBacklogSizePerInstance": length / instances,
@@ -99,10 +99,14 @@ class Queues:
 
 
 def invoke_async(
-    world: World, captures: Captures, queues: Queues, endpoint: str, headers: Mapping[str, str]
+    emulator: Emulator,
+    captures: Captures,
+    queues: Queues,
+    endpoint: str,
+    headers: Mapping[str, str],
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Accept a request; its body and the headers of the answer, which tell where to look."""
-    fleet = serving_fleet(find(world, endpoint))
+    fleet = serving_fleet(find(emulator, endpoint))
     config = fleet.config.get("AsyncInferenceConfig")
     if config is None:
         raise ApiError("ValidationError", f"Endpoint {endpoint} answers InvokeEndpoint only.")
@@ -115,11 +119,11 @@ def invoke_async(
     def work() -> None:
         try:
             with queue.slots:
-                _answer(world, captures, config["OutputConfig"], job)
+                _answer(emulator, captures, config["OutputConfig"], job)
         finally:
             queue.add(-1)
 
-    world.background(work, broken=lambda error: None)
+    emulator.background(work, broken=lambda error: None)
     told = {f"{PREFIX}OutputLocation": job.output_location}
     if job.failure_location:
         told[f"{PREFIX}FailureLocation"] = job.failure_location
@@ -152,43 +156,43 @@ def _job(endpoint: str, output: Mapping[str, Any], headers: Mapping[str, str]) -
     )
 
 
-def _answer(world: World, captures: Captures, output: Mapping[str, Any], job: Job) -> None:
+def _answer(emulator: Emulator, captures: Captures, output: Mapping[str, Any], job: Job) -> None:
     """Ask the container and put what it says, or why it said nothing, into S3."""
     topics = output.get("NotificationConfig", {})
     try:
         if time.monotonic() > job.expires:
             raise ApiError("RequestExpired", "The request waited longer than RequestTTLSeconds")
-        fleet = serving_fleet(find(world, job.endpoint))
-        body = _fetch(world, job.input_location)
+        fleet = serving_fleet(find(emulator, job.endpoint))
+        body = _fetch(emulator, job.input_location)
         question = Question(headers=job.headers, body=body, timeout_seconds=job.timeout_seconds)
-        answer = ask(world, captures, fleet, fleet.choose(None), question)
+        answer = ask(emulator, captures, fleet, fleet.choose(None), question)
     except (ApiError, ClientError) as error:
         if job.failure_location:
-            _store(world, job.failure_location, str(error).encode(), "text/plain")
-        _notify(world, topics.get("ErrorTopic"), _failed(world, job, error))
+            _store(emulator, job.failure_location, str(error).encode(), "text/plain")
+        _notify(emulator, topics.get("ErrorTopic"), _failed(emulator, job, error))
         return
     content_type = answer.headers.get("Content-Type", "application/octet-stream")
-    _store(world, job.output_location, answer.body, content_type)
-    _notify(world, topics.get("SuccessTopic"), _completed(world, job, content_type))
+    _store(emulator, job.output_location, answer.body, content_type)
+    _notify(emulator, topics.get("SuccessTopic"), _completed(emulator, job, content_type))
 
 
-def _fetch(world: World, uri: str) -> bytes:
+def _fetch(emulator: Emulator, uri: str) -> bytes:
     bucket, key = split_uri(uri)
-    return bytes(world.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    return bytes(emulator.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
 
 
-def _store(world: World, uri: str, body: bytes, content_type: str) -> None:
+def _store(emulator: Emulator, uri: str, body: bytes, content_type: str) -> None:
     bucket, key = split_uri(uri)
-    world.s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+    emulator.s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
 
 
-def _message(world: World, job: Job) -> dict[str, Any]:
+def _message(emulator: Emulator, job: Job) -> dict[str, Any]:
     """Developer guide, "Check prediction results": what both topics hear."""
     request = {"endpointName": job.endpoint, "inputLocation": job.input_location}
     if "Content-Type" in job.headers:
         request["contentType"] = job.headers["Content-Type"]
     return {
-        "awsRegion": world.region,
+        "awsRegion": emulator.region,
         "eventTime": datetime.now(UTC).isoformat(),
         "receivedTime": job.received.isoformat(),
         "requestParameters": request,
@@ -199,30 +203,30 @@ def _message(world: World, job: Job) -> dict[str, Any]:
     }
 
 
-def _completed(world: World, job: Job, content_type: str) -> dict[str, Any]:
+def _completed(emulator: Emulator, job: Job, content_type: str) -> dict[str, Any]:
     told = {"contentType": content_type, "outputLocation": job.output_location}
     return {
-        **_message(world, job), "invocationStatus": "Completed", "responseParameters": told,
+        **_message(emulator, job), "invocationStatus": "Completed", "responseParameters": told,
     }  # fmt: skip
 
 
-def _failed(world: World, job: Job, error: Exception) -> dict[str, Any]:
+def _failed(emulator: Emulator, job: Job, error: Exception) -> dict[str, Any]:
     told = {"outputLocation": job.failure_location} if job.failure_location else {}
     return {
-        **_message(world, job),
+        **_message(emulator, job),
         "invocationStatus": "Failed",
         "failureReason": str(error),
         "responseParameters": told,
     }
 
 
-def _notify(world: World, topic: str | None, message: Mapping[str, Any]) -> None:
+def _notify(emulator: Emulator, topic: str | None, message: Mapping[str, Any]) -> None:
     if topic:
-        world.sns.publish(TopicArn=topic, Message=json.dumps(message))
+        emulator.sns.publish(TopicArn=topic, Message=json.dumps(message))
 
 
-def _instances(world: World, endpoint: str) -> int:
-    item = world.store.find("endpoint", endpoint)
+def _instances(emulator: Emulator, endpoint: str) -> int:
+    item = emulator.store.find("endpoint", endpoint)
     fleet: Fleet | None = item.live.fleet if item else None
     variants = fleet.variants.values() if fleet else ()
     return max(1, sum(variant.instances for variant in variants))

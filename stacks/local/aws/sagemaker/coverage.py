@@ -1,4 +1,4 @@
-"""How faithful the overlay is, field by field: what acts, what is only recorded, what is refused.
+"""How faithful the emulator is, field by field: what acts, what is only recorded, what is refused.
 
 A member of a request that stands in none of the three is refused, so nothing is accepted by
 oversight. `plinth coverage` prints this table.
@@ -14,14 +14,14 @@ from stacks.local.aws.sagemaker.crud import LIST_MEMBERS
 from stacks.local.aws.sagemaker.errors import not_emulated
 from stacks.local.aws.sagemaker.fields import FIELDS, RECORDED, REFUSED
 from stacks.local.aws.sagemaker.resource_type import Request
-from stacks.local.aws.sagemaker.resource_types import KINDS
+from stacks.local.aws.sagemaker.resource_types import RESOURCE_TYPES
 
 Fidelity = Literal["behaves", "recorded"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Covered:
-    """One operation that the overlay answers."""
+    """One operation that the emulator answers."""
 
     operation: str
     fidelity: Fidelity
@@ -52,8 +52,8 @@ def check_fields(operation: str, request: Request) -> None:
 
 
 def acting(operation: str) -> frozenset[str]:
-    """Members of the request that the overlay acts upon."""
-    for kind in KINDS:
+    """Members of the request that the emulator acts upon."""
+    for kind in RESOURCE_TYPES:
         if operation == kind.list:
             return LIST_MEMBERS | kind.filters.keys()
         if operation in (kind.describe, kind.delete) and operation not in FIELDS:
@@ -68,7 +68,9 @@ def coverage() -> list[Covered]:
     from stacks.local.aws.sagemaker.invoke import REFUSED as REFUSED_HEADERS
 
     inert = {
-        kind.create for kind in KINDS if not (kind.on_create or kind.on_update or kind.on_delete)
+        kind.create
+        for kind in RESOURCE_TYPES
+        if not (kind.on_create or kind.on_update or kind.on_delete)
     }
     control = [
         Covered(

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from stacks.local.aws.emulator import World
+from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.errors import invalid
-from stacks.local.aws.sagemaker.resource_type import Kind, Request, short_name
+from stacks.local.aws.sagemaker.resource_type import Request, ResourceType, short_name
 from stacks.local.aws.sagemaker.shapes import output_members, summary_member
-from stacks.local.aws.store import Item
+from stacks.local.aws.store import Resource
 
 NOT_MEMBERS = frozenset({"Tags", "ClientRequestToken", "ClientToken"})
 PAGE = 100
@@ -33,74 +33,74 @@ LIST_MEMBERS = frozenset(
 """What every list understands besides the filters of its row."""
 
 
-def create(world: World, kind: Kind, request: Request) -> dict[str, Any]:
-    store = world.store
+def create(emulator: Emulator, kind: ResourceType, request: Request) -> dict[str, Any]:
+    store = emulator.store
     with store.lock:
-        name = kind.identify(world, request) if kind.identify else request[kind.name_field]
-        arn = world.arn(kind.arn.format(name=name))
+        name = kind.identify(emulator, request) if kind.identify else request[kind.name_field]
+        arn = emulator.arn(kind.arn.format(name=name))
         if store.find(kind.name, name):
             raise kind.exists.error(name=name, arn=arn)
         fields = {member: value for member, value in request.items() if member not in NOT_MEMBERS}
-        item = Item(kind=kind.name, name=name, arn=arn, fields={**fields, kind.arn_field: arn})
+        item = Resource(kind=kind.name, name=name, arn=arn, fields={**fields, kind.arn_field: arn})
         item.fields.setdefault(kind.name_field, name)
         if kind.on_create:
-            kind.on_create(world, item, request)
+            kind.on_create(emulator, item, request)
         store.add(item)
-        tag(world, arn, request.get("Tags", ()))
+        tag(emulator, arn, request.get("Tags", ()))
         return answer(kind.create, item)
 
 
-def describe(world: World, kind: Kind, request: Request) -> dict[str, Any]:
-    item = get(world, kind, request[kind.key])
+def describe(emulator: Emulator, kind: ResourceType, request: Request) -> dict[str, Any]:
+    item = get(emulator, kind, request[kind.key])
     if kind.on_describe:
-        kind.on_describe(world, item)
-    with world.store.lock:
+        kind.on_describe(emulator, item)
+    with emulator.store.lock:
         return answer(kind.describe, item)
 
 
-def update(world: World, kind: Kind, request: Request) -> dict[str, Any]:
-    with world.store.lock:
+def update(emulator: Emulator, kind: ResourceType, request: Request) -> dict[str, Any]:
+    with emulator.store.lock:
         key = kind.update_key or kind.key
-        item = get(world, kind, request[key])
+        item = get(emulator, kind, request[key])
         if kind.on_update:
-            kind.on_update(world, item, request)
+            kind.on_update(emulator, item, request)
         else:
             skip = NOT_MEMBERS | {key}
             item.set(**{m: v for m, v in request.items() if m not in skip})
         return answer(kind.update, item)
 
 
-def delete(world: World, kind: Kind, request: Request) -> dict[str, Any]:
-    with world.store.lock:
-        item = get(world, kind, request[kind.key])
+def delete(emulator: Emulator, kind: ResourceType, request: Request) -> dict[str, Any]:
+    with emulator.store.lock:
+        item = get(emulator, kind, request[kind.key])
         if kind.on_delete:
-            kind.on_delete(world, item, request)
+            kind.on_delete(emulator, item, request)
         if not kind.deletes_itself:
-            world.store.remove(item)
+            emulator.store.remove(item)
         return answer(kind.delete, item)
 
 
-def listing(world: World, kind: Kind, request: Request) -> dict[str, Any]:
-    found = [item for item in world.store.all(kind.name) if _wanted(kind, item, request)]
+def listing(emulator: Emulator, kind: ResourceType, request: Request) -> dict[str, Any]:
+    found = [item for item in emulator.store.all(kind.name) if _wanted(kind, item, request)]
     return page(kind.list, ordered(found, request, kind), request)
 
 
-def get(world: World, kind: Kind, name_or_arn: str) -> Item:
+def get(emulator: Emulator, kind: ResourceType, name_or_arn: str) -> Resource:
     """The item, or SageMaker's own answer for a missing one."""
     name = short_name(name_or_arn)
-    item = world.store.find(kind.name, name)
+    item = emulator.store.find(kind.name, name)
     if item is None:
-        raise kind.missing.error(name=name, arn=world.arn(kind.arn.format(name=name)))
+        raise kind.missing.error(name=name, arn=emulator.arn(kind.arn.format(name=name)))
     return item
 
 
-def answer(operation: str, item: Item) -> dict[str, Any]:
+def answer(operation: str, item: Resource) -> dict[str, Any]:
     """The members of the operation's output shape that the item has."""
     members = frozenset(output_members(operation))
     return {name: value for name, value in _shown(item).items() if name in members}
 
 
-def page(operation: str, items: Iterable[Item], request: Request) -> dict[str, Any]:
+def page(operation: str, items: Iterable[Resource], request: Request) -> dict[str, Any]:
     """One page of summaries."""
     member, shown = summary_member(operation)
     rows = [{m: v for m, v in _shown(item).items() if m in shown} for item in items]
@@ -119,7 +119,9 @@ def paged(member: str, rows: list[dict[str, Any]], request: Request) -> dict[str
     return result
 
 
-def ordered(items: list[Item], request: Request, kind: Kind | None = None) -> list[Item]:
+def ordered(
+    items: list[Resource], request: Request, kind: ResourceType | None = None
+) -> list[Resource]:
     """Items sorted as the request asks."""
     by = request.get("SortBy", "CreationTime")
     status = kind.status_field if kind else ""
@@ -136,17 +138,17 @@ def ordered(items: list[Item], request: Request, kind: Kind | None = None) -> li
     )
 
 
-def tag(world: World, arn: str, tags: Iterable[Mapping[str, str]]) -> None:
+def tag(emulator: Emulator, arn: str, tags: Iterable[Mapping[str, str]]) -> None:
     """Add tags to a resource."""
-    world.store.tags.setdefault(arn, {}).update({t["Key"]: t["Value"] for t in tags})
+    emulator.store.tags.setdefault(arn, {}).update({t["Key"]: t["Value"] for t in tags})
 
 
-def _shown(item: Item) -> dict[str, Any]:
+def _shown(item: Resource) -> dict[str, Any]:
     times = {"CreationTime": item.created, "LastModifiedTime": item.modified}
     return {"CreatedBy": {}, "LastModifiedBy": {}, **times, **item.fields}
 
 
-def _wanted(kind: Kind, item: Item, request: Request) -> bool:
+def _wanted(kind: ResourceType, item: Resource, request: Request) -> bool:
     filters = dict(kind.filters)
     if kind.status_field:
         filters["StatusEquals"] = kind.status_field
@@ -161,7 +163,7 @@ def _wanted(kind: Kind, item: Item, request: Request) -> bool:
     return equal and named and in_time(item, request)
 
 
-def in_time(item: Item, request: Request) -> bool:
+def in_time(item: Resource, request: Request) -> bool:
     """Whether the item was created and modified when the request asks for."""
     bounds = (
         ("CreationTimeAfter", "CreatedAfter", "CreationTimeBefore", "CreatedBefore", item.created),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from stacks.local.aws.emulator import World
+from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.errors import invalid, not_emulated
 from stacks.local.aws.sagemaker.fleet import (
     Fleet,
@@ -24,12 +24,12 @@ from stacks.local.aws.sagemaker.fleet import (
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.rollout import Deployment, plan_of, shift
 from stacks.local.aws.sagemaker.shapes import now
-from stacks.local.aws.store import Item
+from stacks.local.aws.store import Resource
 
 CONFIG = "endpoint configuration"
 
 
-def create_config(world: World, item: Item, request: Request) -> None:
+def create_config(emulator: Emulator, item: Resource, request: Request) -> None:
     """A configuration names models that exist, and variants that can stand together."""
     production, shadows = request["ProductionVariants"], request.get("ShadowProductionVariants", [])
     variants = [*production, *shadows]
@@ -42,8 +42,8 @@ def create_config(world: World, item: Item, request: Request) -> None:
     for variant in variants:
         if "ModelName" not in variant:
             raise not_emulated("a variant without ModelName", "it would need inference components")
-        if world.store.find("model", variant["ModelName"]) is None:
-            arn = world.arn(f"model/{variant['ModelName']}")
+        if emulator.store.find("model", variant["ModelName"]) is None:
+            arn = emulator.arn(f"model/{variant['ModelName']}")
             raise invalid(f'Could not find model "{arn}".')
 
 
@@ -64,9 +64,9 @@ def _check_serverless(request: Request, variants: list[Mapping[str, Any]]) -> No
         raise invalid(f"a serverless endpoint cannot have {', '.join(excluded)}")
 
 
-def create_endpoint(world: World, item: Item, request: Request) -> None:
+def create_endpoint(emulator: Emulator, item: Resource, request: Request) -> None:
     """Start the fleet of a new endpoint in the background."""
-    fleet = plan(world, item.name, _config(world, request["EndpointConfigName"]))
+    fleet = plan(emulator, item.name, _config(emulator, request["EndpointConfigName"]))
     deployment = Deployment()
     item.live = deployment
     item.fields.pop("DeploymentConfig", None)
@@ -74,22 +74,24 @@ def create_endpoint(world: World, item: Item, request: Request) -> None:
 
     def work() -> None:
         try:
-            launch(world, fleet, deployment.cancelled)
+            launch(emulator, fleet, deployment.cancelled)
         except ServingFailed as error:
             if not deployment.cancelled.is_set():
                 item.set(EndpointStatus="Failed", FailureReason=str(error))
             return
-        with world.store.lock:
+        with emulator.store.lock:
             if deployment.cancelled.is_set():
-                fleet.stop(world.host)
+                fleet.stop(emulator.host)
                 return
             deployment.fleet = fleet
             item.set(EndpointStatus="InService", **_described(fleet))
 
-    world.background(work, broken=lambda e: item.set(EndpointStatus="Failed", FailureReason=str(e)))
+    emulator.background(
+        work, broken=lambda e: item.set(EndpointStatus="Failed", FailureReason=str(e))
+    )
 
 
-def update_endpoint(world: World, item: Item, request: Request) -> None:
+def update_endpoint(emulator: Emulator, item: Resource, request: Request) -> None:
     """Replace the fleet by that of another configuration, blue/green."""
     if item.fields["EndpointStatus"] != "InService":
         raise invalid(
@@ -97,7 +99,7 @@ def update_endpoint(world: World, item: Item, request: Request) -> None:
         )
     deployment: Deployment = item.live
     blue = deployment.fleet
-    planned = plan(world, item.name, _config(world, request["EndpointConfigName"]))
+    planned = plan(emulator, item.name, _config(emulator, request["EndpointConfigName"]))
     fleet = _retain(planned, blue, request)
     settings = request.get("DeploymentConfig")
     if request.get("RetainDeploymentConfig"):
@@ -109,8 +111,8 @@ def update_endpoint(world: World, item: Item, request: Request) -> None:
 
     def work() -> None:
         try:
-            launch(world, fleet, deployment.cancelled)
-            shift(world, deployment, fleet, steps)
+            launch(emulator, fleet, deployment.cancelled)
+            shift(emulator, deployment, fleet, steps)
         except ServingFailed as error:
             old: Fleet | None = fleet
             shown: dict[str, Any] = {"FailureReason": str(error)}
@@ -118,22 +120,22 @@ def update_endpoint(world: World, item: Item, request: Request) -> None:
             old = blue
             shown = {"EndpointConfigName": request["EndpointConfigName"], **_described(fleet)}
             deployment.cancelled.wait(steps.termination_seconds)
-        with world.store.lock:
+        with emulator.store.lock:
             deleted = deployment.cancelled.is_set()
             if not deleted:
                 item.set(EndpointStatus="InService", PendingDeploymentSummary=None, **shown)
         for stopped in (blue, fleet) if deleted else (old,):
             if stopped:
-                stopped.stop(world.host)
+                stopped.stop(emulator.host)
 
     def broken(error: BaseException) -> None:
         reason = f"InternalServerError: {error!r}"
         item.set(EndpointStatus="InService", PendingDeploymentSummary=None, FailureReason=reason)
 
-    world.background(work, broken=broken)
+    emulator.background(work, broken=broken)
 
 
-def delete_endpoint(world: World, item: Item, request: Request) -> None:
+def delete_endpoint(emulator: Emulator, item: Resource, request: Request) -> None:
     """Stop the processes, then forget the endpoint."""
     deployment: Deployment = item.live
     if item.fields["EndpointStatus"] == "Deleting":
@@ -143,13 +145,13 @@ def delete_endpoint(world: World, item: Item, request: Request) -> None:
 
     def work() -> None:
         if deployment.fleet:
-            deployment.fleet.stop(world.host)
-        world.store.remove(item)
+            deployment.fleet.stop(emulator.host)
+        emulator.store.remove(item)
 
-    world.background(work, broken=lambda error: world.store.remove(item))
+    emulator.background(work, broken=lambda error: emulator.store.remove(item))
 
 
-def update_weights(world: World, item: Item, request: Request) -> None:
+def update_weights(emulator: Emulator, item: Resource, request: Request) -> None:
     """Move traffic between the running variants."""
     if item.fields["EndpointStatus"] != "InService":
         raise invalid(f'Cannot update in-progress endpoint "{item.arn}".')
@@ -167,7 +169,7 @@ def update_weights(world: World, item: Item, request: Request) -> None:
     item.set(**_described(fleet))
 
 
-def revive(world: World, item: Item) -> None:
+def revive(emulator: Emulator, item: Resource) -> None:
     """Start again the processes that died under a running endpoint, as SageMaker does."""
     deployment: Deployment = item.live
     fleet = deployment.fleet
@@ -175,22 +177,22 @@ def revive(world: World, item: Item) -> None:
         return
     for variant in fleet.everything():
         if variant.serverless is not None:
-            rest(world, variant)
+            rest(emulator, variant)
             continue
         for number, server in enumerate(variant.servers):
             if server.process.poll() is None or deployment.cancelled.is_set():
                 continue
-            world.host.children.stop(server.process)
-            variant.servers[number] = start_server(world, item.name, variant, number)
+            emulator.host.children.stop(server.process)
+            variant.servers[number] = start_server(emulator, item.name, variant, number)
             if deployment.cancelled.is_set() or deployment.fleet is not fleet:
-                fleet.stop(world.host)  # deleted or replaced in the meantime
+                fleet.stop(emulator.host)  # deleted or replaced in the meantime
                 return
 
 
-def _config(world: World, name: str) -> Mapping[str, Any]:
-    config = world.store.find(CONFIG, name)
+def _config(emulator: Emulator, name: str) -> Mapping[str, Any]:
+    config = emulator.store.find(CONFIG, name)
     if config is None:
-        arn = world.arn(f"endpoint-config/{name}")
+        arn = emulator.arn(f"endpoint-config/{name}")
         raise invalid(f'Could not find endpoint configuration "{arn}".')
     return dict(config.fields)
 

@@ -1,4 +1,4 @@
-"""The errors the overlay answers with, in AWS's own words."""
+"""The errors the emulator answers with, in AWS's own words."""
 
 
 class ApiError(Exception):

@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stacks.local.aws.emulator import ACCOUNT_ID, World
+from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
 from stacks.local.aws.sagemaker.errors import ApiError, invalid
 from stacks.local.aws.sagemaker.records import TTL_SECONDS, Records
 from stacks.local.aws.sagemaker.resource_type import Missing, Request, short_name
-from stacks.local.aws.store import Item
+from stacks.local.aws.store import Resource
 
 GROUP = "feature group"
 STORES = ("OnlineStore", "OfflineStore")
@@ -20,7 +20,7 @@ MISSING = Missing(
 )
 
 
-def start_group(world: World, item: Item, request: Request) -> None:
+def start_group(emulator: Emulator, item: Resource, request: Request) -> None:
     """Open both stores of a new group."""
     types = {f["FeatureName"]: f["FeatureType"] for f in request["FeatureDefinitions"]}
     if len(types) < len(request["FeatureDefinitions"]):
@@ -40,7 +40,7 @@ def start_group(world: World, item: Item, request: Request) -> None:
     if offline is not None:
         base = offline["S3StorageConfig"]["S3Uri"].rstrip("/")
         stamp = int(item.created.timestamp())
-        where = f"{ACCOUNT_ID}/sagemaker/{world.region}/offline-store/{item.name}-{stamp}/data"
+        where = f"{ACCOUNT_ID}/sagemaker/{emulator.region}/offline-store/{item.name}-{stamp}/data"
         uri = f"{base}/{where}"
         storage = {**offline["S3StorageConfig"], "ResolvedOutputS3Uri": uri}
         item.set(
@@ -58,14 +58,14 @@ def start_group(world: World, item: Item, request: Request) -> None:
     item.set(FeatureGroupStatus="Created")
 
 
-def update_group(world: World, item: Item, request: Request) -> None:
+def update_group(emulator: Emulator, item: Resource, request: Request) -> None:
     """Features are only added; the time to live may change."""
     records: Records = item.live
     added = request.get("FeatureAdditions", [])
     known = sorted(f["FeatureName"] for f in added if f["FeatureName"] in records.types)
     if known:
         raise invalid(f"FeatureAdditions names features that exist: {', '.join(known)}")
-    flush(world, item)  # what was written before has the old columns
+    flush(emulator, item)  # what was written before has the old columns
     records.types.update({f["FeatureName"]: f["FeatureType"] for f in added})
     item.set(
         FeatureDefinitions=[*item.fields["FeatureDefinitions"], *added],
@@ -77,31 +77,31 @@ def update_group(world: World, item: Item, request: Request) -> None:
         item.set(OnlineStoreConfig=online)
 
 
-def describe_group(world: World, item: Item) -> None:
+def describe_group(emulator: Emulator, item: Resource) -> None:
     """What a reader of the offline store finds is up to date once the group was described."""
-    flush(world, item)
+    flush(emulator, item)
     item.fields["NextToken"] = ""
 
 
-def delete_group(world: World, item: Item, request: Request) -> None:
+def delete_group(emulator: Emulator, item: Resource, request: Request) -> None:
     """The offline store's files stay, as on AWS."""
-    flush(world, item)
+    flush(emulator, item)
 
 
-def flush(world: World, item: Item) -> None:
+def flush(emulator: Emulator, item: Resource) -> None:
     """Write waiting records to the offline store; where that fails the store is Blocked."""
     records: Records = item.live
     status = {"Status": "Active"}
     try:
-        records.flush(world.s3)
-    except world.s3.exceptions.ClientError as error:
+        records.flush(emulator.s3)
+    except emulator.s3.exceptions.ClientError as error:
         status = {"Status": "Blocked", "BlockedReason": str(error)[:1024]}
     if records.offline_uri is not None and item.fields["OfflineStoreStatus"] != status:
         item.set(OfflineStoreStatus=status)
 
 
-def put_record(world: World, request: Request) -> Mapping[str, Any]:
-    records = _records(world, request["FeatureGroupName"])
+def put_record(emulator: Emulator, request: Request) -> Mapping[str, Any]:
+    records = _records(emulator, request["FeatureGroupName"])
     for value in request["Record"]:
         if "ValueAsString" not in value:
             raise ApiError("ValidationError", f"{value['FeatureName']!r} must have ValueAsString")
@@ -110,15 +110,15 @@ def put_record(world: World, request: Request) -> Mapping[str, Any]:
     return {}
 
 
-def get_record(world: World, request: Request) -> Mapping[str, Any]:
-    records = _records(world, request["FeatureGroupName"])
+def get_record(emulator: Emulator, request: Request) -> Mapping[str, Any]:
+    records = _records(emulator, request["FeatureGroupName"])
     if not records.online:
         raise ApiError("ValidationError", "the feature group has no online store")
     found = records.get(request["RecordIdentifierValueAsString"], request.get("FeatureNames", []))
     return {} if found is None else {"Record": found}
 
 
-def batch_get_record(world: World, request: Request) -> Mapping[str, Any]:
+def batch_get_record(emulator: Emulator, request: Request) -> Mapping[str, Any]:
     asked = [
         (entry, identifier)
         for entry in request["Identifiers"]
@@ -133,7 +133,7 @@ def batch_get_record(world: World, request: Request) -> Mapping[str, Any]:
             "RecordIdentifierValueAsString": identifier,
         }
         try:
-            group = _records(world, entry["FeatureGroupName"])
+            group = _records(emulator, entry["FeatureGroupName"])
         except ApiError as error:
             errors.append({**names, "ErrorCode": error.code, "ErrorMessage": error.message})
             continue
@@ -143,8 +143,8 @@ def batch_get_record(world: World, request: Request) -> Mapping[str, Any]:
     return {"Records": records, "Errors": errors, "UnprocessedIdentifiers": []}
 
 
-def delete_record(world: World, request: Request) -> Mapping[str, Any]:
-    records = _records(world, request["FeatureGroupName"])
+def delete_record(emulator: Emulator, request: Request) -> Mapping[str, Any]:
+    records = _records(emulator, request["FeatureGroupName"])
     records.delete(
         request["RecordIdentifierValueAsString"],
         request["EventTime"],
@@ -154,7 +154,7 @@ def delete_record(world: World, request: Request) -> Mapping[str, Any]:
     return {}
 
 
-RUNTIME: Mapping[str, Callable[[World, Request], Mapping[str, Any]]] = {
+RUNTIME: Mapping[str, Callable[[Emulator, Request], Mapping[str, Any]]] = {
     "BatchGetRecord": batch_get_record,
     "DeleteRecord": delete_record,
     "GetRecord": get_record,
@@ -163,9 +163,9 @@ RUNTIME: Mapping[str, Callable[[World, Request], Mapping[str, Any]]] = {
 """Operations of sagemaker-featurestore-runtime."""
 
 
-def _records(world: World, name_or_arn: str) -> Records:
+def _records(emulator: Emulator, name_or_arn: str) -> Records:
     name = short_name(name_or_arn)
-    item = world.store.find(GROUP, name)
+    item = emulator.store.find(GROUP, name)
     if item is None:
         raise MISSING.error(name=name)
     records: Records = item.live

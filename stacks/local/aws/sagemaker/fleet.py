@@ -16,10 +16,10 @@ from typing import Any
 
 import urllib3
 
-from stacks.local.aws.emulator import World
+from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.errors import ApiError
 from stacks.local.aws.sagemaker.packages import container
-from stacks.local.runtime.container import Host
+from stacks.local.runtime.container import ContainerRuntime
 from stacks.local.runtime.processes import free_port, tail
 from stacks.local.runtime.s3_files import TransferFailed, download, fetch, split_uri, unpack
 from stacks.local.runtime.unix_http import UnixPool
@@ -53,11 +53,11 @@ class Server:
 
     process: subprocess.Popen[bytes]
     port: int
-    room: Path
+    directory: Path
 
     @functools.cached_property
     def by_socket(self) -> UnixPool:
-        return UnixPool(self.room / SOCKET, size=CONNECTIONS)
+        return UnixPool(self.directory / SOCKET, size=CONNECTIONS)
 
     @functools.cached_property
     def by_port(self) -> urllib3.HTTPConnectionPool:
@@ -67,7 +67,7 @@ class Server:
 
     def request(self, method: str, path: str, **more: Any) -> urllib3.BaseHTTPResponse:
         """Ask the container: through its folder where it listens there, as ours does."""
-        there = (self.room / SOCKET).exists()
+        there = (self.directory / SOCKET).exists()
         pool = self.by_socket if there else self.by_port
         return pool.request(method, path, **more)
 
@@ -133,16 +133,16 @@ class Fleet:
             raise ApiError("ValidationError", f"every variant of {self.endpoint} has weight 0")
         return random.choices(variants, weights)[0]
 
-    def stop(self, host: Host) -> None:
+    def stop(self, host: ContainerRuntime) -> None:
         for variant in self.everything():
             for server in variant.servers:
                 _end(host, server)
 
 
-def plan(world: World, endpoint: str, config: Mapping[str, Any]) -> Fleet:
+def plan(emulator: Emulator, endpoint: str, config: Mapping[str, Any]) -> Fleet:
     """The fleet of a configuration, nothing started yet; refuses missing or unapproved models."""
-    variants = [_variant(world, entry) for entry in config["ProductionVariants"]]
-    shadows = [_variant(world, entry) for entry in config.get("ShadowProductionVariants", [])]
+    variants = [_variant(emulator, entry) for entry in config["ProductionVariants"]]
+    shadows = [_variant(emulator, entry) for entry in config.get("ShadowProductionVariants", [])]
     return Fleet(
         endpoint=endpoint,
         config=config,
@@ -151,12 +151,12 @@ def plan(world: World, endpoint: str, config: Mapping[str, Any]) -> Fleet:
     )
 
 
-def _variant(world: World, entry: Mapping[str, Any]) -> Variant:
-    model = world.store.find("model", entry["ModelName"])
+def _variant(emulator: Emulator, entry: Mapping[str, Any]) -> Variant:
+    model = emulator.store.find("model", entry["ModelName"])
     if model is None:
-        arn = world.arn(f"model/{entry['ModelName']}")
+        arn = emulator.arn(f"model/{entry['ModelName']}")
         raise ApiError("ValidationException", f'Could not find model "{arn}".')
-    own = container(world, model.fields)
+    own = container(emulator, model.fields)
     return Variant(
         name=entry["VariantName"],
         weight=entry.get("InitialVariantWeight", 1.0),
@@ -168,7 +168,7 @@ def _variant(world: World, entry: Mapping[str, Any]) -> Variant:
     )
 
 
-def launch(world: World, fleet: Fleet, cancelled: threading.Event) -> None:
+def launch(emulator: Emulator, fleet: Fleet, cancelled: threading.Event) -> None:
     """Start every process of a fleet and wait until all answer /ping; else stop all of them.
 
     A serverless variant starts only what is provisioned.
@@ -176,12 +176,12 @@ def launch(world: World, fleet: Fleet, cancelled: threading.Event) -> None:
     try:
         for variant in fleet.everything():
             for number in range(_processes(variant)):
-                variant.servers.append(start_server(world, fleet.endpoint, variant, number))
+                variant.servers.append(start_server(emulator, fleet.endpoint, variant, number))
         for variant in fleet.everything():
             for server in variant.servers:
                 _wait(variant, server, cancelled)
     except (ServingFailed, TransferFailed, OSError) as error:
-        fleet.stop(world.host)
+        fleet.stop(emulator.host)
         raise ServingFailed(str(error)[:1024]) from error
 
 
@@ -191,28 +191,28 @@ def _processes(variant: Variant) -> int:
     return min(variant.instances, PROCESSES_PER_VARIANT)
 
 
-def awake(world: World, endpoint: str, variant: Variant) -> Server:
+def awake(emulator: Emulator, endpoint: str, variant: Variant) -> Server:
     """A server of a variant; a serverless one that sleeps is started first."""
     if variant.serverless is None:
         return variant.next_server()
     with variant.starting:
         if not variant.servers or variant.servers[0].process.poll() is not None:
             for dead in variant.servers:
-                _end(world.host, dead)
-            server = start_server(world, endpoint, variant, 0)
+                _end(emulator.host, dead)
+            server = start_server(emulator, endpoint, variant, 0)
             variant.servers[:] = [server]
             _wait(variant, server, threading.Event())
         return variant.servers[0]
 
 
-def rest(world: World, variant: Variant) -> None:
+def rest(emulator: Emulator, variant: Variant) -> None:
     """End the worker of a serverless variant that nobody has asked for a while."""
     if _processes(variant) or not variant.starting.acquire(blocking=False):
         return
     try:
         idle = not variant.busy and time.monotonic() - variant.last_asked > IDLE_SECONDS
         while idle and variant.servers:
-            _end(world.host, variant.servers.pop())
+            _end(emulator.host, variant.servers.pop())
     finally:
         variant.starting.release()
 
@@ -234,47 +234,47 @@ def slot(variant: Variant) -> Iterator[None]:
             variant.last_asked = time.monotonic()
 
 
-def _end(host: Host, server: Server) -> None:
+def _end(host: ContainerRuntime, server: Server) -> None:
     host.children.stop(server.process)
-    shutil.rmtree(server.room, ignore_errors=True)
+    shutil.rmtree(server.directory, ignore_errors=True)
 
 
-def start_server(world: World, endpoint: str, variant: Variant, number: int) -> Server:
+def start_server(emulator: Emulator, endpoint: str, variant: Variant, number: int) -> Server:
     """One serving process with the model unpacked in its /opt/ml/model."""
     port = free_port()
-    room = world.host.state / "endpoints" / endpoint / f"{variant.name}-{number}-{port}"
-    shutil.rmtree(room, ignore_errors=True)
-    _bring_model(world, variant.container, room)
-    process = world.host.start(
+    directory = emulator.host.state / "endpoints" / endpoint / f"{variant.name}-{number}-{port}"
+    shutil.rmtree(directory, ignore_errors=True)
+    _download_model(emulator, variant.container, directory)
+    process = emulator.host.start(
         ["serve"],
         purpose=f"endpoint {endpoint} variant {variant.name}",
-        room=room,
+        directory=directory,
         environment={
             **variant.container.get("Environment", {}),
             "SAGEMAKER_BIND_TO_PORT": str(port),
             "BIND_SOCKET": SOCKET,
         },
-        log=room / "log.txt",
+        log=directory / "log.txt",
     )
-    return Server(process=process, port=port, room=room)
+    return Server(process=process, port=port, directory=directory)
 
 
-def _bring_model(world: World, own: Mapping[str, Any], room: Path) -> None:
+def _download_model(emulator: Emulator, own: Mapping[str, Any], directory: Path) -> None:
     """Model data as SageMaker lays it out: an archive unpacked, a prefix copied."""
-    target = room / "ml" / "model"
+    target = directory / "ml" / "model"
     target.mkdir(parents=True)
     source = own.get("ModelDataSource", {}).get("S3DataSource", {})
     uri = own.get("ModelDataUrl") or source.get("S3Uri")
     if not uri:
         return
     if source.get("CompressionType") == "None":
-        download(world.s3, uri, target)
+        download(emulator.s3, uri, target)
         return
-    archive = room / "model.tar.gz"
+    archive = directory / "model.tar.gz"
     bucket, key = split_uri(uri)
     try:
-        fetch(world.s3, bucket, key, archive)
-    except world.s3.exceptions.ClientError as error:
+        fetch(emulator.s3, bucket, key, archive)
+    except emulator.s3.exceptions.ClientError as error:
         raise TransferFailed(f"Could not find model data at {uri}: {error}") from error
     unpack(archive, target)
     archive.unlink()
@@ -287,7 +287,7 @@ def _wait(variant: Variant, server: Server, cancelled: threading.Event) -> None:
         if ended or cancelled.is_set() or time.monotonic() > deadline:
             why = f"its process ended with exit code {server.process.returncode}" if ended else ""
             why = why or f"it did not answer within {variant.health_seconds} s"
-            lines = tail(server.room / "log.txt")[-700:]
+            lines = tail(server.directory / "log.txt")[-700:]
             raise ServingFailed(
                 f"The primary container for production variant {variant.name} did not pass the "
                 f"ping health check: {why}.\n{lines}"

@@ -8,12 +8,12 @@ from typing import Any
 
 import urllib3
 
-from stacks.local.aws.emulator import World
+from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.capture import Captures, Exchange
 from stacks.local.aws.sagemaker.errors import ApiError, not_emulated
 from stacks.local.aws.sagemaker.fleet import Fleet, Server, ServingFailed, Variant, awake, slot
 from stacks.local.aws.sagemaker.rollout import Deployment
-from stacks.local.aws.store import Item
+from stacks.local.aws.store import Resource
 from stacks.local.runtime.s3_files import TransferFailed
 
 TIMEOUT_SECONDS = 60
@@ -58,13 +58,13 @@ class Answer:
 
 
 def invoke(
-    world: World, captures: Captures, endpoint: str, headers: Mapping[str, str], body: bytes
+    emulator: Emulator, captures: Captures, endpoint: str, headers: Mapping[str, str], body: bytes
 ) -> tuple[bytes, dict[str, str]]:
     """Body and headers of the answer; `headers` finds names in any case."""
     for name, why in REFUSED.items():
         if name in headers:
             raise not_emulated(f"InvokeEndpoint with {name}", why)
-    fleet = serving_fleet(find(world, endpoint))
+    fleet = serving_fleet(find(emulator, endpoint))
     if "AsyncInferenceConfig" in fleet.config:
         raise ApiError("ValidationError", f"Endpoint {endpoint} answers InvokeEndpointAsync only.")
     if len(body) > BODY_LIMIT:
@@ -72,20 +72,20 @@ def invoke(
     variant = fleet.choose(headers.get("X-Amzn-SageMaker-Target-Variant"))
     sent = {name: headers[name] for name in FORWARDED if name in headers}
     question = Question(headers=sent, body=body)
-    answer = ask(world, captures, fleet, variant, question)
-    _copy_to_shadow(world, captures, fleet, variant, question)
+    answer = ask(emulator, captures, fleet, variant, question)
+    _copy_to_shadow(emulator, captures, fleet, variant, question)
     return answer.body, _answer_headers(answer)
 
 
-def find(world: World, endpoint: str) -> Item:
+def find(emulator: Emulator, endpoint: str) -> Resource:
     """The endpoint, or the runtime's own answer for a missing one."""
-    item = world.store.find("endpoint", endpoint)
+    item = emulator.store.find("endpoint", endpoint)
     if item is None:
         raise ApiError("ValidationError", f"Endpoint {endpoint} of account not found.")
     return item
 
 
-def serving_fleet(item: Item) -> Fleet:
+def serving_fleet(item: Resource) -> Fleet:
     """The fleet that gets this request, by the share of an update under way."""
     deployment: Deployment = item.live
     fleet = deployment.fleet_for(random.random())
@@ -96,21 +96,21 @@ def serving_fleet(item: Item) -> Fleet:
 
 
 def ask(
-    world: World, captures: Captures, fleet: Fleet, variant: Variant, question: Question
+    emulator: Emulator, captures: Captures, fleet: Fleet, variant: Variant, question: Question
 ) -> Answer:
     """Ask one of the variant's processes; measured, and captured in part."""
     with slot(variant):
         begun = time.perf_counter()
         status, spent = 0, 0.0
         try:
-            server = awake(world, fleet.endpoint, variant)
+            server = awake(emulator, fleet.endpoint, variant)
             asked = time.perf_counter()
             answer = _post(server, question)
             status, spent = answer.status, time.perf_counter() - asked
         except (ServingFailed, TransferFailed, urllib3.exceptions.HTTPError) as error:
             raise _model_error(0, f"the model did not answer: {error}") from error
         finally:
-            world.metrics.add(
+            emulator.metrics.add(
                 fleet.endpoint,
                 variant.name,
                 status=status,
@@ -135,7 +135,7 @@ def _post(server: Server, question: Question) -> Any:
 
 
 def _copy_to_shadow(
-    world: World, captures: Captures, fleet: Fleet, variant: Variant, question: Question
+    emulator: Emulator, captures: Captures, fleet: Fleet, variant: Variant, question: Question
 ) -> None:
     """Give the shadow its share of copies; what it says is captured and goes nowhere."""
     shadow = fleet.shadow
@@ -144,11 +144,11 @@ def _copy_to_shadow(
 
     def work() -> None:
         try:
-            ask(world, captures, fleet, shadow, question)
+            ask(emulator, captures, fleet, shadow, question)
         except ApiError:
             return  # counted in the shadow's metrics
 
-    world.background(work, broken=lambda error: None)
+    emulator.background(work, broken=lambda error: None)
 
 
 def _capture(

@@ -6,18 +6,18 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from stacks.local.aws.emulator import World
+from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.errors import invalid, not_emulated
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.shapes import now
-from stacks.local.aws.store import Item
+from stacks.local.aws.store import Resource
 from stacks.local.runtime.container import OPT_ML
 from stacks.local.runtime.jobs import Ending
 
 Runner = Callable[[Request, str, threading.Event], Ending]
 
 
-def start_processing(world: World, item: Item, request: Request) -> None:
+def start_processing(emulator: Emulator, item: Resource, request: Request) -> None:
     """Run a processing job in the background."""
     if not request["AppSpecification"].get("ContainerEntrypoint"):
         raise not_emulated(
@@ -31,10 +31,10 @@ def start_processing(world: World, item: Item, request: Request) -> None:
     ]
     for place in [*inputs, *outputs]:
         _local_path(place.get("LocalPath", ""), f"{OPT_ML}/processing")
-    _start(world, item, "ProcessingJob", request, world.jobs.process)
+    _start(emulator, item, "ProcessingJob", request, emulator.jobs.process)
 
 
-def start_training(world: World, item: Item, request: Request) -> None:
+def start_training(emulator: Emulator, item: Resource, request: Request) -> None:
     """Run a training job in the background."""
     algorithm = request.get("AlgorithmSpecification")
     if algorithm is None or "ResourceConfig" not in request:
@@ -48,12 +48,12 @@ def start_training(world: World, item: Item, request: Request) -> None:
     if "CheckpointConfig" in request:
         _local_path(request["CheckpointConfig"].get("LocalPath", OPT_ML), OPT_ML)
     item.set(StoppingCondition=request.get("StoppingCondition", {"MaxRuntimeInSeconds": 86_400}))
-    _start(world, item, "TrainingJob", request, world.jobs.train)
+    _start(emulator, item, "TrainingJob", request, emulator.jobs.train)
 
 
-def stop_job(world: World, item: Item, stem: str) -> None:
+def stop_job(emulator: Emulator, item: Resource, stem: str) -> None:
     """Ask a running job to stop."""
-    with world.store.lock:
+    with emulator.store.lock:
         if item.fields[f"{stem}Status"] not in ("InProgress", "Stopping"):
             raise invalid(
                 f"The request was rejected because the {_words(stem)} is in status "
@@ -65,14 +65,14 @@ def stop_job(world: World, item: Item, stem: str) -> None:
     item.live.set()
 
 
-def delete_job(world: World, item: Item, request: Request) -> None:
+def delete_job(emulator: Emulator, item: Resource, request: Request) -> None:
     """A job can be deleted once it is over."""
     status = item.fields.get("ProcessingJobStatus", item.fields.get("TrainingJobStatus"))
     if status in ("InProgress", "Stopping"):
         raise invalid(f"a job in status {status} cannot be deleted; stop it first")
 
 
-def _start(world: World, item: Item, stem: str, request: Request, run: Runner) -> None:
+def _start(emulator: Emulator, item: Resource, stem: str, request: Request, run: Runner) -> None:
     stopping = threading.Event()
     item.live = stopping
     training = stem == "TrainingJob"
@@ -81,23 +81,23 @@ def _start(world: World, item: Item, stem: str, request: Request, run: Runner) -
         _secondary(item, "Starting", "Starting the training job")
 
     def work() -> None:
-        with world.store.lock:
+        with emulator.store.lock:
             item.set(**{f"{'Training' if training else 'Processing'}StartTime": now()})
             if training and not stopping.is_set():
                 _secondary(item, "Training", "Training image is running")
         ending = run(request, item.arn, stopping)
-        with world.store.lock:
+        with emulator.store.lock:
             (_end_training if training else _end_processing)(item, ending)
 
     def broken(error: BaseException) -> None:
         ending = Ending(status="Failed", failure_reason=f"InternalServerError: {error!r}")
-        with world.store.lock:
+        with emulator.store.lock:
             (_end_training if training else _end_processing)(item, ending)
 
-    world.background(work, broken=broken)
+    emulator.background(work, broken=broken)
 
 
-def _end_processing(item: Item, ending: Ending) -> None:
+def _end_processing(item: Resource, ending: Ending) -> None:
     item.set(
         ProcessingJobStatus=ending.status,
         ProcessingEndTime=now(),
@@ -106,7 +106,7 @@ def _end_processing(item: Item, ending: Ending) -> None:
     )
 
 
-def _end_training(item: Item, ending: Ending) -> None:
+def _end_training(item: Resource, ending: Ending) -> None:
     end = now()
     started: datetime = item.fields.get("TrainingStartTime", end)
     seconds = max(1, round((end - started).total_seconds()))
@@ -130,7 +130,7 @@ def _end_training(item: Item, ending: Ending) -> None:
     )
 
 
-def _secondary(item: Item, status: str, message: str) -> None:
+def _secondary(item: Resource, status: str, message: str) -> None:
     """Move the secondary status on, keeping its history."""
     time = now()
     history: list[dict[str, Any]] = list(item.fields.get("SecondaryStatusTransitions", []))

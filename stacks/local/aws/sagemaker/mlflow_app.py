@@ -14,12 +14,12 @@ from pathlib import Path
 
 import urllib3
 
-from stacks.local.aws.emulator import World
+from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.errors import ApiError, not_emulated
 from stacks.local.aws.sagemaker.fleet import HTTP
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.tracking_guard import PORT_VARIABLE
-from stacks.local.aws.store import Item
+from stacks.local.aws.store import Resource
 from stacks.local.runtime.container import base_environment
 from stacks.local.runtime.keys import Keys
 from stacks.local.runtime.processes import free_port, tail, write_json
@@ -51,38 +51,38 @@ class Server:
     stopping: threading.Event = field(default_factory=threading.Event)
 
 
-def app_name(world: World, request: Request) -> str:
+def app_name(emulator: Emulator, request: Request) -> str:
     """The id in the ARN; names are unique and one MLflow runs at a time."""
-    if any(app.fields["Name"] == request["Name"] for app in world.store.all(KIND)):
+    if any(app.fields["Name"] == request["Name"] for app in emulator.store.all(KIND)):
         raise ApiError("ConflictException", f"An MLflow App named {request['Name']} already exists")
-    _only_one(world)
+    _only_one(emulator)
     return f"app-{secrets.token_hex(6).upper()}"
 
 
-def server_name(world: World, request: Request) -> str:
+def server_name(emulator: Emulator, request: Request) -> str:
     """The name in the ARN; one MLflow runs at a time."""
     name: str = request["TrackingServerName"]
-    if world.store.find(SERVER, name) is None:
-        _only_one(world)
+    if emulator.store.find(SERVER, name) is None:
+        _only_one(emulator)
     return name
 
 
-def _only_one(world: World) -> None:
-    if running := [*world.store.all(KIND), *world.store.all(SERVER)]:
+def _only_one(emulator: Emulator) -> None:
+    if running := [*emulator.store.all(KIND), *emulator.store.all(SERVER)]:
         raise not_emulated(f"a second {running[0].kind}", f"{running[0].arn} is running")
 
 
-def start_app(world: World, item: Item, request: Request) -> None:
+def start_app(emulator: Emulator, item: Resource, request: Request) -> None:
     """Start the server; the app is Created when it answers."""
     from importlib.metadata import version
 
     item.fields.setdefault("ModelRegistrationMode", "AutoModelRegistrationDisabled")
     item.fields.setdefault("AccountDefaultStatus", "DISABLED")
     item.set(Status="Creating", MlflowVersion=version("mlflow"))
-    _serve(world, item, ready="Created", failed="CreateFailed")
+    _serve(emulator, item, ready="Created", failed="CreateFailed")
 
 
-def start_server(world: World, item: Item, request: Request) -> None:
+def start_server(emulator: Emulator, item: Resource, request: Request) -> None:
     """Start the server; a version of MLflow that is not installed is refused."""
     from importlib.metadata import version
 
@@ -93,11 +93,11 @@ def start_server(world: World, item: Item, request: Request) -> None:
     item.fields.setdefault("AutomaticModelRegistration", False)
     item.fields.setdefault("TrackingServerSize", "Small")
     item.set(MlflowVersion=installed, TrackingServerStatus="Creating", IsActive="Active")
-    _serve(world, item, ready="Created", failed="CreateFailed")
+    _serve(emulator, item, ready="Created", failed="CreateFailed")
     item.set(TrackingServerUrl=item.live.url)
 
 
-def update_app(world: World, item: Item, request: Request) -> None:
+def update_app(emulator: Emulator, item: Resource, request: Request) -> None:
     """A new artefact store restarts the server; everything else is kept at once."""
     moved = request.get("ArtifactStoreUri", item.fields["ArtifactStoreUri"])
     restart = moved != item.fields["ArtifactStoreUri"]
@@ -105,31 +105,31 @@ def update_app(world: World, item: Item, request: Request) -> None:
     item.set(**{name: value for name, value in request.items() if name != key})
     item.set(**{STATUS[item.kind]: "Updated"})
     if restart:
-        _stop(world, item)
+        _stop(emulator, item)
         item.set(**{STATUS[item.kind]: "Updating"})
-        _serve(world, item, ready="Updated", failed="UpdateFailed")
+        _serve(emulator, item, ready="Updated", failed="UpdateFailed")
 
 
-def update_server(world: World, item: Item, request: Request) -> None:
+def update_server(emulator: Emulator, item: Resource, request: Request) -> None:
     """As an app; a restart answers at another address."""
-    update_app(world, item, request)
+    update_app(emulator, item, request)
     item.set(TrackingServerUrl=item.live.url)
 
 
-def delete_app(world: World, item: Item, request: Request) -> None:
+def delete_app(emulator: Emulator, item: Resource, request: Request) -> None:
     """Stop the server. Its database stays: runs outlive the app that recorded them."""
-    _stop(world, item)
-    _file(world).unlink(missing_ok=True)
+    _stop(emulator, item)
+    _file(emulator).unlink(missing_ok=True)
 
 
-def tracking_urls(world: World) -> Mapping[str, str]:
+def tracking_urls(emulator: Emulator) -> Mapping[str, str]:
     """ARN of each running app or server and its address."""
-    running = [*world.store.all(KIND), *world.store.all(SERVER)]
+    running = [*emulator.store.all(KIND), *emulator.store.all(SERVER)]
     return {item.arn: item.live.url for item in running if item.live}
 
 
-def _serve(world: World, item: Item, *, ready: str, failed: str) -> None:
-    host = world.host
+def _serve(emulator: Emulator, item: Resource, *, ready: str, failed: str) -> None:
+    host = emulator.host
     folder = host.state / "mlflow"
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
@@ -137,14 +137,14 @@ def _serve(world: World, item: Item, *, ready: str, failed: str) -> None:
         process=host.children.spawn(
             [sys.executable, "-m", "uvicorn", "--port", str(port), *UVICORN, APPLICATION],
             purpose=f"{item.kind} {item.name}",
-            env=_environment(world, item, folder, port),
+            env=_environment(emulator, item, folder, port),
             cwd=folder,
             log=folder / "log.txt",
         ),
         url=f"http://127.0.0.1:{port}",
     )
     item.live = server
-    write_json(_file(world), {"url": server.url, "arn": item.arn, "pid": server.process.pid})
+    write_json(_file(emulator), {"url": server.url, "arn": item.arn, "pid": server.process.pid})
 
     status = STATUS[item.kind]
 
@@ -155,16 +155,16 @@ def _serve(world: World, item: Item, *, ready: str, failed: str) -> None:
             item.set(**{status: failed})
             raise RuntimeError(f"MLflow did not answer:\n{tail(folder / 'log.txt')}")
 
-    world.background(work, broken=lambda error: item.set(**{status: failed}))
+    emulator.background(work, broken=lambda error: item.set(**{status: failed}))
 
 
-def _environment(world: World, item: Item, folder: Path, port: int) -> dict[str, str]:
+def _environment(emulator: Emulator, item: Resource, folder: Path, port: int) -> dict[str, str]:
     return {
-        **base_environment(world.host.endpoint_url, world.region, world.host.keys),
-        **world.host.keys.tracking(),
+        **base_environment(emulator.host.endpoint_url, emulator.region, emulator.host.keys),
+        **emulator.host.keys.tracking(),
         PORT_VARIABLE: str(port),
         "HOME": str(folder),
-        "MLFLOW_S3_ENDPOINT_URL": world.host.endpoint_url,
+        "MLFLOW_S3_ENDPOINT_URL": emulator.host.endpoint_url,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "_MLFLOW_SGI_NAME": "uvicorn",
         SETTINGS["BACKEND_STORE_URI_ENV_VAR"]: f"sqlite:///{folder / 'mlflow.db'}",
@@ -196,11 +196,11 @@ def _wait(server: Server, keys: Keys) -> bool:
     return False
 
 
-def _stop(world: World, item: Item) -> None:
+def _stop(emulator: Emulator, item: Resource) -> None:
     server: Server = item.live
     server.stopping.set()
-    world.host.children.stop(server.process, grace_seconds=1)
+    emulator.host.children.stop(server.process, grace_seconds=1)
 
 
-def _file(world: World) -> Path:
-    return world.host.state / "mlflow.json"
+def _file(emulator: Emulator) -> Path:
+    return emulator.host.state / "mlflow.json"

@@ -2,22 +2,24 @@
 
 from typing import Any
 
-from stacks.local.aws.emulator import World
+from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.errors import ApiError, invalid
 from stacks.local.aws.sagemaker.resource_type import Request, short_name
-from stacks.local.aws.store import Item
+from stacks.local.aws.store import Resource
 
 GROUP, PACKAGE = "model package group", "model package"
 
 
-def start_group(world: World, item: Item, request: Request) -> None:
+def start_group(emulator: Emulator, item: Resource, request: Request) -> None:
     """A group is ready at once."""
     item.set(ModelPackageGroupStatus="Completed")
 
 
-def delete_group(world: World, item: Item, request: Request) -> None:
+def delete_group(emulator: Emulator, item: Resource, request: Request) -> None:
     """A group is deleted after its packages."""
-    left = [p for p in world.store.all(PACKAGE) if p.fields["ModelPackageGroupName"] == item.name]
+    left = [
+        p for p in emulator.store.all(PACKAGE) if p.fields["ModelPackageGroupName"] == item.name
+    ]
     if left:
         raise ApiError(
             "ConflictException",
@@ -26,38 +28,38 @@ def delete_group(world: World, item: Item, request: Request) -> None:
         )
 
 
-def put_policy(world: World, request: Request) -> dict[str, str]:
+def put_policy(emulator: Emulator, request: Request) -> dict[str, str]:
     """Keep the policy of a group; a new one takes the old one's place."""
-    group = _group(world, request)
+    group = _group(emulator, request)
     group.fields["ResourcePolicy"] = request["ResourcePolicy"]
     return {"ModelPackageGroupArn": group.arn}
 
 
-def get_policy(world: World, request: Request) -> dict[str, str]:
+def get_policy(emulator: Emulator, request: Request) -> dict[str, str]:
     """The policy of a group that has one."""
-    return {"ResourcePolicy": _policy(_group(world, request))}
+    return {"ResourcePolicy": _policy(_group(emulator, request))}
 
 
-def delete_policy(world: World, request: Request) -> dict[str, str]:
+def delete_policy(emulator: Emulator, request: Request) -> dict[str, str]:
     """Forget the policy of a group that has one."""
-    group = _group(world, request)
+    group = _group(emulator, request)
     _policy(group)
     del group.fields["ResourcePolicy"]
     return {}
 
 
-def _policy(group: Item) -> str:
+def _policy(group: Resource) -> str:
     if "ResourcePolicy" not in group.fields:
         raise invalid(f"Cannot find resource policy for: {group.arn}.")
     return str(group.fields["ResourcePolicy"])
 
 
-def start_card(world: World, item: Item, request: Request) -> None:
+def start_card(emulator: Emulator, item: Resource, request: Request) -> None:
     """A card begins with its first version."""
     item.set(ModelCardVersion=1)
 
 
-def update_card(world: World, item: Item, request: Request) -> None:
+def update_card(emulator: Emulator, item: Resource, request: Request) -> None:
     """New content is a new version, a new status is not."""
     status = request.get("ModelCardStatus", item.fields["ModelCardStatus"])
     if request.get("Content", item.fields["Content"]) != item.fields["Content"]:
@@ -66,17 +68,17 @@ def update_card(world: World, item: Item, request: Request) -> None:
     item.set(ModelCardStatus=status)
 
 
-def package_name(world: World, request: Request) -> str:
+def package_name(emulator: Emulator, request: Request) -> str:
     """`<group>/<version>`; versions count from 1 and are never given twice."""
-    group = _group(world, request)
+    group = _group(emulator, request)
     version = (group.live or 0) + 1
     group.live = version
     return f"{group.name}/{version}"
 
 
-def start_package(world: World, item: Item, request: Request) -> None:
+def start_package(emulator: Emulator, item: Resource, request: Request) -> None:
     """Register a version: complete, and waiting for approval unless it came approved."""
-    group = _group(world, request)
+    group = _group(emulator, request)
     item.set(
         ModelPackageName=group.name,  # SageMaker names a version after its group
         ModelPackageGroupName=group.name,
@@ -87,7 +89,7 @@ def start_package(world: World, item: Item, request: Request) -> None:
     )
 
 
-def update_package(world: World, item: Item, request: Request) -> None:
+def update_package(emulator: Emulator, item: Resource, request: Request) -> None:
     """Approval, description and metadata of a version."""
     metadata = {
         **item.fields.get("CustomerMetadataProperties", {}),
@@ -100,13 +102,13 @@ def update_package(world: World, item: Item, request: Request) -> None:
     item.set(CustomerMetadataProperties=metadata or None)
 
 
-def start_model(world: World, item: Item, request: Request) -> None:
+def start_model(emulator: Emulator, item: Resource, request: Request) -> None:
     """A model of an unapproved or missing package is refused, as on AWS."""
     item.fields.setdefault("EnableNetworkIsolation", False)
-    container(world, item.fields)
+    container(emulator, item.fields)
 
 
-def container(world: World, model: Request) -> dict[str, Any]:
+def container(emulator: Emulator, model: Request) -> dict[str, Any]:
     """The one container of a model, a package's content filled in."""
     containers = model.get("Containers", [])
     own = model.get("PrimaryContainer") or (containers[0] if containers else None)
@@ -115,9 +117,9 @@ def container(world: World, model: Request) -> dict[str, Any]:
     if "ModelPackageName" not in own:
         return dict(own)
     name = short_name(own["ModelPackageName"])
-    package = world.store.find(PACKAGE, name)
+    package = emulator.store.find(PACKAGE, name)
     if package is None:
-        raise invalid(f"ModelPackage {world.arn(f'model-package/{name}')} does not exist.")
+        raise invalid(f"ModelPackage {emulator.arn(f'model-package/{name}')} does not exist.")
     approval = package.fields["ModelApprovalStatus"]
     if approval != "Approved":
         raise invalid(
@@ -132,9 +134,9 @@ def container(world: World, model: Request) -> dict[str, Any]:
     return {**packaged, **own, "Environment": environment}
 
 
-def _group(world: World, request: Request) -> Item:
+def _group(emulator: Emulator, request: Request) -> Resource:
     name = short_name(request.get("ModelPackageGroupName", ""))
-    group = world.store.find(GROUP, name)
+    group = emulator.store.find(GROUP, name)
     if group is None:
         raise invalid(f"Model Package Group {name!r} does not exist")
     return group

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from stacks.local.aws.emulator import World
+from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.crud import in_time, ordered, paged
 from stacks.local.aws.sagemaker.errors import ApiError, invalid
 from stacks.local.aws.sagemaker.resource_type import Missing, Request, short_name
 from stacks.local.aws.sagemaker.shapes import now
-from stacks.local.aws.store import Item
+from stacks.local.aws.store import Resource
 from stacks.local.runtime.s3_files import TransferFailed, split_uri
 
 PIPELINE, EXECUTION = "pipeline", "pipeline execution"
@@ -39,16 +39,16 @@ class Run:
     """Step name -> its PipelineExecutionStep, in order of first appearance."""
 
 
-def create_pipeline(world: World, item: Item, request: Request) -> None:
+def create_pipeline(emulator: Emulator, item: Resource, request: Request) -> None:
     """Take a definition that the executor can run; refuse any other with all its problems."""
-    definition = _definition(world, request)
+    definition = _definition(emulator, request)
     item.fields.pop("PipelineDefinitionS3Location", None)
     item.set(PipelineDefinition=definition, PipelineStatus="Active")
     item.fields.setdefault("PipelineDisplayName", item.name)
     item.live = 1  # the version
 
 
-def update_pipeline(world: World, item: Item, request: Request) -> None:
+def update_pipeline(emulator: Emulator, item: Resource, request: Request) -> None:
     """Replace what the request names; running executions keep their definition."""
     changes = {
         name: request[name]
@@ -56,16 +56,16 @@ def update_pipeline(world: World, item: Item, request: Request) -> None:
         if name in request
     }
     if "PipelineDefinition" in request or "PipelineDefinitionS3Location" in request:
-        changes["PipelineDefinition"] = _definition(world, request)
+        changes["PipelineDefinition"] = _definition(emulator, request)
     if "ParallelismConfiguration" in request:
         changes["ParallelismConfiguration"] = request["ParallelismConfiguration"]
     item.live += 1
     item.set(**changes, PipelineVersionId=item.live)
 
 
-def delete_pipeline(world: World, item: Item, request: Request) -> None:
+def delete_pipeline(emulator: Emulator, item: Resource, request: Request) -> None:
     """A pipeline with a running execution cannot be deleted; its history goes with it."""
-    executions = _executions(world, item)
+    executions = _executions(emulator, item)
     busy = [e.arn for e in executions if e.fields["PipelineExecutionStatus"] in RUNNING]
     if busy:
         raise ApiError(
@@ -73,14 +73,14 @@ def delete_pipeline(world: World, item: Item, request: Request) -> None:
             f"Pipeline '{item.arn}' has running executions: {', '.join(busy)}",
         )
     for execution in executions:
-        world.store.remove(execution)
+        emulator.store.remove(execution)
 
 
-def start_execution(world: World, request: Request) -> dict[str, Any]:
-    with world.store.lock:
-        pipeline = _pipeline(world, request["PipelineName"])
+def start_execution(emulator: Emulator, request: Request) -> dict[str, Any]:
+    with emulator.store.lock:
+        pipeline = _pipeline(emulator, request["PipelineName"])
         token = request.get("ClientRequestToken", "")
-        for known in _executions(world, pipeline):
+        for known in _executions(emulator, pipeline):
             if token and known.live.token == token:
                 return {"PipelineExecutionArn": known.arn}
         definition: dict[str, Any] = json.loads(pipeline.fields["PipelineDefinition"])
@@ -91,7 +91,7 @@ def start_execution(world: World, request: Request) -> dict[str, Any]:
         alphabet = string.ascii_lowercase + string.digits
         identity = "".join(secrets.choice(alphabet) for _ in range(12))
         name = f"{pipeline.name}/execution/{identity}"
-        item = Item(
+        item = Resource(
             kind=EXECUTION,
             name=name,
             arn=f"{pipeline.arn}/execution/{identity}",
@@ -112,15 +112,15 @@ def start_execution(world: World, request: Request) -> dict[str, Any]:
             PipelineExecutionDescription=request.get("PipelineExecutionDescription"),
             ParallelismConfiguration=parallelism,
         )
-        world.store.add(item)
+        emulator.store.add(item)
         pipeline.fields["LastExecutionTime"] = pipeline.fields["LastRunTime"] = item.created
-    _run(world, pipeline, item, definition)
+    _run(emulator, pipeline, item, definition)
     return {"PipelineExecutionArn": item.arn}
 
 
-def stop_execution(world: World, request: Request) -> dict[str, Any]:
-    with world.store.lock:
-        item = _execution(world, request)
+def stop_execution(emulator: Emulator, request: Request) -> dict[str, Any]:
+    with emulator.store.lock:
+        item = _execution(emulator, request)
         status = item.fields["PipelineExecutionStatus"]
         if status not in RUNNING:
             raise invalid(f"Pipeline execution {item.arn} in status {status} cannot be stopped.")
@@ -129,41 +129,43 @@ def stop_execution(world: World, request: Request) -> dict[str, Any]:
     return {"PipelineExecutionArn": item.arn}
 
 
-def describe_execution(world: World, request: Request) -> dict[str, Any]:
-    item = _execution(world, request)
-    with world.store.lock:
+def describe_execution(emulator: Emulator, request: Request) -> dict[str, Any]:
+    item = _execution(emulator, request)
+    with emulator.store.lock:
         times = {"CreationTime": item.created, "LastModifiedTime": item.modified}
         return {**item.fields, **times, "CreatedBy": {}, "LastModifiedBy": {}}
 
 
-def describe_definition(world: World, request: Request) -> dict[str, Any]:
-    item = _execution(world, request)
+def describe_definition(emulator: Emulator, request: Request) -> dict[str, Any]:
+    item = _execution(emulator, request)
     return {"PipelineDefinition": item.live.definition, "CreationTime": item.created}
 
 
-def list_executions(world: World, request: Request) -> dict[str, Any]:
-    pipeline = _pipeline(world, request["PipelineName"])
-    found = [item for item in _executions(world, pipeline) if in_time(item, request)]
+def list_executions(emulator: Emulator, request: Request) -> dict[str, Any]:
+    pipeline = _pipeline(emulator, request["PipelineName"])
+    found = [item for item in _executions(emulator, pipeline) if in_time(item, request)]
     rows = [_summary(item) for item in ordered(found, request)]
     return paged("PipelineExecutionSummaries", rows, request)
 
 
-def list_steps(world: World, request: Request) -> dict[str, Any]:
-    item = _execution(world, request)
-    with world.store.lock:
+def list_steps(emulator: Emulator, request: Request) -> dict[str, Any]:
+    item = _execution(emulator, request)
+    with emulator.store.lock:
         rows = [dict(step) for step in item.live.steps.values()]
     if request.get("SortOrder", "Descending") == "Descending":  # newest first, as SageMaker
         rows.reverse()
     return paged("PipelineExecutionSteps", rows, request)
 
 
-def list_parameters(world: World, request: Request) -> dict[str, Any]:
-    given = _execution(world, request).live.parameters
+def list_parameters(emulator: Emulator, request: Request) -> dict[str, Any]:
+    given = _execution(emulator, request).live.parameters
     rows = [{"Name": name, "Value": value} for name, value in given.items()]
     return paged("PipelineParameters", rows, request)
 
 
-def _run(world: World, pipeline: Item, item: Item, definition: Mapping[str, Any]) -> None:
+def _run(
+    emulator: Emulator, pipeline: Resource, item: Resource, definition: Mapping[str, Any]
+) -> None:
     """Hand the execution to the executor, in a thread."""
     from pipelines.executor import model, run
 
@@ -178,7 +180,7 @@ def _run(world: World, pipeline: Item, item: Item, definition: Mapping[str, Any]
     )
 
     def observe(state: Any) -> None:
-        with world.store.lock:
+        with emulator.store.lock:
             live.steps[state.name] = _step(state)
             item.modified = now()
 
@@ -187,8 +189,8 @@ def _run(world: World, pipeline: Item, item: Item, definition: Mapping[str, Any]
             definition,
             parameters=live.parameters,
             execution=execution,
-            sagemaker=world.sagemaker,
-            s3=world.s3,
+            sagemaker=emulator.sagemaker,
+            s3=emulator.s3,
             observe=observe,
             stopping=live.stopping.is_set,
             max_parallel_steps=parallelism.get("MaxParallelExecutionSteps"),
@@ -201,7 +203,7 @@ def _run(world: World, pipeline: Item, item: Item, definition: Mapping[str, Any]
         reason = f"InternalServerError: {error!r}"
         item.set(PipelineExecutionStatus="Failed", FailureReason=reason)
 
-    world.background(work, broken=broken)
+    emulator.background(work, broken=broken)
 
 
 def _step(state: Any) -> dict[str, Any]:
@@ -218,7 +220,7 @@ def _step(state: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value}
 
 
-def _summary(item: Item) -> dict[str, Any]:
+def _summary(item: Resource) -> dict[str, Any]:
     names = (
         "PipelineExecutionArn",
         "PipelineExecutionStatus",
@@ -234,14 +236,14 @@ def _summary(item: Item) -> dict[str, Any]:
     }
 
 
-def _definition(world: World, request: Request) -> str:
+def _definition(emulator: Emulator, request: Request) -> str:
     """The definition's text, from the request or from S3, once it was found to be runnable."""
     from pipelines.executor import plan
 
     place = request.get("PipelineDefinitionS3Location")
     if (place is None) == ("PipelineDefinition" not in request):
         raise invalid("give either PipelineDefinition or PipelineDefinitionS3Location")
-    text = request["PipelineDefinition"] if place is None else _fetch(world, place)
+    text = request["PipelineDefinition"] if place is None else _fetch(emulator, place)
     try:
         definition = json.loads(text)
     except ValueError as error:
@@ -254,13 +256,13 @@ def _definition(world: World, request: Request) -> str:
     return str(text)
 
 
-def _fetch(world: World, place: Mapping[str, str]) -> str:
+def _fetch(emulator: Emulator, place: Mapping[str, str]) -> str:
     uri = f"s3://{place['Bucket']}/{place['ObjectKey']}"
     version = {"VersionId": place["VersionId"]} if "VersionId" in place else {}
     try:
         bucket, key = split_uri(uri)
-        body = world.s3.get_object(Bucket=bucket, Key=key, **version)["Body"].read()
-    except (TransferFailed, world.s3.exceptions.ClientError) as error:
+        body = emulator.s3.get_object(Bucket=bucket, Key=key, **version)["Body"].read()
+    except (TransferFailed, emulator.s3.exceptions.ClientError) as error:
         raise invalid(f"the pipeline definition at {uri} cannot be read: {error}") from error
     return str(body.decode())
 
@@ -278,21 +280,21 @@ def _parameters(
     return values
 
 
-def _pipeline(world: World, name_or_arn: str) -> Item:
+def _pipeline(emulator: Emulator, name_or_arn: str) -> Resource:
     name = short_name(name_or_arn)
-    item = world.store.find(PIPELINE, name)
+    item = emulator.store.find(PIPELINE, name)
     if item is None:
-        raise MISSING.error(name=name, arn=world.arn(f"pipeline/{name}"))
+        raise MISSING.error(name=name, arn=emulator.arn(f"pipeline/{name}"))
     return item
 
 
-def _execution(world: World, request: Request) -> Item:
+def _execution(emulator: Emulator, request: Request) -> Resource:
     arn = request["PipelineExecutionArn"]
-    item = world.store.find(EXECUTION, short_name(arn))
+    item = emulator.store.find(EXECUTION, short_name(arn))
     if item is None:
         raise MISSING_EXECUTION.error(arn=arn)
     return item
 
 
-def _executions(world: World, pipeline: Item) -> list[Item]:
-    return [e for e in world.store.all(EXECUTION) if e.fields["PipelineArn"] == pipeline.arn]
+def _executions(emulator: Emulator, pipeline: Resource) -> list[Resource]:
+    return [e for e in emulator.store.all(EXECUTION) if e.fields["PipelineArn"] == pipeline.arn]

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stacks.local.aws.emulator import World
+from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.errors import ApiError
-from stacks.local.aws.store import Item
+from stacks.local.aws.store import Resource
 
 Request = Mapping[str, Any]
-Hook = Callable[[World, Item, Request], None]
+Hook = Callable[[Emulator, Resource, Request], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Exists(Missing):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class ResourceType:
     """One resource type: its operations, its identity, and what it does beyond being recorded."""
 
     name: str
@@ -57,7 +57,7 @@ class Kind:
     update_key: str = ""
     """Member that update finds it by. Default: as describe and delete."""
 
-    identify: Callable[[World, Request], str] | None = None
+    identify: Callable[[Emulator, Request], str] | None = None
     """Name of a new resource from its request. Default: the value of `name_field`."""
 
     status_field: str = ""
@@ -81,7 +81,7 @@ class Kind:
     deletes_itself: bool = False
     """Whether `on_delete` removes the item later. Default: it is gone at once."""
 
-    on_describe: Callable[[World, Item], None] | None = None
+    on_describe: Callable[[Emulator, Resource], None] | None = None
     """Refreshes the members before they are shown. Default: they are up to date."""
 
     @property

@@ -1,10 +1,10 @@
-"""The resource table of the overlay: one row per resource type.
+"""The resource table of the emulator: one row per resource type.
 
 The texts of missing and taken names are SageMaker's own; most types have no NotFound error.
 """
 
 from stacks.local.aws.sagemaker import endpoints, features, jobs, mlflow_app, packages, pipelines
-from stacks.local.aws.sagemaker.resource_type import Exists, Kind, Missing
+from stacks.local.aws.sagemaker.resource_type import Exists, Missing, ResourceType
 
 JOB_EXISTS = Exists(
     code="ResourceInUse",
@@ -13,8 +13,8 @@ JOB_EXISTS = Exists(
 )
 
 
-KINDS = (
-    Kind(
+RESOURCE_TYPES = (
+    ResourceType(
         name="processing job",
         name_field="ProcessingJobName",
         arn_field="ProcessingJobArn",
@@ -30,7 +30,7 @@ KINDS = (
         on_create=jobs.start_processing,
         on_delete=jobs.delete_job,
     ),
-    Kind(
+    ResourceType(
         name="training job",
         name_field="TrainingJobName",
         arn_field="TrainingJobArn",
@@ -46,7 +46,7 @@ KINDS = (
         on_create=jobs.start_training,
         on_delete=jobs.delete_job,
     ),
-    Kind(
+    ResourceType(
         name=packages.GROUP,
         name_field="ModelPackageGroupName",
         arn_field="ModelPackageGroupArn",
@@ -61,7 +61,7 @@ KINDS = (
         on_create=packages.start_group,
         on_delete=packages.delete_group,
     ),
-    Kind(
+    ResourceType(
         name=packages.PACKAGE,
         name_field="ModelPackageName",
         update_key="ModelPackageArn",
@@ -83,7 +83,7 @@ KINDS = (
         on_create=packages.start_package,
         on_update=packages.update_package,
     ),
-    Kind(
+    ResourceType(
         name="model card",
         name_field="ModelCardName",
         arn_field="ModelCardArn",
@@ -99,7 +99,7 @@ KINDS = (
         on_create=packages.start_card,
         on_update=packages.update_card,
     ),
-    Kind(
+    ResourceType(
         name="model",
         name_field="ModelName",
         arn_field="ModelArn",
@@ -112,7 +112,7 @@ KINDS = (
         exists=Exists(text='Cannot create already existing model "{arn}".'),
         on_create=packages.start_model,
     ),
-    Kind(
+    ResourceType(
         name=endpoints.CONFIG,
         name_field="EndpointConfigName",
         arn_field="EndpointConfigArn",
@@ -125,7 +125,7 @@ KINDS = (
         exists=Exists(text='Cannot create already existing endpoint configuration "{arn}".'),
         on_create=endpoints.create_config,
     ),
-    Kind(
+    ResourceType(
         name="endpoint",
         name_field="EndpointName",
         arn_field="EndpointArn",
@@ -143,7 +143,7 @@ KINDS = (
         on_delete=endpoints.delete_endpoint,
         deletes_itself=True,
     ),
-    Kind(
+    ResourceType(
         name=features.GROUP,
         name_field="FeatureGroupName",
         arn_field="FeatureGroupArn",
@@ -165,7 +165,7 @@ KINDS = (
         on_delete=features.delete_group,
         on_describe=features.describe_group,
     ),
-    Kind(
+    ResourceType(
         name=pipelines.PIPELINE,
         name_field="PipelineName",
         arn_field="PipelineArn",
@@ -184,7 +184,7 @@ KINDS = (
         on_update=pipelines.update_pipeline,
         on_delete=pipelines.delete_pipeline,
     ),
-    Kind(
+    ResourceType(
         name=mlflow_app.KIND,
         name_field="Name",
         key_field="Arn",
@@ -207,7 +207,7 @@ KINDS = (
         on_update=mlflow_app.update_app,
         on_delete=mlflow_app.delete_app,
     ),
-    Kind(
+    ResourceType(
         name=mlflow_app.SERVER,
         name_field="TrackingServerName",
         arn_field="TrackingServerArn",
@@ -231,4 +231,4 @@ KINDS = (
     ),
 )
 
-BY_NAME = {kind.name: kind for kind in KINDS}
+BY_NAME = {kind.name: kind for kind in RESOURCE_TYPES}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from stacks.local.aws.emulator import World
+from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.fleet import Fleet, ServingFailed
 
 WATCH_SECONDS = 1.0
@@ -69,13 +69,13 @@ def plan_of(settings: Mapping[str, Any], instances: int) -> Plan:
     )
 
 
-def shift(world: World, deployment: Deployment, green: Fleet, plan: Plan) -> None:
+def shift(emulator: Emulator, deployment: Deployment, green: Fleet, plan: Plan) -> None:
     """Move the traffic step by step; ServingFailed, all of it back, when an alarm goes off."""
     deployment.green = green
     try:
         for share in plan.shares:
             deployment.green_share = share
-            _bake(world, plan, deployment.cancelled)
+            _bake(emulator, plan, deployment.cancelled)
     except ServingFailed:
         deployment.green, deployment.green_share = None, 0.0
         raise
@@ -94,19 +94,19 @@ def _share(size: Mapping[str, Any], instances: int) -> float:
     return min(1.0, float(size["Value"]) / max(1, whole))
 
 
-def _bake(world: World, plan: Plan, cancelled: threading.Event) -> None:
+def _bake(emulator: Emulator, plan: Plan, cancelled: threading.Event) -> None:
     """Watch the alarms for the baking time, at least once."""
     deadline = time.monotonic() + plan.bake_seconds
     while True:
-        if found := _in_alarm(world, plan.alarms):
+        if found := _in_alarm(emulator, plan.alarms):
             raise ServingFailed(f"One or more alarms are in ALARM state: {', '.join(found)}")
         left = deadline - time.monotonic()
         if left <= 0 or cancelled.wait(min(WATCH_SECONDS, left)):
             return
 
 
-def _in_alarm(world: World, names: Sequence[str]) -> list[str]:
+def _in_alarm(emulator: Emulator, names: Sequence[str]) -> list[str]:
     if not names:
         return []
-    answer = world.cloudwatch.describe_alarms(AlarmNames=list(names), StateValue="ALARM")
+    answer = emulator.cloudwatch.describe_alarms(AlarmNames=list(names), StateValue="ALARM")
     return sorted(alarm["AlarmName"] for alarm in answer["MetricAlarms"])

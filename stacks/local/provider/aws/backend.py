@@ -8,9 +8,9 @@ from typing import Any
 
 from infra.errors import UserError
 from stacks.local.provider.aws import diff as aws_diff
-from stacks.local.provider.aws.calls import Session, Work
+from stacks.local.provider.aws.calls import RowExecutor, Session
 from stacks.local.provider.aws.preload import warm
-from stacks.local.provider.aws.requests import Table, outputs
+from stacks.local.provider.aws.requests import RowMapper, outputs
 from stacks.local.provider.aws.row import ALL, Row
 from stacks.local.provider.aws.table import ROWS
 from stacks.local.provider.backend import (
@@ -68,7 +68,7 @@ class AwsBackend:
     ) -> None:
         self._session = Session(endpoint_url, region, keys)
         self._region = region
-        self._tables = {token: Table(row) for token, row in rows.items()}
+        self._tables = {token: RowMapper(row) for token, row in rows.items()}
 
     def warm(self) -> None:
         """Load every service before an engine asks for it."""
@@ -196,7 +196,7 @@ class AwsBackend:
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _table(self, subject: Subject) -> Table:
+    def _table(self, subject: Subject) -> RowMapper:
         table = self._tables.get(subject.token)
         if table is None:
             raise UserError(no_row(subject.token))
@@ -209,8 +209,8 @@ class AwsBackend:
         id: str = "",
         old: Properties | None = None,
         new: Properties | None = None,
-    ) -> Work:
-        return Work(
+    ) -> RowExecutor:
+        return RowExecutor(
             session=self._session,
             subject=subject,
             table=self._table(subject),

@@ -15,8 +15,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.errors import UserError
-from stacks.local.provider.aws.requests import Table, fill, pairs_or_map
-from stacks.local.provider.aws.row import Call, Row, Scene
+from stacks.local.provider.aws.requests import RowMapper, fill, pairs_or_map
+from stacks.local.provider.aws.row import Call, HookContext, Row
 from stacks.local.provider.aws.shapes import operation_model
 from stacks.local.provider.backend import Properties, Subject
 from stacks.local.runtime.keys import Keys
@@ -66,12 +66,12 @@ class Session:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class RowExecutor:
     """One resource, its inputs before and after, and the calls that lead from here to there."""
 
     session: Session
     subject: Subject
-    table: Table
+    table: RowMapper
     id: str = ""
     old: Properties = field(default_factory=dict)
     new: Properties = field(default_factory=dict)
@@ -222,8 +222,8 @@ class Work:
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _scene(self) -> Scene:
-        return Scene(
+    def _scene(self) -> HookContext:
+        return HookContext(
             client=self.session.client(self.row.service),
             id=self.id,
             old=self.old,

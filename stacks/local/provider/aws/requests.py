@@ -61,7 +61,7 @@ def pairs_or_map(tags: Mapping[str, str], shape: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Table:
+class RowMapper:
     """A row with what follows from it and botocore's shapes."""
 
     row: Row

@@ -23,7 +23,7 @@ ALL = ("*",)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
+class HookContext:
     """What a named function of the odd row gets to see."""
 
     client: Any
@@ -54,7 +54,9 @@ class Call:
     """Made only if these inputs have these values. Default: always."""
     rename: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     """As in the row, for this call alone. Default: none."""
-    build: Callable[[Scene], Mapping[str, Any] | None] | None = field(default=None, kw_only=True)
+    build: Callable[[HookContext], Mapping[str, Any] | None] | None = field(
+        default=None, kw_only=True
+    )
     """Members that need a computation; None: the call is not needed. Default: none."""
     result: str = field(default="@", kw_only=True)
     """Of a read: where the resource is in the answer; may name `{id}`. Default: all of it."""
@@ -196,7 +198,7 @@ class Row:
     gone: str = ""
     """A condition on the describe answer under which the resource counts as deleted."""
     wait: Wait | None = None
-    before_delete: Callable[[Scene], None] | None = None
+    before_delete: Callable[[HookContext], None] | None = None
     autoname: str = ""
     """Input that gets the program's name and a random suffix when it is absent. Default: none."""
     occupies: Sequence[str] = ()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stacks.local.provider.aws.row import Call, Identity, Missing, Row, Scene, Tags, named
+from stacks.local.provider.aws.row import Call, HookContext, Identity, Missing, Row, Tags, named
 
 MISSING = (Missing("NotFoundException"),)
 RECORDED = "recorded only: nothing costs anything here, nobody is told and nothing is stopped"
@@ -36,7 +36,7 @@ def tags(arn: str) -> Tags:
     )
 
 
-def notifications(scene: Scene) -> Mapping[str, Any]:
+def notifications(scene: HookContext) -> Mapping[str, Any]:
     """Each with its subscribers, who are of two kinds."""
     return {
         "NotificationsWithSubscribers": [

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stacks.local.provider.aws.row import ALL, Call, Missing, Row, Scene, Tags, named, parts
+from stacks.local.provider.aws.row import ALL, Call, HookContext, Missing, Row, Tags, named, parts
 
 LOG_GROUP_ARN = "arn:aws:logs:{region}:{account}:log-group:{id}"
 
@@ -11,7 +11,7 @@ LOG_GROUP_ARN = "arn:aws:logs:{region}:{account}:log-group:{id}"
 def if_given(name: str) -> Any:
     """The call applies only when the input is there."""
 
-    def build(scene: Scene) -> Mapping[str, Any] | None:
+    def build(scene: HookContext) -> Mapping[str, Any] | None:
         return {} if scene.new.get(name) else None
 
     return build

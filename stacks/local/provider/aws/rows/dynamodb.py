@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stacks.local.provider.aws.row import Call, Missing, Row, Scene, Tags, Wait, named
+from stacks.local.provider.aws.row import Call, HookContext, Missing, Row, Tags, Wait, named
 
 ATTRIBUTE = {"name": "AttributeName", "type": "AttributeType"}
 """Only in the calls with `attributes`: a time to live has an attribute's name too."""
 
 
-def key_schema(scene: Scene) -> Mapping[str, Any]:
+def key_schema(scene: HookContext) -> Mapping[str, Any]:
     """The keys as one list, where Pulumi has an input for each."""
     kinds = {"hashKey": "HASH", "rangeKey": "RANGE"}
     return {

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from stacks.local.provider.aws.row import ALL, Call, Row, Scene, named, returned
+from stacks.local.provider.aws.row import ALL, Call, HookContext, Row, named, returned
 from stacks.local.provider.aws.rows.ec2_kit import arn, gone, tags
 from stacks.local.provider.aws.rows.ec2_routes import ROUTES
 from stacks.local.provider.aws.rows.ec2_vpc import VPCS
 
 
-def newest_version(scene: Scene) -> Mapping[str, Any] | None:
+def newest_version(scene: HookContext) -> Mapping[str, Any] | None:
     """A new version becomes the default one when the program says so."""
     if not scene.new.get("updateDefaultVersion"):
         return None

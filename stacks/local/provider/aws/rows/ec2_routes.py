@@ -1,10 +1,10 @@
 """Routes and the gateways that they lead to."""
 
-from stacks.local.provider.aws.row import Call, Row, Scene, Wait, parts, returned
+from stacks.local.provider.aws.row import Call, HookContext, Row, Wait, parts, returned
 from stacks.local.provider.aws.rows.ec2_kit import arn, gone, tags
 
 
-def detach_gateway(scene: Scene) -> None:
+def detach_gateway(scene: HookContext) -> None:
     """A gateway goes only once it is attached to nothing."""
     for attached in (scene.describe() or {}).get("Attachments", []):
         scene.client.detach_internet_gateway(InternetGatewayId=scene.id, VpcId=attached["VpcId"])

@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from stacks.local.provider.aws.row import EVERYTHING, Call, Row, Scene, returned
+from stacks.local.provider.aws.row import EVERYTHING, Call, HookContext, Row, returned
 from stacks.local.provider.aws.rows.ec2_kit import arn, gone, tags
 
 
 def membership(name: str, member: str, path: str) -> Any:
     """Add and Remove lists for an input that is a set, from what is there now."""
 
-    def build(scene: Scene) -> Mapping[str, Any] | None:
+    def build(scene: HookContext) -> Mapping[str, Any] | None:
         now: Sequence[Any] = (scene.describe() or {}).get(path) or []
         held = {item["GroupId"] if isinstance(item, Mapping) else item for item in now}
         wanted = set(scene.new.get(name) or [])
@@ -31,7 +31,7 @@ def vpc_attribute(name: str) -> Call:
     return Call("DescribeVpcAttribute", fixed={"Attribute": name})
 
 
-def default_group(scene: Scene) -> Mapping[str, Any]:
+def default_group(scene: HookContext) -> Mapping[str, Any]:
     """Which security group came with the VPC."""
     return {
         "Filters": [
@@ -41,17 +41,17 @@ def default_group(scene: Scene) -> Mapping[str, Any]:
     }
 
 
-def held(direction: str) -> Callable[[Scene], Mapping[str, Any] | None]:
+def held(direction: str) -> Callable[[HookContext], Mapping[str, Any] | None]:
     """The rules that a group has now; None: it has none to take away."""
 
-    def build(scene: Scene) -> Mapping[str, Any] | None:
+    def build(scene: HookContext) -> Mapping[str, Any] | None:
         rules = (scene.describe() or {}).get(direction)
         return {"IpPermissions": rules} if rules else None
 
     return build
 
 
-def let_go(scene: Scene) -> None:
+def let_go(scene: HookContext) -> None:
     """moto ends with an endpoint a route in each of its tables; tables added later have none."""
     tables = (scene.describe() or {}).get("RouteTableIds")
     if tables:

@@ -6,10 +6,10 @@ from typing import Any
 from stacks.local.provider.aws.row import (
     EVERYTHING,
     Call,
+    HookContext,
     Identity,
     Missing,
     Row,
-    Scene,
     Tags,
     Wait,
     named,
@@ -34,7 +34,7 @@ def tags(arn: str) -> Tags:
     )
 
 
-def logs(scene: Scene) -> Mapping[str, Any]:
+def logs(scene: HookContext) -> Mapping[str, Any]:
     """The log types that are on, and the others off."""
     on = scene.new.get("enabledClusterLogTypes") or []
     off = sorted(set(scene.old.get("enabledClusterLogTypes") or []) - set(on))
@@ -46,14 +46,14 @@ def _disabled(types: list[str]) -> list[dict[str, Any]]:
     return [{"types": types, "enabled": False}] if types else []
 
 
-def labels(scene: Scene) -> Mapping[str, Any]:
+def labels(scene: HookContext) -> Mapping[str, Any]:
     """Labels to set and labels to take away."""
     old, new = scene.old.get("labels") or {}, scene.new.get("labels") or {}
     payload = {"addOrUpdateLabels": new, "removeLabels": sorted(set(old) - set(new))}
     return {"labels": {key: value for key, value in payload.items() if value}}
 
 
-def taints(scene: Scene) -> Mapping[str, Any]:
+def taints(scene: HookContext) -> Mapping[str, Any]:
     """Taints to set and taints to take away; key and effect tell them apart."""
     old, new = scene.old.get("taints") or [], scene.new.get("taints") or []
     kept = {(taint["key"], taint["effect"]) for taint in new}

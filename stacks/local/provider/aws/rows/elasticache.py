@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stacks.local.provider.aws.row import Call, Missing, Row, Scene, Tags, named
+from stacks.local.provider.aws.row import Call, HookContext, Missing, Row, Tags, named
 
 RECORDED = "recorded only: no cache answers"
 ARN = "arn:aws:elasticache:{region}:{account}:"
@@ -41,10 +41,10 @@ def list_tags(kind: str) -> Call:
     return Call("ListTagsForResource", key={"ResourceName": f"{ARN}{kind}:{{id}}"})
 
 
-def membership(name: str, member: str) -> Callable[[Scene], Mapping[str, Any] | None]:
+def membership(name: str, member: str) -> Callable[[HookContext], Mapping[str, Any] | None]:
     """Lists to add and to remove, for an input that is a set."""
 
-    def build(scene: Scene) -> Mapping[str, Any] | None:
+    def build(scene: HookContext) -> Mapping[str, Any] | None:
         old, new = set(scene.old.get(name) or ()), set(scene.new.get(name) or ())
         lists = {f"{member}ToAdd": sorted(new - old), f"{member}ToRemove": sorted(old - new)}
         return {key: value for key, value in lists.items() if value} or None
@@ -52,10 +52,10 @@ def membership(name: str, member: str) -> Callable[[Scene], Mapping[str, Any] | 
     return build
 
 
-def replicas(more: bool) -> Callable[[Scene], Mapping[str, Any] | None]:
+def replicas(more: bool) -> Callable[[HookContext], Mapping[str, Any] | None]:
     """There is one call for more replicas and one for fewer; the primary node counts in neither."""
 
-    def build(scene: Scene) -> Mapping[str, Any] | None:
+    def build(scene: HookContext) -> Mapping[str, Any] | None:
         old, new = scene.old.get("numCacheClusters", 1), scene.new.get("numCacheClusters", 1)
         if new == old or (new > old) != more:
             return None

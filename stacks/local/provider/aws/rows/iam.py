@@ -3,19 +3,28 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stacks.local.provider.aws.row import Call, Missing, Row, Scene, Tags, named, parts, returned
+from stacks.local.provider.aws.row import (
+    Call,
+    HookContext,
+    Missing,
+    Row,
+    Tags,
+    named,
+    parts,
+    returned,
+)
 
 MISSING = (Missing("NoSuchEntity"),)
 MOST_VERSIONS = 5
 UNCHECKED = "recorded by moto: no call is authorised against it"
 
 
-def boundary(scene: Scene) -> Mapping[str, Any] | None:
+def boundary(scene: HookContext) -> Mapping[str, Any] | None:
     """PutRolePermissionsBoundary applies only when there is one."""
     return {} if scene.new.get("permissionsBoundary") else None
 
 
-def detach(scene: Scene) -> None:
+def detach(scene: HookContext) -> None:
     """Take policies away that other programs attached, when this program says so."""
     if not scene.old.get("forceDetachPolicies"):
         return
@@ -24,7 +33,7 @@ def detach(scene: Scene) -> None:
         scene.client.detach_role_policy(RoleName=scene.id, PolicyArn=policy["PolicyArn"])
 
 
-def make_room(scene: Scene) -> Mapping[str, Any]:
+def make_room(scene: HookContext) -> Mapping[str, Any]:
     """A policy has five versions: the oldest makes room for the one to come."""
     versions = scene.client.list_policy_versions(PolicyArn=scene.id)["Versions"]
     spare = sorted(
@@ -36,7 +45,7 @@ def make_room(scene: Scene) -> Mapping[str, Any]:
     return {}
 
 
-def delete_versions(scene: Scene) -> None:
+def delete_versions(scene: HookContext) -> None:
     """A policy goes only when its default version is the only one."""
     if scene.describe() is None:
         return
@@ -45,7 +54,7 @@ def delete_versions(scene: Scene) -> None:
             scene.client.delete_policy_version(PolicyArn=scene.id, VersionId=version["VersionId"])
 
 
-def roles_of_profile(scene: Scene) -> None:
+def roles_of_profile(scene: HookContext) -> None:
     """An instance profile goes only when no role is in it."""
     for role in (scene.describe() or {}).get("Roles", []):
         scene.client.remove_role_from_instance_profile(
@@ -53,7 +62,7 @@ def roles_of_profile(scene: Scene) -> None:
         )
 
 
-def role_of_profile(scene: Scene) -> Mapping[str, Any] | None:
+def role_of_profile(scene: HookContext) -> Mapping[str, Any] | None:
     """An instance profile has room for one role: the old one leaves before the new one comes."""
     roles_of_profile(scene)
     return {"RoleName": scene.new["role"]} if scene.new.get("role") else None

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stacks.local.provider.aws.row import Call, Missing, Row, Scene, Tags, named
+from stacks.local.provider.aws.row import Call, HookContext, Missing, Row, Tags, named
 
 DAY_HOURS = 24
 
 
-def retention(longer: bool) -> Callable[[Scene], Mapping[str, Any] | None]:
+def retention(longer: bool) -> Callable[[HookContext], Mapping[str, Any] | None]:
     """Kinesis has one call to keep records longer and one to keep them shorter."""
 
-    def build(scene: Scene) -> Mapping[str, Any] | None:
+    def build(scene: HookContext) -> Mapping[str, Any] | None:
         wanted = scene.new.get("retentionPeriod", DAY_HOURS)
         now = (scene.describe() or {})["RetentionPeriodHours"]
         fits = wanted > now if longer else wanted < now
@@ -20,7 +20,7 @@ def retention(longer: bool) -> Callable[[Scene], Mapping[str, Any] | None]:
     return build
 
 
-def shards(scene: Scene) -> Mapping[str, Any] | None:
+def shards(scene: HookContext) -> Mapping[str, Any] | None:
     """The number of shards is the program's only where it is not Kinesis's own affair."""
     count, now = scene.new.get("shardCount"), (scene.describe() or {})["OpenShardCount"]
     if count is None or count == now:
@@ -28,7 +28,7 @@ def shards(scene: Scene) -> Mapping[str, Any] | None:
     return {"TargetShardCount": count, "ScalingType": "UNIFORM_SCALING"}
 
 
-def key(scene: Scene) -> Mapping[str, Any] | None:
+def key(scene: HookContext) -> Mapping[str, Any] | None:
     """The key that encrypts from now on, or the one that encrypted until now."""
     found = scene.new.get("kmsKeyId") or scene.old.get("kmsKeyId")
     return {"EncryptionType": "KMS", "KeyId": found} if found else None

@@ -9,9 +9,9 @@ from typing import Any
 from stacks.local.provider.aws.row import (
     EVERYTHING,
     Call,
+    HookContext,
     Missing,
     Row,
-    Scene,
     Tags,
     named,
     parts,
@@ -47,16 +47,16 @@ UNTOLD = ("code", "deadLetterConfig", "loggingConfig", "s3Bucket", "s3Key", "s3O
 """What moto's GetFunction leaves out."""
 
 
-def concurrency(given: bool) -> Callable[[Scene], Mapping[str, Any] | None]:
+def concurrency(given: bool) -> Callable[[HookContext], Mapping[str, Any] | None]:
     """There is one call to reserve and one to stop reserving."""
 
-    def build(scene: Scene) -> Mapping[str, Any] | None:
+    def build(scene: HookContext) -> Mapping[str, Any] | None:
         return {} if ("reservedConcurrentExecutions" in scene.new) == given else None
 
     return build
 
 
-def package(scene: Scene) -> Mapping[str, Any] | None:
+def package(scene: HookContext) -> Mapping[str, Any] | None:
     """The zip archive of `code`, made in memory; without one, what the other inputs name."""
     archive = scene.new.get("code")
     if archive is None:
@@ -91,7 +91,7 @@ def files(archive: Mapping[str, Any], prefix: str = "") -> dict[str, bytes]:
     return held
 
 
-def wrapped(scene: Scene) -> Mapping[str, Any] | None:
+def wrapped(scene: HookContext) -> Mapping[str, Any] | None:
     """CreateFunction has the archive inside Code."""
     packed = package(scene)
     return {"Code": packed} if packed else {}

@@ -3,14 +3,22 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stacks.local.provider.aws.row import EVERYTHING, Call, Missing, Row, Scene, Tags, returned
+from stacks.local.provider.aws.row import (
+    EVERYTHING,
+    Call,
+    HookContext,
+    Missing,
+    Row,
+    Tags,
+    returned,
+)
 
 MISSING = (Missing("NotFoundException"),)
 BROKERS = "brokerNodeGroupInfo"
 TAGS = Tags(add="TagResource", remove="UntagResource", key={"ResourceArn": "{id}"})
 
 
-def changed(path: str, member: str) -> Callable[[Scene], Mapping[str, Any] | None]:
+def changed(path: str, member: str) -> Callable[[HookContext], Mapping[str, Any] | None]:
     """Each property of the brokers has a call of its own, and the version that it changes."""
 
     def value(inputs: Mapping[str, Any]) -> Any:
@@ -19,7 +27,7 @@ def changed(path: str, member: str) -> Callable[[Scene], Mapping[str, Any] | Non
             found = (found or {}).get(part)
         return found
 
-    def build(scene: Scene) -> Mapping[str, Any] | None:
+    def build(scene: HookContext) -> Mapping[str, Any] | None:
         wanted = value(scene.new)
         if wanted is None or wanted == value(scene.old):
             return None
@@ -30,7 +38,7 @@ def changed(path: str, member: str) -> Callable[[Scene], Mapping[str, Any] | Non
     return build
 
 
-def version(scene: Scene) -> Mapping[str, Any]:
+def version(scene: HookContext) -> Mapping[str, Any]:
     """Which version of the cluster a change starts from."""
     return {"CurrentVersion": (scene.describe() or {})["CurrentVersion"]}
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stacks.local.provider.aws.row import ALL, Call, Missing, Row, Scene, Tags, named, parts
+from stacks.local.provider.aws.row import ALL, Call, HookContext, Missing, Row, Tags, named, parts
 
 NO_BUCKET = (Missing("NoSuchBucket"), Missing("404"))
 NOTHING: Mapping[str, str] = {}
@@ -31,7 +31,7 @@ OBJECT = (
 BYTES = ("content", "contentBase64", "source", "sourceHash")
 
 
-def empty(scene: Scene) -> None:
+def empty(scene: HookContext) -> None:
     """Delete every version of every object when the program allows it."""
     if not scene.old.get("forceDestroy") or scene.describe() is None:
         return
@@ -42,7 +42,7 @@ def empty(scene: Scene) -> None:
             scene.client.delete_objects(Bucket=scene.id, Delete={"Objects": objects})
 
 
-def delete_versions(scene: Scene) -> None:
+def delete_versions(scene: HookContext) -> None:
     """Delete every version of one object: a delete marker would keep the bucket from going."""
     if scene.describe() is None:
         return
@@ -55,7 +55,7 @@ def delete_versions(scene: Scene) -> None:
                 scene.client.delete_object(Bucket=bucket, Key=key, VersionId=version)
 
 
-def body(scene: Scene) -> Mapping[str, Any]:
+def body(scene: HookContext) -> Mapping[str, Any]:
     """The bytes of an object: text, base64, or the asset the program names."""
     new = scene.new
     if "contentBase64" in new:

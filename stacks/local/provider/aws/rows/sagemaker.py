@@ -6,9 +6,9 @@ from typing import Any
 from stacks.local.provider.aws.row import (
     EVERYTHING,
     Call,
+    HookContext,
     Missing,
     Row,
-    Scene,
     Tags,
     Wait,
     named,
@@ -49,7 +49,7 @@ def not_only_additions(before: Any, after: Any) -> bool:
     return any(new.get(by_name(feature)) != feature for feature in before)
 
 
-def feature_additions(scene: Scene) -> Mapping[str, Any] | None:
+def feature_additions(scene: HookContext) -> Mapping[str, Any] | None:
     """The features that the group does not have yet, also after an update that was cut off."""
     held = {f["FeatureName"] for f in (scene.describe() or {})["FeatureDefinitions"]}
     missing = [f for f in scene.new["featureDefinitions"] if by_name(f) not in held]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stacks.local.provider.aws.row import Call, Missing, Row, Scene, Tags, named, returned
+from stacks.local.provider.aws.row import Call, HookContext, Missing, Row, Tags, named, returned
 
 MISSING = (Missing("NotFound"), Missing("NotFoundException"))
 
@@ -38,7 +38,7 @@ OWNER_ONLY = (
 )
 
 
-def default_policy(scene: Scene) -> Mapping[str, Any]:
+def default_policy(scene: HookContext) -> Mapping[str, Any]:
     """What SNS gives a topic at creation; the policy of a topic cannot be taken away."""
     account = scene.id.split(":")[4]
     return {"AttributeValue": OWNER_ONLY % (scene.id, account)}

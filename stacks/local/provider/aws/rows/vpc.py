@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stacks.local.provider.aws.row import Call, Missing, Row, Scene, Tags, returned
+from stacks.local.provider.aws.row import Call, HookContext, Missing, Row, Tags, returned
 
 PORTS = {"ipProtocol": "IpProtocol", "fromPort": "FromPort", "toPort": "ToPort"}
 PEERS = {
@@ -23,7 +23,7 @@ RULE = {
 """The members of a rule as ModifySecurityGroupRules has them."""
 
 
-def permission(scene: Scene) -> Mapping[str, Any]:
+def permission(scene: HookContext) -> Mapping[str, Any]:
     """A rule as the Authorize calls have it: the peer in a list by its kind."""
     new = scene.new
     ports = {member: new[name] for name, member in PORTS.items() if name in new}
@@ -36,7 +36,7 @@ def permission(scene: Scene) -> Mapping[str, Any]:
     return {"IpPermissions": [{**ports, **peers}]}
 
 
-def changed(scene: Scene) -> Mapping[str, Any]:
+def changed(scene: HookContext) -> Mapping[str, Any]:
     """The whole rule: ModifySecurityGroupRules replaces it."""
     rule = {member: scene.new[name] for name, member in RULE.items() if name in scene.new}
     rule = {"FromPort": -1, "ToPort": -1, **rule}  # all ports, where the protocol has any

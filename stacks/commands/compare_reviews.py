@@ -1,4 +1,4 @@
-"""`plinth roll-up`: one change on its way through several environments."""
+"""`plinth compare-reviews`: one change on its way through several environments."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import UserError
-from stacks.commands.output import Report
+from stacks.commands.output import CommandOutput
 
 
-def roll_up(files: Sequence[Path], progress: Report, *, output: Path | None) -> dict[str, Any]:
+def compare_reviews(
+    files: Sequence[Path], progress: CommandOutput, *, output: Path | None
+) -> dict[str, Any]:
     """The JSON reports of several reviews side by side; Markdown where a file is wanted."""
     from policies.review.render import markdown, terminal
     from policies.review.roll_up import rolled

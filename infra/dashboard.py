@@ -27,7 +27,7 @@ class Graph:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WatchArgs(ComponentArgs):
+class DashboardArgs(ComponentArgs):
     """What is looked at, and who hears of failures."""
 
     graphs: Mapping[str, Graph]
@@ -41,11 +41,11 @@ class WatchArgs(ComponentArgs):
     """Its policy must let EventBridge publish."""
 
 
-class Watch(Component):
+class Dashboard(Component):
     """A CloudWatch dashboard, and a message for every run and job that failed."""
 
     def __init__(
-        self, name: str, args: WatchArgs, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: DashboardArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, args, opts)
         self._args = args

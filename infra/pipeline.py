@@ -10,7 +10,7 @@ from infra.component import Component, ComponentArgs, Role
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkflowArgs(ComponentArgs):
+class PipelineArgs(ComponentArgs):
     """What the pipeline does, compiled, and as whom."""
 
     pipeline: str
@@ -28,14 +28,14 @@ class WorkflowArgs(ComponentArgs):
     """What the definition names but Pulumi cannot see in its text. Default: nothing."""
 
 
-class Workflow(Component):
+class Pipeline(Component):
     """A pipeline whose role may start jobs and nothing else."""
 
     pipeline_name: pulumi.Output[str]
     pipeline_arn: pulumi.Output[str]
 
     def __init__(
-        self, name: str, args: WorkflowArgs, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: PipelineArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, args, opts)
         self._grant_jobs(args.role)

@@ -1,4 +1,4 @@
-"""`plinth evolve`: add new features to feature groups that exist, without replacing them.
+"""`plinth add-features`: add new features to feature groups that exist, without replacing them.
 
 SageMaker adds features in place (UpdateFeatureGroup, FeatureAdditions), but the AWS provider of
 Pulumi and Terraform has no such update: it replaces the group, and its online records go with it
@@ -18,7 +18,7 @@ from typing import Any
 from infra.errors import CheckFailed, UserError
 from pipelines.steps.feature_groups import FEATURE_GROUPS
 from stacks.commands import deploy
-from stacks.commands.output import Report
+from stacks.commands.output import CommandOutput
 from stacks.settings.load import load
 from stacks.targets import aws_clients
 
@@ -41,7 +41,7 @@ class Addition:
     features: Features
 
 
-def evolve(env: str, report: Report) -> dict[str, Any]:
+def add_features(env: str, report: CommandOutput) -> dict[str, Any]:
     """Add what the workload's schemas have and the groups lack, then refresh their state."""
     names, sagemaker = load(env).names(env), aws_clients.clients(env)("sagemaker")
     missing = [

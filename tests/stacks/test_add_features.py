@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra.errors import UserError
-from stacks.commands import evolve
+from stacks.commands import add_features
 from tests.kits.local_cloud import ROLE, running_cloud
 
 
@@ -39,12 +39,12 @@ OLD = {"id": "String", "at": "String"}
 
 def test_what_a_group_lacks_is_added_once(sm: Any, group: str) -> None:
     wanted = {**OLD, "distance": "Integral", "carrier": "String"}
-    missing = evolve.lacking(sm, "flights", group, wanted)
+    missing = add_features.lacking(sm, "flights", group, wanted)
     assert missing is not None
     assert missing.features == {"distance": "Integral", "carrier": "String"}
-    evolve.add(sm, missing)
-    assert list(evolve.features(sm, group)) == list(wanted)
-    assert evolve.lacking(sm, "flights", group, wanted) is None
+    add_features.add(sm, missing)
+    assert list(add_features.features(sm, group)) == list(wanted)
+    assert add_features.lacking(sm, "flights", group, wanted) is None
 
 
 def test_a_feature_between_old_ones_is_refused_because_the_provider_would_replace(
@@ -52,15 +52,15 @@ def test_a_feature_between_old_ones_is_refused_because_the_provider_would_replac
 ) -> None:
     wanted = {"id": "String", "distance": "Integral", "at": "String"}
     with pytest.raises(UserError, match=r"must come after the ones .* got distance between them"):
-        evolve.lacking(sm, "flights", group, wanted)
+        add_features.lacking(sm, "flights", group, wanted)
 
 
 @pytest.mark.parametrize("wanted", [{"id": "String"}, {"id": "Integral", "at": "String"}])
 def test_what_is_removed_or_retyped_is_left_to_the_preview(
     sm: Any, group: str, wanted: dict[str, str]
 ) -> None:
-    assert evolve.lacking(sm, "flights", group, wanted) is None
+    assert add_features.lacking(sm, "flights", group, wanted) is None
 
 
 def test_a_group_that_does_not_exist_yet_lacks_nothing(sm: Any) -> None:
-    assert evolve.lacking(sm, "flights", "nobody", OLD) is None
+    assert add_features.lacking(sm, "flights", "nobody", OLD) is None
