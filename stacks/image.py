@@ -7,8 +7,8 @@ preview, as it would be after a build.
 
 import hashlib
 
-from infra.naming import Names
-from stacks.settings import ROOT
+from infra.naming import IMAGES, Names
+from stacks.paths import ROOT
 from stacks.settings.models import Image
 
 BUILD_CONTEXT = ("pipelines/steps", "serving", "requirements.lock")
@@ -18,7 +18,7 @@ BUILD_CONTEXT = ("pipelines/steps", "serving", "requirements.lock")
 def image_uri(image: Image, names: Names) -> str:
     """`<repository>@sha256:<digest>`."""
     digest = context_digest() if image.digest == "context" else image.digest
-    return f"{names.repository_url('workload')}@{digest}"
+    return f"{names.repository_url(IMAGES)}@{digest}"
 
 
 def context_digest() -> str:

@@ -1,6 +1,5 @@
-"""What an environment may cost, who hears of it, and what stops when it costs more."""
+"""What a month may cost, who hears of it, and what stops when it costs more."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -24,27 +23,24 @@ STOPPED = (
 
 DAY_SECONDS = 86_400
 
-BY_ENVIRONMENT = "user:environment"
-"""The tag that costs are told apart by, as AWS Budgets names it once it is active."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class CostArgs(ComponentArgs):
+class BudgetArgs(ComponentArgs):
     """The limit, who is told, and what happens at the limit."""
 
     monthly_limit_usd: int
 
+    tag: tuple[str, str]
+    """Key and value of the cost allocation tag of what is counted."""
+
     alerts_topic_arn: pulumi.Input[str]
-    """Its policy must let AWS Budgets and Cost Anomaly Detection publish."""
+    """Its policy must let AWS Budgets publish."""
 
     actual_percents: Sequence[int] = (80, 100)
     """Shares of the limit that were spent, each of which is told. Default: 80 and 100."""
 
     forecast_percent: int = 100
     """Share of the limit that the month is expected to reach, which is told. Default: all."""
-
-    anomaly_threshold_usd: int = 100
-    """Impact from which an unusual cost is told at once. Default: 100 dollars."""
 
     stop_role: Role | None = None
     """AWS Budgets takes it to stop new work once the limit is spent. Default: nothing stops."""
@@ -65,17 +61,17 @@ class CostArgs(ComponentArgs):
             raise ValueError("stopped_roles must name a role when there is a stop_role, got none")
 
 
-class Cost(Component):
-    """A monthly budget with alerts, an optional brake, and anomaly detection, by environment.
+class Budget(Component):
+    """A monthly budget with alerts, and an optional brake.
 
-    The budget sees what carries the environment's tag; AWS reads that tag only after it was
-    activated for cost allocation in the paying account.
+    It sees what carries the tag; AWS reads a tag only after it was activated for cost allocation in
+    the paying account.
     """
 
     budget_name: pulumi.Output[str]
 
     def __init__(
-        self, name: str, args: CostArgs, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: BudgetArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, args, opts)
         self._args = args
@@ -85,6 +81,7 @@ class Cost(Component):
             )
             for tag in args.activated_tags
         ]
+        key, value = args.tag
         budget = aws.budgets.Budget(
             f"{name}-monthly",
             name=self.names.of("monthly"),
@@ -92,9 +89,8 @@ class Cost(Component):
             time_unit="MONTHLY",
             limit_amount=str(args.monthly_limit_usd),
             limit_unit="USD",
-            cost_filters=[
-                {"name": "TagKeyValue", "values": [f"{BY_ENVIRONMENT}${self.names.env}"]}
-            ],
+            # as AWS Budgets names a tag of ours once it is active
+            cost_filters=[{"name": "TagKeyValue", "values": [f"user:{key}${value}"]}],
             notifications=[
                 *(self._notification("ACTUAL", percent) for percent in args.actual_percents),
                 self._notification("FORECASTED", args.forecast_percent),
@@ -104,7 +100,6 @@ class Cost(Component):
         )
         if args.stop_role is not None:
             self._stop(budget, args.stop_role)
-        self._anomalies()
         for endpoint_name, variant in args.idle_variants.items():
             self._idle(endpoint_name, variant)
         self.budget_name = budget.name
@@ -193,34 +188,3 @@ class Cost(Component):
             tags=self.tags("idle"),
             opts=self.child,
         )
-
-    def _anomalies(self) -> None:
-        monitor = aws.costexplorer.AnomalyMonitor(
-            f"{self.component_name}-anomalies",
-            name=self.names.of("anomalies"),
-            monitor_type="CUSTOM",
-            monitor_specification=json.dumps(_tagged(self.names.env), sort_keys=True),
-            tags=self.tags("anomalies"),
-            opts=self.child,
-        )
-        aws.costexplorer.AnomalySubscription(
-            f"{self.component_name}-anomalies",
-            name=self.names.of("anomalies"),
-            frequency="IMMEDIATE",  # the only one that reaches a topic
-            monitor_arn_lists=[monitor.arn],
-            subscribers=[{"type": "SNS", "address": self._args.alerts_topic_arn}],
-            threshold_expression={
-                "dimension": {
-                    "key": "ANOMALY_TOTAL_IMPACT_ABSOLUTE",
-                    "match_options": ["GREATER_THAN_OR_EQUAL"],
-                    "values": [str(self._args.anomaly_threshold_usd)],
-                }
-            },
-            tags=self.tags("anomalies"),
-            opts=self.child,
-        )
-
-
-def _tagged(env: str) -> Mapping[str, object]:
-    """Cost Explorer's expression of everything that an environment is tagged as."""
-    return {"Tags": {"Key": "environment", "MatchOptions": ["EQUALS"], "Values": [env]}}
