@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from stacks.settings import ROOT
+from stacks.paths import ROOT
 
 
 def home() -> Path:

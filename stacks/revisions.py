@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.errors import UserError
-from stacks.settings import ROOT
+from stacks.paths import ROOT
 
 if TYPE_CHECKING:
     from policies.review.pack import Pack
