@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.errors import UserError
 from stacks.checks.check import Finding, Platform, Unknowable, failed, passed
 from stacks.fleets import ENDPOINT, PIPELINE
-from stacks.workload import MODEL
+from stacks.workload import MODEL, single_holdout
 
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 MOCKED = re.compile(r"arn:aws:mock:::[\w-]+")
@@ -103,19 +103,12 @@ def check_answers(platform: Platform) -> Iterator[Finding]:
 
 def _record(platform: Platform) -> Mapping[str, Any]:
     """One flight of the day after those that the model was trained and evaluated on."""
-    from pipelines.holdout import holdout
-
-    training = platform.settings.training
-    day = date.fromisoformat(training.train_end) + timedelta(days=training.evaluation_days)
     bucket = platform.names.bucket("data")
     try:
-        frame = holdout(start=day.isoformat(), days=1, s3=platform.clients("s3"), bucket=bucket)
-    except ClientError as error:
-        raise Unknowable(f"{bucket} must hold {day}: {error}") from None
-    record: Mapping[str, Any] = json.loads(
-        frame.head(1).drop(columns="late").to_json(orient="records")
-    )[0]
-    return record
+        asked = single_holdout(platform.names.env, platform.settings, platform.clients, 1)
+    except (ClientError, UserError) as error:
+        raise Unknowable(f"{bucket} must hold a day to ask about: {error}") from None
+    return asked.records[0]
 
 
 def check_alarms(platform: Platform) -> Iterator[Finding]:

@@ -11,12 +11,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import UserError
-from pipelines.compiled import PIPELINES
 from stacks.commands import cloud, deploy
 from stacks.home import home
 from stacks.report import Report
 from stacks.settings import Settings, load
-from stacks.workload import MODEL
+from stacks.workload import MODEL, PIPELINE
 
 if TYPE_CHECKING:
     from stacks.engine import Changes, Stack
@@ -74,7 +73,7 @@ def _delete(env: str, settings: Settings, stack: Stack, report: Report) -> Chang
     what = sweep.owned(clients, names)
     if settings.protect:
         _unprotect(env, settings, stack, report)
-    cloud.stop_executions(clients, [names.of(pipeline) for pipeline in PIPELINES])
+    cloud.stop_executions(clients, [names.of(pipeline) for pipeline in (PIPELINE,)])
     cloud.delete_model_packages(clients, names.of(MODEL))
     _drain(env, settings, clients, report)
     with sweep.releasing(clients, what, report.note) as released:

@@ -14,7 +14,7 @@ from infra.errors import CheckFailed, UserError
 from stacks.commands import cloud
 from stacks.report import Report
 from stacks.settings import ROOT, load, pin_model_package, shown, stack_file
-from stacks.workload import HOLDOUT_DAYS, MODEL, PIPELINE
+from stacks.workload import HOLDOUT_DAYS, MODEL, PIPELINE, single_holdout
 
 POLL_SECONDS = 0.3
 FINAL = ("Succeeded", "Failed", "Stopped")
@@ -105,13 +105,8 @@ def predict(env: str, report: Report) -> dict[str, Any]:
         days=settings.training.evaluation_days
     )
     with report.stage("holdout", f"{HOLDOUT_DAYS} days from {start} as features") as stage:
-        from pipelines.holdout import holdout
-
-        frame = holdout(
-            start=start.isoformat(), days=HOLDOUT_DAYS, s3=client("s3"), bucket=names.bucket("data")
-        )
-        labels = frame.pop("late").astype(int).tolist()
-        records = json.loads(frame.to_json(orient="records"))
+        asked = single_holdout(env, settings, client, HOLDOUT_DAYS)
+        labels, records = [int(value) for value in asked.truth], asked.records
         stage.done = f"{len(records)} flights"
     with report.stage("predict", f"ask endpoint {names.of(MODEL)}") as stage:
         invoke = _invoker(client("sagemaker-runtime"), names.of(MODEL))

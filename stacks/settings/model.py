@@ -8,7 +8,7 @@ from __future__ import annotations
 from pydantic import Field, InstanceOf, ValidationInfo, field_validator, model_validator
 
 from infra.naming import Names
-from pipelines.workload import Workload
+from pipelines.workload import Parameter, Workload
 from stacks.settings.compute import Cluster, GpuAgents, GpuPool, Karpenter, Scaling, check_pools
 from stacks.settings.data import Feast, Features, Kafka, Spark, Stream
 from stacks.settings.environment import Environment
@@ -229,8 +229,8 @@ class WorkloadSettings(Layer):
     @field_validator("stream")
     @classmethod
     def _stream_has_groups(cls, stream: Stream | None, info: ValidationInfo) -> Stream | None:
-        if stream and "workload" in info.data and not info.data["workload"].feature_groups:
-            raise ValueError("a stream must have feature groups to fill, got a workload of none")
+        if stream and "workload" in info.data and not info.data["workload"].stream_groups:
+            raise ValueError("a stream must have a group to fill, got no stream_groups declared")
         return stream
 
     @field_validator("pipelines")
@@ -276,6 +276,14 @@ class WorkloadSettings(Layer):
     def pipeline(self, name: str) -> Pipeline:
         """How this environment runs a pipeline of the workload."""
         return self.pipelines.get(name, Pipeline())
+
+    def parameters(self, name: str) -> dict[str, Parameter]:
+        """The parameters of a pipeline: the declaration's defaults, and what was chosen here."""
+        declared = self.workload.pipelines[name].parameters
+        return {
+            key: type(default)(self.pipeline(name).parameters.get(key, default))
+            for key, default in declared.items()
+        }
 
     @property
     def serves(self) -> bool:

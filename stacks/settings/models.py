@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from infra.instances import INSTANCE_TYPES
+from pipelines.workload import Parameter
 from stacks.settings.foundation import Network
 from stacks.settings.part import Part
 
@@ -29,9 +30,6 @@ class Image(Part):
 
     digest: Annotated[str, Field(pattern=r"^(context|sha256:[0-9a-f]{64})$")]
     """`context`: the digest of the build context, for environments that run it from source."""
-
-
-Parameter = str | int | float
 
 
 class Pipeline(Part):
