@@ -70,7 +70,7 @@ class AccessArgs(ComponentArgs):
 
     roles: Mapping[str, RoleSpec]
 
-    permissions_boundary: str | Mapping[str, object] | None = None
+    permissions_boundary: pulumi.Input[str] | Mapping[str, object] | None = None
     """Boundary of every role: the ARN of a policy, or the document of one to create. Default:
     none."""
 
@@ -82,12 +82,15 @@ class AccessArgs(ComponentArgs):
 class Access(Component):
     """IAM roles that start with nothing, each trusted by those who need it and nobody else."""
 
+    boundary_arn: pulumi.Input[str] | None
+    """What none of the roles may exceed."""
+
     def __init__(
         self, name: str, args: AccessArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, args, opts)
         self._roles: dict[str, Role] = {}
-        boundary = self._boundary(args)
+        self.boundary_arn = boundary = self._boundary(args)
         before = [self._github_provider()] if args.create_github_provider else []
         for purpose, spec in args.roles.items():
             role = aws.iam.Role(
@@ -113,15 +116,21 @@ class Access(Component):
         """The role with this purpose; KeyError names one that does not exist."""
         return self._roles[purpose]
 
-    def grant_pass(self, role: Role, passed: Sequence[Role], service: str) -> pulumi.Resource:
-        """Let a role hand these roles, and no others, to a service."""
+    def find(self, purpose: str) -> Role | None:
+        """The role with this purpose, where there is one."""
+        return self._roles.get(purpose)
+
+    def grant_pass(
+        self, role: Role, passed: Sequence[pulumi.Input[str]], service: str
+    ) -> pulumi.Resource:
+        """Let a role hand the roles with these ARNs, and no others, to a service."""
         return self.grant(
             role,
             "pass",
             [
                 {
                     "Action": ["iam:PassRole"],
-                    "Resource": [other.arn for other in passed],
+                    "Resource": list(passed),
                     "Condition": {"StringEquals": {"iam:PassedToService": service}},
                 }
             ],
@@ -159,7 +168,7 @@ class Access(Component):
 
     def _boundary(self, args: AccessArgs) -> pulumi.Input[str] | None:
         """ARN of the boundary; our own is a policy of the environment."""
-        if args.permissions_boundary is None or isinstance(args.permissions_boundary, str):
+        if not isinstance(args.permissions_boundary, Mapping):
             return args.permissions_boundary
         policy = aws.iam.Policy(
             f"{self.component_name}-boundary",
@@ -212,7 +221,7 @@ def _service_trust(spec: RoleSpec, names: Names) -> Statement:
             namespace, _, account = spec.service_account.partition("/")
             equals["aws:RequestTag/kubernetes-namespace"] = namespace
             equals["aws:RequestTag/kubernetes-service-account"] = account
-        clusters = names.arn("eks", f"cluster/{names.of('*')}")
+        clusters = names.arn("eks", f"cluster/{names.platform.of('*')}")
         statement["Condition"] = {"StringEquals": equals, "ArnLike": {"aws:SourceArn": clusters}}
     elif spec.service not in SENDS_NO_SOURCE:
         statement["Condition"] = {"StringEquals": equals}

@@ -97,6 +97,12 @@ class Cluster(Component):
 
     cluster_name: pulumi.Output[str]
     cluster_arn: pulumi.Output[str]
+    endpoint: pulumi.Output[str]
+    """Of the API server."""
+
+    certificate_authority: pulumi.Output[str]
+    """As base64 text."""
+
     kubeconfig: pulumi.Output[str]
     """For the AWS CLI's `eks get-token`; holds no secret."""
 
@@ -107,6 +113,8 @@ class Cluster(Component):
         cluster = self._control_plane(args)
         self.cluster_name = cluster.name
         self.cluster_arn = cluster.arn
+        self.endpoint = cluster.endpoint
+        self.certificate_authority = cluster.certificate_authority.apply(_data)
         self.kubeconfig = kubeconfig(cluster, self.names.region)
         identities = [
             self.pod_identity(role, *SERVICE_ACCOUNTS[addon])
@@ -274,13 +282,16 @@ def vpc_cni_values(args: ClusterArgs, region: str) -> dict[str, Any]:
     return values
 
 
+def _data(authority: Any) -> str:
+    return str(authority["data"]) if authority else ""
+
+
 def kubeconfig(cluster: aws.eks.Cluster, region: str) -> pulumi.Output[str]:
     """How a client reaches the cluster, as text, once EKS has made it."""
 
     def text(values: Mapping[str, Any]) -> str:
         authority = values["authority"]
-        certificate = authority and authority["data"]
-        config = client_config(values["name"], values["endpoint"], certificate, region)
+        config = client_config(values["name"], values["endpoint"], _data(authority), region)
         return json.dumps(config, sort_keys=True)
 
     return pulumi.Output.all(

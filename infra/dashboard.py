@@ -33,9 +33,9 @@ class DashboardArgs(ComponentArgs):
     graphs: Mapping[str, Graph]
     """Widgets by title, in their order on the dashboard."""
 
-    pipeline_arn: pulumi.Input[str]
-    job_name_prefix: str
-    """Of the environment's own jobs outside pipelines."""
+    pipeline_arns: Sequence[pulumi.Input[str]]
+    job_name_prefixes: Sequence[str]
+    """Of the jobs outside pipelines."""
 
     alerts_topic_arn: pulumi.Input[str]
     """Its policy must let EventBridge publish."""
@@ -51,28 +51,31 @@ class Dashboard(Component):
         self._args = args
         aws.cloudwatch.Dashboard(
             f"{name}-dashboard",
-            dashboard_name=self.names.prefix,
+            dashboard_name=self.names.of("dashboard"),
             dashboard_body=dashboard_body(args.graphs, self.names.region),
             opts=self.child,
         )
         self._tell(
             "failed-runs",
-            "A run of the training pipeline failed",
+            "A run of a pipeline failed",
             "SageMaker Model Building Pipeline Execution Status Change",
-            pulumi.Output.from_input(args.pipeline_arn).apply(
-                lambda arn: {"currentPipelineExecutionStatus": ["Failed"], "pipelineArn": [arn]}
+            pulumi.Output.from_input(
+                {
+                    "currentPipelineExecutionStatus": ["Failed"],
+                    "pipelineArn": list(args.pipeline_arns),
+                }
             ),
             {"what": "$.detail.pipelineExecutionArn"},
         )
         for kind in ("Processing", "Training"):
             self._tell(
                 f"failed-{kind.lower()}-jobs",
-                f"A {kind.lower()} job of the environment failed",
+                f"A {kind.lower()} job failed",
                 f"SageMaker {kind} Job State Change",
                 pulumi.Output.from_input(
                     {
                         f"{kind}JobStatus": ["Failed"],
-                        f"{kind}JobName": [{"prefix": args.job_name_prefix}],
+                        f"{kind}JobName": [{"prefix": one} for one in args.job_name_prefixes],
                     }
                 ),
                 {"what": f"$.detail.{kind}JobArn", "why": "$.detail.FailureReason"},

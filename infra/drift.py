@@ -12,6 +12,12 @@ from infra.instances import instance_type
 NAMESPACE = "/aws/sagemaker/Endpoints/drift"
 """Of the job's metrics; the job's role may write to it."""
 
+JOB_NAME_LIMIT = 63
+"""Characters in the name of a processing job (SageMaker API reference)."""
+
+EXECUTION_ID = 36
+"""Characters that the scheduler puts in place of a firing's id."""
+
 OUTPUT = "/opt/ml/processing/output/report"
 
 
@@ -76,6 +82,7 @@ class Drift(Component):
         super().__init__(name, args, opts)
         self._args = args
         self.alarm_name = self.names.of(name)
+        self.job_name_prefix = self.names.short(name, JOB_NAME_LIMIT - EXECUTION_ID - 1)
         self._grant_job()
         allowed = self._grant_schedule()
         aws.scheduler.Schedule(
@@ -117,7 +124,7 @@ class Drift(Component):
         has_nvme = instance_type(args.instance_type).local_nvme
         version = args.model_package_arn.rpartition("/")[2]
         return {
-            "ProcessingJobName": f"{self.names.of('drift')[:26]}-<aws.scheduler.execution-id>",
+            "ProcessingJobName": f"{self.job_name_prefix}-<aws.scheduler.execution-id>",
             "RoleArn": args.role.arn,
             "AppSpecification": {
                 "ImageUri": args.image_uri,
@@ -171,7 +178,7 @@ class Drift(Component):
         self.grant(self._args.role, "baseline", [package])
 
     def _grant_schedule(self) -> pulumi.Resource:
-        jobs = self.names.arn("sagemaker", f"processing-job/{self.names.of('drift')[:26]}-*")
+        jobs = self.names.arn("sagemaker", f"processing-job/{self.job_name_prefix}-*")
         return self.grant(
             self._args.schedule_role,
             "start",

@@ -8,9 +8,13 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.component import Component, ComponentArgs, Role
+from infra.naming import Names
 
 FeatureType = Literal["String", "Integral", "Fractional"]
 """SageMaker's three scalar feature types (FeatureDefinition, SageMaker API reference)."""
+
+FOLDER = "features"
+"""Of the offline stores, in the bucket of data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +125,7 @@ class FeatureStore(Component):
 
     def feature_group_name(self, entity: str) -> str:
         """Name of an entity's group, known before it exists."""
-        return self.names.of(entity)
+        return feature_group_name(self.names, entity)
 
     def _group(
         self, entity: str, spec: FeatureGroupSpec, options: pulumi.ResourceOptions
@@ -161,7 +165,7 @@ class FeatureStore(Component):
         self, spec: FeatureGroupSpec
     ) -> aws.sagemaker.FeatureGroupOfflineStoreConfigArgs:
         storage = aws.sagemaker.FeatureGroupOfflineStoreConfigS3StorageConfigArgs(
-            s3_uri=pulumi.Output.concat("s3://", self._args.bucket_name, "/features"),
+            s3_uri=pulumi.Output.concat("s3://", self._args.bucket_name, f"/{FOLDER}"),
             kms_key_id=self._args.kms_key_arn,
         )
         return aws.sagemaker.FeatureGroupOfflineStoreConfigArgs(
@@ -195,6 +199,7 @@ class FeatureStore(Component):
 
     def _grant_offline_store(self, args: FeatureStoreArgs) -> pulumi.Resource:
         bucket_arn = pulumi.Output.from_input(args.bucket_arn)
+        own = offline_keys(self.names, self.names.prefix)
         return self.grant(
             args.role,
             "offline-store",
@@ -205,8 +210,73 @@ class FeatureStore(Component):
                 },
                 {
                     "Action": ["s3:GetObject", "s3:PutObject"],
-                    "Resource": [pulumi.Output.concat(bucket_arn, "/features/*")],
+                    "Resource": [pulumi.Output.concat(bucket_arn, "/", own)],
                 },
+            ],
+        )
+
+
+def feature_group_name(names: Names, group: str) -> str:
+    """Name of a group of the workload that these names are of."""
+    return names.of(group.replace("_", "-"))
+
+
+def offline_keys(names: Names, name: str) -> str:
+    """Pattern of the keys under which records lie in the bucket of data, by their group's name.
+
+    SageMaker adds the time of the group's creation (developer guide, "Feature Store offline store
+    data format"), so the beginning of several names stands for all of them.
+    """
+    return f"{FOLDER}/{names.account_id}/sagemaker/{names.region}/offline-store/{name}-*"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedFeaturesArgs(ComponentArgs):
+    """Feature groups of other workloads."""
+
+    groups: Mapping[str, Sequence[str]]
+    """Groups by the workload that owns them, as AWS sees it."""
+
+
+class SharedFeatures(Component):
+    """Feature groups of other workloads as seen from one that reads them, by their names."""
+
+    def __init__(
+        self, name: str, args: SharedFeaturesArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(name, args, opts)
+        self.group_names = [
+            feature_group_name(self.names.of_workload(workload), group)
+            for workload, groups in sorted(args.groups.items())
+            for group in groups
+        ]
+        self.seal()
+
+    def grant_read(self, role: Role) -> pulumi.Resource:
+        """Let a role describe these groups and read their records, online and offline."""
+        names, bucket = self.names, f"arn:aws:s3:::{self.names.bucket('data')}"
+        keys = [offline_keys(names, group) for group in self.group_names]
+        return self.grant(
+            role,
+            "read",
+            [
+                {
+                    "Action": [
+                        "sagemaker:BatchGetRecord",
+                        "sagemaker:DescribeFeatureGroup",
+                        "sagemaker:GetRecord",
+                    ],
+                    "Resource": [
+                        names.arn("sagemaker", f"feature-group/{group}")
+                        for group in self.group_names
+                    ],
+                },
+                {
+                    "Action": ["s3:ListBucket"],
+                    "Resource": [bucket],
+                    "Condition": {"StringLike": {"s3:prefix": keys}},
+                },
+                {"Action": ["s3:GetObject"], "Resource": [f"{bucket}/{key}" for key in keys]},
             ],
         )
 

@@ -35,37 +35,14 @@ class KeysArgs(ComponentArgs):
     """Refuse to delete a key: what it encrypted is lost with it. Default: protected."""
 
 
-class Keys(Component):
-    """A rotating KMS key and its alias per purpose."""
+class KeyGrants(Component):
+    """What roles may do with the keys of an environment, by purpose."""
 
-    def __init__(
-        self, name: str, args: KeysArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__(name, args, opts)
-        self._arns: dict[str, pulumi.Output[str]] = {}
-        for purpose in args.purposes:
-            key = aws.kms.Key(
-                f"{name}-{purpose}",
-                description=f"{self.names.prefix} {purpose}",
-                enable_key_rotation=True,
-                deletion_window_in_days=args.deletion_window_days,
-                policy=plain_json(key_policy(purpose, args)),
-                tags=self.tags(purpose),
-                opts=self.kept(args.protect),
-            )
-            aws.kms.Alias(
-                f"{name}-{purpose}",
-                name=key_alias(self.names, purpose),
-                target_key_id=key.key_id,
-                opts=self.child,
-            )
-            self._arns[purpose] = key.arn
-        self.key_arns = pulumi.Output.all(**self._arns)
-        self.seal()
+    _arns: Mapping[str, pulumi.Input[str]]
 
     def arn(self, purpose: str) -> pulumi.Output[str]:
         """ARN of the key with this purpose; KeyError names a purpose that has no key."""
-        return self._arns[purpose]
+        return pulumi.Output.from_input(self._arns[purpose])
 
     def grant_use(self, role: Role, *purposes: str) -> pulumi.Resource:
         """Let a role encrypt and decrypt with these keys."""
@@ -106,6 +83,55 @@ class Keys(Component):
             "Condition": {"ForAnyValue:StringEquals": {"kms:ResourceAliases": aliases}},
         }
         return self.grant(role, f"decrypt-{other.env}", [statement])
+
+
+class Keys(KeyGrants):
+    """A rotating KMS key and its alias per purpose."""
+
+    def __init__(
+        self, name: str, args: KeysArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(name, args, opts)
+        arns: dict[str, pulumi.Output[str]] = {}
+        for purpose in args.purposes:
+            key = aws.kms.Key(
+                f"{name}-{purpose}",
+                description=f"{self.names.prefix} {purpose}",
+                enable_key_rotation=True,
+                deletion_window_in_days=args.deletion_window_days,
+                policy=plain_json(key_policy(purpose, args)),
+                tags=self.tags(purpose),
+                opts=self.kept(args.protect),
+            )
+            aws.kms.Alias(
+                f"{name}-{purpose}",
+                name=key_alias(self.names, purpose),
+                target_key_id=key.key_id,
+                opts=self.child,
+            )
+            arns[purpose] = key.arn
+        self._arns = arns
+        self.key_arns = pulumi.Output.all(**arns)
+        self.seal()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedKeysArgs(ComponentArgs):
+    """The keys that another stack made."""
+
+    arns: Mapping[str, pulumi.Input[str]]
+    """ARN by purpose."""
+
+
+class SharedKeys(KeyGrants):
+    """The environment's keys as seen from a stack that uses them."""
+
+    def __init__(
+        self, name: str, args: SharedKeysArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(name, args, opts)
+        self._arns = dict(args.arns)
+        self.seal()
 
 
 def key_alias(names: Names, purpose: str) -> str:

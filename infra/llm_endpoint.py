@@ -221,7 +221,7 @@ class LlmEndpoint(Component):
                 }
             ],
             data_capture_config=self._capture(args),
-            tags={**self.tags("configuration"), "workload": args.model},
+            tags={"workload": args.model, **self.tags("configuration")},
             opts=self.child,
         )
         return aws.sagemaker.Endpoint(

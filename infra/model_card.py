@@ -16,9 +16,6 @@ Status = Literal["Draft", "PendingReview", "Approved", "Archived"]
 class ModelCardArgs(ComponentArgs):
     """What a reviewer wants to know (developer guide, "Model card JSON schema")."""
 
-    model: str
-    """What the model is for, such as `flight-delay`; names the card."""
-
     description: str
     owner: str
     purpose: str
@@ -44,12 +41,12 @@ class ModelCard(Component):
     ) -> None:
         super().__init__(name, args, opts)
         aws.sagemaker.ModelCard(
-            f"{name}-{args.model}",
-            model_card_name=self.names.of(args.model),
+            f"{name}-card",
+            model_card_name=self.names.of("model"),
             model_card_status=args.status,
             content=plain_json(_content(args)),
             security_config={"kms_key_id": args.kms_key_arn},
-            tags=self.tags(args.model),
+            tags=self.tags("model"),
             opts=self.child,
         )
         self.seal()

@@ -7,12 +7,18 @@ random source, so the same settings give the same names in every preview.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 BUCKET_NAME_LIMIT = 63
 """Characters in an S3 bucket name (Amazon S3 user guide, bucket naming rules)."""
 
+
+IMAGES = "images"
+"""Role of the image repository in its name."""
+
+SHORT_HASH = 8
+"""Hex digits that tell apart two names which were cut at the same place."""
 
 TEAM_LABEL = "plinth.dev/team"
 """Whose a Kubernetes namespace or pod is: quotas, guardrails and costs go by it."""
@@ -26,23 +32,46 @@ GPU_RESOURCE = "nvidia.com/gpu"
 
 @dataclass(frozen=True, kw_only=True)
 class Names:
-    """Every name of one environment."""
+    """Every name of one environment's platform, or of one workload in it.
+
+    What a workload owns is called `plinth-<env>-<workload>-<role>`, what the platform owns
+    `plinth-<env>-<role>`. Buckets, image repositories and keys are always the platform's.
+    """
 
     env: str
     account_id: str
     region: str
+    workload: str = ""
+    """As AWS sees it, with hyphens (`flight-delay`). Default: the platform's own names."""
 
     @property
     def prefix(self) -> str:
-        return f"plinth-{self.env}"
+        return f"plinth-{self.env}-{self.workload}" if self.workload else f"plinth-{self.env}"
+
+    @property
+    def platform(self) -> "Names":
+        """The names of what the environment's workloads share."""
+        return replace(self, workload="")
+
+    def of_workload(self, workload: str) -> "Names":
+        """The names of a workload of this environment, given as AWS sees it."""
+        return replace(self, workload=workload)
 
     def of(self, role: str) -> str:
         """Physical name of the resource that plays this role."""
         return f"{self.prefix}-{role}"
 
+    def short(self, role: str, limit: int) -> str:
+        """`of(role)`, its end replaced by a hash of the whole where it is longer than the limit."""
+        name = self.of(role)
+        if len(name) <= limit:
+            return name
+        mark = hashlib.sha256(name.encode()).hexdigest()[:SHORT_HASH]
+        return f"{name[: limit - SHORT_HASH - 1]}-{mark}"
+
     def bucket(self, role: str) -> str:
         """Bucket names are global, so the account is part of them."""
-        name = f"{self.prefix}-{role}-{self.account_id}"
+        name = f"{self.platform.prefix}-{role}-{self.account_id}"
         if len(name) > BUCKET_NAME_LIMIT:
             raise ValueError(f"bucket name must have at most {BUCKET_NAME_LIMIT}, got {name!r}")
         return name
@@ -60,7 +89,7 @@ class Names:
 
     def repository_url(self, role: str) -> str:
         """Address of an ECR repository of this account, without tag or digest."""
-        return f"{self.account_id}.dkr.ecr.{self.region}.amazonaws.com/{self.of(role)}"
+        return f"{self.account_id}.dkr.ecr.{self.region}.amazonaws.com/{self.platform.of(role)}"
 
 
 def account_roots(accounts: Iterable[str]) -> list[str]:

@@ -47,20 +47,60 @@ class NetworkArgs(ComponentArgs):
     """Key of the flow logs. Default: CloudWatch Logs encrypts them with its own."""
 
 
-def subnet_cidr_blocks(cidr_block: str, count: int, *, public: bool = False) -> list[str]:
-    """The first `count` of the equal parts that hold at least `count` subnets.
+MAX_ZONES = 6
+"""No region has more Availability Zones."""
 
-    Twice as many parts are cut as needed, so that zones can be added without moving a subnet; the
-    public subnets are in the second half.
+
+def subnet_cidr_blocks(
+    cidr_block: str, count: int, *, public: bool = False, mixed: bool = True
+) -> list[str]:
+    """Equal parts of a range, one for each of `count` zones.
+
+    As many are cut as the largest number of zones needs, however many there are today: a zone that
+    is added moves no subnet, and so replaces none. In a mixed range the public subnets are in the
+    second half.
     """
     network = ipaddress.IPv4Network(cidr_block)
-    bits = max(2, (count - 1).bit_length() + 1)
+    bits = (MAX_ZONES - 1).bit_length() + (1 if mixed else 0)
     parts = [str(part) for part in network.subnets(prefixlen_diff=bits)]
     start = len(parts) // 2 if public else 0
     return parts[start : start + count]
 
 
-class Network(Component):
+class NetworkGrants(Component):
+    """What roles may put into an environment's network."""
+
+    private_subnet_ids: pulumi.Output[list[str]]
+    job_security_group_id: pulumi.Output[str]
+
+    def grant_attach(self, role: Role) -> pulumi.Resource:
+        """Let SageMaker put a role's jobs into the private subnets, with the jobs' group alone."""
+        groups = [self.job_security_group_id]
+        statements = network_interfaces(self.names, self.private_subnet_ids, groups)
+        return self.grant(role, "attach", statements)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedNetworkArgs(ComponentArgs):
+    """The network that another stack made."""
+
+    private_subnet_ids: Sequence[pulumi.Input[str]]
+    job_security_group_id: pulumi.Input[str]
+
+
+class SharedNetwork(NetworkGrants):
+    """The environment's network as seen from a stack whose jobs run in it."""
+
+    def __init__(
+        self, name: str, args: SharedNetworkArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(name, args, opts)
+        self.private_subnet_ids = pulumi.Output.all(*args.private_subnet_ids)
+        self.job_security_group_id = pulumi.Output.from_input(args.job_security_group_id)
+        self.seal()
+
+
+class Network(NetworkGrants):
     """Private subnets in every zone, subnets for pods, and NAT gateways as the environment says."""
 
     vpc_id: pulumi.Output[str]
@@ -124,12 +164,6 @@ class Network(Component):
             self._flow_logs(args.flow_log_role)
         self.seal()
 
-    def grant_attach(self, role: Role) -> pulumi.Resource:
-        """Let SageMaker put a role's jobs into the private subnets, with the jobs' group alone."""
-        groups = [self.job_security_group_id]
-        statements = network_interfaces(self.names, self.private_subnet_ids, groups)
-        return self.grant(role, "attach", statements)
-
     def _discovery(self) -> dict[str, str]:
         """Karpenter puts nodes and groups with this tag to use (Karpenter, NodeClasses)."""
         return {"karpenter.sh/discovery": self._args.cluster_name}
@@ -185,7 +219,7 @@ class Network(Component):
         second = aws.ec2.VpcIpv4CidrBlockAssociation(
             f"{self.component_name}-pods", vpc_id=self.vpc_id, cidr_block=block, opts=self.child
         )
-        blocks = subnet_cidr_blocks(block, len(zones))
+        blocks = subnet_cidr_blocks(block, len(zones), mixed=False)
         return self._subnets("pods", blocks, tables, {"kubernetes.io/role/cni": "1"}, [second])
 
     def _way_out(self, private: Tables) -> None:

@@ -7,7 +7,15 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.component import Component, ComponentArgs, Role, plain_json, policy_json, private_bucket
+from infra.component import (
+    Component,
+    ComponentArgs,
+    Role,
+    Statement,
+    plain_json,
+    policy_json,
+    private_bucket,
+)
 from infra.naming import Names, account_roots, role_arn_patterns
 
 OBJECT_ACTIONS = (
@@ -61,7 +69,44 @@ class StorageArgs(ComponentArgs):
     """Refuse to delete the buckets and keep them when the stack goes. Default: protected."""
 
 
-class Storage(Component):
+class BucketGrants(Component):
+    """What roles may do with an environment's buckets; a bucket's ARN follows from its name."""
+
+    def grant_read_write(
+        self, role: Role, prefixes: Mapping[str, Sequence[str]], verb: str = "read-write"
+    ) -> pulumi.Resource:
+        """Let a role list, read, write and delete objects, by bucket and key pattern.
+
+        A pattern ends with `*`; `*` alone is the whole bucket.
+        """
+        actions = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject")
+        return self.grant(role, verb, _object_statements(self.names, prefixes, actions))
+
+    def grant_read(
+        self, role: Role, prefixes: Mapping[str, Sequence[str]], verb: str = "read"
+    ) -> pulumi.Resource:
+        """Let a role list and read objects, by bucket and key pattern."""
+        return self.grant(role, verb, _object_statements(self.names, prefixes, ("s3:GetObject",)))
+
+    def grant_read_of(
+        self, role: Role, other: Names, prefixes: Mapping[str, Sequence[str]]
+    ) -> pulumi.Resource:
+        """Let a role read another environment's buckets, if their policies let it."""
+        statements = _object_statements(other, prefixes, ("s3:GetObject",))
+        return self.grant(role, f"read-{other.env}", statements)
+
+
+class SharedBuckets(BucketGrants):
+    """The environment's buckets as seen from a stack that uses them."""
+
+    def __init__(
+        self, name: str, args: ComponentArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(name, args, opts)
+        self.seal()
+
+
+class Storage(BucketGrants):
     """The environment's buckets and the bucket that holds their access logs."""
 
     def __init__(
@@ -101,53 +146,6 @@ class Storage(Component):
     def bucket(self, role: str) -> aws.s3.Bucket:
         """The bucket for this role; KeyError names one that does not exist."""
         return self._buckets[role]
-
-    def grant_read_write(self, role: Role, *buckets: str) -> pulumi.Resource:
-        """Let a role list these buckets and read, write and delete their objects."""
-        arns = [self._buckets[bucket].arn for bucket in buckets]
-        return self.grant(
-            role,
-            "read-write",
-            [
-                {"Action": ["s3:GetBucketLocation", "s3:ListBucket"], "Resource": arns},
-                {
-                    "Action": [
-                        "s3:AbortMultipartUpload",
-                        "s3:DeleteObject",
-                        "s3:GetObject",
-                        "s3:PutObject",
-                    ],
-                    "Resource": [pulumi.Output.concat(arn, "/*") for arn in arns],
-                },
-            ],
-        )
-
-    def grant_read(self, role: Role, *buckets: str) -> pulumi.Resource:
-        """Let a role list these buckets and read their objects."""
-        arns = [self._buckets[bucket].arn for bucket in buckets]
-        return self.grant(
-            role,
-            "read",
-            [
-                {"Action": ["s3:GetBucketLocation", "s3:ListBucket"], "Resource": arns},
-                {
-                    "Action": ["s3:GetObject"],
-                    "Resource": [pulumi.Output.concat(arn, "/*") for arn in arns],
-                },
-            ],
-        )
-
-    def grant_read_of(self, role: Role, other: Names, *buckets: str) -> pulumi.Resource:
-        """Let a role read another environment's buckets, if their policies let it."""
-        arns = [f"arn:aws:s3:::{other.bucket(bucket)}" for bucket in buckets]
-        return self.grant(
-            role,
-            f"read-{other.env}",
-            [
-                {"Action": ["s3:GetBucketLocation", "s3:ListBucket"], "Resource": arns},
-                {"Action": ["s3:GetObject"], "Resource": [f"{arn}/*" for arn in arns]},
-            ],
-        )
 
     def _bucket(self, role: str, args: StorageArgs, *, kms: bool) -> aws.s3.Bucket:
         # S3's log delivery cannot write to a bucket whose default key is a customer managed one
@@ -230,6 +228,27 @@ class Storage(Component):
                 **({"ArnNotLike": {"aws:PrincipalArn": exempt}} if exempt else {}),
             },
         }
+
+
+def _object_statements(
+    names: Names, prefixes: Mapping[str, Sequence[str]], actions: Sequence[str]
+) -> list[Statement]:
+    """Listing a bucket where some of its keys may be seen, and the actions on those keys."""
+    statements: list[Statement] = []
+    for bucket, patterns in prefixes.items():
+        arn = f"arn:aws:s3:::{names.bucket(bucket)}"
+        listing: dict[str, object] = {"Action": ["s3:ListBucket"], "Resource": [arn]}
+        if "*" not in patterns:
+            listing["Condition"] = {"StringLike": {"s3:prefix": sorted(patterns)}}
+        statements += [
+            {"Action": ["s3:GetBucketLocation"], "Resource": [arn]},
+            listing,
+            {
+                "Action": list(actions),
+                "Resource": [f"{arn}/{pattern}" for pattern in sorted(patterns)],
+            },
+        ]
+    return statements
 
 
 def _document(statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

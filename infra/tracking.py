@@ -28,19 +28,13 @@ class TrackingArgs(ComponentArgs):
     """Of a server: up to 25, 50 or 100 users. Default: Small."""
 
 
-class Tracking(Component):
-    """MLflow by SageMaker; clients reach it by its ARN through the sagemaker-mlflow plugin."""
+class TrackingGrants(Component):
+    """What roles may do with an environment's MLflow."""
 
     app_arn: pulumi.Output[str]
     """ARN of the app or the server: the tracking URI of its clients."""
 
-    def __init__(
-        self, name: str, args: TrackingArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__(name, args, opts)
-        self._kind = args.kind
-        self.app_arn = self._app(args) if args.kind == "app" else self._server(args)
-        self.seal()
+    _kind: Kind
 
     def grant_log(self, role: Role) -> None:
         """Let a role call MLflow and, through it, write runs."""
@@ -49,6 +43,38 @@ class Tracking(Component):
             "log",
             [{"Action": list(ACTIONS[self._kind]), "Resource": [self.app_arn]}],
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedTrackingArgs(ComponentArgs):
+    """The MLflow that another stack made."""
+
+    kind: Kind
+    app_arn: pulumi.Input[str]
+
+
+class SharedTracking(TrackingGrants):
+    """The environment's MLflow as seen from a stack whose jobs log to it."""
+
+    def __init__(
+        self, name: str, args: SharedTrackingArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(name, args, opts)
+        self._kind = args.kind
+        self.app_arn = pulumi.Output.from_input(args.app_arn)
+        self.seal()
+
+
+class Tracking(TrackingGrants):
+    """MLflow by SageMaker; clients reach it by its ARN through the sagemaker-mlflow plugin."""
+
+    def __init__(
+        self, name: str, args: TrackingArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(name, args, opts)
+        self._kind = args.kind
+        self.app_arn = self._app(args) if args.kind == "app" else self._server(args)
+        self.seal()
 
     def _app(self, args: TrackingArgs) -> pulumi.Output[str]:
         return aws.sagemaker.MlflowApp(

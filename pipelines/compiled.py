@@ -1,14 +1,14 @@
 """Pipeline definitions as build artefacts: compiled once by the SageMaker SDK, then read.
 
-Importing the SDK takes seconds, so it happens in a process of its own and only when the inputs, the
-builder's source or the SDK changed. The same inputs give the same bytes on any machine and any day.
+Importing the SDK takes seconds, so it happens in a process of its own, once for all definitions
+that are asked for together, and only when the inputs, the builder's sources or the SDK changed. The
+same inputs give the same bytes on any machine and any day.
 """
 
 import contextlib
 import hashlib
 import importlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import subprocess
@@ -20,14 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import UserError
-
-PIPELINES: Mapping[str, str] = {"training": "pipelines.training:build"}
-"""Builder of each pipeline as `module:function`; it takes the inputs, returns an SDK `Pipeline`."""
+from pipelines.workload import Parameter, Workload
 
 SDK_PARTS = ("sagemaker", "sagemaker-core", "sagemaker-mlops", "sagemaker-serve", "sagemaker-train")
 SHOWN_LINES = 8
 COMPILE_SECONDS = 300
-ROOT = Path(__file__).parent.parent
+FOLDER = Path(__file__).parent
+ROOT = FOLDER.parent
+SHARED = ("compiled.py", "step_factory.py", "workload.py")
+"""Sources in this folder that decide the bytes of every definition."""
 
 SDK_VARIABLES = frozenset(
     {
@@ -44,8 +45,11 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingInputs:
-    """What an environment decides about the training pipeline."""
+class PipelineInputs:
+    """What an environment decides about a pipeline of a workload."""
+
+    workload: str
+    """Name of the workload, as its package."""
 
     pipeline_name: str
     region: str
@@ -54,9 +58,12 @@ class TrainingInputs:
     image_uri: str
     data_bucket: str
     artifacts_bucket: str
-    model_package_group_name: str
-    flights_feature_group_name: str
-    weather_feature_group_name: str
+    model_package_group_name: str | None
+    """None where the workload has no model."""
+
+    feature_groups: Mapping[str, str]
+    """AWS name by logical name: `flights` is the workload's own, `weather.hourly` another's."""
+
     tracking_arn: str
     """ARN of the MLflow app."""
 
@@ -73,62 +80,84 @@ class TrainingInputs:
     """Encrypts their volumes; None where the instance type has local NVMe, which encrypts itself
     and for which SageMaker refuses a key (CreateTrainingJob, VolumeKmsKeyId)."""
 
-    train_start: str
-    """First day of the training window, `YYYY-MM-DD`."""
-
-    train_end: str
-    """The day after the training window; evaluation starts here."""
-
-    evaluation_days: int
-    auc_threshold: float
     instance_type: str
     max_runtime_seconds: int
     """Limit of each job."""
 
+    parameters: Mapping[str, Parameter]
+    """Default of each of the pipeline's parameters in this environment, by name."""
 
-def definition(pipeline: str, inputs: TrainingInputs, *, cache: Path) -> str:
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One definition to compile."""
+
+    workload: Workload
+    pipeline: str
+    inputs: PipelineInputs
+
+    @property
+    def build(self) -> str:
+        """The builder as `module:function`."""
+        return self.workload.pipeline(self.pipeline).build
+
+    @property
+    def title(self) -> str:
+        """How a person knows the pipeline."""
+        return f"{self.workload.name} {self.pipeline}"
+
+
+def definition(workload: Workload, pipeline: str, inputs: PipelineInputs, *, cache: Path) -> str:
     """The compiled definition as JSON text, from the cache if it was compiled before."""
-    artefact = cache / f"{cache_key(pipeline, inputs)}.json"
-    try:
-        return artefact.read_text()
-    except FileNotFoundError:
-        text = _compile_elsewhere(pipeline, inputs)
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=cache, suffix=".part", delete=False) as part:
-        part.write(text)
-    Path(part.name).replace(artefact)
+    (text,) = definitions(
+        [Request(workload=workload, pipeline=pipeline, inputs=inputs)], cache=cache
+    )
     return text
 
 
-def cache_key(pipeline: str, inputs: TrainingInputs) -> str:
+def definitions(requests: Sequence[Request], *, cache: Path) -> list[str]:
+    """The compiled definitions in the order asked for; one process compiles all that are new."""
+    artefacts = [cache / f"{cache_key(request)}.json" for request in requests]
+    missing = [
+        (request, path)
+        for request, path in zip(requests, artefacts, strict=True)
+        if not path.exists()
+    ]
+    if missing:
+        texts = _compile_elsewhere([request for request, _ in missing])
+        cache.mkdir(parents=True, exist_ok=True)
+        for (_, path), text in zip(missing, texts, strict=True):
+            with tempfile.NamedTemporaryFile("w", dir=cache, suffix=".part", delete=False) as part:
+                part.write(text)
+            Path(part.name).replace(path)
+    return [path.read_text() for path in artefacts]
+
+
+def cache_key(request: Request) -> str:
     """SHA-256 over everything that decides the definition's bytes."""
-    module = _module(pipeline)
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise UserError(f"pipelines.compiled.PIPELINES: {module} must be a module")
+    sources = [FOLDER / name for name in SHARED]
+    sources += sorted((FOLDER / request.workload.name).glob("*.py"))
     total = hashlib.sha256()
-    module_file, factory = Path(spec.origin), Path(__file__).with_name("step_factory.py")
-    for source in (Path(__file__), module_file, factory):
+    for source in sources:
         total.update(source.read_bytes())
     versions = {part: importlib.metadata.version(part) for part in SDK_PARTS}
-    total.update(json.dumps([pipeline, asdict(inputs), versions], sort_keys=True).encode())
+    decides = [request.build, asdict(request.inputs), versions]
+    total.update(json.dumps(decides, sort_keys=True).encode())
     return total.hexdigest()
 
 
-def _module(pipeline: str) -> str:
-    if pipeline not in PIPELINES:
-        known = ", ".join(sorted(PIPELINES))
-        raise UserError(f"no pipeline is called {pipeline!r}", fix=f"name one of: {known}")
-    return PIPELINES[pipeline].partition(":")[0]
-
-
-def _compile_elsewhere(pipeline: str, inputs: TrainingInputs) -> str:
+def _compile_elsewhere(requests: Sequence[Request]) -> list[str]:
+    titles = ", ".join(request.title for request in requests)
+    asked = [
+        {"title": request.title, "build": request.build, "inputs": asdict(request.inputs)}
+        for request in requests
+    ]
     with tempfile.TemporaryDirectory() as home:
         try:
             done = subprocess.run(
-                [sys.executable, "-W", "ignore", "-m", "pipelines.compiled", PIPELINES[pipeline]],
-                input=json.dumps(asdict(inputs)),
-                env=clean_environment(inputs.region, Path(home)),
+                [sys.executable, "-W", "ignore", "-m", "pipelines.compiled"],
+                input=json.dumps(asked),
+                env=clean_environment(requests[0].inputs.region, Path(home)),
                 capture_output=True,
                 text=True,
                 timeout=COMPILE_SECONDS,
@@ -136,16 +165,17 @@ def _compile_elsewhere(pipeline: str, inputs: TrainingInputs) -> str:
             )
         except subprocess.TimeoutExpired:
             raise UserError(
-                f"pipeline {pipeline!r} must compile within {COMPILE_SECONDS} s, it did not",
+                f"{titles} must compile within {COMPILE_SECONDS} s, it did not",
                 fix="try again when the machine is less busy",
             ) from None
     if done.returncode:
         lines = "\n".join(done.stderr.strip().splitlines()[-SHOWN_LINES:])
         raise UserError(
-            f"pipeline {pipeline!r} does not compile:\n{lines}",
-            fix=f"correct the settings named above, or {_module(pipeline)}",
+            f"a pipeline does not compile ({titles}):\n{lines}",
+            fix="correct the settings named above, or the workload's pipeline",
         )
-    return done.stdout
+    texts: list[str] = json.loads(done.stdout)
+    return texts
 
 
 def clean_environment(region: str, home: Path) -> dict[str, str]:
@@ -177,13 +207,18 @@ def clean_environment(region: str, home: Path) -> dict[str, str]:
 
 
 def main() -> None:
-    """Build in this process: the builder as argument, inputs on stdin, JSON on stdout."""
-    module, _, function = sys.argv[1].partition(":")
-    inputs = TrainingInputs(**json.load(sys.stdin))
+    """Build in this process: what to build on stdin, a list of JSON texts on stdout."""
+    texts = []
     with contextlib.redirect_stdout(sys.stderr):  # the SDK prints
-        built = getattr(importlib.import_module(module), function)(inputs)
-        compiled = without_residue(json.loads(built.definition()))
-    sys.stdout.write(json.dumps(compiled, sort_keys=True, separators=(",", ":")))
+        for asked in json.load(sys.stdin):
+            sys.stderr.write(f"compiling {asked['title']}\n")  # the last one is the culprit
+            module, _, function = asked["build"].partition(":")
+            built = getattr(importlib.import_module(module), function)(
+                PipelineInputs(**asked["inputs"])
+            )
+            compiled = without_residue(json.loads(built.definition()))
+            texts.append(json.dumps(compiled, sort_keys=True, separators=(",", ":")))
+    json.dump(texts, sys.stdout)
 
 
 def without_residue(value: Any) -> Any:

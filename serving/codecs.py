@@ -1,8 +1,9 @@
-"""Media types: bytes to records on the way in, probabilities to bytes on the way out.
+"""Media types: bytes to records on the way in, predictions to bytes on the way out.
 
 In: `application/json` (`{"records": [...]}`, a list, or one object), `application/jsonlines`, and
 `text/csv` (fields in the order of the signature, or named by a first line with `header=present`).
-Out: the first of the three that Accept allows. Every refusal is a BadRequest with a reason.
+Out: the first of the three that Accept allows, with the outputs of the model's signature by name,
+or in CSV in its order. Every refusal is a BadRequest with a reason.
 """
 
 import csv
@@ -147,20 +148,25 @@ DECODERS: Mapping[str, Decoder] = {
 """How to read each Content-Type."""
 
 
-def _as_json(probabilities: Sequence[float]) -> str:
-    predictions = [{"probability": value} for value in probabilities]
+Values = Sequence[Sequence[float]]
+"""Per record, the values of the signature's outputs."""
+
+
+def _as_json(values: Values, outputs: Sequence[str]) -> str:
+    predictions = [dict(zip(outputs, row, strict=True)) for row in values]
     return json.dumps({"predictions": predictions}, separators=(",", ":"))
 
 
-def _as_json_lines(probabilities: Sequence[float]) -> str:
-    return "".join(f'{{"probability":{value!r}}}\n' for value in probabilities)
+def _as_json_lines(values: Values, outputs: Sequence[str]) -> str:
+    rows = (dict(zip(outputs, row, strict=True)) for row in values)
+    return "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
 
 
-def _as_csv(probabilities: Sequence[float]) -> str:
-    return "".join(f"{value!r}\n" for value in probabilities)
+def _as_csv(values: Values, _: Sequence[str]) -> str:
+    return "".join(",".join(map(repr, row)) + "\n" for row in values)
 
 
-ENCODERS: Mapping[str, Callable[[Sequence[float]], str]] = {
+ENCODERS: Mapping[str, Callable[[Values, Sequence[str]], str]] = {
     "application/json": _as_json,
     "application/jsonlines": _as_json_lines,
     "text/csv": _as_csv,

@@ -8,7 +8,7 @@ among the hundreds of types that skops itself trusts is not enough to get in.
 import json
 import math
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ _GRADIENT_BOOSTING = "sklearn.ensemble._hist_gradient_boosting"
 TRUSTED_TYPES = (f"{_GRADIENT_BOOSTING}.predictor.TreePredictor",)
 """What skops does not trust by itself and a model of ours needs; training holds the same tuple."""
 
-MODEL_TYPES: tuple[str, ...] = (
+_COMMON = (
     "builtins.dict",
     "builtins.list",
     "builtins.str",
@@ -32,32 +32,53 @@ MODEL_TYPES: tuple[str, ...] = (
     "numpy.ndarray",
     "numpy.random._generator.Generator",
     "numpy.uint64",
-    "sklearn._loss._loss.CyHalfBinomialLoss",
     "sklearn._loss.link.Interval",
-    "sklearn._loss.link.LogitLink",
-    "sklearn._loss.loss.HalfBinomialLoss",
     f"{_GRADIENT_BOOSTING}.binning._BinMapper",
-    f"{_GRADIENT_BOOSTING}.gradient_boosting.HistGradientBoostingClassifier",
-    "sklearn.preprocessing._label.LabelEncoder",
     *TRUSTED_TYPES,
 )
-"""All types of a HistGradientBoostingClassifier on a plain matrix, saved by scikit-learn 1.9."""
+MODEL_TYPES: Mapping[str, tuple[str, ...]] = {
+    "binary": (
+        *_COMMON,
+        "sklearn._loss._loss.CyHalfBinomialLoss",
+        "sklearn._loss.link.LogitLink",
+        "sklearn._loss.loss.HalfBinomialLoss",
+        f"{_GRADIENT_BOOSTING}.gradient_boosting.HistGradientBoostingClassifier",
+        "sklearn.preprocessing._label.LabelEncoder",
+    ),
+    "number": (
+        *_COMMON,
+        "sklearn._loss._loss.CyPinballLoss",
+        "sklearn._loss.link.IdentityLink",
+        "sklearn._loss.loss.PinballLoss",
+        f"{_GRADIENT_BOOSTING}.gradient_boosting.HistGradientBoostingRegressor",
+    ),
+}
+"""By the kind of target, all types of a model on a plain matrix, saved by scikit-learn 1.9: a
+HistGradientBoostingClassifier, or a list of HistGradientBoostingRegressor with quantile loss."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """A loaded model and the records it takes."""
 
-    estimator: Any
+    estimators: tuple[Any, ...]
+    """A classifier, or one regressor per output of the signature."""
+
     signature: Signature
 
-    def predict(self, rows: Sequence[Sequence[float]]) -> list[float]:
-        """The probability of the target per row."""
+    def predict(self, rows: Sequence[Sequence[float]]) -> list[list[float]]:
+        """The values of the signature's outputs per row."""
         import numpy as np
 
         matrix = np.asarray(rows, dtype=np.float64)
-        probabilities: list[float] = self.estimator.predict_proba(matrix)[:, 1].tolist()
-        return probabilities
+        if self.signature.kind == "binary":
+            found = self.estimators[0].predict_proba(matrix)[:, 1:]
+        else:
+            # each quantile has a model of its own: where two cross, they change places
+            answers = [estimator.predict(matrix) for estimator in self.estimators]
+            found = np.sort(np.column_stack(answers), axis=1)
+        values: list[list[float]] = found.tolist()
+        return values
 
 
 def load(folder: Path) -> Model:
@@ -69,14 +90,16 @@ def load(folder: Path) -> Model:
             f"{folder} must hold {MODEL_FILE}, it holds {held}; pickles are never loaded"
         )
     signature = read(folder / SIGNATURE_FILE)
-    estimator = _estimator(path)
-    model = Model(estimator=estimator, signature=signature)
+    found = _loaded(path, MODEL_TYPES[signature.kind])
+    model = Model(
+        estimators=tuple(found) if isinstance(found, list) else (found,), signature=signature
+    )
     _check(model)
     return model
 
 
-def _estimator(path: Path) -> Any:
-    unknown = sorted(_types(_schema(path)) - set(MODEL_TYPES))
+def _loaded(path: Path, allowed: Sequence[str]) -> Any:
+    unknown = sorted(_types(_schema(path)) - set(allowed))
     if unknown:
         raise ArtefactRefused(f"{path.name} holds types that are not trusted: {', '.join(unknown)}")
     import skops.io
@@ -133,13 +156,28 @@ def _type_names(node: Any) -> Iterator[str]:
 
 def _check(model: Model) -> None:
     """A prediction on an empty record: the file fits its signature, and the first call is warm."""
-    expected = len(model.signature.features)
-    found = getattr(model.estimator, "n_features_in_", None)
-    if found != expected:
-        raise ArtefactRefused(f"the model has {found} features, its signature {expected}")
-    classes = len(getattr(model.estimator, "classes_", ()))
-    if classes != 2 or not hasattr(model.estimator, "predict_proba"):
+    expected, outputs = len(model.signature.features), model.signature.outputs
+    if len(model.estimators) != len(outputs):
+        raise ArtefactRefused(
+            f"the model must have {len(outputs)} estimators, as its signature has outputs,"
+            f" got {len(model.estimators)}"
+        )
+    for estimator in model.estimators:
+        found = getattr(estimator, "n_features_in_", None)
+        if found != expected:
+            raise ArtefactRefused(f"the model has {found} features, its signature {expected}")
+    if model.signature.kind == "binary":
+        _check_classifier(model.estimators[0])
+    elif not all(hasattr(estimator, "predict") for estimator in model.estimators):
+        raise ArtefactRefused("the model must hold regressors alone")
+    (values,) = model.predict([[math.nan] * expected])
+    if not all(math.isfinite(value) for value in values):
+        raise ArtefactRefused(f"the model answers {values}, which are no numbers")
+    if model.signature.kind == "binary" and not 0 <= values[0] <= 1:
+        raise ArtefactRefused(f"the model answers {values[0]}, which is no probability")
+
+
+def _check_classifier(estimator: Any) -> None:
+    classes = len(getattr(estimator, "classes_", ()))
+    if classes != 2 or not hasattr(estimator, "predict_proba"):
         raise ArtefactRefused(f"the model must be a classifier of two classes, got {classes}")
-    (probability,) = model.predict([[math.nan] * expected])
-    if not 0 <= probability <= 1:
-        raise ArtefactRefused(f"the model answers {probability}, which is no probability")

@@ -81,7 +81,7 @@ class Service:
             batch = validated(records, signature)
         except BadRequest as error:
             return refusal(error)
-        text = codecs.ENCODERS[media](self.model.predict(batch.rows))
+        text = codecs.ENCODERS[media](self.model.predict(batch.rows), signature.outputs)
         headers = {}
         if batch.unknown_categories:
             # InvokeEndpoint hands this header, and no other of ours, on to the caller.

@@ -1,4 +1,4 @@
-"""The signature of a model: which features a record must have, in which order, of which kind."""
+"""The signature of a model: which features a record must have, and what the model answers."""
 
 import json
 import math
@@ -32,10 +32,16 @@ class Feature:
 
 @dataclass(frozen=True, kw_only=True)
 class Signature:
-    """Features in the order of the model's matrix."""
+    """Features in the order of the model's matrix, and the outputs in the order of its answer."""
 
     features: tuple[Feature, ...]
     names: frozenset[str]
+    kind: Literal["binary", "number"]
+    """Of the target: whether something happens, or how much of it."""
+
+    outputs: tuple[str, ...]
+    """What a prediction is made of: `probability`, or a number's quantiles by name, from the
+    lowest to the highest."""
 
 
 def read(path: Path) -> Signature:
@@ -54,7 +60,23 @@ def read(path: Path) -> Signature:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ArtefactRefused(f"{path.name}: features are listed twice: {', '.join(twice)}")
-    return Signature(features=features, names=frozenset(names))
+    kind, outputs = _target(document.get("target"), f"{path.name}: target")
+    return Signature(features=features, names=frozenset(names), kind=kind, outputs=outputs)
+
+
+def _target(item: Any, where: str) -> tuple[Literal["binary", "number"], tuple[str, ...]]:
+    kind = item.get("kind") if isinstance(item, dict) else None
+    if kind == "binary":
+        return kind, ("probability",)
+    if kind != "number":
+        raise ArtefactRefused(f"{where}.kind must be binary or number, got {kind!r}")
+    listed = item.get("outputs")
+    are_names = isinstance(listed, list) and all(
+        isinstance(name, str) and name and name.isprintable() for name in listed
+    )
+    if not are_names or not listed or len(set(listed)) != len(listed):
+        raise ArtefactRefused(f"{where}.outputs must be distinct names, got {listed!r}")
+    return kind, tuple(listed)
 
 
 def _feature(item: Any, where: str) -> Feature:

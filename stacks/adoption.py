@@ -1,6 +1,6 @@
 """Existing resources that the program takes over by id instead of creating them.
 
-`stacks/adopt/<env>.yaml` maps a resource of the program, `type::name` as its URN ends, to the id of
+`stacks/environments/adopt/<env>.<layer>.yaml` maps a resource of the program, `type::name` as its URN ends, to the id of
 the one that exists. A transformation gives the engine that id for its import; components know
 nothing of it. What is in the state already is left alone, so an entry may stay for good.
 """
@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import UserError
-from stacks.paths import STACKS
-from stacks.settings.load import shown
+from stacks.paths import ENVIRONMENTS, shown
+from stacks.stack_name import StackName
 
 Adopted = Mapping[str, str]
 """`type::name` -> id."""
 
 
-def adoption_file(env: str) -> Path:
-    """Where an environment's adopted resources stand."""
-    return STACKS / "adopt" / f"{env}.yaml"
+def adoption_file(stack: StackName) -> Path:
+    """Where a stack's adopted resources stand."""
+    return ENVIRONMENTS / "adopt" / f"{stack}.yaml"
 
 
-def load_adopted(env: str, path: Path | None = None) -> dict[str, str]:
-    """What the environment adopts: nothing without a file; UserError when the file is wrong."""
-    path = path or adoption_file(env)
+def load_adopted(stack: StackName, path: Path | None = None) -> dict[str, str]:
+    """What the stack adopts: nothing without a file; UserError when the file is wrong."""
+    path = path or adoption_file(stack)
     if not path.exists():
         return {}
     from ruamel.yaml import YAML
@@ -50,11 +50,11 @@ def load_adopted(env: str, path: Path | None = None) -> dict[str, str]:
     return dict(found)
 
 
-def save_adopted(env: str, adopted: Adopted, path: Path | None = None) -> Path:
-    """Write what the environment adopts, sorted."""
+def save_adopted(stack: StackName, adopted: Adopted, path: Path | None = None) -> Path:
+    """Write what the stack adopts, sorted."""
     from ruamel.yaml import YAML
 
-    path = path or adoption_file(env)
+    path = path or adoption_file(stack)
     path.parent.mkdir(parents=True, exist_ok=True)
     yaml = YAML()
     yaml.width = 4096

@@ -7,24 +7,24 @@ preview, as it would be after a build.
 
 import hashlib
 
-from infra.naming import Names
+from infra.naming import IMAGES, Names
 from stacks.paths import ROOT
 from stacks.settings.models import Image
 
-BUILD_CONTEXT = ("pipelines/steps", "serving", "requirements.lock")
-"""What `serving/Dockerfile` copies."""
+BUILD_CONTEXT = ("pipelines/toolkit", "serving", "requirements.lock")
+"""What `serving/Dockerfile` copies for every workload, beside the workload's own package."""
 
 
-def image_uri(image: Image, names: Names) -> str:
+def image_uri(image: Image, names: Names, workload: str) -> str:
     """`<repository>@sha256:<digest>`."""
-    digest = context_digest() if image.digest == "context" else image.digest
-    return f"{names.repository_url('workload')}@{digest}"
+    digest = context_digest(workload) if image.digest == "context" else image.digest
+    return f"{names.repository_url(IMAGES)}@{digest}"
 
 
-def context_digest() -> str:
-    """SHA-256 over names and contents of the files of the build context."""
+def context_digest(workload: str) -> str:
+    """SHA-256 over names and contents of the files of a workload's build context."""
     total = hashlib.sha256()
-    for entry in BUILD_CONTEXT:
+    for entry in (f"pipelines/{workload}", *BUILD_CONTEXT):
         path = ROOT / entry
         files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
         for file in files:

@@ -1,13 +1,20 @@
-"""Where things are: the checkout, its environments, `.plinth/` for state, `~/.cache/plinth`."""
+"""Where this checkout keeps what is edited by hand, and what it makes; anything may read it.
+
+What it makes lies in `.plinth/` (state) and in `~/.cache/plinth` (tools).
+"""
 
 import os
 from pathlib import Path
 
 STACKS = Path(__file__).parent
-ENVIRONMENTS = STACKS / "environments"
-"""Where the files of the environments are."""
-
 ROOT = STACKS.parent
+ENVIRONMENTS = STACKS / "environments"
+"""One file per environment and one per stack."""
+
+
+def shown(path: Path) -> str:
+    """A path as the person sees it: from the root of the repository where it lies inside."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
 def home() -> Path:

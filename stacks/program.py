@@ -1,25 +1,40 @@
-"""The Pulumi program: the same for every environment, for the CLI and for plain `pulumi up`."""
+"""The Pulumi program: the same for every stack, for the CLI and for plain `pulumi up`."""
+
+from collections.abc import Mapping
 
 import pulumi
 
+from infra.errors import UserError
+from stacks import contract
 from stacks.adoption import Adopted, adopt, load_adopted
 from stacks.composition.compose import compose
+from stacks.definitions import definitions
 from stacks.settings.load import load
 from stacks.settings.model import Settings
-from stacks.workload import definitions
+from stacks.stack_name import StackName
 
 
 def main() -> None:
     """Deploy the stack that is selected."""
-    env = pulumi.get_stack()
-    settings = load(env)
-    deploy(env, settings, definitions(env, settings))
+    try:
+        stack = StackName.parse(pulumi.get_stack())
+        settings = load(stack)
+        deploy(stack, settings, definitions(settings))
+    except UserError as error:
+        raise pulumi.RunError(str(error)) from None
 
 
 def deploy(
-    env: str, settings: Settings, compiled: dict[str, str], adopted: Adopted | None = None
+    stack: StackName,
+    settings: Settings,
+    compiled: Mapping[str, str],
+    adopted: Adopted | None = None,
+    offered: contract.Source = contract.read,
 ) -> None:
-    """Compose the platform and export its outputs; by default adopt what the environment does."""
-    adopt(load_adopted(env) if adopted is None else adopted)
-    for name, value in compose(env, settings, compiled).items():
+    """Compose a stack and export its outputs.
+
+    By default it adopts what its file says, and reads what the stacks below it offer.
+    """
+    adopt(load_adopted(stack) if adopted is None else adopted)
+    for name, value in compose(stack, settings, compiled, offered).items():
         pulumi.export(name, value)

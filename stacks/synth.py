@@ -16,11 +16,14 @@ from urllib.parse import unquote
 
 import pulumi
 from google.protobuf import json_format
-from pulumi.runtime import mocks
+from pulumi.runtime import mocks, settings
 
 from policies.data import UNKNOWN, Data, Options, Resource, Source, plain
+from stacks import contract
 from stacks.paths import ROOT
+from stacks.settings.load import dependencies, load
 from stacks.settings.model import Settings
+from stacks.stack_name import StackName
 
 STACK = "pulumi:pulumi:Stack"
 BASE = ROOT / "infra" / "component.py"
@@ -33,11 +36,19 @@ MADE_BY_THE_CLOUD = ("id", "arn")
 DEFAULTS = asdict(Options())
 
 
-def synthesize(env: str, settings: Settings, definitions: Mapping[str, str]) -> list[Resource]:
-    """Every cloud resource that the environment's program registers, in a stable order."""
+def synthesize(
+    stack: StackName, chosen: Settings, definitions: Mapping[str, str]
+) -> list[Resource]:
+    """Every cloud resource that the stack's program registers, in a stable order.
+
+    What the stacks below invent is not known without them: stand-ins take its place.
+    """
     from stacks.program import deploy
 
-    seen = recorded(lambda: deploy(env, settings, dict(definitions)), stack=env)
+    def program() -> None:
+        deploy(stack, chosen, definitions, offered=contract.stand_in)
+
+    seen = recorded(program, stack=str(stack))
     found = [item for item in seen if item.type.startswith(("aws:", "kubernetes:"))]
     return sorted(found, key=lambda resource: resource.urn)
 
@@ -102,14 +113,19 @@ def _options_of(raw: dict[str, Any]) -> Options:
     return Options(**raw)
 
 
-def main(argv: Sequence[str]) -> None:
-    """Print the synth of an environment as JSON: for a review that compares two commits."""
-    from stacks.settings.load import load
-    from stacks.workload import definitions
+def stand_ins(stack: StackName) -> int:
+    """How many values of a synth of this stack only the stacks below it know."""
+    below = dependencies(stack)
+    return sum(contract.stand_ins(contract.stand_in(other)) for other in below)
 
-    env = argv[0]
-    settings = load(env)
-    sys.stdout.write(to_json(synthesize(env, settings, definitions(env, settings))))
+
+def main(argv: Sequence[str]) -> None:
+    """Print the synth of a stack as JSON: for a review that compares two commits."""
+    from stacks.definitions import definitions
+
+    stack = StackName.parse(argv[0])
+    chosen = load(stack)
+    sys.stdout.write(to_json(synthesize(stack, chosen, definitions(chosen))))
 
 
 def recorded(
@@ -117,6 +133,8 @@ def recorded(
 ) -> list[Resource]:
     """The resources that a program registers, by URN; with `preview`, outputs are unknown."""
     monitor = _Recorder(stack, preview)
+    # the mocks keep the root of the program before, with its transformations and their provider
+    settings.set_root_resource(None)  # type: ignore[arg-type] # as it is before a first program
     mocks.set_mocks(_Outputs(preview), "plinth", stack, preview=preview, monitor=monitor)
 
     def run() -> None:

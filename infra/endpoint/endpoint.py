@@ -188,7 +188,7 @@ class Endpoint(Component):
             shadow_production_variants=[shadow] if shadow else None,
             async_inference_config=self._async_config(),
             data_capture_config=self._capture_config(),
-            tags={**self.tags("configuration"), "workload": self._args.model},
+            tags={"workload": self._args.model, **self.tags("configuration")},
             opts=self.child,
         )
 

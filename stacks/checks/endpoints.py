@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from stacks.checks.check import CheckResult, Platform, Unknowable, failed, passed
+from infra.errors import UserError
+from stacks.checks.check import Finding, Platform, Unknowable, failed, passed
 from stacks.sizing.fleets import ENDPOINT, PIPELINE
-from stacks.workload import MODEL
+from stacks.workload import MODEL, single_holdout
 
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 MOCKED = re.compile(r"arn:aws:mock:::[\w-]+")
@@ -28,7 +28,7 @@ IDS = {
 """Ids that AWS makes up, of what a definition names; a synth writes the resource's name."""
 
 
-def check_endpoints(platform: Platform) -> Iterator[CheckResult]:
+def check_endpoints(platform: Platform) -> Iterator[Finding]:
     """Each endpoint is in service with the configuration whose name the settings give."""
     for endpoint in platform.of_type(ENDPOINT):
         name, wanted = endpoint.inputs.get("name"), endpoint.inputs.get("endpointConfigName")
@@ -69,7 +69,7 @@ def served_wrongly(wanted: str, described: Mapping[str, Any]) -> str | None:
     return None
 
 
-def check_answers(platform: Platform) -> Iterator[CheckResult]:
+def check_answers(platform: Platform) -> Iterator[Finding]:
     """The endpoint of the reference workload answers a question about a real flight.
 
     A container is in service only once /ping says so; an answer says that the model works too.
@@ -103,22 +103,15 @@ def check_answers(platform: Platform) -> Iterator[CheckResult]:
 
 def _record(platform: Platform) -> Mapping[str, Any]:
     """One flight of the day after those that the model was trained and evaluated on."""
-    from pipelines.holdout import holdout
-
-    training = platform.settings.training
-    day = date.fromisoformat(training.train_end) + timedelta(days=training.evaluation_days)
     bucket = platform.names.bucket("data")
     try:
-        frame = holdout(start=day.isoformat(), days=1, s3=platform.clients("s3"), bucket=bucket)
-    except ClientError as error:
-        raise Unknowable(f"{bucket} must hold {day}: {error}") from None
-    record: Mapping[str, Any] = json.loads(
-        frame.head(1).drop(columns="late").to_json(orient="records")
-    )[0]
-    return record
+        asked = single_holdout(platform.names.env, platform.settings, platform.clients, 1)
+    except (ClientError, UserError) as error:
+        raise Unknowable(f"{bucket} must hold a day to ask about: {error}") from None
+    return asked.records[0]
 
 
-def check_alarms(platform: Platform) -> Iterator[CheckResult]:
+def check_alarms(platform: Platform) -> Iterator[Finding]:
     """Alarms that name an endpoint name one that is there, and a variant that it serves."""
     for alarm in platform.of_type(ALARM):
         dimensions = alarm.inputs.get("dimensions") or {}
@@ -141,7 +134,7 @@ def check_alarms(platform: Platform) -> Iterator[CheckResult]:
             )
 
 
-def check_pipelines(platform: Platform) -> Iterator[CheckResult]:
+def check_pipelines(platform: Platform) -> Iterator[Finding]:
     """SageMaker holds the definition that this checkout compiles to."""
     ids = {made.outputs.get("id"): IDS[made.type] for made in platform.of_type(*IDS)}
     for pipeline in platform.of_type(PIPELINE):

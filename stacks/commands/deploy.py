@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import CheckFailed, UserError
-from stacks.commands.output import CommandOutput
+from stacks.commands import cloud
+from stacks.commands.output import Report
 from stacks.paths import ROOT, home
 from stacks.review.binding import binding, hold
 from stacks.review.binding import read as read_plan
 from stacks.review.git import clean_commit
+from stacks.settings.environment import required_tags
 from stacks.settings.load import load
-from stacks.settings.model import Settings
-from stacks.settings.operations import required_tags
-from stacks.targets import aws_clients
+from stacks.settings.model import Settings, WorkloadSettings
+from stacks.stack_name import StackName, named
 
 if TYPE_CHECKING:
     from policies.config import PolicyConfig
@@ -34,106 +35,114 @@ POLICY_PACK = ROOT / "policies"
 
 
 def up(
-    env: str, report: CommandOutput, *, port: int | None = None, plan: Path | None = None
+    name: str, report: Report, *, port: int | None = None, plan: Path | None = None
 ) -> dict[str, Any]:
-    """Make the environment what its file says; returns what `--json` prints.
+    """Make an environment or a stack what its files say; returns what `--json` prints.
 
     With `plan`, a review's JSON report, only from the state and the commit that were reviewed.
     """
-    changes, settings = operate("up", env, report, port, plan=plan)
-    summary = summarized(env, changes, report)
-    summary["outputs"] = changes.outputs
-    _show(env, "up", changes, settings, report)
-    return summary
+    done = {}
+    for stack in named(name):
+        changes, _ = operate("up", stack, report, port, plan=plan)
+        done[str(stack)] = {**summarized(stack, changes, report), "outputs": changes.outputs}
+        _show(stack, "up", changes, report)
+    return {"stacks": done, "seconds": report.seconds}
 
 
-def preview(env: str, report: CommandOutput, *, port: int | None = None) -> dict[str, Any]:
+def preview(name: str, report: Report, *, port: int | None = None) -> dict[str, Any]:
     """Say what `up` would do, without doing it; a mocked synth where there are no credentials."""
-    if env != LOCAL and not aws_clients.has_credentials():
-        return _synth(env, report)
-    changes, settings = operate("preview", env, report, port)
-    _show(env, "preview", changes, settings, report)
-    return summarized(env, changes, report)
+    done = {}
+    for stack in named(name):
+        if stack.env != LOCAL and not cloud.has_credentials():
+            done[str(stack)] = _synth(stack, report)
+            continue
+        changes, _ = operate("preview", stack, report, port)
+        _show(stack, "preview", changes, report)
+        done[str(stack)] = summarized(stack, changes, report)
+    return {"stacks": done, "seconds": report.seconds}
 
 
-def preview_steps(env: str, report: CommandOutput) -> list[dict[str, Any]]:
+def preview_steps(stack: StackName, report: Report) -> list[dict[str, Any]]:
     """The engine's steps of a preview, as its digest has them."""
-    return operate("preview", env, report, None)[0].steps
+    return operate("preview", stack, report, None)[0].steps
 
 
 def operate(
     operation: Operation,
-    env: str,
-    report: CommandOutput,
+    stack: StackName,
+    report: Report,
     port: int | None,
     adopted: Mapping[str, str] | None = None,
     *,
     plan: Path | None = None,
 ) -> tuple[Changes, Settings]:
-    """Run one operation of the engine with the environment's program.
+    """Run one operation of the engine with the stack's program.
 
-    `adopted` stands in for the resources that the environment's file adopts.
+    `adopted` stands in for the resources that the stack's file adopts.
     """
-    settings = load(env)
+    settings = load(stack)
     reviewed = read_plan(plan) if plan else None
-    with _compiling(env, settings) as definitions:
-        stack, settings = (
-            _local(settings, report, port) if env == LOCAL else (cloud_stack(env), settings)
-        )
+    with _compiling(settings) as definitions:
+        if stack.env == LOCAL:
+            engine, settings = _local(stack, settings, report, port)
+        else:
+            engine = cloud_stack(stack)
         with report.stage("definitions", "pipeline definitions"):
             from stacks.program import deploy  # takes seconds too
 
             compiled = definitions.result()
 
     if reviewed:
-        hold(reviewed, binding(clean_commit(), stack.deployment()), env)
+        hold(reviewed, binding(clean_commit(), engine.deployment()), str(stack))
 
     def program() -> None:
-        deploy(env, settings, compiled, adopted)
+        deploy(stack, settings, compiled, adopted)
 
     config = policy_config(settings)
-    path = _policy_config(env)
+    path = _policy_config(stack)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(config.to_dict(), sort_keys=True))
     if operation == "up" and _whole_stack_can_block(config):
-        run_engine("preview", stack, program, report)
-    changes = run_engine(operation, stack, program, report)
-    if operation == "up" and env == LOCAL:
-        from stacks.local.daemon import environment
+        run_engine("preview", engine, program, report)
+    changes = run_engine(operation, engine, program, report)
+    if operation == "up" and stack.env == LOCAL:
+        from stacks.local import environment
 
         environment.mended(home())
     return changes, settings
 
 
-def stack(env: str, report: CommandOutput) -> Stack:
-    """The engine on an environment that is deployed."""
-    if env != LOCAL:
-        return cloud_stack(env)
-    from stacks.local.daemon import environment
+def stack(name: StackName, report: Report) -> Stack:
+    """The engine on a stack that is deployed."""
+    if name.env != LOCAL:
+        return cloud_stack(name)
+    from stacks.local import environment
 
     with report.stage("cloud", "local cloud") as stage:
-        return local_stack(environment.start(home(), None, stage.say), report)
+        return local_stack(name, environment.start(home(), None, stage.say), report)
 
 
 @contextmanager
-def _compiling(env: str, settings: Settings) -> Iterator[Future[dict[str, str]]]:
+def _compiling(settings: Settings) -> Iterator[Future[dict[str, str]]]:
     """Compile the definitions while the toolchain and the cloud get ready."""
-    from stacks.workload import definitions
+    from stacks.definitions import definitions
 
     with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(definitions, env, settings)
+        yield pool.submit(definitions, settings)
 
 
-def _local(settings: Settings, report: CommandOutput, port: int | None) -> tuple[Stack, Settings]:
-    from stacks.local.daemon import environment
+def _local(
+    name: StackName, settings: Settings, report: Report, port: int | None
+) -> tuple[Stack, Settings]:
+    from stacks.local import environment
     from stacks.toolchain import control_plane
 
     with report.stage("cloud", "local cloud") as stage:
         local = environment.start(home(), port, stage.say)
         environment.clear_dead_lock(home(), stage.say)
         stage.done = local.cloud.endpoint_url
-    stack = replace(local_stack(local, report), refresh_first=environment.was_cut_off(home()))
-    if environment.has_pending_operations(home()):
+    stack = replace(local_stack(name, local, report), refresh_first=environment.was_cut_off(home()))
+    if environment.has_pending_operations(home(), str(name)):
         count = stack.drop_pending_operations()
         report.note(f"{count} operations were cut off: what they created is adopted")
     if control_plane.find() is None:
@@ -141,31 +150,35 @@ def _local(settings: Settings, report: CommandOutput, port: int | None) -> tuple
             "no Kubernetes control plane on this machine: objects are checked against schemas and "
             f"recorded. `{control_plane.BUILD_COMMAND}` builds one (about 10 minutes, once)"
         )
-    return stack, without_lost_package(settings, report)
+    if isinstance(settings, WorkloadSettings):
+        settings = without_lost_package(settings, report)
+    return stack, settings
 
 
-def local_stack(local: Any, report: CommandOutput) -> Stack:
+def local_stack(name: StackName, local: Any, report: Report) -> Stack:
+    from stacks.local import toolchain
     from stacks.targets.engine import Stack
-    from stacks.toolchain import pulumi as toolchain
 
     with report.stage("toolchain", "Pulumi CLI") as stage:
         pulumi = toolchain.ensure(stage.say)
         stage.done = f"{pulumi.version} ({pulumi.origin})"
     return Stack(
-        env=LOCAL,
+        env=str(name),
         pulumi_root=pulumi.root,
         pulumi_home=home() / "pulumi",
-        environment={**local.engine(), "PLINTH_POLICY_CONFIG": str(_policy_config(LOCAL))},
+        environment={**local.engine(), "PLINTH_POLICY_CONFIG": str(_policy_config(name))},
         secrets_provider="passphrase",
         policy_pack=POLICY_PACK,
     )
 
 
-def cloud_stack(env: str) -> Stack:
+def cloud_stack(name: StackName) -> Stack:
+    from stacks.local import toolchain
     from stacks.targets.engine import Stack
-    from stacks.toolchain import pulumi as toolchain
 
-    if not aws_clients.has_credentials():
+    env = name.env
+
+    if not cloud.has_credentials():
         raise UserError(
             f"`plinth up {env}` needs AWS credentials, got none",
             fix=f"log in to the account of {env}; `plinth preview {env}` needs none",
@@ -182,22 +195,22 @@ def cloud_stack(env: str) -> Stack:
             fix="install Pulumi from pulumi.com",
         )
     return Stack(
-        env=env,
+        env=str(name),
         pulumi_root=found.root,
         pulumi_home=None,
-        environment={"PLINTH_POLICY_CONFIG": str(_policy_config(env))},
+        environment={"PLINTH_POLICY_CONFIG": str(_policy_config(name))},
         secrets_provider=f"awskms://alias/plinth-{env}-pulumi",
         policy_pack=POLICY_PACK,
     )
 
 
-def without_lost_package(settings: Settings, report: CommandOutput) -> Settings:
+def without_lost_package(settings: WorkloadSettings, report: Report) -> WorkloadSettings:
     """A pinned package that this cloud never had cannot be served: say so and go on without.
 
     The pin lives in the repository, the local registry on one machine.
     """
     arn = settings.endpoint.model_package_arn
-    if arn is None or aws_clients.package_exists(aws_clients.clients(LOCAL), arn):
+    if arn is None or cloud.package_exists(cloud.clients(LOCAL), arn):
         return settings
     report.note(
         f"the pinned {arn.rpartition('model-package/')[2]} is not in this cloud's registry: "
@@ -207,7 +220,7 @@ def without_lost_package(settings: Settings, report: CommandOutput) -> Settings:
     return settings.model_copy(update={"endpoint": endpoint})
 
 
-def run_engine(operation: Operation, stack: Stack, program: Any, report: CommandOutput) -> Changes:
+def run_engine(operation: Operation, stack: Stack, program: Any, report: Report) -> Changes:
     titles = {"up": "deploy", "preview": "preview", "destroy": "delete"}
     with report.stage(operation, f"{titles[operation]} {stack.env}") as stage:
         changes = stack.run(operation, program, lambda done, name: stage.tick(done, None, name))
@@ -215,13 +228,13 @@ def run_engine(operation: Operation, stack: Stack, program: Any, report: Command
     return changes
 
 
-def _synth(env: str, report: CommandOutput) -> dict[str, Any]:
+def _synth(env: StackName, report: Report) -> dict[str, Any]:
     from policies.offline import evaluate
     from stacks.synth import synthesize
     from stacks.targets.engine import Changes
 
     settings = load(env)
-    with report.stage("definitions", "pipeline definitions"), _compiling(env, settings) as future:
+    with report.stage("definitions", "pipeline definitions"), _compiling(settings) as future:
         compiled = future.result()
     with report.stage("synth", f"mocked synth of {env}") as stage:
         resources = synthesize(env, settings, compiled)
@@ -273,30 +286,33 @@ def _by_type(resources: Sequence[Resource]) -> dict[str, int]:
 def policy_config(settings: Settings) -> PolicyConfig:
     """The thresholds of the rules for this environment."""
     from policies.config import PolicyConfig
-    from stacks.workload import CALLS_AWS
 
-    given = asdict(settings.policies)
-    given["approved_registries"] = (settings.account.account_id, *given["approved_registries"])
+    environment = settings.environment
+    given = asdict(environment.policies)
+    account_id = environment.account.account_id
+    given["approved_registries"] = (account_id, *given["approved_registries"])
+    workload = settings.workload if isinstance(settings, WorkloadSettings) else None
+    pipelines = workload.pipelines.values() if workload else ()
     return PolicyConfig(
         **given,
         weights_uris=_weights(settings),
-        calling_steps=tuple(CALLS_AWS),
-        trusted_accounts=tuple(settings.accounts.environments.values()),
-        tracking_registers_models=False,  # the pipeline does, as pending
-        required_tags=required_tags(settings.tags),
+        calling_steps=tuple(sorted({step for one in pipelines for step in one.calls_aws})),
+        trusted_accounts=tuple(environment.accounts.environments.values()),
+        tracking_registers_models=False,  # the pipelines do, as pending
+        required_tags=required_tags(environment.tags),
     )
 
 
 def _weights(settings: Settings) -> tuple[str, ...]:
     """Where the language model's weights lie: nobody here trained them."""
-    if settings.llm is None:
+    if not isinstance(settings, WorkloadSettings) or settings.llm is None:
         return ()
-    bucket = f"*-artifacts-{settings.account.account_id}"
+    bucket = f"*-artifacts-{settings.environment.account.account_id}"
     return (f"s3://{bucket}/{settings.llm.model_data_prefix.strip('/')}/",)
 
 
-def _policy_config(env: str) -> Path:
-    return home() / env / "policy-config.json"
+def _policy_config(stack: StackName) -> Path:
+    return home() / stack.env / "policy-config" / f"{stack.layer}.json"
 
 
 def _whole_stack_can_block(config: PolicyConfig) -> bool:
@@ -314,21 +330,19 @@ def _tally(changes: Changes) -> str:
     return ", ".join(f"{n} {name}" for name, n in changes.counts.items() if n) or "nothing to do"
 
 
-def summarized(env: str, changes: Changes, report: CommandOutput) -> dict[str, Any]:
+def summarized(stack: StackName, changes: Changes, report: Report) -> dict[str, Any]:
     return {
-        "env": env,
+        "stack": str(stack),
         "changes": changes.counts,
         "policy": {"mandatory": len(changes.mandatory), "advisory": len(changes.advisory)},
         "seconds": report.seconds,
     }
 
 
-def _show(
-    env: str, operation: str, changes: Changes, settings: Settings, report: CommandOutput
-) -> None:
+def _show(stack: StackName, operation: str, changes: Changes, report: Report) -> None:
     verb = {"up": "", "preview": "would "}[operation]
     for line in changes.changed if operation == "preview" else ():
         report.say(f"{verb}{line}")
     for line in changes.advisory:
         report.say(f"policy (advisory) {line.splitlines()[0]}")
-    report.say(f"{env}: {_tally(changes)}")
+    report.say(f"{stack}: {_tally(changes)}")

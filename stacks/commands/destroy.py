@@ -11,14 +11,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import UserError
-from pipelines.compiled import PIPELINES
-from stacks.commands import deploy
-from stacks.commands.output import CommandOutput
+from stacks.commands import cloud, deploy
+from stacks.commands.output import Report
 from stacks.paths import home
-from stacks.settings.load import load
-from stacks.settings.model import Settings
-from stacks.targets import aws_clients
-from stacks.workload import MODEL
+from stacks.settings import Settings, load
+from stacks.workload import MODEL, PIPELINE
 
 if TYPE_CHECKING:
     from stacks.targets.engine import Changes, Stack
@@ -26,9 +23,7 @@ if TYPE_CHECKING:
 LOCAL = deploy.LOCAL
 
 
-def destroy(
-    env: str, report: CommandOutput, *, confirmed: str | None, data: bool
-) -> dict[str, Any]:
+def destroy(env: str, report: Report, *, confirmed: str | None, data: bool) -> dict[str, Any]:
     """Delete everything of an environment; locally, the cloud's processes too."""
     settings = load(env)
     check_confirmed(env, settings, confirmed, data)
@@ -44,8 +39,7 @@ def check_confirmed(env: str, settings: Settings, confirmed: str | None, data: b
     if settings.protect and not data:
         raise UserError(
             f"environment {env} must not be protected to be destroyed, got protect: true",
-            fix=f"set plinth:protect to false in stacks/environments/Pulumi.{env}.yaml, "
-            f"then `plinth up {env}`; "
+            fix=f"set plinth:protect to false in stacks/Pulumi.{env}.yaml, then `plinth up {env}`; "
             f"or delete its data too: `plinth destroy {env} --data --yes {env}`",
         )
     if confirmed is None:
@@ -60,7 +54,7 @@ def check_confirmed(env: str, settings: Settings, confirmed: str | None, data: b
         )
 
 
-def check_account(env: str, settings: Settings, clients: aws_clients.Clients) -> None:
+def check_account(env: str, settings: Settings, clients: cloud.Clients) -> None:
     """Refuse to delete with the credentials of another account."""
     got, wanted = clients("sts").get_caller_identity()["Account"], settings.account.account_id
     if got != wanted:
@@ -70,28 +64,28 @@ def check_account(env: str, settings: Settings, clients: aws_clients.Clients) ->
         )
 
 
-def _delete(env: str, settings: Settings, stack: Stack, report: CommandOutput) -> Changes:
-    from stacks.targets import leftovers
+def _delete(env: str, settings: Settings, stack: Stack, report: Report) -> Changes:
+    from stacks.commands import sweep
 
     names = settings.names(env)
-    clients = aws_clients.regional(env, names.region)
+    clients = cloud.regional(env, names.region)
     check_account(env, settings, clients)
-    what = leftovers.owned(clients, names)
+    what = sweep.owned(clients, names)
     if settings.protect:
         _unprotect(env, settings, stack, report)
-    aws_clients.stop_executions(clients, [names.of(pipeline) for pipeline in PIPELINES])
-    aws_clients.delete_model_packages(clients, names.of(MODEL))
+    cloud.stop_executions(clients, [names.of(pipeline) for pipeline in (PIPELINE,)])
+    cloud.delete_model_packages(clients, names.of(MODEL))
     _drain(env, settings, clients, report)
-    with leftovers.releasing(clients, what, report.note) as released:
+    with sweep.releasing(clients, what, report.note) as released:
         changes = deploy.run_engine("destroy", stack, lambda: None, report)
     if released:
         report.note(f"deleted {len(released)} things that held the VPC: {', '.join(released)}")
-    for name in leftovers.delete_log_groups(clients, names):
+    for name in sweep.delete_log_groups(clients, names):
         report.note(f"deleted log group {name}, which its service had written once more")
     return changes
 
 
-def _unprotect(env: str, settings: Settings, stack: Stack, report: CommandOutput) -> None:
+def _unprotect(env: str, settings: Settings, stack: Stack, report: Report) -> None:
     """Take the protection off everything by an update, the only way that reaches AWS too.
 
     Without the policy pack, which rightly wants data to be protected.
@@ -105,9 +99,7 @@ def _unprotect(env: str, settings: Settings, stack: Stack, report: CommandOutput
     deploy.run_engine("up", unguarded, lambda: program(env, free, compiled), report)
 
 
-def _drain(
-    env: str, settings: Settings, clients: aws_clients.Clients, report: CommandOutput
-) -> None:
+def _drain(env: str, settings: Settings, clients: cloud.Clients, report: Report) -> None:
     from stacks.checks.check import Unanswered, attempt
     from stacks.commands.checks import kubernetes_client
     from stacks.targets.drain import drain
@@ -122,9 +114,8 @@ def _drain(
         stage.done = ", ".join(f"{count} {kind}" for kind, count in ended.items()) or "nothing runs"
 
 
-def _destroy_local(settings: Settings, report: CommandOutput) -> dict[str, Any]:
-    from stacks.local.daemon import client as session
-    from stacks.local.daemon import environment
+def _destroy_local(settings: Settings, report: Report) -> dict[str, Any]:
+    from stacks.local import environment, session
     from stacks.targets.engine import Changes
 
     folder = home()
@@ -138,7 +129,7 @@ def _destroy_local(settings: Settings, report: CommandOutput) -> dict[str, Any]:
         if environment.has_pending_operations(folder):
             stack.drop_pending_operations()
         changes = _delete(LOCAL, settings, stack, report)
-        left = aws_clients.leftovers(aws_clients.clients(LOCAL))
+        left = cloud.leftovers(cloud.clients(LOCAL))
     with report.stage("stop", "stop the local cloud"):
         session.stop(folder)
     if left:

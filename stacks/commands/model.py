@@ -11,12 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from infra.errors import CheckFailed, UserError
-from stacks.commands.output import CommandOutput
-from stacks.paths import ROOT
-from stacks.settings.load import load, shown, stack_file
-from stacks.settings.pin import pin_model_package
-from stacks.targets import aws_clients
-from stacks.workload import HOLDOUT_DAYS, MODEL, PIPELINE
+from stacks.commands import cloud
+from stacks.commands.output import Report
+from stacks.settings import ROOT, load, pin_model_package, shown, stack_file
+from stacks.workload import HOLDOUT_DAYS, MODEL, PIPELINE, single_holdout
 
 POLL_SECONDS = 0.3
 FINAL = ("Succeeded", "Failed", "Stopped")
@@ -27,13 +25,11 @@ SINGLES = 200
 """Requests of one record each whose latency is reported."""
 
 
-def run(
-    env: str, pipeline: str, parameters: Mapping[str, str], report: CommandOutput
-) -> dict[str, Any]:
+def run(env: str, pipeline: str, parameters: Mapping[str, str], report: Report) -> dict[str, Any]:
     """Start a pipeline, show its steps, wait for its end; CheckFailed unless it succeeds."""
     if pipeline != PIPELINE:
         raise UserError(f"pipeline must be one of {PIPELINE}, got {pipeline!r}")
-    client = aws_clients.clients(env)
+    client = cloud.clients(env)
     sagemaker = client("sagemaker")
     name = load(env).names(env).of(pipeline)
     with report.stage("run", f"pipeline {name}") as stage:
@@ -67,9 +63,9 @@ def run(
     return result
 
 
-def approve(env: str, package: str | None, reason: str, report: CommandOutput) -> dict[str, Any]:
+def approve(env: str, package: str | None, reason: str, report: Report) -> dict[str, Any]:
     """Approve a model package: the given version, or the newest that waits for approval."""
-    sagemaker = aws_clients.clients(env)("sagemaker")
+    sagemaker = cloud.clients(env)("sagemaker")
     group = load(env).names(env).of(MODEL)
     arn = _find_package(sagemaker, group, package, "PendingManualApproval")
     sagemaker.update_model_package(
@@ -81,9 +77,9 @@ def approve(env: str, package: str | None, reason: str, report: CommandOutput) -
     return {"env": env, "model_package_arn": arn, "status": "Approved", "metadata": facts}
 
 
-def promote(env: str, package: str | None, report: CommandOutput) -> dict[str, Any]:
+def promote(env: str, package: str | None, report: Report) -> dict[str, Any]:
     """Pin an approved package in the environment's file: a release is a change to that file."""
-    sagemaker = aws_clients.clients(env)("sagemaker")
+    sagemaker = cloud.clients(env)("sagemaker")
     settings = load(env)
     arn = _find_package(sagemaker, settings.names(env).of(MODEL), package, "Approved")
     status = sagemaker.describe_model_package(ModelPackageName=arn)["ModelApprovalStatus"]
@@ -100,22 +96,17 @@ def promote(env: str, package: str | None, report: CommandOutput) -> dict[str, A
     return {"env": env, "model_package_arn": arn, "previous": before, "changed": before != arn}
 
 
-def predict(env: str, report: CommandOutput) -> dict[str, Any]:
+def predict(env: str, report: Report) -> dict[str, Any]:
     """Ask the endpoint about flights of days that the model has not seen, and score the answers."""
     settings = load(env)
     names = settings.names(env)
-    client = aws_clients.clients(env)
+    client = cloud.clients(env)
     start = date.fromisoformat(settings.training.train_end) + timedelta(
         days=settings.training.evaluation_days
     )
     with report.stage("holdout", f"{HOLDOUT_DAYS} days from {start} as features") as stage:
-        from pipelines.holdout import holdout
-
-        frame = holdout(
-            start=start.isoformat(), days=HOLDOUT_DAYS, s3=client("s3"), bucket=names.bucket("data")
-        )
-        labels = frame.pop("late").astype(int).tolist()
-        records = json.loads(frame.to_json(orient="records"))
+        asked = single_holdout(env, settings, client, HOLDOUT_DAYS)
+        labels, records = [int(value) for value in asked.truth], asked.records
         stage.done = f"{len(records)} flights"
     with report.stage("predict", f"ask endpoint {names.of(MODEL)}") as stage:
         invoke = _invoker(client("sagemaker-runtime"), names.of(MODEL))
@@ -163,9 +154,7 @@ def _start(sagemaker: Any, env: str, name: str, parameters: Mapping[str, str]) -
     return str(answer["PipelineExecutionArn"])
 
 
-def _wait(
-    sagemaker: Any, arn: str, report: CommandOutput, stage: Any
-) -> tuple[str, list[dict[str, Any]]]:
+def _wait(sagemaker: Any, arn: str, report: Report, stage: Any) -> tuple[str, list[dict[str, Any]]]:
     told: set[str] = set()
     while True:
         status = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
@@ -198,7 +187,7 @@ def _step(step: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _metrics(client: aws_clients.Clients, steps: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def _metrics(client: cloud.Clients, steps: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """The numbers of the Evaluate step's report; none when it did not run."""
     for step in steps:
         job = step.get("Metadata", {}).get("ProcessingJob")

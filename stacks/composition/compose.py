@@ -1,49 +1,54 @@
-"""The one place where components meet: settings in, a platform out; one module per domain."""
+"""One program for every stack: its settings say which kind it is."""
 
 from collections.abc import Mapping
 
 import pulumi
 
 from infra.component import ComponentArgs
-from stacks.composition import compute, data, foundation, models, operations, scheduling
-from stacks.settings.model import Settings
+from stacks.composition import cluster, foundation, workload
+from stacks.composition.provider import use_provider
+from stacks.contract import ClusterContract, FoundationContract, Source
+from stacks.settings.model import ClusterSettings, FoundationSettings, Settings, WorkloadSettings
+from stacks.stack_name import CLUSTER, FOUNDATION, StackName
 
-DOMAINS = (compute, scheduling, data, models, operations)
-"""Each says which roles and keys it needs, and builds its components."""
+Outputs = Mapping[str, pulumi.Input[object]]
 
 
 def compose(
-    env: str, settings: Settings, definitions: Mapping[str, str]
-) -> dict[str, pulumi.Input[object]]:
-    """Create the platform; returns the stack's outputs.
+    stack: StackName, settings: Settings, definitions: Mapping[str, str], offered: Source
+) -> Outputs:
+    """Create what the stack consists of; returns its outputs.
 
-    `definitions` holds the compiled JSON of each pipeline by its name.
+    `definitions` holds the compiled JSON of each pipeline of a workload by its name; `offered`
+    finds what the stacks below offer.
     """
-    names = settings.names(env)
-    tags = {**settings.tags.model_dump(), "environment": env, "project": "plinth"}
-    asking = (foundation, *DOMAINS)
-    base = foundation.build(
-        ComponentArgs(names=names, tags=tags),
-        settings,
-        roles={name: spec for domain in asking for name, spec in domain.roles(settings).items()},
-        key_purposes=[domain.KEY_PURPOSES for domain in asking],
-    )
-    cluster = compute.build(base, settings)
-    scheduling.build(base, settings, cluster)
-    features = data.build(base, settings)
-    served = models.build(base, settings, definitions, [features])
-    alerts = operations.build(base, settings, served, cluster)
-    compute.watch(base, settings, alerts.topic_arn)
-    outputs: dict[str, pulumi.Input[object]] = {
-        "alerts_topic_arn": alerts.topic_arn,
-        "bucket_names": base.storage.bucket_names,
-        "cluster_name": cluster.cluster_name,
-        "model_package_group_name": served.registry.model_package_group_name,
-        "pipeline_name": served.workflow.pipeline_name,
-    }
-    if served.tracking is not None:
-        outputs["tracking_app_arn"] = served.tracking.app_arn
-    if served.endpoint is not None:
-        outputs["endpoint_name"] = served.endpoint.endpoint_name
-        outputs["endpoint_config_name"] = served.endpoint.endpoint_config_name
-    return outputs
+    tags = default_tags(stack, settings)
+    use_provider(settings.environment, tags)
+    common = ComponentArgs(names=settings.names, tags=tags)
+    match settings:
+        case FoundationSettings():
+            return foundation.build(common, settings)
+        case ClusterSettings():
+            return cluster.build(common, settings, _foundation(stack, offered))
+        case WorkloadSettings():
+            below = _foundation(stack, offered)
+            runs_on = _cluster(stack, offered) if settings.on_cluster else None
+            return workload.build(common, settings, definitions, below, runs_on)
+
+
+def _foundation(stack: StackName, offered: Source) -> FoundationContract:
+    found = offered(stack.sibling(FOUNDATION))
+    assert isinstance(found, FoundationContract)
+    return found
+
+
+def _cluster(stack: StackName, offered: Source) -> ClusterContract:
+    found = offered(stack.sibling(CLUSTER))
+    assert isinstance(found, ClusterContract)
+    return found
+
+
+def default_tags(stack: StackName, settings: Settings) -> dict[str, str]:
+    """What everything of a stack is tagged with, for cost and ownership."""
+    own = {"workload": settings.names.workload} if settings.names.workload else {}
+    return {**settings.environment.default_tags(), **own, "stack": str(stack)}

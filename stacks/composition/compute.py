@@ -7,14 +7,12 @@ from infra.capacity_block import CapacityBlock, CapacityBlockArgs
 from infra.cluster import SERVICE_ACCOUNTS, Cluster, ClusterAccess, ClusterArgs
 from infra.gpu_agents import GpuAgents, GpuAgentsArgs
 from infra.gpu_nodes import GpuNodeGroup, GpuNodeGroupArgs
-from infra.karpenter.karpenter import Karpenter, KarpenterArgs
-from infra.karpenter.pools import KarpenterPool
+from infra.karpenter import Karpenter, KarpenterArgs, KarpenterPool
 from infra.nodes import GpuPool, Scaling
-from stacks.composition.foundation import Foundation
+from stacks.composition.base import Base
 from stacks.settings import compute as configuration
-from stacks.settings.model import Settings
+from stacks.settings.model import ClusterSettings
 
-KEY_PURPOSES = ("cluster",)
 ADDON_ROLES = {
     "aws-ebs-csi-driver": ("ebs-csi", "service-role/AmazonEBSCSIDriverPolicy"),
     "vpc-cni": ("cni", "AmazonEKS_CNI_Policy"),
@@ -37,7 +35,7 @@ PERSONA_ACCESS = {
 """What personas may do in the whole cluster; teams let their members in themselves."""
 
 
-def roles(settings: Settings) -> dict[str, RoleSpec]:
+def roles(settings: ClusterSettings) -> dict[str, RoleSpec]:
     """Who runs the control plane, the nodes, Karpenter, and the add-ons that call AWS."""
     pods = {
         purpose: RoleSpec(
@@ -67,9 +65,9 @@ def roles(settings: Settings) -> dict[str, RoleSpec]:
     }
 
 
-def build(base: Foundation, settings: Settings) -> Cluster:
+def build(base: Base, settings: ClusterSettings) -> Cluster:
     """Build the cluster and a node group per GPU pool."""
-    names, tags = base.common.names, base.common.tags
+    names, tags = base.names, base.common.tags
     node_role = base.access.role("node")
     cluster = Cluster(
         "cluster",
@@ -79,8 +77,8 @@ def build(base: Foundation, settings: Settings) -> Cluster:
             version=settings.cluster.version,
             role_arn=base.access.role("cluster").arn,
             node_role_arn=node_role.arn,
-            subnet_ids=base.network.private_subnet_ids,
-            security_group_id=base.network.workload_security_group_id,
+            subnet_ids=base.subnet_ids,
+            security_group_id=base.contract.workload_security_group_id,
             kms_key_arn=base.keys.arn("cluster"),
             volume_key_arn=base.keys.arn("ebs"),
             system_instance_types=settings.cluster.system_instance_types,
@@ -92,11 +90,11 @@ def build(base: Foundation, settings: Settings) -> Cluster:
                 for addon, (purpose, _) in ADDON_ROLES.items()
                 if addon in settings.cluster.addons
             },
-            pod_subnet_ids=base.network.pod_subnet_ids,
+            pod_subnet_ids=base.contract.pod_subnet_ids,
             public_access_cidrs=settings.cluster.public_access_cidrs,
             access=_access(base, settings),
             log_retention_days=settings.cluster.log_retention_days,
-            deletion_protection=settings.protect,
+            deletion_protection=settings.environment.protect,
         ),
         # nodes join only once their role may pull images and attach network interfaces
         pulumi.ResourceOptions(depends_on=[base.access]),
@@ -112,7 +110,7 @@ def build(base: Foundation, settings: Settings) -> Cluster:
     return cluster
 
 
-def watch(base: Foundation, settings: Settings, topic_arn: pulumi.Output[str]) -> None:
+def watch(base: Base, settings: ClusterSettings) -> None:
     """Tell somebody before a Capacity Block ends, and drain its nodes."""
     blocks = {name: pool for name, pool in settings.gpu_pools.items() if _is_block(pool)}
     if not blocks:
@@ -124,12 +122,12 @@ def watch(base: Foundation, settings: Settings, topic_arn: pulumi.Output[str]) -
         CapacityBlock(
             f"{name}-block",
             CapacityBlockArgs(
-                names=base.common.names,
+                names=base.names,
                 tags=base.common.tags,
                 reservation_id=pool.reservation.id,
                 ends_at=pool.reservation.ends_at,
                 pool=name,
-                topic_arn=topic_arn,
+                topic_arn=base.contract.alerts_topic_arn,
                 role=role,
             ),
             pulumi.ResourceOptions(depends_on=[may_encrypt]),
@@ -140,11 +138,9 @@ def _is_block(pool: configuration.GpuPool) -> bool:
     return pool.capacity_types == ["capacity-block"]
 
 
-def _access(base: Foundation, settings: Settings) -> dict[str, ClusterAccess]:
+def _access(base: Base, settings: ClusterSettings) -> dict[str, ClusterAccess]:
     """The personas that work in the whole cluster, and the administrators of the settings."""
-    arns: dict[str, tuple[pulumi.Input[str], str]] = {
-        name: (base.access.role(name).arn, policy) for name, policy in PERSONA_ACCESS.items()
-    }
+    arns = {name: (base.names.role_arn(name), policy) for name, policy in PERSONA_ACCESS.items()}
     for name, arn in settings.cluster.admin_role_arns.items():
         arns[name] = (arn, PERSONA_ACCESS["deployer"])
     return {
@@ -153,22 +149,20 @@ def _access(base: Foundation, settings: Settings) -> dict[str, ClusterAccess]:
     }
 
 
-def _gpu_node_group(
-    base: Foundation, cluster: Cluster, name: str, pool: configuration.GpuPool
-) -> None:
+def _gpu_node_group(base: Base, cluster: Cluster, name: str, pool: configuration.GpuPool) -> None:
     assert pool.scaling is not None  # of a managed pool
-    groups = [base.network.workload_security_group_id]
+    groups = [base.contract.workload_security_group_id]
     GpuNodeGroup(
         name,
         GpuNodeGroupArgs(
-            names=base.common.names,
+            names=base.names,
             tags=base.common.tags,
             cluster_name=cluster.cluster_name,
             node_role_arn=base.access.role("node").arn,
-            subnet_ids=pulumi.Output.all(*_subnet_ids(base, pool).values()),
+            subnet_ids=list(_subnet_ids(base, pool).values()),
             security_group_ids=[
                 *groups,
-                *([base.network.efa_security_group_id] if pool.efa else []),
+                *([base.contract.efa_security_group_id] if pool.efa else []),
             ],
             pool=_pool(pool),
             scaling=_scaling(pool.scaling),
@@ -183,7 +177,7 @@ def _gpu_node_group(
 
 
 def _karpenter(
-    base: Foundation, settings: Settings, cluster: Cluster, opts: pulumi.ResourceOptions
+    base: Base, settings: ClusterSettings, cluster: Cluster, opts: pulumi.ResourceOptions
 ) -> None:
     role, chosen = base.access.role("karpenter"), settings.karpenter
     identity = cluster.pod_identity(role, "kube-system", "karpenter")
@@ -191,19 +185,19 @@ def _karpenter(
     Karpenter(
         "karpenter",
         KarpenterArgs(
-            names=base.common.names,
+            names=base.names,
             tags=base.common.tags,
             cluster_name=cluster.cluster_name,
             role=role,
             node_role=base.access.role("node"),
-            security_group_ids=[base.network.workload_security_group_id],
-            efa_security_group_id=base.network.efa_security_group_id,
+            security_group_ids=[base.contract.workload_security_group_id],
+            efa_security_group_id=base.contract.efa_security_group_id,
             pools={name: _karpenter_pool(base, pool) for name, pool in pools.items()},
             version=chosen.version,
             repository=chosen.repository,
             image_repository=chosen.image_repository,
-            isolated_vpc=settings.network.nat_gateways == "none",
-            reserved_enis=1 if settings.network.pod_cidr_block else 0,
+            isolated_vpc=not base.contract.reaches_internet,
+            reserved_enis=1 if base.contract.pod_cidr_block else 0,
             node_repair=all(pool.node_repair for pool in pools.values()),
             kms_key_arn=base.keys.arn("ebs"),
         ),
@@ -213,7 +207,7 @@ def _karpenter(
     )
 
 
-def _karpenter_pool(base: Foundation, pool: configuration.GpuPool) -> KarpenterPool:
+def _karpenter_pool(base: Base, pool: configuration.GpuPool) -> KarpenterPool:
     assert pool.gpu_limit is not None  # of a karpenter pool
     training = pool.purpose == "training"
     return KarpenterPool(
@@ -230,12 +224,12 @@ def _karpenter_pool(base: Foundation, pool: configuration.GpuPool) -> KarpenterP
     )
 
 
-def _gpu_agents(base: Foundation, settings: Settings, opts: pulumi.ResourceOptions) -> None:
+def _gpu_agents(base: Base, settings: ClusterSettings, opts: pulumi.ResourceOptions) -> None:
     pools = settings.gpu_pools.values()
     GpuAgents(
         "gpu-agents",
         GpuAgentsArgs(
-            names=base.common.names,
+            names=base.names,
             tags=base.common.tags,
             time_slicing_replicas=[
                 pool.time_slicing_replicas for pool in pools if pool.time_slicing_replicas
@@ -247,9 +241,9 @@ def _gpu_agents(base: Foundation, settings: Settings, opts: pulumi.ResourceOptio
     )
 
 
-def _subnet_ids(base: Foundation, pool: configuration.GpuPool) -> dict[str, pulumi.Output[str]]:
+def _subnet_ids(base: Base, pool: configuration.GpuPool) -> dict[str, pulumi.Input[str]]:
     """Of the pool's one zone, or of all."""
-    found = base.network.private_subnet_ids_by_zone
+    found = base.contract.private_subnet_ids
     return {pool.zone: found[pool.zone]} if pool.zone else dict(found)
 
 

@@ -1,9 +1,10 @@
-"""Features: where they are stored and served, and what fills them."""
+"""Features of a workload: where they are stored and served, and what fills them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pulumi
 
@@ -13,77 +14,78 @@ from infra.feature_store import (
     FeatureGroupSpec,
     FeatureStore,
     FeatureStoreArgs,
+    SharedFeatures,
+    SharedFeaturesArgs,
     Throughput,
     TimeToLive,
 )
-from infra.kafka import BrokersSpec, Kafka, KafkaArgs
-from infra.spark import Spark, SparkArgs
 from infra.stream import Stream, StreamArgs
 from pipelines import stream as stream_code
-from pipelines.steps.feature_groups import FEATURE_GROUPS, FeatureGroup
-from stacks.composition.foundation import Foundation
+from pipelines.workload import find
+from stacks.composition.base import SAGEMAKER, Base
 from stacks.settings import data as configuration
-from stacks.settings.model import Settings
-
-KEY_PURPOSES = ("features",)
+from stacks.settings.model import WorkloadSettings
 
 
-def roles(settings: Settings) -> dict[str, RoleSpec]:
+def roles(settings: WorkloadSettings) -> dict[str, RoleSpec]:
     """Who writes the offline store, and who reads the stream."""
-    wanted = {"features": RoleSpec(service="sagemaker.amazonaws.com")}
+    wanted = {}
+    if settings.workload.feature_groups:
+        wanted["features"] = RoleSpec(service=SAGEMAKER)
     if settings.stream:
         wanted["stream"] = RoleSpec(service="lambda.amazonaws.com")
-    if settings.spark:
-        wanted["spark"] = RoleSpec(service="emr-serverless.amazonaws.com")
     return wanted
 
 
-def build(
-    base: Foundation, settings: Settings, schemas: Mapping[str, FeatureGroup] = FEATURE_GROUPS
-) -> FeatureStore:
-    """Build the feature groups and what fills them."""
-    store = _features(base, settings, schemas)
+def build(base: Base, settings: WorkloadSettings) -> Sequence[pulumi.Resource]:
+    """Build the feature groups and what fills them; returns what a pipeline needs to be there."""
+    job = base.access.role("job")
+    if settings.workload.uses:
+        _used(base, settings).grant_read(job)
+    if not settings.workload.feature_groups:
+        return []
+    store = _features(base, settings)
+    store.grant_read_write(job)
     if settings.stream:
-        _stream(base, settings.stream, store, settings.protect)
+        _stream(base, settings, settings.stream, store)
     if settings.feast:
-        _feast(base, settings.feast, settings.protect)
-    if settings.spark:
-        _spark(base, settings.spark)
-    if settings.kafka:
-        _kafka(base, settings.kafka, settings)
-    return store
+        _feast(base, settings, settings.feast)
+    return [store]
 
 
-def _features(
-    base: Foundation, settings: Settings, schemas: Mapping[str, FeatureGroup]
-) -> FeatureStore:
-    data = base.storage.bucket("data")
-    role = base.access.role("features")
+def _used(base: Base, settings: WorkloadSettings) -> SharedFeatures:
+    """What other workloads own and this one reads, by its name."""
+    declared = find()
+    groups = {declared[name].aws_name: list(of) for name, of in settings.workload.uses.items()}
+    args = SharedFeaturesArgs(names=base.names, tags=base.common.tags, groups=groups)
+    return SharedFeatures("used-features", args)
+
+
+def _features(base: Base, settings: WorkloadSettings) -> FeatureStore:
+    role, bucket = base.access.role("features"), base.names.bucket("data")
     may_encrypt = base.keys.grant_use(role, "features", "storage")
-    store = FeatureStore(
+    return FeatureStore(
         "features",
         FeatureStoreArgs(
-            names=base.common.names,
+            names=base.names,
             tags=base.common.tags,
             groups={
-                entity: _spec(schema, settings.features.group(entity))
-                for entity, schema in schemas.items()
+                name: _spec(asdict(schema), settings.features.group(name))
+                for name, schema in settings.workload.feature_groups.items()
             },
             role=role,
-            bucket_name=data.bucket,
-            bucket_arn=data.arn,
+            bucket_name=bucket,
+            bucket_arn=f"arn:aws:s3:::{bucket}",
             kms_key_arn=base.keys.arn("features"),
             depends_on=[may_encrypt],
-            protect=settings.protect,
+            protect=base.environment.protect,
         ),
     )
-    store.grant_read_write(base.access.role("job"))
-    return store
 
 
-def _spec(schema: FeatureGroup, kept: configuration.FeatureGroup) -> FeatureGroupSpec:
+def _spec(schema: Mapping[str, Any], kept: configuration.FeatureGroup) -> FeatureGroupSpec:
     return FeatureGroupSpec(
-        **asdict(schema),
+        **schema,
         data_class=kept.data_class,
         online=kept.online,
         storage_type=kept.storage_type,
@@ -94,90 +96,52 @@ def _spec(schema: FeatureGroup, kept: configuration.FeatureGroup) -> FeatureGrou
 
 
 def _stream(
-    base: Foundation, chosen: configuration.Stream, store: FeatureStore, protect: bool
+    base: Base, settings: WorkloadSettings, chosen: configuration.Stream, store: FeatureStore
 ) -> Stream:
-    role, names = base.access.role("stream"), base.common.names
-    groups = {entity: store.feature_group_name(entity) for entity in FEATURE_GROUPS}
+    role = base.access.role("stream")
+    groups = {name: store.feature_group_name(name) for name in settings.workload.stream_groups}
     return Stream(
         "stream",
         StreamArgs(
-            names=base.common.names,
+            names=base.names,
             tags=base.common.tags,
             code=_archive(Path(stream_code.__file__).parent),
             handler="ingest.handler",
             role=role,
             kms_key_arn=base.keys.arn("features"),
-            subnet_ids=base.network.private_subnet_ids,
-            security_group_ids=[base.network.workload_security_group_id],
+            subnet_ids=base.subnet_ids,
+            security_group_ids=[base.contract.workload_security_group_id],
             environment={"FEATURE_GROUPS": json.dumps(groups, sort_keys=True)},
             depends_on=[base.keys.grant_use(role, "features"), store.grant_put(role)],
-            # the topic comes later, with those who watch everything; an alarm may name it before
-            alarm_action_arns=[names.arn("sns", names.of("alerts"))],
-            protect=protect,
+            alarm_action_arns=[base.contract.alerts_topic_arn],
+            protect=base.environment.protect,
             **chosen.model_dump(),
         ),
     )
 
 
-def _feast(base: Foundation, chosen: configuration.Feast, protect: bool) -> None:
-    data = base.storage.bucket("data")
+def _feast(base: Base, settings: WorkloadSettings, chosen: configuration.Feast) -> None:
+    bucket = base.names.bucket("data")
     feast = Feast(
         "feast",
         FeastArgs(
-            names=base.common.names,
+            names=base.names,
             tags=base.common.tags,
-            feature_views=list(FEATURE_GROUPS),
-            bucket_name=data.bucket,
-            bucket_arn=data.arn,
+            feature_views=list(settings.workload.feature_groups),
+            bucket_name=bucket,
+            bucket_arn=f"arn:aws:s3:::{bucket}",
             kms_key_arn=base.keys.arn("features"),
             cache=CacheSpec(**chosen.cache.model_dump()) if chosen.cache else None,
-            subnet_ids=base.network.private_subnet_ids,
-            security_group_ids=[base.network.workload_security_group_id],
-            protect=protect,
+            subnet_ids=base.subnet_ids,
+            security_group_ids=[base.contract.workload_security_group_id],
+            protect=base.environment.protect,
         ),
     )
     job = base.access.role("job")
     feast.grant_apply(job)
     feast.grant_materialize(job)
-    feast.grant_read(base.access.role("serving"))
-
-
-def _spark(base: Foundation, chosen: configuration.Spark) -> None:
-    role, job = base.access.role("spark"), base.access.role("job")
-    spark = Spark(
-        "spark",
-        SparkArgs(
-            names=base.common.names,
-            tags=base.common.tags,
-            role=role,
-            bucket_name=base.storage.bucket("data").bucket,
-            kms_key_arn=base.keys.arn("features"),
-            subnet_ids=base.network.private_subnet_ids,
-            security_group_ids=[base.network.workload_security_group_id],
-            **chosen.model_dump(),
-        ),
-    )
-    base.storage.grant_read_write(role, "data")
-    base.keys.grant_use(role, "features", "storage")
-    spark.grant_run(job)
-    base.access.grant_pass(job, [role], "emr-serverless.amazonaws.com")
-
-
-def _kafka(base: Foundation, chosen: configuration.Kafka, settings: Settings) -> None:
-    Kafka(
-        "kafka",
-        KafkaArgs(
-            names=base.common.names,
-            tags=base.common.tags,
-            kms_key_arn=base.keys.arn("features"),
-            subnet_ids=base.network.private_subnet_ids,
-            zones=len(settings.network.availability_zone_ids),
-            security_group_ids=[base.network.workload_security_group_id],
-            brokers=BrokersSpec(**chosen.brokers.model_dump()) if chosen.brokers else None,
-            log_retention_days=chosen.log_retention_days,
-            protect=settings.protect,
-        ),
-    )
+    if settings.workload.model is not None:
+        feast.grant_read(base.access.role("serving"))
 
 
 def _archive(folder: Path) -> pulumi.AssetArchive:

@@ -1,35 +1,40 @@
-"""The life of a model: registry, tracking, training pipeline, endpoints."""
+"""The life of a workload's model: registry, card, pipelines, endpoints."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 
 from infra.access import RoleSpec
 from infra.autoscaling import Autoscaling
-from infra.endpoint.endpoint import Endpoint
+from infra.endpoint import Endpoint
+from infra.feature_store import offline_keys
 from infra.model_card import ModelCard, ModelCardArgs
-from infra.pipeline import Pipeline, PipelineArgs
+from infra.pipeline import Workflow, WorkflowArgs
 from infra.registry import Registry, RegistryArgs
-from infra.tracking import Tracking, TrackingArgs
-from stacks import workload
+from pipelines.workload import Model
 from stacks.composition import serving
-from stacks.composition.foundation import BUCKETS, Foundation
-from stacks.composition.serving import SAGEMAKER
-from stacks.settings.model import Settings
-
-KEY_PURPOSES = ("serving",)
+from stacks.composition.base import SAGEMAKER, TRACKED, Base
+from stacks.definitions import (
+    JOB_SECURITY_GROUP,
+    STORAGE_KEY,
+    TRACKING_APP,
+    filled_in,
+    subnet,
+)
+from stacks.settings.model import WorkloadSettings
 
 
 @dataclass(frozen=True)
 class Models:
-    """What the other domains and the stack's outputs refer to."""
+    """What the workload's other parts and the stack's outputs refer to."""
 
-    registry: Registry
-    tracking: Tracking | None
-    """None where runs are not recorded."""
+    registry: Registry | None
+    """None of a workload without a model."""
 
-    workflow: Pipeline
+    workflows: Mapping[str, Workflow]
+    """By the pipeline's name."""
+
     endpoint: Endpoint | None
     """None until a model package is pinned."""
 
@@ -37,130 +42,119 @@ class Models:
     """What scales by itself, by its component's name."""
 
 
-def roles(settings: Settings) -> dict[str, RoleSpec]:
-    """Who runs jobs, pipelines, endpoints and MLflow."""
-    purposes = ["pipeline", "serving"]
-    purposes += ["tracking"] if settings.tracking.kind != "none" else []
+def roles(settings: WorkloadSettings) -> dict[str, RoleSpec]:
+    """Who runs jobs, pipelines and endpoints."""
+    purposes = ["pipeline"]
+    purposes += ["serving"] if settings.workload.model else []
     purposes += ["llm"] if settings.llm else []
     found = {purpose: RoleSpec(service=SAGEMAKER) for purpose in purposes}
     return found | {"job": RoleSpec(service=SAGEMAKER, only_in_vpc=True)}
 
 
 def build(
-    base: Foundation,
-    settings: Settings,
+    base: Base,
+    settings: WorkloadSettings,
     definitions: Mapping[str, str],
-    depends_on: list[pulumi.Resource],
+    depends_on: Sequence[pulumi.Resource],
 ) -> Models:
-    """Build the registry, the tracking app, the pipeline and, for a pinned model, the endpoints."""
-    registry = _registry(base, settings)
-    tracking = _tracking(base, settings)
-    workflow = _workflow(base, settings, tracking, definitions, [*depends_on, registry])
+    """Build registry and card of the model, the pipelines and, for a pinned model, endpoints."""
+    model = settings.workload.model
+    registry = _registry(base, settings, model) if model else None
+    before = [*depends_on, *([registry] if registry else [])]
+    ready = _may_run(base)
+    workflows = {
+        name: _workflow(base, settings, name, definitions[name], [ready, *before])
+        for name in settings.workload.pipelines
+    }
     served = serving.build(base, settings, registry)
-    return Models(registry, tracking, workflow, served.endpoint, served.scaled)
+    return Models(registry, workflows, served.endpoint, served.scaled)
 
 
-def _registry(base: Foundation, settings: Settings) -> Registry:
+def _registry(base: Base, settings: WorkloadSettings, model: Model) -> Registry:
+    environment = base.environment
     registry = Registry(
         "registry",
         RegistryArgs(
-            names=base.common.names,
+            names=base.names,
             tags=base.common.tags,
-            model=workload.MODEL,
-            description=workload.MODEL_DESCRIPTION,
-            risk_class=workload.MODEL_CARD["risk_rating"].lower(),
-            kms_key_arn=base.keys.arn("storage"),
+            description=model.description,
+            risk_class=str(model.card["risk_rating"]).lower(),
             alarm_key_arn=base.keys.arn("serving"),
-            readers=settings.accounts.readers(base.common.names),
-            protect=settings.protect,
+            readers=environment.accounts.readers(base.names),
+            protect=environment.protect,
         ),
     )
     ModelCard(
         "model-card",
         ModelCardArgs(
-            names=base.common.names,
+            names=base.names,
             tags=base.common.tags,
-            model=workload.MODEL,
-            description=workload.MODEL_DESCRIPTION,
-            owner=settings.tags.owner,
+            description=model.description,
+            owner=settings.workload.owner,
             kms_key_arn=base.keys.arn("serving"),
             status=settings.registry.model_card_status,
             model_package_arn=settings.endpoint.model_package_arn,
-            **workload.MODEL_CARD,
+            **model.card,
         ),
     )
     registry.grant_register(base.access.role("pipeline"))
-    registry.grant_pull(base.access.role("job"))
-    registry.grant_pull(base.access.role("serving"))
     return registry
 
 
-def _tracking(base: Foundation, settings: Settings) -> Tracking | None:
-    if settings.tracking.kind == "none":
-        return None
-    role = base.access.role("tracking")
-    grants = [
-        base.storage.grant_read_write(role, "artifacts"),
-        base.keys.grant_use(role, "storage"),
-    ]
-    tracking = Tracking(
-        "tracking",
-        TrackingArgs(
-            names=base.common.names,
-            tags=base.common.tags,
-            role=role,
-            artifact_store_uri=pulumi.Output.concat(
-                "s3://", base.storage.bucket("artifacts").bucket, "/mlflow"
-            ),
-            kind=settings.tracking.kind,
-            size=settings.tracking.size,
-        ),
-        pulumi.ResourceOptions(depends_on=grants),
-    )
-    tracking.grant_log(base.access.role("job"))
-    return tracking
-
-
-def _workflow(
-    base: Foundation,
-    settings: Settings,
-    tracking: Tracking | None,
-    definitions: Mapping[str, str],
-    depends_on: list[pulumi.Resource],
-) -> Pipeline:
+def _may_run(base: Base) -> pulumi.Resource:
+    """What jobs and pipelines of the workload may do; returns what a run cannot start without."""
     job, role = base.access.role("job"), base.access.role("pipeline")
-    base.storage.grant_read_write(job, *BUCKETS)
-    base.storage.grant_read(role, *BUCKETS)
+    names, own = base.names, f"{base.names.prefix}-*"
+    base.storage.grant_read_write(
+        job,
+        {
+            "artifacts": [own, f"{TRACKED}/*"],
+            # raw data arrives for all; what broke the contract, and the records of own groups
+            "data": [
+                "landing/*",
+                f"quarantine/{names.workload}/*",
+                offline_keys(names, names.prefix),
+            ],
+        },
+    )
+    base.storage.grant_read(role, {"artifacts": [own]})
     base.keys.grant_use(job, "features", "storage")
     base.keys.grant_use(role, "storage")
     base.access.grant_observe(job)
-    base.access.grant_pass(role, [job], SAGEMAKER)
-    may_attach = base.network.grant_attach(job)
-    text = definitions[workload.PIPELINE]
-    known = pulumi.Output.all(**_invented(base, tracking))
-    definition = known.apply(lambda values: workload.filled_in(text, values))
-    return Pipeline(
-        "workflow",
-        PipelineArgs(
-            names=base.common.names,
+    base.access.grant_pass(role, [job.arn], SAGEMAKER)
+    base.images.grant_pull(job)
+    if base.tracking is not None:
+        base.tracking.grant_log(job)
+    return base.network.grant_attach(job)
+
+
+def _workflow(
+    base: Base,
+    settings: WorkloadSettings,
+    name: str,
+    text: str,
+    depends_on: Sequence[pulumi.Resource],
+) -> Workflow:
+    known = pulumi.Output.all(**_invented(base))
+    return Workflow(
+        f"workflow-{name}",
+        WorkflowArgs(
+            names=base.names,
             tags=base.common.tags,
-            pipeline=workload.PIPELINE,
-            definition=definition,
-            role=role,
-            max_parallel_steps=settings.training.max_parallel_steps,
-            depends_on=[base.access, base.storage, may_attach, *depends_on],
+            pipeline=name.replace("_", "-"),
+            definition=known.apply(lambda values: filled_in(text, values)),
+            role=base.access.role("pipeline"),
+            max_parallel_steps=settings.pipeline(name).max_parallel_steps,
+            depends_on=[base.access, base.storage, *depends_on],
         ),
     )
 
 
-def _invented(base: Foundation, tracking: Tracking | None) -> dict[str, pulumi.Input[str]]:
-    """What the definition leaves open, by name (`stacks/workload.py`)."""
+def _invented(base: Base) -> dict[str, pulumi.Input[str]]:
+    """What a definition leaves open, by name (`stacks/definitions.py`)."""
     return {
-        workload.JOB_SECURITY_GROUP: base.network.job_security_group_id,
-        workload.STORAGE_KEY: base.keys.arn("storage"),
-        workload.TRACKING_APP: tracking.app_arn if tracking else "",  # empty: steps log nothing
-        **{
-            workload.subnet(zone): subnet_id
-            for zone, subnet_id in base.network.private_subnet_ids_by_zone.items()
-        },
+        JOB_SECURITY_GROUP: base.contract.job_security_group_id,
+        STORAGE_KEY: base.keys.arn("storage"),
+        TRACKING_APP: base.contract.tracking_arn,  # empty: steps log nothing
+        **{subnet(zone): subnet_id for zone, subnet_id in base.contract.private_subnet_ids.items()},
     }

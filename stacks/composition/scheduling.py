@@ -12,16 +12,15 @@ from infra.llm_deployment import LlmDeployment, LlmDeploymentArgs
 from infra.queues import Queues, QueuesArgs, Share, borrowed
 from infra.ray import Ray, RayArgs
 from infra.teams import LOCAL_QUEUE, SERVICE_ACCOUNT, Teams, TeamsArgs, TeamSpec
-from stacks.composition.foundation import Foundation
+from stacks.composition.base import Base
 from stacks.settings import scheduling as configuration
-from stacks.settings.model import Settings
+from stacks.settings.model import ClusterSettings
 from stacks.settings.scheduling import SYSTEM_NAMESPACES, Team
 
-KEY_PURPOSES = ()
 PODS = "pods.eks.amazonaws.com"
 
 
-def roles(settings: Settings) -> dict[str, RoleSpec]:
+def roles(settings: ClusterSettings) -> dict[str, RoleSpec]:
     """What the pods that serve language models act as; teams start without AWS permissions."""
     return {
         f"llm-{name}": RoleSpec(service=PODS, service_account=f"{server.team}/{name}")
@@ -29,7 +28,7 @@ def roles(settings: Settings) -> dict[str, RoleSpec]:
     }
 
 
-def build(base: Foundation, settings: Settings, cluster: Cluster) -> None:
+def build(base: Base, settings: ClusterSettings, cluster: Cluster) -> None:
     """Build what decides where pods go, then the workloads of ours."""
     if not settings.teams:
         return
@@ -45,7 +44,7 @@ def build(base: Foundation, settings: Settings, cluster: Cluster) -> None:
     for name, server in settings.llm_kubernetes.items():
         role = base.access.role(f"llm-{name}")
         may_read = [
-            base.storage.grant_read(role, "artifacts"),
+            base.storage.grant_read(role, {"artifacts": [f"{server.model_path}/*"]}),
             base.keys.grant_use(role, "storage"),
             cluster.pod_identity(role, server.team, name),
         ]
@@ -53,7 +52,7 @@ def build(base: Foundation, settings: Settings, cluster: Cluster) -> None:
         _llm(base, name, server, pulumi.ResourceOptions.merge(after, ready))
 
 
-def _members(settings: Settings) -> dict[str, list[str]]:
+def _members(settings: ClusterSettings) -> dict[str, list[str]]:
     """Role -> the groups of its teams: EKS keeps one access entry per principal."""
     found: dict[str, list[str]] = {}
     for name, team in settings.teams.items():
@@ -67,12 +66,12 @@ def _group(name: str, team: Team) -> str:
 
 
 def _ray(
-    base: Foundation, settings: Settings, chosen: configuration.Ray, opts: pulumi.ResourceOptions
+    base: Base, settings: ClusterSettings, chosen: configuration.Ray, opts: pulumi.ResourceOptions
 ) -> None:
     Ray(
         "ray",
         RayArgs(
-            names=base.common.names,
+            names=base.names,
             tags=base.common.tags,
             operator_version=chosen.operator_version,
             team=chosen.team,
@@ -90,9 +89,9 @@ def _ray(
 
 
 def _llm(
-    base: Foundation, name: str, server: configuration.LlmServer, opts: pulumi.ResourceOptions
+    base: Base, name: str, server: configuration.LlmServer, opts: pulumi.ResourceOptions
 ) -> None:
-    names = base.common.names
+    names = base.names
     LlmDeployment(
         name,
         LlmDeploymentArgs(
@@ -115,7 +114,9 @@ def _llm(
     )
 
 
-def build_teams(common: ComponentArgs, settings: Settings, opts: pulumi.ResourceOptions) -> Teams:
+def build_teams(
+    common: ComponentArgs, settings: ClusterSettings, opts: pulumi.ResourceOptions
+) -> Teams:
     """Build what every pod of a team meets, in the order in which it must be there."""
     names, tags = common.names, common.tags
     queues = Queues(
@@ -149,7 +150,7 @@ def build_teams(common: ComponentArgs, settings: Settings, opts: pulumi.Resource
             names=names,
             tags=tags,
             teams={
-                name: _spec(name, team, settings.tags.cost_centre)
+                name: _spec(name, team, settings.environment.tags.cost_centre)
                 for name, team in settings.teams.items()
             },
             queued=settings.queues.kueue_version is not None,

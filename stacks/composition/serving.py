@@ -6,20 +6,26 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.autoscaling import Autoscaling, AutoscalingArgs
-from infra.endpoint.alarms import AlarmLimits
-from infra.endpoint.endpoint import Endpoint, EndpointArgs
-from infra.endpoint.rollout import Rollout
-from infra.endpoint.variants import Asynchronous, Capture, Subnets, VariantSpec
+from infra.endpoint import (
+    Asynchronous,
+    Capture,
+    Endpoint,
+    EndpointArgs,
+    Limits,
+    Rollout,
+    Subnets,
+    VariantSpec,
+)
 from infra.llm_endpoint import LlmEndpoint, LlmEndpointArgs
 from infra.registry import Registry
 from infra.serverless_endpoint import ServerlessEndpoint, ServerlessEndpointArgs
-from stacks import workload
-from stacks.composition.foundation import Foundation
+from stacks.composition.base import Base
 from stacks.settings import models as configuration
-from stacks.settings.model import Settings
+from stacks.settings.model import WorkloadSettings
 
-SAGEMAKER = "sagemaker.amazonaws.com"
 CHAMPION = "champion"
+REALTIME, ASYNCHRONOUS, SERVERLESS = "realtime", "async", "serverless"
+"""Roles of the endpoints in their names."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +39,21 @@ class Served:
     """What scales by itself, by its component's name."""
 
 
-def build(base: Foundation, settings: Settings, registry: Registry) -> Served:
-    """Build what the environment serves."""
+def build(base: Base, settings: WorkloadSettings, registry: Registry | None) -> Served:
+    """Build what the workload serves."""
     scaled = [_llm(base, settings, settings.llm)] if settings.llm is not None else []
     package, endpoint = settings.endpoint.model_package_arn, None
-    if package is not None:
+    if package is not None and registry is not None:
         endpoint, more = _endpoints(base, settings, registry, package)
         scaled += more
     return Served(endpoint, {item.component_name: item for item in scaled})
 
 
 def _endpoints(
-    base: Foundation, settings: Settings, registry: Registry, package: str
+    base: Base, settings: WorkloadSettings, registry: Registry, package: str
 ) -> tuple[Endpoint, list[Autoscaling]]:
     after = pulumi.ResourceOptions(depends_on=[base.storage, base.access, registry])
-    _grant_serving(base, settings, registry)
+    _grant_serving(base, settings)
     scaled = []
     if settings.endpoints.asynchronous is not None:
         chosen = settings.endpoints.asynchronous
@@ -58,22 +64,23 @@ def _endpoints(
     return endpoint, [*scaled, *more]
 
 
-def _grant_serving(base: Foundation, settings: Settings, registry: Registry) -> None:
+def _grant_serving(base: Base, settings: WorkloadSettings) -> None:
     """What containers of every endpoint need: image, artefact, keys, logs, a place for captures."""
-    role, names = base.access.role("serving"), base.common.names
-    base.storage.grant_read(role, "artifacts")
+    role, own = base.access.role("serving"), f"{base.names.prefix}-*"
+    base.storage.grant_read(role, {"artifacts": [own]})
     base.keys.grant_use(role, "serving", "storage")
     base.access.grant_observe(role)
+    base.images.grant_pull(role)
     if settings.endpoint.capture_percent or settings.endpoints.asynchronous:
-        base.storage.grant_read_write(role, "data")
-    if (other := settings.accounts.registry_names(names)) is not None:
-        registry.grant_pull_of(role, other)
-        base.storage.grant_read_of(role, other, "artifacts")
-        base.keys.grant_decrypt_of(role, other, "storage")
+        base.storage.grant_read_write(role, {"data": [f"async/{own}", f"capture/{own}"]})
+    if (other := base.environment.accounts.registry_names(base.names)) is not None:
+        base.images.grant_pull_of(role, other)
+        base.storage.grant_read_of(role, other, {"artifacts": [f"{other.prefix}-*"]})
+        base.keys.grant_decrypt_of(role, other.platform, "storage")
 
 
 def _realtime(
-    base: Foundation, settings: Settings, package: str, after: pulumi.ResourceOptions
+    base: Base, settings: WorkloadSettings, package: str, after: pulumi.ResourceOptions
 ) -> tuple[Endpoint, list[Autoscaling]]:
     chosen = settings.endpoint
     variants = {
@@ -88,20 +95,20 @@ def _realtime(
     endpoint = Endpoint(
         "endpoint",
         EndpointArgs(
-            names=base.common.names,
+            names=base.names,
             tags=base.common.tags,
-            model=workload.MODEL,
+            model=REALTIME,
             variants=variants,
             shadow=_variant(chosen.shadow) if chosen.shadow else None,
             role=base.access.role("serving"),
             kms_key_arn=base.keys.arn("serving"),
             alarm_key_arn=base.keys.arn("serving"),
             rollout=_rollout(chosen),
-            limits=AlarmLimits(
+            limits=Limits(
                 latency_p99_ms=chosen.latency_p99_ms, overhead_p99_ms=chosen.overhead_p99_ms
             ),
             capture=_capture(base, settings),
-            subnets=_subnets(base, settings),
+            subnets=_subnets(base),
         ),
         after,
     )
@@ -114,17 +121,17 @@ def _realtime(
 
 
 def _scale_variant(
-    base: Foundation,
+    base: Base,
     name: str,
     endpoint: Endpoint,
     variant: str,
     chosen: configuration.Autoscaling,
 ) -> Autoscaling:
-    subject = base.common.names.of(workload.MODEL)
+    subject = base.names.of(REALTIME)
     return Autoscaling(
         name,
         AutoscalingArgs(
-            names=base.common.names,
+            names=base.names,
             tags=base.common.tags,
             load="requests",
             subject=f"{subject}-{variant}",
@@ -137,14 +144,14 @@ def _scale_variant(
 
 
 def _asynchronous(
-    base: Foundation,
-    settings: Settings,
+    base: Base,
+    settings: WorkloadSettings,
     chosen: configuration.Asynchronous,
     package: str,
     after: pulumi.ResourceOptions,
 ) -> Autoscaling:
-    names, model = base.common.names, f"{workload.MODEL}-async"
-    data = names.bucket("data")
+    names, model = base.names, ASYNCHRONOUS
+    answers = f"s3://{names.bucket('data')}/async/{names.of(model)}"
     endpoint = Endpoint(
         "endpoint-async",
         EndpointArgs(
@@ -163,10 +170,10 @@ def _asynchronous(
             alarm_key_arn=base.keys.arn("serving"),
             rollout=_rollout(chosen),
             capture=_capture(base, settings),
-            subnets=_subnets(base, settings),
+            subnets=_subnets(base),
             asynchronous=Asynchronous(
-                output_uri=f"s3://{data}/async/answers",
-                failure_uri=f"s3://{data}/async/failures",
+                output_uri=f"{answers}/answers",
+                failure_uri=f"{answers}/failures",
                 max_concurrent_invocations=chosen.max_concurrent_invocations,
             ),
         ),
@@ -189,7 +196,7 @@ def _asynchronous(
 
 
 def _serverless(
-    base: Foundation,
+    base: Base,
     chosen: configuration.Serverless,
     package: str,
     after: pulumi.ResourceOptions,
@@ -197,9 +204,9 @@ def _serverless(
     ServerlessEndpoint(
         "endpoint-serverless",
         ServerlessEndpointArgs(
-            names=base.common.names,
+            names=base.names,
             tags=base.common.tags,
-            model=f"{workload.MODEL}-serverless",
+            model=SERVERLESS,
             model_package_arn=package,
             role=base.access.role("serving"),
             alarm_key_arn=base.keys.arn("serving"),
@@ -209,14 +216,15 @@ def _serverless(
     )
 
 
-def _llm(base: Foundation, settings: Settings, chosen: configuration.Llm) -> Autoscaling:
-    names, role = base.common.names, base.access.role("llm")
-    base.storage.grant_read(role, "artifacts")
+def _llm(base: Base, settings: WorkloadSettings, chosen: configuration.Llm) -> Autoscaling:
+    names, role = base.names, base.access.role("llm")
+    weights = chosen.model_data_prefix.strip("/")
+    base.storage.grant_read(role, {"artifacts": [f"{weights}/*"]})
     base.keys.grant_use(role, "serving", "storage")
     base.access.grant_observe(role)
     artifacts = names.bucket("artifacts")
     if settings.endpoint.capture_percent:
-        base.storage.grant_read_write(role, "data")
+        base.storage.grant_read_write(role, {"data": [f"capture/{names.prefix}-*"]})
     capture = _capture(base, settings)
     endpoint = LlmEndpoint(
         "llm",
@@ -225,7 +233,7 @@ def _llm(base: Foundation, settings: Settings, chosen: configuration.Llm) -> Aut
             tags=base.common.tags,
             model=chosen.model,
             image_uri=chosen.image_uri,
-            model_data_uri=f"s3://{artifacts}/{chosen.model_data_prefix.strip('/')}/",
+            model_data_uri=f"s3://{artifacts}/{weights}/",
             role=role,
             kms_key_arn=base.keys.arn("serving"),
             instance_type=chosen.instance_type,
@@ -270,17 +278,17 @@ def _rollout(chosen: configuration.Rollout) -> Rollout:
     )
 
 
-def _capture(base: Foundation, settings: Settings) -> Capture | None:
+def _capture(base: Base, settings: WorkloadSettings) -> Capture | None:
     percent = settings.endpoint.capture_percent
-    uri = f"s3://{base.common.names.bucket('data')}/capture"
+    uri = f"s3://{base.names.bucket('data')}/capture"
     return Capture(percent=percent, uri=uri) if percent else None
 
 
-def _subnets(base: Foundation, settings: Settings) -> Subnets:
+def _subnets(base: Base) -> Subnets:
     return Subnets(
-        subnet_ids=base.network.private_subnet_ids,
-        security_group_ids=[base.network.workload_security_group_id],
-        cidr_block=settings.network.cidr_block,
+        subnet_ids=base.subnet_ids,
+        security_group_ids=[base.contract.workload_security_group_id],
+        cidr_block=base.contract.cidr_block,
     )
 
 

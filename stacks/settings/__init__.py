@@ -1,1 +1,1 @@
-"""The typed content of an environment's file: model, loading, pinning."""
+"""What each environment and stack is made of: the typed content of the files in `environments`."""

@@ -6,8 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.steps.feature_groups import FEATURE_GROUPS
-from stacks.settings.foundation import Network
 from stacks.settings.part import Part
 
 
@@ -32,7 +30,7 @@ class Throughput(Part):
 
 
 class FeatureGroup(Part):
-    """How one entity's records are kept; its schema is the workload's."""
+    """How the records of one group are kept; its schema is the workload's."""
 
     data_class: Literal["public", "internal", "personal"] = "internal"
     """What the records are about. Default: internal."""
@@ -64,24 +62,11 @@ class FeatureGroup(Part):
 
 class Features(Part):
     groups: dict[str, FeatureGroup] = Field(default_factory=dict)
-    """By entity of the workload. Default: online and as a Glue table, records kept."""
+    """By a group that the workload owns. Default: online and as a Glue table, records kept."""
 
-    @model_validator(mode="after")
-    def _names_entities(self) -> Features:
-        unknown = sorted(set(self.groups) - set(FEATURE_GROUPS))
-        if unknown:
-            raise ValueError(
-                f"groups must be of {', '.join(FEATURE_GROUPS)}, got {', '.join(unknown)}"
-            )
-        return self
-
-    def group(self, entity: str) -> FeatureGroup:
-        """How this entity's records are kept."""
-        return self.groups.get(entity, FeatureGroup())
-
-
-STREAM_REACHES = frozenset({"sagemaker.featurestore-runtime", "sqs"})
-"""Services that the stream's function calls."""
+    def group(self, name: str) -> FeatureGroup:
+        """How the records of this group are kept."""
+        return self.groups.get(name, FeatureGroup())
 
 
 class Stream(Part):
@@ -138,13 +123,3 @@ class Kafka(Part):
     """Default: serverless."""
 
     log_retention_days: int = 30
-
-
-def check_reach(network: Network) -> None:
-    """The function writes records and dead letters from inside the VPC; ValueError if it cannot."""
-    lacking = sorted(STREAM_REACHES - set(network.interface_endpoints))
-    if lacking and network.nat_gateways == "none":
-        raise ValueError(
-            "the function must reach its services: add to network.interface_endpoints "
-            f"{', '.join(lacking)}"
-        )

@@ -1,17 +1,15 @@
-"""Account, network, keys, access, storage and file system of an environment."""
+"""Network, keys, access, storage and file system of an environment."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from infra.naming import Names
 from stacks.settings.part import Part
 
-AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
 RoleArn = Annotated[str, Field(pattern=r"^arn:aws:iam::\d{12}:role/.+$")]
 
 
@@ -25,65 +23,6 @@ ENDPOINTS = (
 `eks-auth`, Karpenter `sqs` and `ssm` (EKS user guide, private clusters)."""
 
 
-class Account(Part):
-    """Where the environment lives. Names and ARNs are computed from it, not looked up."""
-
-    account_id: AccountId
-    region: str = "us-east-1"
-
-
-class Accounts(Part):
-    """The environments that share models: one registers them, the others read from it.
-
-    Two environments may share an account; then the account is named once where a policy lists
-    readers, and not at all where it is the registry's own.
-    """
-
-    registry: str | None = None
-    """Environment whose model packages, artefacts and images the others serve. Default: every
-    environment serves what it registered itself."""
-
-    environments: dict[str, AccountId] = Field(default_factory=dict)
-    """Account of every environment that takes part. Default: none."""
-
-    @model_validator(mode="after")
-    def _registry_is_known(self) -> Accounts:
-        if self.registry is not None and self.registry not in self.environments:
-            known = ", ".join(self.environments) or "none"
-            raise ValueError(
-                f"registry must be one of environments ({known}), got {self.registry!r}"
-            )
-        return self
-
-    def registry_names(self, names: Names) -> Names | None:
-        """Names in the registry that this environment reads from; None: it reads its own."""
-        if self.registry in (None, names.env):
-            return None
-        account_id = self.environments[str(self.registry)]
-        return Names(env=str(self.registry), account_id=account_id, region=names.region)
-
-    def readers(self, names: Names) -> dict[str, list[str]]:
-        """Of the registry: the environments that read from it by their account, its own left out.
-
-        Empty for every other environment.
-        """
-        if self.registry != names.env:
-            return {}
-        found: dict[str, list[str]] = {}
-        for env, account_id in sorted(self.environments.items()):
-            if account_id != names.account_id:
-                found.setdefault(account_id, []).append(env)
-        return found
-
-
-class Tags(Part):
-    """Who owns and pays for every resource of the environment."""
-
-    owner: str
-    team: str
-    cost_centre: str
-
-
 class Network(Part):
     cidr_block: str
     """Primary range of the VPC, /16 to /24: nodes, jobs, endpoints. Not shared between
@@ -91,12 +30,6 @@ class Network(Part):
 
     pod_cidr_block: str | None = None
     """Secondary range for pods, /16 to /20 in 100.64.0.0/10. Default: pods share the primary."""
-
-    availability_zone_ids: Annotated[
-        list[Annotated[str, Field(pattern=r"^[a-z]{3,5}\d-(az|[a-z]{3}\d-az)\d$")]],
-        Field(min_length=2, max_length=6),
-    ]
-    """Zones by id (`use1-az1`): a zone's name means another place in every account."""
 
     nat_gateways: Literal["none", "single", "one-per-az"] = "none"
     """Ways out to the internet. Default: none, a closed network."""
@@ -121,14 +54,6 @@ class Network(Part):
                     "pod_cidr_block must be a /16 to /20 in 100.64.0.0/10, "
                     f"got {self.pod_cidr_block!r}"
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _zones_differ(self) -> Network:
-        if len(set(self.availability_zone_ids)) < len(self.availability_zone_ids):
-            raise ValueError(
-                f"availability_zone_ids must differ, got {self.availability_zone_ids!r}"
-            )
         return self
 
     def cidr_blocks(self) -> list[str]:
@@ -184,24 +109,30 @@ class Personas(Part):
     @model_validator(mode="after")
     def _nobody_approves_their_own_work(self) -> Personas:
         for name in ("data_scientist", "ml_engineer", "deployer"):
-            both = self.approver.principals() & getattr(self, name).principals()
-            if both:
-                raise ValueError(
-                    f"approver and {name} must be different people, "
-                    f"got {', '.join(sorted(both))} in both"
-                )
+            check_not_approver(self.approver, name, getattr(self, name))
         return self
+
+
+def check_not_approver(approver: Trust, name: str, other: Trust) -> None:
+    """ValueError where somebody has both roles."""
+    both = approver.principals() & other.principals()
+    if both:
+        raise ValueError(
+            f"approver and {name} must be different people, got {', '.join(sorted(both))} in both"
+        )
 
 
 class GitHub(Part):
     """The pipelines that preview and deploy: jobs of one repository in named GitHub environments.
 
-    A subject that names only the repository would let any pull request's code deploy.
+    A subject that names only the repository would let any pull request's code deploy. Each stack is
+    deployed from a GitHub environment of its own, `<deploy_environment>.<layer>`.
     """
 
     repository: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
     deploy_environment: Annotated[str, Field(pattern=r"^[\w.-]+$")]
-    """GitHub environment whose jobs deploy; protect it with reviewers."""
+    """Beginning of the GitHub environments whose jobs deploy (`prod` for `prod.foundation`);
+    protect each with reviewers of its layer."""
 
     preview_environment: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     """GitHub environment whose jobs preview; they only read."""
@@ -216,15 +147,34 @@ class GitHub(Part):
                 "preview_environment must differ from deploy_environment, "
                 f"got {self.deploy_environment!r} for both"
             )
+        if self.preview_environment.startswith(f"{self.deploy_environment}."):
+            raise ValueError(
+                f"preview_environment must not be one that deploys "
+                f"({self.deploy_environment}.<layer>), got {self.preview_environment!r}"
+            )
         return self
 
-    def subject(self, environment: str) -> str:
-        """The one token subject of jobs in this GitHub environment."""
+    def deploys(self, layer: str) -> str:
+        """The one token subject of jobs that deploy this layer."""
+        return self._subject(f"{self.deploy_environment}.{layer}")
+
+    @property
+    def previews(self) -> str:
+        """The one token subject of jobs that preview."""
+        return self._subject(self.preview_environment)
+
+    def _subject(self, environment: str) -> str:
         return f"repo:{self.repository}:environment:{environment}"
 
 
 class Access(Part):
     personas: Personas = Personas()
+    deployers: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Trust] = Field(
+        default_factory=dict
+    )
+    """By workload: who deploys its stack, and may touch nothing but what it owns. Default: the
+    deployer of the platform alone."""
+
     permissions_boundary: (
         Annotated[str, Field(pattern=r"^(managed|arn:aws:iam::\d{12}:policy/.+)$")] | None
     ) = "managed"
@@ -239,6 +189,12 @@ class Access(Part):
     github: GitHub | None = None
     """Default: no pipeline may assume a role."""
 
+    @model_validator(mode="after")
+    def _no_deployer_approves(self) -> Access:
+        for workload, trust in self.deployers.items():
+            check_not_approver(self.personas.approver, f"deployers.{workload}", trust)
+        return self
+
 
 class Storage(Part):
     noncurrent_days: Annotated[int, Field(ge=1)] = 90
@@ -249,6 +205,9 @@ class Storage(Part):
 
     quarantine_days: Annotated[int, Field(ge=1)] = 30
     """Days that rows which broke the data contract are kept. Default: 30."""
+
+    answer_days: Annotated[int, Field(ge=1)] = 30
+    """Days that answers and failures of asynchronous endpoints are kept. Default: 30."""
 
     access_log_days: Annotated[int, Field(ge=1)] = 365
     """Days that the access logs of the buckets are kept. Default: 365."""
@@ -282,16 +241,10 @@ class FileSystem(Part):
         return self
 
 
-def check_file_system(system: FileSystem, network: Network, pool_zones: Mapping[str, str]) -> None:
-    """A file system stands in one of our zones, and in that of every pool that has but one."""
-    if system.availability_zone_id not in network.availability_zone_ids:
+def check_file_system(system: FileSystem, availability_zone_ids: Sequence[str]) -> None:
+    """A file system stands in one of our zones; ValueError if not."""
+    if system.availability_zone_id not in availability_zone_ids:
         raise ValueError(
-            "availability_zone_id must be one of the network's "
-            f"({', '.join(network.availability_zone_ids)}), got {system.availability_zone_id!r}"
+            "availability_zone_id must be one of the environment's "
+            f"({', '.join(availability_zone_ids)}), got {system.availability_zone_id!r}"
         )
-    for pool, zone in pool_zones.items():
-        if zone != system.availability_zone_id:
-            raise ValueError(
-                f"availability_zone_id must be that of the pool {pool} ({zone}), "
-                f"got {system.availability_zone_id!r}"
-            )

@@ -1,66 +1,135 @@
-"""Reads an environment's file: a wrong key is refused with its line and the nearest right key,
-before any resource exists.
+"""Settings of an environment and of its stacks, read from their files.
+
+The only reader of the stacks' configuration. A wrong key is refused with its line and the nearest
+right key, before any resource exists.
 """
 
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
 from infra.errors import UserError
-from stacks.paths import ENVIRONMENTS, ROOT
-from stacks.settings.model import Settings
+from pipelines.workload import Workload, find
+from stacks.paths import shown
+from stacks.settings.environment import Environment
+from stacks.settings.model import ClusterSettings, FoundationSettings, Settings, WorkloadSettings
+from stacks.settings.part import Part
+from stacks.stack_name import (
+    CLUSTER,
+    FOUNDATION,
+    StackName,
+    environment_file,
+    environments,
+    named,
+)
+
+ADDED = ("environment", "name", "workload")
+"""What the loader adds to the content of a file."""
+
+Model = TypeVar("Model", bound=Part)
 
 
-def stack_file(env: str) -> Path:
-    """The environment's file."""
-    return ENVIRONMENTS / f"Pulumi.{env}.yaml"
-
-
-def shown(path: Path) -> str:
-    """A path as the person sees it: from the root of the repository where it lies inside."""
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
-
-
-def environments() -> list[str]:
-    """Names of the environments that have a file."""
-    names = (re.fullmatch(r"Pulumi\.(.+)\.yaml", path.name) for path in ENVIRONMENTS.iterdir())
-    return sorted(match.group(1) for match in names if match)
-
-
-def load(env: str, path: Path | None = None) -> Settings:
-    """Settings of an environment; UserError (file:line, what must hold) when they are wrong."""
-    path = path or stack_file(env)
+def load_environment(env: str) -> Environment:
+    """What all stacks of an environment have in common; UserError says what is wrong where."""
+    path = environment_file(env)
     if not path.exists():
         raise UserError(
             f"environment must be one of {', '.join(environments())}, got {env!r}",
             fix=f"write {shown(path)}, or name one of these",
         )
-    config, lines = _read(path)
-    try:
-        settings = Settings.model_validate(config)
-    except ValidationError as error:
-        raise UserError("\n".join(_problems(path, lines, error))) from None
-    own, shared = settings.account.account_id, settings.accounts.environments.get(env)
-    if shared not in (None, own):
-        line = lines["accounts",]
+    return _validated(Environment, _source(path, prefix=""), name=env)
+
+
+def load(stack: StackName) -> Settings:
+    """Settings of a stack; UserError (file:line, what must hold) when they are wrong."""
+    if stack.layer == FOUNDATION:
+        return load_foundation(stack.env)
+    if stack.layer == CLUSTER:
+        return load_cluster(stack.env)
+    return load_workload(stack)
+
+
+def load_foundation(env: str) -> FoundationSettings:
+    """Settings of the stack that everything else of an environment stands on."""
+    return _layer(FoundationSettings, StackName(env, FOUNDATION))
+
+
+def load_cluster(env: str) -> ClusterSettings:
+    """Settings of an environment's cluster."""
+    return _layer(ClusterSettings, StackName(env, CLUSTER))
+
+
+def load_workload(stack: StackName) -> WorkloadSettings:
+    """Settings of a workload in an environment."""
+    return _layer(WorkloadSettings, stack, workload=declared(stack))
+
+
+def declared(stack: StackName) -> Workload:
+    """The workload that a stack is of; UserError when no package declares it."""
+    found = find()
+    if stack.layer not in found:
         raise UserError(
-            f"{shown(path)}:{line}: plinth:accounts.environments.{env} must be "
-            f"plinth:account.account_id {own!r}, got {shared!r}",
-            fix="give the environment one account in both places",
+            f"{shown(stack.file)} must be of a workload ({', '.join(found)}), got {stack.layer!r}",
+            fix=f"write pipelines/{stack.layer}/workload.py, or delete the file",
         )
-    return settings
+    return found[stack.layer]
 
 
-def round_trip_yaml() -> Any:
+def dependencies(stack: StackName) -> tuple[StackName, ...]:
+    """The stacks that must stand before this one, in the order of deployment."""
+    on_cluster = bool(stack.workload) and load_workload(stack).on_cluster
+    return stack.needs(on_cluster=on_cluster)
+
+
+def _layer(model: type[Model], stack: StackName, **added: Any) -> Model:
+    environment = load_environment(stack.env)
+    named(str(stack))  # refuses one without a file
+    return _validated(
+        model, _source(stack.file, prefix="plinth:"), environment=environment, **added
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a file says, and where."""
+
+    path: Path
+    prefix: str
+    """Before each of its keys in the file."""
+
+    values: Mapping[str, Any]
+    lines: Mapping[tuple[str, ...], int]
+    """Of every key, by its path."""
+
+
+def _validated(model: type[Model], source: Source, **added: Any) -> Model:
+    """The content of a file as a model; UserError with a line per problem."""
+    values = {key: value for key, value in source.values.items() if key not in added}
+    strangers = [key for key in source.values if key in added]
+    if strangers:
+        line = source.lines[(strangers[0],)]
+        raise UserError(
+            f"{shown(source.path)}:{line}: {source.prefix}{strangers[0]} must not be set, "
+            "it follows from the file's name",
+            fix="delete the line",
+        )
+    try:
+        return model.model_validate({**values, **added})
+    except ValidationError as error:
+        raise UserError("\n".join(_problems(source, model, error))) from None
+
+
+def yaml_reader() -> Any:
+    """Reads and writes a file so that comments, order and quotes survive."""
     from ruamel.yaml import YAML
 
-    yaml = YAML()  # round trip: comments, order and quotes survive
+    yaml = YAML()
     yaml.width = 4096
     yaml.preserve_quotes = True
     yaml.representer.add_representer(type(None), _null)  # as it was written, not as nothing
@@ -72,26 +141,26 @@ def _null(representer: Any, _: None) -> Any:
     return representer.represent_scalar("tag:yaml.org,2002:null", "null")
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
-    """The `plinth:` objects of a stack file and the line of every key in them."""
+def _source(path: Path, *, prefix: str) -> Source:
+    """The keys of an environment's file, or the `plinth:` objects of a stack's."""
     from ruamel.yaml.error import MarkedYAMLError
 
     try:
-        document = round_trip_yaml().load(path.read_text()) or {}
+        document = yaml_reader().load(path.read_text()) or {}
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UserError(f"{shown(path)}:{line} must be YAML, got {error.problem}") from None
-    config: Any = document.get("config") or {}
+    content: Any = (document.get("config") or {}) if prefix else document
     lines: dict[tuple[str, ...], int] = {}
     values: dict[str, Any] = {}
-    for key, value in config.items():
-        if not key.startswith("plinth:"):
+    for key, value in content.items():
+        if not key.startswith(prefix):
             continue
-        name = key.removeprefix("plinth:")
+        name = key.removeprefix(prefix)
         values[name] = value
-        lines[(name,)] = config.lc.key(key)[0] + 1
+        lines[(name,)] = content.lc.key(key)[0] + 1
         lines.update({(name, *rest): line for rest, line in _lines(value)})
-    return values, lines
+    return Source(path=path, prefix=prefix, values=values, lines=lines)
 
 
 def _lines(value: Any) -> Iterator[tuple[tuple[str, ...], int]]:
@@ -105,22 +174,20 @@ UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
 """What pydantic says of a key that is none, in a model and in a dataclass."""
 
 
-def _problems(
-    path: Path, lines: Mapping[tuple[str, ...], int], error: ValidationError
-) -> Iterator[str]:
+def _problems(source: Source, model: type[Part], error: ValidationError) -> Iterator[str]:
     """One line per problem; a key that is missing because it is misspelt is told once."""
-    meant = set()
+    meant, lines, prefix = set(), source.lines, source.prefix
     # unknown keys first: they explain which required key is missing
     for item in sorted(error.errors(), key=lambda item: item["type"] not in UNKNOWN_KEY):
         where = tuple(str(part) for part in item["loc"])
         line = next((lines[where[:n]] for n in range(len(where), 0, -1) if where[:n] in lines), 1)
-        place = f"{shown(path)}:{line}: plinth:{'.'.join(where)}"
+        place = f"{shown(source.path)}:{line}: {prefix}{'.'.join(where)}"
         if item["type"] in UNKNOWN_KEY:
-            known = _keys(where[:-1])
+            known = _keys(model, where[:-1])
             near = difflib.get_close_matches(where[-1], known, n=1, cutoff=0)
             nearest = (*where[:-1], *near)
             meant.add(nearest)
-            yield f"{place} is not a setting; the nearest is plinth:{'.'.join(nearest)}"
+            yield f"{place} is not a setting; the nearest is {prefix}{'.'.join(nearest)}"
         elif item["type"] == "missing":
             if where not in meant:
                 yield f"{place} is missing"
@@ -130,16 +197,16 @@ def _problems(
             yield f"{place}: {message[:1].lower()}{message[1:]}{got}"
 
 
-def _keys(where: tuple[str, ...]) -> list[str]:
+def _keys(root: type[Part], where: tuple[str, ...]) -> list[str]:
     """The keys that the object at this path may have."""
-    model: Any = Settings
+    model: Any = root
     for part in where:
         field = _fields(model).get(part)
         if field is None:  # a mapping of named objects: the part is a name of the person's own
             continue
         parts = (field.annotation, *get_args(field.annotation))
         model = next((part for part in parts if _fields(part)), parts[-1])
-    return list(_fields(model))
+    return [name for name in _fields(model) if model is not root or name not in ADDED]
 
 
 def _fields(model: Any) -> Mapping[str, Any]:

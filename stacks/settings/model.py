@@ -1,29 +1,23 @@
-"""What one environment is made of: one object per component."""
+"""What the stacks of an environment are made of: one typed object per kind of stack.
+
+Each has `environment`, which the loader adds: it is the content of the environment's own file.
+"""
 
 from __future__ import annotations
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, InstanceOf, ValidationInfo, field_validator, model_validator
 
 from infra.naming import Names
-from policies.config import Thresholds
-from stacks.settings.compute import (
-    Cluster,
-    GpuAgents,
-    GpuPool,
-    Karpenter,
-    Scaling,
-    check_pools,
-)
-from stacks.settings.data import Feast, Features, Kafka, Spark, Stream, check_reach
+from pipelines.workload import Parameter, Workload
+from stacks.settings.compute import Cluster, GpuAgents, GpuPool, Karpenter, Scaling, check_pools
+from stacks.settings.data import Feast, Features, Kafka, Spark, Stream
+from stacks.settings.environment import Environment
 from stacks.settings.foundation import (
     Access,
-    Account,
-    Accounts,
     FileSystem,
     Keys,
     Network,
     Storage,
-    Tags,
     check_file_system,
 )
 from stacks.settings.models import (
@@ -31,21 +25,22 @@ from stacks.settings.models import (
     Endpoints,
     Image,
     Llm,
+    Pipeline,
+    Pods,
     Registry,
     Tracking,
-    Training,
-    check_jobs_reach,
+    check_tracking,
 )
 from stacks.settings.operations import (
     Alerts,
     Audit,
+    Budget,
     Cost,
     Drift,
     GpuMonitoring,
     OffHours,
     Retraining,
     check_off_hours,
-    check_tag_values,
 )
 from stacks.settings.part import Part
 from stacks.settings.scheduling import (
@@ -61,24 +56,62 @@ from stacks.settings.scheduling import (
 )
 
 
-class Settings(Part):
-    """One environment."""
+class Layer(Part):
+    """What every kind of stack has."""
 
-    account: Account
-    accounts: Accounts = Accounts()
-    tags: Tags
-    protect: bool = True
-    """Refuse to delete what holds data. Default: protected."""
+    environment: Environment
+    """Not of this file: the content of the environment's own."""
+
+    @property
+    def names(self) -> Names:
+        """The names of everything in this stack."""
+        return self.environment.names
+
+
+class FoundationSettings(Layer):
+    """Network, keys, buckets, people, and what watches the account."""
 
     network: Network
     keys: Keys = Keys()
     access: Access = Access()
     storage: Storage = Storage()
-    cluster: Cluster
-    gpu_pools: dict[str, GpuPool] = Field(default_factory=dict)
     filesystem: FileSystem | None = None
     """Default: pods read the data bucket itself."""
 
+    spark: Spark | None = None
+    """Default: no EMR Serverless application."""
+
+    kafka: Kafka | None = None
+    """Default: no MSK cluster."""
+
+    tracking: Tracking = Tracking()
+    alerts: Alerts = Alerts()
+    cost: Cost | None = None
+    """Default: no budget and no detection of anomalies."""
+
+    audit: Audit | None = None
+    """Default: somebody else records who did what."""
+
+    @field_validator("filesystem")
+    @classmethod
+    def _file_system_is_here(
+        cls, system: FileSystem | None, info: ValidationInfo
+    ) -> FileSystem | None:
+        if system and "environment" in info.data:
+            check_file_system(system, info.data["environment"].availability_zone_ids)
+        return system
+
+    @model_validator(mode="after")
+    def _tracking_is_reached(self) -> FoundationSettings:
+        check_tracking(self.network, self.tracking)
+        return self
+
+
+class ClusterSettings(Layer):
+    """EKS, its nodes, and who gets the GPUs."""
+
+    cluster: Cluster
+    gpu_pools: dict[str, GpuPool] = Field(default_factory=dict)
     karpenter: Karpenter = Karpenter()
     gpu_agents: GpuAgents = GpuAgents()
     queues: Queues = Queues()
@@ -90,75 +123,19 @@ class Settings(Part):
     llm_kubernetes: dict[Name, LlmServer] = Field(default_factory=dict, validate_default=True)
     """Language models on EKS. Default: none."""
 
-    features: Features = Features()
-    stream: Stream | None = None
-    """Default: no stream; batches alone fill the feature groups."""
-
-    feast: Feast | None = None
-    """Default: SageMaker's feature store alone."""
-
-    spark: Spark | None = None
-    """Default: no EMR Serverless application."""
-
-    kafka: Kafka | None = None
-    """Default: no MSK cluster."""
-
-    image: Image
-    training: Training = Training()
-    registry: Registry = Registry()
-    tracking: Tracking = Tracking()
-    endpoint: Endpoint = Endpoint()
-    endpoints: Endpoints = Endpoints()
-    llm: Llm | None = None
-    """Default: no language model."""
-
-    alerts: Alerts = Alerts()
     gpu_monitoring: GpuMonitoring | None = None
     """Default: no dashboard and no alerts for GPU nodes."""
 
-    drift: Drift | None = None
-    """Default: nobody compares requests with the training data."""
-
-    retraining: Retraining | None = None
-    """Default: only a person starts training runs."""
-
-    cost: Cost | None = None
-    """Default: no budget and no detection of anomalies."""
-
     off_hours: OffHours | None = None
-    """Default: everything runs around the clock."""
-
-    audit: Audit | None = None
-    """Default: somebody else records who did what."""
-
-    policies: Thresholds = Thresholds()
-    """What the rules and the review go by. Default: the strictest."""
-
-    @field_validator("stream")
-    @classmethod
-    def _stream_reaches(cls, stream: Stream | None, info: ValidationInfo) -> Stream | None:
-        if stream and "network" in info.data:
-            check_reach(info.data["network"])
-        return stream
+    """When node groups shrink. Default: they run around the clock."""
 
     @field_validator("gpu_pools")
     @classmethod
     def _pools_fit(cls, pools: dict[str, GpuPool], info: ValidationInfo) -> dict[str, GpuPool]:
-        if {"cluster", "network"} <= info.data.keys():
-            zones = info.data["network"].availability_zone_ids
+        if {"cluster", "environment"} <= info.data.keys():
+            zones = info.data["environment"].availability_zone_ids
             check_pools(info.data["cluster"], pools, zones)
         return pools
-
-    @field_validator("filesystem")
-    @classmethod
-    def _file_system_is_near(
-        cls, system: FileSystem | None, info: ValidationInfo
-    ) -> FileSystem | None:
-        if system and {"gpu_pools", "network"} <= info.data.keys():
-            pools: dict[str, GpuPool] = info.data["gpu_pools"]
-            zones = {name: pool.zone for name, pool in pools.items() if pool.zone}
-            check_file_system(system, info.data["network"], zones)
-        return system
 
     @field_validator("queues")
     @classmethod
@@ -185,23 +162,10 @@ class Settings(Part):
             check_claims([*claims, ray.claim()] if ray else claims, info.data["teams"])
         return servers
 
-    @field_validator("policies")
-    @classmethod
-    def _tags_are_allowed(cls, policies: Thresholds, info: ValidationInfo) -> Thresholds:
-        if "tags" in info.data:
-            check_tag_values(info.data["tags"], policies.tag_values)
-        return policies
-
     @model_validator(mode="after")
-    def _jobs_reach(self) -> Settings:
-        check_jobs_reach(self.network, self.tracking)
-        return self
-
-    @model_validator(mode="after")
-    def _off_hours_save(self) -> Settings:
+    def _off_hours_save(self) -> ClusterSettings:
         if self.off_hours is not None:
-            scaled = [self.endpoint.autoscaling, self.endpoints.asynchronous, self.llm]
-            check_off_hours(self.cluster.system_scaling, self.shrinking, any(scaled))
+            check_off_hours(self.cluster.system_scaling, self.shrinking)
         return self
 
     @property
@@ -215,7 +179,131 @@ class Settings(Part):
                 groups[name] = pool.scaling
         return {key: sizes for key, sizes in groups.items() if sizes.min_size < sizes.desired_size}
 
-    def names(self, env: str) -> Names:
-        """The names of everything in this environment."""
-        account = self.account
-        return Names(env=env, account_id=account.account_id, region=account.region)
+
+class WorkloadSettings(Layer):
+    """One workload: what of its declaration an environment runs, and how."""
+
+    workload: InstanceOf[Workload]
+    """Not of this file: what the workload's package declares."""
+
+    image: Image
+    features: Features = Features()
+    stream: Stream | None = None
+    """Default: no stream; batches alone fill the feature groups."""
+
+    feast: Feast | None = None
+    """Default: SageMaker's feature store alone."""
+
+    pipelines: dict[str, Pipeline] = Field(default_factory=dict)
+    """By a name of the declaration. Default: as the workload declares them."""
+
+    registry: Registry = Registry()
+    endpoint: Endpoint = Endpoint()
+    endpoints: Endpoints = Endpoints()
+    llm: Llm | None = None
+    """Default: no language model."""
+
+    pods: Pods | None = None
+    """Default: nothing of it runs on the cluster."""
+
+    drift: Drift | None = None
+    """Default: nobody compares requests with the training data."""
+
+    retraining: Retraining | None = None
+    """Default: only a person starts training runs."""
+
+    budget: Budget | None = None
+    """Default: the environment's alone."""
+
+    off_hours: OffHours | None = None
+    """When what autoscales shrinks to one. Default: never by the clock."""
+
+    @field_validator("features")
+    @classmethod
+    def _names_own_groups(cls, features: Features, info: ValidationInfo) -> Features:
+        if "workload" in info.data:
+            known = info.data["workload"].feature_groups
+            _must_be_declared("groups", features.groups, known)
+        return features
+
+    @field_validator("stream")
+    @classmethod
+    def _stream_has_groups(cls, stream: Stream | None, info: ValidationInfo) -> Stream | None:
+        if stream and "workload" in info.data and not info.data["workload"].stream_groups:
+            raise ValueError("a stream must have a group to fill, got no stream_groups declared")
+        return stream
+
+    @field_validator("pipelines")
+    @classmethod
+    def _names_own_pipelines(
+        cls, pipelines: dict[str, Pipeline], info: ValidationInfo
+    ) -> dict[str, Pipeline]:
+        if "workload" in info.data:
+            declared = info.data["workload"].pipelines
+            _must_be_declared("pipelines", pipelines, declared)
+            for name, chosen in pipelines.items():
+                chosen.check_parameters(name, declared[name].parameters)
+        return pipelines
+
+    @field_validator("endpoint")
+    @classmethod
+    def _serves_a_model(cls, endpoint: Endpoint, info: ValidationInfo) -> Endpoint:
+        pinned = endpoint.model_package_arn is not None
+        if pinned and "workload" in info.data and info.data["workload"].model is None:
+            raise ValueError(
+                "model_package_arn must be of a workload with a model, got one of none"
+            )
+        return endpoint
+
+    @model_validator(mode="after")
+    def _off_hours_save(self) -> WorkloadSettings:
+        scaled = [self.endpoint.autoscaling, self.endpoints.asynchronous, self.llm]
+        if self.off_hours is not None and not any(scaled):
+            raise ValueError("off_hours must have an endpoint with autoscaling to shrink, got none")
+        return self
+
+    @model_validator(mode="after")
+    def _retrains_a_pipeline(self) -> WorkloadSettings:
+        if self.retraining is not None:
+            _must_be_declared(
+                "retraining.pipeline", [self.retraining.pipeline], self.workload.pipelines
+            )
+        return self
+
+    @property
+    def names(self) -> Names:
+        """The names of what this workload owns."""
+        return self.environment.names.of_workload(self.workload.aws_name)
+
+    def pipeline(self, name: str) -> Pipeline:
+        """How this environment runs a pipeline of the workload."""
+        return self.pipelines.get(name, Pipeline())
+
+    def parameters(self, name: str) -> dict[str, Parameter]:
+        """The parameters of a pipeline: the declaration's defaults, and what was chosen here."""
+        declared = self.workload.pipelines[name].parameters
+        return {
+            key: type(default)(self.pipeline(name).parameters.get(key, default))
+            for key, default in declared.items()
+        }
+
+    @property
+    def serves(self) -> bool:
+        """A model package is pinned."""
+        return self.endpoint.model_package_arn is not None
+
+    @property
+    def on_cluster(self) -> bool:
+        """Some of it runs on the environment's cluster."""
+        return self.pods is not None
+
+
+Settings = FoundationSettings | ClusterSettings | WorkloadSettings
+
+
+def _must_be_declared(where: str, named: object, known: object) -> None:
+    """ValueError names what the workload does not declare."""
+    unknown = sorted(set(named) - set(known))  # type: ignore[call-overload]
+    if unknown:
+        names = ", ".join(known) or "none"  # type: ignore[call-overload]
+        raise ValueError(f"{where} must be of {names}, got {', '.join(unknown)}")

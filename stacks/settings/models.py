@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from infra.instances import INSTANCE_TYPES
+from pipelines.workload import Parameter
 from stacks.settings.foundation import Network
 from stacks.settings.part import Part
-
-JOBS_REACH = frozenset({"sagemaker.api", "sagemaker.featurestore-runtime"})
-"""Services that steps of the training pipeline call from inside the VPC, beside S3 and MLflow."""
 
 
 def _offered(name: str) -> str:
@@ -32,14 +32,35 @@ class Image(Part):
     """`context`: the digest of the build context, for environments that run it from source."""
 
 
-class Training(Part):
-    train_start: str = "2013-01-01"
-    train_end: str = "2013-03-01"
-    evaluation_days: Annotated[int, Field(ge=1, le=60)] = 14
-    auc_threshold: Annotated[float, Field(gt=0.5, lt=1)] = 0.65
+class Pipeline(Part):
+    """How one pipeline of the workload runs."""
+
+    parameters: dict[str, Parameter] = Field(default_factory=dict)
+    """Defaults of a run that differ from the declaration's. Default: none does."""
+
     instance_type: InstanceType = "ml.m5.large"
     max_runtime_seconds: Annotated[int, Field(ge=60)] = 3600
+    """Limit of each job."""
+
     max_parallel_steps: Annotated[int, Field(ge=1, le=50)] = 2
+
+    def check_parameters(self, name: str, declared: Mapping[str, Parameter]) -> None:
+        """Each is declared, and of the kind of its default; ValueError if not."""
+        for parameter, value in self.parameters.items():
+            if parameter not in declared:
+                near = difflib.get_close_matches(parameter, declared, n=1, cutoff=0)
+                nearest = f"; the nearest is {near[0]}" if near else ""
+                raise ValueError(
+                    f"{name}.parameters must be of {', '.join(declared) or 'none'}, "
+                    f"got {parameter}{nearest}"
+                )
+            default = declared[parameter]
+            wanted = (int, float) if isinstance(default, float) else type(default)
+            if not isinstance(value, wanted) or isinstance(value, bool):
+                raise ValueError(
+                    f"{name}.parameters.{parameter} must be like its default {default!r}, "
+                    f"got {value!r}"
+                )
 
 
 class Registry(Part):
@@ -176,9 +197,6 @@ class Asynchronous(Rollout):
     """0: nothing runs while the queue is empty, and the first request waits for minutes."""
 
     max_instances: Annotated[int, Field(ge=1)] = 2
-    answer_days: Annotated[int, Field(ge=1)] = 30
-    """Days that answers and failures are kept. Default: 30."""
-
     waiting_requests_per_instance: Annotated[float, Field(gt=0)] = 5
     """Length of the queue, per instance, that autoscaling aims at."""
 
@@ -227,17 +245,19 @@ class Llm(Part):
     """What one copy carries, measured."""
 
 
-def check_jobs_reach(network: Network, tracking: Tracking) -> None:
-    """The pipeline's jobs run in the VPC; ValueError if they could not do their work there."""
-    if network.nat_gateways != "none":
-        return
-    if lacking := sorted(JOBS_REACH - set(network.interface_endpoints)):
-        raise ValueError(
-            "the pipeline's jobs must reach their services: add to network.interface_endpoints "
-            f"{', '.join(lacking)}"
-        )
-    if tracking.kind != "none":
+class Pods(Part):
+    """Pods on the cluster that act as the workload."""
+
+    team: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,38}[a-z0-9]$")]
+    """Namespace of the team that runs them."""
+
+    service_account: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+
+
+def check_tracking(network: Network, tracking: Tracking) -> None:
+    """Jobs run in the VPC; ValueError if they could not reach MLflow from there."""
+    if network.nat_gateways == "none" and tracking.kind != "none":
         raise ValueError(
             "tracking.kind must be none where network.nat_gateways is none, got "
-            f"{tracking.kind!r}: the pipeline's jobs reach MLflow through a NAT gateway"
+            f"{tracking.kind!r}: the pipelines' jobs reach MLflow through a NAT gateway"
         )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
 from stacks.settings.compute import Scaling
-from stacks.settings.foundation import Tags
 from stacks.settings.part import Part
 
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
@@ -48,6 +47,9 @@ class Drift(Part):
 
 
 class Retraining(Part):
+    pipeline: str = "training"
+    """The pipeline that is started. Default: the one called training."""
+
     on_drift: bool = True
     """Drift alarms start a run. Default: they do, once a model is served and watched."""
 
@@ -60,8 +62,13 @@ class Retraining(Part):
     max_runs_per_day: Annotated[int, Field(ge=1, le=24)] = 1
     """Most starts in one UTC day. Default: one."""
 
+    log_retention_days: int = 90
+    """Days that the log of the function which starts runs is kept. Default: 90."""
 
-class Cost(Part):
+
+class Limit(Part):
+    """A month's spending, and when somebody hears of it."""
+
     monthly_limit_usd: Annotated[int, Field(ge=1)]
     actual_percents: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = (80, 100)
     """Shares of the limit that were spent, each of which is told. Default: 80 and 100."""
@@ -69,19 +76,28 @@ class Cost(Part):
     forecast_percent: Annotated[int, Field(ge=1, le=1000)] = 100
     """Share of the limit that the month is expected to reach, which is told. Default: all."""
 
+
+class Cost(Limit):
+    """What the whole environment may cost."""
+
     anomaly_threshold_usd: Annotated[int, Field(ge=1)] = 100
     """Impact from which an unusual cost is told at once. Default: 100 dollars."""
-
-    stop_at_limit: bool = False
-    """Once the limit is spent, no new endpoint, job or run starts until the month ends. Default:
-    people decide."""
 
     activate_tags: bool = False
     """Activate the cost tags, which only the paying account may. Default: it did that itself."""
 
 
+class Budget(Limit):
+    """What one workload may cost."""
+
+    stop_at_limit: bool = False
+    """Once the limit is spent, no new endpoint, job or run of the workload starts until the month
+    ends. Default: people decide."""
+
+
 class OffHours(Part):
-    """When nobody works: managed node groups shrink to `min_size`, and what autoscales to one.
+    """When nobody works: a cluster's managed node groups shrink to `min_size`, what autoscales of a
+    workload shrinks to one.
 
     Karpenter's pools, pools in a reservation (it is paid for either way) and endpoints without
     autoscaling stay as they are.
@@ -136,32 +152,12 @@ class Audit(Part):
     (COMPLIANCE), or whoever may delete objects (null). Default: governance."""
 
 
-def required_tags(tags: Tags) -> tuple[str, ...]:
-    """What every taggable resource carries: the environment's tags, and two of the program."""
-    return tuple(sorted({*type(tags).model_fields, "environment", "project"}))
-
-
-def check_tag_values(tags: Tags, allowed: Mapping[str, Sequence[str]]) -> None:
-    """Values are of tags that are required, the environment's own among them; ValueError if not."""
-    for tag, values in allowed.items():
-        if tag not in (known := required_tags(tags)):
-            raise ValueError(f"tag_values must be of {', '.join(known)}, got {tag!r}")
-        own = getattr(tags, tag, None)
-        if own is not None and values and own not in values:
-            raise ValueError(
-                f"tag_values.{tag} must have plinth:tags.{tag} among them, {own!r}, "
-                f"got {', '.join(values)}"
-            )
-
-
-def check_off_hours(
-    system: Scaling, shrinking: Mapping[str, Scaling], something_autoscales: bool
-) -> None:
+def check_off_hours(system: Scaling, shrinking: Mapping[str, Scaling]) -> None:
     """Something shrinks, and the cluster keeps a node for its own services; ValueError if not."""
-    if not shrinking and not something_autoscales:
+    if not shrinking:
         raise ValueError(
             "off_hours must have something to shrink, got none: give a managed node group a "
-            "min_size below its desired_size, or an endpoint autoscaling"
+            "min_size below its desired_size"
         )
     if system.min_size == 0:
         raise ValueError(

@@ -1,16 +1,12 @@
-"""Writes the model package to serve into an environment's file."""
+"""Writes into a stack's file which model package the workload serves."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
-from stacks.settings.load import round_trip_yaml, stack_file
+from stacks.settings.load import yaml_reader
+from stacks.stack_name import StackName
 
 
-def pin_model_package(env: str, arn: str, path: Path | None = None) -> None:
-    """Write the model package to serve into the environment's file, keeping all else as it is."""
-    path = path or stack_file(env)
-    yaml = round_trip_yaml()
+def pin_model_package(stack: StackName, arn: str) -> None:
+    """Write the model package to serve into the stack's file, keeping all else as it is."""
+    yaml, path = yaml_reader(), stack.file
     document = yaml.load(path.read_text())
     document["config"].setdefault("plinth:endpoint", {})["model_package_arn"] = arn
     draft = path.with_suffix(".yaml.tmp")

@@ -80,7 +80,16 @@ class Stack:
         """
         changes = Changes()
         listener = _Listener(changes, watch)
-        stack = self._select(program)
+        refused: list[UserError] = []
+
+        def guarded() -> None:
+            try:
+                program()
+            except UserError as error:  # of the engine one would get it back as a traceback
+                refused.append(error)
+                raise
+
+        stack = self._select(guarded)
         packs = [str(self.policy_pack)] if self.policy_pack else None
         try:
             if operation == "up":
@@ -109,6 +118,8 @@ class Stack:
         except CommandError as error:
             # the SDK leaves the program's unfinished coroutines: end them here, not at some exit
             gc.collect()
+            if refused:
+                raise refused[0] from None
             raise self._failed(operation, changes, error) from None
         return changes
 

@@ -40,6 +40,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
 # ruff: noqa: E402
+from stacks.workload import definitions
+
 from policies.config import PolicyConfig
 from policies.data import Resource
 from policies.offline import RuleFinding, evaluate
@@ -48,7 +50,6 @@ from policies.rules import RULES
 from stacks.commands.deploy import policy_config
 from stacks.settings.load import load
 from stacks.synth import of_json, recorded, synthesize, to_json
-from stacks.workload import definitions
 from tests.bench import checkov, crossguard
 from tests.kits.crossguard import differences, part
 from tests.policies.test_policies import CASES

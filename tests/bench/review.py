@@ -34,9 +34,10 @@ COLD_SECONDS, WARM_SECONDS, STOCK_RATIO = 2.0, 1.2, 2.5
 
 def first_resources() -> list[Any]:
     """Of the environment prod."""
+    from stacks.workload import definitions
+
     from stacks.settings.load import load
     from stacks.synth import synthesize
-    from stacks.workload import definitions
 
     settings = load("prod")
     found = synthesize("prod", settings, definitions("prod", settings))

@@ -7,11 +7,11 @@ from typing import Any
 
 import pulumi
 import pytest
+from infra.cost import STOPPED, Cost, CostArgs
 
 from infra.alerts import Alerts, AlertsArgs
 from infra.audit import MANAGED_RULES, Audit, AuditArgs
 from infra.component import Role
-from infra.cost import STOPPED, Cost, CostArgs
 from infra.dashboard import Graph, dashboard_body
 from infra.drift import Drift, DriftArgs
 from infra.gpu_monitoring import ALERTS, XIDS, GpuMonitoring, GpuMonitoringArgs, dashboard

@@ -11,13 +11,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from pipelines.steps.contracts.contract import Contract, ContractResult, check
+from pipelines.steps.contracts.flights import FLIGHTS
+from pipelines.steps.contracts.weather import WEATHER
 
 from infra.errors import UserError
 from pipelines import compiled
 from pipelines.executor.plan import validate
-from pipelines.steps.contracts.contract import Contract, ContractResult, check
-from pipelines.steps.contracts.flights import FLIGHTS
-from pipelines.steps.contracts.weather import WEATHER
 from stacks import workload
 from stacks.settings.load import load
 from tests.kits.pipelines import INPUTS, MONTHS, month

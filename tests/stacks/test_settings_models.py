@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from stacks.workload import TRACKING_APP, placeholder
 
 from policies.offline import evaluate
 from stacks.commands.deploy import policy_config
@@ -13,7 +14,6 @@ from stacks.settings.foundation import ENDPOINTS
 from stacks.settings.load import load
 from stacks.settings.model import Settings
 from stacks.synth import synthesize
-from stacks.workload import TRACKING_APP, placeholder
 from tests.infra.test_infra import by_type
 
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/g/1"

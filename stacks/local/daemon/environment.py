@@ -192,22 +192,22 @@ def remove_torn_files(state: Path) -> None:
             attributes.unlink()
 
 
-def has_pending_operations(home: Path) -> bool:
+def has_pending_operations(home: Path, stack: str) -> bool:
     """Whether the last update was cut off while it created, changed or deleted something."""
-    return bool(_deployment(home).get("pending_operations"))
+    return bool(_deployment(home, stack).get("pending_operations"))
 
 
-def resource_count(home: Path) -> int:
-    """How many cloud resources the stack's state holds."""
+def resource_count(home: Path, stack: str) -> int:
+    """How many cloud resources a stack's state holds."""
     return sum(
         bool(resource.get("custom")) and not resource["type"].startswith("pulumi:")
-        for resource in _deployment(home).get("resources") or []
+        for resource in _deployment(home, stack).get("resources") or []
     )
 
 
-def _deployment(home: Path) -> dict[str, Any]:
+def _deployment(home: Path, stack: str) -> dict[str, Any]:
     """The newest deployment in the file backend's checkpoint; empty before the first."""
-    path = state_folder(home) / ".pulumi" / "stacks" / "plinth" / f"{ENV}.json"
+    path = state_folder(home) / ".pulumi" / "stacks" / "plinth" / f"{stack}.json"
     return _read(path).get("checkpoint", {}).get("latest") or {}
 
 

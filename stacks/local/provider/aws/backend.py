@@ -77,7 +77,7 @@ class AwsBackend:
     # -- what a program may say ----------------------------------------------------------------
 
     def check_settings(self, settings: Properties) -> list[Failure]:
-        """Refuse a setting that has no effect here, and another region."""
+        """Refuse a setting that has no effect here, another region and another account."""
         failures = [
             Failure(property=name, reason=f"{name} has no effect in the local environment")
             for name in sorted(set(settings) - SETTINGS)
@@ -85,6 +85,12 @@ class AwsBackend:
         region = settings.get("region", self._region)
         if region not in (self._region, UNKNOWN):
             failures.append(Failure(property="region", reason=self._elsewhere(region)))
+        allowed = settings.get("allowedAccountIds")
+        if allowed not in (None, UNKNOWN) and UNKNOWN not in allowed:
+            account = self._session.caller["Account"]
+            if account not in allowed:
+                reason = f"AWS account ID not allowed: {account}; allowed: {', '.join(allowed)}"
+                failures.append(Failure(property="allowedAccountIds", reason=reason))
         return failures
 
     def replaced_settings(self, old: Properties, new: Properties) -> list[str]:

@@ -1,0 +1,1 @@
+"""The programs of the pipeline's jobs, one module a step."""
