@@ -7,7 +7,8 @@ from infra.capacity_block import CapacityBlock, CapacityBlockArgs
 from infra.cluster import SERVICE_ACCOUNTS, Cluster, ClusterAccess, ClusterArgs
 from infra.gpu_agents import GpuAgents, GpuAgentsArgs
 from infra.gpu_nodes import GpuNodeGroup, GpuNodeGroupArgs
-from infra.karpenter import Karpenter, KarpenterArgs, KarpenterPool
+from infra.karpenter.karpenter import Karpenter, KarpenterArgs
+from infra.karpenter.pools import KarpenterPool
 from infra.nodes import GpuPool, Scaling
 from stacks.composition.base import Base
 from stacks.settings import compute as configuration

@@ -7,10 +7,10 @@ import pulumi
 
 from infra.access import RoleSpec
 from infra.autoscaling import Autoscaling
-from infra.endpoint import Endpoint
+from infra.endpoint.endpoint import Endpoint
 from infra.feature_store import offline_keys
 from infra.model_card import ModelCard, ModelCardArgs
-from infra.pipeline import Workflow, WorkflowArgs
+from infra.pipeline import Pipeline, PipelineArgs
 from infra.registry import Registry, RegistryArgs
 from pipelines.workload import Model
 from stacks.composition import serving
@@ -32,7 +32,7 @@ class Models:
     registry: Registry | None
     """None of a workload without a model."""
 
-    workflows: Mapping[str, Workflow]
+    workflows: Mapping[str, Pipeline]
     """By the pipeline's name."""
 
     endpoint: Endpoint | None
@@ -134,11 +134,11 @@ def _workflow(
     name: str,
     text: str,
     depends_on: Sequence[pulumi.Resource],
-) -> Workflow:
+) -> Pipeline:
     known = pulumi.Output.all(**_invented(base))
-    return Workflow(
+    return Pipeline(
         f"workflow-{name}",
-        WorkflowArgs(
+        PipelineArgs(
             names=base.names,
             tags=base.common.tags,
             pipeline=name.replace("_", "-"),

@@ -6,7 +6,7 @@ import pulumi
 
 from infra.access import RoleSpec
 from infra.budget import Budget, BudgetArgs
-from infra.dashboard import PIPELINES, Graph, Watch, WatchArgs
+from infra.dashboard import PIPELINES, Dashboard, DashboardArgs, Graph
 from infra.drift import NAMESPACE as DRIFT
 from infra.drift import Drift, DriftArgs
 from infra.off_hours import OffHours, OffHoursArgs, ScalableTarget
@@ -76,9 +76,9 @@ def _watch(
         queue = {"QueueName": names.of("retraining-dead-letters")}
         depth = "ApproximateNumberOfMessagesVisible"
         graphs["Triggers given up"] = Graph("AWS/SQS", (depth,), queue, "Maximum")
-    Watch(
+    Dashboard(
         "watch",
-        WatchArgs(
+        DashboardArgs(
             names=names,
             tags=base.common.tags,
             graphs=graphs,

@@ -6,16 +6,10 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.autoscaling import Autoscaling, AutoscalingArgs
-from infra.endpoint import (
-    Asynchronous,
-    Capture,
-    Endpoint,
-    EndpointArgs,
-    Limits,
-    Rollout,
-    Subnets,
-    VariantSpec,
-)
+from infra.endpoint.alarms import AlarmLimits
+from infra.endpoint.endpoint import Endpoint, EndpointArgs
+from infra.endpoint.rollout import Rollout
+from infra.endpoint.variants import Asynchronous, Capture, Subnets, VariantSpec
 from infra.llm_endpoint import LlmEndpoint, LlmEndpointArgs
 from infra.registry import Registry
 from infra.serverless_endpoint import ServerlessEndpoint, ServerlessEndpointArgs
@@ -104,7 +98,7 @@ def _realtime(
             kms_key_arn=base.keys.arn("serving"),
             alarm_key_arn=base.keys.arn("serving"),
             rollout=_rollout(chosen),
-            limits=Limits(
+            limits=AlarmLimits(
                 latency_p99_ms=chosen.latency_p99_ms, overhead_p99_ms=chosen.overhead_p99_ms
             ),
             capture=_capture(base, settings),
