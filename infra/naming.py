@@ -14,6 +14,12 @@ BUCKET_NAME_LIMIT = 63
 """Characters in an S3 bucket name (Amazon S3 user guide, bucket naming rules)."""
 
 
+MODEL_GROUP = "model"
+"""Role of a workload's model package group."""
+
+REALTIME, ASYNCHRONOUS, SERVERLESS = ENDPOINT_KINDS = ("realtime", "async", "serverless")
+"""Roles of a workload's endpoints."""
+
 IMAGES = "images"
 """Role of the image repository in its name."""
 

@@ -16,10 +16,8 @@ from infra.component import (
     policy_json,
     tls_only,
 )
-from infra.naming import Names, account_roots, role_arn_patterns
+from infra.naming import MODEL_GROUP, Names, account_roots, role_arn_patterns
 
-GROUP = "model"
-"""The group's role in its name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +50,10 @@ class Registry(Component):
     ) -> None:
         super().__init__(name, args, opts)
         group = aws.sagemaker.ModelPackageGroup(
-            f"{name}-{GROUP}",
-            model_package_group_name=self.names.of(GROUP),
+            f"{name}-{MODEL_GROUP}",
+            model_package_group_name=self.names.of(MODEL_GROUP),
             model_package_group_description=args.description,
-            tags={**self.tags(GROUP), "risk_class": args.risk_class},
+            tags={**self.tags(MODEL_GROUP), "risk_class": args.risk_class},
             opts=self.kept(args.protect),
         )
         self._share(args, group)
@@ -71,7 +69,7 @@ class Registry(Component):
         if not readers:
             return
         aws.sagemaker.ModelPackageGroupPolicy(
-            f"{self.component_name}-{GROUP}",
+            f"{self.component_name}-{MODEL_GROUP}",
             model_package_group_name=group.model_package_group_name,
             resource_policy=plain_json(group_policy(self.names, readers)),
             opts=self.child,
@@ -90,7 +88,7 @@ class Registry(Component):
             f"{self.component_name}-approvals",
             name=self.names.of("approvals"),
             description="A version of the model was approved or rejected",
-            event_pattern=json.dumps(approval_pattern(self.names.of(GROUP)), sort_keys=True),
+            event_pattern=json.dumps(approval_pattern(self.names.of(MODEL_GROUP)), sort_keys=True),
             tags=self.tags("approvals"),
             opts=self.child,
         )
@@ -156,8 +154,8 @@ def group_policy(names: Names, readers: Mapping[str, Sequence[str]]) -> dict[str
 
     Developer guide, "Deploy a model version from a different account".
     """
-    versions = names.arn("sagemaker", f"model-package/{names.of(GROUP)}/*")
-    group = names.arn("sagemaker", f"model-package-group/{names.of(GROUP)}")
+    versions = names.arn("sagemaker", f"model-package/{names.of(MODEL_GROUP)}/*")
+    group = names.arn("sagemaker", f"model-package-group/{names.of(MODEL_GROUP)}")
     see = ["sagemaker:DescribeModelPackageGroup"]
     read = [
         "sagemaker:CreateModel",

@@ -12,20 +12,28 @@ import click
 from infra.errors import CheckFailed, UserError
 from stacks.commands.cli_tools import TOOLS
 from stacks.commands.exit_codes import EXIT_CHECK_FAILED, EXIT_INTERRUPTED, EXIT_USER, bug, failed
-from stacks.commands.options import environment, file_option, json_option, port_option, report
+from stacks.commands.options import (
+    file_option,
+    json_option,
+    port_option,
+    report,
+    stack,
+    workload,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="plinth")
 def cli() -> None:
-    """Deploy and run the ML platform that stacks/environments/Pulumi.ENV.yaml describes.
+    """Deploy and run the ML platform that the files in stacks/environments describe.
 
-    ENV is local (one machine, no AWS account), dev, prod, or any other with such a file.
+    ENV is local (one machine, no AWS account), dev, prod, or any other with a file there, and means
+    all of its stacks; ENV.LAYER is one: foundation, cluster, or a workload.
     """
 
 
 @cli.command()
-@environment
+@stack
 @port_option
 @click.option(
     "--with-model",
@@ -33,7 +41,7 @@ def cli() -> None:
     help="Then train, approve, promote and serve a first model if none is served, and score it.",
 )
 @file_option("--plan", "Refuse unless state and commit are those of this review (its JSON report).")
-def up(env: str, as_json: bool, port: int | None, with_model: bool, plan: Path | None) -> None:
+def up(name: str, as_json: bool, port: int | None, with_model: bool, plan: Path | None) -> None:
     """Make the environment what its file says."""
     from stacks.commands import deploy, first_model
 
@@ -41,55 +49,55 @@ def up(env: str, as_json: bool, port: int | None, with_model: bool, plan: Path |
     if plan is not None:
         if with_model:
             raise click.UsageError("--plan is about one update, --with-model makes several")
-        out.result(deploy.up(env, out, port=port, plan=plan))
+        out.result(deploy.up(name, out, port=port, plan=plan))
         return
     act = first_model.up_with_model if with_model else deploy.up
-    out.result(act(env, out, port=port))
+    out.result(act(name, out, port=port))
 
 
 @cli.command()
-@environment
+@stack
 @port_option
-def preview(env: str, as_json: bool, port: int | None) -> None:
+def preview(name: str, as_json: bool, port: int | None) -> None:
     """Say what `up` would change; a mocked synth where there are no credentials."""
     from stacks.commands import deploy
 
     out = report(as_json)
-    out.result(deploy.preview(env, out, port=port))
+    out.result(deploy.preview(name, out, port=port))
 
 
 @cli.command()
-@environment
-def preflight(env: str, as_json: bool) -> None:
+@stack
+def preflight(name: str, as_json: bool) -> None:
     """Say what would stop a deployment: quotas, reservations, pins, price, permissions."""
     from stacks.commands import checks
 
     out = report(as_json)
-    out.result(checks.preflight(env, out))
+    out.result(checks.preflight(name, out))
 
 
 @cli.command()
-@environment
-def add_features(env: str, as_json: bool) -> None:
+@workload
+def add_features(name: str, as_json: bool) -> None:
     """Add new features to feature groups that exist, where `up` would replace them."""
     from stacks.commands import add_features as command
 
     out = report(as_json)
-    out.result(command.add_features(env, out))
+    out.result(command.add_features(name, out))
 
 
 @cli.command()
-@environment
-def verify(env: str, as_json: bool) -> None:
+@stack
+def verify(name: str, as_json: bool) -> None:
     """Say whether what is deployed is what the environment's file says."""
     from stacks.commands import checks
 
     out = report(as_json)
-    out.result(checks.verify(env, out))
+    out.result(checks.verify(name, out))
 
 
 @cli.command()
-@environment
+@stack
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False))
 @click.option(
     "--import",
@@ -101,7 +109,7 @@ def verify(env: str, as_json: bool) -> None:
 )
 @click.option("--update", is_flag=True, help="Let the next `up` change them in place.")
 def adopt(
-    env: str,
+    name: str,
     file: str | None,
     imports: tuple[tuple[str, str, str], ...],
     update: bool,
@@ -111,44 +119,44 @@ def adopt(
     from stacks.commands import adopt as command
 
     out = report(as_json)
-    named = {f"{type_}::{name}": resource_id for type_, name, resource_id in imports}
-    out.result(command.adopt(env, file, named, out, update=update))
+    named = {f"{type_}::{child}": resource_id for type_, child, resource_id in imports}
+    out.result(command.adopt(name, file, named, out, update=update))
 
 
 @cli.command()
-@environment
+@stack
 @click.option(
     "--yes",
     is_flag=False,
     flag_value="",
-    metavar="[ENV]",
-    help="Really delete; followed by the environment's name, but for local.",
+    metavar="[NAME]",
+    help="Really delete; followed by what is deleted once more, but for local.",
 )
 @click.option("--data", is_flag=True, help="Delete protected data too.")
-def destroy(env: str, as_json: bool, yes: str | None, data: bool) -> None:
-    """Delete everything of an environment."""
+def destroy(name: str, as_json: bool, yes: str | None, data: bool) -> None:
+    """Delete a stack, or everything of an environment."""
     from stacks.commands import destroy as command
 
     out = report(as_json)
-    out.result(command.destroy(env, out, confirmed=yes, data=data))
+    out.result(command.destroy(name, out, confirmed=yes, data=data))
 
 
 @cli.command()
-@environment
-def status(env: str, as_json: bool) -> None:
+@stack
+def status(name: str, as_json: bool) -> None:
     """Say what exists, where it answers and what is served."""
     from stacks.commands import status as inspect
 
     out = report(as_json)
-    out.result(inspect.status(env, out))
+    out.result(inspect.status(name, out))
 
 
 @cli.command()
-@environment
-@click.argument("pipeline", default="training")
+@workload
+@click.argument("pipeline", required=False)
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="Pipeline parameter.")
-def run(env: str, pipeline: str, params: tuple[str, ...], as_json: bool) -> None:
-    """Run a pipeline of the environment and wait for its end."""
+def run(name: str, pipeline: str | None, params: tuple[str, ...], as_json: bool) -> None:
+    """Run a pipeline of a workload and wait for its end; by default its first."""
     from stacks.commands import model
 
     pairs = [param.partition("=") for param in params]
@@ -156,34 +164,34 @@ def run(env: str, pipeline: str, params: tuple[str, ...], as_json: bool) -> None
     if wrong:
         raise UserError(f"--param must be NAME=VALUE, got {', '.join(wrong)}")
     out = report(as_json)
-    out.result(model.run(env, pipeline, {name: value for name, _, value in pairs}, out))
+    out.result(model.run(name, pipeline, {name: value for name, _, value in pairs}, out))
 
 
 @cli.command()
-@environment
+@workload
 @click.argument("package", required=False)
 @click.option("--reason", default="approved on the command line", help="Kept with the package.")
-def approve(env: str, package: str | None, as_json: bool, reason: str) -> None:
+def approve(name: str, package: str | None, as_json: bool, reason: str) -> None:
     """Approve a model PACKAGE (version or ARN); by default the newest that waits."""
     from stacks.commands import model
 
     out = report(as_json)
-    out.result(model.approve(env, package, reason, out))
+    out.result(model.approve(name, package, reason, out))
 
 
 @cli.command()
-@environment
+@workload
 @click.argument("package", required=False)
-def promote(env: str, package: str | None, as_json: bool) -> None:
+def promote(name: str, package: str | None, as_json: bool) -> None:
     """Pin an approved PACKAGE in the environment's file; by default the newest."""
     from stacks.commands import model
 
     out = report(as_json)
-    out.result(model.promote(env, package, out))
+    out.result(model.promote(name, package, out))
 
 
 @cli.command()
-@environment
+@stack
 @click.option("--base", metavar="REV", help="Compare the synth of this revision with that of now.")
 @file_option("--digest", "Read `pulumi preview --json --show-sames`, or its event stream, instead.")
 @file_option("--drift", "Tell what `pulumi refresh --preview-only --event-log FILE` found changed.")
@@ -201,12 +209,12 @@ def promote(env: str, package: str | None, as_json: bool) -> None:
     multiple=True,
     help="May be given for several formats. Default: standard output.",
 )
-def review(env: str, *, as_json: bool, **asked: Any) -> None:
+def review(name: str, *, as_json: bool, **asked: Any) -> None:
     """Say what a change loses, exposes, costs and breaks; exit code 1 where it is blocked."""
     from stacks.commands import review as command
 
     out = report(as_json)
-    out.result(command.review(env, out, **asked))
+    out.result(command.review(name, out, **asked))
 
 
 @cli.command("compare-reviews")
@@ -224,38 +232,38 @@ def compare_reviews(files: tuple[Path, ...], *, as_json: bool, output: Path | No
 
 
 @cli.command()
-@environment
+@stack
 @file_option("--digest", "Judge a `pulumi preview --json --show-sames`, or its events.")
 @file_option("--state", "Judge a `pulumi stack export`.")
 @click.option("--framework", metavar="NAME", help="Show results by controls: hipaa, ai-rmf, ...")
 @click.option("--thresholds", "only_thresholds", is_flag=True, help="Only list what rules go by.")
-def policy(env: str, *, as_json: bool, only_thresholds: bool, **asked: Any) -> None:
+def policy(name: str, *, as_json: bool, only_thresholds: bool, **asked: Any) -> None:
     """Judge the environment by all rules; exit code 1 where a mandatory one fails."""
     from stacks.commands import policy as command
     from stacks.commands.thresholds import thresholds
 
     out = report(as_json)
-    out.result(thresholds(env, out) if only_thresholds else command.policy(env, out, **asked))
+    out.result(thresholds(name, out) if only_thresholds else command.policy(name, out, **asked))
 
 
 @cli.command()
-@environment
-def predict(env: str, as_json: bool) -> None:
+@workload
+def predict(name: str, as_json: bool) -> None:
     """Ask the endpoint about days that the model has not seen, and score the answers."""
     from stacks.commands import model
 
     out = report(as_json)
-    out.result(model.predict(env, out))
+    out.result(model.predict(name, out))
 
 
 @cli.command()
-@environment
-def doctor(env: str, as_json: bool) -> None:
+@stack
+def doctor(name: str, as_json: bool) -> None:
     """Say what this machine lacks for the environment and how to get it."""
     from stacks.commands import status as inspect
 
     out = report(as_json)
-    result = inspect.doctor(env, out)
+    result = inspect.doctor(name.partition(".")[0], out)
     out.result(result)
     if not result["ok"]:
         sys.exit(EXIT_CHECK_FAILED)

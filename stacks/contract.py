@@ -191,6 +191,14 @@ def read(stack: StackName) -> Contract:
     return parsed(stack, answer.value["outputs"].get(OUTPUT))
 
 
+def read_or_unknown(stack: StackName) -> Contract:
+    """What another stack offers; unknown values where it is not deployed, for a preview of both."""
+    try:
+        return read(stack)
+    except UserError:
+        return unknown(stack)
+
+
 def parsed(stack: StackName, found: Any) -> Contract:
     """A contract of an output's value; UserError when it is missing or an older version.
 

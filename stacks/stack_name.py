@@ -96,6 +96,17 @@ def stacks_of(env: str) -> tuple[StackName, ...]:
     return tuple(StackName(env, layer) for layer in ordered)
 
 
+def one_stack(text: str) -> StackName:
+    """The one stack that a person means; UserError for an environment, which has several."""
+    found = named(text)
+    if "." not in text:
+        raise UserError(
+            f"one stack must be named, one of {', '.join(map(str, found))}, got {text!r}",
+            fix=f"name one, such as {found[-1]}",
+        )
+    return found[0]
+
+
 def named(text: str) -> tuple[StackName, ...]:
     """The stacks that a person means by `ENV` or `ENV.LAYER`; UserError when there are none."""
     if "." not in text:

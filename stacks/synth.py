@@ -53,6 +53,14 @@ def synthesize(
     return sorted(found, key=lambda resource: resource.urn)
 
 
+def synth_of(stack: StackName) -> list[Resource]:
+    """The synth of a stack as its files and packages say now."""
+    from stacks.definitions import definitions
+
+    chosen = load(stack)
+    return synthesize(stack, chosen, definitions(chosen))
+
+
 def to_json(resources: Sequence[Resource]) -> str:
     """Resources of a synth as text that `of_json` reads back, in this process or another.
 
@@ -121,11 +129,7 @@ def stand_ins(stack: StackName) -> int:
 
 def main(argv: Sequence[str]) -> None:
     """Print the synth of a stack as JSON: for a review that compares two commits."""
-    from stacks.definitions import definitions
-
-    stack = StackName.parse(argv[0])
-    chosen = load(stack)
-    sys.stdout.write(to_json(synthesize(stack, chosen, definitions(chosen))))
+    sys.stdout.write(to_json(synth_of(StackName.parse(argv[0]))))
 
 
 def recorded(

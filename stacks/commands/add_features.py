@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.errors import CheckFailed, UserError
-from pipelines.steps.feature_groups import FEATURE_GROUPS
-from stacks.commands import deploy
 from stacks.commands.output import CommandOutput
-from stacks.settings.load import load
-from stacks.targets import aws_clients
+from stacks.settings.load import workload_stack
+from stacks.targets.target import target_of
+from stacks.targets.work import engine_of
 
 PAUSE_SECONDS, PATIENCE_SECONDS = 1.0, 900.0
 URN = (
-    "urn:pulumi:{env}::plinth::plinth:infra:FeatureStore"
+    "urn:pulumi:{stack}::plinth::plinth:infra:FeatureStore"
     "$aws:sagemaker/featureGroup:FeatureGroup::features-{entity}"
 )
 
@@ -41,25 +40,34 @@ class Addition:
     features: Features
 
 
-def add_features(env: str, report: CommandOutput) -> dict[str, Any]:
-    """Add what the workload's schemas have and the groups lack, then refresh their state."""
-    names, sagemaker = load(env).names(env), aws_clients.clients(env)("sagemaker")
+def add_features(name: str, report: CommandOutput) -> dict[str, Any]:
+    """Add what a workload's schemas have and its groups lack, then refresh their state."""
+    from infra.feature_store import feature_group_name
+
+    stack, settings = workload_stack(name)
+    environment = settings.environment
+    clients = target_of(stack.env).clients(environment.account.region)
+    sagemaker = clients("sagemaker")
     missing = [
         addition
-        for entity, schema in FEATURE_GROUPS.items()
-        if (addition := lacking(sagemaker, entity, names.of(entity), schema.features))
+        for group, schema in settings.workload.feature_groups.items()
+        if (
+            addition := lacking(
+                sagemaker, group, feature_group_name(settings.names, group), schema.features
+            )
+        )
     ]
     for addition in missing:
-        with report.stage("evolve", f"add to {addition.group}") as stage:
+        with report.stage("add features", f"add to {addition.group}") as stage:
             add(sagemaker, addition)
             stage.done = ", ".join(addition.features)
     if missing:
-        stack = deploy.stack(env, report)
+        engine = engine_of(stack, report)
         with report.stage("refresh", "tell the state"):
-            stack.refresh([URN.format(env=env, entity=addition.entity) for addition in missing])
+            engine.refresh([URN.format(stack=stack, entity=one.entity) for one in missing])
     else:
-        report.say(f"{env}: the feature groups have every feature")
-    return {"env": env, "added": {a.group: dict(a.features) for a in missing}}
+        report.say(f"{stack}: the feature groups have every feature")
+    return {"stack": str(stack), "added": {a.group: dict(a.features) for a in missing}}
 
 
 def lacking(sagemaker: Any, entity: str, group: str, wanted: Features) -> Addition | None:

@@ -1,7 +1,7 @@
 """`plinth adopt`: existing resources become the program's own, under their ids.
 
 A preview with the engine's import says what would happen. A replacement is always refused, a change
-in place unless it is asked for; what may be adopted is written to `stacks/adopt/<env>.yaml`, and
+in place unless it is asked for; what may be adopted is written to `stacks/environments/adopt/<stack>.yaml`, and
 the next `up` imports it.
 """
 
@@ -15,26 +15,29 @@ from typing import Any
 
 from infra.errors import CheckFailed, UserError
 from stacks.adoption import load_adopted, save_adopted
-from stacks.commands import deploy
 from stacks.commands.output import CommandOutput
-from stacks.settings.load import load, shown
+from stacks.paths import shown
+from stacks.stack_name import StackName, one_stack
+from stacks.targets.work import prepared
 
 IMPORT, SAME, UPDATE = "import", "same", "update"
 
 
 def adopt(
-    env: str, file: str | None, named: Mapping[str, str], report: CommandOutput, *, update: bool
+    name: str, file: str | None, named: Mapping[str, str], report: CommandOutput, *, update: bool
 ) -> dict[str, Any]:
-    """Check that these resources can be adopted, then write them down."""
-    wanted = {**(load_adopted(env, Path(file)) if file else {}), **named}
+    """Check that a stack can adopt these resources, then write them down."""
+    stack = one_stack(name)
+    wanted = {**(load_adopted(stack, Path(file)) if file else {}), **named}
     if not wanted:
         raise UserError(
             "something must be named to adopt, got nothing",
-            fix=f"plinth adopt {env} --import aws:s3/bucket:Bucket storage-data my-bucket",
+            fix=f"plinth adopt {stack} --import aws:s3/bucket:Bucket storage-data my-bucket",
         )
-    already = load_adopted(env)
-    _check_known(env, wanted)
-    changes, _ = deploy.operate("preview", env, report, None, {**already, **wanted})
+    already = load_adopted(stack)
+    _check_known(stack, wanted)
+    with prepared(str(stack), report) as work:
+        changes = work.operate("preview", stack, {**already, **wanted})
     verdict = judge(wanted, changes.steps)
     refused = [*verdict.refused, *(() if update else verdict.changed)]
     if refused:
@@ -45,30 +48,27 @@ def adopt(
             if verdict.refused
             else "change the resource or the program, or accept these with --update; nothing was "
             "written",
-            data={"env": env, "refused": refused},
+            data={"stack": str(stack), "refused": refused},
         )
     for line in verdict.changed:
         report.say(f"the next `up` changes {line}")
-    path = save_adopted(env, {**already, **wanted})
+    path = save_adopted(stack, {**already, **wanted})
     for key, resource_id in sorted(wanted.items()):
         report.say(f"adopts {key} as {resource_id}")
-    report.say(f"written to {shown(path)}; type `plinth up {env}`")
-    return {"env": env, "adopted": dict(sorted(wanted.items())), "file": shown(path)}
+    report.say(f"written to {shown(path)}; type `plinth up {stack}`")
+    return {"stack": str(stack), "adopted": dict(sorted(wanted.items())), "file": shown(path)}
 
 
-def _check_known(env: str, wanted: Mapping[str, str]) -> None:
+def _check_known(stack: StackName, wanted: Mapping[str, str]) -> None:
     """Every name is one of the program's resources."""
-    from stacks.synth import synthesize
-    from stacks.workload import definitions
+    from stacks.synth import synth_of
 
-    settings = load(env)
-    resources = synthesize(env, settings, definitions(env, settings))
-    known = {f"{resource.type}::{resource.name}" for resource in resources}
+    known = {f"{resource.type}::{resource.name}" for resource in synth_of(stack)}
     for key in sorted(set(wanted) - known):
         near = difflib.get_close_matches(key, known, n=1, cutoff=0)
         raise UserError(
             f"{key} must be a resource of the program, is not; the nearest is {near[0]}",
-            fix=f"see the names in `plinth preview {env}`",
+            fix=f"see the names in `plinth preview {stack}`",
         )
 
 

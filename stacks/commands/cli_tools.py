@@ -111,13 +111,13 @@ def coverage(as_json: bool) -> None:
 
 
 @click.command("compile")
-@click.argument("pipeline")
-@click.option("--env", default="local", show_default=True, help="Environment it is compiled for.")
-def compile_(pipeline: str, env: str) -> None:
-    """Print the compiled definition of a PIPELINE."""
+@click.argument("name", metavar="ENV.WORKLOAD")
+@click.argument("pipeline", required=False)
+def compile_(name: str, pipeline: str | None) -> None:
+    """Print the compiled definition of a workload's PIPELINE; by default its first."""
     from stacks.commands import status
 
-    click.echo(status.compiled(pipeline, env))
+    click.echo(status.compiled(name, pipeline))
 
 
 TOOLS = (sandbox, lint_pipeline, prices, toolchain, coverage, compile_)

@@ -1,141 +1,183 @@
 """`plinth destroy`: guards first, then an order that finishes, then what the services left.
 
-Workloads, node claims and pools go while Kubernetes still runs; the engine then deletes the rest
-against its dependencies, while interfaces that come free are released; log groups come last.
+Stacks go backwards: workloads, cluster, foundation. Pods, node claims and pools go while Kubernetes
+still runs; the engine then deletes the rest against its dependencies, while interfaces that come
+free are released; log groups come last.
 """
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import UserError
-from stacks.commands import cloud, deploy
-from stacks.commands.output import Report
-from stacks.paths import home
-from stacks.settings import Settings, load
-from stacks.workload import MODEL, PIPELINE
+from infra.naming import MODEL_GROUP
+from stacks.commands.output import CommandOutput
+from stacks.paths import shown
+from stacks.settings.load import dependencies, load
+from stacks.settings.model import (
+    ClusterSettings,
+    FoundationSettings,
+    Settings,
+    WorkloadSettings,
+)
+from stacks.stack_name import StackName, environment_file, named, stacks_of
+from stacks.targets import aws_clients
+from stacks.targets.side_by_side import side_by_side, total
+from stacks.targets.target import Clients, Target, target_of
+from stacks.targets.work import run_engine, summarized
 
 if TYPE_CHECKING:
     from stacks.targets.engine import Changes, Stack
 
-LOCAL = deploy.LOCAL
+
+def destroy(
+    name: str, report: CommandOutput, *, confirmed: str | None, data: bool
+) -> dict[str, Any]:
+    """Delete a stack, or all stacks of an environment backwards and then, locally, the cloud."""
+    stacks = named(name)
+    target = target_of(stacks[0].env)
+    settings = {stack: load(stack) for stack in stacks}
+    check_confirmed(name, settings[stacks[0]], target, confirmed, data)
+    target.start(report)
+    if "." in name:
+        _check_unused(stacks[0], target, report)
+    above = {stack: _above(stack, stacks) for stack in stacks}
+    done = side_by_side(
+        tuple(reversed(stacks)),
+        above,
+        lambda stack: summarized(stack, _delete(stack, settings[stack], target, report)),
+    )
+    left = target.end(report) if "." not in name else []
+    changes = total(list(done.values()), "changes")
+    report.say(f"{name}: {changes['delete']} resources deleted")
+    return {
+        "name": name,
+        "env": stacks[0].env,
+        "stacks": {str(stack): said for stack, said in done.items()},
+        "changes": changes,
+        "left": left,
+        "seconds": report.seconds,
+    }
 
 
-def destroy(env: str, report: Report, *, confirmed: str | None, data: bool) -> dict[str, Any]:
-    """Delete everything of an environment; locally, the cloud's processes too."""
-    settings = load(env)
-    check_confirmed(env, settings, confirmed, data)
-    if env == LOCAL:
-        return _destroy_local(settings, report)
-    stack = deploy.cloud_stack(env)
-    changes = _delete(env, settings, stack, report)
-    return deploy.summarized(env, changes, report)
-
-
-def check_confirmed(env: str, settings: Settings, confirmed: str | None, data: bool) -> None:
+def check_confirmed(
+    name: str, settings: Settings, target: Target, confirmed: str | None, data: bool
+) -> None:
     """Refuse what was not meant; UserError says what to type."""
-    if settings.protect and not data:
+    env = settings.environment.name
+    wanted = name if target.confirmation else ""
+    if settings.environment.protect and not data:
         raise UserError(
             f"environment {env} must not be protected to be destroyed, got protect: true",
-            fix=f"set plinth:protect to false in stacks/Pulumi.{env}.yaml, then `plinth up {env}`; "
-            f"or delete its data too: `plinth destroy {env} --data --yes {env}`",
+            fix=f"set protect to false in {shown(environment_file(env))}, then `plinth up {env}`; "
+            f"or delete its data too: `plinth destroy {name} --data --yes {name}`",
         )
     if confirmed is None:
         raise UserError(
-            f"destroying {env} deletes its data, models and endpoints and must be confirmed",
-            fix=f"type `plinth destroy {env} --yes{'' if env == LOCAL else f' {env}'}`",
+            f"destroying {name} deletes its data, models and endpoints and must be confirmed",
+            fix=f"type `plinth destroy {name} --yes {wanted}`".replace(" `", "`").rstrip(),
         )
-    if confirmed != env and not (env == LOCAL and confirmed == ""):
+    if confirmed not in {name, wanted}:
         raise UserError(
-            f"--yes must be followed by the name of what is destroyed, {env}, got {confirmed!r}",
-            fix=f"type `plinth destroy {env} --yes {env}` if you mean it",
+            f"--yes must be followed by the name of what is destroyed, {name}, got {confirmed!r}",
+            fix=f"type `plinth destroy {name} --yes {name}` if you mean it",
         )
 
 
-def check_account(env: str, settings: Settings, clients: cloud.Clients) -> None:
-    """Refuse to delete with the credentials of another account."""
-    got, wanted = clients("sts").get_caller_identity()["Account"], settings.account.account_id
-    if got != wanted:
+def _above(stack: StackName, stacks: Sequence[StackName]) -> tuple[StackName, ...]:
+    """The stacks that read what this one offers."""
+    return tuple(other for other in stacks if stack in dependencies(other))
+
+
+def _check_unused(stack: StackName, target: Target, report: CommandOutput) -> None:
+    """Refuse to take away what other stacks stand on."""
+    above = _above(stack, stacks_of(stack.env))
+    if not above:
+        return
+    there = target.engine(stack, report).standing()
+    standing = [str(other) for other in above if there.get(str(other))]
+    if standing:
         raise UserError(
-            f"credentials must be of account {wanted}, where {env} lives, got {got}",
-            fix=f"log in to account {wanted}",
+            f"{stack} must carry no other stack to be destroyed, got {', '.join(standing)}",
+            fix=f"type `plinth destroy {standing[-1]} --yes` first, or destroy {stack.env}",
         )
 
 
-def _delete(env: str, settings: Settings, stack: Stack, report: Report) -> Changes:
-    from stacks.commands import sweep
-
-    names = settings.names(env)
-    clients = cloud.regional(env, names.region)
-    check_account(env, settings, clients)
-    what = sweep.owned(clients, names)
-    if settings.protect:
-        _unprotect(env, settings, stack, report)
-    cloud.stop_executions(clients, [names.of(pipeline) for pipeline in (PIPELINE,)])
-    cloud.delete_model_packages(clients, names.of(MODEL))
-    _drain(env, settings, clients, report)
-    with sweep.releasing(clients, what, report.note) as released:
-        changes = deploy.run_engine("destroy", stack, lambda: None, report)
-    if released:
-        report.note(f"deleted {len(released)} things that held the VPC: {', '.join(released)}")
-    for name in sweep.delete_log_groups(clients, names):
-        report.note(f"deleted log group {name}, which its service had written once more")
+def _delete(stack: StackName, settings: Settings, target: Target, report: CommandOutput) -> Changes:
+    engine = target.engine(stack, report)
+    clients = target.clients(settings.environment.account.region)
+    if settings.environment.protect:
+        _unprotect(stack, settings, engine, report)
+    match settings:
+        case FoundationSettings():
+            return _delete_foundation(settings, engine, clients, report)
+        case ClusterSettings():
+            _drain(settings, target, clients, report)
+        case WorkloadSettings():
+            _stop_working(settings, clients)
+    changes = run_engine("destroy", engine, lambda: None, report)
+    _delete_log_groups(settings, clients, report)
     return changes
 
 
-def _unprotect(env: str, settings: Settings, stack: Stack, report: Report) -> None:
+def _delete_foundation(
+    settings: FoundationSettings, engine: Stack, clients: Clients, report: CommandOutput
+) -> Changes:
+    from stacks.targets import leftovers
+
+    what = leftovers.owned(clients, settings.names)
+    with leftovers.releasing(clients, what, report.note) as released:
+        changes = run_engine("destroy", engine, lambda: None, report)
+    if released:
+        report.note(f"deleted {len(released)} things that held the VPC: {', '.join(released)}")
+    return changes
+
+
+def _delete_log_groups(settings: Settings, clients: Clients, report: CommandOutput) -> None:
+    from stacks.targets import leftovers
+
+    for name in leftovers.delete_log_groups(clients, settings):
+        report.note(f"deleted log group {name}, which its service had written once more")
+
+
+def _stop_working(settings: WorkloadSettings, clients: Clients) -> None:
+    """SageMaker deletes no pipeline that runs, and no group that holds packages."""
+    from stacks.definitions import pipeline_name
+
+    names, workload = settings.names, settings.workload
+    pipelines = [pipeline_name(names, pipeline) for pipeline in workload.pipelines]
+    aws_clients.stop_executions(clients, pipelines)
+    if workload.model is not None:
+        aws_clients.delete_model_packages(clients, names.of(MODEL_GROUP))
+
+
+def _unprotect(stack: StackName, settings: Settings, engine: Stack, report: CommandOutput) -> None:
     """Take the protection off everything by an update, the only way that reaches AWS too.
 
     Without the policy pack, which rightly wants data to be protected.
     """
-    from stacks.program import deploy as program
-    from stacks.workload import definitions
+    from stacks.definitions import definitions
+    from stacks.program import deploy
 
-    free = settings.model_copy(update={"protect": False})
-    compiled = definitions(env, free)
-    unguarded = replace(stack, policy_pack=None)
-    deploy.run_engine("up", unguarded, lambda: program(env, free, compiled), report)
+    environment = settings.environment.model_copy(update={"protect": False})
+    free = settings.model_copy(update={"environment": environment})
+    compiled = definitions(free)
+    unguarded = replace(engine, policy_pack=None)
+    run_engine("up", unguarded, lambda: deploy(stack, free, compiled), report)
 
 
-def _drain(env: str, settings: Settings, clients: cloud.Clients, report: Report) -> None:
+def _drain(
+    settings: ClusterSettings, target: Target, clients: Clients, report: CommandOutput
+) -> None:
     from stacks.checks.check import Unanswered, attempt
-    from stacks.commands.checks import kubernetes_client
     from stacks.targets.drain import drain
 
-    names = settings.names(env)
-    client = attempt(lambda: kubernetes_client(env, clients, names))
+    client = attempt(lambda: target.kubernetes(clients, settings.names))
     if isinstance(client, Unanswered):
         report.note(f"workloads and nodes of Karpenter were not drained: {client.reason}")
         return
     with report.stage("drain", "drain the cluster") as stage:
         ended = drain(client, stage.say)
         stage.done = ", ".join(f"{count} {kind}" for kind, count in ended.items()) or "nothing runs"
-
-
-def _destroy_local(settings: Settings, report: Report) -> dict[str, Any]:
-    from stacks.local import environment, session
-    from stacks.targets.engine import Changes
-
-    folder = home()
-    left: list[str] = []
-    changes = Changes()
-    if session.find(folder) is not None:
-        with report.stage("cloud", "local cloud") as stage:
-            local = environment.start(folder, None, stage.say)
-            environment.clear_dead_lock(folder, stage.say)
-        stack = deploy.local_stack(local, report)
-        if environment.has_pending_operations(folder):
-            stack.drop_pending_operations()
-        changes = _delete(LOCAL, settings, stack, report)
-        left = cloud.leftovers(cloud.clients(LOCAL))
-    with report.stage("stop", "stop the local cloud"):
-        session.stop(folder)
-    if left:
-        report.note(f"{len(left)} things unknown to the state went with the cloud: {left}")
-    environment.mended(folder)
-    for name in ("state", "state-of-a-lost-cloud"):
-        shutil.rmtree(folder / LOCAL / name, ignore_errors=True)
-    report.say(f"{LOCAL}: {changes.counts['delete']} resources deleted, no process left")
-    return {**deploy.summarized(LOCAL, changes, report), "left": left}

@@ -1,50 +1,97 @@
-"""`plinth up ENV --with-model`: from nothing to a served, scored first model."""
+"""`plinth up NAME --with-model`: from nothing to served, scored first models."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from infra.errors import UserError
+from infra.naming import REALTIME
 from stacks.commands import deploy, model, status
 from stacks.commands.output import CommandOutput
-from stacks.settings.load import load
-from stacks.workload import PIPELINE
+from stacks.settings.load import load_workload
+from stacks.settings.model import WorkloadSettings
+from stacks.stack_name import StackName, named
+from stacks.targets.side_by_side import side_by_side, total
 
 
-def up_with_model(env: str, report: CommandOutput, *, port: int | None = None) -> dict[str, Any]:
-    """Deploy; train, approve, promote and serve a model if none is served; score it; sum up.
+def up_with_model(name: str, report: CommandOutput, *, port: int | None = None) -> dict[str, Any]:
+    """Deploy; run what has never run; approve, promote, serve and score models; sum up.
 
     Approving without a person is only for environments that are not protected.
     """
-    if load(env).protect:
-        raise UserError(
-            f"--with-model approves by itself, so {env} must not be protected, got protect: true",
-            fix=f"type `plinth up {env}`, then run, approve and promote as separate people",
+    workloads = [stack for stack in named(name) if stack.workload]
+    settings = {stack: load_workload(stack) for stack in workloads}
+    for stack, chosen in settings.items():
+        if chosen.environment.protect:
+            raise UserError(
+                f"--with-model approves by itself, so {stack.env} must not be protected, got "
+                "protect: true",
+                fix=f"type `plinth up {name}`, then run, approve and promote as separate people",
+            )
+    deployed = deploy.up(name, report, port=port)
+    needs = {stack: _owners(stack, chosen, workloads) for stack, chosen in settings.items()}
+    ordered = sorted(workloads, key=lambda stack: (len(needs[stack]), stack))
+    done = side_by_side(ordered, needs, lambda stack: _served(stack, settings[stack], report))
+    shown = status.status(name, report)
+    totals = {key: f"{seconds:.1f} s" for key, seconds in report.seconds.items()}
+    report.table("time per stage", totals)
+    example = next((s for s, chosen in settings.items() if chosen.workload.model), None)
+    if example is not None:
+        report.say(
+            f"next: plinth run {example} · plinth approve {example} · plinth promote {example} · "
+            f"plinth up {example} · plinth destroy {example.env} --yes"
         )
-    result: dict[str, Any] = {"deployments": [deploy.up(env, report, port=port)]}
-    if status.served(env)["endpoint_status"] is None:
-        result["run"] = model.run(env, PIPELINE, {}, report)
-        result["approve"] = model.approve(env, None, "first model of this environment", report)
-        result["promote"] = model.promote(env, None, report)
-        result["deployments"].append(deploy.up(env, report, port=port))
-    result["predict"] = model.predict(env, report)
-    result["status"] = status.status(env, report)
-    totals = {name: f"{seconds:.1f} s" for name, seconds in report.seconds.items()}
-    report.table("time per stage", {**totals, "total": f"{sum(report.seconds.values()):.1f} s"})
-    report.say(
-        f"next: plinth run {env} training · plinth approve {env} · plinth promote {env} · "
-        f"plinth up {env} · plinth destroy {env} --yes"
-    )
-    last = result["deployments"][-1]
-    changes = {
-        name: sum(deployment["changes"][name] for deployment in result["deployments"])
-        for name in last["changes"]
-    }
-    changes["same"] = last["changes"]["same"]
+    updates = [deployed, *(said["deployment"] for said in done.values() if said["deployment"])]
+    changes = total(updates, "changes")
+    changes["same"] = deployed["changes"]["same"]
     return {
-        **result,
-        "env": env,
+        **deployed,
         "changes": changes,
-        "policy": last["policy"],
+        "workloads": {str(stack): said for stack, said in done.items()},
+        "status": shown,
         "seconds": report.seconds,
     }
+
+
+def _owners(
+    stack: StackName, settings: WorkloadSettings, workloads: Sequence[StackName]
+) -> tuple[StackName, ...]:
+    """The workloads whose features this one reads: they must have filled them before."""
+    owners = settings.workload.uses
+    return tuple(other for other in workloads if other.layer in owners)
+
+
+def _served(stack: StackName, settings: WorkloadSettings, report: CommandOutput) -> dict[str, Any]:
+    """Run the pipelines that never ran; serve and score a model if none is served."""
+    found: dict[str, Any] = {"runs": {}, "deployment": None, "predict": None}
+    clients = model.clients_of(settings)
+    endpoint = settings.names.of(REALTIME)
+    if settings.workload.model is None:
+        for pipeline in settings.workload.pipelines:
+            if not _ran(clients("sagemaker"), settings, pipeline):
+                found["runs"][pipeline] = model.run(str(stack), pipeline, {}, report)
+        return found
+    if status.served(clients, endpoint)["endpoint_status"] is None:
+        for pipeline in settings.workload.pipelines:
+            found["runs"][pipeline] = model.run(str(stack), pipeline, {}, report)
+        reason = "first model of this environment"
+        found["approve"] = model.approve(str(stack), None, reason, report)
+        found["promote"] = model.promote(str(stack), None, report)
+        found["deployment"] = deploy.up(str(stack), report)
+    found["predict"] = model.predict(str(stack), report)
+    return found
+
+
+def _ran(sagemaker: Any, settings: WorkloadSettings, pipeline: str) -> bool:
+    """Whether a run of a pipeline has succeeded."""
+    from stacks.definitions import pipeline_name
+
+    pages = sagemaker.get_paginator("list_pipeline_executions").paginate(
+        PipelineName=pipeline_name(settings.names, pipeline)
+    )
+    return any(
+        execution["PipelineExecutionStatus"] == "Succeeded"
+        for page in pages
+        for execution in page["PipelineExecutionSummaries"]
+    )

@@ -1,23 +1,30 @@
-"""`plinth run`, `approve`, `promote` and `predict`: a model's way from data to answers."""
+"""`plinth run`, `approve`, `promote` and `predict`: a workload's way from data to answers."""
 
 from __future__ import annotations
 
 import json
+import statistics
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from infra.errors import CheckFailed, UserError
-from stacks.commands import cloud
-from stacks.commands.output import Report
-from stacks.settings import ROOT, load, pin_model_package, shown, stack_file
-from stacks.workload import HOLDOUT_DAYS, MODEL, PIPELINE, single_holdout
+from infra.naming import MODEL_GROUP, REALTIME
+from stacks.commands.output import CommandOutput
+from stacks.paths import ROOT, shown
+from stacks.settings.load import workload_stack
+from stacks.settings.model import WorkloadSettings
+from stacks.settings.pin import pin_model_package
+from stacks.stack_name import StackName
+from stacks.targets.target import Clients, target_of
 
 POLL_SECONDS = 0.3
 FINAL = ("Succeeded", "Failed", "Stopped")
+HOLDOUT_DAYS = 7
+"""Days after the evaluation window that `plinth predict` scores: the model has not seen them."""
+
 BATCH = 200
 """Records per request when the holdout is scored."""
 
@@ -25,22 +32,35 @@ SINGLES = 200
 """Requests of one record each whose latency is reported."""
 
 
-def run(env: str, pipeline: str, parameters: Mapping[str, str], report: Report) -> dict[str, Any]:
+def clients_of(settings: WorkloadSettings) -> Clients:
+    """Clients of the account in which a workload lives."""
+    environment = settings.environment
+    return target_of(environment.name).clients(environment.account.region)
+
+
+def run(
+    name: str, pipeline: str | None, parameters: Mapping[str, str], report: CommandOutput
+) -> dict[str, Any]:
     """Start a pipeline, show its steps, wait for its end; CheckFailed unless it succeeds."""
-    if pipeline != PIPELINE:
-        raise UserError(f"pipeline must be one of {PIPELINE}, got {pipeline!r}")
-    client = cloud.clients(env)
-    sagemaker = client("sagemaker")
-    name = load(env).names(env).of(pipeline)
-    with report.stage("run", f"pipeline {name}") as stage:
-        arn = _start(sagemaker, env, name, {"SourceCommit": source_commit(), **parameters})
+    from stacks.definitions import pipeline_name
+
+    stack, settings = workload_stack(name)
+    chosen = pipeline or next(iter(settings.workload.pipelines))
+    settings.workload.pipeline(chosen)  # an error lists those there are
+    full_name = pipeline_name(settings.names, chosen)
+    clients = clients_of(settings)
+    sagemaker = clients("sagemaker")
+    with report.stage(f"run {stack}", f"pipeline {full_name}") as stage:
+        given = {"SourceCommit": source_commit(), **parameters}
+        arn = _start(sagemaker, stack, full_name, given)
         status, steps = _wait(sagemaker, arn, report, stage)
         stage.done = status
     shown_steps = [_step(step) for step in steps]
     execution = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
-    metrics = _metrics(client, steps)
+    metrics = _metrics(clients, steps)
     result = {
-        "env": env,
+        "stack": str(stack),
+        "pipeline_name": full_name,
         "status": status,
         "execution_arn": arn,
         "failure_reason": execution.get("FailureReason"),
@@ -48,7 +68,7 @@ def run(env: str, pipeline: str, parameters: Mapping[str, str], report: Report) 
         "metrics": metrics,
         "seconds": report.seconds,
     }
-    report.table("evaluation", metrics)
+    report.table(f"evaluation of {full_name}" if metrics else "", metrics)
     if status != "Succeeded":
         reasons = [
             f"  {step['name']}: {step['failure_reason']}"
@@ -56,75 +76,92 @@ def run(env: str, pipeline: str, parameters: Mapping[str, str], report: Report) 
             if step["failure_reason"]
         ]
         raise CheckFailed(
-            f"pipeline {name} must succeed, got {status}:\n" + "\n".join(reasons),
+            f"pipeline {full_name} must succeed, got {status}:\n" + "\n".join(reasons),
             fix="mend the cause above and run it again; what is served has not changed",
             data=result,
         )
     return result
 
 
-def approve(env: str, package: str | None, reason: str, report: Report) -> dict[str, Any]:
+def approve(name: str, package: str | None, reason: str, report: CommandOutput) -> dict[str, Any]:
     """Approve a model package: the given version, or the newest that waits for approval."""
-    sagemaker = cloud.clients(env)("sagemaker")
-    group = load(env).names(env).of(MODEL)
-    arn = _find_package(sagemaker, group, package, "PendingManualApproval")
+    stack, settings = workload_stack(name)
+    sagemaker = clients_of(settings)("sagemaker")
+    group = settings.names.of(MODEL_GROUP)
+    arn = _find_package(sagemaker, stack, group, package, "PendingManualApproval")
     sagemaker.update_model_package(
         ModelPackageArn=arn, ModelApprovalStatus="Approved", ApprovalDescription=reason
     )
     described = sagemaker.describe_model_package(ModelPackageName=arn)
     facts = described.get("CustomerMetadataProperties", {})
     report.table(f"approved {group} version {described['ModelPackageVersion']}", facts)
-    return {"env": env, "model_package_arn": arn, "status": "Approved", "metadata": facts}
+    return {"stack": str(stack), "model_package_arn": arn, "status": "Approved", "metadata": facts}
 
 
-def promote(env: str, package: str | None, report: Report) -> dict[str, Any]:
-    """Pin an approved package in the environment's file: a release is a change to that file."""
-    sagemaker = cloud.clients(env)("sagemaker")
-    settings = load(env)
-    arn = _find_package(sagemaker, settings.names(env).of(MODEL), package, "Approved")
+def promote(name: str, package: str | None, report: CommandOutput) -> dict[str, Any]:
+    """Pin an approved package in the workload's file: a release is a change to that file."""
+    stack, settings = workload_stack(name)
+    sagemaker = clients_of(settings)("sagemaker")
+    arn = _find_package(sagemaker, stack, settings.names.of(MODEL_GROUP), package, "Approved")
     status = sagemaker.describe_model_package(ModelPackageName=arn)["ModelApprovalStatus"]
     if status != "Approved":
         raise UserError(
             f"{arn} must be Approved to be promoted, got {status}",
-            fix=f"type `plinth approve {env}`",
+            fix=f"type `plinth approve {stack}`",
         )
     before = settings.endpoint.model_package_arn
     if before != arn:
-        pin_model_package(env, arn)
-    report.say(f"{shown(stack_file(env))} pins {arn.rpartition('model-package/')[2]}")
-    report.say(f"next: plinth up {env}")
-    return {"env": env, "model_package_arn": arn, "previous": before, "changed": before != arn}
+        pin_model_package(stack, arn)
+    report.say(f"{shown(stack.file)} pins {arn.rpartition('model-package/')[2]}")
+    report.say(f"next: plinth up {stack}")
+    return {
+        "stack": str(stack),
+        "model_package_arn": arn,
+        "previous": before,
+        "changed": before != arn,
+    }
 
 
-def predict(env: str, report: Report) -> dict[str, Any]:
-    """Ask the endpoint about flights of days that the model has not seen, and score the answers."""
-    settings = load(env)
-    names = settings.names(env)
-    client = cloud.clients(env)
-    start = date.fromisoformat(settings.training.train_end) + timedelta(
-        days=settings.training.evaluation_days
-    )
-    with report.stage("holdout", f"{HOLDOUT_DAYS} days from {start} as features") as stage:
-        asked = single_holdout(env, settings, client, HOLDOUT_DAYS)
-        labels, records = [int(value) for value in asked.truth], asked.records
-        stage.done = f"{len(records)} flights"
-    with report.stage("predict", f"ask endpoint {names.of(MODEL)}") as stage:
-        invoke = _invoker(client("sagemaker-runtime"), names.of(MODEL))
-        scores = [
-            score for n in range(0, len(records), BATCH) for score in invoke(records[n : n + BATCH])
+def predict(name: str, report: CommandOutput) -> dict[str, Any]:
+    """Ask the endpoint about days that the model has not seen, and score its answers.
+
+    The same score of a naive guess stands beside it.
+    """
+    from pipelines.holdout import Source, compared, holdout
+    from stacks.definitions import feature_groups
+
+    stack, settings = workload_stack(name)
+    names, workload, clients = settings.names, settings.workload, clients_of(settings)
+    with report.stage(f"holdout {stack}", f"{HOLDOUT_DAYS} unseen days of {stack}") as stage:
+        source = Source(
+            client=clients,
+            data_bucket=names.bucket("data"),
+            feature_groups=feature_groups(names, workload),
+            parameters=settings.parameters(next(iter(workload.pipelines))),
+        )
+        asked = holdout(workload, source, HOLDOUT_DAYS)
+        stage.done = f"{len(asked.records)} records"
+    endpoint = names.of(REALTIME)
+    with report.stage(f"predict {stack}", f"ask endpoint {endpoint}") as stage:
+        invoke = _invoker(clients("sagemaker-runtime"), stack, endpoint)
+        records = asked.records
+        answers = [
+            answer
+            for n in range(0, len(records), BATCH)
+            for answer in invoke(records[n : n + BATCH])
         ]
         latencies = _latencies(invoke, records[:SINGLES])
-        stage.done = f"{len(scores)} answers"
+        stage.done = f"{len(answers)} answers"
+    measured = {key: round(value, 4) for key, value in compared(workload, asked, answers).items()}
     result = {
-        "env": env,
-        "endpoint_name": names.of(MODEL),
-        "start": start.isoformat(),
+        "stack": str(stack),
+        "endpoint_name": endpoint,
         "days": HOLDOUT_DAYS,
-        "n": len(scores),
-        **_quality(labels, scores),
+        "n": len(answers),
+        **measured,
         **latencies,
     }
-    report.table("predictions against what happened", result)
+    report.table(f"{stack}: predictions against what happened", result)
     return result | {"seconds": report.seconds}
 
 
@@ -140,7 +177,7 @@ def source_commit() -> str:
     return done.stdout.strip() or "unspecified"
 
 
-def _start(sagemaker: Any, env: str, name: str, parameters: Mapping[str, str]) -> str:
+def _start(sagemaker: Any, stack: StackName, name: str, parameters: Mapping[str, str]) -> str:
     from botocore.exceptions import ClientError
 
     given = [{"Name": key, "Value": value} for key, value in sorted(parameters.items())]
@@ -149,12 +186,14 @@ def _start(sagemaker: Any, env: str, name: str, parameters: Mapping[str, str]) -
     except ClientError as error:
         raise UserError(
             f"pipeline {name} does not start: {error.response['Error']['Message']}",
-            fix=f"type `plinth up {env}`, or correct --param",
+            fix=f"type `plinth up {stack}`, or correct --param",
         ) from None
     return str(answer["PipelineExecutionArn"])
 
 
-def _wait(sagemaker: Any, arn: str, report: Report, stage: Any) -> tuple[str, list[dict[str, Any]]]:
+def _wait(
+    sagemaker: Any, arn: str, report: CommandOutput, stage: Any
+) -> tuple[str, list[dict[str, Any]]]:
     told: set[str] = set()
     while True:
         status = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
@@ -187,12 +226,12 @@ def _step(step: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _metrics(client: cloud.Clients, steps: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """The numbers of the Evaluate step's report; none when it did not run."""
+def _metrics(clients: Clients, steps: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The numbers of an evaluation report among the outputs; none when nothing was evaluated."""
     for step in steps:
         job = step.get("Metadata", {}).get("ProcessingJob")
-        if step["StepName"] == "Evaluate" and job and step["StepStatus"] == "Succeeded":
-            described = client("sagemaker").describe_processing_job(
+        if job and step["StepStatus"] == "Succeeded" and step["StepName"] == "Evaluate":
+            described = clients("sagemaker").describe_processing_job(
                 ProcessingJobName=job["Arn"].rpartition("/")[2]
             )
             outputs = described["ProcessingOutputConfig"]["Outputs"]
@@ -200,20 +239,32 @@ def _metrics(client: cloud.Clients, steps: Sequence[Mapping[str, Any]]) -> dict[
                 next(o["S3Output"]["S3Uri"] for o in outputs if o["OutputName"] == "evaluation")
             )
             key = f"{uri.path.strip('/')}/evaluation.json"
-            body = client("s3").get_object(Bucket=uri.netloc, Key=key)["Body"].read()
-            return {name: item["value"] for name, item in json.loads(body)["metrics"].items()}
+            body = json.loads(clients("s3").get_object(Bucket=uri.netloc, Key=key)["Body"].read())
+            found = {name: item["value"] for name, item in body["metrics"].items()}
+            guessed = {f"baseline_{n}": i["value"] for n, i in body.get("baseline", {}).items()}
+            return found | guessed
     return {}
 
 
-def _find_package(sagemaker: Any, group: str, package: str | None, status: str) -> str:
+def _find_package(
+    sagemaker: Any, stack: StackName, group: str, package: str | None, status: str
+) -> str:
+    from botocore.exceptions import ClientError
+
     if package is not None and package.startswith("arn:"):
         return package
-    found = sagemaker.list_model_packages(
-        ModelPackageGroupName=group,
-        SortBy="CreationTime",
-        SortOrder="Descending",
-        MaxResults=100,
-    )["ModelPackageSummaryList"]
+    try:
+        found = sagemaker.list_model_packages(
+            ModelPackageGroupName=group,
+            SortBy="CreationTime",
+            SortOrder="Descending",
+            MaxResults=100,
+        )["ModelPackageSummaryList"]
+    except ClientError as error:
+        raise UserError(
+            f"{group} must exist, got {error.response['Error']['Message']}",
+            fix=f"type `plinth up {stack}`",
+        ) from None
     wanted = [
         item["ModelPackageArn"]
         for item in found
@@ -226,15 +277,18 @@ def _find_package(sagemaker: Any, group: str, package: str | None, status: str) 
         )
         raise UserError(
             f"{group} must have a package {package or status}, got {have or 'none'}",
-            fix="type `plinth run ENV training` to train one, or name a version",
+            fix=f"type `plinth run {stack}` to train one, or name a version",
         )
     return str(max(wanted, key=lambda arn: int(arn.rpartition("/")[2])))
 
 
-def _invoker(runtime: Any, endpoint: str) -> Any:
+Invoke = Callable[[Sequence[Mapping[str, Any]]], list[Mapping[str, float]]]
+
+
+def _invoker(runtime: Any, stack: StackName, endpoint: str) -> Invoke:
     from botocore.exceptions import ClientError
 
-    def invoke(records: Sequence[Mapping[str, Any]]) -> list[float]:
+    def invoke(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, float]]:
         try:
             answer = runtime.invoke_endpoint(
                 EndpointName=endpoint,
@@ -242,35 +296,25 @@ def _invoker(runtime: Any, endpoint: str) -> Any:
                 Body=json.dumps({"records": records}),
             )
         except ClientError as error:
+            failed = error.response["Error"]["Code"] == "ModelError"
             raise UserError(
                 f"endpoint {endpoint} must answer, got {error.response['Error']['Message']}",
-                fix="type `plinth run`, `approve`, `promote` and `up` to serve a model",
+                fix=f"read its log: `plinth logs {stack} endpoint`"
+                if failed
+                else f"serve a model: `plinth run`, `approve`, `promote` and `up` {stack}",
             ) from None
-        found = json.loads(answer["Body"].read())["predictions"]
-        return [item["probability"] for item in found]
+        found: list[Mapping[str, float]] = json.loads(answer["Body"].read())["predictions"]
+        return found
 
     return invoke
 
 
-def _latencies(invoke: Any, records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def _latencies(invoke: Invoke, records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Milliseconds of single-record requests, client and endpoint together."""
     taken = []
     for record in records:
         started = time.perf_counter()
         invoke([record])
         taken.append((time.perf_counter() - started) * 1000)
-    taken.sort()
-    return {
-        "p50_ms": round(taken[len(taken) // 2], 2),
-        "p99_ms": round(taken[min(len(taken) - 1, int(len(taken) * 0.99))], 2),
-    }
-
-
-def _quality(labels: Sequence[int], scores: Sequence[float]) -> dict[str, float]:
-    from sklearn.metrics import brier_score_loss, roc_auc_score
-
-    return {
-        "auc": round(float(roc_auc_score(labels, scores)), 4),
-        "brier": round(float(brier_score_loss(labels, scores)), 4),
-        "late_rate": round(sum(labels) / len(labels), 4),
-    }
+    cuts = statistics.quantiles(taken, n=100, method="inclusive")
+    return {"p50_ms": round(cuts[49], 2), "p99_ms": round(cuts[98], 2)}

@@ -16,9 +16,14 @@ json_option = click.option(
 )
 
 
-def environment(command: Command) -> Command:
-    """The argument ENV and the option --json."""
-    return click.argument("env", metavar="ENV")(json_option(command))
+def stack(command: Command) -> Command:
+    """The argument ENV or ENV.LAYER, and the option --json."""
+    return click.argument("name", metavar="ENV[.LAYER]")(json_option(command))
+
+
+def workload(command: Command) -> Command:
+    """The argument ENV.WORKLOAD, and the option --json."""
+    return click.argument("name", metavar="ENV.WORKLOAD")(json_option(command))
 
 
 port_option = click.option(

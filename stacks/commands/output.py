@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,27 +29,54 @@ class CommandOutput:
         self.err = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
         self.seconds: dict[str, float] = {}
         self._progress: Progress | None = None
+        self._running = 0
+        self._guard = threading.Lock()
 
     @contextmanager
     def stage(self, name: str, title: str) -> Iterator[Stage]:
-        """Time a part of the work and show that it runs; `seconds[name]` adds up."""
+        """Time a part of the work and show that it runs; `seconds[name]` adds up.
+
+        Parts may run at the same time, in threads: each has a line of one view.
+        """
         started = time.perf_counter()
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            Elapsed(),
-            TextColumn("[dim]{task.fields[detail]}"),
-        )
-        with Progress(*columns, console=self.err, transient=True, disable=not self._live) as bar:
+        with self._view() as bar:
             stage = Stage(self, bar, title)
             try:
                 yield stage
             except BaseException:
                 self._end(name, stage, started, "[red]failed[/]")
                 raise
+            finally:
+                stage.remove()
         self._end(name, stage, started, stage.done)
+
+    @contextmanager
+    def _view(self) -> Iterator[Progress]:
+        """The live view, from the first of the running parts to the last."""
+        with self._guard:
+            if self._running == 0:
+                self._progress = Progress(
+                    SpinnerColumn(),
+                    TextColumn("{task.description}"),
+                    BarColumn(bar_width=20),
+                    MofNCompleteColumn(),
+                    Elapsed(),
+                    TextColumn("[dim]{task.fields[detail]}"),
+                    console=self.err,
+                    transient=True,
+                    disable=not self._live,
+                )
+                self._progress.start()
+            self._running += 1
+            assert self._progress is not None
+            bar = self._progress
+        try:
+            yield bar
+        finally:
+            with self._guard:
+                self._running -= 1
+                if self._running == 0:
+                    bar.stop()
 
     @property
     def _live(self) -> bool:
@@ -56,7 +84,8 @@ class CommandOutput:
 
     def _end(self, name: str, stage: Stage, started: float, done: str) -> None:
         took = time.perf_counter() - started
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 3)
+        with self._guard:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 3)
         self.err.print(f"[dim]{took:6.1f} s[/]  {stage.title}  {done}".rstrip())
 
     def note(self, text: str) -> None:
@@ -104,6 +133,10 @@ class Stage:
         self._progress.update(self._task, detail=detail)
         if not self._progress.console.is_terminal:
             self._progress.console.print(f"          {detail}")
+
+    def remove(self) -> None:
+        """Take its line out of the view."""
+        self._progress.remove_task(self._task)
 
     def tick(self, completed: int, total: int | None, detail: str) -> None:
         """Move the bar; shown on a terminal only."""

@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from infra.errors import CheckFailed, UserError
 from stacks.commands import frameworks
-from stacks.commands.deploy import exemptions, policy_config
 from stacks.commands.output import CommandOutput
-from stacks.settings.load import load, shown
+from stacks.paths import shown
+from stacks.settings.load import load
+from stacks.stack_name import StackName, named
+from stacks.targets.policy_settings import exemptions, policy_config
+from stacks.targets.side_by_side import one_by_one, total
 
 if TYPE_CHECKING:
     from policies.data import Resource
+    from policies.frameworks.controls import Framework
     from policies.lint import Problem
     from policies.offline import RuleFinding
 
@@ -35,32 +39,56 @@ class Seen:
 
 
 def policy(
-    env: str,
+    name: str,
     report: CommandOutput,
     *,
     digest: Path | None,
     state: Path | None,
     framework: str | None,
 ) -> dict[str, Any]:
-    """Every rule on every resource of an environment; a check that fails where one blocks."""
+    """Every rule on every resource of a stack, or of all stacks of an environment.
+
+    CheckFailed where a mandatory rule fails, or too many cannot be decided.
+    """
+    if digest is not None and state is not None:
+        raise UserError("--digest and --state must not both be given", fix="leave one out")
+    stacks = named(name)
+    if (digest or state) and len(stacks) > 1:
+        raise UserError(
+            f"a file must be about one stack, got {name}", fix=f"name one, such as {stacks[0]}"
+        )
+    asked = frameworks.framework(framework) if framework is not None else None
+
+    def judge(stack: StackName) -> dict[str, Any]:
+        return _judged(stack, _seen(stack, report, digest, state), asked, report)
+
+    done = one_by_one(stacks, judge)
+    return {
+        "name": name,
+        "stacks": {str(stack): said for stack, said in done.items()},
+        "counts": total(list(done.values()), "counts"),
+        "blocking": sum(said["blocking"] for said in done.values()),
+    }
+
+
+def _judged(
+    stack: StackName, seen: Seen, asked: Framework | None, report: CommandOutput
+) -> dict[str, Any]:
     from policies.offline import evaluate
 
-    settings = load(env)
-    asked = frameworks.framework(framework) if framework is not None else None
-    config = policy_config(settings)
-    seen = _seen(env, report, digest, state)
-    with report.stage("policy", f"policies of {env}") as stage:
+    config = policy_config(load(stack))
+    with report.stage("policy", f"policies of {stack}") as stage:
         findings = evaluate(seen.resources, config, exemptions=exemptions())
         counts = _counts(findings)
         stage.done = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     if asked is None:
         _show(findings, report)
     by_control = {"framework": frameworks.judged(asked, findings, report)} if asked else {}
-    report.say(f"{env}, from a {seen.source}: {stage.done}")
+    report.say(f"{stack}, from a {seen.source}: {stage.done}")
     blocking = [finding for finding in findings if finding.blocks]
     undecided = [f for f in findings if f.status == "unknown" and f.level == "mandatory"]
     result = {
-        "env": env,
+        "stack": str(stack),
         "source": seen.source,
         "resources": len(seen.resources),
         "counts": counts,
@@ -71,10 +99,10 @@ def policy(
     }
     if blocking:
         lines = "\n".join(f"  {_line(finding)}" for finding in blocking)
-        raise CheckFailed(f"{env} must pass its mandatory policies, got:\n{lines}", data=result)
+        raise CheckFailed(f"{stack} must pass its mandatory policies, got:\n{lines}", data=result)
     if config.production and len(undecided) > config.undecided_max:
         raise CheckFailed(
-            f"at most {config.undecided_max} mandatory checks of {env} may be undecided, "
+            f"at most {config.undecided_max} mandatory checks of {stack} may be undecided, "
             f"got {len(undecided)}",
             fix="deploy what the values come from first, then the rest",
             data=result,
@@ -82,19 +110,15 @@ def policy(
     return result
 
 
-def _seen(env: str, report: CommandOutput, digest: Path | None, state: Path | None) -> Seen:
-    if digest is not None and state is not None:
-        raise UserError("--digest and --state must not both be given", fix="leave one out")
+def _seen(stack: StackName, report: CommandOutput, digest: Path | None, state: Path | None) -> Seen:
     if digest is not None:
-        return _previewed(digest, env)
+        return _previewed(digest, str(stack))
     if state is not None:
-        return _exported(state, env)
-    from stacks.synth import synthesize
-    from stacks.workload import definitions
+        return _exported(state, str(stack))
+    from stacks.synth import synth_of
 
-    settings = load(env)
-    with report.stage("synth", f"mocked synth of {env}") as stage:
-        found = synthesize(env, settings, definitions(env, settings))
+    with report.stage("synth", f"mocked synth of {stack}") as stage:
+        found = synth_of(stack)
         stage.done = f"{len(found)} resources"
     return Seen("mocked synth", found)
 
@@ -170,7 +194,7 @@ def lint_pipeline(
     from policies.config import PolicyConfig
     from policies.lint import NoDefinition, lint, problems
 
-    config = policy_config(load(env)) if env else PolicyConfig(production=True)
+    config = policy_config(load(named(env)[0])) if env else PolicyConfig(production=True)
     text = _text(path)
     try:
         findings = lint(text, path.name, config)

@@ -3,70 +3,161 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import tempfile
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import date
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import CheckFailed, UserError
-from stacks.commands.deploy import LOCAL, exemptions, policy_config, preview_steps, stack
 from stacks.commands.output import CommandOutput as Progress
-from stacks.paths import ROOT
-from stacks.review.git import checked, clean_commit, exists, git, judging, packs, versions
-from stacks.review.replacements import differ, undecided
-from stacks.settings.load import load, shown, stack_file
-from stacks.settings.model import Settings
-from stacks.targets import aws_clients
+from stacks.paths import shown
+from stacks.review.change import binding_of, change_of, read_drift
+from stacks.review.report import headroom_of, report_of
+from stacks.settings.load import load
+from stacks.stack_name import StackName, named
 
 if TYPE_CHECKING:
-    from policies.data import Resource
-    from policies.review.approval import Reviewers
     from policies.review.model import StackChange
-    from policies.review.report import Part, Report
+    from policies.review.report import Report
 
 SUFFIXES = {".md": "markdown", ".html": "html", ".sarif": "sarif", ".json": "json"}
-SYNTH_SECONDS = 300
 
 
-def review(
-    env: str,
-    progress: Progress,
-    *,
-    base: str | None,
-    digest: Path | None,
-    drift: Path | None,
-    quotas: Path | None = None,
-    form: str | None,
-    output: Sequence[Path],
-) -> dict[str, Any]:
-    """Review a change; a blocked one is a failed check, and the report is written all the same."""
-    from policies.review.render.data import json_text, to_dict
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a review is asked to compare, and how to show it."""
 
-    forms = {path: _form(form, path) for path in output or (None,)}
-    settings = load(env)
-    change = _change(env, settings, progress, base, digest)
-    if drift is not None:
-        change = replace(change, drifted=_read_drift(drift))
-    with progress.stage("review", f"review {env}") as stage:
-        headroom = _headroom(change, settings, quotas)
-        report = _report(change, settings, base or "HEAD", headroom)
-        stage.done = report.decision
-    result = to_dict(report) | _binding(env, change, progress)
+    base: str | None
+    digest: Path | None
+    drift: Path | None
+    quotas: Path | None
+    form: str | None
+    output: Sequence[Path]
+
+    @property
+    def files(self) -> list[Path]:
+        """Files that are about one stack."""
+        return [path for path in (self.digest, self.drift, self.quotas) if path is not None]
+
+
+def review(name: str, progress: Progress, **asked: Any) -> dict[str, Any]:
+    """Review a change of one stack, or of all stacks of an environment with their roll-up.
+
+    A blocked one is a failed check, and the report is written all the same.
+    """
+    wanted, stacks = Asked(**asked), named(name)
+    if len(stacks) == 1 and "." in name:
+        return _of_stack(stacks[0], progress, wanted)
+    if wanted.files:
+        raise UserError(
+            f"{wanted.files[0]} is about one stack, got environment {name}",
+            fix=f"name one, such as {stacks[0]}",
+        )
+    return _of_environment(name, stacks, progress, wanted)
+
+
+def _of_stack(stack: StackName, progress: Progress, asked: Asked) -> dict[str, Any]:
+    """One report, in every format that is wanted."""
+    forms = {path: _form(asked.form, path) for path in asked.output or (None,)}
+    report, change, result = _reviewed(stack, progress, asked)
     _tell_github(report)
     for path, wanted in forms.items():
         if wanted == "terminal":
             _show(report, progress)
         else:
-            text = json_text(result) if wanted == "json" else rendered(report, change, env, wanted)
-            _write(text, report, progress, path)
+            _write(_text(report, change, stack, result, wanted), report, progress, path)
     if report.decision == "blocked":
-        reasons = "\n".join(f"  {r.rule} {r.message}" for r in report.reasons if r.blocks)
-        raise CheckFailed(f"the change of {env} is blocked:\n{reasons}", data=result)
+        raise CheckFailed(_blocked(str(stack), report), data=result)
     return result
+
+
+def _of_environment(
+    name: str, stacks: Sequence[StackName], progress: Progress, asked: Asked
+) -> dict[str, Any]:
+    """A report for every stack, and a line for each; terminal, Markdown or JSON."""
+    from policies.review.render.data import json_text
+
+    forms = {path: _form(asked.form, path) for path in asked.output or (None,)}
+    if unfit := sorted({form for form in forms.values()} - set(OF_SEVERAL)):
+        raise UserError(
+            f"the format of an environment's review must be one of {', '.join(OF_SEVERAL)}, "
+            f"got {', '.join(unfit)}",
+            fix=f"name one stack, such as {stacks[0]}",
+        )
+    found = {stack: _reviewed(stack, progress, asked) for stack in stacks}
+    result = {
+        "name": name,
+        "decision": max((report.decision for report, _, _ in found.values()), key=DECISIONS.index),
+        "risk": max((report.risk for report, _, _ in found.values()), key=RISKS.index),
+        "stacks": {str(stack): said for stack, (_, _, said) in found.items()},
+    }
+    for path, form in forms.items():
+        if form == "terminal":
+            _roll_up(name, found, progress)
+            continue
+        texts = [
+            _text(report, change, stack, said, form)
+            for stack, (report, change, said) in found.items()
+        ]
+        text = json_text(result) if form == "json" else "\n".join(texts)
+        if path is not None:
+            path.write_text(text)
+        elif not progress.as_json:
+            sys.stdout.write(text)
+    blocked = [_blocked(str(s), r) for s, (r, _, _) in found.items() if r.decision == "blocked"]
+    if blocked:
+        raise CheckFailed("\n".join(blocked), data=result)
+    return result
+
+
+OF_SEVERAL = ("terminal", "markdown", "json")
+DECISIONS = ("no change", "safe", "needs review", "blocked")
+RISKS = ("low", "medium", "high", "critical")
+
+
+def _roll_up(
+    name: str, found: Mapping[StackName, tuple[Report, StackChange, Any]], progress: Progress
+) -> None:
+    """What changes first, in full; then a line for every stack."""
+    for report, _, _ in found.values():
+        if report.decision != "no change":
+            _show(report, progress)
+    rows = {
+        str(stack): f"{report.decision}, {report.risk} risk: {report.headline}"
+        for stack, (report, _, _) in found.items()
+    }
+    progress.table(f"{name}: {len(found)} stacks", rows)
+
+
+def _blocked(name: str, report: Report) -> str:
+    reasons = "\n".join(f"  {r.rule} {r.message}" for r in report.reasons if r.blocks)
+    return f"the change of {name} is blocked:\n{reasons}"
+
+
+def _reviewed(
+    stack: StackName, progress: Progress, asked: Asked
+) -> tuple[Report, StackChange, dict[str, Any]]:
+    """The report of a stack's change, the change, and what `--json` prints."""
+    from policies.review.render.data import to_dict
+
+    settings = load(stack)
+    change = change_of(stack, settings, progress, asked.base, asked.digest)
+    if asked.drift is not None:
+        change = replace(change, drifted=read_drift(asked.drift))
+    with progress.stage("review", f"review {stack}") as stage:
+        headroom = headroom_of(change, stack, settings, asked.quotas)
+        report = report_of(change, settings, asked.base or "HEAD", headroom)
+        stage.done = report.decision
+    return report, change, to_dict(report) | binding_of(stack, change, progress)
+
+
+def _text(
+    report: Report, change: StackChange, stack: StackName, result: dict[str, Any], form: str
+) -> str:
+    from policies.review.render.data import json_text
+
+    return json_text(result) if form == "json" else rendered(report, change, stack, form)
 
 
 def _tell_github(report: Report) -> None:
@@ -97,223 +188,6 @@ def _form(form: str | None, path: Path | None) -> str:
     return SUFFIXES[path.suffix]
 
 
-def _change(
-    env: str, settings: Settings, progress: Progress, base: str | None, digest: Path | None
-) -> StackChange:
-    """The change, from the first of: a digest, an engine with a cloud, two mocked synths."""
-    from policies.review import digest as reader
-
-    commit = git("rev-parse", "HEAD")
-    if digest is not None:
-        return _read_digest(env, digest)
-    if base is None and (env == LOCAL or aws_clients.has_credentials()):
-        steps = preview_steps(env, progress)
-        change = reader.of_digest({"steps": steps}, env, commit=commit)
-        return _enriched(change, _synth(env, progress))
-    return _of_commits(env, settings, base or "HEAD", commit, progress)
-
-
-def _binding(env: str, change: StackChange, progress: Progress) -> dict[str, Any]:
-    """What `plinth up --plan` holds to, where an engine with a state was asked."""
-    if change.origin != "local preview":
-        return {}
-    from stacks.review.binding import binding
-
-    return {"binding": binding(clean_commit(), stack(env, progress).deployment())}
-
-
-def reviewed_change(env: str, settings: Settings, digest: Path) -> tuple[Report, StackChange]:
-    """The report about a digest, and what it is about; nothing is written or shown."""
-    change = _read_digest(env, digest)
-    return _report(change, settings, "HEAD"), change
-
-
-def _read_digest(env: str, path: Path) -> StackChange:
-    from policies.review import digest as reader
-
-    try:
-        return reader.read(path.read_text(), env, commit=git("rev-parse", "HEAD"))
-    except OSError as error:
-        raise UserError(f"{path} must be a file, got {error.strerror}") from None
-    except ValueError as error:
-        raise UserError(f"{path}: {error}", fix="write it with `pulumi preview --json`") from None
-
-
-def _headroom(change: StackChange, settings: Settings, path: Path | None) -> Part:
-    """Quotas from a file, else from the account of an engine that was asked, else from nobody."""
-    from stacks.checks.check import Platform, attempt, refuse
-    from stacks.checks.quota_review import listed, part
-    from stacks.checks.quotas import Quotas
-
-    asked = path is None and change.origin == "local preview"
-    clients = (
-        aws_clients.regional(change.env, settings.account.region) if asked else refuse("no account")
-    )
-
-    def platform(resources: Sequence[Resource]) -> Platform:
-        return Platform(
-            env=change.env,
-            settings=settings,
-            resources=resources,
-            clients=clients,
-            fetch=refuse("no network"),
-            plain_http=refuse("no account"),
-            kubernetes=refuse("no cluster"),
-        )
-
-    if asked:
-        live = Quotas(platform(change.after()))
-        return part(platform, lambda demand: attempt(lambda: live.value(demand)))
-    if path is None:
-        return part(platform, None)
-    try:
-        return part(platform, listed(path.read_text()))
-    except OSError as error:
-        raise UserError(f"{path} must be a file, got {error.strerror}") from None
-    except ValueError as error:
-        fix = "write it with `aws service-quotas list-service-quotas --service-code SERVICE`"
-        raise UserError(f"{path}: {error}", fix=fix) from None
-
-
-def _read_drift(path: Path) -> list[str]:
-    """What a refresh found, as its event log tells."""
-    from policies.review.digest import drift
-
-    try:
-        return drift(path.read_text())
-    except OSError as error:
-        raise UserError(f"{path} must be a file, got {error.strerror}") from None
-    except ValueError as error:
-        fix = "write it with `pulumi refresh --preview-only --event-log FILE`"
-        raise UserError(f"{path}: {error}", fix=fix) from None
-
-
-def _of_commits(
-    env: str, settings: Settings, base: str, commit: str, progress: Progress
-) -> StackChange:
-    """Two mocked synths: of this working tree, and of a revision of the repository."""
-    from policies.review.compare import compare
-
-    after = _synth(env, progress)
-    with progress.stage("base", f"mocked synth of {env} at {base}") as stage:
-        before = _synth_of(env, base)
-        stage.done = f"{len(before)} resources"
-    change = compare(
-        env, before, after, differ=differ(settings.account.region), commit=commit, base=base
-    )
-    return replace(change, warnings=[*change.warnings, *undecided(change.changes)])
-
-
-def _synth(env: str, progress: Progress) -> list[Resource]:
-    from stacks.synth import synthesize
-    from stacks.workload import definitions
-
-    settings = load(env)
-    with progress.stage("synth", f"mocked synth of {env}") as stage:
-        found = synthesize(env, settings, definitions(env, settings))
-        stage.done = f"{len(found)} resources"
-    return found
-
-
-def _synth_of(env: str, revision: str) -> list[Resource]:
-    """The synth of another revision, by its own code in its own folder."""
-    from stacks.synth import of_json
-
-    checked(revision)
-    with tempfile.TemporaryDirectory(prefix="plinth-base-") as folder:
-        archive = subprocess.run(
-            ["git", "archive", revision], cwd=ROOT, capture_output=True, check=True
-        )
-        subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
-        if not (Path(folder) / "stacks" / "environments" / f"Pulumi.{env}.yaml").exists():
-            return []
-        done = subprocess.run(
-            [sys.executable, "-m", "stacks.synth", env],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": folder},
-            capture_output=True,
-            text=True,
-            timeout=SYNTH_SECONDS,
-            check=False,
-        )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no output"]
-        raise UserError(
-            f"{env} at {revision} must synthesize, got exit code {done.returncode}: {lines[-1]}",
-            fix="compare with a revision whose program runs with the installed packages",
-        )
-    return of_json(done.stdout)
-
-
-def _enriched(change: StackChange, resources: Sequence[Resource]) -> StackChange:
-    """Engine events carry neither dependencies nor source lines: the synth has both."""
-    known = {item.urn: item for item in resources}
-
-    def full(item: Resource | None) -> Resource | None:
-        seen = known.get(item.urn) if item else None
-        if item is None or seen is None:
-            return item
-        return replace(item, dependencies=seen.dependencies, source=seen.source)
-
-    changes = [replace(item, old=full(item.old), new=full(item.new)) for item in change.changes]
-    return replace(change, origin="local preview", changes=changes)
-
-
-def _report(change: StackChange, settings: Settings, base: str, *further: Part) -> Report:
-    from policies.offline import evaluate
-    from policies.review.approval import asked
-    from policies.review.parts.order import FIRST, THEN
-    from policies.review.report import Context
-    from policies.review.report import review as reviewed
-    from stacks.review.cost import parts
-    from stacks.sizing.prices.table import price_table
-
-    config, exempt = policy_config(settings), exemptions()
-    before, after = judging(base) if exists(base) else {}, judging(None)
-    change = replace(change, versions={**change.versions, **versions(before, after)})
-    pack_before, pack_after = packs(before, after)
-    context = Context(
-        pack_before=pack_before,
-        pack_after=pack_after,
-        packages=_packages(change),
-        config=config,
-        today=date.today(),
-        exemptions=exempt,
-        findings_before=evaluate(change.before(), config, exemptions=exempt),
-        findings_after=evaluate(change.after(), config, exemptions=exempt),
-    )
-    limits = settings.policies
-    spending = parts(
-        price_table(settings.account.region),
-        cost_usd_max=limits.cost_usd_per_month_max,
-        gpus_max=limits.gpus_max,
-        run_usd_max=limits.run_usd_max,
-    )
-    report = reviewed(change, context, (*FIRST, *spending, *further, *THEN))
-    return asked(report, change, _reviewers())
-
-
-def _reviewers() -> Reviewers:
-    """Who looks at what, as this repository says."""
-    from policies.review import approval
-
-    try:
-        return approval.load()
-    except ValueError as error:
-        raise UserError(str(error), fix="mend policies/reviewers.yaml") from None
-
-
-def _packages(change: StackChange) -> dict[str, dict[str, Any]]:
-    """What the registry says of the models before and after, where it can be asked."""
-    from policies.review.parts.promotion import MODEL, artefacts
-    from stacks.review.model_packages import facts
-
-    models = [item for item in change.changed() if item.type == MODEL]
-    arns = [arn for item in models for side in (item.old, item.new) for arn in artefacts(side)]
-    asked = change.origin == "local preview" and bool(arns)
-    return facts(aws_clients.clients(change.env), arns) if asked else {}
-
-
 def _show(report: Report, progress: Progress) -> None:
     from policies.review.render.terminal import show
 
@@ -329,7 +203,7 @@ def _write(text: str, report: Report, progress: Progress, output: Path | None) -
         sys.stdout.write(text)
 
 
-def rendered(report: Report, change: StackChange, env: str, form: str) -> str:
+def rendered(report: Report, change: StackChange, stack: StackName, form: str) -> str:
     """The report in one of the formats that are text."""
     from policies.review.render import data, html, markdown, sarif
     from policies.review.render.graph import graph
@@ -340,24 +214,24 @@ def rendered(report: Report, change: StackChange, env: str, form: str) -> str:
     if form == "html":
         return html.render(report, graph(change.quiet()))
     if form == "sarif":
-        return sarif.render(report, RULES, stack_file=shown(stack_file(env)))
+        return sarif.render(report, RULES, stack_file=shown(stack.file))
     if form == "infracost":
-        return data.json_text(_infracost(change, env))
+        return data.json_text(_infracost(change, stack))
     return data.render(report)
 
 
-def _infracost(change: StackChange, env: str) -> dict[str, Any]:
+def _infracost(change: StackChange, stack: StackName) -> dict[str, Any]:
     """The cost alone, for tools that read Infracost's JSON."""
     from policies.data import Unknown
     from stacks.sizing.infracost import block
     from stacks.sizing.prices.estimate import estimate
     from stacks.sizing.prices.table import no_prices, price_table
 
-    table = price_table(load(env).account.region)
+    table = price_table(load(stack).environment.account.region)
     if missing := no_prices(table):
-        raise UserError(f"the cost of {env} must be known, got {missing}")
+        raise UserError(f"the cost of {stack} must be known, got {missing}")
     try:
         before, after = (estimate(side, table) for side in (change.before(), change.after()))
     except Unknown as unknown:
-        raise UserError(f"the cost of {env} is known only during the update: {unknown}") from None
-    return block(f"plinth/{env}", before, after, table.hours_per_month)
+        raise UserError(f"the cost of {stack} is known only during the update: {unknown}") from None
+    return block(f"plinth/{stack}", before, after, table.hours_per_month)

@@ -2,78 +2,115 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
-from dataclasses import asdict
+from collections.abc import Sequence
 from typing import Any
 
-from infra.errors import UserError
+from infra.naming import REALTIME
 from stacks.commands.output import CommandOutput
 from stacks.paths import home
-from stacks.settings.load import environments, load
+from stacks.settings.load import load, load_environment, workload_stack
+from stacks.settings.model import (
+    ClusterSettings,
+    FoundationSettings,
+    Settings,
+    WorkloadSettings,
+)
+from stacks.stack_name import named, stacks_of
 from stacks.targets import aws_clients
-from stacks.workload import MODEL
+from stacks.targets.target import LOCAL, Clients, target_of
 
 
-def status(env: str, report: CommandOutput) -> dict[str, Any]:
+def status(name: str, report: CommandOutput) -> dict[str, Any]:
     """What exists, where it answers and what is served."""
-    settings = load(env)
-    if env == "local":
-        return _local_status(report)
-    client = aws_clients.clients(env)
-    names = settings.names(env)
-    served = _served(client, names.of(MODEL))
-    report.table(env, served)
-    return {"env": env, "pipeline_name": names.of("training"), **served}
-
-
-def _local_status(report: CommandOutput) -> dict[str, Any]:
-    from stacks.commands import kubernetes
-    from stacks.local.daemon import client as session
-    from stacks.local.daemon import environment
-    from stacks.local.daemon.listeners import listeners
-    from stacks.local.runtime.processes import Children
-
-    found = session.find(home())
-    if found is None:
-        raise UserError("the local cloud must run, got none", fix="type `plinth up local`")
-    client = aws_clients.clients("local")
-    names = load("local").names("local")
-    pipelines = client("sagemaker").list_pipelines()["PipelineSummaries"]
-    recorded = Children(folder=home() / "local" / "run").recorded()
-    children = [child for child in recorded if child.alive()]
-    result = {
-        "env": "local",
-        "endpoint_url": found.endpoint_url,
-        "tracking_url": _tracking_url(),
-        "pipeline_name": pipelines[0]["PipelineName"] if pipelines else None,
-        **_served(client, names.of(MODEL)),
-        "buckets": sorted(b["Name"] for b in client("s3").list_buckets()["Buckets"]),
-        "landing_uri": f"s3://{names.bucket('data')}/landing/",
-        "resources": environment.resource_count(home()),
-        "job_isolation": found.job_isolation,
-        **kubernetes.state(home()),
-        "pids": [found.pid, *(child.pid for child in children)],
-        "listeners": [asdict(listener) for listener in listeners(home(), found)],
+    stacks = named(name)
+    target = target_of(stacks[0].env)
+    settings = {stack: load(stack) for stack in stacks}
+    state = target.state()
+    clients = target.clients(settings[stacks[0]].environment.account.region)
+    counts = target.resource_counts()
+    found = {stack: _stack(settings[stack], clients) for stack in stacks}
+    for stack, shown in found.items():
+        report.table(str(stack), {"resources": counts.get(str(stack)), **shown})
+    report.table(f"environment {stacks[0].env}", {k: _shown(v) for k, v in state.items()})
+    return {
+        "name": name,
+        "env": stacks[0].env,
+        "stacks": {
+            str(stack): {"resources": counts.get(str(stack)), **shown}
+            for stack, shown in found.items()
+        },
+        **state,
     }
-    open_ports = ", ".join(f"{one['process']} {one['port']}" for one in result["listeners"])
-    processes = {"cloud": found.pid} | {child.purpose: child.pid for child in children}
-    shown = ", ".join(f"{name} {pid}" for name, pid in processes.items())
-    report.table("environment local", {**result, "pids": shown, "listeners": open_ports})
-    return result
 
 
-def served(env: str) -> dict[str, Any]:
-    """The endpoint of an environment, its status and the model package behind it."""
-    return _served(aws_clients.clients(env), load(env).names(env).of(MODEL))
+def _shown(value: Any) -> Any:
+    """Processes and sockets in one line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return ", ".join(f"{one['process']} {one['port']}" for one in value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
-def _served(client: aws_clients.Clients, endpoint: str) -> dict[str, Any]:
+def _stack(settings: Settings, clients: Clients) -> dict[str, Any]:
+    """What a person asks first of a stack."""
+    names = settings.names
+    match settings:
+        case FoundationSettings():
+            return {
+                "buckets": [names.bucket(role) for role in ("artifacts", "data")],
+                "landing_uri": f"s3://{names.bucket('data')}/landing/",
+            }
+        case ClusterSettings():
+            return {"cluster_name": names.of("cluster"), "gpu_pools": sorted(settings.gpu_pools)}
+        case WorkloadSettings():
+            return _workload(settings, clients)
+
+
+def _workload(settings: WorkloadSettings, clients: Clients) -> dict[str, Any]:
+    from stacks.definitions import pipeline_name
+
+    names, workload = settings.names, settings.workload
+    pipelines = [pipeline_name(names, pipeline) for pipeline in workload.pipelines]
+    shown = {
+        "owner": workload.owner,
+        "pipeline_names": pipelines,
+        "last_run": last_run(clients("sagemaker"), pipelines),
+    }
+    if workload.model is None:
+        return shown
+    return {**shown, **served(clients, names.of(REALTIME))}
+
+
+def last_run(sagemaker: Any, pipelines: Sequence[str]) -> str | None:
+    """How the newest run of these pipelines ended, and when; None where there was none."""
+    from botocore.exceptions import ClientError
+
+    newest = None
+    for pipeline in pipelines:
+        try:
+            answer = sagemaker.list_pipeline_executions(
+                PipelineName=pipeline, SortBy="CreationTime", SortOrder="Descending", MaxResults=1
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFound":
+                raise
+            continue
+        for execution in answer["PipelineExecutionSummaries"]:
+            if newest is None or execution["StartTime"] > newest["StartTime"]:
+                newest = execution
+    if newest is None:
+        return None
+    return f"{newest['PipelineExecutionStatus']} {newest['StartTime']:%Y-%m-%d %H:%M} UTC"
+
+
+def served(clients: Clients, endpoint: str) -> dict[str, Any]:
     """The endpoint, its status and the model package behind it; Nones when there is none."""
     from botocore.exceptions import ClientError
 
-    sagemaker = client("sagemaker")
+    sagemaker = clients("sagemaker")
     try:
         described = sagemaker.describe_endpoint(EndpointName=endpoint)
     except ClientError as error:
@@ -90,14 +127,9 @@ def _served(client: aws_clients.Clients, endpoint: str) -> dict[str, Any]:
     }
 
 
-def _tracking_url() -> str | None:
-    path = home() / "local" / "mlflow.json"
-    return json.loads(path.read_text())["url"] if path.exists() else None
-
-
 def doctor(env: str, report: CommandOutput) -> dict[str, Any]:
     """What the environment needs on this machine, what is there, and how to get the rest."""
-    checks = [_python_check(), *(_local_checks() if env == "local" else _cloud_checks(env))]
+    checks = [_python_check(), *(_local_checks() if env == LOCAL else _cloud_checks(env))]
     for check in checks:
         mark = "[green]ok[/]     " if check["ok"] else "[red]missing[/]"
         report.say(f"{mark} {check['what']}: {check['got']}")
@@ -164,7 +196,7 @@ def _cloud_checks(env: str) -> list[dict[str, Any]]:
 
     from stacks.toolchain import pulumi as toolchain
 
-    load(env)
+    load_environment(env)
     pulumi = toolchain.find()
     official = pulumi is not None and pulumi.origin == "PATH"
     return [
@@ -225,28 +257,17 @@ def coverage(report: CommandOutput) -> dict[str, Any]:
     }
 
 
-def compiled(pipeline: str, env: str) -> str:
-    """The compiled definition of a pipeline for an environment."""
-    from stacks.workload import definitions
+def compiled(name: str, pipeline: str | None) -> str:
+    """The compiled definition of a workload's pipeline."""
+    from stacks.definitions import definitions
 
-    found = definitions(env, load(env))
-    if pipeline not in found:
-        raise UserError(f"pipeline must be one of {', '.join(found)}, got {pipeline!r}")
-    return found[pipeline]
+    _, settings = workload_stack(name)
+    chosen = pipeline or next(iter(settings.workload.pipelines))
+    settings.workload.pipeline(chosen)
+    return definitions(settings)[chosen]
 
 
 def variables(env: str) -> dict[str, str]:
     """Environment variables for plain `pulumi`, boto3, the AWS CLI and the SageMaker SDK."""
-    if env != "local":
-        raise UserError(
-            f"environment must be local, got {env!r}: in {', '.join(environments())} others use "
-            "your own credentials"
-        )
-    from stacks.local.daemon import client as session
-    from stacks.local.daemon import environment
-
-    found = session.find(home())
-    if found is None:
-        raise UserError("the local cloud must run, got none", fix="type `plinth up local`")
-    local = environment.LocalEnvironment(home=home(), cloud=found)
-    return local.shell()
+    stacks_of(env)
+    return target_of(env).variables()

@@ -9,6 +9,7 @@ from infra.budget import Budget, BudgetArgs
 from infra.dashboard import PIPELINES, Dashboard, DashboardArgs, Graph
 from infra.drift import NAMESPACE as DRIFT
 from infra.drift import Drift, DriftArgs
+from infra.naming import REALTIME
 from infra.off_hours import OffHours, OffHoursArgs, ScalableTarget
 from infra.retraining import Retraining, RetrainingArgs
 from pipelines import retraining as retraining_code
@@ -71,7 +72,7 @@ def _watch(
         graphs[f"Runs of {name}"] = Graph(PIPELINES, ran, pipeline)
         graphs[f"Length of {name}"] = Graph(PIPELINES, ("ExecutionDuration",), pipeline, "Maximum")
     if settings.serves:
-        graphs |= _endpoint_graphs(names.of(serving.REALTIME))
+        graphs |= _endpoint_graphs(names.of(REALTIME))
     if settings.retraining is not None:
         queue = {"QueueName": names.of("retraining-dead-letters")}
         depth = "ApproximateNumberOfMessagesVisible"
@@ -107,7 +108,7 @@ def _endpoint_graphs(endpoint_name: str) -> dict[str, Graph]:
 def _drift(base: Base, settings: WorkloadSettings) -> Drift:
     chosen, package, names = settings.drift, settings.endpoint.model_package_arn, base.names
     assert chosen is not None and package is not None
-    endpoint_name, data = names.of(serving.REALTIME), names.bucket("data")
+    endpoint_name, data = names.of(REALTIME), names.bucket("data")
     role, reports = base.access.role("drift"), f"monitoring/{endpoint_name}"
     may = [
         base.storage.grant_read(
@@ -193,9 +194,7 @@ def _budget(base: Base, settings: WorkloadSettings, chosen: configuration.Budget
             forecast_percent=chosen.forecast_percent,
             stop_role=base.access.role("budget-stop") if stops else None,
             stopped_roles=starting if stops else (),
-            idle_variants=(
-                {base.names.of(serving.REALTIME): serving.CHAMPION} if settings.serves else {}
-            ),
+            idle_variants=({base.names.of(REALTIME): serving.CHAMPION} if settings.serves else {}),
         ),
     )
 

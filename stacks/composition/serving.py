@@ -11,6 +11,7 @@ from infra.endpoint.endpoint import Endpoint, EndpointArgs
 from infra.endpoint.rollout import Rollout
 from infra.endpoint.variants import Asynchronous, Capture, Subnets, VariantSpec
 from infra.llm_endpoint import LlmEndpoint, LlmEndpointArgs
+from infra.naming import ASYNCHRONOUS, REALTIME, SERVERLESS
 from infra.registry import Registry
 from infra.serverless_endpoint import ServerlessEndpoint, ServerlessEndpointArgs
 from stacks.composition.base import Base
@@ -18,8 +19,6 @@ from stacks.settings import models as configuration
 from stacks.settings.model import WorkloadSettings
 
 CHAMPION = "champion"
-REALTIME, ASYNCHRONOUS, SERVERLESS = "realtime", "async", "serverless"
-"""Roles of the endpoints in their names."""
 
 
 @dataclass(frozen=True)

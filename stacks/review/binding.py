@@ -23,18 +23,24 @@ def binding(commit: str, deployment: Mapping[str, Any]) -> dict[str, str]:
     return {"commit": commit, "state_sha256": sha256(told.encode()).hexdigest()}
 
 
-def read(path: Path) -> dict[str, str]:
-    """The binding in a review's JSON report; UserError where the file is none."""
+def read(path: Path) -> dict[str, dict[str, str]]:
+    """The binding of each stack in a review's JSON report; UserError where the file is none."""
     try:
-        found = json.loads(path.read_text()).get("binding") or {}
-    except (OSError, ValueError, AttributeError):
+        report = json.loads(path.read_text())
+        members = report["stacks"] if "stacks" in report else {report["env"]: report}
+        found = {stack: _facts(member["binding"]) for stack, member in members.items()}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
         found = {}
-    if not isinstance(found, dict) or not all(name in found for name in FACTS):
+    if not found:
         raise UserError(
             f"{path} must be the JSON report of a review that asked the engine",
             fix="write it with `plinth review ENV --format json --output FILE`",
         )
-    return {name: str(found[name]) for name in FACTS}
+    return found
+
+
+def _facts(member: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(member[name]) for name in FACTS}
 
 
 def hold(wanted: Mapping[str, str], now: Mapping[str, str], env: str) -> None:

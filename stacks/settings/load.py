@@ -81,6 +81,19 @@ def declared(stack: StackName) -> Workload:
     return found[stack.layer]
 
 
+def workload_stack(name: str) -> tuple[StackName, WorkloadSettings]:
+    """The stack of a workload; UserError where `name` is an environment or a platform's layer."""
+    stacks = [stack for stack in named(name) if stack.workload]
+    if len(stacks) != 1 or "." not in name:
+        env = name.partition(".")[0]
+        workloads = [str(stack) for stack in named(env) if stack.workload]
+        raise UserError(
+            f"a workload must be named, one of {', '.join(workloads) or 'none'}, got {name!r}",
+            fix=f"type the command with {workloads[0]}" if workloads else "add a workload first",
+        )
+    return stacks[0], load_workload(stacks[0])
+
+
 def dependencies(stack: StackName) -> tuple[StackName, ...]:
     """The stacks that must stand before this one, in the order of deployment."""
     on_cluster = bool(stack.workload) and load_workload(stack).on_cluster

@@ -59,7 +59,9 @@ class Changes:
 class Stack:
     """A stack and how to reach its engine, state and clouds."""
 
-    env: str
+    name: str
+    """As Pulumi knows it, `dev.foundation`."""
+
     pulumi_root: Path | None
     """Folder whose `bin/pulumi` is the CLI; None for the one on PATH."""
 
@@ -112,7 +114,7 @@ class Stack:
                 stack.destroy(parallel=PARALLEL, on_event=listener, show_secrets=False)
         except ConcurrentUpdateError as error:
             raise UserError(
-                f"stack {self.env} must not be updated twice at once, got: {_last_line(error)}",
+                f"stack {self.name} must not be updated twice at once, got: {_last_line(error)}",
                 fix="wait for the other update to end",
             ) from None
         except CommandError as error:
@@ -131,6 +133,11 @@ class Stack:
         """The state, as the engine exports it; secrets stay encrypted."""
         return self._select(lambda: None).export_stack().deployment or {}
 
+    def standing(self) -> dict[str, int]:
+        """Resources by the name of every stack of the backend that has some."""
+        found = self._workspace().list_stacks()
+        return {one.name: one.resource_count for one in found if one.resource_count}
+
     def drop_pending_operations(self) -> int:
         """Forget operations that a killed engine left open; how many there were.
 
@@ -144,24 +151,37 @@ class Stack:
             stack.import_stack(auto.Deployment(version=exported.version, deployment=state))
         return len(pending)
 
-    def _select(self, program: Program) -> auto.Stack:
+    def _options(self) -> auto.LocalWorkspaceOptions:
         command = auto.PulumiCommand(
             root=str(self.pulumi_root) if self.pulumi_root else None, skip_version_check=True
         )
-        options = auto.LocalWorkspaceOptions(
+        return auto.LocalWorkspaceOptions(
             work_dir=str(ROOT),
             pulumi_home=str(self.pulumi_home) if self.pulumi_home else None,
             env_vars=dict(self.environment),
             secrets_provider=self.secrets_provider,
             pulumi_command=command,
         )
+
+    def _workspace(self) -> auto.LocalWorkspace:
+        asked = self._options()
+        return auto.LocalWorkspace(
+            work_dir=asked.work_dir,
+            pulumi_home=asked.pulumi_home,
+            env_vars=asked.env_vars,
+            secrets_provider=asked.secrets_provider,
+            pulumi_command=asked.pulumi_command,
+        )
+
+    def _select(self, program: Program) -> auto.Stack:
+        options = self._options()
         try:
             return auto.create_or_select_stack(
-                stack_name=self.env, project_name="plinth", program=program, opts=options
+                stack_name=self.name, project_name="plinth", program=program, opts=options
             )
         except CommandError as error:
             raise UserError(
-                f"the engine must be able to open the state of {self.env}, got: "
+                f"the engine must be able to open the state of {self.name}, got: "
                 f"{_last_line(error)}",
                 fix="mend what the engine names; the state has not changed",
             ) from None
@@ -170,8 +190,8 @@ class Stack:
         found = [*changes.errors, *(f"policy {line}" for line in changes.mandatory)]
         reasons = "\n".join(f"  {line}" for line in found) or f"  {_last_line(error)}"
         return CheckFailed(
-            f"{operation} {self.env} did not finish:\n{reasons}",
-            fix=f"mend the cause and type `plinth {operation} {self.env}` again: "
+            f"{operation} {self.name} did not finish:\n{reasons}",
+            fix=f"mend the cause and type `plinth {operation} {self.name}` again: "
             "what is done stays done",
         )
 

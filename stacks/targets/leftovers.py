@@ -15,9 +15,9 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.errors import UserError
-from infra.naming import Names
-from stacks.targets.aws_clients import Clients
-from stacks.workload import MODEL
+from infra.naming import ENDPOINT_KINDS, Names
+from stacks.settings.model import ClusterSettings, Settings, WorkloadSettings
+from stacks.targets.target import Clients
 
 ROUND_SECONDS = 20
 CLUSTER_TAG = "kubernetes.io/cluster/{cluster}"
@@ -48,13 +48,20 @@ def owned(clients: Clients, names: Names) -> Owned:
     return Owned(names=names, vpc_id=found[0] if found else None)
 
 
-def log_groups(names: Names) -> list[str]:
-    """Log groups that services make for this environment's things, by exact name."""
-    return [
-        f"/aws/eks/{names.of('cluster')}/cluster",
-        f"/aws/lambda/{names.of('stream')}",
-        f"/aws/sagemaker/Endpoints/{names.of(MODEL)}",
-    ]
+def log_groups(settings: Settings) -> list[str]:
+    """Log groups that services make for the things of a stack, by exact name."""
+    names = settings.names
+    match settings:
+        case ClusterSettings():
+            return [f"/aws/eks/{names.of('cluster')}/cluster"]
+        case WorkloadSettings():
+            endpoints = [names.of(kind) for kind in ENDPOINT_KINDS]
+            functions = [names.of(role) for role in ("stream", "retraining")]
+            return [
+                *(f"/aws/lambda/{name}" for name in functions),
+                *(f"/aws/sagemaker/Endpoints/{name}" for name in endpoints),
+            ]
+    return []
 
 
 def release_vpc(clients: Clients, what: Owned) -> list[str]:
@@ -172,13 +179,13 @@ def releasing(clients: Clients, what: Owned, say: Say) -> Iterator[list[str]]:
         thread.join()
 
 
-def delete_log_groups(clients: Clients, names: Names) -> list[str]:
+def delete_log_groups(clients: Clients, settings: Settings) -> list[str]:
     """Delete the log groups that services made; those that were deleted.
 
     EKS and Lambda write once more after the stack's own group is gone, and so make it anew.
     """
     logs = clients("logs")
-    return [name for name in log_groups(names) if _deleted_log_group(logs, name)]
+    return [name for name in log_groups(settings) if _deleted_log_group(logs, name)]
 
 
 def _deleted_log_group(logs: Any, name: str) -> bool:

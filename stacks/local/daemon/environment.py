@@ -137,20 +137,20 @@ def start(home: Path, port: int | None, say: Say) -> LocalEnvironment:
     return LocalEnvironment(home=home, cloud=cloud)
 
 
-def clear_dead_lock(home: Path, say: Say) -> bool:
-    """Remove the stack lock of an engine that no longer runs; whether there was one.
+def clear_dead_lock(home: Path, stack: str, say: Say) -> bool:
+    """Remove a stack's lock of an engine that no longer runs; whether there was one.
 
     An engine that outlived its command line is given time to end, then stopped: it is ours.
     UserError when a living command line holds the lock.
     """
     cleared = False
-    for lock in (state_folder(home) / ".pulumi" / "locks").rglob("*.json"):
+    for lock in _locks(home, stack):
         owner = _read(lock)
         engine = _process(int(owner.get("pid", 0)), owner)
         if engine is not None:
             if not _is_orphan(engine):
                 raise UserError(
-                    f"stack {ENV} must not be updated twice at once, got another update by "
+                    f"stack {stack} must not be updated twice at once, got another update by "
                     f"process {engine.pid} ({' '.join(engine.cmdline()[:3])})",
                     fix=f"wait for it, or stop process {engine.pid}",
                 )
@@ -160,34 +160,46 @@ def clear_dead_lock(home: Path, say: Say) -> bool:
         say(f"cleared the lock of process {owner.get('pid')}, which no longer runs")
         cleared = True
     if cleared:
-        remove_torn_files(state_folder(home))
-        _cut_off(home).touch()
+        remove_torn_files(state_folder(home), stack)
+        _cut_off(home, stack).parent.mkdir(exist_ok=True)
+        _cut_off(home, stack).touch()
     return cleared
 
 
-def was_cut_off(home: Path) -> bool:
+def was_cut_off(home: Path, stack: str) -> bool:
     """Whether an engine was killed since the last update that ended: its state is too old."""
-    return _cut_off(home).exists()
+    return _cut_off(home, stack).exists()
 
 
-def mended(home: Path) -> None:
+def mended(home: Path, stack: str) -> None:
     """An update ended: the state is what the cloud holds."""
-    _cut_off(home).unlink(missing_ok=True)
+    _cut_off(home, stack).unlink(missing_ok=True)
 
 
-def _cut_off(home: Path) -> Path:
-    return home / ENV / "cut-off"
+def forget(home: Path) -> None:
+    """Nothing is deployed any more."""
+    shutil.rmtree(home / ENV / "cut-off", ignore_errors=True)
+    shutil.rmtree(home / ENV / "policy-config", ignore_errors=True)
 
 
-def remove_torn_files(state: Path) -> None:
-    """Delete what a killed engine wrote half beside a checkpoint; call it only without an engine.
+def _cut_off(home: Path, stack: str) -> Path:
+    return home / ENV / "cut-off" / stack
+
+
+def _locks(home: Path, stack: str) -> list[Path]:
+    """Locks of a stack, or of all stacks (`*`)."""
+    folder = state_folder(home) / ".pulumi" / "locks"
+    return sorted(folder.glob(f"**/{stack}/*.json"))
+
+
+def remove_torn_files(state: Path, stack: str) -> None:
+    """Delete what a killed engine wrote half beside its checkpoint; call it only without an engine.
 
     The backend replaces a checkpoint in one step, but its `.attrs` beside it (a hash and a content
-    type) is written in place: an empty one stops every later command with `EOF`.
+    type) is written in place: an empty one stops every later command with `EOF`. Engines of other
+    stacks may be at work: their files are left alone.
     """
-    for draft in state.rglob("*.tmp"):
-        draft.unlink()
-    for attributes in state.rglob("*.attrs"):
+    for attributes in state.rglob(f"{stack}*.attrs"):
         if not _read(attributes):
             attributes.unlink()
 

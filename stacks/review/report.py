@@ -1,0 +1,128 @@
+"""The report about a stack's change: the rules, prices, quotas and people of this repository."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infra.errors import UserError
+from stacks.review.change import read_digest
+from stacks.review.git import exists, judging, packs, versions
+from stacks.settings.load import load
+from stacks.settings.model import Settings
+from stacks.stack_name import StackName
+from stacks.targets.policy_settings import exemptions, policy_config
+from stacks.targets.target import target_of
+
+if TYPE_CHECKING:
+    from policies.data import Resource
+    from policies.review.approval import Reviewers
+    from policies.review.model import StackChange
+    from policies.review.report import Part, Report
+
+
+def report_of(change: StackChange, settings: Settings, base: str, *further: Part) -> Report:
+    from policies.offline import evaluate
+    from policies.review.approval import asked
+    from policies.review.parts.order import FIRST, THEN
+    from policies.review.report import Context
+    from policies.review.report import review as reviewed
+    from stacks.review.cost import parts
+    from stacks.sizing.prices.table import price_table
+
+    config, exempt = policy_config(settings), exemptions()
+    before, after = judging(base) if exists(base) else {}, judging(None)
+    change = replace(change, versions={**change.versions, **versions(before, after)})
+    pack_before, pack_after = packs(before, after)
+    context = Context(
+        pack_before=pack_before,
+        pack_after=pack_after,
+        packages=_packages(change),
+        config=config,
+        today=date.today(),
+        exemptions=exempt,
+        findings_before=evaluate(change.before(), config, exemptions=exempt),
+        findings_after=evaluate(change.after(), config, exemptions=exempt),
+    )
+    limits = settings.environment.policies
+    spending = parts(
+        price_table(settings.environment.account.region),
+        cost_usd_max=limits.cost_usd_per_month_max,
+        gpus_max=limits.gpus_max,
+        run_usd_max=limits.run_usd_max,
+    )
+    report = reviewed(change, context, (*FIRST, *spending, *further, *THEN))
+    return asked(report, change, _reviewers())
+
+
+def _reviewers() -> Reviewers:
+    """Who looks at what, as this repository says."""
+    from policies.review import approval
+
+    try:
+        return approval.load()
+    except ValueError as error:
+        raise UserError(str(error), fix="mend policies/reviewers.yaml") from None
+
+
+def _packages(change: StackChange) -> dict[str, dict[str, Any]]:
+    """What the registry says of the models before and after, where it can be asked."""
+    from policies.review.parts.promotion import MODEL, artefacts
+    from stacks.review.model_packages import facts
+
+    models = [item for item in change.changed() if item.type == MODEL]
+    arns = [arn for item in models for side in (item.old, item.new) for arn in artefacts(side)]
+    asked = change.origin == "local preview" and bool(arns)
+    if not asked:
+        return {}
+    stack = StackName.parse(change.env)
+    region = load(stack).environment.account.region
+    return facts(target_of(stack.env).clients(region), arns)
+
+
+def headroom_of(
+    change: StackChange, stack: StackName, settings: Settings, path: Path | None
+) -> Part:
+    """Quotas from a file, else from the account of an engine that was asked, else from nobody."""
+    from stacks.checks.check import Platform, attempt, refuse
+    from stacks.checks.quota_review import listed, part
+    from stacks.checks.quotas import Quotas
+
+    asked = path is None and change.origin == "local preview"
+    region = settings.environment.account.region
+    clients = target_of(stack.env).clients(region) if asked else refuse("no account")
+
+    def platform(resources: Sequence[Resource]) -> Platform:
+        return Platform(
+            stack=stack,
+            settings=settings,
+            resources=resources,
+            clients=clients,
+            fetch=refuse("no network"),
+            plain_http=refuse("no account"),
+            kubernetes=refuse("no cluster"),
+        )
+
+    if asked:
+        live = Quotas(platform(change.after()))
+        return part(platform, lambda demand: attempt(lambda: live.value(demand)))
+    if path is None:
+        return part(platform, None)
+    try:
+        return part(platform, listed(path.read_text()))
+    except OSError as error:
+        raise UserError(f"{path} must be a file, got {error.strerror}") from None
+    except ValueError as error:
+        fix = "write it with `aws service-quotas list-service-quotas --service-code SERVICE`"
+        raise UserError(f"{path}: {error}", fix=fix) from None
+
+
+def reviewed_change(
+    stack: StackName, settings: Settings, digest: Path
+) -> tuple[Report, StackChange]:
+    """The report about a digest, and what it is about; nothing is written or shown."""
+    change = read_digest(str(stack), digest)
+    return report_of(change, settings, "HEAD"), change

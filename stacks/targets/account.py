@@ -1,0 +1,127 @@
+"""An environment in an AWS account, reached with the credentials of whoever types the command."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from infra.errors import UserError
+from infra.naming import Names
+from stacks.settings.load import load_environment
+from stacks.stack_name import StackName, environments
+from stacks.targets import aws_clients, policy_settings, probes
+from stacks.targets.target import Chosen, Clients
+from stacks.toolchain import pulumi
+
+if TYPE_CHECKING:
+    from stacks.commands.output import CommandOutput
+    from stacks.targets.engine import Stack
+
+
+class AccountTarget:
+    """One environment of an account."""
+
+    def __init__(self, env: str) -> None:
+        self.env = env
+        self.confirmation = env
+
+    def can_deploy(self) -> bool:
+        """Whether there are AWS credentials."""
+        return aws_clients.has_credentials()
+
+    def start(self, report: CommandOutput, *, port: int | None = None) -> None:
+        """Credentials of the right account, a place for the state, the official CLI."""
+        if not self.can_deploy():
+            raise UserError(
+                f"deploying {self.env} needs AWS credentials, got none",
+                fix=f"log in to the account of {self.env}; a preview needs none",
+            )
+        if "PULUMI_BACKEND_URL" not in os.environ:
+            raise UserError(
+                f"environment {self.env} needs a place for its state, got no PULUMI_BACKEND_URL",
+                fix=f"set it to a bucket of that account, such as s3://plinth-{self.env}-state",
+            )
+        found = pulumi.find()
+        if found is None or found.origin != "PATH":
+            raise UserError(
+                f"environment {self.env} needs the official Pulumi CLI on PATH, got none",
+                fix="install Pulumi from pulumi.com",
+            )
+        account = load_environment(self.env).account
+        check_account(self.env, account.account_id, self.clients(account.region))
+
+    def engine(self, stack: StackName, report: CommandOutput) -> Stack:
+        """The official CLI, with the secrets under the environment's key."""
+        from stacks.targets.engine import Stack
+
+        found = pulumi.find()
+        assert found is not None  # `start` looked
+        return Stack(
+            name=str(stack),
+            pulumi_root=found.root,
+            pulumi_home=None,
+            environment={policy_settings.VARIABLE: str(policy_settings.file_of(stack))},
+            secrets_provider=f"awskms://alias/plinth-{self.env}-pulumi",
+            policy_pack=policy_settings.PACK,
+        )
+
+    def deployable(self, settings: Chosen, report: CommandOutput) -> Chosen:
+        """All of it: a package that is not there is for the account to refuse."""
+        return settings
+
+    def settled(self, stack: StackName) -> None:
+        """The state is the backend's."""
+
+    def clients(self, region: str) -> Clients:
+        """Clients with the credentials that boto3 finds."""
+        if not self.can_deploy():
+            raise UserError(
+                f"environment {self.env} needs AWS credentials, got none",
+                fix=f"log in to the account of {self.env}",
+            )
+        import boto3
+
+        return partial(boto3.Session().client, region_name=region)
+
+    def fetch(self, url: str, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+        """Ask the internet."""
+        return probes.fetch(url, headers)
+
+    def plain_http(self, region: str) -> Clients:
+        """Clients without TLS."""
+        return probes.plain_http(region)
+
+    def kubernetes(self, clients: Clients, names: Names) -> Any:
+        """The cluster of the account, with the token that AWS gives the caller."""
+        return probes.kubernetes_of_account(clients, names)
+
+    def state(self) -> dict[str, Any]:
+        """Nothing beside the stacks."""
+        return {}
+
+    def resource_counts(self) -> dict[str, int]:
+        """Not known without the engine."""
+        return {}
+
+    def variables(self) -> dict[str, str]:
+        """None: people bring their own credentials."""
+        raise UserError(
+            f"environment must be local, got {self.env!r}: in {', '.join(environments())} others "
+            "use your own credentials"
+        )
+
+    def end(self, report: CommandOutput) -> list[str]:
+        """The account stays."""
+        return []
+
+
+def check_account(env: str, wanted: str, clients: Clients) -> None:
+    """Refuse to act with the credentials of another account."""
+    got = clients("sts").get_caller_identity()["Account"]
+    if got != wanted:
+        raise UserError(
+            f"credentials must be of account {wanted}, where {env} lives, got {got}",
+            fix=f"log in to account {wanted}",
+        )

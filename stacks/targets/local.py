@@ -1,0 +1,173 @@
+"""The environment `local`: one machine with a local cloud and no AWS account."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from infra.errors import UserError
+from infra.naming import Names
+from stacks.local.daemon import client as daemon
+from stacks.local.daemon import environment
+from stacks.local.runtime import keys
+from stacks.paths import home
+from stacks.settings.model import WorkloadSettings
+from stacks.stack_name import StackName, stacks_of
+from stacks.targets import aws_clients, local_state, policy_settings, probes
+from stacks.targets.target import LOCAL, Chosen, Clients
+from stacks.toolchain import control_plane, pulumi
+
+if TYPE_CHECKING:
+    from stacks.commands.output import CommandOutput
+    from stacks.targets.engine import Stack
+
+REGION = "us-east-1"
+"""The one that the local cloud has."""
+
+
+class LocalTarget:
+    """The local environment of this home."""
+
+    env = LOCAL
+    confirmation = ""
+
+    def __init__(self) -> None:
+        self._ready: environment.LocalEnvironment | None = None
+        self._pulumi: pulumi.Pulumi | None = None
+        self._made: dict[str, Any] = {}
+        self._making = threading.Lock()
+
+    def can_deploy(self) -> bool:
+        """Always."""
+        return True
+
+    def start(self, report: CommandOutput, *, port: int | None = None) -> None:
+        """The cloud runs, and the CLI is found or built."""
+        with report.stage("cloud", "local cloud") as stage:
+            self._ready = environment.start(home(), port, stage.say)
+            stage.done = self._ready.cloud.endpoint_url
+        with report.stage("toolchain", "Pulumi CLI") as stage:
+            self._pulumi = pulumi.ensure(stage.say)
+            stage.done = f"{self._pulumi.version} ({self._pulumi.origin})"
+        if control_plane.find() is None:
+            report.note(
+                "no Kubernetes control plane on this machine: objects are checked against schemas "
+                f"and recorded. `{control_plane.BUILD_COMMAND}` builds one (about 10 minutes, once)"
+            )
+
+    def engine(self, stack: StackName, report: CommandOutput) -> Stack:
+        """The CLI on the file backend of this home, with what a killed one left put right."""
+        from stacks.targets.engine import Stack
+
+        assert self._ready is not None and self._pulumi is not None  # after `start`
+        environment.clear_dead_lock(home(), str(stack), report.note)
+        made = Stack(
+            name=str(stack),
+            pulumi_root=self._pulumi.root,
+            pulumi_home=home() / "pulumi",
+            environment={
+                **self._ready.engine(),
+                policy_settings.VARIABLE: str(policy_settings.file_of(stack)),
+            },
+            secrets_provider="passphrase",
+            policy_pack=policy_settings.PACK,
+        )
+        if environment.has_pending_operations(home(), str(stack)):
+            count = made.drop_pending_operations()
+            report.note(f"{stack}: {count} operations were cut off: what they created is adopted")
+        return replace(made, refresh_first=environment.was_cut_off(home(), str(stack)))
+
+    def deployable(self, settings: Chosen, report: CommandOutput) -> Chosen:
+        """Without a pinned package that this cloud never had: say so and go on without.
+
+        The pin lives in the repository, the local registry on one machine.
+        """
+        if not isinstance(settings, WorkloadSettings):
+            return settings
+        arn = settings.endpoint.model_package_arn
+        if arn is None or aws_clients.package_exists(self.clients(REGION), arn):
+            return settings
+        report.note(
+            f"the pinned {arn.rpartition('model-package/')[2]} is not in this cloud's registry: "
+            "nothing is served until one is trained, approved and promoted"
+        )
+        endpoint = settings.endpoint.model_copy(update={"model_package_arn": None})
+        return cast("Chosen", settings.model_copy(update={"endpoint": endpoint}))
+
+    def settled(self, stack: StackName) -> None:
+        """Its state is what the cloud holds."""
+        environment.mended(home(), str(stack))
+
+    def clients(self, region: str) -> Clients:
+        """Clients of the running cloud, with the keys of this home."""
+        cloud = daemon.find(home())
+        if cloud is None:
+            raise UserError("the local cloud must run, got none", fix="type `plinth up local`")
+        import boto3
+        from botocore.config import Config
+
+        own = keys.load(home())
+        session = boto3.Session(own.access_key_id, own.secret_access_key, region_name=REGION)
+
+        def client(service: str) -> Any:
+            with self._making:  # boto3 makes one client at a time
+                if service not in self._made:
+                    self._made[service] = session.client(
+                        service,
+                        endpoint_url=cloud.endpoint_url,
+                        config=Config(
+                            s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}
+                        ),
+                    )
+                return self._made[service]
+
+        return client
+
+    def fetch(self, url: str, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+        """No network is used."""
+        raise probes.unknowable("the environment local uses no network")
+
+    def plain_http(self, region: str) -> Clients:
+        """There is no TLS to leave out."""
+        raise probes.unknowable("the local endpoint has no TLS")
+
+    def kubernetes(self, clients: Clients, names: Names) -> Any:
+        """The control plane behind the local EKS cluster."""
+        return probes.kubernetes_of_file(home() / LOCAL / "kubernetes" / "kubeconfig")
+
+    def state(self) -> dict[str, Any]:
+        """Processes, ports and addresses of the local cloud."""
+        found = daemon.find(home())
+        if found is None:
+            raise UserError("the local cloud must run, got none", fix="type `plinth up local`")
+        return local_state.state(home(), found)
+
+    def resource_counts(self) -> dict[str, int]:
+        """From the state files."""
+        return {
+            str(stack): environment.resource_count(home(), str(stack)) for stack in stacks_of(LOCAL)
+        }
+
+    def variables(self) -> dict[str, str]:
+        """For plain pulumi, boto3, the AWS CLI, kubectl and the SDKs."""
+        found = daemon.find(home())
+        if found is None:
+            raise UserError("the local cloud must run, got none", fix="type `plinth up local`")
+        return environment.LocalEnvironment(home=home(), cloud=found).shell()
+
+    def end(self, report: CommandOutput) -> list[str]:
+        """Stop the cloud and forget its state; what the state did not know went with it."""
+        left = []
+        if daemon.find(home()) is not None:
+            left = aws_clients.leftovers(self.clients(REGION))
+        with report.stage("stop", "stop the local cloud"):
+            daemon.stop(home())
+        if left:
+            report.note(f"{len(left)} things unknown to the state went with the cloud: {left}")
+        environment.forget(home())
+        for name in ("state", "state-of-a-lost-cloud"):
+            shutil.rmtree(home() / LOCAL / name, ignore_errors=True)
+        return left
