@@ -55,7 +55,7 @@ def _spark(
             **chosen.model_dump(),
         ),
     )
-    storage.grant_read_write(role, {"data": ["*"]})
+    storage.grant_read_write(role, "data")
     keys.grant_use(role, "features", "storage")
     return spark
 

@@ -151,10 +151,10 @@ def _people(ground: Ground, storage: Storage) -> None:
             instance_types=settings.access.instance_types,
         ),
     )
-    storage.grant_read(people["approver"], {"artifacts": ["*"]})
+    storage.grant_read(people["approver"], "artifacts")
     ground.keys.grant_decrypt(people["approver"], "storage")
     for name in ("data-scientist", "ml-engineer"):
-        storage.grant_read(people[name], dict.fromkeys(BUCKETS, ["*"]))
+        storage.grant_read(people[name], *BUCKETS)
         ground.keys.grant_use(people[name], "storage")  # the volumes of their jobs too
         # of any workload: the stacks that make these roles come later
         access.grant_pass(people[name], [names.role_arn("*-job")], SAGEMAKER)
@@ -295,7 +295,7 @@ def _tracking(ground: Ground, storage: Storage) -> Tracking | None:
         return None
     role = ground.access.role("tracking")
     grants = [
-        storage.grant_read_write(role, {"artifacts": [f"{TRACKED}/*"]}),
+        storage.grant_read_write(role, "artifacts", prefix=f"{TRACKED}/"),
         ground.keys.grant_use(role, "storage"),
     ]
     return Tracking(
