@@ -117,12 +117,16 @@ class Storage(Component):
     def grant_read_write(self, role: Role, *buckets: str, prefix: str = "") -> pulumi.Resource:
         """Let a role list these buckets and read, write and delete their objects."""
         return self.grant(
-            role, "read-write", write_objects(self.names, dict.fromkeys(buckets, [f"{prefix}*"]))
+            role,
+            "read-write",
+            write_objects(self.names, {bucket: [f"{prefix}*"] for bucket in buckets}),
         )
 
     def grant_read(self, role: Role, *buckets: str) -> pulumi.Resource:
         """Let a role list these buckets and read their objects."""
-        return self.grant(role, "read", read_objects(self.names, dict.fromkeys(buckets, ["*"])))
+        return self.grant(
+            role, "read", read_objects(self.names, {bucket: ["*"] for bucket in buckets})
+        )
 
     def _bucket(self, role: str, args: StorageArgs, *, kms: bool) -> aws.s3.Bucket:
         # S3's log delivery cannot write to a bucket whose default key is a customer managed one

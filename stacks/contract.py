@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import pulumi
 
@@ -63,8 +63,7 @@ class FoundationContract:
     """By purpose."""
 
     alerts_topic_arn: pulumi.Input[str]
-    tracking_kind: str
-    """`app`, `server` or `none`."""
+    tracking_kind: Literal["app", "server", "none"]
 
     tracking_arn: pulumi.Input[str]
     """Of MLflow; empty where runs are not recorded."""
@@ -118,13 +117,9 @@ class FoundationContract:
                 purpose: unknown(names.arn("kms", f"key/{MARK}-{purpose}"))
                 for purpose in KEY_PURPOSES
             },
-            permissions_boundary_arn=(
-                boundary_arn(names) if boundary == "managed" else boundary
-            ),
+            permissions_boundary_arn=(boundary_arn(names) if boundary == "managed" else boundary),
             alerts_topic_arn=names.arn("sns", names.of("alerts")),
-            tracking_arn=(
-                unknown(names.arn("sagemaker", f"mlflow-app/{MARK}")) if tracked else ""
-            ),
+            tracking_arn=(unknown(names.arn("sagemaker", f"mlflow-app/{MARK}")) if tracked else ""),
             **cls.decided(settings),
         )
 
@@ -188,7 +183,7 @@ def read(stack: StackName) -> Contract:
     """
     try:
         answer = pulumi.runtime.invoke(READ_OUTPUTS, {"name": f"{PROJECT}/{stack}"})
-    except Exception as error:  # noqa: BLE001 # the SDK has no narrower one
+    except Exception as error:  # the SDK has no narrower one
         if "unknown stack" not in str(error):
             raise
         return parsed(stack, None)

@@ -1,4 +1,4 @@
-"""Where this checkout keeps what is edited by hand; imports nothing, so that anything may read it."""
+"""Where this checkout keeps what people edit; imports nothing, so that anything may read it."""
 
 from pathlib import Path
 

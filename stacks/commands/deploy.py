@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from infra.errors import CheckFailed, UserError
 from stacks.commands import cloud
 from stacks.home import home
+from stacks.paths import ROOT
 from stacks.plan import binding, hold
 from stacks.plan import read as read_plan
 from stacks.report import Report
 from stacks.revisions import clean_commit
-from stacks.paths import ROOT
 from stacks.settings.environment import required_tags
-from stacks.settings.load import load
+from stacks.settings.load import load, load_foundation
 from stacks.settings.model import Settings, WorkloadSettings
 from stacks.stack_name import StackName, named
 
@@ -142,9 +142,7 @@ def _local(
         local = environment.start(home(), port, stage.say)
         environment.clear_dead_lock(home(), stage.say)
         stage.done = local.cloud.endpoint_url
-    stack = replace(
-        local_stack(name, local, report), refresh_first=environment.was_cut_off(home())
-    )
+    stack = replace(local_stack(name, local, report), refresh_first=environment.was_cut_off(home()))
     if environment.has_pending_operations(home(), str(name)):
         count = stack.drop_pending_operations()
         report.note(f"{count} operations were cut off: what they created is adopted")
@@ -301,6 +299,7 @@ def policy_config(settings: Settings) -> PolicyConfig:
         weights_uris=_weights(settings),
         calling_steps=tuple(sorted({step for one in pipelines for step in one.calls_aws})),
         trusted_accounts=tuple(environment.accounts.environments.values()),
+        has_environment_budget=load_foundation(environment.name).cost is not None,
         tracking_registers_models=False,  # the pipelines do, as pending
         required_tags=required_tags(environment.tags),
     )

@@ -1,6 +1,6 @@
 """What the stacks above a foundation build on: its parts, as they are seen from there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -37,9 +37,9 @@ class Base:
         return self.common.names
 
     @property
-    def subnet_ids(self) -> Sequence[pulumi.Input[str]]:
+    def subnet_ids(self) -> pulumi.Output[list[str]]:
         """The private subnets, of all zones."""
-        return list(self.contract.private_subnet_ids.values())
+        return pulumi.Output.all(*self.contract.private_subnet_ids.values())
 
     def key(self, purpose: str) -> pulumi.Input[str]:
         """ARN of the key with this purpose; KeyError names a purpose that has no key."""

@@ -48,7 +48,9 @@ def roles(settings: ClusterSettings) -> dict[str, RoleSpec]:
 def check_file_system(settings: ClusterSettings, below: FoundationContract) -> None:
     """A pool in one zone mounts the file system there; UserError if that stands elsewhere."""
     zone = below.filesystem_zone
-    apart = [name for name, pool in settings.gpu_pools.items() if zone and pool.zone not in (None, zone)]
+    apart = [
+        name for name, pool in settings.gpu_pools.items() if zone and pool.zone not in (None, zone)
+    ]
     if apart:
         raise UserError(
             f"gpu_pools must be in the zone of the file system, {zone}, got {', '.join(apart)}",
@@ -56,9 +58,7 @@ def check_file_system(settings: ClusterSettings, below: FoundationContract) -> N
         )
 
 
-def _gpu_monitoring(
-    platform: Base, chosen: configuration.GpuMonitoring, cluster: Cluster
-) -> None:
+def _gpu_monitoring(platform: Base, chosen: configuration.GpuMonitoring, cluster: Cluster) -> None:
     GpuMonitoring(
         "gpu-monitoring",
         GpuMonitoringArgs(

@@ -140,9 +140,7 @@ def _is_block(pool: configuration.GpuPool) -> bool:
 
 def _access(base: Base, settings: ClusterSettings) -> dict[str, ClusterAccess]:
     """The personas that work in the whole cluster, and the administrators of the settings."""
-    arns = {
-        name: (base.names.role_arn(name), policy) for name, policy in PERSONA_ACCESS.items()
-    }
+    arns = {name: (base.names.role_arn(name), policy) for name, policy in PERSONA_ACCESS.items()}
     for name, arn in settings.cluster.admin_role_arns.items():
         arns[name] = (arn, PERSONA_ACCESS["deployer"])
     return {
@@ -151,9 +149,7 @@ def _access(base: Base, settings: ClusterSettings) -> dict[str, ClusterAccess]:
     }
 
 
-def _gpu_node_group(
-    base: Base, cluster: Cluster, name: str, pool: configuration.GpuPool
-) -> None:
+def _gpu_node_group(base: Base, cluster: Cluster, name: str, pool: configuration.GpuPool) -> None:
     assert pool.scaling is not None  # of a managed pool
     groups = [base.contract.workload_security_group_id]
     GpuNodeGroup(
@@ -163,7 +159,7 @@ def _gpu_node_group(
             tags=base.common.tags,
             cluster_name=cluster.cluster_name,
             node_role_arn=base.access.role("node").arn,
-            subnet_ids=list(_subnet_ids(base, pool).values()),
+            subnet_ids=pulumi.Output.all(*_subnet_ids(base, pool).values()),
             security_group_ids=[
                 *groups,
                 *([base.contract.efa_security_group_id] if pool.efa else []),

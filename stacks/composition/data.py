@@ -52,7 +52,11 @@ def build(base: Base, settings: WorkloadSettings) -> Sequence[pulumi.Resource]:
 
 def read_used(base: Base, settings: WorkloadSettings) -> list[Statement]:
     """Reading the groups that other workloads own and this one uses, by their names."""
-    used = [name for logical, name in feature_groups(base.names, settings.workload).items() if "." in logical]
+    used = [
+        name
+        for logical, name in feature_groups(base.names, settings.workload).items()
+        if "." in logical
+    ]
     return read_groups(base.names, used) if used else []
 
 

@@ -160,8 +160,5 @@ def _invented(base: Base) -> dict[str, pulumi.Input[str]]:
         JOB_SECURITY_GROUP: base.contract.job_security_group_id,
         STORAGE_KEY: base.key("storage"),
         TRACKING_APP: base.contract.tracking_arn,  # empty: steps log nothing
-        **{
-            subnet(zone): subnet_id
-            for zone, subnet_id in base.contract.private_subnet_ids.items()
-        },
+        **{subnet(zone): subnet_id for zone, subnet_id in base.contract.private_subnet_ids.items()},
     }

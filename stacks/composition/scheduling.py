@@ -118,7 +118,9 @@ def _llm(
     )
 
 
-def build_teams(common: ComponentArgs, settings: ClusterSettings, opts: pulumi.ResourceOptions) -> Teams:
+def build_teams(
+    common: ComponentArgs, settings: ClusterSettings, opts: pulumi.ResourceOptions
+) -> Teams:
     """Build what every pod of a team meets, in the order in which it must be there."""
     names, tags = common.names, common.tags
     queues = Queues(

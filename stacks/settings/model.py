@@ -5,6 +5,8 @@ Each has `environment`, which the loader adds: it is the content of the environm
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from pydantic import Field, InstanceOf, ValidationInfo, field_validator, model_validator
 
 from infra.naming import Names
@@ -250,7 +252,9 @@ class WorkloadSettings(Layer):
     def _serves_a_model(cls, endpoint: Endpoint, info: ValidationInfo) -> Endpoint:
         pinned = endpoint.model_package_arn is not None
         if pinned and "workload" in info.data and info.data["workload"].model is None:
-            raise ValueError("model_package_arn must be of a workload with a model, got one of none")
+            raise ValueError(
+                "model_package_arn must be of a workload with a model, got one of none"
+            )
         return endpoint
 
     @model_validator(mode="after")
@@ -299,9 +303,9 @@ class WorkloadSettings(Layer):
 Settings = FoundationSettings | ClusterSettings | WorkloadSettings
 
 
-def _must_be_declared(where: str, named: object, known: object) -> None:
+def _must_be_declared(where: str, named: Iterable[str], known: Mapping[str, object]) -> None:
     """ValueError names what the workload does not declare."""
-    unknown = sorted(set(named) - set(known))  # type: ignore[call-overload]
+    unknown = sorted(set(named) - set(known))
     if unknown:
-        names = ", ".join(known) or "none"  # type: ignore[call-overload]
+        names = ", ".join(known) or "none"
         raise ValueError(f"{where} must be of {names}, got {', '.join(unknown)}")
