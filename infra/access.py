@@ -124,47 +124,11 @@ class Access(Component):
         self, role: Role, passed: Sequence[pulumi.Input[str]], service: str
     ) -> pulumi.Resource:
         """Let a role hand the roles with these ARNs, and no others, to a service."""
-        return self.grant(
-            role,
-            "pass",
-            [
-                {
-                    "Action": ["iam:PassRole"],
-                    "Resource": list(passed),
-                    "Condition": {"StringEquals": {"iam:PassedToService": service}},
-                }
-            ],
-        )
+        return self.grant(role, "pass", pass_roles(passed, service))
 
-    def grant_observe(self, role: Role) -> pulumi.Resource:
-        """Let a job or an endpoint write its log and its metrics."""
-        log_groups = self.names.arn("logs", "log-group:/aws/sagemaker/*")
-        return self.grant(
-            role,
-            "observe",
-            [
-                {
-                    "Action": [
-                        "logs:CreateLogGroup",
-                        "logs:CreateLogStream",
-                        "logs:DescribeLogStreams",
-                        "logs:PutLogEvents",
-                    ],
-                    "Resource": [log_groups],
-                },
-                {
-                    # PutMetricData has no resource-level permissions; the namespace bounds it
-                    # (CloudWatch, service authorization reference)
-                    "Action": ["cloudwatch:PutMetricData"],
-                    "Resource": ["*"],
-                    "Condition": {
-                        "StringLike": {
-                            "cloudwatch:namespace": ["AWS/SageMaker*", "/aws/sagemaker/*"]
-                        }
-                    },
-                },
-            ],
-        )
+    def allow(self, role: Role, *statements: Sequence[Statement]) -> pulumi.Resource:
+        """Let a role do all of this, by one policy of it; returned for what has to wait for it."""
+        return self.grant(role, "allow", [one for several in statements for one in several])
 
     def _boundary(self, args: AccessArgs) -> pulumi.Input[str] | None:
         """ARN of the boundary; our own is a policy of the environment."""
@@ -188,6 +152,41 @@ class Access(Component):
             tags=self.tags("github"),
             opts=self.child,
         )
+
+
+def pass_roles(arns: Sequence[pulumi.Input[str]], service: str) -> list[Statement]:
+    """Handing the roles with these ARNs, and no others, to a service."""
+    return [
+        {
+            "Action": ["iam:PassRole"],
+            "Resource": list(arns),
+            "Condition": {"StringEquals": {"iam:PassedToService": service}},
+        }
+    ]
+
+
+def observe(names: Names) -> list[Statement]:
+    """Writing the log and the metrics of jobs and endpoints."""
+    return [
+        {
+            "Action": [
+                "logs:CreateLogGroup",
+                "logs:CreateLogStream",
+                "logs:DescribeLogStreams",
+                "logs:PutLogEvents",
+            ],
+            "Resource": [names.arn("logs", "log-group:/aws/sagemaker/*")],
+        },
+        {
+            # PutMetricData has no resource-level permissions; the namespace bounds it
+            # (CloudWatch, service authorization reference)
+            "Action": ["cloudwatch:PutMetricData"],
+            "Resource": ["*"],
+            "Condition": {
+                "StringLike": {"cloudwatch:namespace": ["AWS/SageMaker*", "/aws/sagemaker/*"]}
+            },
+        },
+    ]
 
 
 def trust_policy(spec: RoleSpec, names: Names) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
-from infra.component import Component, ComponentArgs, Role
+from infra.component import Component, ComponentArgs, Role, Statement
 from infra.naming import Names
 
 FeatureType = Literal["String", "Integral", "Fractional"]
@@ -230,55 +230,28 @@ def offline_keys(names: Names, name: str) -> str:
     return f"{FOLDER}/{names.account_id}/sagemaker/{names.region}/offline-store/{name}-*"
 
 
-@dataclass(frozen=True, kw_only=True)
-class SharedFeaturesArgs(ComponentArgs):
-    """Feature groups of other workloads."""
-
-    groups: Mapping[str, Sequence[str]]
-    """Groups by the workload that owns them, as AWS sees it."""
-
-
-class SharedFeatures(Component):
-    """Feature groups of other workloads as seen from one that reads them, by their names."""
-
-    def __init__(
-        self, name: str, args: SharedFeaturesArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__(name, args, opts)
-        self.group_names = [
-            feature_group_name(self.names.of_workload(workload), group)
-            for workload, groups in sorted(args.groups.items())
-            for group in groups
-        ]
-        self.seal()
-
-    def grant_read(self, role: Role) -> pulumi.Resource:
-        """Let a role describe these groups and read their records, online and offline."""
-        names, bucket = self.names, f"arn:aws:s3:::{self.names.bucket('data')}"
-        keys = [offline_keys(names, group) for group in self.group_names]
-        return self.grant(
-            role,
-            "read",
-            [
-                {
-                    "Action": [
-                        "sagemaker:BatchGetRecord",
-                        "sagemaker:DescribeFeatureGroup",
-                        "sagemaker:GetRecord",
-                    ],
-                    "Resource": [
-                        names.arn("sagemaker", f"feature-group/{group}")
-                        for group in self.group_names
-                    ],
-                },
-                {
-                    "Action": ["s3:ListBucket"],
-                    "Resource": [bucket],
-                    "Condition": {"StringLike": {"s3:prefix": keys}},
-                },
-                {"Action": ["s3:GetObject"], "Resource": [f"{bucket}/{key}" for key in keys]},
+def read_groups(names: Names, groups: Sequence[str]) -> list[Statement]:
+    """Describing groups of other workloads, given by their names, and reading their records."""
+    bucket = f"arn:aws:s3:::{names.bucket('data')}"
+    keys = [offline_keys(names, group) for group in sorted(groups)]
+    return [
+        {
+            "Action": [
+                "sagemaker:BatchGetRecord",
+                "sagemaker:DescribeFeatureGroup",
+                "sagemaker:GetRecord",
             ],
-        )
+            "Resource": [
+                names.arn("sagemaker", f"feature-group/{group}") for group in sorted(groups)
+            ],
+        },
+        {
+            "Action": ["s3:ListBucket"],
+            "Resource": [bucket],
+            "Condition": {"StringLike": {"s3:prefix": keys}},
+        },
+        {"Action": ["s3:GetObject"], "Resource": [f"{bucket}/{key}" for key in keys]},
+    ]
 
 
 def _throughput(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_aws as aws
 
-from infra.component import Component, ComponentArgs, Role, Statement, plain_json
+from infra.component import Component, ComponentArgs, Statement, plain_json
 from infra.naming import IMAGES, Names, account_roots, role_arn_patterns
 
 PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
@@ -30,19 +30,7 @@ class ImagesArgs(ComponentArgs):
     """Refuse to delete the repository. Default: protected."""
 
 
-class ImageGrants(Component):
-    """What roles may do with an environment's images; the repository's ARN follows from its name."""
-
-    def grant_pull(self, role: Role) -> pulumi.Resource:
-        """Let a role pull the images."""
-        return self.grant(role, "pull", _pull(self.names.platform))
-
-    def grant_pull_of(self, role: Role, other: Names) -> pulumi.Resource:
-        """Let a role pull the images of another environment, if its policy lets it."""
-        return self.grant(role, f"pull-{other.env}", _pull(other.platform))
-
-
-class Images(ImageGrants):
+class Images(Component):
     """An immutable, scanned, encrypted repository."""
 
     repository_url: pulumi.Output[str]
@@ -78,16 +66,6 @@ class Images(ImageGrants):
         self.seal()
 
 
-class SharedImages(ImageGrants):
-    """The environment's images as seen from a stack that runs them."""
-
-    def __init__(
-        self, name: str, args: ComponentArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__(name, args, opts)
-        self.seal()
-
-
 def repository_policy(readers: Mapping[str, Sequence[str]]) -> dict[str, object]:
     """Pulling, by the roles of these environments in their accounts."""
     statement = {
@@ -100,8 +78,9 @@ def repository_policy(readers: Mapping[str, Sequence[str]]) -> dict[str, object]
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
-def _pull(names: Names) -> list[Statement]:
-    repository = names.arn("ecr", f"repository/{names.of(IMAGES)}")
+def pull_images(names: Names) -> list[Statement]:
+    """Pulling the images of an environment."""
+    repository = names.arn("ecr", f"repository/{names.platform.of(IMAGES)}")
     return [
         {"Action": list(PULL), "Resource": [repository]},
         {

@@ -35,64 +35,14 @@ class KeysArgs(ComponentArgs):
     """Refuse to delete a key: what it encrypted is lost with it. Default: protected."""
 
 
-class KeyGrants(Component):
-    """What roles may do with the keys of an environment, by purpose."""
-
-    _arns: Mapping[str, pulumi.Input[str]]
-
-    def arn(self, purpose: str) -> pulumi.Output[str]:
-        """ARN of the key with this purpose; KeyError names a purpose that has no key."""
-        return pulumi.Output.from_input(self._arns[purpose])
-
-    def grant_use(self, role: Role, *purposes: str) -> pulumi.Resource:
-        """Let a role encrypt and decrypt with these keys."""
-        return self.grant(
-            role,
-            "use",
-            [
-                {
-                    "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey*"],
-                    "Resource": [self._arns[purpose] for purpose in purposes],
-                },
-                {
-                    # SageMaker opens a grant on behalf of the role to mount encrypted volumes
-                    "Action": ["kms:CreateGrant"],
-                    "Resource": [self._arns[purpose] for purpose in purposes],
-                    "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}},
-                },
-            ],
-        )
-
-    def grant_decrypt(self, role: Role, *purposes: str) -> pulumi.Resource:
-        """Let a role read what these keys encrypt, and encrypt nothing."""
-        keys = [self._arns[purpose] for purpose in purposes]
-        return self.grant(
-            role, "decrypt", [{"Action": ["kms:Decrypt", "kms:DescribeKey"], "Resource": keys}]
-        )
-
-    def grant_decrypt_of(self, role: Role, other: Names, *purposes: str) -> pulumi.Resource:
-        """Let a role decrypt what another environment's keys encrypt, if their policies let it.
-
-        Key ids are random: the other account's keys are named by their aliases.
-        """
-        keys = f"arn:aws:kms:{other.region}:{other.account_id}:key/*"
-        aliases = [key_alias(other, purpose) for purpose in purposes]
-        statement: Statement = {
-            "Action": ["kms:Decrypt"],
-            "Resource": [keys],
-            "Condition": {"ForAnyValue:StringEquals": {"kms:ResourceAliases": aliases}},
-        }
-        return self.grant(role, f"decrypt-{other.env}", [statement])
-
-
-class Keys(KeyGrants):
+class Keys(Component):
     """A rotating KMS key and its alias per purpose."""
 
     def __init__(
         self, name: str, args: KeysArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, args, opts)
-        arns: dict[str, pulumi.Output[str]] = {}
+        self._arns: dict[str, pulumi.Output[str]] = {}
         for purpose in args.purposes:
             key = aws.kms.Key(
                 f"{name}-{purpose}",
@@ -109,29 +59,55 @@ class Keys(KeyGrants):
                 target_key_id=key.key_id,
                 opts=self.child,
             )
-            arns[purpose] = key.arn
-        self._arns = arns
-        self.key_arns = pulumi.Output.all(**arns)
+            self._arns[purpose] = key.arn
+        self.key_arns = pulumi.Output.all(**self._arns)
         self.seal()
 
+    def arn(self, purpose: str) -> pulumi.Output[str]:
+        """ARN of the key with this purpose; KeyError names a purpose that has no key."""
+        return self._arns[purpose]
 
-@dataclass(frozen=True, kw_only=True)
-class SharedKeysArgs(ComponentArgs):
-    """The keys that another stack made."""
+    def grant_use(self, role: Role, *purposes: str) -> pulumi.Resource:
+        """Let a role encrypt and decrypt with these keys."""
+        return self.grant(role, "use", use_keys([self._arns[purpose] for purpose in purposes]))
 
-    arns: Mapping[str, pulumi.Input[str]]
-    """ARN by purpose."""
+    def grant_decrypt(self, role: Role, *purposes: str) -> pulumi.Resource:
+        """Let a role read what these keys encrypt, and encrypt nothing."""
+        keys = [self._arns[purpose] for purpose in purposes]
+        return self.grant(
+            role, "decrypt", [{"Action": ["kms:Decrypt", "kms:DescribeKey"], "Resource": keys}]
+        )
 
 
-class SharedKeys(KeyGrants):
-    """The environment's keys as seen from a stack that uses them."""
+def use_keys(arns: Sequence[pulumi.Input[str]]) -> list[Statement]:
+    """Encrypting and decrypting with these keys."""
+    return [
+        {
+            "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey*"],
+            "Resource": list(arns),
+        },
+        {
+            # SageMaker opens a grant on behalf of the role to mount encrypted volumes
+            "Action": ["kms:CreateGrant"],
+            "Resource": list(arns),
+            "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}},
+        },
+    ]
 
-    def __init__(
-        self, name: str, args: SharedKeysArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__(name, args, opts)
-        self._arns = dict(args.arns)
-        self.seal()
+
+def decrypt_of(other: Names, *purposes: str) -> list[Statement]:
+    """Decrypting what another environment's keys encrypt, if their policies let it.
+
+    Key ids are random: the other account's keys are named by their aliases.
+    """
+    aliases = [key_alias(other, purpose) for purpose in purposes]
+    return [
+        {
+            "Action": ["kms:Decrypt"],
+            "Resource": [f"arn:aws:kms:{other.region}:{other.account_id}:key/*"],
+            "Condition": {"ForAnyValue:StringEquals": {"kms:ResourceAliases": aliases}},
+        }
+    ]
 
 
 def key_alias(names: Names, purpose: str) -> str:

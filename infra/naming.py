@@ -26,6 +26,18 @@ IMAGES = "images"
 SHORT_HASH = 8
 """Hex digits that tell apart two names which were cut at the same place."""
 
+PLATFORM_WORDS = frozenset(
+    (
+        "alerts", "anomalies", "approver", "artifacts", "audit", "boundary", "capacity", "cluster",
+        "cni", "config", "cost", "data", "deployer", "ebs", "efa", "endpoints", "features", "flow",
+        "foundation", "gpu", "images", "jobs", "kafka", "karpenter", "llm", "logs", "lustre", "ml",
+        "monthly", "node", "off", "operations", "preview", "recorder", "serving", "spark", "stop",
+        "storage", "system", "tracking", "trail", "workload",
+    )
+)  # fmt: skip
+"""First words of the roles in the platform's names. No workload may be called like one: what it
+owns begins with its name, and so would what it does not."""
+
 TEAM_LABEL = "plinth.dev/team"
 """Whose a Kubernetes namespace or pod is: quotas, guardrails and costs go by it."""
 
@@ -48,7 +60,7 @@ class Names:
     account_id: str
     region: str
     workload: str = ""
-    """As AWS sees it, with hyphens (`flight-delay`). Default: the platform's own names."""
+    """As AWS sees it, with hyphens (`fraud-score`). Default: the platform's own names."""
 
     @property
     def prefix(self) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
-from infra.component import Component, ComponentArgs, Role, network_interfaces
+from infra.component import Component, ComponentArgs, Role
 
 NatGateways = Literal["none", "single", "one-per-az"]
 Tables = Mapping[str, aws.ec2.RouteTable]
@@ -67,40 +67,7 @@ def subnet_cidr_blocks(
     return parts[start : start + count]
 
 
-class NetworkGrants(Component):
-    """What roles may put into an environment's network."""
-
-    private_subnet_ids: pulumi.Output[list[str]]
-    job_security_group_id: pulumi.Output[str]
-
-    def grant_attach(self, role: Role) -> pulumi.Resource:
-        """Let SageMaker put a role's jobs into the private subnets, with the jobs' group alone."""
-        groups = [self.job_security_group_id]
-        statements = network_interfaces(self.names, self.private_subnet_ids, groups)
-        return self.grant(role, "attach", statements)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SharedNetworkArgs(ComponentArgs):
-    """The network that another stack made."""
-
-    private_subnet_ids: Sequence[pulumi.Input[str]]
-    job_security_group_id: pulumi.Input[str]
-
-
-class SharedNetwork(NetworkGrants):
-    """The environment's network as seen from a stack whose jobs run in it."""
-
-    def __init__(
-        self, name: str, args: SharedNetworkArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__(name, args, opts)
-        self.private_subnet_ids = pulumi.Output.all(*args.private_subnet_ids)
-        self.job_security_group_id = pulumi.Output.from_input(args.job_security_group_id)
-        self.seal()
-
-
-class Network(NetworkGrants):
+class Network(Component):
     """Private subnets in every zone, subnets for pods, and NAT gateways as the environment says."""
 
     vpc_id: pulumi.Output[str]

@@ -1,19 +1,14 @@
 """What people may do: explore, engineer, approve, deploy; no persona does two of the last three."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pulumi
 
 from infra.component import Component, ComponentArgs, Role, Statement
+from infra.deploying import NAMED, READS, ROLES, RUNS_ROLES, UNNAMED
 from infra.instances import INSTANCE_TYPES
 from infra.naming import Names
-
-
-def deployer(layer: str) -> str:
-    """Purpose of the role that deploys a workload; not below the names that it may change."""
-    return f"deployer-{layer.replace('_', '-')}"
-
 
 PERSONAS = ("data-scientist", "ml-engineer", "approver", "deployer")
 
@@ -22,59 +17,6 @@ JOBS = ("HyperParameterTuningJob", "ProcessingJob", "TrainingJob")
 
 JOB_ARNS = ("hyper-parameter-tuning-job", "processing-job", "training-job")
 
-NAMED = {
-    "cloudwatch": ("alarm:{name}", "dashboard/{name}"),
-    "dynamodb": ("table/{name}",),
-    "ecr": ("repository/{name}",),
-    "eks": ("*/{name}",),
-    "emr-serverless": ("/*",),
-    "events": ("rule/{name}",),
-    "firehose": ("deliverystream/{name}",),
-    "kinesis": ("stream/{name}",),
-    "lambda": ("event-source-mapping:*", "function:{name}"),
-    "logs": ("log-group:*{name}",),
-    "sagemaker": ("*/{name}",),
-    "scheduler": ("schedule/*/{name}", "schedule-group/{name}"),
-    "secretsmanager": ("secret:*{name}",),
-    "sns": ("{name}",),
-    "sqs": ("{name}",),
-    "ssm": ("parameter/*{name}",),
-    "states": ("stateMachine:{name}",),
-}
-"""Services whose resources carry our names, and the resources in their ARNs."""
-
-UNNAMED = (
-    "application-autoscaling", "autoscaling", "budgets", "ce", "cloudtrail", "config", "ec2",
-    "elasticache", "elasticloadbalancing", "fsx", "glue", "kafka", "kms",
-)  # fmt: skip
-"""Services that give their resources random names, or none: which are ours cannot be said."""
-
-ROLES = (
-    "AddRoleToInstanceProfile", "AttachRolePolicy", "CreateInstanceProfile", "CreatePolicy",
-    "CreatePolicyVersion", "CreateRole", "Delete*", "DetachRolePolicy",
-    "PutRolePermissionsBoundary", "PutRolePolicy", "RemoveRoleFromInstanceProfile",
-    "SetDefaultPolicyVersion", "Tag*", "Untag*", "UpdateAssumeRolePolicy", "UpdateRole*",
-)  # fmt: skip
-"""What deploying does to roles and policies; passing them on is a statement of its own."""
-
-RUNS_ROLES = (
-    "ec2", "eks", "emr-serverless", "events", "firehose", "lambda", "pods.eks", "sagemaker",
-    "scheduler", "states", "vpc-flow-logs",
-)  # fmt: skip
-"""Services that are given roles by the program."""
-
-DESCRIBES = (
-    "cloudwatch", "dynamodb", "ecr", "eks", "events", "firehose", "kinesis", "logs", "sagemaker",
-    "ssm", "states",
-)  # fmt: skip
-READS = (
-    *(f"{service}:List*" for service in (*NAMED, "servicequotas")),
-    *(f"{service}:Describe*" for service in DESCRIBES),
-    "servicequotas:Get*",
-    "tag:GetResources",
-)
-"""What the provider and the checks ask before anything exists; many accept no resource."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class PersonasArgs(ComponentArgs):
@@ -82,9 +24,6 @@ class PersonasArgs(ComponentArgs):
 
     roles: Mapping[str, Role]
     """A role for each of `PERSONAS`."""
-
-    deployers: Mapping[str, Role] = field(default_factory=dict)
-    """Roles that deploy one workload each, by the workload as AWS sees it. Default: none."""
 
     instance_types: Sequence[str]
     """SageMaker instance types (`ml.m5.large`) that people may start jobs on."""
@@ -109,8 +48,6 @@ class Personas(Component):
             ("deployer", _deploy(self.names)),
         ):
             self.grant(args.roles[persona], "work", statements)
-        for workload, role in args.deployers.items():
-            self.grant(role, "work", deploy_workload(self.names.of_workload(workload)))
         self.seal()
 
 
@@ -293,120 +230,6 @@ def _deploy(names: Names) -> list[Statement]:
             "Effect": "Deny",
             "Action": ["iam:AttachRolePolicy", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy"],
             "Resource": [names.role_arn("approver"), names.role_arn("deployer")],
-        },
-        {
-            "Sid": "NoApproval",
-            "Effect": "Deny",
-            "Action": ["sagemaker:UpdateModelPackage"],
-            "Resource": "*",
-        },
-    ]
-
-
-WORKLOAD_SERVICES = (
-    "cloudwatch", "dynamodb", "events", "kinesis", "lambda", "logs", "sagemaker", "scheduler",
-    "sns", "sqs",
-)  # fmt: skip
-"""Services of NAMED that the stack of a workload consists of."""
-
-WORKLOAD_RUNS_ROLES = ("budgets", "lambda", "pods.eks", "sagemaker", "scheduler")
-"""Services that are given roles by the stack of a workload."""
-
-USES_KEYS = ("CreateGrant", "Decrypt", "DescribeKey", "GenerateDataKey*")
-
-
-def deploy_workload(names: Names) -> list[Statement]:
-    """Create and change what one workload owns, by its names, and nothing of anybody else's.
-
-    The keys, buckets and images that it uses are the platform's: it may name them, not change them.
-    """
-    own = names.of("*")
-    resources = sorted(
-        names.arn(service, resource.format(name=own))
-        for service in WORKLOAD_SERVICES
-        for resource in NAMED[service]
-        if "{name}" in resource
-    )
-    account = f"arn:aws:iam::{names.account_id}"
-    roles = [f"{account}:{kind}/{own}" for kind in ("policy", "role")]
-    return [
-        {
-            "Sid": "Named",
-            "Action": [f"{service}:*" for service in WORKLOAD_SERVICES],
-            "Resource": resources,
-        },
-        {
-            "Sid": "Budgets",
-            "Action": ["budgets:*"],
-            "Resource": [f"arn:aws:budgets::{names.account_id}:budget/{own}"],
-        },
-        {
-            # a mapping has a random id, and says which function it feeds
-            "Sid": "Mappings",
-            "Action": ["lambda:*EventSourceMapping*"],
-            "Resource": ["*"],
-            "Condition": {
-                "ArnLike": {"lambda:FunctionArn": names.arn("lambda", f"function:{own}")}
-            },
-        },
-        {
-            # a scalable target has a random id; SageMaker refuses those of endpoints that the
-            # caller may not update (Application Auto Scaling, service authorization reference)
-            "Sid": "Scaling",
-            "Action": [
-                "application-autoscaling:DeleteScalingPolicy",
-                "application-autoscaling:DeleteScheduledAction",
-                "application-autoscaling:DeregisterScalableTarget",
-                "application-autoscaling:PutScalingPolicy",
-                "application-autoscaling:PutScheduledAction",
-                "application-autoscaling:RegisterScalableTarget",
-                "application-autoscaling:TagResource",
-            ],
-            "Resource": [names.arn("application-autoscaling", "scalable-target/*")],
-            "Condition": {
-                "StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}
-            },
-        },
-        {
-            "Sid": "Keys",
-            "Action": [f"kms:{action}" for action in USES_KEYS],
-            "Resource": [names.arn("kms", "key/*")],
-            "Condition": {
-                "ForAnyValue:StringLike": {"kms:ResourceAliases": f"alias/{names.platform.of('*')}"}
-            },
-        },
-        {
-            "Sid": "Look",
-            "Action": [
-                *(f"{service}:Describe*" for service in ("application-autoscaling", "ec2", "eks")),
-                *READS,
-                "iam:Get*",
-                "iam:List*",
-            ],
-            "Resource": ["*"],
-        },
-        {
-            "Sid": "Identities",
-            "Action": [
-                f"eks:{verb}PodIdentityAssociation" for verb in ("Create", "Delete", "Update")
-            ],
-            "Resource": [
-                names.arn("eks", f"cluster/{names.platform.of('cluster')}"),
-                names.arn("eks", f"podidentityassociation/{names.platform.of('cluster')}/*"),
-            ],
-        },
-        {"Sid": "Roles", "Action": [f"iam:{action}" for action in ROLES], "Resource": roles},
-        {
-            "Sid": "PassRoles",
-            "Action": ["iam:PassRole"],
-            "Resource": [names.role_arn("*")],
-            "Condition": {
-                "StringEquals": {
-                    "iam:PassedToService": [
-                        f"{service}.amazonaws.com" for service in WORKLOAD_RUNS_ROLES
-                    ]
-                }
-            },
         },
         {
             "Sid": "NoApproval",

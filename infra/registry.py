@@ -19,7 +19,6 @@ from infra.component import (
 from infra.naming import MODEL_GROUP, Names, account_roots, role_arn_patterns
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class RegistryArgs(ComponentArgs):
     """What is registered, and who may read it."""

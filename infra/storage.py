@@ -29,6 +29,10 @@ OBJECT_ACTIONS = (
 that no policy locks out those who can mend it."""
 
 
+Keys = Mapping[str, Sequence[str]]
+"""Patterns of object keys by bucket; each ends with `*`, and `*` alone is everything."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StorageArgs(ComponentArgs):
     """Which buckets there are, how long they keep things, and the key that encrypts them."""
@@ -69,44 +73,7 @@ class StorageArgs(ComponentArgs):
     """Refuse to delete the buckets and keep them when the stack goes. Default: protected."""
 
 
-class BucketGrants(Component):
-    """What roles may do with an environment's buckets; a bucket's ARN follows from its name."""
-
-    def grant_read_write(
-        self, role: Role, prefixes: Mapping[str, Sequence[str]], verb: str = "read-write"
-    ) -> pulumi.Resource:
-        """Let a role list, read, write and delete objects, by bucket and key pattern.
-
-        A pattern ends with `*`; `*` alone is the whole bucket.
-        """
-        actions = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject")
-        return self.grant(role, verb, _object_statements(self.names, prefixes, actions))
-
-    def grant_read(
-        self, role: Role, prefixes: Mapping[str, Sequence[str]], verb: str = "read"
-    ) -> pulumi.Resource:
-        """Let a role list and read objects, by bucket and key pattern."""
-        return self.grant(role, verb, _object_statements(self.names, prefixes, ("s3:GetObject",)))
-
-    def grant_read_of(
-        self, role: Role, other: Names, prefixes: Mapping[str, Sequence[str]]
-    ) -> pulumi.Resource:
-        """Let a role read another environment's buckets, if their policies let it."""
-        statements = _object_statements(other, prefixes, ("s3:GetObject",))
-        return self.grant(role, f"read-{other.env}", statements)
-
-
-class SharedBuckets(BucketGrants):
-    """The environment's buckets as seen from a stack that uses them."""
-
-    def __init__(
-        self, name: str, args: ComponentArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__(name, args, opts)
-        self.seal()
-
-
-class Storage(BucketGrants):
+class Storage(Component):
     """The environment's buckets and the bucket that holds their access logs."""
 
     def __init__(
@@ -146,6 +113,20 @@ class Storage(BucketGrants):
     def bucket(self, role: str) -> aws.s3.Bucket:
         """The bucket for this role; KeyError names one that does not exist."""
         return self._buckets[role]
+
+    def grant_read_write(self, role: Role, *buckets: str, prefix: str = "") -> pulumi.Resource:
+        """Let a role list these buckets and read, write and delete their objects."""
+        return self.grant(
+            role,
+            "read-write",
+            write_objects(self.names, {bucket: [f"{prefix}*"] for bucket in buckets}),
+        )
+
+    def grant_read(self, role: Role, *buckets: str) -> pulumi.Resource:
+        """Let a role list these buckets and read their objects."""
+        return self.grant(
+            role, "read", read_objects(self.names, {bucket: ["*"] for bucket in buckets})
+        )
 
     def _bucket(self, role: str, args: StorageArgs, *, kms: bool) -> aws.s3.Bucket:
         # S3's log delivery cannot write to a bucket whose default key is a customer managed one
@@ -230,25 +211,29 @@ class Storage(BucketGrants):
         }
 
 
-def _object_statements(
-    names: Names, prefixes: Mapping[str, Sequence[str]], actions: Sequence[str]
+def read_objects(names: Names, keys: Keys) -> list[Statement]:
+    """Listing and reading what has these keys, in the buckets of an environment."""
+    return [s for bucket in keys for s in _objects(names, bucket, keys[bucket], ["s3:GetObject"])]
+
+
+def write_objects(names: Names, keys: Keys) -> list[Statement]:
+    """Listing, reading, writing and deleting what has these keys."""
+    actions = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+    return [s for bucket in keys for s in _objects(names, bucket, keys[bucket], actions)]
+
+
+def _objects(
+    names: Names, bucket: str, keys: Sequence[str], actions: Sequence[str]
 ) -> list[Statement]:
-    """Listing a bucket where some of its keys may be seen, and the actions on those keys."""
-    statements: list[Statement] = []
-    for bucket, patterns in prefixes.items():
-        arn = f"arn:aws:s3:::{names.bucket(bucket)}"
-        listing: dict[str, object] = {"Action": ["s3:ListBucket"], "Resource": [arn]}
-        if "*" not in patterns:
-            listing["Condition"] = {"StringLike": {"s3:prefix": sorted(patterns)}}
-        statements += [
-            {"Action": ["s3:GetBucketLocation"], "Resource": [arn]},
-            listing,
-            {
-                "Action": list(actions),
-                "Resource": [f"{arn}/{pattern}" for pattern in sorted(patterns)],
-            },
-        ]
-    return statements
+    arn = f"arn:aws:s3:::{names.bucket(bucket)}"
+    listing: dict[str, object] = {"Action": ["s3:ListBucket"], "Resource": [arn]}
+    if "*" not in keys:
+        listing["Condition"] = {"StringLike": {"s3:prefix": sorted(keys)}}
+    return [
+        {"Action": ["s3:GetBucketLocation"], "Resource": [arn]},
+        listing,
+        {"Action": list(actions), "Resource": [f"{arn}/{key}" for key in sorted(keys)]},
+    ]
 
 
 def _document(statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

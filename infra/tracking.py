@@ -6,7 +6,7 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
-from infra.component import Component, ComponentArgs, Role
+from infra.component import Component, ComponentArgs, Role, Statement
 
 Kind = Literal["app", "server"]
 
@@ -28,51 +28,16 @@ class TrackingArgs(ComponentArgs):
     """Of a server: up to 25, 50 or 100 users. Default: Small."""
 
 
-class TrackingGrants(Component):
-    """What roles may do with an environment's MLflow."""
+class Tracking(Component):
+    """MLflow by SageMaker; clients reach it by its ARN through the sagemaker-mlflow plugin."""
 
     app_arn: pulumi.Output[str]
     """ARN of the app or the server: the tracking URI of its clients."""
-
-    _kind: Kind
-
-    def grant_log(self, role: Role) -> None:
-        """Let a role call MLflow and, through it, write runs."""
-        self.grant(
-            role,
-            "log",
-            [{"Action": list(ACTIONS[self._kind]), "Resource": [self.app_arn]}],
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class SharedTrackingArgs(ComponentArgs):
-    """The MLflow that another stack made."""
-
-    kind: Kind
-    app_arn: pulumi.Input[str]
-
-
-class SharedTracking(TrackingGrants):
-    """The environment's MLflow as seen from a stack whose jobs log to it."""
-
-    def __init__(
-        self, name: str, args: SharedTrackingArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__(name, args, opts)
-        self._kind = args.kind
-        self.app_arn = pulumi.Output.from_input(args.app_arn)
-        self.seal()
-
-
-class Tracking(TrackingGrants):
-    """MLflow by SageMaker; clients reach it by its ARN through the sagemaker-mlflow plugin."""
 
     def __init__(
         self, name: str, args: TrackingArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, args, opts)
-        self._kind = args.kind
         self.app_arn = self._app(args) if args.kind == "app" else self._server(args)
         self.seal()
 
@@ -96,6 +61,11 @@ class Tracking(TrackingGrants):
             tags=self.tags("tracking"),
             opts=self.child,
         ).arn
+
+
+def log_runs(kind: Kind, arn: pulumi.Input[str]) -> list[Statement]:
+    """Calling MLflow and, through it, writing runs."""
+    return [{"Action": list(ACTIONS[kind]), "Resource": [arn]}]
 
 
 ACTIONS = {

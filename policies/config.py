@@ -186,6 +186,10 @@ class PolicyConfig(Thresholds):
     """Steps of pipelines, by name, whose programs call AWS and so have a network and credentials.
     Default: every container is isolated."""
 
+    has_environment_budget: bool = False
+    """Whether a budget of the environment counts this stack too, in the stack that all others stand
+    on. Default: the stack needs one itself."""
+
     tracking_registers_models: bool = True
     """Whether MLflow in production also enters its models in the SageMaker registry. False: the
     pipeline registers them. Default: it does."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import pulumi
 
@@ -63,8 +63,7 @@ class FoundationContract:
     """By purpose."""
 
     alerts_topic_arn: pulumi.Input[str]
-    tracking_kind: str
-    """`app`, `server` or `none`."""
+    tracking_kind: Literal["app", "server", "none"]
 
     tracking_arn: pulumi.Input[str]
     """Of MLflow; empty where runs are not recorded."""

@@ -22,7 +22,7 @@ class EndpointArgs(ComponentArgs):
     """What is served, on what, and how an update reaches callers."""
 
     model: str
-    """What the model is for, such as `flight-delay`; names the endpoint."""
+    """What the endpoint is for, such as `realtime`; names it."""
 
     variants: Mapping[str, VariantSpec]
     """Models that share the traffic, by name. The first is the one in charge.

@@ -31,14 +31,14 @@ GPU_FAMILIES = NVIDIA | {"p2", "p3", "g3"}
     applies_to=(CLUSTER, ENDPOINT),
     kind="stack",
     severity="medium",
-    fix="add a Budget with a filter on the environment and a notification (infra/cost.py does)",
+    fix="add a Budget with a filter on the environment and a notification (infra/budget.py does)",
     url="https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-managing-costs.html",
     themes="C",
 )
 def require_budget(resource: Resource, scope: Scope) -> Result:
     """What costs money by the hour stands beside a budget of this environment that tells somebody.
 
-    A bill tells of a forgotten GPU after a month.
+    A bill tells of a forgotten GPU after a month. The budget may be in the environment's foundation.
     """
 
     def told(budget: Data) -> bool:
@@ -49,7 +49,7 @@ def require_budget(resource: Resource, scope: Scope) -> Result:
         )
 
     budgets = [budget.outputs for budget in scope.of_type(BUDGET)]
-    if any(told(budget) for budget in budgets):
+    if scope.config.has_environment_budget or any(told(budget) for budget in budgets):
         return None
     return Fail("must have a Budget with costFilters and a notification that somebody gets")
 

@@ -2,15 +2,15 @@
 
 import pulumi
 
-from infra.access import Access, RoleSpec
+from infra.access import RoleSpec
 from infra.alerts import Alerts
 from infra.anomalies import Anomalies, AnomaliesArgs
 from infra.audit import Audit, AuditArgs
 from infra.budget import Budget, BudgetArgs
 from infra.component import ComponentArgs
-from infra.keys import Keys
 from infra.storage import Storage
 from stacks.composition.base import BUCKETS
+from stacks.composition.ground import Ground
 from stacks.settings import operations as configuration
 from stacks.settings.model import FoundationSettings
 
@@ -25,20 +25,13 @@ def roles(settings: FoundationSettings) -> dict[str, RoleSpec]:
     return {"config": RoleSpec(service="config.amazonaws.com", managed_policies=managed)}
 
 
-def watch(
-    common: ComponentArgs,
-    settings: FoundationSettings,
-    *,
-    keys: Keys,
-    access: Access,
-    storage: Storage,
-    alerts: Alerts,
-) -> None:
+def watch(ground: Ground, storage: Storage, alerts: Alerts) -> None:
     """Build whatever is switched on."""
+    settings = ground.settings
     if settings.cost is not None:
-        _cost(common, settings.cost, alerts)
+        _cost(ground.common, settings.cost, alerts)
     if settings.audit is not None:
-        _audit(common, settings, settings.audit, keys=keys, access=access, storage=storage)
+        _audit(ground, settings.audit, storage)
 
 
 def _cost(common: ComponentArgs, chosen: configuration.Cost, alerts: Alerts) -> None:
@@ -66,28 +59,21 @@ def _cost(common: ComponentArgs, chosen: configuration.Cost, alerts: Alerts) -> 
     )
 
 
-def _audit(
-    common: ComponentArgs,
-    settings: FoundationSettings,
-    chosen: configuration.Audit,
-    *,
-    keys: Keys,
-    access: Access,
-    storage: Storage,
-) -> None:
+def _audit(ground: Ground, chosen: configuration.Audit, storage: Storage) -> None:
+    names = ground.common.names
     Audit(
         "audit",
         AuditArgs(
-            names=common.names,
-            tags=common.tags,
-            kms_key_arn=keys.arn("audit"),
-            access_log_bucket_name=common.names.bucket("logs"),
+            names=names,
+            tags=ground.common.tags,
+            kms_key_arn=ground.keys.arn("audit"),
+            access_log_bucket_name=names.bucket("logs"),
             data_bucket_arns=[storage.bucket(name).arn for name in BUCKETS],
             create_trail=chosen.create_trail,
-            config_role=access.role("config") if chosen.create_config_recorder else None,
+            config_role=ground.access.role("config") if chosen.create_config_recorder else None,
             retention_days=chosen.retention_days,
             lock=chosen.lock,
-            protect=settings.environment.protect,
+            protect=ground.settings.environment.protect,
         ),
         pulumi.ResourceOptions(depends_on=[storage]),
     )

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import pulumi
+
 from infra.access import Access, AccessArgs, RoleSpec
-from infra.component import ComponentArgs
-from infra.images import SharedImages
-from infra.keys import SharedKeys, SharedKeysArgs
+from infra.component import ComponentArgs, Statement, network_interfaces
+from infra.keys import use_keys
 from infra.naming import Names
-from infra.network import SharedNetwork, SharedNetworkArgs
-from infra.storage import SharedBuckets
-from infra.tracking import SharedTracking, SharedTrackingArgs
+from infra.tracking import log_runs
 from stacks.contract import FoundationContract
 from stacks.settings.environment import Environment
 
@@ -32,21 +31,33 @@ class Base:
     environment: Environment
     contract: FoundationContract
     access: Access
-    keys: SharedKeys
-    storage: SharedBuckets
-    network: SharedNetwork
-    images: SharedImages
-    tracking: SharedTracking | None
-    """None where runs are not recorded."""
 
     @property
     def names(self) -> Names:
         return self.common.names
 
     @property
-    def subnet_ids(self) -> list[object]:
+    def subnet_ids(self) -> pulumi.Output[list[str]]:
         """The private subnets, of all zones."""
-        return list(self.contract.private_subnet_ids.values())
+        return pulumi.Output.all(*self.contract.private_subnet_ids.values())
+
+    def key(self, purpose: str) -> pulumi.Input[str]:
+        """ARN of the key with this purpose; KeyError names a purpose that has no key."""
+        return self.contract.key_arns[purpose]
+
+    def use_keys(self, *purposes: str) -> list[Statement]:
+        """Encrypting and decrypting with the keys of these purposes."""
+        return use_keys([self.key(purpose) for purpose in purposes])
+
+    def attach(self) -> list[Statement]:
+        """Putting jobs into the private subnets, with the jobs' group alone."""
+        groups = [self.contract.job_security_group_id]
+        return network_interfaces(self.names, self.subnet_ids, groups)
+
+    def log_runs(self) -> list[Statement]:
+        """Recording runs in MLflow, where they are recorded."""
+        kind = self.contract.tracking_kind
+        return [] if kind == "none" else log_runs(kind, self.contract.tracking_arn)
 
 
 def base(
@@ -55,38 +66,14 @@ def base(
     contract: FoundationContract,
     roles: Mapping[str, RoleSpec],
 ) -> Base:
-    """The parts of the foundation that the contract offers, and roles below its boundary."""
-    names, tags = common.names, common.tags
-    kind = contract.tracking_kind
-    return Base(
-        common=common,
-        environment=environment,
-        contract=contract,
-        access=Access(
-            "access",
-            AccessArgs(
-                names=names,
-                tags=tags,
-                roles=roles,
-                permissions_boundary=contract.permissions_boundary_arn,
-            ),
-        ),
-        keys=SharedKeys("keys", SharedKeysArgs(names=names, tags=tags, arns=contract.key_arns)),
-        storage=SharedBuckets("storage", common),
-        network=SharedNetwork(
-            "network",
-            SharedNetworkArgs(
-                names=names,
-                tags=tags,
-                private_subnet_ids=list(contract.private_subnet_ids.values()),
-                job_security_group_id=contract.job_security_group_id,
-            ),
-        ),
-        images=SharedImages("images", common),
-        tracking=None
-        if kind == "none"
-        else SharedTracking(
-            "tracking",
-            SharedTrackingArgs(names=names, tags=tags, kind=kind, app_arn=contract.tracking_arn),
+    """The foundation that the contract offers, and roles below its boundary."""
+    access = Access(
+        "access",
+        AccessArgs(
+            names=common.names,
+            tags=common.tags,
+            roles=roles,
+            permissions_boundary=contract.permissions_boundary_arn,
         ),
     )
+    return Base(common, environment, contract, access)

@@ -80,8 +80,8 @@ def build(base: Base, settings: ClusterSettings) -> Cluster:
             node_role_arn=node_role.arn,
             subnet_ids=base.subnet_ids,
             security_group_id=base.contract.workload_security_group_id,
-            kms_key_arn=base.keys.arn("cluster"),
-            volume_key_arn=base.keys.arn("ebs"),
+            kms_key_arn=base.key("cluster"),
+            volume_key_arn=base.key("ebs"),
             system_instance_types=settings.cluster.system_instance_types,
             system_scaling=_scaling(settings.cluster.system_scaling),
             system_release_version=settings.cluster.system_release_version,
@@ -117,7 +117,7 @@ def watch(base: Base, settings: ClusterSettings) -> None:
     if not blocks:
         return
     role = base.access.role("capacity-block")
-    may_encrypt = base.keys.grant_use(role, "operations")
+    may_encrypt = base.access.allow(role, base.use_keys("operations"))
     for name, pool in blocks.items():
         assert pool.reservation and pool.reservation.id and pool.reservation.ends_at
         CapacityBlock(
@@ -160,7 +160,7 @@ def _gpu_node_group(base: Base, cluster: Cluster, name: str, pool: configuration
             tags=base.common.tags,
             cluster_name=cluster.cluster_name,
             node_role_arn=base.access.role("node").arn,
-            subnet_ids=list(_subnet_ids(base, pool).values()),
+            subnet_ids=pulumi.Output.all(*_subnet_ids(base, pool).values()),
             security_group_ids=[
                 *groups,
                 *([base.contract.efa_security_group_id] if pool.efa else []),
@@ -169,7 +169,7 @@ def _gpu_node_group(base: Base, cluster: Cluster, name: str, pool: configuration
             scaling=_scaling(pool.scaling),
             capacity_type=CAPACITY_TYPES[pool.capacity_types[0]],
             reservation_id=pool.reservation.id if pool.reservation else None,
-            kms_key_arn=base.keys.arn("ebs"),
+            kms_key_arn=base.key("ebs"),
             node_repair=pool.node_repair,
         ),
         # nodes need the network add-ons to become ready
@@ -200,7 +200,7 @@ def _karpenter(
             isolated_vpc=not base.contract.reaches_internet,
             reserved_enis=1 if base.contract.pod_cidr_block else 0,
             node_repair=all(pool.node_repair for pool in pools.values()),
-            kms_key_arn=base.keys.arn("ebs"),
+            kms_key_arn=base.key("ebs"),
         ),
         pulumi.ResourceOptions.merge(
             opts, pulumi.ResourceOptions(depends_on=[base.access, identity])

@@ -9,20 +9,20 @@ from typing import Any
 import pulumi
 
 from infra.access import RoleSpec
+from infra.component import Statement
 from infra.feast import CacheSpec, Feast, FeastArgs
 from infra.feature_store import (
     FeatureGroupSpec,
     FeatureStore,
     FeatureStoreArgs,
-    SharedFeatures,
-    SharedFeaturesArgs,
     Throughput,
     TimeToLive,
+    read_groups,
 )
 from infra.stream import Stream, StreamArgs
 from pipelines import stream as stream_code
-from pipelines.workload import find
 from stacks.composition.base import SAGEMAKER, Base
+from stacks.definitions import feature_groups
 from stacks.settings import data as configuration
 from stacks.settings.model import WorkloadSettings
 
@@ -39,13 +39,10 @@ def roles(settings: WorkloadSettings) -> dict[str, RoleSpec]:
 
 def build(base: Base, settings: WorkloadSettings) -> Sequence[pulumi.Resource]:
     """Build the feature groups and what fills them; returns what a pipeline needs to be there."""
-    job = base.access.role("job")
-    if settings.workload.uses:
-        _used(base, settings).grant_read(job)
     if not settings.workload.feature_groups:
         return []
     store = _features(base, settings)
-    store.grant_read_write(job)
+    store.grant_read_write(base.access.role("job"))
     if settings.stream:
         _stream(base, settings, settings.stream, store)
     if settings.feast:
@@ -53,17 +50,19 @@ def build(base: Base, settings: WorkloadSettings) -> Sequence[pulumi.Resource]:
     return [store]
 
 
-def _used(base: Base, settings: WorkloadSettings) -> SharedFeatures:
-    """What other workloads own and this one reads, by its name."""
-    declared = find()
-    groups = {declared[name].aws_name: list(of) for name, of in settings.workload.uses.items()}
-    args = SharedFeaturesArgs(names=base.names, tags=base.common.tags, groups=groups)
-    return SharedFeatures("used-features", args)
+def read_used(base: Base, settings: WorkloadSettings) -> list[Statement]:
+    """Reading the groups that other workloads own and this one uses, by their names."""
+    used = [
+        name
+        for logical, name in feature_groups(base.names, settings.workload).items()
+        if "." in logical
+    ]
+    return read_groups(base.names, used) if used else []
 
 
 def _features(base: Base, settings: WorkloadSettings) -> FeatureStore:
     role, bucket = base.access.role("features"), base.names.bucket("data")
-    may_encrypt = base.keys.grant_use(role, "features", "storage")
+    may_encrypt = base.access.allow(role, base.use_keys("features", "storage"))
     return FeatureStore(
         "features",
         FeatureStoreArgs(
@@ -76,7 +75,7 @@ def _features(base: Base, settings: WorkloadSettings) -> FeatureStore:
             role=role,
             bucket_name=bucket,
             bucket_arn=f"arn:aws:s3:::{bucket}",
-            kms_key_arn=base.keys.arn("features"),
+            kms_key_arn=base.key("features"),
             depends_on=[may_encrypt],
             protect=base.environment.protect,
         ),
@@ -108,11 +107,11 @@ def _stream(
             code=_archive(Path(stream_code.__file__).parent),
             handler="ingest.handler",
             role=role,
-            kms_key_arn=base.keys.arn("features"),
+            kms_key_arn=base.key("features"),
             subnet_ids=base.subnet_ids,
             security_group_ids=[base.contract.workload_security_group_id],
             environment={"FEATURE_GROUPS": json.dumps(groups, sort_keys=True)},
-            depends_on=[base.keys.grant_use(role, "features"), store.grant_put(role)],
+            depends_on=[base.access.allow(role, base.use_keys("features")), store.grant_put(role)],
             alarm_action_arns=[base.contract.alerts_topic_arn],
             protect=base.environment.protect,
             **chosen.model_dump(),
@@ -130,7 +129,7 @@ def _feast(base: Base, settings: WorkloadSettings, chosen: configuration.Feast) 
             feature_views=list(settings.workload.feature_groups),
             bucket_name=bucket,
             bucket_arn=f"arn:aws:s3:::{bucket}",
-            kms_key_arn=base.keys.arn("features"),
+            kms_key_arn=base.key("features"),
             cache=CacheSpec(**chosen.cache.model_dump()) if chosen.cache else None,
             subnet_ids=base.subnet_ids,
             security_group_ids=[base.contract.workload_security_group_id],

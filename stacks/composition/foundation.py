@@ -1,24 +1,25 @@
 """What everything else of an environment stands on: network, keys, people, storage, watchers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import pulumi
 
 from infra.access import POD_IDENTITY, Access, AccessArgs, RoleSpec, Trust
 from infra.alerts import Alerts, AlertsArgs
 from infra.component import ComponentArgs
+from infra.deployers import Deployers, DeployersArgs, deployer
 from infra.filesystem import FileSystem, FileSystemArgs
 from infra.images import Images, ImagesArgs
 from infra.keys import COMMON, Keys, KeysArgs
 from infra.network import Network, NetworkArgs
 from infra.permissions_boundary import boundary
-from infra.personas import PERSONAS, Personas, PersonasArgs, deployer
+from infra.personas import PERSONAS, Personas, PersonasArgs
 from infra.storage import Storage, StorageArgs
 from infra.tracking import Tracking, TrackingArgs
 from infra.vpc_endpoints import VpcEndpoints, VpcEndpointsArgs
 from stacks.composition import account, engines
 from stacks.composition.base import ACTS_OUTSIDE_THE_VPC, BUCKETS, SAGEMAKER, TRACKED
+from stacks.composition.ground import Ground
 from stacks.contract import OUTPUT, FoundationContract, export
 from stacks.settings.model import FoundationSettings
 from stacks.stack_name import CLUSTER, PLATFORM
@@ -41,16 +42,6 @@ KEY_PURPOSES: Mapping[str, Sequence[str]] = {
 it encrypts with one of these."""
 
 
-@dataclass(frozen=True)
-class Ground:
-    """What the parts of a foundation need of each other."""
-
-    common: ComponentArgs
-    settings: FoundationSettings
-    keys: Keys
-    access: Access
-
-
 def build(common: ComponentArgs, settings: FoundationSettings) -> dict[str, pulumi.Input[object]]:
     """Build the foundation; its outputs are what it offers to the stacks above."""
     keys = _keys(common, settings)
@@ -64,8 +55,8 @@ def build(common: ComponentArgs, settings: FoundationSettings) -> dict[str, pulu
     images = _images(ground)
     tracking = _tracking(ground, storage)
     alerts = _alerts(ground)
-    engines.build(common, settings, keys=keys, access=access, network=network, storage=storage)
-    account.watch(common, settings, keys=keys, access=access, storage=storage, alerts=alerts)
+    engines.build(ground, network, storage)
+    account.watch(ground, storage, alerts)
     contract = FoundationContract(
         vpc_id=network.vpc_id,
         private_subnet_ids=dict(network.private_subnet_ids_by_zone),
@@ -102,7 +93,7 @@ def roles(settings: FoundationSettings) -> dict[str, RoleSpec]:
 def _people_roles(settings: FoundationSettings) -> dict[str, RoleSpec]:
     people, github = settings.access.personas, settings.access.github
     trusts = {name: getattr(people, name.replace("-", "_")) for name in PERSONAS}
-    deploys = {"deployer": PLATFORM}
+    deploys: dict[str, tuple[str, ...]] = {"deployer": PLATFORM}
     for layer, trust in settings.access.deployers.items():
         trusts[deployer(layer)] = trust
         deploys[deployer(layer)] = (layer,)
@@ -144,17 +135,25 @@ def _people(ground: Ground, storage: Storage) -> None:
             names=names,
             tags=ground.common.tags,
             roles=people,
-            deployers={
-                names.of_workload(layer.replace("_", "-")).workload: access.role(deployer(layer))
-                for layer in settings.access.deployers
-            },
             instance_types=settings.access.instance_types,
         ),
     )
-    storage.grant_read(people["approver"], {"artifacts": ["*"]})
+    if settings.access.deployers:
+        Deployers(
+            "deployers",
+            DeployersArgs(
+                names=names,
+                tags=ground.common.tags,
+                roles={
+                    workload.replace("_", "-"): access.role(deployer(workload))
+                    for workload in settings.access.deployers
+                },
+            ),
+        )
+    storage.grant_read(people["approver"], "artifacts")
     ground.keys.grant_decrypt(people["approver"], "storage")
     for name in ("data-scientist", "ml-engineer"):
-        storage.grant_read(people[name], dict.fromkeys(BUCKETS, ["*"]))
+        storage.grant_read(people[name], *BUCKETS)
         ground.keys.grant_use(people[name], "storage")  # the volumes of their jobs too
         # of any workload: the stacks that make these roles come later
         access.grant_pass(people[name], [names.role_arn("*-job")], SAGEMAKER)
@@ -295,7 +294,7 @@ def _tracking(ground: Ground, storage: Storage) -> Tracking | None:
         return None
     role = ground.access.role("tracking")
     grants = [
-        storage.grant_read_write(role, {"artifacts": [f"{TRACKED}/*"]}),
+        storage.grant_read_write(role, "artifacts", prefix=f"{TRACKED}/"),
         ground.keys.grant_use(role, "storage"),
     ]
     return Tracking(

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra.access import RoleSpec
+from infra.access import RoleSpec, observe, pass_roles
 from infra.autoscaling import Autoscaling
 from infra.endpoint.endpoint import Endpoint
 from infra.feature_store import offline_keys
+from infra.images import pull_images
 from infra.model_card import ModelCard, ModelCardArgs
 from infra.pipeline import Pipeline, PipelineArgs
 from infra.registry import Registry, RegistryArgs
+from infra.storage import read_objects, write_objects
 from pipelines.workload import Model
 from stacks.composition import serving
 from stacks.composition.base import SAGEMAKER, TRACKED, Base
+from stacks.composition.data import read_used
 from stacks.definitions import (
     JOB_SECURITY_GROUP,
     STORAGE_KEY,
@@ -61,9 +64,9 @@ def build(
     model = settings.workload.model
     registry = _registry(base, settings, model) if model else None
     before = [*depends_on, *([registry] if registry else [])]
-    ready = _may_run(base)
+    ready = _may_run(base, settings)
     workflows = {
-        name: _workflow(base, settings, name, definitions[name], [ready, *before])
+        name: _workflow(base, settings, name, definitions[name], [*ready, *before])
         for name in settings.workload.pipelines
     }
     served = serving.build(base, settings, registry)
@@ -79,7 +82,7 @@ def _registry(base: Base, settings: WorkloadSettings, model: Model) -> Registry:
             tags=base.common.tags,
             description=model.description,
             risk_class=str(model.card["risk_rating"]).lower(),
-            alarm_key_arn=base.keys.arn("serving"),
+            alarm_key_arn=base.key("serving"),
             readers=environment.accounts.readers(base.names),
             protect=environment.protect,
         ),
@@ -91,7 +94,7 @@ def _registry(base: Base, settings: WorkloadSettings, model: Model) -> Registry:
             tags=base.common.tags,
             description=model.description,
             owner=settings.workload.owner,
-            kms_key_arn=base.keys.arn("serving"),
+            kms_key_arn=base.key("serving"),
             status=settings.registry.model_card_status,
             model_package_arn=settings.endpoint.model_package_arn,
             **model.card,
@@ -101,31 +104,32 @@ def _registry(base: Base, settings: WorkloadSettings, model: Model) -> Registry:
     return registry
 
 
-def _may_run(base: Base) -> pulumi.Resource:
-    """What jobs and pipelines of the workload may do; returns what a run cannot start without."""
+def _may_run(base: Base, settings: WorkloadSettings) -> list[pulumi.Resource]:
+    """Let jobs and pipelines work; returns what a run cannot start without."""
     job, role = base.access.role("job"), base.access.role("pipeline")
     names, own = base.names, f"{base.names.prefix}-*"
-    base.storage.grant_read_write(
+    data_keys = [
+        "landing/*",  # raw data arrives for all workloads
+        f"quarantine/{names.workload}/*",
+        offline_keys(names, names.prefix),
+    ]
+    job_may = base.access.allow(
         job,
-        {
-            "artifacts": [own, f"{TRACKED}/*"],
-            # raw data arrives for all; what broke the contract, and the records of own groups
-            "data": [
-                "landing/*",
-                f"quarantine/{names.workload}/*",
-                offline_keys(names, names.prefix),
-            ],
-        },
+        base.attach(),
+        base.log_runs(),
+        base.use_keys("features", "storage"),
+        observe(names),
+        pull_images(names),
+        read_used(base, settings),
+        write_objects(names, {"artifacts": [own, f"{TRACKED}/*"], "data": data_keys}),
     )
-    base.storage.grant_read(role, {"artifacts": [own]})
-    base.keys.grant_use(job, "features", "storage")
-    base.keys.grant_use(role, "storage")
-    base.access.grant_observe(job)
-    base.access.grant_pass(role, [job.arn], SAGEMAKER)
-    base.images.grant_pull(job)
-    if base.tracking is not None:
-        base.tracking.grant_log(job)
-    return base.network.grant_attach(job)
+    pipeline_may = base.access.allow(
+        role,
+        base.use_keys("storage"),
+        pass_roles([job.arn], SAGEMAKER),
+        read_objects(names, {"artifacts": [own]}),
+    )
+    return [job_may, pipeline_may]
 
 
 def _workflow(
@@ -145,7 +149,7 @@ def _workflow(
             definition=known.apply(lambda values: filled_in(text, values)),
             role=base.access.role("pipeline"),
             max_parallel_steps=settings.pipeline(name).max_parallel_steps,
-            depends_on=[base.access, base.storage, *depends_on],
+            depends_on=[base.access, *depends_on],
         ),
     )
 
@@ -154,7 +158,7 @@ def _invented(base: Base) -> dict[str, pulumi.Input[str]]:
     """What a definition leaves open, by name (`stacks/definitions.py`)."""
     return {
         JOB_SECURITY_GROUP: base.contract.job_security_group_id,
-        STORAGE_KEY: base.keys.arn("storage"),
+        STORAGE_KEY: base.key("storage"),
         TRACKING_APP: base.contract.tracking_arn,  # empty: steps log nothing
         **{subnet(zone): subnet_id for zone, subnet_id in base.contract.private_subnet_ids.items()},
     }

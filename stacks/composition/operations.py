@@ -4,14 +4,16 @@ from pathlib import Path
 
 import pulumi
 
-from infra.access import RoleSpec
+from infra.access import RoleSpec, observe
 from infra.budget import Budget, BudgetArgs
 from infra.dashboard import PIPELINES, Dashboard, DashboardArgs, Graph
 from infra.drift import NAMESPACE as DRIFT
 from infra.drift import Drift, DriftArgs
+from infra.images import pull_images
 from infra.naming import REALTIME
 from infra.off_hours import OffHours, OffHoursArgs, ScalableTarget
 from infra.retraining import Retraining, RetrainingArgs
+from infra.storage import read_objects, write_objects
 from pipelines import retraining as retraining_code
 from stacks.composition import serving
 from stacks.composition.base import SAGEMAKER, Base
@@ -110,17 +112,17 @@ def _drift(base: Base, settings: WorkloadSettings) -> Drift:
     assert chosen is not None and package is not None
     endpoint_name, data = names.of(REALTIME), names.bucket("data")
     role, reports = base.access.role("drift"), f"monitoring/{endpoint_name}"
-    may = [
-        base.storage.grant_read(
-            role,
-            {"artifacts": [f"{names.prefix}-*"], "data": [f"capture/{endpoint_name}/*"]},
+    may = base.access.allow(
+        role,
+        base.attach(),
+        base.use_keys("operations", "serving", "storage"),
+        observe(names),
+        pull_images(names),
+        read_objects(
+            names, {"artifacts": [f"{names.prefix}-*"], "data": [f"capture/{endpoint_name}/*"]}
         ),
-        base.storage.grant_read_write(role, {"data": [f"{reports}/*"]}),
-        base.keys.grant_use(role, "operations", "serving", "storage"),
-        base.access.grant_observe(role),
-        base.network.grant_attach(role),
-        base.images.grant_pull(role),
-    ]
+        write_objects(names, {"data": [f"{reports}/*"]}),
+    )
     return Drift(
         "drift",
         DriftArgs(
@@ -134,7 +136,7 @@ def _drift(base: Base, settings: WorkloadSettings) -> Drift:
             report_uri=f"s3://{data}/{reports}/drift",
             role=role,
             schedule_role=base.access.role("drift-schedule"),
-            kms_key_arn=base.keys.arn("operations"),
+            kms_key_arn=base.key("operations"),
             subnet_ids=base.subnet_ids,
             security_group_ids=[base.contract.job_security_group_id],
             schedule_expression=chosen.schedule_expression,
@@ -143,7 +145,7 @@ def _drift(base: Base, settings: WorkloadSettings) -> Drift:
             instance_type=chosen.instance_type,
             alarm_action_arns=[base.contract.alerts_topic_arn],
         ),
-        pulumi.ResourceOptions(depends_on=may),
+        pulumi.ResourceOptions(depends_on=[may]),
     )
 
 
@@ -166,7 +168,7 @@ def _retraining(
             handler=RETRAINING_HANDLER,
             role=role,
             schedule_role=base.access.role("retraining-schedule") if chosen.schedules else None,
-            kms_key_arn=base.keys.arn("operations"),
+            kms_key_arn=base.key("operations"),
             alarm_names=alarm_names if chosen.on_drift else (),
             schedules=chosen.schedules,
             cool_down_hours=chosen.cool_down_hours,
@@ -175,7 +177,7 @@ def _retraining(
             alarm_action_arns=[base.contract.alerts_topic_arn],
             protect=base.environment.protect,
         ),
-        pulumi.ResourceOptions(depends_on=[base.keys.grant_use(role, "operations")]),
+        pulumi.ResourceOptions(depends_on=[base.access.allow(role, base.use_keys("operations"))]),
     )
 
 

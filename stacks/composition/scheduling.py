@@ -11,6 +11,7 @@ from infra.guardrails import Guardrails, GuardrailsArgs
 from infra.llm_deployment import LlmDeployment, LlmDeploymentArgs
 from infra.queues import Queues, QueuesArgs, Share, borrowed
 from infra.ray import Ray, RayArgs
+from infra.storage import read_objects
 from infra.teams import LOCAL_QUEUE, SERVICE_ACCOUNT, Teams, TeamsArgs, TeamSpec
 from stacks.composition.base import Base
 from stacks.settings import scheduling as configuration
@@ -44,8 +45,11 @@ def build(base: Base, settings: ClusterSettings, cluster: Cluster) -> None:
     for name, server in settings.llm_kubernetes.items():
         role = base.access.role(f"llm-{name}")
         may_read = [
-            base.storage.grant_read(role, {"artifacts": [f"{server.model_path}/*"]}),
-            base.keys.grant_use(role, "storage"),
+            base.access.allow(
+                role,
+                read_objects(base.names, {"artifacts": [f"{server.model_path}/*"]}),
+                base.use_keys("storage"),
+            ),
             cluster.pod_identity(role, server.team, name),
         ]
         ready = pulumi.ResourceOptions(depends_on=may_read)

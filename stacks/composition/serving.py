@@ -5,15 +5,20 @@ from dataclasses import dataclass
 
 import pulumi
 
+from infra.access import observe
 from infra.autoscaling import Autoscaling, AutoscalingArgs
+from infra.component import Statement
 from infra.endpoint.alarms import AlarmLimits
 from infra.endpoint.endpoint import Endpoint, EndpointArgs
 from infra.endpoint.rollout import Rollout
 from infra.endpoint.variants import Asynchronous, Capture, Subnets, VariantSpec
+from infra.images import pull_images
+from infra.keys import decrypt_of
 from infra.llm_endpoint import LlmEndpoint, LlmEndpointArgs
-from infra.naming import ASYNCHRONOUS, REALTIME, SERVERLESS
+from infra.naming import ASYNCHRONOUS, REALTIME, SERVERLESS, Names
 from infra.registry import Registry
 from infra.serverless_endpoint import ServerlessEndpoint, ServerlessEndpointArgs
+from infra.storage import read_objects, write_objects
 from stacks.composition.base import Base
 from stacks.settings import models as configuration
 from stacks.settings.model import WorkloadSettings
@@ -45,8 +50,8 @@ def build(base: Base, settings: WorkloadSettings, registry: Registry | None) -> 
 def _endpoints(
     base: Base, settings: WorkloadSettings, registry: Registry, package: str
 ) -> tuple[Endpoint, list[Autoscaling]]:
-    after = pulumi.ResourceOptions(depends_on=[base.storage, base.access, registry])
-    _grant_serving(base, settings)
+    allowed = _may_serve(base, settings)
+    after = pulumi.ResourceOptions(depends_on=[allowed, base.access, registry])
     scaled = []
     if settings.endpoints.asynchronous is not None:
         chosen = settings.endpoints.asynchronous
@@ -57,19 +62,29 @@ def _endpoints(
     return endpoint, [*scaled, *more]
 
 
-def _grant_serving(base: Base, settings: WorkloadSettings) -> None:
+def _may_serve(base: Base, settings: WorkloadSettings) -> pulumi.Resource:
     """What containers of every endpoint need: image, artefact, keys, logs, a place for captures."""
-    role, own = base.access.role("serving"), f"{base.names.prefix}-*"
-    base.storage.grant_read(role, {"artifacts": [own]})
-    base.keys.grant_use(role, "serving", "storage")
-    base.access.grant_observe(role)
-    base.images.grant_pull(role)
-    if settings.endpoint.capture_percent or settings.endpoints.asynchronous:
-        base.storage.grant_read_write(role, {"data": [f"async/{own}", f"capture/{own}"]})
-    if (other := base.environment.accounts.registry_names(base.names)) is not None:
-        base.images.grant_pull_of(role, other)
-        base.storage.grant_read_of(role, other, {"artifacts": [f"{other.prefix}-*"]})
-        base.keys.grant_decrypt_of(role, other.platform, "storage")
+    names, own = base.names, f"{base.names.prefix}-*"
+    kept = settings.endpoint.capture_percent or settings.endpoints.asynchronous
+    other = base.environment.accounts.registry_names(names)
+    return base.access.allow(
+        base.access.role("serving"),
+        base.use_keys("serving", "storage"),
+        observe(names),
+        pull_images(names),
+        read_objects(names, {"artifacts": [own]}),
+        write_objects(names, {"data": [f"async/{own}", f"capture/{own}"]} if kept else {}),
+        _may_read_registry(other) if other else [],
+    )
+
+
+def _may_read_registry(other: Names) -> list[Statement]:
+    """What serving a model of another environment's registry takes."""
+    return [
+        *decrypt_of(other.platform, "storage"),
+        *pull_images(other),
+        *read_objects(other, {"artifacts": [f"{other.prefix}-*"]}),
+    ]
 
 
 def _realtime(
@@ -94,8 +109,8 @@ def _realtime(
             variants=variants,
             shadow=_variant(chosen.shadow) if chosen.shadow else None,
             role=base.access.role("serving"),
-            kms_key_arn=base.keys.arn("serving"),
-            alarm_key_arn=base.keys.arn("serving"),
+            kms_key_arn=base.key("serving"),
+            alarm_key_arn=base.key("serving"),
             rollout=_rollout(chosen),
             limits=AlarmLimits(
                 latency_p99_ms=chosen.latency_p99_ms, overhead_p99_ms=chosen.overhead_p99_ms
@@ -159,8 +174,8 @@ def _asynchronous(
                 )
             },
             role=base.access.role("serving"),
-            kms_key_arn=base.keys.arn("serving"),
-            alarm_key_arn=base.keys.arn("serving"),
+            kms_key_arn=base.key("serving"),
+            alarm_key_arn=base.key("serving"),
             rollout=_rollout(chosen),
             capture=_capture(base, settings),
             subnets=_subnets(base),
@@ -202,7 +217,7 @@ def _serverless(
             model=SERVERLESS,
             model_package_arn=package,
             role=base.access.role("serving"),
-            alarm_key_arn=base.keys.arn("serving"),
+            alarm_key_arn=base.key("serving"),
             **chosen.model_dump(),
         ),
         after,
@@ -212,12 +227,15 @@ def _serverless(
 def _llm(base: Base, settings: WorkloadSettings, chosen: configuration.Llm) -> Autoscaling:
     names, role = base.names, base.access.role("llm")
     weights = chosen.model_data_prefix.strip("/")
-    base.storage.grant_read(role, {"artifacts": [f"{weights}/*"]})
-    base.keys.grant_use(role, "serving", "storage")
-    base.access.grant_observe(role)
+    captured = {"data": [f"capture/{names.prefix}-*"]} if settings.endpoint.capture_percent else {}
+    allowed = base.access.allow(
+        role,
+        base.use_keys("serving", "storage"),
+        observe(names),
+        read_objects(names, {"artifacts": [f"{weights}/*"]}),
+        write_objects(names, captured),
+    )
     artifacts = names.bucket("artifacts")
-    if settings.endpoint.capture_percent:
-        base.storage.grant_read_write(role, {"data": [f"capture/{names.prefix}-*"]})
     capture = _capture(base, settings)
     endpoint = LlmEndpoint(
         "llm",
@@ -228,17 +246,17 @@ def _llm(base: Base, settings: WorkloadSettings, chosen: configuration.Llm) -> A
             image_uri=chosen.image_uri,
             model_data_uri=f"s3://{artifacts}/{weights}/",
             role=role,
-            kms_key_arn=base.keys.arn("serving"),
+            kms_key_arn=base.key("serving"),
             instance_type=chosen.instance_type,
             min_instances=chosen.min_instances,
             max_instances=chosen.max_instances,
             gpus_per_copy=chosen.gpus_per_copy,
             memory_gib_per_copy=chosen.memory_gib_per_copy,
-            alarm_key_arn=base.keys.arn("serving"),
+            alarm_key_arn=base.key("serving"),
             capture_percent=capture.percent if capture else 0,
             capture_uri=capture.uri if capture else "",
         ),
-        pulumi.ResourceOptions(depends_on=[base.storage, base.access]),
+        pulumi.ResourceOptions(depends_on=[allowed, base.access]),
     )
     return Autoscaling(
         "llm",

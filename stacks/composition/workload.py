@@ -8,6 +8,7 @@ from infra.access import RoleSpec
 from infra.component import ComponentArgs
 from infra.errors import UserError
 from infra.pods import Pods, PodsArgs
+from infra.storage import read_objects
 from stacks.composition import data, models, operations
 from stacks.composition.base import Base, base
 from stacks.contract import ClusterContract, FoundationContract
@@ -81,8 +82,8 @@ def _pods(platform: Base, settings: WorkloadSettings, cluster: ClusterContract) 
             fix=f"add the team to the cluster of {settings.environment.name} and deploy it",
         )
     role, names = platform.access.role("pods"), platform.names
-    platform.storage.grant_read(role, {"artifacts": [f"{names.prefix}-*"]})
-    platform.keys.grant_use(role, "storage")
+    artefacts = read_objects(names, {"artifacts": [f"{names.prefix}-*"]})
+    platform.access.allow(role, platform.use_keys("storage"), artefacts)
     Pods(
         "pods",
         PodsArgs(

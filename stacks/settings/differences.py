@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from policies.config import Thresholds
-from stacks.settings.load import load
+from stacks.settings.load import load, load_environment
+from stacks.stack_name import stacks_of
 
 ORDER = ("local", "dev", "staging", "prod")
-NOT_SHOWN = ("account", "accounts", "tags", "training", "image", "alerts")
-"""Who owns an environment and what the example workload does: a team replaces both."""
+NOT_SHOWN = ("account", "accounts", "environment", "image", "name", "tags", "workload")
+"""Who owns an environment and what its workloads are: a team replaces both."""
 
 LONG = 3
 """A longer list is shown as its length."""
@@ -21,7 +22,7 @@ LONG = 3
 
 def table(envs: Sequence[str] = ORDER) -> str:
     """Every setting that is not the same in all environments, as a Markdown table."""
-    columns = {env: dict(_leaves(load(env))) for env in envs}
+    columns = {env: dict(_settings(env)) for env in envs}
     names = sorted({name for column in columns.values() for name in column})
     lines = [f"| setting | {' | '.join(envs)} |", f"|---|{'---|' * len(envs)}"]
     for name in names:
@@ -29,6 +30,13 @@ def table(envs: Sequence[str] = ORDER) -> str:
         if len(set(values)) > 1:
             lines.append(f"| {name} | {' | '.join(values)} |")
     return "\n".join(lines)
+
+
+def _settings(env: str) -> Iterator[tuple[str, str]]:
+    """Every setting of an environment and of its stacks, after the name of its layer."""
+    yield from _leaves(load_environment(env))
+    for stack in stacks_of(env):
+        yield from ((f"{stack.layer}: {name}", value) for name, value in _leaves(load(stack)))
 
 
 def _leaves(model: BaseModel, path: str = "") -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import ValidationError
 
 from infra.errors import UserError
+from infra.naming import PLATFORM_WORDS
 from pipelines.workload import Workload, find
 from stacks.paths import shown
 from stacks.settings.environment import Environment
@@ -27,6 +28,7 @@ from stacks.stack_name import (
     environment_file,
     environments,
     named,
+    stacks_of,
 )
 
 ADDED = ("environment", "name", "workload")
@@ -62,7 +64,17 @@ def load_foundation(env: str) -> FoundationSettings:
 
 def load_cluster(env: str) -> ClusterSettings:
     """Settings of an environment's cluster."""
-    return _layer(ClusterSettings, StackName(env, CLUSTER))
+    stack = StackName(env, CLUSTER)
+    settings = _layer(ClusterSettings, stack)
+    for workload in (other.workload for other in stacks_of(env) if other.workload):
+        prefix = f"{workload.replace('_', '-')}-"
+        if taken := sorted(pool for pool in settings.gpu_pools if pool.startswith(prefix)):
+            raise UserError(
+                f"{shown(stack.file)}: plinth:gpu_pools must not be called like what the workload "
+                f"{workload} owns, got {', '.join(taken)}",
+                fix="give these pools other names",
+            )
+    return settings
 
 
 def load_workload(stack: StackName) -> WorkloadSettings:
@@ -78,7 +90,14 @@ def declared(stack: StackName) -> Workload:
             f"{shown(stack.file)} must be of a workload ({', '.join(found)}), got {stack.layer!r}",
             fix=f"write pipelines/{stack.layer}/workload.py, or delete the file",
         )
-    return found[stack.layer]
+    workload = found[stack.layer]
+    if workload.aws_name in PLATFORM_WORDS:
+        raise UserError(
+            f"a workload must not be called like what the platform owns, got {workload.name!r}: "
+            f"plinth-{stack.env}-{workload.aws_name}-* would be names of both",
+            fix="rename the package",
+        )
+    return workload
 
 
 def workload_stack(name: str) -> tuple[StackName, WorkloadSettings]:

@@ -5,6 +5,8 @@ Each has `environment`, which the loader adds: it is the content of the environm
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from pydantic import Field, InstanceOf, ValidationInfo, field_validator, model_validator
 
 from infra.naming import Names
@@ -301,9 +303,9 @@ class WorkloadSettings(Layer):
 Settings = FoundationSettings | ClusterSettings | WorkloadSettings
 
 
-def _must_be_declared(where: str, named: object, known: object) -> None:
+def _must_be_declared(where: str, named: Iterable[str], known: Mapping[str, object]) -> None:
     """ValueError names what the workload does not declare."""
-    unknown = sorted(set(named) - set(known))  # type: ignore[call-overload]
+    unknown = sorted(set(named) - set(known))
     if unknown:
-        names = ", ".join(known) or "none"  # type: ignore[call-overload]
+        names = ", ".join(known) or "none"
         raise ValueError(f"{where} must be of {names}, got {', '.join(unknown)}")

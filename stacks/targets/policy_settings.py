@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from infra.errors import UserError
 from stacks.paths import ROOT, home
 from stacks.settings.environment import required_tags
+from stacks.settings.load import load_foundation
 from stacks.settings.model import Settings, WorkloadSettings
 from stacks.stack_name import StackName
 
@@ -38,6 +39,7 @@ def policy_config(settings: Settings) -> PolicyConfig:
         weights_uris=_weights(settings),
         calling_steps=tuple(sorted({step for one in pipelines for step in one.calls_aws})),
         trusted_accounts=tuple(environment.accounts.environments.values()),
+        has_environment_budget=load_foundation(environment.name).cost is not None,
         tracking_registers_models=False,  # the pipelines do, as pending
         required_tags=required_tags(environment.tags),
     )
