@@ -1,14 +1,16 @@
 """What the tests of pipelines share: inputs, real months, a job's folder, tiny builders."""
 
+import ast
 import functools
 import io
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -19,6 +21,7 @@ from pipelines.toolkit.feature_group import FeatureGroup
 from pipelines.workload import Model, Pipeline, Workload, named
 from stacks import workload as bridge
 
+T = TypeVar("T")
 ROOT = Path(__file__).parent.parent
 MONTHS = [f"2013-{month:02}" for month in range(1, 13)]
 
@@ -151,3 +154,43 @@ def counting(inputs: PipelineInputs) -> Built:
 def failing(inputs: PipelineInputs) -> Built:
     """A builder that cannot."""
     raise ValueError(f"instance type {inputs.instance_type} is unknown")
+
+
+def each(found: Iterable[T]) -> list[T]:
+    """What was found, which must be something: a loop over nothing would pass."""
+    listed = list(found)
+    assert listed
+    return listed
+
+
+def imports(module: str) -> set[str]:
+    """Every module that a module of this checkout imports, at the top or inside a function."""
+    path = ROOT.joinpath(*module.split("."))
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    if not source.exists():  # a name of a module, not a module
+        return set()
+    found = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def reached(module: str) -> set[str]:
+    """Every module of `pipelines` and `serving` that a module draws in, itself included."""
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += [n for n in imports(name) if n.split(".")[0] in ("pipelines", "serving")]
+    return seen
+
+
+def outside(module: str) -> set[str]:
+    """The packages of others that a module draws in by way of ours."""
+    names = {name.split(".")[0] for ours in reached(module) for name in imports(ours)}
+    return names - {"pipelines", "serving"}

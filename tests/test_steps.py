@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from pipelines.flight_delay.score import baseline, score
 from pipelines.holdout import Source, compared, holdout
 from pipelines.toolkit.artifact import TRUSTED_TYPES, answers, matrix
 from pipelines.toolkit.feature_group import EVENT_TIME
-from pipelines.workload import named
+from pipelines.workload import Parameter, named
 from tests.pipelines_kit import INPUTS, NAMES, Jobs, month, reference
 from tests.steps_kit import (
     client,
@@ -195,8 +194,12 @@ def test_training_twice_gives_the_same_trees(run: Jobs, tmp_path: Path) -> None:
     assert np.array_equal(*scores)
 
 
-def source(endpoint: str, **changes: Any) -> Source:
-    parameters = {"TrainStart": "2013-01-01", "TrainEnd": "2013-01-22", "EvaluationDays": 7}
+def source(endpoint: str, **changes: Parameter) -> Source:
+    parameters: dict[str, Parameter] = {
+        "TrainStart": "2013-01-01",
+        "TrainEnd": "2013-01-22",
+        "EvaluationDays": 7,
+    }
     return Source(
         client=lambda service: client(service, endpoint),
         data_bucket=INPUTS.data_bucket,
