@@ -61,7 +61,8 @@ def publish_weather(folder: Path, endpoint: str, last_month: str) -> Jobs:
     """The pipeline of the weather, from January on."""
     jobs = Jobs(workload="weather", folder=folder, endpoint_url=endpoint)
     months = ("--first-month", "2013-01", "--last-month", last_month)
-    jobs.run("ingest", "--data-bucket", NAMES.bucket("data"), *months)
+    why = ("--source-commit", "abc", "--reason", "a test")
+    jobs.run("ingest", "--data-bucket", NAMES.bucket("data"), *months, *why)
     for step in ("validate", "publish"):
         jobs.hand(jobs.output("ingest", "raw"), step, "processing/input/raw")
     jobs.run("validate", GREAT_EXPECTATIONS_SUITE="weather")

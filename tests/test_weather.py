@@ -48,6 +48,8 @@ def test_a_run_fills_the_offline_store(run: Jobs) -> None:
     )
     keys = [entry["Key"] for page in found for entry in page.get("Contents", [])]
     days = {key.partition("/year=")[2].partition("/hour=")[0] for key in keys}
+    manifest = report(run, "ingest", "raw", "manifest.json")
+    assert manifest["started"] == {"commit": "abc", "reason": "a test"}
     assert len(days) == 31 + 28 + 1  # in UTC, the last hours are the first of March
 
 
