@@ -11,7 +11,7 @@ from pipelines.step_factory import EVALUATION, StepFactory, artifact, ask, outpu
 
 WINDOW = ("TrainStart", "TrainEnd", "EvaluationDays")
 HYPERPARAMETERS = {
-    "learning_rate": "0.1",
+    "learning_rate": "0.2",
     "max_iter": "80",
     "max_leaf_nodes": "31",
     "min_samples_leaf": "100",

@@ -56,8 +56,18 @@ def fetch(s3: Any, bucket: str, months: Sequence[str], wanted: Wanted) -> dict[s
     return dict(sorted((found | extracted).items()))
 
 
-def bring(s3: Any, bucket: str, months: Sequence[str], wanted: Wanted) -> None:
-    """Write these months to the job's output `raw`, with a manifest that says what was brought."""
+def bring(
+    s3: Any,
+    bucket: str,
+    months: Sequence[str],
+    wanted: Wanted,
+    *,
+    started: Mapping[str, str] | None = None,
+) -> None:
+    """Write these months to the job's output `raw`, with a manifest that says what was brought.
+
+    `started` says of which commit and why, where nothing else of the run keeps it.
+    """
     print(f"ingesting {months[0]} to {months[-1]}")
     files = {}
     for entry, content in fetch(s3, bucket, months, wanted).items():
@@ -68,7 +78,12 @@ def bring(s3: Any, bucket: str, months: Sequence[str], wanted: Wanted) -> None:
         files[name] = hashlib.sha256(content).hexdigest()
         print(f"{name}: {len(content.splitlines()) - 1:,} rows")
     total = hashlib.sha256("".join(f"{name} {files[name]}\n" for name in sorted(files)).encode())
-    manifest = {"data_hash": total.hexdigest(), "files": files, "months": list(months)}
+    manifest = {
+        "data_hash": total.hexdigest(),
+        "files": files,
+        "months": list(months),
+        **({"started": dict(started)} if started else {}),
+    }
     job.write_json(job.result("raw") / MANIFEST, manifest)
     print(f"data hash {manifest['data_hash']}")
 

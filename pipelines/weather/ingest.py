@@ -13,7 +13,7 @@ def build(inputs: PipelineInputs) -> Pipeline:
         "Ingest",
         arguments=[
             *("--data-bucket", inputs.data_bucket),
-            *factory.options("FirstMonth", "LastMonth"),
+            *factory.options("FirstMonth", "LastMonth", "SourceCommit", "Reason"),
         ],
         writes=["raw"],
         isolated=False,  # it reads the months of its run from the bucket

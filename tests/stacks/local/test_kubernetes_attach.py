@@ -12,8 +12,8 @@ from typing import Any
 
 import psutil
 import pytest
-
 from stacks.commands.kubernetes import state
+
 from stacks.local.daemon import client as session
 from stacks.local.daemon import environment
 from stacks.local.kubernetes import nodes
