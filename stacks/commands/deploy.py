@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,10 @@ from stacks.home import home
 from stacks.paths import ROOT
 from stacks.plan import binding, hold
 from stacks.plan import read as read_plan
+from stacks.policy_config import policy_config
 from stacks.report import Report
 from stacks.revisions import clean_commit
-from stacks.settings.environment import required_tags
-from stacks.settings.load import load, load_foundation
+from stacks.settings.load import load
 from stacks.settings.model import Settings, WorkloadSettings
 from stacks.stack_name import StackName, named
 
@@ -282,35 +282,6 @@ def exemptions() -> Sequence[Exemption]:
 def _by_type(resources: Sequence[Resource]) -> dict[str, int]:
     found = Counter(resource.type.partition(":")[2] for resource in resources)
     return dict(sorted(found.items()))
-
-
-def policy_config(settings: Settings) -> PolicyConfig:
-    """The thresholds of the rules for this environment."""
-    from policies.config import PolicyConfig
-
-    environment = settings.environment
-    given = asdict(environment.policies)
-    account_id = environment.account.account_id
-    given["approved_registries"] = (account_id, *given["approved_registries"])
-    workload = settings.workload if isinstance(settings, WorkloadSettings) else None
-    pipelines = workload.pipelines.values() if workload else ()
-    return PolicyConfig(
-        **given,
-        weights_uris=_weights(settings),
-        calling_steps=tuple(sorted({step for one in pipelines for step in one.calls_aws})),
-        trusted_accounts=tuple(environment.accounts.environments.values()),
-        has_environment_budget=load_foundation(environment.name).cost is not None,
-        tracking_registers_models=False,  # the pipelines do, as pending
-        required_tags=required_tags(environment.tags),
-    )
-
-
-def _weights(settings: Settings) -> tuple[str, ...]:
-    """Where the language model's weights lie: nobody here trained them."""
-    if not isinstance(settings, WorkloadSettings) or settings.llm is None:
-        return ()
-    bucket = f"*-artifacts-{settings.environment.account.account_id}"
-    return (f"s3://{bucket}/{settings.llm.model_data_prefix.strip('/')}/",)
 
 
 def _policy_config(stack: StackName) -> Path:
