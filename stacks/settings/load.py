@@ -27,6 +27,7 @@ from stacks.stack_name import (
     StackName,
     environment_file,
     environments,
+    named,
     stacks_of,
 )
 
