@@ -1,4 +1,4 @@
-"""Where what runs in an environment writes its logs: files on this machine, CloudWatch elsewhere."""
+"""Where what runs writes its logs: files on this machine, groups in CloudWatch elsewhere."""
 
 from __future__ import annotations
 
