@@ -107,16 +107,16 @@ def unlike(
 ) -> str | None:
     """What an answer of this kind of model must be where it is not; None where it is."""
     if kind == "classification":
-        probability = prediction.get("probability")
-        fits = _is_number(probability) and 0 <= probability <= 1
+        fits = 0 <= _number(prediction, "probability") <= 1
         return None if fits else "a probability"
-    low, value, high = (prediction.get(key) for key in ("p10", "value", "p90"))
-    fits = all(map(_is_number, (low, value, high))) and low <= value <= high
-    return None if fits else "a value between its quantiles"
+    low, value, high = (_number(prediction, key) for key in ("p10", "value", "p90"))
+    return None if low <= value <= high else "a value between its quantiles"
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+def _number(prediction: Mapping[str, Any], key: str) -> float:
+    """Not a number, which compares with nothing, where the answer has none there."""
+    value = prediction.get(key)
+    return value if isinstance(value, int | float) and math.isfinite(value) else math.nan
 
 
 def _record(settings: WorkloadSettings, clients: Clients) -> Mapping[str, Any]:
