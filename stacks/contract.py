@@ -8,6 +8,7 @@ something that does not stand yet, and in a synth, stand-ins take its place.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, ClassVar, Literal, TypeVar
@@ -234,6 +235,12 @@ def _not_yet() -> pulumi.Output[str]:
     value.set_result(None)
     known.set_result(False)
     return pulumi.Output(set(), value, known)
+
+
+def zone_of(subnet_id: str) -> str | None:
+    """The zone that the stand-in of a subnet names; None of a subnet that AWS knows."""
+    found = re.fullmatch(rf"subnet-{MARK}-(?:pods-)?(.+)", subnet_id)
+    return found[1] if found else None
 
 
 def stand_ins(contract: Contract) -> int:

@@ -90,6 +90,18 @@ def prices(
 
 
 @click.command()
+@click.argument("env", metavar="ENV")
+@click.argument("other", metavar="ENV")
+@json_option
+def diff(env: str, other: str, as_json: bool) -> None:
+    """Say what differs between two environments, by the files of all their stacks."""
+    from stacks.commands import diff as command
+
+    out = report(as_json)
+    out.result(command.diff(env, other, out))
+
+
+@click.command()
 @click.argument("what", type=click.Choice(["kubernetes"]))
 @json_option
 def toolchain(what: str, as_json: bool) -> None:
@@ -120,4 +132,4 @@ def compile_(name: str, pipeline: str | None) -> None:
     click.echo(status.compiled(name, pipeline))
 
 
-TOOLS = (sandbox, lint_pipeline, prices, toolchain, coverage, compile_)
+TOOLS = (sandbox, lint_pipeline, prices, diff, toolchain, coverage, compile_)
