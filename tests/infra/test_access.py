@@ -19,8 +19,8 @@ from policies.data import Resource
 from stacks.settings import foundation
 from stacks.settings.load import load_environment, load_foundation
 from stacks.stack_name import stacks_of
-from tests.iam_kit import decide, listed
-from tests.stacks_kit import WORKLOADS, changed, serving, synth
+from tests.kits.iam import decide, listed
+from tests.kits.stacks import WORKLOADS, changed, serving, synth
 
 NAMES = Names(env="test", account_id="123456789012", region="us-east-1")
 INLINE_CHARACTERS, TRUST_CHARACTERS = 10240, 2048
