@@ -14,7 +14,7 @@ from policies.offline import evaluate
 from stacks.policy_config import policy_config
 from stacks.settings.load import load_cluster, load_workload
 from stacks.settings.model import ClusterSettings, WorkloadSettings
-from tests.stacks_kit import named, serving, synth
+from tests.kits.stacks import named, serving, synth
 from tests.test_infra_operations import NAMES, TAGS, built, of, role, statements
 
 EVENING = "cron(0 19 ? * MON-FRI *)"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi
 import pytest
-from infra.cost import STOPPED, Cost, CostArgs
+from infra.cost import STOPPED
 
 from infra.alerts import Alerts, AlertsArgs
 from infra.audit import MANAGED_RULES, Audit, AuditArgs
