@@ -1,7 +1,7 @@
 """Workloads on a running local cloud without a stack: what they live on, and their runs.
 
 As a program it runs pipelines of workloads to their end and prints how they ended, as JSON:
-`python -m tests.workloads_kit <home> weather/ingest flight_delay/training`
+`python -m tests.kits.workloads <home> weather/ingest flight_delay/training`
 """
 
 import json
@@ -18,7 +18,7 @@ from pipelines import compiled
 from pipelines.compiled import PipelineInputs, Request
 from pipelines.workload import named
 from stacks import workload as bridge
-from tests.local_cloud import Cloud, running_cloud, until
+from tests.kits.local_cloud import Cloud, running_cloud, until
 
 NAMES = Names(env="local", account_id="123456789012", region="us-east-1")
 RUN_SECONDS = 600
