@@ -82,6 +82,9 @@ class FoundationContract:
     pod_cidr_block: str | None = None
     """Default: pods share the first range."""
 
+    spark_application_arn: pulumi.Input[str] | None = None
+    """Default: there is no Spark."""
+
     filesystem_zone: str | None = None
     """Zone id of the file system. Default: there is none."""
 
@@ -121,6 +124,11 @@ class FoundationContract:
             permissions_boundary_arn=(boundary_arn(names) if boundary == "managed" else boundary),
             alerts_topic_arn=names.arn("sns", names.of("alerts")),
             tracking_arn=(unknown(names.arn("sagemaker", f"mlflow-app/{MARK}")) if tracked else ""),
+            spark_application_arn=(
+                unknown(names.arn("emr-serverless", f"/applications/{MARK}"))
+                if settings.spark
+                else None
+            ),
             **cls.decided(settings),
         )
 

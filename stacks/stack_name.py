@@ -49,8 +49,12 @@ class StackName:
 
     @property
     def file(self) -> Path:
-        """What this layer is made of; its place and name are Pulumi's."""
-        return ENVIRONMENTS / f"Pulumi.{self}.yaml"
+        """What this layer is made of, in this checkout."""
+        return self.file_in(ENVIRONMENTS)
+
+    def file_in(self, folder: Path) -> Path:
+        """What this layer is made of; the file's name is Pulumi's."""
+        return folder / f"Pulumi.{self}.yaml"
 
     def sibling(self, layer: str) -> StackName:
         """Another stack of the same environment."""
@@ -64,32 +68,30 @@ class StackName:
         return tuple(self.sibling(layer) for layer in below)
 
 
-def environment_file(env: str) -> Path:
+def environment_file(env: str, folder: Path = ENVIRONMENTS) -> Path:
     """What all stacks of an environment have in common."""
-    return ENVIRONMENTS / f"{env}.yaml"
+    return folder / f"{env}.yaml"
 
 
-def environments() -> list[str]:
+def environments(folder: Path = ENVIRONMENTS) -> list[str]:
     """Names of the environments that have a file."""
     return sorted(
-        path.stem
-        for path in ENVIRONMENTS.glob("*.yaml")
-        if re.fullmatch(ENVIRONMENT_NAME, path.stem)
+        path.stem for path in folder.glob("*.yaml") if re.fullmatch(ENVIRONMENT_NAME, path.stem)
     )
 
 
-def stacks_of(env: str) -> tuple[StackName, ...]:
+def stacks_of(env: str, folder: Path = ENVIRONMENTS) -> tuple[StackName, ...]:
     """The stacks of an environment, by their files, in the order of deployment.
 
     UserError when there is no such environment.
     """
-    known = environments()
+    known = environments(folder)
     if env not in known:
         raise UserError(
             f"environment must be one of {', '.join(known)}, got {env!r}",
-            fix=f"write {shown(environment_file(env))}, or name one of these",
+            fix=f"write {shown(environment_file(env, folder))}, or name one of these",
         )
-    paths = ENVIRONMENTS.glob(f"Pulumi.{env}.*.yaml")
+    paths = folder.glob(f"Pulumi.{env}.*.yaml")
     layers = {path.name.removeprefix(f"Pulumi.{env}.").removesuffix(".yaml") for path in paths}
     workloads = sorted(layers - set(PLATFORM))
     ordered = [*(layer for layer in PLATFORM if layer in layers), *workloads]

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from infra.errors import CheckFailed, UserError
 from stacks.commands.output import CommandOutput
+from stacks.policy_config import policy_config
 from stacks.review.binding import binding, hold
 from stacks.review.binding import read as read_plan
 from stacks.review.git import clean_commit
 from stacks.settings.load import load
 from stacks.stack_name import StackName, named
-from stacks.targets.policy_settings import exemptions, policy_config
+from stacks.targets.policy_settings import exemptions
 from stacks.targets.side_by_side import total
 from stacks.targets.target import target_of
 from stacks.targets.work import Work, prepared, summarized, tally

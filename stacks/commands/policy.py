@@ -14,9 +14,10 @@ from infra.errors import CheckFailed, UserError
 from stacks.commands import frameworks
 from stacks.commands.output import CommandOutput
 from stacks.paths import shown
+from stacks.policy_config import policy_config
 from stacks.settings.load import load
 from stacks.stack_name import StackName, named
-from stacks.targets.policy_settings import exemptions, policy_config
+from stacks.targets.policy_settings import exemptions
 from stacks.targets.side_by_side import one_by_one, total
 
 if TYPE_CHECKING:

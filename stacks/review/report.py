@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import UserError
+from stacks.policy_config import policy_config
 from stacks.review.change import read_digest
 from stacks.review.git import exists, judging, packs, versions
 from stacks.settings.load import load
 from stacks.settings.model import Settings
 from stacks.stack_name import StackName
-from stacks.targets.policy_settings import exemptions, policy_config
+from stacks.targets.policy_settings import exemptions
 from stacks.targets.target import target_of
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from infra.errors import UserError
 from infra.naming import PLATFORM_WORDS
 from pipelines.workload import Workload, find
-from stacks.paths import shown
+from stacks.paths import ENVIRONMENTS, shown
 from stacks.settings.environment import Environment
 from stacks.settings.model import ClusterSettings, FoundationSettings, Settings, WorkloadSettings
 from stacks.settings.part import Part
@@ -37,57 +37,64 @@ ADDED = ("environment", "name", "workload")
 Model = TypeVar("Model", bound=Part)
 
 
-def load_environment(env: str) -> Environment:
+def load_environment(env: str, folder: Path = ENVIRONMENTS) -> Environment:
     """What all stacks of an environment have in common; UserError says what is wrong where."""
-    path = environment_file(env)
+    path = environment_file(env, folder)
     if not path.exists():
         raise UserError(
-            f"environment must be one of {', '.join(environments())}, got {env!r}",
+            f"environment must be one of {', '.join(environments(folder))}, got {env!r}",
             fix=f"write {shown(path)}, or name one of these",
         )
     return _validated(Environment, _source(path, prefix=""), name=env)
 
 
-def load(stack: StackName) -> Settings:
+def load(stack: StackName, folder: Path = ENVIRONMENTS) -> Settings:
     """Settings of a stack; UserError (file:line, what must hold) when they are wrong."""
     if stack.layer == FOUNDATION:
-        return load_foundation(stack.env)
+        return load_foundation(stack.env, folder)
     if stack.layer == CLUSTER:
-        return load_cluster(stack.env)
-    return load_workload(stack)
+        return load_cluster(stack.env, folder)
+    return load_workload(stack, folder)
 
 
-def load_foundation(env: str) -> FoundationSettings:
+def load_foundation(env: str, folder: Path = ENVIRONMENTS) -> FoundationSettings:
     """Settings of the stack that everything else of an environment stands on."""
-    return _layer(FoundationSettings, StackName(env, FOUNDATION))
+    return _layer(FoundationSettings, StackName(env, FOUNDATION), folder)
 
 
-def load_cluster(env: str) -> ClusterSettings:
+def load_cluster(env: str, folder: Path = ENVIRONMENTS) -> ClusterSettings:
     """Settings of an environment's cluster."""
     stack = StackName(env, CLUSTER)
-    settings = _layer(ClusterSettings, stack)
-    for workload in (other.workload for other in stacks_of(env) if other.workload):
+    settings = _layer(ClusterSettings, stack, folder)
+    for workload in (other.workload for other in stacks_of(env, folder) if other.workload):
         prefix = f"{workload.replace('_', '-')}-"
         if taken := sorted(pool for pool in settings.gpu_pools if pool.startswith(prefix)):
             raise UserError(
-                f"{shown(stack.file)}: plinth:gpu_pools must not be called like what the workload "
-                f"{workload} owns, got {', '.join(taken)}",
+                f"{shown(stack.file_in(folder))}: plinth:gpu_pools must not be called like what "
+                f"the workload {workload} owns, got {', '.join(taken)}",
                 fix="give these pools other names",
             )
     return settings
 
 
-def load_workload(stack: StackName) -> WorkloadSettings:
+def load_workload(stack: StackName, folder: Path = ENVIRONMENTS) -> WorkloadSettings:
     """Settings of a workload in an environment."""
-    return _layer(WorkloadSettings, stack, workload=declared(stack))
+    return _layer(WorkloadSettings, stack, folder, workload=_declared(stack, folder))
 
 
-def declared(stack: StackName) -> Workload:
+def dependencies(stack: StackName, folder: Path = ENVIRONMENTS) -> tuple[StackName, ...]:
+    """The stacks that must stand before this one, in the order of deployment."""
+    on_cluster = bool(stack.workload) and load_workload(stack, folder).on_cluster
+    return stack.needs(on_cluster=on_cluster)
+
+
+def _declared(stack: StackName, folder: Path) -> Workload:
     """The workload that a stack is of; UserError when no package declares it."""
     found = find()
     if stack.layer not in found:
         raise UserError(
-            f"{shown(stack.file)} must be of a workload ({', '.join(found)}), got {stack.layer!r}",
+            f"{shown(stack.file_in(folder))} must be of a workload ({', '.join(found)}), "
+            f"got {stack.layer!r}",
             fix=f"write pipelines/{stack.layer}/workload.py, or delete the file",
         )
     workload = found[stack.layer]
@@ -113,18 +120,15 @@ def workload_stack(name: str) -> tuple[StackName, WorkloadSettings]:
     return stacks[0], load_workload(stacks[0])
 
 
-def dependencies(stack: StackName) -> tuple[StackName, ...]:
-    """The stacks that must stand before this one, in the order of deployment."""
-    on_cluster = bool(stack.workload) and load_workload(stack).on_cluster
-    return stack.needs(on_cluster=on_cluster)
-
-
-def _layer(model: type[Model], stack: StackName, **added: Any) -> Model:
-    environment = load_environment(stack.env)
-    named(str(stack))  # refuses one without a file
-    return _validated(
-        model, _source(stack.file, prefix="plinth:"), environment=environment, **added
-    )
+def _layer(model: type[Model], stack: StackName, folder: Path, **added: Any) -> Model:
+    known, path = stacks_of(stack.env, folder), stack.file_in(folder)
+    if stack not in known:
+        raise UserError(
+            f"stack must be one of {', '.join(map(str, known))}, got {str(stack)!r}",
+            fix=f"write {shown(path)}, or name one of these",
+        )
+    environment = load_environment(stack.env, folder)
+    return _validated(model, _source(path, prefix="plinth:"), environment=environment, **added)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +217,9 @@ def _problems(source: Source, model: type[Part], error: ValidationError) -> Iter
     for item in sorted(error.errors(), key=lambda item: item["type"] not in UNKNOWN_KEY):
         where = tuple(str(part) for part in item["loc"])
         line = next((lines[where[:n]] for n in range(len(where), 0, -1) if where[:n] in lines), 1)
-        place = f"{shown(source.path)}:{line}: {prefix}{'.'.join(where)}"
+        place = f"{shown(source.path)}:{line}"
+        if where:  # what is about several settings is about the whole file
+            place += f": {prefix}{'.'.join(where)}"
         if item["type"] in UNKNOWN_KEY:
             known = _keys(model, where[:-1])
             near = difflib.get_close_matches(where[-1], known, n=1, cutoff=0)

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from stacks.policy_config import policy_config
 from stacks.settings.load import dependencies, load
 from stacks.settings.model import Settings
 from stacks.stack_name import StackName, named
-from stacks.targets.policy_settings import policy_config, whole_stack_can_block, write
+from stacks.targets.policy_settings import whole_stack_can_block, write
 from stacks.targets.side_by_side import Act, Done, side_by_side
 from stacks.targets.target import Target, target_of
 

@@ -22,7 +22,7 @@ from pipelines.workload import Model, Pipeline, Workload, named
 from stacks import workload as bridge
 
 T = TypeVar("T")
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 MONTHS = [f"2013-{month:02}" for month in range(1, 13)]
 
 NAMES = Names(env="test", account_id="123456789012", region="us-east-1")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.kits.pipelines import each, outside
 
-REPOSITORY = Path(__file__).parent.parent
+REPOSITORY = Path(__file__).parents[2]
 DOCKERFILE = REPOSITORY / "serving" / "Dockerfile"
 REQUIREMENTS = REPOSITORY / "serving" / "image" / "requirements.in"
 

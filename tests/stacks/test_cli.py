@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from infra.errors import UserError
 from stacks.cli import cli
 from stacks.paths import cache
-from stacks.settings import load, pin
 from tests.conftest import ROOT, Done
 
 
@@ -90,55 +88,6 @@ def test_a_parameter_without_a_value_is_refused(tmp_path: Path) -> None:
 def test_doctor_says_what_is_there(tmp_path: Path) -> None:
     done = plinth("doctor", "local", "--json", home=tmp_path)
     assert {check["what"] for check in done.json["checks"]} >= {"local cloud", "2 GiB of disk"}
-
-
-WRONG_KEYS = [
-    ("cidr_block:", "cidr_blok:", "plinth:network.cidr_block"),
-    ("plinth:keys:", "plinth:kyes:", "plinth:keys"),
-    (
-        "max_size: 2}\n      cap",
-        "max_sice: 2}\n      cap",
-        "plinth:gpu_pools.gpu-inference.scaling.max_size",
-    ),
-    ("deletion_window_days", "deletion_window", "plinth:keys.deletion_window_days"),
-    ("training_seconds_max", "training_secs_max", "plinth:policies.training_seconds_max"),
-]
-
-
-@pytest.mark.parametrize(("right", "wrong", "nearest"), WRONG_KEYS)
-def test_a_wrong_key_is_one_line_with_the_nearest_right_one(
-    right: str, wrong: str, nearest: str, tmp_path: Path
-) -> None:
-    text = load.stack_file("local").read_text()
-    path = tmp_path / "Pulumi.local.yaml"
-    path.write_text(text.replace(right, wrong, 1))
-    with pytest.raises(UserError) as caught:
-        load.load("local", path)
-    [line] = str(caught.value).splitlines()
-    number = text[: text.index(right)].count("\n") + 1
-    assert line.startswith(f"{path}:{number}: plinth:")
-    assert line.endswith(f"is not a setting; the nearest is {nearest}")
-
-
-def test_a_wrong_value_is_named_with_what_must_hold(tmp_path: Path) -> None:
-    text = load.stack_file("local").read_text()
-    path = tmp_path / "Pulumi.local.yaml"
-    path.write_text(text.replace("max_size: 2", "max_size: 0", 1))
-    with pytest.raises(UserError, match="greater than or equal to 1, got 0"):
-        load.load("local", path)
-
-
-def test_pinning_a_package_changes_one_line(tmp_path: Path) -> None:
-    path = tmp_path / "Pulumi.local.yaml"
-    before = load.stack_file("local").read_text().splitlines()
-    before = [line for line in before if "model_package_arn" not in line]
-    path.write_text("\n".join(before) + "\n")
-    pin.pin_model_package("local", "arn:aws:sagemaker:x:y:model-package/g/1", path)
-    after = path.read_text().splitlines()
-    assert [line for line in after if line not in before] == [
-        "    model_package_arn: arn:aws:sagemaker:x:y:model-package/g/1"
-    ]
-    assert [line for line in after if line in before] == before
 
 
 @pytest.mark.parametrize("env", ["dev", "prod"])

@@ -14,7 +14,7 @@ from pipelines.flight_delay.feature_groups import WEATHER
 from pipelines.workload import Pipeline, Workload, check, find, function, named
 from tests.kits.pipelines import CLASSIFIER, GROUP, each, reached, tiny
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_workloads_of_this_checkout_are_found_by_walking() -> None:
