@@ -1,20 +1,27 @@
 """Settings of what is trained and served, and what they compose to."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from stacks.workload import TRACKING_APP, placeholder
 
+from infra.errors import UserError
 from policies.offline import evaluate
-from stacks.commands.deploy import policy_config
+from stacks import contract
+from stacks.composition.workload import check_reach
+from stacks.contract import FoundationContract
+from stacks.definitions import TRACKING_APP, placeholder
+from stacks.policy_config import policy_config
 from stacks.settings import models as settings
 from stacks.settings.foundation import ENDPOINTS
-from stacks.settings.load import load
-from stacks.settings.model import Settings
+from stacks.settings.load import load_foundation, load_workload
+from stacks.settings.model import FoundationSettings
+from stacks.stack_name import StackName
 from stacks.synth import synthesize
 from tests.infra.test_infra import by_type
+from tests.kits.stacks import named, synth
 
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/g/1"
 
@@ -69,7 +76,6 @@ EVERYTHING = {
         },
     },
     "endpoints": {"asynchronous": {}, "serverless": {}},
-    "tracking": {"kind": "server"},
     "llm": {
         "image_uri": "333333333333.dkr.ecr.us-east-1.amazonaws.com/lmi@sha256:" + "0" * 64,
         "model_data_prefix": "weights/assistant",
@@ -78,58 +84,82 @@ EVERYTHING = {
 
 
 def test_everything_at_once_passes_the_policies_of_production() -> None:
-    chosen = load("prod")
-    known = type(chosen).model_fields
+    chosen = load_workload(named("prod.flight_delay"))
     parts: dict[str, Any] = {
-        "endpoint": settings.Endpoint, "endpoints": settings.Endpoints,
-        "tracking": settings.Tracking, "llm": settings.Llm,
+        "endpoint": settings.Endpoint, "endpoints": settings.Endpoints, "llm": settings.Llm,
     }  # fmt: skip
     changed = {name: parts[name].model_validate(value) for name, value in EVERYTHING.items()}
-    assert changed.keys() <= known.keys()
+    assert changed.keys() <= type(chosen).model_fields.keys()
     chosen = chosen.model_copy(update=changed)
-    found = synthesize("prod", chosen, {"training": '{"Version": "2020-12-01", "Steps": []}'})
+    found = synth("prod.flight_delay", chosen)
     kinds = [item.type.rpartition(":")[2] for item in found]
     assert kinds.count("Endpoint") == 4
     subjects = {item.inputs.get("resourceId") for item in found if item.type.endswith(":Target")}
     assert subjects == {
-        "endpoint/plinth-prod-flight-delay/variant/champion",
-        "endpoint/plinth-prod-flight-delay/variant/challenger",
+        "endpoint/plinth-prod-flight-delay-realtime/variant/champion",
+        "endpoint/plinth-prod-flight-delay-realtime/variant/challenger",
         "endpoint/plinth-prod-flight-delay-async/variant/champion",
-        "inference-component/plinth-prod-assistant",
+        "inference-component/plinth-prod-flight-delay-assistant",
     }
     findings = evaluate(found, policy_config(chosen))
     assert [found for found in findings if found.blocks or found.status == "error"] == []
 
 
+def foundation(**tracking: Any) -> FoundationSettings:
+    found = load_foundation("dev")
+    return found.model_copy(update={"tracking": settings.Tracking(**tracking)})
+
+
+def offered(**changes: Any) -> contract.Source:
+    """What the stacks below offer, but for these values."""
+
+    def source(stack: StackName) -> contract.Contract:
+        return replace(contract.stand_in(stack), **changes)
+
+    return source
+
+
 def test_without_tracking_the_steps_get_no_address() -> None:
-    chosen = load("dev").model_copy(update={"tracking": settings.Tracking(kind="none")})
     text = f'{{"Version": "2020-12-01", "Steps": [], "Tracking": "{placeholder(TRACKING_APP)}"}}'
-    found = synthesize("dev", chosen, {"training": text})
+    stack = named("dev.flight_delay")
+    untracked = offered(tracking_kind="none", tracking_arn="")
+    found = synthesize(stack, load_workload(stack), {"training": text}, untracked)
     [pipeline] = by_type(found, ":Pipeline")
     assert json.loads(pipeline["pipelineDefinition"])["Tracking"] == ""
-    assert by_type(found, ":MlflowApp") == []
+    platform = synth("dev.foundation", foundation(kind="none"))
+    assert by_type(platform, ":MlflowApp") == []
+    assert len(by_type(synth("dev.foundation"), ":MlflowApp")) == 1
+
+
+def test_mlflow_must_be_reached_through_a_gateway() -> None:
+    network, tracked = load_foundation("prod").network, settings.Tracking()
+    closed = network.model_copy(update={"nat_gateways": "none"})
+    settings.check_tracking(network, tracked)
+    settings.check_tracking(closed, settings.Tracking(kind="none"))
+    with pytest.raises(ValueError, match=r"tracking\.kind must be none .*, got 'app'"):
+        settings.check_tracking(closed, tracked)
 
 
 def test_jobs_that_could_not_do_their_work_in_the_vpc_are_refused() -> None:
-    network, tracked = load("prod").network, settings.Tracking()
-    closed = network.model_copy(update={"nat_gateways": "none"})
-    settings.check_jobs_reach(network, tracked)
-    settings.check_jobs_reach(closed, settings.Tracking(kind="none"))
-    with pytest.raises(ValueError, match=r"tracking\.kind must be none .*, got 'app'"):
-        settings.check_jobs_reach(closed, tracked)
-    blind = closed.model_copy(update={"interface_endpoints": ["sts"]})
-    with pytest.raises(ValueError, match=r"sagemaker\.api, sagemaker\.featurestore-runtime"):
-        settings.check_jobs_reach(blind, settings.Tracking(kind="none"))
+    stack = named("prod.flight_delay")
+    chosen = load_workload(stack)
+    below = contract.stand_in(stack.sibling("foundation"))
+    assert isinstance(below, FoundationContract)
+    check_reach(chosen, below)
+    check_reach(chosen, replace(below, reaches_internet=False))
+    blind = replace(below, reaches_internet=False, interface_endpoints=["sts"])
+    with pytest.raises(UserError, match=r"sagemaker\.api, sagemaker\.featurestore-runtime"):
+        check_reach(chosen, blind)
 
 
 def test_the_file_of_a_closed_environment_is_refused_where_it_says_so() -> None:
-    whole = load("dev").model_dump()
+    whole = load_foundation("dev").model_dump()
     whole["network"] |= {"nat_gateways": "none", "interface_endpoints": list(ENDPOINTS)}
     with pytest.raises(ValidationError, match=r"reach MLflow through a NAT gateway"):
-        Settings.model_validate(whole)
+        FoundationSettings.model_validate(whole)
 
 
 def test_an_instance_type_without_a_row_is_refused() -> None:
     for name in ("ml.m9.huge", "m5.large"):
         with pytest.raises(ValidationError, match=rf"row in infra/instances\.py .*, got '{name}'"):
-            settings.Training(instance_type=name)
+            settings.Pipeline(instance_type=name)
