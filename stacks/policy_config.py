@@ -17,6 +17,8 @@ def policy_config(settings: Settings, folder: Path = ENVIRONMENTS) -> PolicyConf
     account_id = environment.account.account_id
     given["approved_registries"] = (account_id, *given["approved_registries"])
     workload = settings.workload if isinstance(settings, WorkloadSettings) else None
+    if workload is not None:  # the bucket is the foundation's, so no resource of this stack
+        given["model_buckets"] = (environment.names.bucket("artifacts"), *given["model_buckets"])
     pipelines = workload.pipelines.values() if workload else ()
     return PolicyConfig(
         **given,
