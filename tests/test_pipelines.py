@@ -11,13 +11,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from pipelines.steps.contracts.contract import Contract, Verdict, check
+from pipelines.steps.contracts.flights import FLIGHTS
+from pipelines.steps.contracts.weather import WEATHER
 
 from infra.errors import UserError
 from pipelines import compiled
 from pipelines.executor import validate
-from pipelines.steps.contracts.contract import Contract, Verdict, check
-from pipelines.steps.contracts.flights import FLIGHTS
-from pipelines.steps.contracts.weather import WEATHER
 from stacks import workload
 from stacks.settings import load
 from tests.pipelines_kit import INPUTS, MONTHS, month

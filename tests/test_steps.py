@@ -15,10 +15,12 @@ from botocore.client import BaseClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
+from pipelines.steps.artifact import TRUSTED_TYPES, matrix
+from pipelines.steps.job import StepError
+from pipelines.steps.offline_store import OfflineStore
 
 from pipelines.holdout import holdout
 from pipelines.steps import derive
-from pipelines.steps.artifact import TRUSTED_TYPES, matrix
 from pipelines.steps.feature_groups import (
     CATEGORICAL,
     EVENT_TIME,
@@ -28,8 +30,6 @@ from pipelines.steps.feature_groups import (
     TARGET,
     WEATHER,
 )
-from pipelines.steps.job import StepError
-from pipelines.steps.offline_store import OfflineStore
 from tests.pipelines_kit import INPUTS, Jobs, month, reference
 
 ACTUAL = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"]
