@@ -222,11 +222,3 @@ def test_the_guard_of_every_pitfall_exists() -> None:
     assert len(guards) == 28
     assert all(guards)
     assert set().union(*guards) - known == set()
-
-
-def test_the_table_of_environments_is_the_settings_own() -> None:
-    from stacks.settings.differences import table
-
-    text = (ROOT / "README.md").read_text()
-    [shown] = re.findall(r"<!-- environments -->\n(.*?)\n<!-- /environments -->", text, re.S)
-    assert shown == table()
