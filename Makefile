@@ -37,5 +37,8 @@ install: .venv/installed ## make .venv with what requirements.lock names
 lock: ## write requirements.lock from pyproject.toml
 	.venv/bin/uv pip compile --universal --generate-hashes --all-extras --python-version 3.11 --quiet pyproject.toml -o requirements.lock
 
+release: ## tag the version of pyproject.toml with its part of CHANGELOG.md
+	$(PYTHON) .ci/release.py
+
 clean: ## delete .venv and .plinth
 	rm -rf .venv .plinth
