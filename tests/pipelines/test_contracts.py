@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.block_time import contract as block_time
 from pipelines.flight_delay import contract as flight_delay
-from pipelines.toolkit.contract import Contract, Verdict, check
+from pipelines.toolkit.contract import Contract, ContractResult, check
 from pipelines.toolkit.flights import SCHEDULE
 from pipelines.weather.contract import WEATHER
 from pipelines.workload import find
@@ -32,7 +32,7 @@ def test_every_real_month_holds_the_contract(name: str) -> None:
         assert check(contract, month(contract.name, name), name).failures == []
 
 
-def spoilt(dataset: str, spoil: Callable[[pd.DataFrame], pd.DataFrame]) -> Verdict:
+def spoilt(dataset: str, spoil: Callable[[pd.DataFrame], pd.DataFrame]) -> ContractResult:
     contract: Contract = {"flights": flight_delay.FLIGHTS, "weather": WEATHER}[dataset]
     return check(contract, spoil(month(dataset, "2013-02")), "2013-02")
 
