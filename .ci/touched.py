@@ -124,7 +124,17 @@ def of(name: str, stacks: Sequence[Stack]) -> list[Stack]:
 
 def changed_files(base: str) -> list[str]:
     """What differs between BASE and HEAD in the working folder; a file that moved counts twice."""
-    command = ["git", "diff", "--name-only", "--no-renames", "--no-ext-diff", "-z", base, "HEAD", "--"]
+    command = [
+        "git",
+        "diff",
+        "--name-only",
+        "--no-renames",
+        "--no-ext-diff",
+        "-z",
+        base,
+        "HEAD",
+        "--",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [name for name in done.stdout.split("\0") if name]
 
