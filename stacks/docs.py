@@ -15,7 +15,6 @@ from infra.errors import UserError
 from policies import docs as policies
 from policies.review import deltas
 from policies.rules import RULES
-from stacks.settings import differences
 
 ROOT = Path(__file__).parents[1]
 
@@ -57,7 +56,6 @@ class Block:
 
 
 BLOCKS = (
-    Block(document="README.md", name="environments", made=differences.table),
     Block(document="README.md", name="rule-count", made=lambda: str(len(RULES))),
     Block(document="README.md", name="delta-count", made=lambda: str(len(deltas.DELTAS))),
     Block(document="policies/README.md", name="policies", made=policies.table),
