@@ -44,6 +44,7 @@ ALONE = ("pipelines.steps", "pipelines.stream", "serving")
 
 FOUNDATION = {
     "infra.component",
+    "infra.deploying",
     "infra.errors",
     "infra.instances",
     "infra.invocations",
