@@ -68,7 +68,7 @@ def train(folder: Path) -> dict[str, Any]:
     ]
     features += [{"name": name, "kind": "numeric", "nullable": True} for name in NUMBERS]
     (model / "signature.json").write_text(
-        json.dumps({"format": 1, "features": features, "target": "late"})
+        json.dumps({"format": 1, "features": features, "target": {"kind": "binary"}})
     )
     record: dict[str, Any] = json.loads(frame.iloc[0].to_json())
     return record

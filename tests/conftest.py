@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,22 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == path.read_text(), f"{name} changed: run pytest --accept and read the diff"
 
     return check
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    """The address of an AWS endpoint of a module's own, where nothing is."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    # its state belongs to the process: there may be what another module made
+    urllib.request.urlopen(f"{url}/moto-api/reset", data=b"").close()
+    yield url
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -39,8 +39,11 @@ def ours(path: Path) -> set[str]:
     return {name for name in imports(path) if name.split(".")[0] in ROOMS}
 
 
-ALONE = ("pipelines.steps", "pipelines.stream", "serving")
-"""Folders that run in containers and functions."""
+ALONE = ("pipelines.toolkit", "pipelines.stream", "serving")
+"""Folders that run in containers and functions, and draw in nothing else of ours."""
+
+STEP = re.compile(r"(pipelines\.\w+)\.steps\.\w+")
+"""Programs of a workload, which draw in its package and the toolkit."""
 
 FOUNDATION = {
     "infra.component",
@@ -53,15 +56,22 @@ FOUNDATION = {
 }
 
 
+def together(module: str) -> tuple[str, ...]:
+    """Folders that are where a module runs; none named if it runs where everything is."""
+    if step := STEP.fullmatch(module):
+        return (step[1], "pipelines.toolkit")
+    return tuple(folder for folder in ALONE if f"{module}.".startswith(f"{folder}."))
+
+
 def forbidden(module: str, imported: str) -> str | None:
     """Why one module of ours must not import another; None when it may."""
     room, target = module.split(".", maxsplit=1)[0], imported.split(".", maxsplit=1)[0]
     same_component = imported.split(".")[1:2] == module.split(".")[1:2]  # a package is one
     if room == "infra" and imported not in FOUNDATION and not same_component:
         return "a component knows no other room and no other component"
-    for folder in ALONE:
-        if module.startswith(folder):
-            return None if imported.startswith(folder) else "it runs elsewhere, without the rest"
+    if may := together(module):
+        is_there = any(f"{imported}.".startswith(f"{folder}.") for folder in may)
+        return None if is_there else "it runs elsewhere, without the rest"
     if room == "policies" and target != "policies":
         return "rules run in a process of their own"
     if target == "stacks" and room != "stacks":

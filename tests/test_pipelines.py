@@ -1,7 +1,6 @@
-"""The training pipeline's definition and its contract with the data."""
+"""The pipelines of the workloads as definitions: their bytes, their steps, how they compile."""
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,22 +8,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
-from pipelines.steps.contracts.contract import Contract, Verdict, check
-from pipelines.steps.contracts.flights import FLIGHTS
-from pipelines.steps.contracts.weather import WEATHER
 
 from infra.errors import UserError
 from pipelines import compiled
+from pipelines.compiled import Request
 from pipelines.executor import validate
-from stacks import workload
-from stacks.settings import load
-from tests.pipelines_kit import INPUTS, MONTHS, month
+from pipelines.workload import find, named
+from stacks import workload as bridge
+from tests.pipelines_kit import INPUTS, KEY, NAMES, each, inputs, outside, tiny
 
 ANOTHER_DAY = """
 import datetime, runpy, sys, time
-import pipelines.training
+import pipelines.step_factory
 
 shift = 200 * 86400.5
 now, formatted, gm = time.time, time.strftime, time.gmtime
@@ -50,9 +46,42 @@ runpy.run_module("pipelines.compiled", run_name="__main__", alter_sys=True)
 """Compiles as usual, in a process whose clock is half a year ahead."""
 
 
+PIPELINES = [
+    (workload.name, pipeline) for workload in find().values() for pipeline in workload.pipelines
+]
+TRAINING = ["Evaluate", "Features", "Ingest", "Train", "Validate"]
+STEPS = {
+    ("block_time", "training"): TRAINING,
+    ("flight_delay", "training"): TRAINING,
+    ("weather", "ingest"): ["Ingest", "Publish", "Validate"],
+}
+"""Steps that run a program, of the pipelines that the blueprint ships."""
+
+EACH = pytest.mark.parametrize(("workload", "pipeline"), PIPELINES)
+MODELS = pytest.mark.parametrize(
+    ("workload", "metrics"),
+    [("flight_delay", {"auc", "brier"}), ("block_time", {"mae", "pinball"})],
+)
+Compiled = Callable[..., str]
+
+
 @pytest.fixture(scope="module")
-def definition(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return compiled.definition("training", INPUTS, cache=tmp_path_factory.mktemp("cache"))
+def definition(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+    """The definition of a pipeline, all of them compiled at once."""
+    cache = tmp_path_factory.mktemp("cache")
+    requests = [
+        Request(workload=named(name), pipeline=pipeline, inputs=inputs(name, pipeline))
+        for name, pipeline in PIPELINES
+    ]
+    texts = dict(zip(PIPELINES, compiled.definitions(requests, cache=cache), strict=True))
+
+    def of(workload: str, pipeline: str = "training", **changes: Any) -> str:
+        if not changes:
+            return texts[(workload, pipeline)]
+        changed = inputs(workload, pipeline, **changes)
+        return compiled.definition(named(workload), pipeline, changed, cache=cache)
+
+    return of
 
 
 def steps(definition: str) -> dict[str, dict[str, Any]]:
@@ -82,18 +111,28 @@ def machine(job: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.parametrize(("workload", "pipeline"), STEPS)
 def test_the_compiled_definition_is_the_accepted_one(
-    definition: str, golden: Callable[[str, str], None]
+    workload: str, pipeline: str, definition: Compiled, golden: Callable[[str, str], None]
 ) -> None:
-    golden("pipelines/training.json", json.dumps(json.loads(definition), indent=1) + "\n")
+    text = json.dumps(json.loads(definition(workload, pipeline)), indent=1)
+    golden(f"pipelines/{workload}-{pipeline}.json", text + "\n")
 
 
 def test_another_process_on_another_day_compiles_the_same_bytes(
-    definition: str, tmp_path: Path
+    definition: Compiled, tmp_path: Path
 ) -> None:
+    asked = [
+        {
+            "title": name,
+            "build": named(name).pipelines[pipeline].build,
+            "inputs": asdict(inputs(name, pipeline)),
+        }
+        for name, pipeline in PIPELINES
+    ]
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", ANOTHER_DAY, compiled.PIPELINES["training"]],
-        input=json.dumps(asdict(INPUTS)),
+        [sys.executable, "-W", "ignore", "-c", ANOTHER_DAY],
+        input=json.dumps(asked),
         env={
             **compiled.clean_environment("us-east-1", tmp_path),
             "PYTHONHASHSEED": "4711",
@@ -105,38 +144,58 @@ def test_another_process_on_another_day_compiles_the_same_bytes(
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout == definition
+    assert json.loads(done.stdout) == [definition(*each) for each in PIPELINES]
 
 
-def test_the_executor_accepts_the_definition(definition: str) -> None:
-    assert validate(json.loads(definition)) == []
+@EACH
+def test_the_executor_accepts_the_definition(
+    workload: str, pipeline: str, definition: Compiled
+) -> None:
+    assert validate(json.loads(definition(workload, pipeline))) == []
 
 
-def test_a_registered_model_waits_for_a_person_with_what_they_need(definition: str) -> None:
-    arguments = steps(definition)["Register"]["Arguments"]
+@MODELS
+def test_a_registered_model_waits_for_a_person_with_what_they_need(
+    workload: str, metrics: set[str], definition: Compiled
+) -> None:
+    arguments = steps(definition(workload))["Register"]["Arguments"]
     assert arguments["ModelApprovalStatus"] == "PendingManualApproval"
-    assert set(arguments["CustomerMetadataProperties"]) == {
-        *("auc", "brier", "commit", "data_hash", "evaluation_days"),
+    assert set(arguments["CustomerMetadataProperties"]) == metrics | {
+        *("commit", "data_hash", "evaluation_days"),
         *("execution_id", "reason", "train_end", "train_start"),
     }
     assert "evaluation.json" in json.dumps(arguments["ModelMetrics"]["ModelQuality"])
     specification = arguments["InferenceSpecification"]
-    assert specification["SupportedContentTypes"] == [
-        *("text/csv", "application/json", "application/jsonlines")
-    ]
+    model = named(workload).model
+    assert model is not None
+    assert specification["SupportedContentTypes"] == list(model.content_types)
     (container,) = specification["Containers"]
     assert sorted(container) == ["Image", "ModelDataUrl"]
 
 
-def test_every_job_has_a_machine_and_an_end(definition: str) -> None:
-    assert sorted(jobs(definition)) == ["Evaluate", "Features", "Ingest", "Train", "Validate"]
-    for job in jobs(definition).values():
-        assert job["Arguments"]["StoppingCondition"] == {"MaxRuntimeInSeconds": 900}
-        assert machine(job)["InstanceType"] == "ml.m5.large"
+@MODELS
+def test_training_starts_the_program_of_its_own_workload(
+    workload: str, metrics: set[str], definition: Compiled
+) -> None:
+    arguments = steps(definition(workload))["Train"]["Arguments"]
+    assert arguments["Environment"] == {"PLINTH_WORKLOAD": workload}
+    program = Path("serving/image/bin/train").read_text()
+    assert "pipelines.${PLINTH_WORKLOAD:?" in program
+    assert Path(f"pipelines/{workload}/steps/train.py").is_file()
 
 
-def test_every_job_is_in_the_vpc_with_our_keys_and_tried_again(definition: str) -> None:
-    for job in jobs(definition).values():
+@pytest.mark.parametrize(("workload", "pipeline"), STEPS)
+def test_the_steps_of_a_pipeline_are_these(
+    workload: str, pipeline: str, definition: Compiled
+) -> None:
+    assert sorted(jobs(definition(workload, pipeline))) == STEPS[(workload, pipeline)]
+
+
+@EACH
+def test_every_job_is_bounded_in_the_vpc_with_our_keys_and_tried_again(
+    workload: str, pipeline: str, definition: Compiled
+) -> None:
+    for job in each(jobs(definition(workload, pipeline)).values()):
         arguments = job["Arguments"]
         network = arguments.get("NetworkConfig", arguments)
         assert network["VpcConfig"] == {
@@ -144,189 +203,156 @@ def test_every_job_is_in_the_vpc_with_our_keys_and_tried_again(definition: str) 
             "Subnets": list(INPUTS.subnet_ids),
         }
         assert network["EnableInterContainerTrafficEncryption"] is True
-        output = arguments.get("ProcessingOutputConfig") or arguments["OutputDataConfig"]
-        assert output["KmsKeyId"] == INPUTS.kms_key_arn
-        assert machine(job)["VolumeKmsKeyId"] == INPUTS.volume_kms_key_arn
+        assert arguments["RoleArn"] == NAMES.role_arn(f"{named(workload).aws_name}-job")
+        assert arguments["StoppingCondition"] == {"MaxRuntimeInSeconds": 900}
+        assert machine(job)["InstanceType"] == "ml.m5.large"
         assert job["RetryPolicies"], job["Name"]
 
 
-def test_only_programs_that_call_aws_have_a_network(definition: str) -> None:
+@EACH
+def test_only_programs_that_call_aws_have_a_network(
+    workload: str, pipeline: str, definition: Compiled
+) -> None:
     def isolated(arguments: dict[str, Any]) -> bool:
         network = arguments.get("NetworkConfig", arguments)
         return bool(network["EnableNetworkIsolation"])
 
-    found = {n for n, job in jobs(definition).items() if not isolated(job["Arguments"])}
-    assert found == set(workload.CALLS_AWS)
-    for name in jobs(definition):
-        source = Path(f"pipelines/steps/{name.lower()}.py").read_text()
-        assert bool(re.search(r"^ *import (boto3|mlflow)$", source, re.MULTILINE)) is (
-            name in found
-        ), name
+    found = jobs(definition(workload, pipeline))
+    programs = {name: f"pipelines.{workload}.steps.{name.lower()}" for name in found}
+    calling = {n for n, program in programs.items() if {"boto3", "mlflow"} & outside(program)}
+    connected = {name for name, job in found.items() if not isolated(job["Arguments"])}
+    assert connected == calling == set(named(workload).pipelines[pipeline].calls_aws)
 
 
-def test_a_pipeline_job_on_local_nvme_has_no_volume_key(tmp_path: Path) -> None:
-    inputs = replace(INPUTS, instance_type="ml.g5.xlarge", volume_kms_key_arn=None)
-    found = jobs(compiled.definition("training", inputs, cache=tmp_path)).values()
-    assert [job["Name"] for job in found if "VolumeKmsKeyId" in machine(job)] == []
+def test_a_pipeline_job_on_local_nvme_has_no_volume_key(definition: Compiled) -> None:
+    text = definition("flight_delay", instance_type="ml.g5.xlarge", volume_kms_key_arn=None)
+    found = {name: "VolumeKmsKeyId" in machine(job) for name, job in jobs(text).items()}
+    assert set(found.values()) == {False}
+
+
+def test_a_key_encrypts_every_volume_and_output(definition: Compiled) -> None:
+    volumes = f"{KEY}-of-volumes"
+    text = definition("flight_delay", volume_kms_key_arn=volumes)
+    for job in each(jobs(text).values()):
+        arguments = job["Arguments"]
+        output = arguments.get("ProcessingOutputConfig") or arguments["OutputDataConfig"]
+        assert output["KmsKeyId"] == KEY
+        assert machine(job)["VolumeKmsKeyId"] == volumes
+    assert validate(json.loads(text)) == []
+
+
+# From an environment's values to inputs
+
+
+def bridged(instance_type: str = "ml.m5.xlarge", **chosen: Any) -> compiled.PipelineInputs:
+    return bridge.inputs(
+        named("flight_delay"),
+        "training",
+        NAMES,
+        image_uri="image",
+        zones=["use1-az1"],
+        instance_type=instance_type,
+        max_runtime_seconds=900,
+        chosen=chosen,
+    )
 
 
 def test_the_instance_type_says_whether_volumes_have_a_key() -> None:
-    chosen = load("dev")
     for name, key in (("ml.m5.xlarge", "{{storage-key-arn}}"), ("ml.g5.xlarge", None)):
-        training = chosen.training.model_copy(update={"instance_type": name})
-        settings = chosen.model_copy(update={"training": training})
-        inputs = workload.training_inputs(settings, settings.names("dev"))
-        assert (inputs.kms_key_arn, inputs.volume_kms_key_arn) == ("{{storage-key-arn}}", key)
+        found = bridged(name)
+        assert (found.kms_key_arn, found.volume_kms_key_arn) == ("{{storage-key-arn}}", key)
 
 
-def test_the_tiny_builder_gets_no_residue_of_the_sdk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_names_follow_from_environment_and_workload() -> None:
+    found = bridged()
+    assert found.pipeline_name == "plinth-test-flight-delay-training"
+    assert found.role_arn == "arn:aws:iam::123456789012:role/plinth-test-flight-delay-job"
+    assert found.model_package_group_name == "plinth-test-flight-delay-model"
+    assert found.feature_groups == {
+        "flights": "plinth-test-flight-delay-flights",
+        "weather.hourly": "plinth-test-weather-hourly",
+    }
+    assert inputs("weather", "ingest").model_package_group_name is None
+
+
+def test_an_environment_may_choose_other_parameters_of_their_kind() -> None:
+    found = bridged(EvaluationDays=7, AucThreshold=1)
+    assert found.parameters == {
+        "TrainStart": "2013-01-01",
+        "TrainEnd": "2013-03-01",
+        "EvaluationDays": 7,
+        "AucThreshold": 1.0,
+    }
+    assert type(found.parameters["AucThreshold"]) is float
+
+
+@pytest.mark.parametrize(
+    ("chosen", "problem", "fix"),
+    [
+        ({"EvaluationDay": 7}, "parameters must be of TrainStart, .* got 'EvaluationDay'", "write"),
+        ({"Colour": "red"}, "got 'Colour'", "remove Colour"),
+        ({"EvaluationDays": "7"}, "EvaluationDays must be int, as its default 14, got '7'", "int"),
+        ({"EvaluationDays": True}, "must be int, as its default 14, got True", "int"),
+    ],
+)
+def test_a_parameter_that_cannot_be_is_refused(
+    chosen: dict[str, Any], problem: str, fix: str
 ) -> None:
-    text = compile_tiny("counting", tmp_path, monkeypatch)
-    assert text == '{"a":["2013-01-01",{}],"b":1}'
+    with pytest.raises(UserError, match=problem) as told:
+        bridged(**chosen)
+    assert fix in told.value.fix
 
 
-def compile_tiny(
-    builder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any
-) -> str:
+def test_what_aws_invents_is_filled_in_by_name() -> None:
+    text = bridge.placeholder(bridge.STORAGE_KEY) + bridge.placeholder(bridge.subnet("a"))
+    values = {bridge.STORAGE_KEY: "key", bridge.subnet("a"): "subnet-1"}
+    assert bridge.filled_in(text, values) == "keysubnet-1"
+
+
+# The compiler
+
+
+def compile_tiny(builder: str, tmp_path: Path, **parameters: Any) -> str:
     """Compile with a builder of the kit; its calls are counted in `tmp_path/calls`."""
-    monkeypatch.setattr(compiled, "PIPELINES", {"tiny": f"tests.pipelines_kit:{builder}"})
-    inputs = replace(INPUTS, artifacts_bucket=str(tmp_path / "calls"), **changes)
-    return compiled.definition("tiny", inputs, cache=tmp_path / "cache")
+    asked = replace(INPUTS, artifacts_bucket=str(tmp_path / "calls"), parameters=parameters)
+    return compiled.definition(tiny(builder), "training", asked, cache=tmp_path / "cache")
 
 
-def test_a_definition_is_compiled_once_per_inputs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = compile_tiny("counting", tmp_path, monkeypatch)
-    assert compile_tiny("counting", tmp_path, monkeypatch) == first
+def test_the_tiny_builder_gets_no_residue_of_the_sdk(tmp_path: Path) -> None:
+    assert compile_tiny("counting", tmp_path, Days=3) == '{"a":[{"Days":3},{}],"b":1}'
+
+
+def test_a_definition_is_compiled_once_per_inputs(tmp_path: Path) -> None:
+    first = compile_tiny("counting", tmp_path)
+    assert compile_tiny("counting", tmp_path) == first
     assert (tmp_path / "calls").read_text().count("built") == 1
-    other = compile_tiny("counting", tmp_path, monkeypatch, train_start="2013-02-01")
-    assert other != first
+    assert compile_tiny("counting", tmp_path, Days=4) != first
     assert (tmp_path / "calls").read_text().count("built") == 2
     assert {path.suffix for path in (tmp_path / "cache").iterdir()} == {".json"}
 
 
-def test_a_failed_compile_shows_its_last_lines_and_leaves_no_artefact(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(UserError, match="ValueError: instance type"):
-        compile_tiny("failing", tmp_path, monkeypatch)
+def test_several_definitions_come_in_the_order_asked_for(tmp_path: Path) -> None:
+    def asked(days: int) -> Request:
+        changed = replace(
+            INPUTS, artifacts_bucket=str(tmp_path / "calls"), parameters={"Days": days}
+        )
+        return Request(workload=tiny("counting"), pipeline="training", inputs=changed)
+
+    cache = tmp_path / "cache"
+    second = compiled.definitions([asked(2)], cache=cache)
+    texts = compiled.definitions([asked(3), asked(2), asked(1)], cache=cache)
+    assert [json.loads(text)["a"][0]["Days"] for text in texts] == [3, 2, 1]
+    assert texts[1] == second[0]
+    assert (tmp_path / "calls").read_text().count("built") == 3
+
+
+def test_a_failed_compile_shows_its_last_lines_and_leaves_no_artefact(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"\(tiny training\):\n(.*\n)*ValueError: instance type"):
+        compile_tiny("failing", tmp_path)
     assert not (tmp_path / "cache").exists()
 
 
 def test_a_pipeline_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no pipeline is called 'trainin'") as told:
-        compiled.definition("trainin", INPUTS, cache=tmp_path)
+    with pytest.raises(UserError, match="flight_delay has no pipeline called 'trainin'") as told:
+        compiled.definition(named("flight_delay"), "trainin", INPUTS, cache=tmp_path)
     assert told.value.fix == "name one of: training"
-
-
-def test_a_key_encrypts_every_volume_and_output(tmp_path: Path) -> None:
-    key, volumes = (f"arn:aws:kms:us-east-1:123456789012:key/{number}" for number in (1, 2))
-    inputs = replace(INPUTS, kms_key_arn=key, volume_kms_key_arn=volumes)
-    text = compiled.definition("training", inputs, cache=tmp_path)
-    for name, step in steps(text).items():
-        arguments = step["Arguments"]
-        if step["Type"] == "Training":
-            assert arguments["ResourceConfig"]["VolumeKmsKeyId"] == volumes
-            assert arguments["OutputDataConfig"]["KmsKeyId"] == key
-        if step["Type"] == "Processing":
-            cluster = arguments["ProcessingResources"]["ClusterConfig"]
-            assert cluster["VolumeKmsKeyId"] == volumes, name
-            assert arguments["ProcessingOutputConfig"]["KmsKeyId"] == key, name
-    assert validate(json.loads(text)) == []
-
-
-@pytest.mark.parametrize("name", MONTHS)
-def test_every_real_month_holds_the_contract(name: str) -> None:
-    assert check(FLIGHTS, month("flights", name), name).failures == []
-    assert check(WEATHER, month("weather", name), name).failures == []
-
-
-def spoilt(dataset: str, spoil: Callable[[pd.DataFrame], pd.DataFrame]) -> Verdict:
-    contract: Contract = {"flights": FLIGHTS, "weather": WEATHER}[dataset]
-    return check(contract, spoil(month(dataset, "2013-02")), "2013-02")
-
-
-def cells(column: str, value: Any, rows: int = 3) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """Put a value into a column of the first rows."""
-
-    def spoil(frame: pd.DataFrame) -> pd.DataFrame:
-        frame[column] = frame[column].astype(object)
-        frame.loc[frame.index[:rows], column] = value
-        return frame
-
-    return spoil
-
-
-BETWEEN, IN_SET, NOT_NULL = "values_to_be_between", "values_to_be_in_set", "values_to_not_be_null"
-ROW_FAULTS = [
-    ("flights", cells("carrier", None), f"{NOT_NULL}(carrier)"),
-    ("flights", cells("carrier", "United"), "values_to_match_regex(carrier)"),
-    ("flights", cells("distance", -200), f"{BETWEEN}(distance)"),
-    ("flights", cells("distance", "far"), f"{IN_SET}(unreadable_numbers)"),
-    ("flights", cells("origin", "SFO"), f"{IN_SET}(origin)"),
-    ("flights", cells("sched_dep_time", 2460), f"{BETWEEN}(sched_dep_time)"),
-    ("flights", cells("minute", 75), f"{BETWEEN}(minute)"),
-    ("flights", cells("time_hour", "2013-03-01T05:00:00Z"), f"{BETWEEN}(hours_into_month)"),
-    ("flights", cells("time_hour", "2013-02-01T04:00:00Z"), f"{BETWEEN}(hours_into_month)"),
-    ("flights", cells("time_hour", "yesterday"), f"{NOT_NULL}(hours_into_month)"),
-    ("flights", cells("month", 3), f"{IN_SET}(month)"),
-    ("weather", cells("origin", "SFO"), f"{IN_SET}(origin)"),
-    ("weather", cells("temp", 999), f"{BETWEEN}(temp)"),
-]
-
-
-@pytest.mark.parametrize(("dataset", "spoil", "expectation"), ROW_FAULTS)
-def test_a_bad_row_breaks_the_contract_and_is_set_aside(
-    dataset: str, spoil: Callable[[pd.DataFrame], pd.DataFrame], expectation: str
-) -> None:
-    verdict = spoilt(dataset, spoil)
-    told = [failure.expectation for failure in verdict.failures]
-    assert f"expect_column_{expectation}" in told
-    aside = verdict.reasons[verdict.reasons != ""]
-    assert list(aside.index) == [0, 1, 2]
-    assert all(expectation in reason for reason in aside)
-
-
-def test_a_duplicated_flight_breaks_the_contract_in_both_rows() -> None:
-    verdict = spoilt("flights", lambda frame: pd.concat([frame, frame[7:8]], ignore_index=True))
-    (failure,) = verdict.failures
-    assert failure.expectation.startswith("expect_compound_columns_to_be_unique(year, month, day")
-    assert list(verdict.reasons[verdict.reasons != ""].index) == [7, 24951]
-
-
-TABLE_FAULTS = [
-    (lambda frame: frame[:15_000], "expect_table_row_count_to_be_between", "observed 15000"),
-    (
-        lambda frame: frame[frame["day"] != 14],
-        "expect_column_unique_value_count_to_be_between(day)",
-        "observed 27",
-    ),
-    (
-        lambda frame: frame.drop(columns=["carrier", "tailnum"]),
-        "expect_table_columns_to_match_set(carrier, tailnum)",
-        "missing",
-    ),
-]
-
-
-@pytest.mark.parametrize(("spoil", "expectation", "detail"), TABLE_FAULTS)
-def test_a_bad_month_breaks_the_contract(
-    spoil: Callable[[pd.DataFrame], pd.DataFrame], expectation: str, detail: str
-) -> None:
-    told = {failure.expectation: failure.detail for failure in spoilt("flights", spoil).failures}
-    assert told[expectation] == detail
-
-
-def test_labels_that_are_mostly_lost_break_the_contract() -> None:
-    told = [f.expectation for f in spoilt("flights", cells("arr_delay", None, 9000)).failures]
-    assert told == ["expect_column_values_to_not_be_null(arr_delay)"]
-
-
-def test_the_suites_are_data_that_great_expectations_knows() -> None:
-    import great_expectations.expectations as gxe
-
-    kinds = {entry["type"] for c in (FLIGHTS, WEATHER) for entry in c.suite("2013-01")}
-    known = {re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower() for name in dir(gxe)}
-    assert kinds <= known

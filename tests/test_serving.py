@@ -120,7 +120,7 @@ def test_a_ping_is_healthy(server: Server) -> None:
 
 @pytest.mark.parametrize("body", [{"records": [RECORD, RECORD]}, [RECORD, RECORD]])
 def test_records_are_predicted_as_the_model_would(server: Server, opt_ml: Path, body: Any) -> None:
-    expected = load(opt_ml / "model").predict([[1.0, 500.0, 3.5]])[0]
+    [[expected]] = load(opt_ml / "model").predict([[1.0, 500.0, 3.5]])
     answer = server.invoke(body)
     assert answer.status == 200
     assert answer.document == {"predictions": [{"probability": expected}] * 2}
@@ -328,9 +328,9 @@ def test_a_full_queue_answers_503_at_once(service: Service) -> None:
     class Slow:
         signature = service.model.signature
 
-        def predict(self, rows: Any) -> list[float]:
+        def predict(self, rows: Any) -> list[list[float]]:
             gate.wait(10)
-            return [0.5] * len(rows)
+            return [[0.5]] * len(rows)
 
     app = App(replace(service, model=Slow(), limits=Limits(requests=2)))  # type: ignore[arg-type]
     body = json.dumps(RECORD).encode()
@@ -351,7 +351,7 @@ def test_a_failure_of_ours_is_a_500_without_its_details(service: Service) -> Non
     class Broken:
         signature = service.model.signature
 
-        def predict(self, rows: Any) -> list[float]:
+        def predict(self, rows: Any) -> list[list[float]]:
             raise RuntimeError("secret")
 
     app = App(replace(service, model=Broken()))  # type: ignore[arg-type]

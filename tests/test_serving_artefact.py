@@ -6,17 +6,23 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipelines.toolkit.feature_group import Columns
 from serving.model import MODEL_TYPES, TRUSTED_TYPES, load
 from serving.server import Limits, Service
 from serving.signature import ArtefactRefused
 from tests.serving_kit import (
+    CSV,
     FEATURES,
     JSON,
+    LINES,
+    OUTPUTS,
+    RECORD,
     REPOSITORY,
     SIGNATURE,
     trained,
@@ -74,37 +80,101 @@ def rewrite(path: Path, change: Any) -> None:
             archive.writestr(name, content)
 
 
-def test_our_list_holds_exactly_what_a_model_needs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", sorted(MODEL_TYPES))
+def test_our_list_holds_exactly_what_a_model_needs(tmp_path: Path, kind: str) -> None:
     from serving.model import _schema, _types
 
-    assert _types(_schema(trained(tmp_path / "model") / "model.skops")) == set(MODEL_TYPES)
+    folder = trained(tmp_path / "model", kind)
+    assert _types(_schema(folder / "model.skops")) == set(MODEL_TYPES[kind])
 
 
-def test_training_and_serving_agree_on_the_artefact(tmp_path: Path) -> None:
+# A number with its quantiles
+
+
+def test_a_number_is_answered_by_its_outputs_in_every_media_type(tmp_path: Path) -> None:
+    service = Service(model=load(trained(tmp_path / "model", "number")), limits=Limits())
+    body = json.dumps([RECORD, RECORD | {"wind": None}]).encode()
+    predictions = json.loads(service.invoke(JSON, "", body).body)["predictions"]
+    assert [list(prediction) for prediction in predictions] == [OUTPUTS, OUTPUTS]
+    assert all(one["p10"] <= one["value"] <= one["p90"] for one in predictions)
+    lines = service.invoke(JSON, LINES, body).body.decode().splitlines()
+    assert [json.loads(line) for line in lines] == predictions
+    rows = service.invoke(JSON, CSV, body).body.decode().splitlines()
+    assert [list(map(float, row.split(","))) for row in rows] == [
+        list(prediction.values()) for prediction in predictions
+    ]
+
+
+def test_quantiles_that_cross_change_places(tmp_path: Path) -> None:
+    model = load(trained(tmp_path / "model", "number"))
+    turned = replace(model, estimators=model.estimators[::-1])
+    rows = [[1.0, 500.0, 3.5], [0.0, 2500.0, 0.0]]
+    assert turned.predict(rows) == model.predict(rows)
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        (None, "target.kind must be binary or number, got None"),
+        ("late", "target.kind must be binary or number, got None"),
+        ({"kind": "image"}, "target.kind must be binary or number, got 'image'"),
+        ({"kind": "number"}, "target.outputs must be distinct names, got None"),
+        ({"kind": "number", "outputs": []}, "must be distinct names"),
+        ({"kind": "number", "outputs": ["a", "a", "b"]}, "must be distinct names"),
+        ({"kind": "number", "outputs": ["a", 1, "b"]}, "must be distinct names"),
+        ({"kind": "number", "outputs": ["value"]}, "must have 1 estimators, as its signature"),
+        ({"kind": "binary"}, "types that are not trusted: .*HistGradientBoostingRegressor"),
+    ],
+)
+def test_a_target_that_does_not_fit_is_refused(tmp_path: Path, target: Any, reason: str) -> None:
+    folder = trained(tmp_path / "model", "number")
+    (folder / "signature.json").write_text(json.dumps(SIGNATURE | {"target": target}))
+    with pytest.raises(ArtefactRefused, match=reason):
+        load(folder)
+
+
+# Training and serving
+
+
+def frame_of(columns: Columns) -> Any:
+    """300 made-up rows of a model's features and target."""
     import pandas as pd
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    from pipelines.steps import artifact, job, train
-    from pipelines.steps.feature_groups import CATEGORICAL, NUMERIC, TARGET
 
     rows = 300
-    frame = pd.DataFrame({name: [float(i % 7) for i in range(rows)] for name in NUMERIC})
-    frame.loc[::5, "temp"] = float("nan")
-    for name in CATEGORICAL:
+    frame = pd.DataFrame({name: [float(i % 7) for i in range(rows)] for name in columns.numeric})
+    frame.loc[::5, sorted(columns.nullable)[0]] = float("nan")
+    for name in columns.categorical:
         frame[name] = ["one", "two", "three"] * (rows // 3)
-    frame[TARGET] = [int(i % 3 == 0 or i % 7 > 4) for i in range(rows)]
-    features = train.describe(frame)
-    estimator = HistGradientBoostingClassifier(max_iter=5, early_stopping=False, random_state=0)
-    estimator.fit(artifact.matrix(features, frame), frame[TARGET])
-    train.save(estimator, tmp_path / artifact.MODEL)
-    manifest = {"data_hash": "x", "train_start": "2013-01-01", "train_end": "2013-03-01"}
-    job.write_json(tmp_path / artifact.SIGNATURE, train.signature(features, frame, manifest))
+    frame[columns.target] = [int(i % 3 == 0 or i % 7 > 4) for i in range(rows)]
+    return frame
+
+
+MANIFEST = {"data_hash": "x", "train_start": "2013-01-01", "train_end": "2013-03-01"}
+TARGETS: list[dict[str, Any]] = [
+    {"name": "late", "kind": "binary"},
+    {"name": "minutes", "kind": "number", "outputs": OUTPUTS},
+]
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=["binary", "number"])
+def test_training_and_serving_agree_on_the_artefact(tmp_path: Path, target: dict[str, Any]) -> None:
+    from pipelines.block_time.steps import train as quantiles
+    from pipelines.flight_delay.feature_groups import COLUMNS
+    from pipelines.flight_delay.steps import train
+    from pipelines.toolkit import artifact
+
+    frame = frame_of(COLUMNS)
+    features = artifact.describe(frame, COLUMNS)
+    fit = train.fit if target["kind"] == "binary" else quantiles.fit
+    labels = frame[COLUMNS.target].to_numpy()
+    model = fit(artifact.matrix(features, frame), labels, {"max_iter": 5})
+    signature = artifact.signature(features, target, len(frame), MANIFEST)
+    artifact.save(model, tmp_path, signature)
 
     service = Service(model=load(tmp_path), limits=Limits())
-    records = json.loads(frame[[*NUMERIC, *CATEGORICAL]].to_json(orient="records"))
-    reply = service.invoke(JSON, "", json.dumps(records).encode())
-    served = [item["probability"] for item in json.loads(reply.body)["predictions"]]
-    assert served == estimator.predict_proba(artifact.matrix(features, frame))[:, 1].tolist()
+    names = [*COLUMNS.numeric, *COLUMNS.categorical]
+    reply = service.invoke(JSON, "", frame[names].to_json(orient="records").encode())
+    assert json.loads(reply.body)["predictions"] == artifact.answers(model, signature, frame)
     assert artifact.TRUSTED_TYPES == TRUSTED_TYPES
 
 

@@ -1,18 +1,20 @@
 """The image, read as text: there is no container engine to build it with."""
 
-import ast
 import os
 import re
+import shutil
+import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
 import pytest
 
+from tests.pipelines_kit import each, outside
+
 REPOSITORY = Path(__file__).parent.parent
 DOCKERFILE = REPOSITORY / "serving" / "Dockerfile"
 REQUIREMENTS = REPOSITORY / "serving" / "image" / "requirements.in"
-IN_THE_IMAGE = ("serving", "pipelines/steps")
 
 
 def instructions(text: str) -> list[tuple[str, str]]:
@@ -79,17 +81,25 @@ def test_the_image_holds_only_what_runs_in_it() -> None:
         for source in rest.split()[:-1]
     ]
     assert sorted(copied) == [
+        "pipelines/${WORKLOAD}",
         "pipelines/__init__.py",
-        "pipelines/steps",
+        "pipelines/toolkit",
         "requirements.lock",
         "serving",
         "serving/image/requirements.in",
     ]
-    assert all((REPOSITORY / source).exists() for source in copied)
+    named = [source.replace("${WORKLOAD}", "weather") for source in copied]
+    assert [source for source in named if not (REPOSITORY / source).exists()] == []
+    args = [rest for word, rest in instructions(DOCKERFILE.read_text()) if word == "ARG"]
+    assert "WORKLOAD" in args  # without a default: whose image it is must be said
 
 
 @pytest.mark.parametrize(
-    ("program", "module"), [("train", "pipelines.steps.train"), ("serve", "serving.server")]
+    ("program", "module"),
+    [
+        ("train", '"pipelines.${PLINTH_WORKLOAD:?must name the workload whose model to train}'),
+        ("serve", "serving.server"),
+    ],
 )
 def test_a_program_of_the_image_starts_its_module(program: str, module: str) -> None:
     path = REPOSITORY / "serving" / "image" / "bin" / program
@@ -130,16 +140,16 @@ def drawn_in(names: list[str]) -> set[str]:
     return seen
 
 
+def programs() -> list[str]:
+    """The modules that are started in a container."""
+    steps = (REPOSITORY / "pipelines").glob("*/steps/[a-z]*.py")
+    found = [".".join(path.relative_to(REPOSITORY).with_suffix("").parts) for path in steps]
+    return [*sorted(found), "pipelines.toolkit.drift", "serving.server"]
+
+
 def test_what_the_programs_import_is_in_the_image() -> None:
-    roots: set[str] = set()
-    for folder in IN_THE_IMAGE:
-        for path in (REPOSITORY / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.Import):
-                    roots |= {alias.name.split(".")[0] for alias in node.names}
-                elif isinstance(node, ast.ImportFrom) and node.module:
-                    roots.add(node.module.split(".")[0])
-    roots -= set(sys.stdlib_module_names) | {"serving", "pipelines"}
+    roots = {root for program in each(programs()) for root in outside(program)}
+    roots -= set(sys.stdlib_module_names)
     there = drawn_in(required())
     owners = packages_distributions()
     absent = {
@@ -147,4 +157,36 @@ def test_what_the_programs_import_is_in_the_image() -> None:
         for root in roots
         if there.isdisjoint(normal(name) for name in owners.get(root, [root]))
     }
+    assert roots >= {"pandas", "sklearn", "great_expectations", "mlflow", "uvicorn"}
     assert absent == set()
+
+
+def test_train_without_a_workload_says_what_is_missing() -> None:
+    program = REPOSITORY / "serving" / "image" / "bin" / "train"
+    done = subprocess.run(
+        [program], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "PLINTH_WORKLOAD: must name the workload whose model to train" in done.stderr
+
+
+def test_a_change_of_one_workload_is_no_change_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stacks import image
+
+    for entry in ("pipelines", "serving"):
+        shutil.copytree(REPOSITORY / entry, tmp_path / entry)
+    shutil.copy(REPOSITORY / "requirements.lock", tmp_path)
+    monkeypatch.setattr(image, "ROOT", tmp_path)
+
+    def changed(file: str) -> dict[str, bool]:
+        """Whose digest another content of this file changes."""
+        names = ("weather", "flight_delay")
+        before = {name: image.context_digest(name) for name in names}
+        (tmp_path / file).write_text("# another content\n")
+        return {name: image.context_digest(name) != before[name] for name in names}
+
+    assert changed("pipelines/weather/derive.py") == {"weather": True, "flight_delay": False}
+    assert changed("pipelines/toolkit/job.py") == {"weather": True, "flight_delay": True}
+    assert changed("pipelines/step_factory.py") == {"weather": False, "flight_delay": False}

@@ -9,6 +9,7 @@ import pulumi_aws as aws
 import pytest
 from botocore.response import StreamingBody
 
+from pipelines.holdout import Holdout
 from stacks.checks import expectations, guarded, scheduled, served
 from stacks.checks.expectations import EXPECTATIONS, Expectation
 from tests.checks_kit import Script, ask, platform, statuses
@@ -332,10 +333,8 @@ def test_a_pipeline_with_another_definition_fails_and_says_where() -> None:
 def test_an_endpoint_must_answer_about_a_real_flight(
     answer: Any, status: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import pandas as pd
-
-    frame = pd.DataFrame([{"distance": 100, "late": False}])
-    monkeypatch.setattr("pipelines.holdout.holdout", lambda **_: frame)
+    asked = Holdout(records=[{"distance": 100}], truth=[0], baseline=[{"probability": 0.2}])
+    monkeypatch.setattr(served, "single_holdout", lambda *_: asked)
     given = answer
     if not isinstance(answer, str):
         body = json.dumps({"predictions": [{"probability": answer}]}).encode()

@@ -1,7 +1,8 @@
 """Features and labels of flown minutes out of raw tables and records.
 
 Features hold only what is known an hour before the scheduled departure. A flight's own `air_time`
-is its label; that of other flights is a feature from the morning after, when they have landed.
+is its label; once it has landed, it is a feature of the flights that follow it. That is where the
+winds aloft, and with them the season, come in: no table of ours has them.
 """
 
 import pandas as pd
@@ -10,15 +11,17 @@ from pipelines.block_time.feature_groups import COLUMNS, TARGET
 from pipelines.toolkit import flights as table
 from pipelines.toolkit.feature_group import EVENT_TIME
 from pipelines.toolkit.flights import ASKED_BEFORE
-from pipelines.toolkit.point_in_time import as_of, instants, iso
-from pipelines.toolkit.window import AIRPORT_ZONE
+from pipelines.toolkit.point_in_time import as_of, iso
 
 WEATHER_MAX_AGE = pd.Timedelta(hours=3)
 ROUTES_MAX_AGE = pd.Timedelta(days=2)
 """What is older says nothing; the features are then null."""
 
-KNOWN_AFTER = pd.Timedelta(hours=4)
-"""How long after a day's end its flights are summed up."""
+EVERY_HOURS = 3
+"""How often flown minutes are summed up."""
+
+FLOWN = {"flown_12h": 12, "flown_24h": 24}
+"""Hours that each feature of a destination looks back."""
 
 TAXI = pd.Timedelta(minutes=30)
 """Between the gate and take-off, generously."""
@@ -26,25 +29,24 @@ TAXI = pd.Timedelta(minutes=30)
 
 def flights(raw: pd.DataFrame, planes: pd.DataFrame, airports: pd.DataFrame) -> pd.DataFrame:
     """The records of the feature group `flights`, one per flight of the schedule."""
-    records = table.scheduled(raw, planes, airports)
-    local = table.departure(raw).dt.tz_convert(AIRPORT_ZONE)
-    records["day_of_year"] = local.dt.dayofyear.astype("int64")
-    return records
+    return table.scheduled(raw, planes, airports)
 
 
 def routes(raw: pd.DataFrame) -> pd.DataFrame:
-    """The records of the feature group `routes`, one per destination and day."""
-    departure = table.departure(raw)
-    day = departure.dt.tz_convert(AIRPORT_ZONE).dt.tz_localize(None).dt.normalize()
-    over = (day + pd.Timedelta(days=1)).dt.tz_localize(AIRPORT_ZONE).dt.tz_convert("UTC")
+    """The records of the feature group `routes`, for each destination every three hours."""
     minutes = pd.to_timedelta(raw["dep_delay"] + raw["air_time"], unit="min")
-    landed = (departure + minutes + TAXI) <= over + KNOWN_AFTER
-    flown = raw[landed].groupby(["dest", over[landed]])["air_time"].median()
-    records: pd.DataFrame = (
-        flown.rename("flown_minutes").rename_axis(["dest", "over"]).reset_index()
-    )
-    records[EVENT_TIME] = iso(instants(records["over"]) + KNOWN_AFTER)
-    return records.drop(columns="over")
+    landed = table.departure(raw) + minutes + TAXI
+    flown = pd.DataFrame(
+        {"dest": raw["dest"], "minutes": raw["air_time"], "at": landed.dt.ceil(f"{EVERY_HOURS}h")}
+    ).dropna()
+    columns = []
+    for name, hours in FLOWN.items():
+        later = [pd.Timedelta(hours=lag) for lag in range(0, hours, EVERY_HOURS)]
+        spread = pd.concat([flown.assign(at=flown["at"] + lag) for lag in later])
+        columns.append(spread.groupby(["dest", "at"])["minutes"].median().rename(name))
+    records = pd.concat(columns, axis=1).sort_index().reset_index()
+    records[EVENT_TIME] = iso(records["at"])
+    return records.drop(columns="at")
 
 
 def questions(raw: pd.DataFrame) -> pd.DataFrame:

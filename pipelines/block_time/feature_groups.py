@@ -3,8 +3,7 @@
 Data only: the stack creates the groups from it, the Features step fills them, the model reads them.
 """
 
-from pipelines.toolkit.artifact import Columns
-from pipelines.toolkit.feature_group import EVENT_TIME, FeatureGroup
+from pipelines.toolkit.feature_group import EVENT_TIME, Columns, FeatureGroup
 
 FLIGHTS = FeatureGroup(
     description="What is known of a flight an hour before its scheduled departure",
@@ -18,7 +17,6 @@ FLIGHTS = FeatureGroup(
         "dest": "String",
         "departure_minute": "Integral",  # of the local day
         "weekday": "Integral",  # Monday is 0
-        "day_of_year": "Integral",
         "duration": "Integral",  # scheduled minutes from gate to gate, time zones removed
         "distance": "Integral",  # miles
         "plane_age": "Fractional",  # years; null where the registry does not know the tail number
@@ -28,13 +26,14 @@ FLIGHTS = FeatureGroup(
 )
 
 ROUTES = FeatureGroup(
-    description="How long yesterday's flights to a destination were in the air",
+    description="How long the latest flights to a destination were in the air, every three hours",
     record_identifier="dest",
     event_time=EVENT_TIME,
     features={
         "dest": "String",
-        EVENT_TIME: "String",  # early on the next day, when they have landed
-        "flown_minutes": "Fractional",  # the median
+        EVENT_TIME: "String",  # when all of these flights have landed
+        "flown_12h": "Fractional",  # median minutes of those that landed in the last 12 hours
+        "flown_24h": "Fractional",
     },
 )
 
@@ -45,12 +44,8 @@ WEATHER = FeatureGroup(
     features={
         "origin": "String",
         EVENT_TIME: "String",
-        "temp": "Fractional",
         "wind_dir": "Fractional",
         "wind_speed": "Fractional",
-        "precip": "Fractional",
-        "pressure": "Fractional",
-        "visib": "Fractional",
     },
 )
 

@@ -23,8 +23,8 @@ WORKLOAD = Workload(
                 "TrainStart": "2013-01-01",
                 "TrainEnd": "2013-03-01",
                 "EvaluationDays": 14,
-                "MaxMae": 9.0,
-                "MaxPinball": 3.0,
+                "MaxMae": 7.5,
+                "MaxPinball": 2.5,
             },
         )
     },
@@ -36,9 +36,9 @@ WORKLOAD = Workload(
             "purpose": "Plan crews, gates and connections by how long flights will really take",
             "intended_uses": "Planning by ranges of minutes. Not for fuel or separation, and not "
             "for airports and routes that the training window does not cover",
-            "limits": "Winds aloft are only in it as yesterday's flights felt them; cancelled and "
-            "diverted flights are not in it. Fewer than 8 of 10 flights keep to the range when "
-            "the season turns",
+            "limits": "Winds aloft are in it as the latest flights felt them; cancelled and "
+            "diverted flights are not in it. About 7 of 10 flights keep to the range, and not 8, "
+            "when the season turns",
             "risk_rating": "Low",
             "risk_explanation": "A wrong answer costs minutes of a plan; nothing flies by it",
         },

@@ -3,8 +3,7 @@
 Data only: the stack creates the group from it, the Features step fills it, the model reads it.
 """
 
-from pipelines.toolkit.artifact import Columns
-from pipelines.toolkit.feature_group import EVENT_TIME, FeatureGroup
+from pipelines.toolkit.feature_group import EVENT_TIME, Columns, FeatureGroup
 
 FLIGHTS = FeatureGroup(
     description="What is known of a flight an hour before its scheduled departure",

@@ -6,7 +6,6 @@ of quantiles is a list of one estimator per output, in the order of the signatur
 
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.toolkit import job
+from pipelines.toolkit.feature_group import Columns
 
 MODEL = "model.skops"
 SIGNATURE = "signature.json"
@@ -29,18 +29,6 @@ SMOOTHING = 20
 
 Answer = Mapping[str, float]
 """One prediction, as an endpoint gives it: `{"probability": 0.2}`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Columns:
-    """Which features a model eats, and what it says."""
-
-    numeric: Sequence[str]
-    categorical: Sequence[str]
-    nullable: frozenset[str]
-    """Features that a question may lack."""
-
-    target: str
 
 
 def describe(frame: pd.DataFrame, columns: Columns) -> list[dict[str, Any]]:

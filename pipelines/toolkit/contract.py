@@ -98,7 +98,7 @@ class Failure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class ContractResult:
     """What a check found."""
 
     failures: Sequence[Failure]
@@ -110,7 +110,7 @@ class Verdict:
         return not self.failures
 
 
-def check(contract: Contract, frame: "pd.DataFrame", month: str) -> Verdict:
+def check(contract: Contract, frame: "pd.DataFrame", month: str) -> ContractResult:
     """Check one month of data; the frame's index comes back on the verdict's reasons."""
     import pandas as pd
 
@@ -127,7 +127,9 @@ def check(contract: Contract, frame: "pd.DataFrame", month: str) -> Verdict:
         for row in result["result"].get("unexpected_index_list") or ():
             reasons[row].append(failure.expectation)
     joined = ["; ".join(broken) for broken in reasons]
-    return Verdict(failures=failures, reasons=pd.Series(joined, index=frame.index, dtype=str))
+    return ContractResult(
+        failures=failures, reasons=pd.Series(joined, index=frame.index, dtype=str)
+    )
 
 
 def _ask(

@@ -1,6 +1,6 @@
-"""The schema of a feature group, as data: what declarations hold and what stores read and write."""
+"""The schema of a feature group, and what a model eats of several; data only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,3 +18,15 @@ class FeatureGroup:
     event_time: str
     features: Mapping[str, FeatureType]
     """Type by feature name, record identifier and event time included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Which features a model eats, and what it says."""
+
+    numeric: Sequence[str]
+    categorical: Sequence[str]
+    nullable: frozenset[str]
+    """Features that a question may lack."""
+
+    target: str

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipelines.toolkit import job, tables
-from pipelines.toolkit.contract import Contract, Verdict, check
+from pipelines.toolkit.contract import Contract, ContractResult, check
 
 SUITE_VARIABLE = "GREAT_EXPECTATIONS_SUITE"
 MESSAGE_LIMIT = 900
@@ -47,7 +47,7 @@ def main(argv: list[str], contracts: Sequence[Contract]) -> None:
     print(f"contract broken: {report['message']}" if failures else "contract holds")
 
 
-def _told(verdict: Verdict, contract: Contract, path: Path) -> list[dict[str, object]]:
+def _told(verdict: ContractResult, contract: Contract, path: Path) -> list[dict[str, object]]:
     """The verdict's failures for the report, and a line on the log for the month."""
     found = "passed" if verdict.passed else f"{len(verdict.failures)} expectations failed"
     print(f"{contract.name} {path.stem}: {len(verdict.reasons):,} rows, {found}")
@@ -64,7 +64,9 @@ def _told(verdict: Verdict, contract: Contract, path: Path) -> list[dict[str, ob
     ]
 
 
-def _quarantine(frame: pd.DataFrame, verdict: Verdict, contract: Contract, month: str) -> int:
+def _quarantine(
+    frame: pd.DataFrame, verdict: ContractResult, contract: Contract, month: str
+) -> int:
     """Write the rows that break an expectation, with the expectations; how many there are."""
     failing = frame[verdict.reasons != ""]
     if len(failing):
