@@ -51,6 +51,7 @@ STEP = re.compile(r"(pipelines\.\w+)\.steps\.\w+")
 
 FOUNDATION = {
     "infra.component",
+    "infra.deploying",
     "infra.errors",
     "infra.instances",
     "infra.invocations",

@@ -13,11 +13,10 @@ import pytest
 from infra.errors import UserError
 from pipelines import compiled
 from pipelines.compiled import Request
-from pipelines.executor.plan import validate
+from pipelines.executor import validate
 from pipelines.workload import find, named
-from stacks import definitions
-from stacks.settings.models import Pipeline
-from tests.kits.pipelines import INPUTS, KEY, each, inputs, outside, settings_of, tiny
+from stacks import workload as bridge
+from tests.pipelines_kit import INPUTS, KEY, NAMES, each, inputs, outside, tiny
 
 ANOTHER_DAY = """
 import datetime, runpy, sys, time
