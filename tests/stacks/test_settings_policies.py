@@ -16,7 +16,7 @@ from stacks.cli import cli
 from stacks.policy_config import policy_config
 from stacks.settings.load import load
 from stacks.settings.model import Settings
-from stacks.stack_name import StackName, environment_file, environments, stacks_of
+from stacks.stack_name import StackName, environment_file, environments
 from tests.kits.stacks import ALL, copied
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,7 @@ import pytest
 
 from infra.errors import CheckFailed, UserError
 from stacks.adoption import adopt, load_adopted, save_adopted
-from stacks.commands.adopt import Verdict, judge
-from stacks.engine import Changes, Stack
+from stacks.commands.adopt import judge
 from stacks.local import environment, toolchain
 from stacks.stack_name import StackName
 from stacks.synth import recorded

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipelines.steps.feature_groups import FEATURE_GROUPS, FeatureGroup, FeatureType
+from pipelines.steps.feature_groups import FeatureGroup, FeatureType
 
 from infra.component import ComponentArgs
 from pipelines.toolkit.feature_group import FeatureGroup, FeatureType
@@ -20,13 +20,13 @@ from stacks.composition import data, models
 from stacks.composition.base import base
 from stacks.composition.compose import default_tags
 from stacks.composition.provider import use_provider
-from stacks.engine import Changes, Stack
 from stacks.local import environment
 from stacks.settings.data import Brokers, Cache, Feast, Kafka, Spark
 from stacks.settings.load import load_foundation, load_workload
 from stacks.settings.model import FoundationSettings, WorkloadSettings
-from tests.local_cloud import Cloud, running_cloud
-from tests.stacks_kit import changed, named
+from stacks.targets.engine import Changes, Stack
+from tests.kits.local_cloud import Cloud, running_cloud
+from tests.kits.stacks import changed, named
 from tests.test_local_streams import eventually, read
 
 pytestmark = [
