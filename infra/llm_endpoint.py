@@ -146,15 +146,6 @@ class LlmEndpoint(Component):
         self.inference_component_name = component.id.apply(lambda _: self.component_id)
         self.seal()
 
-    def grant_invoke(self, role: Role) -> None:
-        """Let a role ask the model: SageMaker checks the endpoint and the component."""
-        arns = [
-            self.names.arn("sagemaker", f"{kind}/{self.component_id}")
-            for kind in ("endpoint", "inference-component")
-        ]
-        actions = ["sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"]
-        self.grant(role, "invoke", [{"Action": actions, "Resource": arns}])
-
     def _capture(
         self, args: LlmEndpointArgs
     ) -> aws.sagemaker.EndpointConfigurationDataCaptureConfigArgs | None:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.errors import UserError
+from stacks.docs import BLOCKS, Block
+
 ROOT = Path(__file__).parent.parent
 ROOMS = ("infra", "stacks", "pipelines", "serving", "policies")
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
@@ -186,27 +189,49 @@ def test_a_documented_command_exists(line: str) -> None:
         assert words[0] in ("aws", "eval", "git", "pulumi", "python", "cd", ".venv/bin/python")
 
 
+def test_make_help_lists_every_target() -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M)
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert re.findall(r"^  make (\w+) +\S", shown.stdout, re.M) == targets
+    assert "docs" in targets
+
+
 def test_a_document_names_files_that_exist() -> None:
     for document in (ROOT / name for name in DOCUMENTS):
         links = re.findall(r"\]\(([^)#:]+)\)", document.read_text())
         assert [link for link in links if not (document.parent / link).exists()] == []
 
 
-def test_the_table_of_policies_is_the_rules_own() -> None:
-    from policies.docs import table
-
-    text = (ROOT / "policies" / "README.md").read_text()
-    [shown] = re.findall(r"<!-- policies -->\n(.*?)\n<!-- /policies -->", text, re.S)
-    assert shown == table()
+GENERATED = [f"{block.document} {block.name}" for block in BLOCKS]
 
 
-def test_the_readme_counts_the_rules_rightly() -> None:
-    from policies.review.deltas import DELTAS
-    from policies.rules import RULES
+@pytest.mark.parametrize("block", BLOCKS, ids=GENERATED)
+def test_a_part_of_a_document_that_is_made_from_code_is_up_to_date(block: Block) -> None:
+    assert block.shown() == block.made(), "run `make docs`"
 
-    text = " ".join((ROOT / "README.md").read_text().split())
-    counted = r"(\d+) rules about machine learning .* and (\d+) more judge what a change does"
-    assert re.findall(counted, text) == [(str(len(RULES)), str(len(DELTAS)))]
+
+def test_make_docs_writes_what_is_out_of_date_and_nothing_else(tmp_path: Path) -> None:
+    """Into lines of its own and into the middle of one; a document without the place is refused."""
+    blocks = [Block(document="a.md", name=name, made=lambda: "new") for name in ("table", "count")]
+    text = "# A\n<!-- table -->\nold\nrows\n<!-- /table -->\n{} rules\n"
+    (tmp_path / "a.md").write_text(text.format("<!-- count -->1<!-- /count -->"))
+    assert [block.write(tmp_path) for block in blocks] == [True, True]
+    assert [block.write(tmp_path) for block in blocks] == [False, False]
+    written = "# A\n<!-- table -->\nnew\n<!-- /table -->\n<!-- count -->new<!-- /count --> rules\n"
+    assert (tmp_path / "a.md").read_text() == written
+    (tmp_path / "a.md").write_text(text)
+    with pytest.raises(UserError, match=r"must hold <!-- count --> .* once, got 0"):
+        blocks[1].write(tmp_path)
+
+
+def test_every_part_that_a_document_says_is_made_is_made() -> None:
+    """A pair of comments that nobody fills would keep what it held for ever."""
+    found = {
+        f"{name} {block}"
+        for name in DOCUMENTS
+        for block in re.findall(r"<!-- /([\w-]+) -->", (ROOT / name).read_text())
+    }
+    assert found == set(GENERATED)
 
 
 def test_the_guard_of_every_pitfall_exists() -> None:
@@ -222,11 +247,3 @@ def test_the_guard_of_every_pitfall_exists() -> None:
     assert len(guards) == 28
     assert all(guards)
     assert set().union(*guards) - known == set()
-
-
-def test_the_table_of_environments_is_the_settings_own() -> None:
-    from stacks.settings.differences import table
-
-    text = (ROOT / "README.md").read_text()
-    [shown] = re.findall(r"<!-- environments -->\n(.*?)\n<!-- /environments -->", text, re.S)
-    assert shown == table()

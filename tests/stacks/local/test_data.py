@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pipelines.steps.feature_groups import FEATURE_GROUPS, FeatureGroup, FeatureType
 
 from infra.component import ComponentArgs
-from pipelines.steps.feature_groups import FEATURE_GROUPS, FeatureGroup, FeatureType
 from stacks.composition import data, foundation, models
 from stacks.local.daemon import environment
 from stacks.settings.data import Brokers, Cache, Feast, Kafka, Spark
