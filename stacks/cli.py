@@ -15,6 +15,7 @@ from stacks.commands.exit_codes import EXIT_CHECK_FAILED, EXIT_INTERRUPTED, EXIT
 from stacks.commands.options import (
     file_option,
     json_option,
+    layer,
     port_option,
     report,
     stack,
@@ -97,7 +98,7 @@ def verify(name: str, as_json: bool) -> None:
 
 
 @cli.command()
-@stack
+@layer
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False))
 @click.option(
     "--import",
