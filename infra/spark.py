@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.component import Component, ComponentArgs, Role
+from infra.component import Component, ComponentArgs, Role, Statement
 
 ICEBERG = {
     # Amazon EMR Serverless user guide, "Using Apache Iceberg with EMR Serverless"
@@ -50,6 +50,7 @@ class SparkArgs(ComponentArgs):
 class Spark(Component):
     """An application that starts with a job, stops when idle and cannot grow past its limits."""
 
+    application_arn: pulumi.Output[str]
     application_id: pulumi.Output[str]
     database_name: pulumi.Output[str]
     """Of the Glue catalogue: where jobs register their tables."""
@@ -97,29 +98,11 @@ class Spark(Component):
             tags=self.tags("application"),
             opts=self.child,
         )
-        self._arn = application.arn
+        self.application_arn = application.arn
         self.application_id = application.id
         self.database_name = database.name
         self._grant_catalogue(args.role, database)
         self.seal()
-
-    def grant_run(self, role: Role) -> None:
-        """Let a role start jobs of this application and follow them; passing the jobs' role is
-        the role's owner to grant."""
-        self.grant(
-            role,
-            "run",
-            [
-                {
-                    "Action": ["emr-serverless:GetApplication", "emr-serverless:StartJobRun"],
-                    "Resource": [self._arn],
-                },
-                {
-                    "Action": ["emr-serverless:CancelJobRun", "emr-serverless:GetJobRun"],
-                    "Resource": [pulumi.Output.concat(self._arn, "/jobruns/*")],
-                },
-            ],
-        )
 
     def _grant_catalogue(self, role: Role, database: aws.glue.CatalogDatabase) -> None:
         """Glue asks for the catalogue, the database and its tables in every call."""
@@ -146,3 +129,15 @@ class Spark(Component):
                 }
             ],
         )
+
+
+def run_spark(application_arn: pulumi.Input[str]) -> list[Statement]:
+    """Starting jobs of an application and following them; passing the jobs' role comes on top."""
+    runs = pulumi.Output.concat(application_arn, "/jobruns/*")
+    return [
+        {
+            "Action": ["emr-serverless:GetApplication", "emr-serverless:StartJobRun"],
+            "Resource": [application_arn],
+        },
+        {"Action": ["emr-serverless:CancelJobRun", "emr-serverless:GetJobRun"], "Resource": [runs]},
+    ]

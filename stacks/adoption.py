@@ -1,8 +1,8 @@
 """Existing resources that the program takes over by id instead of creating them.
 
 `stacks/environments/adopt/<env>.<layer>.yaml` maps a resource of the program, `type::name` as its
-URN ends, to the id of the one that exists. A transformation gives the engine that id for its import; components know
-nothing of it. What is in the state already is left alone, so an entry may stay for good.
+URN ends, to the id of the one that exists. A transformation gives the engine that id for its
+import; components know nothing of it. What is in the state already is left alone, so an entry may stay for good.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from infra.errors import CheckFailed, UserError
 from stacks.commands.cli_tools import TOOLS
 from stacks.commands.exit_codes import EXIT_CHECK_FAILED, EXIT_INTERRUPTED, EXIT_USER, bug, failed
 from stacks.commands.options import (
+    KINDS,
     file_option,
     json_option,
     layer,
@@ -150,6 +151,19 @@ def status(name: str, as_json: bool) -> None:
 
     out = report(as_json)
     out.result(inspect.status(name, out))
+
+
+@cli.command()
+@stack
+@click.argument("kind", required=False, type=click.Choice(KINDS))
+@click.option("--lines", default=20, show_default=True, help="Of each log.")
+@click.option("--follow", is_flag=True, help="Go on with what comes.")
+def logs(name: str, kind: str | None, lines: int, follow: bool, as_json: bool) -> None:
+    """Show what endpoints, jobs, functions and the local cloud printed, and where it lies."""
+    from stacks.commands import logs as command
+
+    out = report(as_json)
+    out.result(command.logs(name, out, kind=kind, lines=lines, follow=follow))
 
 
 @cli.command()

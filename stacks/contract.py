@@ -8,6 +8,7 @@ something that does not stand yet, and in a synth, stand-ins take its place.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, ClassVar, Literal, TypeVar
@@ -81,6 +82,9 @@ class FoundationContract:
     pod_cidr_block: str | None = None
     """Default: pods share the first range."""
 
+    spark_application_arn: pulumi.Input[str] | None = None
+    """Default: there is no Spark."""
+
     filesystem_zone: str | None = None
     """Zone id of the file system. Default: there is none."""
 
@@ -120,6 +124,11 @@ class FoundationContract:
             permissions_boundary_arn=(boundary_arn(names) if boundary == "managed" else boundary),
             alerts_topic_arn=names.arn("sns", names.of("alerts")),
             tracking_arn=(unknown(names.arn("sagemaker", f"mlflow-app/{MARK}")) if tracked else ""),
+            spark_application_arn=(
+                unknown(names.arn("emr-serverless", f"/applications/{MARK}"))
+                if settings.spark
+                else None
+            ),
             **cls.decided(settings),
         )
 
@@ -234,6 +243,12 @@ def _not_yet() -> pulumi.Output[str]:
     value.set_result(None)
     known.set_result(False)
     return pulumi.Output(set(), value, known)
+
+
+def zone_of(subnet_id: str) -> str | None:
+    """The zone that the stand-in of a subnet names; None of a subnet that AWS knows."""
+    found = re.fullmatch(rf"subnet-{MARK}-(?:pods-)?(.+)", subnet_id)
+    return found[1] if found else None
 
 
 def stand_ins(contract: Contract) -> int:

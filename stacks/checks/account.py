@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 
 from stacks.checks.check import CheckResult, Platform, failed, passed
+from stacks.paths import shown
+from stacks.stack_name import environment_file
 
 ACTIONS: dict[str, tuple[str, ...]] = {
     "aws:appautoscaling": ("application-autoscaling:RegisterScalableTarget",),
@@ -46,16 +48,15 @@ Names of actions: AWS, service authorization reference.
 def check_account(platform: Platform) -> Iterator[CheckResult]:
     """The credentials are those of the account that the settings name."""
     got = platform.clients("sts").get_caller_identity()["Account"]
-    wanted = platform.settings.account.account_id
+    wanted = platform.settings.environment.account.account_id
     if got == wanted:
         yield passed("account", "credentials", f"of account {got}")
     else:
         yield failed(
             "account",
             "credentials",
-            f"must be of account {wanted} (plinth:account.account_id), got {got}",
-            f"log in to account {wanted}, "
-            f"or correct stacks/environments/Pulumi.{platform.env}.yaml",
+            f"must be of account {wanted} (account.account_id), got {got}",
+            f"log in to account {wanted}, or correct {shown(environment_file(platform.env))}",
         )
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from infra.errors import UserError
 from stacks.checks.check import CheckResult, Platform, failed, passed, unknown
-from stacks.settings.load import environments, load
-from stacks.settings.model import Settings
+from stacks.paths import shown
+from stacks.settings.load import load_foundation
+from stacks.settings.model import FoundationSettings
+from stacks.stack_name import FOUNDATION, StackName, environments
 
 CHECK = "addresses"
-LOCAL_ONLY = "local"
-"""Lives on one machine and is connected to nothing."""
 
 
 def check(platform: Platform) -> Iterator[CheckResult]:
@@ -20,28 +20,30 @@ def check(platform: Platform) -> Iterator[CheckResult]:
 
     Pod ranges are left out: they are not routed outside their VPC, so all may be the same.
     """
-    own = platform.settings.network.cidr_block
+    settings = platform.settings
+    assert isinstance(settings, FoundationSettings)
     for other in environments():
-        if other in (platform.env, LOCAL_ONLY):
+        if other == platform.env:
             continue
         try:
-            settings = load(other)
+            theirs = load_foundation(other)
         except UserError as error:
             yield unknown(CHECK, other, error.problem.splitlines()[0])
             continue
-        yield compared(platform.env, own, other, settings)
+        yield compared(settings, theirs)
 
 
-def compared(env: str, own: str, other: str, settings: Settings) -> CheckResult:
+def compared(own: FoundationSettings, other: FoundationSettings) -> CheckResult:
     """What two environments' ranges say about each other."""
-    theirs = settings.network.cidr_block
-    subject = f"{env} and {other}"
-    if ipaddress.ip_network(own).overlaps(ipaddress.ip_network(theirs)):
+    ours, theirs = own.network.cidr_block, other.network.cidr_block
+    env = own.environment.name
+    subject = f"{env} and {other.environment.name}"
+    if ipaddress.ip_network(ours).overlaps(ipaddress.ip_network(theirs)):
         return failed(
             CHECK,
             subject,
-            f"must not overlap, got {own} and {theirs}",
+            f"must not overlap, got {ours} and {theirs}",
             "give plinth:network.cidr_block in "
-            f"stacks/environments/Pulumi.{env}.yaml a range of its own",
+            f"{shown(StackName(env, FOUNDATION).file)} a range of its own",
         )
-    return passed(CHECK, subject, f"{own} and {theirs} do not overlap")
+    return passed(CHECK, subject, f"{ours} and {theirs} do not overlap")

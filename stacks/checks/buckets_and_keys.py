@@ -24,7 +24,7 @@ def check_buckets(platform: Platform) -> Iterator[CheckResult]:
                 "buckets",
                 name,
                 "must deny requests without TLS by its policy, does not",
-                f"type `plinth up {platform.env}`: infra/storage.py writes that statement",
+                f"type `plinth up {platform.stack}`: infra/storage.py writes that statement",
             )
             continue
         tried = attempt(lambda name=name: _answers_plain_http(platform, name))  # type: ignore[misc]

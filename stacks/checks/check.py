@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from infra.naming import Names
 from policies.data import Resource, Unknown
-from stacks.settings.model import Settings
+from stacks.settings.model import (
+    ClusterSettings,
+    FoundationSettings,
+    Settings,
+    WorkloadSettings,
+)
+from stacks.stack_name import StackName
 
 Answer = TypeVar("Answer")
 Status = Literal["pass", "fail", "unknown"]
@@ -44,12 +50,16 @@ class CheckResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:
-    """What checks look at: what an environment asks for, and the clouds in which it lives."""
+    """What checks look at: what one stack asks for, and the clouds in which it lives."""
 
-    env: str
+    stack: StackName
     settings: Settings
     resources: Sequence[Resource]
-    """What its program registers, from a synth."""
+    """What the stack's program registers, from a synth."""
+
+    environment: Mapping[StackName, Sequence[Resource]] = field(default_factory=dict)
+    """What the stacks of its environment register, for what adds up over all of them. Default:
+    this stack stands alone."""
 
     clients: Clients
     fetch: Fetch
@@ -60,11 +70,30 @@ class Platform:
     """A lightkube client of the cluster; raises Unknowable where none is reachable."""
 
     @property
+    def env(self) -> str:
+        return self.stack.env
+
+    @property
     def names(self) -> Names:
-        return self.settings.names(self.env)
+        return self.settings.names
+
+    @property
+    def by_stack(self) -> Mapping[StackName, Sequence[Resource]]:
+        """What every stack of the environment registers, this one among them."""
+        return {**self.environment, self.stack: self.resources}
+
+    @property
+    def everything(self) -> list[Resource]:
+        """What the environment registers, in whatever stack."""
+        return [resource for found in self.by_stack.values() for resource in found]
 
     def of_type(self, *types: str) -> list[Resource]:
         return [resource for resource in self.resources if resource.type in types]
+
+
+FOUNDATION, CLUSTER, WORKLOAD = (FoundationSettings,), (ClusterSettings,), (WorkloadSettings,)
+EVERY = (FoundationSettings, ClusterSettings, WorkloadSettings)
+"""Kinds of stacks, by their settings."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +103,12 @@ class Check:
     id: str
     title: str
     ask: Callable[[Platform], Iterable[CheckResult]]
+    applies_to: tuple[type, ...] = EVERY
+    """The kinds of stacks that it is asked of. Default: all."""
+
+    once: bool = False
+    """Its answer is the same for all stacks of an environment, so that one of them is asked.
+    Default: each is."""
 
 
 def passed(check: str, subject: str, message: str) -> CheckResult:
@@ -98,8 +133,12 @@ def refuse(why: str) -> Callable[..., Any]:
 
 
 def examine(platform: Platform, checks: Sequence[Check]) -> list[CheckResult]:
-    """Every finding of every check, in order; a check that cannot be decided is one `unknown`."""
-    return [finding for check in checks for finding in _findings(platform, check)]
+    """Every finding of every check that applies to the stack, in order.
+
+    A check that cannot be decided is one `unknown`.
+    """
+    asked = [check for check in checks if isinstance(platform.settings, check.applies_to)]
+    return [finding for check in asked for finding in _findings(platform, check)]
 
 
 def _findings(platform: Platform, check: Check) -> Iterator[CheckResult]:

@@ -7,35 +7,36 @@ configuration (terraform-provider-aws issue 48997). Only a comparison tells.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
 
 from infra.errors import UserError
-from stacks.checks.check import Finding, Platform, Unknowable, failed, passed
+from infra.naming import REALTIME
+from stacks.checks.check import CheckResult, Clients, Platform, Unknowable, failed, passed
+from stacks.contract import MARK
+from stacks.settings.model import WorkloadSettings
 from stacks.sizing.fleets import ENDPOINT, PIPELINE
-from stacks.workload import MODEL, single_holdout
+
+if TYPE_CHECKING:
+    from pipelines.holdout import Source
 
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
-MOCKED = re.compile(r"arn:aws:mock:::[\w-]+")
-"""What a synth writes for an ARN that AWS will make up."""
-IDS = {
-    "aws:ec2/securityGroup:SecurityGroup": re.compile(r"sg-[0-9a-f]+"),
-    "aws:ec2/subnet:Subnet": re.compile(r"subnet-[0-9a-f]+"),
-}
-"""Ids that AWS makes up, of what a definition names; a synth writes the resource's name."""
+STAND_IN = re.compile(rf"{MARK}[\w-]*")
+"""The end of an id or ARN that AWS made up, as a synth writes it (`subnet-stand-in-use1-az1`)."""
 
 
-def check_endpoints(platform: Platform) -> Iterator[Finding]:
+def check_endpoints(platform: Platform) -> Iterator[CheckResult]:
     """Each endpoint is in service with the configuration whose name the settings give."""
     for endpoint in platform.of_type(ENDPOINT):
         name, wanted = endpoint.inputs.get("name"), endpoint.inputs.get("endpointConfigName")
         described = _described(platform, name)
         problem = served_wrongly(wanted, described)
         if problem:
-            fix = "mend the cause, then type " + f"`plinth up {platform.env}`"
+            fix = f"mend the cause, then type `plinth up {platform.stack}`"
             yield failed("endpoints", name, problem, fix)
         else:
             yield passed("endpoints", name, f"in service with {wanted}")
@@ -69,15 +70,18 @@ def served_wrongly(wanted: str, described: Mapping[str, Any]) -> str | None:
     return None
 
 
-def check_answers(platform: Platform) -> Iterator[Finding]:
-    """The endpoint of the reference workload answers a question about a real flight.
+def check_answers(platform: Platform) -> Iterator[CheckResult]:
+    """The workload's endpoint answers a question that no run has seen.
 
     A container is in service only once /ping says so; an answer says that the model works too.
     """
-    name = platform.names.of(MODEL)
-    if name not in {endpoint.inputs.get("name") for endpoint in platform.of_type(ENDPOINT)}:
+    settings, name = platform.settings, platform.names.of(REALTIME)
+    assert isinstance(settings, WorkloadSettings)
+    model = settings.workload.model
+    served = {endpoint.inputs.get("name") for endpoint in platform.of_type(ENDPOINT)}
+    if model is None or name not in served:
         return
-    record = _record(platform)
+    record = _record(settings, platform.clients)
     try:
         answer = platform.clients("sagemaker-runtime").invoke_endpoint(
             EndpointName=name,
@@ -89,29 +93,58 @@ def check_answers(platform: Platform) -> Iterator[Finding]:
         yield failed("answers", name, f"must answer, said: {reason}", "read the endpoint's log")
         return
     [prediction] = json.loads(answer["Body"].read())["predictions"]
-    probability = prediction["probability"]
-    if 0 <= probability <= 1:
-        yield passed("answers", name, f"probability {probability:.3f} for a real flight")
+    said = ", ".join(f"{key} {value}" for key, value in sorted(prediction.items()))
+    problem = unlike(model.kind, prediction)
+    if problem:
+        fix = "roll the model back: pin the package before it"
+        yield failed("answers", name, f"must answer with {problem}, got {said or 'nothing'}", fix)
     else:
-        yield failed(
-            "answers",
-            name,
-            f"must answer with a probability, got {probability}",
-            "roll the model back: pin the package before it",
-        )
+        yield passed("answers", name, f"{said} to a question that no run has seen")
 
 
-def _record(platform: Platform) -> Mapping[str, Any]:
-    """One flight of the day after those that the model was trained and evaluated on."""
-    bucket = platform.names.bucket("data")
+def unlike(
+    kind: Literal["classification", "regression"], prediction: Mapping[str, Any]
+) -> str | None:
+    """What an answer of this kind of model must be where it is not; None where it is."""
+    if kind == "classification":
+        fits = 0 <= _number(prediction, "probability") <= 1
+        return None if fits else "a probability"
+    low, value, high = (_number(prediction, key) for key in ("p10", "value", "p90"))
+    return None if low <= value <= high else "a value between its quantiles"
+
+
+def _number(prediction: Mapping[str, Any], key: str) -> float:
+    """Not a number, which compares with nothing, where the answer has none there."""
+    value = prediction.get(key)
+    return value if isinstance(value, int | float) and math.isfinite(value) else math.nan
+
+
+def _record(settings: WorkloadSettings, clients: Clients) -> Mapping[str, Any]:
+    """One question of the day after those that the model was trained and evaluated on."""
+    from pipelines.holdout import holdout
+
     try:
-        asked = single_holdout(platform.names.env, platform.settings, platform.clients, 1)
+        asked = holdout(settings.workload, holdout_source(settings, clients), 1)
     except (ClientError, UserError) as error:
-        raise Unknowable(f"{bucket} must hold a day to ask about: {error}") from None
+        raise Unknowable(f"there must be a day to ask about: {error}") from None
     return asked.records[0]
 
 
-def check_alarms(platform: Platform) -> Iterator[Finding]:
+def holdout_source(settings: WorkloadSettings, clients: Clients) -> Source:
+    """Where this environment keeps what the workload's holdout is made of."""
+    from pipelines.holdout import Source
+    from stacks.definitions import feature_groups
+
+    names, workload = settings.names, settings.workload
+    return Source(
+        client=clients,
+        data_bucket=names.bucket("data"),
+        feature_groups=feature_groups(names, workload),
+        parameters=settings.parameters(next(iter(workload.pipelines))),
+    )
+
+
+def check_alarms(platform: Platform) -> Iterator[CheckResult]:
     """Alarms that name an endpoint name one that is there, and a variant that it serves."""
     for alarm in platform.of_type(ALARM):
         dimensions = alarm.inputs.get("dimensions") or {}
@@ -134,14 +167,13 @@ def check_alarms(platform: Platform) -> Iterator[Finding]:
             )
 
 
-def check_pipelines(platform: Platform) -> Iterator[Finding]:
+def check_pipelines(platform: Platform) -> Iterator[CheckResult]:
     """SageMaker holds the definition that this checkout compiles to."""
-    ids = {made.outputs.get("id"): IDS[made.type] for made in platform.of_type(*IDS)}
     for pipeline in platform.of_type(PIPELINE):
         name = pipeline.inputs.get("pipelineName")
         wanted = pipeline.inputs.get("pipelineDefinition")
         described = platform.clients("sagemaker").describe_pipeline(PipelineName=name)
-        where = difference(json.loads(wanted), json.loads(described["PipelineDefinition"]), ids)
+        where = difference(json.loads(wanted), json.loads(described["PipelineDefinition"]))
         if where is None:
             yield passed("pipelines", name, "holds the compiled definition")
         else:
@@ -149,31 +181,23 @@ def check_pipelines(platform: Platform) -> Iterator[Finding]:
                 "pipelines",
                 name,
                 f"must hold the compiled definition, differs at {where}",
-                f"type `plinth up {platform.env}`",
+                f"type `plinth up {platform.stack}`",
             )
 
 
-def difference(
-    wanted: Any, got: Any, ids: Mapping[str, re.Pattern[str]], path: str = "$"
-) -> str | None:
+def difference(wanted: Any, got: Any, path: str = "$") -> str | None:
     """Where two definitions first differ; what only AWS knows matches any of its kind."""
     if isinstance(wanted, dict) and isinstance(got, dict):
         for key in sorted({*wanted, *got}):
-            where = difference(wanted.get(key), got.get(key), ids, f"{path}.{key}")
+            where = difference(wanted.get(key), got.get(key), f"{path}.{key}")
             if where:
                 return where
         return None
     if isinstance(wanted, list) and isinstance(got, list) and len(wanted) == len(got):
         pairs = enumerate(zip(wanted, got, strict=True))
-        found = (difference(a, b, ids, f"{path}[{i}]") for i, (a, b) in pairs)
+        found = (difference(a, b, f"{path}[{i}]") for i, (a, b) in pairs)
         return next((where for where in found if where), None)
     if isinstance(wanted, str) and isinstance(got, str):
-        return None if _matches(wanted, got, ids) else path
+        pattern = r"[\w-]+".join(map(re.escape, STAND_IN.split(wanted)))
+        return None if re.fullmatch(pattern, got) else path
     return None if wanted == got else path
-
-
-def _matches(wanted: str, got: str, ids: Mapping[str, re.Pattern[str]]) -> bool:
-    if wanted in ids:
-        return ids[wanted].fullmatch(got) is not None
-    pattern = "arn:aws:[^\"' ]+".join(map(re.escape, MOCKED.split(wanted)))
-    return re.fullmatch(pattern, got) is not None

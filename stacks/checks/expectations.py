@@ -241,7 +241,7 @@ def _wrong(
         row.check,
         resource.name,
         f"{row.must} {_shown(wanted)}, got {_shown(got)}",
-        f"type `plinth up {platform.env}`; if it stays, look at {row.service} {row.operation}",
+        f"type `plinth up {platform.stack}`; if it stays, look at {row.service} {row.operation}",
     )
 
 

@@ -88,7 +88,7 @@ def _priority_class(quota: Resource) -> str | None:
 
 def probe(platform: Platform, quota: Resource, gpus: int, priority_class: str) -> dict[str, Any]:
     """A pod that every other guard lets through."""
-    account = platform.settings.account
+    account = platform.settings.environment.account
     registry = f"{account.account_id}.dkr.ecr.{account.region}.amazonaws.com"
     metadata: Mapping[str, Any] = quota.inputs.get("metadata")
     resources = {"cpu": "100m", "memory": "128Mi", GPU_RESOURCE: str(gpus)}

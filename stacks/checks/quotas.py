@@ -1,10 +1,13 @@
-"""Service quotas against what the platform can scale to, across everything that shares a quota."""
+"""Service quotas against what the environment can scale to, across all that shares a quota.
+
+A quota is the account's, so what the stacks of an environment may use of it adds up.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from policies.data import Resource
@@ -17,7 +20,7 @@ CHECK = "quotas"
 
 @dataclass
 class Demand:
-    """How much of one quota the platform may use at its largest, and by what."""
+    """How much of one quota an environment may use at its largest, and by what."""
 
     name: str
     service: str
@@ -35,11 +38,11 @@ class Demand:
 
 
 def check(platform: Platform) -> Iterator[CheckResult]:
-    """Every quota that the platform counts against, at the largest size its settings allow."""
+    """Every quota that the environment counts against, at the largest size its files allow."""
     ask = Quotas(platform)
     for demand in demands(platform):
         yield _verdict(demand, ask)
-    for fleet in fleets(platform.resources):
+    for fleet in (fleet for found in platform.by_stack.values() for fleet in fleets(found)):
         if fleet.use == "node" and _vcpu_quota(fleet) is None:
             yield unknown(
                 CHECK, fleet.name, f"no quota is known here for {fleet.instance_type} nodes"
@@ -47,13 +50,29 @@ def check(platform: Platform) -> Iterator[CheckResult]:
 
 
 def demands(platform: Platform) -> list[Demand]:
-    """How much of each quota the platform may use."""
-    everything = fleets(platform.resources)
-    return [
-        *_vcpu_demands(everything),
-        *_sagemaker_demands(platform, everything),
-        *_counted_demands(platform),
-    ]
+    """How much of each quota the environment may use, its stacks together."""
+    by_stack = {stack.layer: _instances(found) for stack, found in platform.by_stack.items()}
+    return [*_added_up(by_stack), *_counted_demands(platform)]
+
+
+def _instances(resources: Sequence[Resource]) -> list[Demand]:
+    """What one stack may use of the quotas for instances."""
+    found = fleets(resources)
+    return [*_vcpu_demands(found), *_sagemaker_demands(resources, found)]
+
+
+def _added_up(by_stack: Mapping[str, Iterable[Demand]]) -> list[Demand]:
+    """Demands of several stacks on the same quotas as one each; each says which stack it is of.
+
+    Two stacks may call different things by the same name, such as an endpoint.
+    """
+    found: dict[str, Demand] = {}
+    for layer, demands_ in by_stack.items():
+        for demand in demands_:
+            total = found.setdefault(demand.name, replace(demand, amount=0, by=[]))
+            total.amount += demand.amount
+            total.by += [f"{layer}: {by}" if len(by_stack) > 1 else by for by in demand.by]
+    return list(found.values())
 
 
 def increase(demand: Demand, code: str) -> str:
@@ -139,9 +158,9 @@ def _vcpu_demands(everything: list[Fleet]) -> list[Demand]:
     return [demand for demand in demands.values() if demand.amount]
 
 
-def _sagemaker_demands(platform: Platform, everything: list[Fleet]) -> list[Demand]:
+def _sagemaker_demands(resources: Sequence[Resource], everything: list[Fleet]) -> list[Demand]:
     """Instances by type and use: endpoints at their largest, jobs as many as may run at once."""
-    at_once = {pipeline.name: _parallel_steps(pipeline) for pipeline in platform.of_type(PIPELINE)}
+    at_once = {r.name: _parallel_steps(r) for r in resources if r.type == PIPELINE}
     demands: dict[str, Demand] = {}
     jobs: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for fleet in everything:
@@ -174,8 +193,9 @@ def _count(type_: str, **wanted: str) -> Counting:
     def count(platform: Platform) -> Mapping[str, float]:
         found = [
             resource
-            for resource in platform.of_type(type_)
-            if all((resource.inputs.get(k) or "") == v for k, v in wanted.items())
+            for resource in platform.everything
+            if resource.type == type_
+            and all((resource.inputs.get(k) or "") == v for k, v in wanted.items())
         ]
         return {"this environment": len(found)} if found else {}
 
@@ -186,7 +206,8 @@ def _nat_gateways(platform: Platform) -> Mapping[str, float]:
     """Of the zones, the one with most gateways counts."""
     subnets = Counter(
         str(gateway.dependencies.get("subnetId", (gateway.name,)))
-        for gateway in platform.of_type("aws:ec2/natGateway:NatGateway")
+        for gateway in platform.everything
+        if gateway.type == "aws:ec2/natGateway:NatGateway"
     )
     return {"the busiest zone": max(subnets.values())} if subnets else {}
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from policies.data import Resource
 from stacks.checks.check import CheckResult, Platform, Unanswered, attempt, failed, passed, unknown
+from stacks.contract import zone_of
 from stacks.sizing.fleets import NODE_GROUP, NODE_POOL, fleets, launch_template
 
 CHECK = "reservations"
@@ -69,7 +70,7 @@ def wishes(platform: Platform) -> Iterator[Wanted]:
                 selector={"CapacityReservationIds": [reservation_id]},
                 instance_type=fleet.instance_type,
                 count=fleet.high,
-                zones=tuple(_zones(group, by_urn)),
+                zones=tuple(_zones(group)),
                 block=fleet.market == "CAPACITY_BLOCK",
             )
     yield from _karpenter(platform, sizes)
@@ -107,13 +108,11 @@ def _selector(term: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"Filters": [{"Name": f"tag:{k}", "Values": [v]} for k, v in sorted(tags.items())]}
 
 
-def _zones(group: Resource, by_urn: Mapping[str, Resource]) -> Iterator[str]:
-    for urn in group.dependencies.get("subnetIds", ()):
-        subnet = by_urn.get(urn)
-        if subnet is not None:
-            zone = subnet.inputs.get("availabilityZoneId") or subnet.inputs.get("availabilityZone")
-            if zone:
-                yield str(zone)
+def _zones(group: Resource) -> Iterator[str]:
+    """Of its subnets, which another stack has: a synth knows of them where they are."""
+    for subnet_id in group.inputs.get("subnetIds") or ():
+        if zone := zone_of(subnet_id):
+            yield zone
 
 
 def _described(platform: Platform, wanted: Wanted) -> list[Mapping[str, Any]]:

@@ -1,7 +1,8 @@
 """`plinth adopt`: existing resources become the program's own, under their ids.
 
 A preview with the engine's import says what would happen. A replacement is always refused, a change
-in place unless it is asked for; what may be adopted is written to `stacks/environments/adopt/<stack>.yaml`, and
+in place unless it is asked for; what may be adopted is written to
+`stacks/environments/adopt/<stack>.yaml`, and
 the next `up` imports it.
 """
 

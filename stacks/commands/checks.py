@@ -1,172 +1,180 @@
-"""`plinth preflight` and `verify`: run checks, show one line each, fail if one does."""
+"""`plinth preflight` and `verify`: ask checks of every stack, and fail if one of them does."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import CheckFailed, UserError
-from infra.naming import Names
-from stacks.commands import deploy
 from stacks.commands.output import CommandOutput
-from stacks.paths import home
 from stacks.settings.load import load
 from stacks.settings.model import Settings
-from stacks.targets import aws_clients
+from stacks.stack_name import StackName, named, stacks_of
+from stacks.targets.target import Target, target_of
 
 if TYPE_CHECKING:
+    from policies.data import Resource
     from stacks.checks.check import Check, CheckResult, Clients, Platform, Status
 
-LOCAL = "local"
 MARKS: dict[Status, str] = {
     "pass": "[green]pass[/]",
     "fail": "[red]fail[/]",
     "unknown": "[yellow]unknown[/]",
 }
-FETCH_SECONDS = 10
 
 
-def preflight(env: str, report: CommandOutput) -> dict[str, Any]:
-    """What would stop a deployment of the environment, as far as it can be known now."""
+def preflight(name: str, report: CommandOutput) -> dict[str, Any]:
+    """What would stop a deployment of a stack, or of all of an environment, as far as one can know.
+
+    What its stacks share, such as quotas, is added up over the environment in any case.
+    """
     from stacks.checks.preflight import PREFLIGHT
 
-    return _run("preflight", PREFLIGHT, _platform(env, load(env), report), report)
+    stacks = named(name)
+    env = stacks[0].env
+    target = target_of(env)
+    if target.can_deploy():
+        try:
+            target.start(report)
+        except UserError as error:
+            report.note(f"a deployment does not start yet: {error}")
+    settings = {stack: load(stack) for stack in stacks_of(env)}
+    return _examined("preflight", name, PREFLIGHT, _platforms(settings, target, report), report)
 
 
-def verify(env: str, report: CommandOutput) -> dict[str, Any]:
-    """Whether what is deployed is what the environment's file says, asked of the clouds."""
+def verify(name: str, report: CommandOutput) -> dict[str, Any]:
+    """Whether what is deployed is what the files say, asked of the clouds."""
     from stacks.checks.verify import VERIFY
 
-    aws_clients.clients(env)  # without an environment to look at there is nothing to verify
-    settings = load(env)
-    if env == LOCAL:
-        settings = deploy.without_lost_package(settings, report)
-    return _run("verify", VERIFY, _platform(env, settings, report), report)
+    stacks = named(name)
+    target = target_of(stacks[0].env)
+    settings = {stack: load(stack) for stack in stacks}
+    # without an environment to look at there is nothing to verify
+    target.clients(settings[stacks[0]].environment.account.region)
+    there = {stack: target.deployable(wanted, report) for stack, wanted in settings.items()}
+    return _examined("verify", name, VERIFY, _platforms(there, target, report), report)
 
 
-def _run(
-    command: str, checks: Sequence[Check], platform: Platform, report: CommandOutput
+def _examined(
+    command: str,
+    name: str,
+    checks: Sequence[Check],
+    platforms: Mapping[StackName, Platform],
+    report: CommandOutput,
 ) -> dict[str, Any]:
-    from stacks.checks.check import examine
-
-    with report.stage(command, f"{command} {platform.env}") as stage:
-        findings = examine(platform, checks)
-        counts = Counter(finding.status for finding in findings)
-        stage.done = ", ".join(f"{counts[status]} {status}" for status in MARKS)
-    _show(findings, report)
-    result = {
-        "env": platform.env,
-        "ok": not counts["fail"],
-        "counts": {status: counts[status] for status in MARKS},
-        "findings": [asdict(finding) for finding in findings],
-    }
-    if counts["fail"]:
+    """Ask every check of every stack that was named; CheckFailed if one fails."""
+    stacks: dict[str, Any] = {}
+    total: Counter[str] = Counter()
+    for number, stack in enumerate(named(name)):
+        asked = [check for check in checks if not (check.once and number)]
+        findings = _findings(command, platforms[stack], asked, report)
+        counts: Counter[str] = Counter(finding.status for finding in findings)
+        total.update(counts)
+        stacks[str(stack)] = {
+            **_verdict(counts),
+            "findings": [asdict(finding) for finding in findings],
+        }
+    env = next(iter(platforms)).env
+    result = {"name": name, "env": env, **_verdict(total), "stacks": stacks}
+    if total["fail"]:
         raise CheckFailed(
-            f"{command} {platform.env}: {counts['fail']} of {len(findings)} checks failed",
+            f"{command} {name}: {total['fail']} of {total.total()} checks failed",
             fix="act on the fixes above",
             data=result,
         )
     return result
 
 
-def _show(findings: Sequence[CheckResult], report: CommandOutput) -> None:
+def _verdict(counts: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "ok": not counts.get("fail"),
+        "counts": {status: counts.get(status, 0) for status in MARKS},
+    }
+
+
+def _findings(
+    command: str, platform: Platform, checks: Sequence[Check], report: CommandOutput
+) -> list[CheckResult]:
+    """The findings of one stack, shown as one group."""
+    from stacks.checks.check import examine
+
+    with report.stage(command, f"{command} {platform.stack}") as stage:
+        findings = examine(platform, checks)
+        counts = Counter(finding.status for finding in findings)
+        stage.done = ", ".join(f"{counts[status]} {status}" for status in MARKS)
+    _show(platform.stack, findings, report)
+    return findings
+
+
+def _show(stack: StackName, findings: Sequence[CheckResult], report: CommandOutput) -> None:
     """One line each; a failure says how to mend it."""
     from rich.markup import escape
 
+    report.say(f"[bold]{stack}[/]")
     width = max((len(finding.check) for finding in findings), default=0)
     for finding in findings:
         mark = MARKS[finding.status] + " " * (len("unknown") - len(finding.status))
         text = escape(f"{finding.subject}: {finding.message}")
-        report.say(f"{mark} {finding.check:{width}} {text}")
+        report.say(f"  {mark} {finding.check:{width}} {text}")
         if finding.fix:
-            report.say(f"{'':{width + 9}}fix: {escape(finding.fix)}")
+            report.say(f"{'':{width + 11}}fix: {escape(finding.fix)}")
 
 
-def _platform(env: str, settings: Settings, report: CommandOutput) -> Platform:
-    """What the environment asks for, and its clouds, each as far as it can be reached."""
-    from stacks.checks.check import Platform, refuse
+def _platforms(
+    settings: Mapping[StackName, Settings], target: Target, report: CommandOutput
+) -> dict[StackName, Platform]:
+    """What each stack asks for, and its clouds, each as far as it can be reached."""
+    from stacks.checks.check import Platform
+
+    synths = _synths(settings, target.env, report)
+    environment = next(iter(settings.values())).environment
+    region, names = environment.account.region, environment.names
+    clients = _clients(target, region)
+
+    def plain_http(service: str) -> Any:
+        return target.plain_http(region)(service)
+
+    return {
+        stack: Platform(
+            stack=stack,
+            settings=chosen,
+            resources=synths[stack],
+            environment=synths,
+            clients=clients,
+            fetch=target.fetch,
+            plain_http=plain_http,
+            kubernetes=lambda: target.kubernetes(clients, names),
+        )
+        for stack, chosen in settings.items()
+    }
+
+
+def _synths(
+    settings: Mapping[StackName, Settings], env: str, report: CommandOutput
+) -> dict[StackName, list[Resource]]:
+    """What every stack registers."""
+    from stacks.definitions import definitions
     from stacks.synth import synthesize
-    from stacks.workload import definitions
 
     with report.stage("synth", f"mocked synth of {env}") as stage:
-        resources = synthesize(env, settings, definitions(env, settings))
-        stage.done = f"{len(resources)} resources"
-    region = settings.account.region
-    clients = _clients(env, region)
-    return Platform(
-        env=env,
-        settings=settings,
-        resources=resources,
-        clients=clients,
-        fetch=refuse("the environment local uses no network") if env == LOCAL else _fetch,
-        plain_http=refuse("the local endpoint has no TLS") if env == LOCAL else _plain_http(region),
-        kubernetes=partial(kubernetes_client, env, clients, settings.names(env)),
-    )
+        with ThreadPoolExecutor() as pool:  # each set of definitions is compiled by a process
+            compiled = dict(zip(settings, pool.map(definitions, settings.values()), strict=True))
+        found = {
+            stack: synthesize(stack, chosen, compiled[stack]) for stack, chosen in settings.items()
+        }
+        count = sum(map(len, found.values()))
+        stage.done = f"{count} resources in {len(found)} stacks"
+    return found
 
 
-def _clients(env: str, region: str) -> Clients:
-    """Clients of the environment's region, or a reason; the local cloud is started if need be."""
+def _clients(target: Target, region: str) -> Clients:
+    """Clients of the environment's region, or the reason why there are none."""
     from stacks.checks.check import refuse
 
-    if env == LOCAL:
-        from stacks.local.daemon import environment
-
-        environment.start(home(), None, lambda text: None)
-        return aws_clients.clients(env)
     try:
-        return aws_clients.regional(env, region)
+        return target.clients(region)
     except UserError as error:
         return refuse(error.problem)
-
-
-def _plain_http(region: str) -> Clients:
-    import boto3
-
-    return partial(boto3.Session().client, region_name=region, use_ssl=False)
-
-
-def kubernetes_client(env: str, clients: Clients, names: Names) -> Any:
-    """A client of the cluster's API server; Unknowable where it cannot be reached."""
-    import httpx2
-    from lightkube import Client, KubeConfig
-    from lightkube.resources.core_v1 import Namespace
-
-    from stacks.checks.check import Unknowable
-
-    if env == LOCAL:
-        path = home() / LOCAL / "kubernetes" / "kubeconfig"
-        if not path.exists():
-            raise Unknowable("no control plane runs behind the local cluster")
-        config = KubeConfig.from_file(path)
-    else:
-        from infra.cluster import client_config
-
-        found = clients("eks").describe_cluster(name=names.of("cluster"))["cluster"]
-        authority = found["certificateAuthority"]["data"]
-        config = KubeConfig.from_dict(
-            client_config(found["name"], found["endpoint"], authority, names.region)
-        )
-    client: Any = Client(config=config, timeout=httpx2.Timeout(FETCH_SECONDS), trust_env=False)
-    try:
-        client.get(Namespace, "kube-system")
-    except (httpx2.HTTPError, OSError) as error:
-        raise Unknowable(f"its API server cannot be reached from here: {error}") from None
-    return client
-
-
-def _fetch(url: str, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
-    from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
-
-    from stacks.checks.check import Unknowable
-
-    try:
-        with urlopen(Request(url, headers=dict(headers)), timeout=FETCH_SECONDS) as answer:
-            return answer.status, dict(answer.headers), answer.read()
-    except HTTPError as error:
-        return error.code, dict(error.headers), error.read()
-    except (URLError, TimeoutError) as error:
-        raise Unknowable(f"no network to {url.split('/')[2]}: {error}") from None

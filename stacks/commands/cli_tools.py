@@ -90,6 +90,18 @@ def prices(
 
 
 @click.command()
+@click.argument("env", metavar="ENV")
+@click.argument("other", metavar="ENV")
+@json_option
+def diff(env: str, other: str, as_json: bool) -> None:
+    """Say what differs between two environments, by the files of all their stacks."""
+    from stacks.commands import diff as command
+
+    out = report(as_json)
+    out.result(command.diff(env, other, out))
+
+
+@click.command()
 @click.argument("what", type=click.Choice(["kubernetes"]))
 @json_option
 def toolchain(what: str, as_json: bool) -> None:
@@ -120,4 +132,45 @@ def compile_(name: str, pipeline: str | None) -> None:
     click.echo(status.compiled(name, pipeline))
 
 
-TOOLS = (sandbox, lint_pipeline, prices, toolchain, coverage, compile_)
+@click.group()
+def workload() -> None:
+    """Make a new workload, or list those that an environment has."""
+
+
+@workload.command("new")
+@click.argument("name")
+@click.option(
+    "--kind",
+    type=click.Choice(["classification", "regression", "features"]),
+    default="classification",
+    show_default=True,
+)
+@click.option(
+    "--env",
+    "environments",
+    multiple=True,
+    default=["local"],
+    show_default=True,
+    help="Environment that gets a file for it; may be given several times.",
+)
+@json_option
+def workload_new(name: str, kind: Any, environments: tuple[str, ...], as_json: bool) -> None:
+    """Write a workload NAME that runs before anybody edits it."""
+    from stacks.commands import workload as command
+
+    out = report(as_json)
+    out.result(command.new(name, kind, environments, out))
+
+
+@workload.command("list")
+@click.argument("env", metavar="ENV")
+@json_option
+def workload_list(env: str, as_json: bool) -> None:
+    """Say who owns each workload of ENV, what it serves and how its last run ended."""
+    from stacks.commands import workload as command
+
+    out = report(as_json)
+    out.result(command.listed(env, out))
+
+
+TOOLS = (sandbox, lint_pipeline, prices, diff, toolchain, coverage, compile_, workload)

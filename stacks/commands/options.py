@@ -16,6 +16,10 @@ json_option = click.option(
 )
 
 
+KINDS = ("cloud", "cluster", "endpoint", "function", "job", "tracking")
+"""Of logs; `stacks/targets/logs.py` says where each lies (a test compares)."""
+
+
 def stack(command: Command) -> Command:
     """The argument ENV or ENV.LAYER, and the option --json."""
     return click.argument("name", metavar="ENV[.LAYER]")(json_option(command))

@@ -50,14 +50,15 @@ def check(
 ) -> dict[str, Any]:
     """Fail where figures are old, or something that an environment may use has none."""
     from stacks.local.provider.aws.table import ROWS
-    from stacks.settings.load import environments, load
+    from stacks.settings.load import load
     from stacks.sizing.prices.check import Lacking, lacking, stale
     from stacks.sizing.prices.table import price_table, regions
+    from stacks.stack_name import environments, stacks_of
 
     day = today or date.today()
     tables = [price_table(name) for name in regions() if region in (None, name)]
-    settings = {env: load(env) for env in environments()}
-    used = {env: item for env, item in settings.items() if region in (None, item.account.region)}
+    settings = [load(stack) for env in environments() for stack in stacks_of(env)]
+    used = [item for item in settings if region in (None, item.environment.account.region)]
     old = [found for table in tables for found in stale(table, day, max_age_days)]
     bare = lacking(used, ROWS)
     if region and not tables and not used:

@@ -1,4 +1,4 @@
-"""`plinth policy ENV --thresholds`: what the rules and the review of an environment go by."""
+"""`plinth policy ENV --thresholds`: what the rules and the review go by in an environment."""
 
 from __future__ import annotations
 
@@ -9,40 +9,52 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from stacks.commands.deploy import policy_config
 from stacks.commands.output import CommandOutput
 from stacks.settings.load import load
+from stacks.stack_name import named
+from stacks.targets.policy_settings import policy_config
 
 if TYPE_CHECKING:
     from policies.config import PolicyConfig
 
 
-def thresholds(env: str, report: CommandOutput) -> dict[str, Any]:
-    """Every threshold with its value here, its default, where it comes from and what it means."""
+def thresholds(name: str, report: CommandOutput) -> dict[str, Any]:
+    """Every threshold with its value here, its default, where it comes from and what it means.
+
+    A few follow from what a workload declares: `stacks` has those whose value is another one.
+    """
     from policies.config import PolicyConfig
 
-    settings = load(env)
-    here, default = policy_config(settings).to_dict(), PolicyConfig().to_dict()
-    given = PolicyConfig(**asdict(settings.policies)).to_dict()
+    stacks = named(name)
+    settings = {stack: load(stack) for stack in stacks}
+    values = {stack: policy_config(chosen).to_dict() for stack, chosen in settings.items()}
+    here, default = values[stacks[0]], PolicyConfig().to_dict()
+    given = PolicyConfig(**asdict(settings[stacks[0]].environment.policies)).to_dict()
 
-    def origin(name: str) -> str:
-        if given[name] != default[name]:
-            return "plinth:policies"
-        return "default" if here[name] == default[name] else "other settings"
+    def origin(threshold: str) -> str:
+        if given[threshold] != default[threshold]:
+            return "policies"
+        used = (value[threshold] for value in values.values())
+        return "default" if all(value == default[threshold] for value in used) else "other settings"
 
     rows = [
         {
-            "name": name,
-            "value": here[name],
-            "default": default[name],
-            "origin": origin(name),
+            "name": threshold,
+            "value": here[threshold],
+            "stacks": {
+                str(stack): value[threshold]
+                for stack, value in values.items()
+                if value[threshold] != here[threshold]
+            },
+            "default": default[threshold],
+            "origin": origin(threshold),
             "meaning": meaning,
         }
-        for name, meaning in meanings(PolicyConfig).items()
+        for threshold, meaning in meanings(PolicyConfig).items()
     ]
     if not report.as_json:
-        _show(env, rows, report)
-    return {"env": env, "thresholds": rows}
+        _show(name, rows, report)
+    return {"name": name, "env": stacks[0].env, "thresholds": rows}
 
 
 def meanings(config: type[PolicyConfig]) -> dict[str, str]:
@@ -61,19 +73,21 @@ def _documented(part: type) -> Iterator[tuple[str, str]]:
             yield ast.unparse(field.target), " ".join(ast.literal_eval(text.value).split())
 
 
-def _show(env: str, rows: list[dict[str, Any]], report: CommandOutput) -> None:
+def _show(name: str, rows: list[dict[str, Any]], report: CommandOutput) -> None:
     from rich.console import Group
     from rich.markup import escape
     from rich.padding import Padding
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(f"threshold and value in {env}", min_width=max(len(r["name"]) for r in rows))
+    table.add_column(f"threshold and value in {name}", min_width=max(len(r["name"]) for r in rows))
     table.add_column("meaning")
     for row in rows:
         origin = "" if row["origin"] == "default" else f" [dim]({row['origin']})[/]"
-        value = f"[bold]{escape(_told(row['value']))}[/]{origin}"
-        table.add_row(Group(row["name"], Padding(value, (0, 0, 0, 2))), escape(row["meaning"]))
+        values = [f"[bold]{escape(_told(row['value']))}[/]{origin}"]
+        values += [f"{stack}: {escape(_told(value))}" for stack, value in row["stacks"].items()]
+        shown = [Padding(value, (0, 0, 0, 2)) for value in values]
+        table.add_row(Group(row["name"], *shown), escape(row["meaning"]))
     report.out.print(table)
 
 

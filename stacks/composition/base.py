@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra.access import Access, AccessArgs, RoleSpec
+from infra.access import Access, AccessArgs, RoleSpec, pass_roles
 from infra.component import ComponentArgs, Statement, network_interfaces
 from infra.keys import use_keys
 from infra.naming import Names
+from infra.spark import run_spark
 from infra.tracking import log_runs
 from stacks.contract import FoundationContract
 from stacks.settings.environment import Environment
@@ -53,6 +54,14 @@ class Base:
         """Putting jobs into the private subnets, with the jobs' group alone."""
         groups = [self.contract.job_security_group_id]
         return network_interfaces(self.names, self.subnet_ids, groups)
+
+    def run_spark(self) -> list[Statement]:
+        """Starting the jobs of the environment's Spark, where there is one, as its role."""
+        application = self.contract.spark_application_arn
+        if application is None:
+            return []
+        role = self.names.platform.role_arn("spark")
+        return [*run_spark(application), *pass_roles([role], "emr-serverless.amazonaws.com")]
 
     def log_runs(self) -> list[Statement]:
         """Recording runs in MLflow, where they are recorded."""

@@ -55,7 +55,7 @@ def build(common: ComponentArgs, settings: FoundationSettings) -> dict[str, pulu
     images = _images(ground)
     tracking = _tracking(ground, storage)
     alerts = _alerts(ground)
-    engines.build(ground, network, storage)
+    spark = engines.build(ground, network, storage)
     account.watch(ground, storage, alerts)
     contract = FoundationContract(
         vpc_id=network.vpc_id,
@@ -69,6 +69,7 @@ def build(common: ComponentArgs, settings: FoundationSettings) -> dict[str, pulu
         permissions_boundary_arn=access.boundary_arn,
         alerts_topic_arn=alerts.topic_arn,
         tracking_arn=tracking.app_arn if tracking else "",
+        spark_application_arn=spark.application_arn if spark else None,
         **FoundationContract.decided(settings),
     )
     return {

@@ -117,6 +117,7 @@ def _may_run(base: Base, settings: WorkloadSettings) -> list[pulumi.Resource]:
         job,
         base.attach(),
         base.log_runs(),
+        base.run_spark(),
         base.use_keys("features", "storage"),
         observe(names),
         pull_images(names),

@@ -1,78 +1,90 @@
-"""How the environments differ, as a table: the settings are the only place where they do."""
+"""What differs between two environments: their settings, defaults filled in, side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
-from policies.config import Thresholds
 from stacks.settings.load import load, load_environment
+from stacks.settings.part import Part
 from stacks.stack_name import stacks_of
 
-ORDER = ("local", "dev", "staging", "prod")
-NOT_SHOWN = ("account", "accounts", "environment", "image", "name", "tags", "workload")
-"""Who owns an environment and what its workloads are: a team replaces both."""
+ENVIRONMENT = "environment"
+"""Stands for the file that all stacks of an environment share."""
 
-LONG = 3
-"""A longer list is shown as its length."""
-
-
-def table(envs: Sequence[str] = ORDER) -> str:
-    """Every setting that is not the same in all environments, as a Markdown table."""
-    columns = {env: dict(_settings(env)) for env in envs}
-    names = sorted({name for column in columns.values() for name in column})
-    lines = [f"| setting | {' | '.join(envs)} |", f"|---|{'---|' * len(envs)}"]
-    for name in names:
-        values = [columns[env].get(name, "") for env in envs]
-        if len(set(values)) > 1:
-            lines.append(f"| {name} | {' | '.join(values)} |")
-    return "\n".join(lines)
+NOT_SET = ("environment", "name", "workload")
+"""At the top of a file's content: what the loader adds, which follows from the file's name."""
 
 
-def _settings(env: str) -> Iterator[tuple[str, str]]:
-    """Every setting of an environment and of its stacks, after the name of its layer."""
-    yield from _leaves(load_environment(env))
-    for stack in stacks_of(env):
-        yield from ((f"{stack.layer}: {name}", value) for name, value in _leaves(load(stack)))
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One setting that two environments set differently."""
+
+    file: str
+    """The layer in whose files it stands, or `environment`."""
+
+    setting: str
+    """Its path; empty where one of the environments has no such stack at all."""
+
+    values: tuple[Any, Any]
+    """Of the one and of the other, as plain data; None where there is nothing."""
 
 
-def _leaves(model: BaseModel, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every setting by its path; what a person names or leaves out as a whole is one setting."""
-    for name, field in type(model).model_fields.items():
-        value, where = getattr(model, name), f"{path}{name}"
-        if not path and name in NOT_SHOWN:
+def differences(env: str, other: str) -> list[Difference]:
+    """All of them, in the order of files and of their keys."""
+    sides = [_files(env), _files(other)]
+    found = []
+    for file in {**sides[0], **sides[1]}:
+        one, two = (side.get(file) for side in sides)
+        if one is None or two is None:
+            there = (one is not None, two is not None)
+            found.append(Difference(file=file, setting="", values=there))
             continue
-        if isinstance(value, BaseModel) and field.default is None:  # what can be left out whole
-            yield where, _shown(value) or "yes"
-        elif isinstance(value, BaseModel):
-            yield from _leaves(value, f"{where}.")
-        elif isinstance(value, Mapping | Thresholds):
-            items = asdict(value) if isinstance(value, Thresholds) else value
-            yield from ((f"{where}.{key}", _shown(item)) for key, item in items.items())
-        else:
-            yield where, _shown(value)
+        found += [
+            Difference(file=file, setting=path, values=(_plain(a), _plain(b)))
+            for path, a, b in _differing(one, two)
+            if path.partition(".")[0] not in NOT_SET
+        ]
+    return found
 
 
-def _shown(value: Any) -> str:
+def _files(env: str) -> dict[str, Part]:
+    """What each file of an environment says, in the order of deployment."""
+    layers = {stack.layer: load(stack) for stack in stacks_of(env)}
+    return {ENVIRONMENT: load_environment(env), **layers}
+
+
+def _differing(one: Any, other: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Where two values differ, as deep as both are made of named things."""
+    if one == other:
+        return
+    left, right = _named(one), _named(other)
+    if left is None or right is None:
+        yield path, one, other
+        return
+    for name in {**left, **right}:
+        where = f"{path}.{name}" if path else str(name)
+        yield from _differing(left.get(name), right.get(name), where)
+
+
+def _named(value: Any) -> Mapping[str, Any] | None:
+    """What a value consists of, by name; None of a plain one."""
     if isinstance(value, BaseModel):
-        given = value.model_dump(exclude_defaults=True)
-        return ", ".join(f"{key} {_shown(item)}" for key, item in given.items())
+        return {name: getattr(value, name) for name in type(value).model_fields}
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return value if isinstance(value, Mapping) else None
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it; of an object, what was said and not what is so by default."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_unset=True)
     if isinstance(value, Mapping):
-        sizes = {key.removesuffix("_size"): item for key, item in value.items()}
-        if set(sizes) == {"min", "desired", "max"}:
-            return f"{sizes['min']} to {sizes['max']}"
-        return ", ".join(f"{key} {_shown(item)}" for key, item in value.items())
-    if isinstance(value, list | tuple):
-        shown = [str(_shown(item)) for item in value]
-        return ", ".join(shown) if len(shown) <= LONG else f"{len(shown)}"
-    return _plain(value)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    whole = isinstance(value, float) and value.is_integer()
-    return "" if value is None else str(int(value) if whole else value)
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    return value

@@ -12,6 +12,7 @@ from infra.naming import Names
 from stacks.settings.load import load_environment
 from stacks.stack_name import StackName, environments
 from stacks.targets import aws_clients, policy_settings, probes
+from stacks.targets.logs import Log, of_groups
 from stacks.targets.target import Chosen, Clients
 from stacks.toolchain import pulumi
 
@@ -104,6 +105,10 @@ class AccountTarget:
     def resource_counts(self) -> dict[str, int]:
         """Not known without the engine."""
         return {}
+
+    def logs(self, names: Names) -> list[Log]:
+        """CloudWatch's groups."""
+        return list(of_groups(self.clients(names.region)("logs"), names.prefix))
 
     def variables(self) -> dict[str, str]:
         """None: people bring their own credentials."""

@@ -17,6 +17,7 @@ from stacks.paths import home
 from stacks.settings.model import WorkloadSettings
 from stacks.stack_name import StackName, stacks_of
 from stacks.targets import aws_clients, local_state, policy_settings, probes
+from stacks.targets.logs import Log, of_files
 from stacks.targets.target import LOCAL, Chosen, Clients
 from stacks.toolchain import control_plane, pulumi
 
@@ -150,6 +151,10 @@ class LocalTarget:
         return {
             str(stack): environment.resource_count(home(), str(stack)) for stack in stacks_of(LOCAL)
         }
+
+    def logs(self, names: Names) -> list[Log]:
+        """Files of the local cloud; they outlive it until the next destroy."""
+        return of_files(home() / LOCAL, names.prefix)
 
     def variables(self) -> dict[str, str]:
         """For plain pulumi, boto3, the AWS CLI, kubectl and the SDKs."""

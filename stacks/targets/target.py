@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stacks.settings.model import Settings
     from stacks.stack_name import StackName
     from stacks.targets.engine import Stack
+    from stacks.targets.logs import Log
 
 LOCAL = "local"
 """The environment that lives on one machine."""
@@ -68,6 +69,9 @@ class Target(Protocol):
 
     def resource_counts(self) -> dict[str, int]:
         """Cloud resources by stack, as far as the state can be read without an engine."""
+
+    def logs(self, names: Names) -> list[Log]:
+        """What things with these names wrote, the newest last."""
 
     def variables(self) -> dict[str, str]:
         """Environment variables for plain clients of this environment."""

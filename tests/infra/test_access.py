@@ -14,14 +14,15 @@ from infra.access import POD_IDENTITY, RoleSpec, Trust, trust_policy
 from infra.naming import Names
 from infra.permissions_boundary import POLICY_CHARACTERS, boundary, boundary_arn
 from infra.personas import PERSONAS, job_guards
+from pipelines.workload import named
 from policies.data import Resource
 from stacks.settings import foundation
-from stacks.settings.load import load
-from stacks.synth import synthesize
+from stacks.settings.load import load_environment, load_foundation
+from stacks.stack_name import stacks_of
 from tests.kits.iam import decide, listed
+from tests.kits.stacks import WORKLOADS, changed, serving, synth
 
 NAMES = Names(env="test", account_id="123456789012", region="us-east-1")
-NO_PIPELINE = {"training": '{"Version": "2020-12-01", "Steps": []}'}
 INLINE_CHARACTERS, TRUST_CHARACTERS = 10240, 2048
 """Most characters of a role's inline policies together, and of a trust (IAM user guide, quotas)."""
 
@@ -32,7 +33,20 @@ ENVIRONMENTS = ("local", "prod")
 
 @cache
 def stack(env: str) -> list[Resource]:
-    return synthesize(env, load(env), NO_PIPELINE)
+    """Everything that an environment consists of, its workloads serving a model."""
+    models = [name for name in map(str, stacks_of(env)) if _has_model(name)]
+    others = [name for name in map(str, stacks_of(env)) if name not in models]
+    found = [synth(name, _served(name)) for name in models] + [synth(name) for name in others]
+    return [item for several in found for item in several]
+
+
+def _has_model(stack: str) -> bool:
+    return stack in {str(name) for name in WORKLOADS if named(str(name.workload)).model}
+
+
+@cache
+def _served(stack: str) -> Any:
+    return serving(stack)
 
 
 def inputs(env: str, kind: str) -> list[dict[str, Any]]:
@@ -41,7 +55,7 @@ def inputs(env: str, kind: str) -> list[dict[str, Any]]:
 
 def persona(name: str, env: str = "prod") -> list[dict[str, Any]]:
     """The inline policies of a persona's role, and its boundary."""
-    names = load(env).names(env)
+    names = load_environment(env).names
     found = [
         json.loads(item["policy"])
         for item in inputs(env, "RolePolicy")
@@ -51,9 +65,9 @@ def persona(name: str, env: str = "prod") -> list[dict[str, Any]]:
     return found
 
 
-PROD = load("prod").names("prod")
+PROD = load_environment("prod").names
 JOB = PROD.arn("sagemaker", f"training-job/{PROD.of('mine')}")
-VERSION = PROD.arn("sagemaker", "model-package/plinth-prod-flight-delay/7")
+VERSION = PROD.arn("sagemaker", "model-package/plinth-prod-flight-delay-model/7")
 GOOD_JOB: dict[str, Any] = {
     "sagemaker__VpcSubnets": ["subnet-1"],
     "sagemaker__VpcSecurityGroupIds": ["sg-1"],
@@ -119,7 +133,7 @@ def test_the_approver_reads_what_models_are_judged_by_and_writes_nothing() -> No
     key = "arn:aws:mock:::keys-storage"
     assert decide(persona("approver"), "kms:Decrypt", key) == "allow"
     assert decide(persona("approver"), "kms:CreateGrant", key) == "nothing"
-    report = "arn:aws:mock:::storage-artifacts/evaluation.json"
+    report = f"arn:aws:s3:::{PROD.bucket('artifacts')}/evaluation.json"
     assert decide(persona("approver"), "s3:GetObject", report) == "allow"
     assert decide(persona("approver"), "s3:PutObject", report) == "nothing"
 
@@ -165,17 +179,19 @@ def test_a_boundary_is_not_shaken_off(action: str) -> None:
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_every_role_has_the_boundary_of_its_environment(env: str) -> None:
+    names = load_environment(env).names
     [policy] = [item for item in stack(env) if item.name == "access-boundary"]
-    assert json.loads(policy.inputs.value["policy"]) == boundary(load(env).names(env))
+    assert json.loads(policy.inputs.value["policy"]) == boundary(names)
     roles = inputs(env, "Role")
-    assert roles
-    assert {role["permissionsBoundary"] for role in roles} == {f"arn:aws:mock:::{policy.name}"}
+    assert len(roles) > 20
+    made, offered = f"arn:aws:mock:::{policy.name}", boundary_arn(names)
+    assert {role["permissionsBoundary"] for role in roles} == {made, offered}
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_the_boundary_leaves_room_for_everything_that_is_granted(env: str) -> None:
     """What a role is granted beyond its boundary fails only when it is used, on AWS."""
-    names = load(env).names(env)
+    names = load_environment(env).names
     limits = [boundary(names)]
     context = {
         "aws__PrincipalArn": names.role_arn("approver"),
@@ -238,27 +254,120 @@ def test_principals_that_are_not_from_identity_center_sign_in_with_mfa() -> None
     assert statement["Condition"] == {"StringEquals": {"sts:ExternalId": "word"}}
 
 
+def with_deployers(**more: Any) -> Any:
+    """The foundation of prod with somebody who deploys one workload."""
+    settings = load_foundation("prod")
+    deployers = {"block_time": foundation.Trust(permission_sets=["BlockTimeDeployer"])}
+    access = settings.access.model_copy(update={"deployers": deployers, **more})
+    return changed(settings, access=access)
+
+
+@cache
+def workload_deployer() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What whoever deploys the workload is allowed, and its boundary."""
+    found = synth("prod.foundation", with_deployers())
+    role = PROD.of("deployer-block-time")
+    policies = [
+        json.loads(item.inputs.value["policy"])
+        for item in found
+        if item.type == "aws:iam/rolePolicy:RolePolicy" and item.inputs.value["role"] == role
+    ]
+    assert len(policies) == 1
+    return policies, [boundary(PROD)]
+
+
+OWN = PROD.of_workload("block-time")
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("sagemaker:UpdateEndpoint", OWN.arn("sagemaker", f"endpoint/{OWN.of('realtime')}")),
+        ("sagemaker:UpdatePipeline", OWN.arn("sagemaker", f"pipeline/{OWN.of('training')}")),
+        ("sagemaker:CreateFeatureGroup", OWN.arn("sagemaker", f"feature-group/{OWN.of('x')}")),
+        ("lambda:UpdateFunctionCode", OWN.arn("lambda", f"function:{OWN.of('retraining')}")),
+        ("cloudwatch:PutDashboard", OWN.arn("cloudwatch", f"dashboard/{OWN.of('dashboard')}")),
+        ("dynamodb:DeleteTable", OWN.arn("dynamodb", f"table/{OWN.of('retraining')}")),
+        ("events:PutRule", OWN.arn("events", f"rule/{OWN.of('approvals')}")),
+        ("logs:CreateLogGroup", OWN.arn("logs", f"log-group:/aws/lambda/{OWN.of('retraining')}")),
+        ("scheduler:CreateSchedule", OWN.arn("scheduler", f"schedule/default/{OWN.of('drift')}")),
+        ("iam:PutRolePolicy", OWN.role_arn("job")),
+        ("budgets:ModifyBudget", f"arn:aws:budgets::{OWN.account_id}:budget/{OWN.of('monthly')}"),
+    ],
+)
+def test_whoever_deploys_a_workload_changes_what_it_owns_and_of_no_other(
+    action: str, resource: str
+) -> None:
+    allowed, _ = workload_deployer()
+    assert decide(allowed, action, resource) == "allow"
+    for other in ("flight-delay", "weather", "block"):
+        theirs = resource.replace("block-time", other)
+        assert theirs != resource
+        assert decide(allowed, action, theirs) == "nothing"
+    platform = resource.replace("-block-time", "")
+    assert decide(allowed, action, platform) == "nothing"
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "ec2:DeleteVpc", "eks:DeleteCluster", "kms:ScheduleKeyDeletion", "s3:DeleteBucket",
+        "s3:PutBucketPolicy", "ecr:DeleteRepository", "ce:DeleteAnomalyMonitor",
+        "cloudtrail:StopLogging", "iam:DeletePolicyVersion",
+    ],
+)  # fmt: skip
+def test_whoever_deploys_a_workload_cannot_touch_the_platform(action: str) -> None:
+    allowed, _ = workload_deployer()
+    for resource in ("*", PROD.arn(action.partition(":")[0], "anything/plinth-prod-cluster")):
+        assert decide(allowed, action, resource) in ("nothing", "deny")
+    for role in ("approver", "deployer", "deployer-block-time", "deployer-weather"):
+        for change in ("iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:AttachRolePolicy"):
+            assert decide(allowed, change, PROD.role_arn(role)) == "nothing"
+
+
+def test_whoever_deploys_a_workload_makes_and_passes_its_roles_below_the_boundary() -> None:
+    allowed, limits = workload_deployer()
+    sagemaker = {"iam__PassedToService": "sagemaker.amazonaws.com"}
+    bound = {"iam__PermissionsBoundary": boundary_arn(PROD)}
+    assert decide(allowed, "iam:PassRole", OWN.role_arn("job"), **sagemaker) == "allow"
+    assert decide(allowed, "iam:PassRole", PROD.role_arn("weather-job"), **sagemaker) == "nothing"
+    assert decide(allowed, "iam:PassRole", PROD.role_arn("cluster"), **sagemaker) == "nothing"
+    assert decide(allowed, "iam:PassRole", OWN.role_arn("job")) == "nothing"
+    assert decide(allowed, "iam:CreateRole", OWN.role_arn("job")) == "allow"
+    assert decide(limits, "iam:CreateRole", OWN.role_arn("job")) == "deny"
+    assert decide(limits, "iam:CreateRole", OWN.role_arn("job"), **bound) == "allow"
+
+
+def test_whoever_deploys_a_workload_approves_nothing() -> None:
+    allowed, _ = workload_deployer()
+    version = OWN.arn("sagemaker", f"model-package/{OWN.of('model')}/7")
+    assert decide(allowed, "sagemaker:UpdateModelPackage", version) == "deny"
+
+
 def test_a_pipeline_deploys_from_one_github_environment_exactly() -> None:
     github = foundation.GitHub(
         repository="acme/plinth", deploy_environment="prod", preview_environment="prod-preview"
     )
-    settings = load("prod")
-    access = settings.access.model_copy(update={"github": github})
-    found = synthesize("prod", settings.model_copy(update={"access": access}), NO_PIPELINE)
+    found = synth("prod.foundation", with_deployers(github=github))
     roles = {
         item.inputs.value["name"]: json.loads(item.inputs.value["assumeRolePolicy"])
         for item in found
         if item.type == "aws:iam/role:Role"
     }
     subject = "token.actions.githubusercontent.com:sub"
-    for role, environment in (("deployer", "prod"), ("preview", "prod-preview")):
+    wanted_environments = {
+        "deployer": ["prod.cluster", "prod.foundation"],
+        "deployer-block-time": ["prod.block_time"],
+        "preview": ["prod-preview"],
+    }
+    for role, several in wanted_environments.items():
         [statement] = [
             item
             for item in roles[f"plinth-prod-{role}"]["Statement"]
             if item["Action"] == "sts:AssumeRoleWithWebIdentity"
         ]
         wanted = statement["Condition"]["StringEquals"]
-        assert wanted[subject] == [f"repo:acme/plinth:environment:{environment}"]
+        assert wanted[subject] == [f"repo:acme/plinth:environment:{one}" for one in several]
         assert wanted["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"
     assert len([item for item in found if item.type.endswith(":OpenIdConnectProvider")]) == 1
 
@@ -297,6 +406,12 @@ def test_the_approver_is_nobody_else(other: str) -> None:
         foundation.Personas.model_validate({"approver": approver, other: both})
 
 
+def test_whoever_deploys_a_workload_is_not_the_approver() -> None:
+    both = foundation.Trust(permission_sets=["ModelApprover"])
+    with pytest.raises(ValidationError, match=r"approver and deployers\.weather must be different"):
+        foundation.Access(deployers={"weather": both})
+
+
 @pytest.mark.parametrize(
     ("trust", "problem"),
     [
@@ -316,6 +431,10 @@ def test_a_preview_does_not_run_where_deployments_run() -> None:
     with pytest.raises(ValidationError, match="preview_environment must differ"):
         foundation.GitHub(
             repository="acme/plinth", deploy_environment="prod", preview_environment="prod"
+        )
+    with pytest.raises(ValidationError, match=r"must not be one that deploys .*'prod\.weather'"):
+        foundation.GitHub(
+            repository="acme/plinth", deploy_environment="prod", preview_environment="prod.weather"
         )
 
 

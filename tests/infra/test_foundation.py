@@ -3,9 +3,7 @@
 import ipaddress
 import itertools
 import json
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +12,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from infra.component import Role
-from infra.errors import UserError
 from infra.filesystem import FileSystem, FileSystemArgs
 from infra.keys import SERVICES, KeysArgs, key_policy
 from infra.naming import Names
@@ -23,7 +20,9 @@ from infra.storage import Storage, StorageArgs
 from infra.vpc_endpoints import VpcEndpoints, VpcEndpointsArgs
 from policies.data import Resource
 from stacks.settings import foundation
-from stacks.settings.load import environments, load
+from stacks.settings.environment import Accounts, Environment
+from stacks.settings.load import load_environment
+from stacks.stack_name import environments
 from stacks.synth import recorded
 from tests.kits.iam import decide
 
@@ -68,6 +67,30 @@ def test_public_and_private_subnets_are_disjoint_parts(prefix: int, zones: int) 
     assert len(parts) == 2 * zones
     assert all(part.subnet_of(vpc) for part in parts)
     assert not any(a.overlaps(b) for a, b in itertools.combinations(parts, 2))
+
+
+@given(st.integers(16, 24), st.integers(2, 5), st.booleans())
+def test_a_zone_more_moves_no_subnet(prefix: int, zones: int, public: bool) -> None:
+    """A subnet whose range changes is replaced, with everything that stands in it."""
+    block = f"10.32.0.0/{prefix}"
+    today = subnet_cidr_blocks(block, zones, public=public)
+    assert subnet_cidr_blocks(block, zones + 1, public=public)[:zones] == today
+    pods = subnet_cidr_blocks(block, zones, mixed=False)
+    assert subnet_cidr_blocks(block, zones + 1, mixed=False)[:zones] == pods
+    assert len(pods) == len(set(pods)) == zones
+
+
+def test_a_network_with_a_zone_more_keeps_every_subnet_that_it_had() -> None:
+    def subnets(zones: tuple[str, ...]) -> dict[str, Any]:
+        return by_type(network(availability_zone_ids=zones, nat_gateways="one-per-az"), "Subnet")
+
+    for count in (2, 4):
+        zones = tuple(f"use1-az{number}" for number in range(1, count + 1))
+        before = subnets(zones)
+        after = subnets((*zones, f"use1-az{count + 1}"))
+        assert len(before) == 3 * count
+        assert {name: after[name] for name in before} == before
+        assert len(after) == len(before) + 3
 
 
 def test_a_network_is_closed_unless_it_says_otherwise() -> None:
@@ -219,8 +242,8 @@ def test_a_service_uses_a_key_for_this_account_alone(service: str) -> None:
     assert not set(statement["Action"]) & {"kms:*", "*"}
 
 
-def accounts(**environments: str) -> foundation.Accounts:
-    return foundation.Accounts(registry="test", environments=environments)
+def accounts(**environments: str) -> Accounts:
+    return Accounts(registry="test", environments=environments)
 
 
 def test_environments_that_share_an_account_are_one_reader() -> None:
@@ -253,7 +276,7 @@ def test_everyone_but_the_registry_reads_from_it() -> None:
     assert shared.registry_names(prod) == NAMES
     assert shared.readers(prod) == {}
     with pytest.raises(ValidationError, match=r"registry must be one of environments \(prod\)"):
-        foundation.Accounts(registry="test", environments={"prod": OTHER})
+        Accounts(registry="test", environments={"prod": OTHER})
 
 
 def storage(**changes: Any) -> list[Resource]:
@@ -368,27 +391,11 @@ def test_a_file_system_stands_near_its_clients_and_talks_on_lustre_ports_alone()
         assert sorted(between) == [(988, 988), (1018, 1023)]
 
 
-def test_no_two_environments_share_an_address() -> None:
-    ranges = {
-        (env, block): ipaddress.ip_network(block)
-        for env in environments()
-        for block in load(env).network.cidr_blocks()
-    }
-    pairs = itertools.combinations(ranges.items(), 2)
-    assert [(a, b) for (a, one), (b, two) in pairs if one.overlaps(two)] == []
-
-
 def test_the_environments_agree_on_who_registers_models() -> None:
-    shared = {env: load(env).accounts for env in environments()}
+    shared = {env: load_environment(env).accounts for env in environments()}
     tables = [found for found in shared.values() if found.registry]
     assert tables and all(table == tables[0] for table in tables)
     assert set(tables[0].environments) == {env for env, found in shared.items() if found.registry}
-
-
-NETWORK = {
-    "cidr_block": "10.0.0.0/20",
-    "availability_zone_ids": ["use1-az1", "use1-az2"],
-}
 
 
 @pytest.mark.parametrize(
@@ -396,41 +403,34 @@ NETWORK = {
     [
         ({"cidr_block": "10.0.0.0/8"}, "cidr_block must be a /16 to /24"),
         ({"pod_cidr_block": "10.1.0.0/16"}, r"pod_cidr_block must be a /16 to /20 in 100\.64"),
-        ({"availability_zone_ids": ["use1-az1", "use1-az1"]}, "availability_zone_ids must differ"),
-        ({"availability_zone_ids": ["us-east-1a", "us-east-1b"]}, "should match pattern"),
         ({"nat_gateways": "two"}, "'none', 'single' or 'one-per-az'"),
     ],
 )
 def test_a_network_that_cannot_be_is_refused(change: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValidationError, match=problem):
-        foundation.Network.model_validate({**NETWORK, **change})
+        foundation.Network.model_validate({"cidr_block": "10.0.0.0/20", **change})
 
 
 @pytest.mark.parametrize(
-    ("zone", "problem"),
-    [("use1-az9", "one of the network's"), ("use1-az2", "that of the pool gpu-training")],
+    ("zones", "problem"),
+    [
+        (["use1-az1", "use1-az1"], "availability_zone_ids must differ"),
+        (["us-east-1a", "us-east-1b"], "should match pattern"),
+        (["use1-az1"], "at least 2 items"),
+    ],
 )
-def test_a_file_system_in_another_zone_than_its_pool_is_refused(zone: str, problem: str) -> None:
-    system = foundation.FileSystem(availability_zone_id=zone)
-    found = foundation.Network.model_validate(NETWORK)
-    with pytest.raises(ValueError, match=problem):
-        foundation.check_file_system(system, found, {"gpu-training": "use1-az1"})
+def test_zones_that_cannot_be_are_refused(zones: list[str], problem: str) -> None:
+    given = load_environment("dev").model_dump() | {"availability_zone_ids": zones}
+    with pytest.raises(ValidationError, match=problem):
+        Environment.model_validate(given)
+
+
+def test_a_file_system_in_none_of_the_zones_is_refused() -> None:
+    system = foundation.FileSystem(availability_zone_id="use1-az9")
+    with pytest.raises(ValueError, match="one of the environment's"):
+        foundation.check_file_system(system, ["use1-az1", "use1-az2"])
 
 
 def test_a_file_system_of_a_size_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ValidationError, match="must be 1200 or a multiple of 2400, got 3600"):
         foundation.FileSystem(availability_zone_id="use1-az1", storage_gib=3600)
-
-
-def edited(folder: Path, edit: Callable[[str], str]) -> Path:
-    from stacks.settings.load import stack_file
-
-    path = folder / "Pulumi.prod.yaml"
-    path.write_text(edit(stack_file("prod").read_text()))
-    return path
-
-
-def test_an_environment_with_two_accounts_is_refused(tmp_path: Path) -> None:
-    path = edited(tmp_path, lambda text: text.replace(f'prod: "{THIRD}"', f'prod: "{OTHER}"'))
-    with pytest.raises(UserError, match=rf"environments\.prod must be .*{THIRD}'"):
-        load("prod", path)

@@ -8,7 +8,9 @@ import pulumi_aws as aws
 from botocore.stub import Stubber
 
 from stacks.checks.check import Check, CheckResult, Platform, examine, refuse
+from stacks.contract import MARK
 from stacks.settings.load import load
+from stacks.stack_name import StackName
 from stacks.synth import recorded
 
 Script = Mapping[str, list[tuple[str, Any]]]
@@ -38,13 +40,18 @@ def stubbed(script: Script) -> Callable[[str], Any]:
 
 
 def platform(
-    program: Callable[[], Any] = lambda: None, script: Script | None = None, **more: Any
+    program: Callable[[], Any] = lambda: None,
+    script: Script | None = None,
+    *,
+    stack: str = "dev.foundation",
+    **more: Any,
 ) -> Platform:
-    """The environment dev, with the resources of a program and scripted clients."""
+    """A stack with the resources of a program and scripted clients."""
+    name = StackName.parse(stack)
     given = {
-        "env": "dev",
-        "settings": load("dev"),
-        "resources": recorded(program),
+        "stack": name,
+        "settings": load(name),
+        "resources": recorded(program, stack=stack),
         "clients": stubbed(script) if script is not None else refuse("no credentials"),
         "fetch": refuse("no network"),
         "plain_http": refuse("no TLS here"),
@@ -73,10 +80,7 @@ def node_group(
     release: str | None = None,
     zone: str = "use1-az1",
 ) -> None:
-    """A node group with its launch template and subnet, as EKS takes it."""
-    subnet = aws.ec2.Subnet(
-        f"{name}-subnet", vpc_id="vpc-1", cidr_block="10.0.0.0/24", availability_zone_id=zone
-    )
+    """A node group with its launch template, as EKS takes it, in a subnet of the foundation."""
     target: Any = {"capacity_reservation_target": {"capacity_reservation_id": reservation}}
     template = aws.ec2.LaunchTemplate(
         f"{name}-template", capacity_reservation_specification=target if reservation else None
@@ -85,7 +89,7 @@ def node_group(
         name,
         cluster_name="cluster",
         node_role_arn="arn:aws:iam::123456789012:role/node",
-        subnet_ids=[subnet.id],
+        subnet_ids=[f"subnet-{MARK}-{zone}"],
         instance_types=[instance_type],
         capacity_type=capacity_type,
         ami_type="AL2023_x86_64_NVIDIA",

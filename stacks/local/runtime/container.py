@@ -92,6 +92,11 @@ class ContainerRuntime:
     def state(self) -> Path:
         return self.home / "local"
 
+    @property
+    def logs(self) -> Path:
+        """What servers and functions print, kept when they end."""
+        return self.state / "logs"
+
     def start(
         self,
         argv: Sequence[str],

@@ -53,8 +53,13 @@ def invoke(host: ContainerRuntime, function: Any, event: Any) -> Answer:
     with zipfile.ZipFile(io.BytesIO(function.code_bytes)) as archive:
         archive.extractall(task)
     (directory / "event.json").write_text(json.dumps(event))
+    kept = host.logs / "functions" / f"{function.function_name}.log"
     try:
-        return _run(host, function, directory)
+        answer = _run(host, function, directory)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with kept.open("a") as stream:
+            stream.write(answer[2])
+        return answer
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

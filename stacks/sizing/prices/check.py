@@ -63,22 +63,16 @@ def stale(table: PriceTable, today: date, max_age_days: int) -> list[Stale]:
     ]  # fmt: skip
 
 
-def lacking(environments: Mapping[str, Settings], types: Iterable[str]) -> list[Lacking]:
-    """What these environments may use, and resource types that any may have, without a price."""
-    tables = {env: price_table(item.account.region) for env, item in environments.items()}
-    bare: dict[tuple[str, str], list[str]] = {}
-    for env, settings in environments.items():
-        table = tables[env]
-        if no_prices(table):
-            bare.setdefault(("region", table.region), []).append(env)
-            continue
-        for group, figure in instances(settings):
-            if (group, figure) not in table.prices:
-                bare.setdefault(("instance type", figure), []).append(env)
+def lacking(stacks: Iterable[Settings], types: Iterable[str]) -> list[Lacking]:
+    """What these stacks may use, and resource types that any may have, without a price."""
+    bare: dict[tuple[str, str], dict[str, None]] = {}
+    for settings in stacks:
+        for what in _unpriced(settings):
+            bare.setdefault(what, {})[settings.environment.name] = None
     found = [
         Lacking(kind=kind, name=name, used_by=tuple(envs)) for (kind, name), envs in bare.items()
     ]
-    kinds = next(iter(tables.values()), price_table(""))
+    kinds = price_table("")
     known = {*kinds.free, *kinds.by_use, *METERS}
     found += [
         Lacking(kind="resource type", name=name, used_by=())
@@ -88,10 +82,19 @@ def lacking(environments: Mapping[str, Settings], types: Iterable[str]) -> list[
     return sorted(found, key=lambda item: (item.kind, item.name))
 
 
+def _unpriced(settings: Settings) -> list[tuple[str, str]]:
+    """Kind and name of what a stack may use and the table of its region lacks."""
+    table = price_table(settings.environment.account.region)
+    if no_prices(table):
+        return [("region", table.region)]
+    used = instances(settings)
+    return [("instance type", key[1]) for key in used if key not in table.prices]
+
+
 def instances(settings: Settings) -> list[tuple[str, str]]:
     """Group and figure of every instance type that the settings name or their lists allow."""
     found = set()
-    for text in _texts(settings.model_dump()):
+    for text in _texts(settings.model_dump(exclude={"workload"})):
         if match := INSTANCE.fullmatch(text):
             names = _sizes(text) if text.endswith("*") else [text]
             found |= {(GROUPS[match[1]], name) for name in names}

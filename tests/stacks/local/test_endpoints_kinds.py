@@ -173,7 +173,7 @@ def test_a_worker_that_nobody_asks_goes_to_rest(tmp_path: Path, idle: float, lef
     variant = Variant(
         name="only", weight=1, instances=0, image="", container={}, health_seconds=1,
         serverless={"MaxConcurrency": 1},
-        servers=[Server(process=process, port=1, directory=tmp_path)],
+        servers=[Server(process=process, port=1, directory=tmp_path, log=tmp_path / "log.txt")],
         last_asked=time.monotonic() - idle,
     )  # fmt: skip
     emulator: Any = type("Emulator", (), {"host": Ended()})()

@@ -54,6 +54,8 @@ class Server:
     process: subprocess.Popen[bytes]
     port: int
     directory: Path
+    log: Path
+    """What it prints; kept when it ends, for whoever asks why it did."""
 
     @functools.cached_property
     def by_socket(self) -> UnixPool:
@@ -243,6 +245,7 @@ def start_server(emulator: Emulator, endpoint: str, variant: Variant, number: in
     """One serving process with the model unpacked in its /opt/ml/model."""
     port = free_port()
     directory = emulator.host.state / "endpoints" / endpoint / f"{variant.name}-{number}-{port}"
+    log = emulator.host.logs / "endpoints" / endpoint / f"{variant.name}-{number}.log"
     shutil.rmtree(directory, ignore_errors=True)
     _download_model(emulator, variant.container, directory)
     process = emulator.host.start(
@@ -254,9 +257,9 @@ def start_server(emulator: Emulator, endpoint: str, variant: Variant, number: in
             "SAGEMAKER_BIND_TO_PORT": str(port),
             "BIND_SOCKET": SOCKET,
         },
-        log=directory / "log.txt",
+        log=log,
     )
-    return Server(process=process, port=port, directory=directory)
+    return Server(process=process, port=port, directory=directory, log=log)
 
 
 def _download_model(emulator: Emulator, own: Mapping[str, Any], directory: Path) -> None:
@@ -287,7 +290,7 @@ def _wait(variant: Variant, server: Server, cancelled: threading.Event) -> None:
         if ended or cancelled.is_set() or time.monotonic() > deadline:
             why = f"its process ended with exit code {server.process.returncode}" if ended else ""
             why = why or f"it did not answer within {variant.health_seconds} s"
-            lines = tail(server.directory / "log.txt")[-700:]
+            lines = tail(server.log)[-700:]
             raise ServingFailed(
                 f"The primary container for production variant {variant.name} did not pass the "
                 f"ping health check: {why}.\n{lines}"

@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import urllib3
@@ -119,7 +120,7 @@ def ask(
                 overhead_seconds=time.perf_counter() - begun - spent,
             )
     if not 200 <= answer.status < 300:
-        raise _model_error(answer.status, answer.data.decode(errors="replace"))
+        raise _model_error(answer.status, answer.data.decode(errors="replace"), server.log)
     _capture(captures, fleet, variant, question, answer)
     return Answer(variant=variant.name, headers=answer.headers, body=answer.data)
 
@@ -177,7 +178,10 @@ def _answer_headers(answer: Answer) -> dict[str, str]:
     return shown
 
 
-def _model_error(status: int, said: str) -> ApiError:
+def _model_error(status: int, said: str, log: Path | None = None) -> ApiError:
+    """SageMaker's error, with the log's path where it has a link to CloudWatch."""
     members: dict[str, Any] = {"OriginalStatusCode": status, "OriginalMessage": said[:4096]}
     message = f"Received error ({status}) from primary with message {said[:1024]!r}."
+    if log is not None:
+        message += f" See {log} for more information."
     return ApiError("ModelError", message, status=424, **members)
