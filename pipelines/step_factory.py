@@ -231,10 +231,10 @@ class StepFactory:
         """Steps that only data within the contract may reach."""
         return self.gate(
             "ContractHolds",
-            [ConditionEquals(left=ask(validate, CONTRACT, "passed"), right=True)],
+            [ConditionEquals(left=read_report(validate, CONTRACT, "passed"), right=True)],
             steps,
             otherwise="ContractBroken",
-            reason=["data contract broken:", ask(validate, CONTRACT, "message")],
+            reason=["data contract broken:", read_report(validate, CONTRACT, "message")],
         )
 
     def gate(
@@ -283,7 +283,7 @@ class StepFactory:
 
         It keeps these metrics of the evaluation, and the values of the parameters `facts`.
         """
-        statistics = Join(on="/", values=[output(evaluate, "evaluation"), EVALUATION.path])
+        statistics = Join(on="/", values=[output_uri(evaluate, "evaluation"), EVALUATION.path])
         builder = ModelBuilder(
             s3_model_data_url=model,
             image_uri=self.inputs.image_uri,
@@ -293,7 +293,9 @@ class StepFactory:
         said = {_words(name, "_"): self.parameters[name] for name in facts}
         measured = {
             # a join makes the text of the number: properties hold texts only
-            metric: Join(on="", values=[ask(evaluate, EVALUATION, f"metrics.{metric}.value")])
+            metric: Join(
+                on="", values=[read_report(evaluate, EVALUATION, f"metrics.{metric}.value")]
+            )
             for metric in metrics
         }
         arguments = builder.register(
@@ -309,7 +311,7 @@ class StepFactory:
             customer_metadata_properties={
                 "commit": self.parameters["SourceCommit"],
                 "reason": self.parameters["Reason"],
-                "data_hash": ask(evaluate, EVALUATION, "data_hash"),
+                "data_hash": read_report(evaluate, EVALUATION, "data_hash"),
                 "execution_id": run_id(),
                 **{name: _text(parameter) for name, parameter in said.items()},
                 **measured,
@@ -331,12 +333,12 @@ def run_id() -> Any:
     return ExecutionVariables.PIPELINE_EXECUTION_ID
 
 
-def ask(step: ProcessingStep, report: PropertyFile, path: str) -> JsonGet:
+def read_report(step: ProcessingStep, report: PropertyFile, path: str) -> JsonGet:
     """A value out of a step's report."""
     return JsonGet(step_name=step.name, property_file=report, json_path=path)
 
 
-def output(step: ProcessingStep, name: str) -> Any:
+def output_uri(step: ProcessingStep, name: str) -> Any:
     """Where a step has put one of its outputs."""
     return step.properties.ProcessingOutputConfig.Outputs[name].S3Output.S3Uri
 

@@ -7,7 +7,7 @@ from sagemaker.mlops.workflow.pipeline import Pipeline
 from sagemaker.mlops.workflow.steps import ProcessingStep
 
 from pipelines.compiled import PipelineInputs
-from pipelines.step_factory import EVALUATION, StepFactory, artifact, ask, output
+from pipelines.step_factory import EVALUATION, StepFactory, artifact, output_uri, read_report
 
 WINDOW = ("TrainStart", "TrainEnd", "EvaluationDays")
 HYPERPARAMETERS = {
@@ -30,7 +30,7 @@ def build(inputs: PipelineInputs) -> Pipeline:
         writes=["raw"],
         isolated=False,  # it reads the months of its window from the bucket
     )
-    validate = factory.validation(output(ingest, "raw"), suites=["flights"])
+    validate = factory.validation(output_uri(ingest, "raw"), suites=["flights"])
     modelling = factory.contract_gate(validate, _modelling(factory, ingest))
     return factory.pipeline([ingest, validate, modelling])
 
@@ -45,19 +45,19 @@ def _modelling(factory: StepFactory, ingest: ProcessingStep) -> list[Any]:
             *("--weather-feature-group", groups["weather.hourly"]),
             *factory.options(*WINDOW),
         ],
-        reads={"raw": output(ingest, "raw")},
+        reads={"raw": output_uri(ingest, "raw")},
         writes=["train", "evaluation"],
         isolated=False,  # it writes to the feature store and reads it back
     )
     train = factory.training(
-        "Train", train=output(features, "train"), hyperparameters=HYPERPARAMETERS
+        "Train", train=output_uri(features, "train"), hyperparameters=HYPERPARAMETERS
     )
     evaluate = factory.evaluation(
         model=artifact(train),
-        train=output(features, "train"),
-        evaluation=output(features, "evaluation"),
+        train=output_uri(features, "train"),
+        evaluation=output_uri(features, "evaluation"),
     )
-    auc, threshold = ask(evaluate, EVALUATION, "metrics.auc.value"), "AucThreshold"
+    auc, threshold = read_report(evaluate, EVALUATION, "metrics.auc.value"), "AucThreshold"
     register = factory.register(
         model=artifact(train),
         evaluate=evaluate,

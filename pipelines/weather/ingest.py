@@ -3,7 +3,7 @@
 from sagemaker.mlops.workflow.pipeline import Pipeline
 
 from pipelines.compiled import PipelineInputs
-from pipelines.step_factory import StepFactory, output
+from pipelines.step_factory import StepFactory, output_uri
 
 
 def build(inputs: PipelineInputs) -> Pipeline:
@@ -18,11 +18,11 @@ def build(inputs: PipelineInputs) -> Pipeline:
         writes=["raw"],
         isolated=False,  # it reads the months of its run from the bucket
     )
-    validate = factory.validation(output(ingest, "raw"), suites=["weather"])
+    validate = factory.validation(output_uri(ingest, "raw"), suites=["weather"])
     publish = factory.processing(
         "Publish",
         arguments=["--hourly-feature-group", inputs.feature_groups["hourly"]],
-        reads={"raw": output(ingest, "raw")},
+        reads={"raw": output_uri(ingest, "raw")},
         isolated=False,  # it writes to the feature store
     )
     return factory.pipeline([ingest, validate, factory.contract_gate(validate, [publish])])

@@ -10,14 +10,22 @@ import pytest
 
 from infra.autoscaling import Autoscaling, AutoscalingArgs
 from infra.component import Role
-from infra.endpoint.endpoint import Endpoint, EndpointArgs
-from infra.endpoint.rollout import Rollout
-from infra.endpoint.variants import Asynchronous, Capture, Subnets, VariantSpec
+from infra.endpoint import (
+    Asynchronous,
+    Capture,
+    Endpoint,
+    EndpointArgs,
+    Rollout,
+    Subnets,
+    VariantSpec,
+)
+from infra.images import Images, ImagesArgs
 from infra.llm_endpoint import LlmEndpoint, LlmEndpointArgs
 from infra.naming import Names
 from infra.registry import Registry, RegistryArgs, approval_pattern
 from infra.serverless_endpoint import ServerlessEndpoint, ServerlessEndpointArgs
-from infra.tracking import Tracking, TrackingArgs
+from infra.tracking import Tracking, TrackingArgs, log_runs
+from policies.data import Resource
 from stacks.synth import recorded
 from tests.infra.test_infra import by_type
 
@@ -366,13 +374,18 @@ def test_a_copy_that_needs_more_gpus_than_an_instance_has_is_refused() -> None:
 
 def registry(**changes: Any) -> Callable[[], None]:
     def program() -> None:
-        args = RegistryArgs(
-            **COMMON, model="delay", description="d", kms_key_arn="arn:k", alarm_key_arn="arn:k"
-        )
+        args = RegistryArgs(**COMMON, description="d", alarm_key_arn="arn:k")
         made = Registry("registry", replace(args, **changes))
         made.grant_register(role("pipeline"))
 
     return program
+
+
+def images(readers: dict[str, list[str]]) -> list[Resource]:
+    def program() -> None:
+        Images("images", ImagesArgs(**COMMON, kms_key_arn="arn:k", readers=readers))
+
+    return recorded(program)
 
 
 def principals(document: str) -> list[list[str]]:
@@ -381,9 +394,8 @@ def principals(document: str) -> list[list[str]]:
 
 def test_a_registry_names_each_account_once_and_never_its_own() -> None:
     readers = {"222222222222": ["dev", "staging"], "123456789012": ["prod"]}
-    found = recorded(registry(readers=readers))
-    [group] = by_type(found, "ModelPackageGroupPolicy")
-    [repository] = by_type(found, "RepositoryPolicy")
+    [group] = by_type(recorded(registry(readers=readers)), "ModelPackageGroupPolicy")
+    [repository] = by_type(images({"222222222222": ["dev", "staging"]}), "RepositoryPolicy")
     only = ["arn:aws:iam::222222222222:root"]
     assert principals(group["resourcePolicy"]) == [only, only]
     assert principals(repository["policy"]) == [only]
@@ -397,14 +409,14 @@ def test_a_registry_names_each_account_once_and_never_its_own() -> None:
 
 @pytest.mark.parametrize("readers", [{}, {"123456789012": ["dev"]}])
 def test_a_registry_that_nobody_else_reads_has_no_policy(readers: dict[str, list[str]]) -> None:
-    found = recorded(registry(readers=readers))
-    assert by_type(found, "ModelPackageGroupPolicy") + by_type(found, "RepositoryPolicy") == []
+    assert by_type(recorded(registry(readers=readers)), "ModelPackageGroupPolicy") == []
+    assert by_type(images({}), "RepositoryPolicy") == []
 
 
 def test_an_approval_reaches_a_topic_that_only_its_rule_may_write_to() -> None:
     found = recorded(registry())
     [rule] = by_type(found, ":EventRule")
-    assert json.loads(rule["eventPattern"]) == approval_pattern("plinth-test-delay")
+    assert json.loads(rule["eventPattern"]) == approval_pattern("plinth-test-model")
     [target] = by_type(found, ":EventTarget")
     [policy] = by_type(found, ":TopicPolicy")
     assert target["arn"] == policy["arn"]
@@ -425,7 +437,7 @@ def tracking(kind: Any) -> Callable[[], None]:
         args = TrackingArgs(
             **COMMON, role=role("tracking"), artifact_store_uri="s3://b/mlflow", kind=kind
         )
-        Tracking("tracking", args).grant_log(role("job"))
+        Tracking("tracking", args)
 
     return program
 
@@ -438,9 +450,10 @@ def tracking(kind: Any) -> Callable[[], None]:
     ],
 )
 def test_tracking_is_an_app_or_a_server_and_its_clients_may_call_it(
-    kind: str, made: str, action: str
+    kind: Any, made: str, action: str
 ) -> None:
     found = recorded(tracking(kind))
     assert len(by_type(found, made)) == 1
-    [policy] = by_type(found, "RolePolicy")
-    assert action in policy["policy"] and "*" not in policy["policy"]
+    [statement] = log_runs(kind, "arn:mlflow")
+    assert action in statement["Action"] and statement["Resource"] == ["arn:mlflow"]
+    assert "*" not in str(statement)

@@ -11,11 +11,11 @@ from infra.nodes import Scaling
 from infra.off_hours import OffHours, OffHoursArgs, ScalableTarget
 from policies.data import Resource
 from policies.offline import evaluate
-from stacks.commands.deploy import policy_config
-from stacks.settings.load import load
-from stacks.settings.model import Settings
-from stacks.synth import synthesize
-from tests.infra.test_operations import NAMES, TAGS, built, of, role, statements
+from stacks.policy_config import policy_config
+from stacks.settings.load import load_cluster, load_workload
+from stacks.settings.model import ClusterSettings, WorkloadSettings
+from tests.kits.stacks import fields_of, named, serving, synth
+from tests.test_infra_operations import NAMES, TAGS, built, of, role, statements
 
 EVENING = "cron(0 19 ? * MON-FRI *)"
 MORNING = "cron(0 7 ? * MON-FRI *)"
@@ -26,7 +26,6 @@ VARIANT = ScalableTarget(
     min_capacity=2,
     max_capacity=4,
 )
-PACKAGE = "arn:aws:sagemaker:us-east-1:222222222222:model-package/plinth-staging-flight-delay/7"
 
 
 def off_hours(**changes: Any) -> list[Resource]:
@@ -44,9 +43,9 @@ def off_hours(**changes: Any) -> list[Resource]:
     return built(make)
 
 
-def changed(env: str, **sections: Any) -> Settings:
-    """An environment's settings with other sections."""
-    return Settings.model_validate({**load(env).model_dump(), **sections})
+def cluster(env: str, **sections: Any) -> ClusterSettings:
+    """The settings of an environment's cluster with other sections."""
+    return ClusterSettings.model_validate({**fields_of(load_cluster(env)), **sections})
 
 
 def test_a_node_group_shrinks_in_the_evening_and_is_as_before_in_the_morning() -> None:
@@ -71,7 +70,7 @@ def test_only_what_the_program_ignores_of_a_node_group_moves() -> None:
         for name in json.loads(item["target"]["input"])["ScalingConfig"]
     }
     assert moved == {"DesiredSize"}
-    groups = [item for item in synthesized("dev") if item.type.endswith(":NodeGroup")]
+    groups = [item for item in synth("dev.cluster") if item.type.endswith(":NodeGroup")]
     assert groups
     for group in groups:
         assert "scalingConfig.desiredSize" in (group.options.ignore_changes or ())
@@ -137,43 +136,47 @@ def test_node_groups_without_somebody_to_resize_them_are_refused() -> None:
 )
 def test_hours_that_no_scheduler_understands_are_refused(given: dict[str, str], told: str) -> None:
     with pytest.raises(ValidationError) as refused:
-        changed("dev", off_hours={**OFF_HOURS, **given})
+        cluster("dev", off_hours={**OFF_HOURS, **given})
     assert told in str(refused.value)
 
 
 def test_hours_in_which_nothing_shrinks_are_refused_with_the_fix() -> None:
-    cluster = load("dev").cluster.model_dump()
-    cluster["system_scaling"] = {"min_size": 2, "desired_size": 2, "max_size": 4}
+    chosen = load_cluster("dev").cluster.model_dump()
+    chosen["system_scaling"] = {"min_size": 2, "desired_size": 2, "max_size": 4}
     with pytest.raises(ValidationError, match="give a managed node group a min_size below"):
-        changed("dev", cluster=cluster)
+        cluster("dev", cluster=chosen)
+    workload = fields_of(load_workload(named("dev.flight_delay")))
+    with pytest.raises(ValidationError, match="must have an endpoint with autoscaling to shrink"):
+        WorkloadSettings.model_validate({**workload, "off_hours": OFF_HOURS})
 
 
 def test_the_clusters_own_services_keep_a_node() -> None:
-    cluster = load("dev").cluster.model_dump()
-    cluster["system_scaling"] = {"min_size": 0, "desired_size": 2, "max_size": 4}
+    chosen = load_cluster("dev").cluster.model_dump()
+    chosen["system_scaling"] = {"min_size": 0, "desired_size": 2, "max_size": 4}
     with pytest.raises(ValidationError, match=r"system_scaling\.min_size must be 1 or more"):
-        changed("dev", cluster=cluster)
+        cluster("dev", cluster=chosen)
 
 
 def test_a_pool_in_a_reservation_does_not_shrink() -> None:
-    pools = load("local").gpu_pools["gpu-inference"].model_dump()
+    pools = load_cluster("local").gpu_pools["gpu-inference"].model_dump()
     pools["scaling"] = {"min_size": 0, "desired_size": 1, "max_size": 2}
     pools["capacity_types"] = ["on-demand"]
-    cluster = load("local").cluster.model_dump()
+    chosen = load_cluster("local").cluster.model_dump()
+    chosen["system_scaling"] = {"min_size": 1, "desired_size": 2, "max_size": 2}
     reserved = {
         **pools,
         "capacity_types": ["reserved"],
         "availability_zone_id": "use1-az1",
         "reservation": {"id": "cr-0123456789abcdef0", "availability_zone_id": "use1-az1"},
     }
-    kept = load("local").gpu_pools["gpu-training"].model_dump()
+    kept = load_cluster("local").gpu_pools["gpu-training"].model_dump()
     for pool, shrinks in ((pools, True), (reserved, False)):
-        settings = changed(
+        settings = cluster(
             "local",
-            cluster=cluster,
+            cluster=chosen,
             gpu_pools={"gpu-inference": pool, "gpu-training": kept},
+            teams={},
             off_hours=OFF_HOURS,
-            endpoints={"asynchronous": {}},
         )
         assert ("gpu-inference" in settings.shrinking) == shrinks
 
@@ -181,25 +184,24 @@ def test_a_pool_in_a_reservation_does_not_shrink() -> None:
 # -- environments --------------------------------------------------------------------------------
 
 
-def synthesized(env: str, settings: Settings | None = None) -> list[Resource]:
-    pipelines = {"training": '{"Version": "2020-12-01", "Steps": []}'}
-    return synthesize(env, settings or load(env), pipelines)
-
-
-def test_everything_that_shrinks_in_an_environment_passes_its_policies() -> None:
-    endpoint = {**load("staging").endpoint.model_dump(), "model_package_arn": PACKAGE}
-    settings = changed("staging", off_hours=OFF_HOURS, endpoint=endpoint)
-    found = synthesized("staging", settings)
+def test_everything_of_a_workload_that_shrinks_passes_its_policies() -> None:
+    given = {**fields_of(serving("staging.flight_delay")), "off_hours": OFF_HOURS}
+    settings = WorkloadSettings.model_validate(given)
+    found = synth("staging.flight_delay", settings)
     names = {item.name for item in found if "off-hours-endpoint" in item.name}
     queue = {f"off-hours-endpoint-async-{moment}" for moment in ("begin", "end")}
     assert names == {f"off-hours-endpoint-{moment}" for moment in ("begin", "end")} | queue
-    assert not [item for item in found if item.type.endswith(":Schedule") and "off" in item.name]
-    assert not [item for item in found if item.name == "access-off-hours"], "nothing to resize"
     findings = evaluate(found, policy_config(settings))
     bad = [f for f in findings if f.status in ("fail", "error", "unknown")]
     assert [f for f in bad if "off-hours" in f.urn] == []
 
 
+def test_a_cluster_that_shrinks_has_somebody_to_resize_it() -> None:
+    names = {item.name for item in synth("dev.cluster")}
+    assert {"access-off-hours", "off-hours-system-begin", "off-hours-system-end"} <= names
+    assert not [item.name for item in synth("staging.cluster") if "off-hours" in item.name]
+
+
 def test_production_runs_around_the_clock() -> None:
-    assert load("prod").off_hours is None
-    assert load("dev").off_hours is not None
+    assert load_cluster("prod").off_hours is None
+    assert load_cluster("dev").off_hours is not None

@@ -7,12 +7,12 @@ from typing import Any
 
 import pulumi
 import pytest
-from infra.cost import STOPPED, Cost, CostArgs
+from infra.cost import STOPPED
 
 from infra.alerts import Alerts, AlertsArgs
 from infra.audit import MANAGED_RULES, Audit, AuditArgs
+from infra.budget import STOPPED, Budget, BudgetArgs
 from infra.component import Role
-from infra.dashboard import Graph, dashboard_body
 from infra.drift import Drift, DriftArgs
 from infra.gpu_monitoring import ALERTS, XIDS, GpuMonitoring, GpuMonitoringArgs, dashboard
 from infra.naming import Names
@@ -164,19 +164,35 @@ def test_the_schedule_may_start_the_drift_job_alone_and_pass_its_role_alone() ->
     assert hand_over["Resource"] == ["arn:aws:iam::123456789012:role/plinth-test-drift"]
 
 
+def test_the_jobs_of_two_workloads_with_long_names_are_told_apart() -> None:
+    """A job's name has 63 characters, of which the scheduler's id takes 36."""
+    names = [NAMES.of_workload(f"fraud-score-{end}") for end in ("cards", "cheques")]
+    prefixes = [job(drift(names=one))["ProcessingJobName"].partition("-<")[0] for one in names]
+    assert len(set(prefixes)) == 2
+    assert [len(prefix) <= 26 for prefix in prefixes] == [True, True]
+    [start, _] = statements(drift(names=names[0]), "drift-start")
+    assert start["Resource"][0].endswith(f"processing-job/{prefixes[0]}-*")
+
+
 # -- cost ----------------------------------------------------------------------------------------
 
 
 def cost(**changes: Any) -> list[Resource]:
-    def make() -> Cost:
-        args = CostArgs(names=NAMES, tags=TAGS, monthly_limit_usd=100, alerts_topic_arn=TOPIC)
-        return Cost("cost", replace(args, **changes))
+    def make() -> Budget:
+        args = BudgetArgs(
+            names=NAMES,
+            tags=TAGS,
+            monthly_limit_usd=100,
+            tag=("environment", "test"),
+            alerts_topic_arn=TOPIC,
+        )
+        return Budget("cost", replace(args, **changes))
 
     return built(make)
 
 
 def test_a_budget_tells_what_is_spent_and_what_will_be() -> None:
-    [budget] = of(cost(), ":Budget")
+    [budget] = of(cost(), "budget:Budget")
     told = [(item["notificationType"], item["threshold"]) for item in budget["notifications"]]
     assert told == [("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100)]
     assert budget["costFilters"] == [{"name": "TagKeyValue", "values": ["user:environment$test"]}]

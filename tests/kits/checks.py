@@ -1,5 +1,6 @@
 """Platforms for tests of checks: real constructors, recorded; AWS stubbed against its own model."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -132,6 +133,62 @@ def karpenter(*capacity_types: str) -> Callable[[], None]:
                     "spec": {"requirements": terms, "nodeClassRef": {"name": "gpus"}},
                 },
             },
+        )
+
+    return program
+
+
+ENDPOINT_QUOTA = "ml.g5.xlarge for endpoint usage"
+
+
+def served() -> None:
+    """An endpoint that scales to 4, updated blue/green."""
+    config = aws.sagemaker.EndpointConfiguration(
+        "config",
+        name="config",
+        production_variants=[
+            {
+                "variant_name": "champion",
+                "model_name": "model",
+                "instance_type": "ml.g5.xlarge",
+                "initial_instance_count": 2,
+            }
+        ],
+    )
+    aws.sagemaker.Endpoint("endpoint", name="served", endpoint_config_name=config.name)
+    aws.appautoscaling.Target(
+        "target",
+        resource_id="endpoint/served/variant/champion",
+        scalable_dimension="sagemaker:variant:DesiredInstanceCount",
+        service_namespace="sagemaker",
+        min_capacity=2,
+        max_capacity=4,
+    )
+
+
+def endpoint_quota(value: float) -> Script:
+    quota = {"QuotaCode": "L-1928E07B", "QuotaName": ENDPOINT_QUOTA, "Value": value}
+    return {"service-quotas": [("list_service_quotas", {"Quotas": [quota]})]}
+
+
+def pipeline(parallel: int) -> Callable[[], None]:
+    """A pipeline of three equal training steps."""
+    step = {
+        "Type": "Training",
+        "Arguments": {
+            "ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+        },
+    }
+    steps = [{"Name": f"Train{n}", **step} for n in range(3)]
+
+    def program() -> None:
+        aws.sagemaker.Pipeline(
+            "training",
+            pipeline_name="training",
+            pipeline_display_name="training",
+            pipeline_definition=json.dumps({"Version": "2020-12-01", "Steps": steps}),
+            parallelism_configuration={"max_parallel_execution_steps": parallel},
         )
 
     return program

@@ -1,7 +1,6 @@
 """Preflight: every check passes, fails and says that it does not know, each for its reason."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,8 +10,19 @@ import pytest
 from stacks.checks import account, addresses, quotas, reservations
 from stacks.checks.check import Unknowable
 from stacks.checks.quota_table import G_AND_VT, P5, STANDARD, vcpu_quota, vcpus
-from stacks.settings.load import load
-from tests.kits.checks import Script, ask, karpenter, node_group, platform, statuses
+from stacks.settings.load import load_environment, load_foundation
+from tests.kits.checks import (
+    ENDPOINT_QUOTA,
+    Script,
+    ask,
+    endpoint_quota,
+    karpenter,
+    node_group,
+    pipeline,
+    platform,
+    served,
+    statuses,
+)
 
 DENIED = "!AccessDeniedException"
 
@@ -93,66 +103,13 @@ def test_the_table_of_vcpus_agrees_with_ec2_where_it_answers() -> None:
     assert sum(vcpus(name) is not None for name in asked) >= 100
 
 
-ENDPOINT_QUOTA = "ml.g5.xlarge for endpoint usage"
-
-
-def served() -> None:
-    """An endpoint that scales to 4, updated blue/green."""
-    config = aws.sagemaker.EndpointConfiguration(
-        "config",
-        name="config",
-        production_variants=[
-            {
-                "variant_name": "champion",
-                "model_name": "model",
-                "instance_type": "ml.g5.xlarge",
-                "initial_instance_count": 2,
-            }
-        ],
-    )
-    aws.sagemaker.Endpoint("endpoint", name="served", endpoint_config_name=config.name)
-    aws.appautoscaling.Target(
-        "target",
-        resource_id="endpoint/served/variant/champion",
-        scalable_dimension="sagemaker:variant:DesiredInstanceCount",
-        service_namespace="sagemaker",
-        min_capacity=2,
-        max_capacity=4,
-    )
-
-
 @pytest.mark.parametrize(("value", "status"), [(8, "pass"), (7, "fail")])
 def test_an_endpoint_needs_its_largest_size_twice_while_it_is_updated(
     value: float, status: str
 ) -> None:
-    quota = {"QuotaCode": "L-1928E07B", "QuotaName": ENDPOINT_QUOTA, "Value": value}
-    script: Script = {"service-quotas": [("list_service_quotas", {"Quotas": [quota]})]}
-    [found] = ask(quotas.check, platform(served, script))
+    [found] = ask(quotas.check, platform(served, endpoint_quota(value)))
     assert (found.subject, found.status) == (ENDPOINT_QUOTA, status)
     assert "8 instances" in found.message
-
-
-def pipeline(parallel: int) -> Callable[[], None]:
-    """A pipeline of three equal training steps."""
-    step = {
-        "Type": "Training",
-        "Arguments": {
-            "ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2},
-            "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
-        },
-    }
-    steps = [{"Name": f"Train{n}", **step} for n in range(3)]
-
-    def program() -> None:
-        aws.sagemaker.Pipeline(
-            "training",
-            pipeline_name="training",
-            pipeline_display_name="training",
-            pipeline_definition=json.dumps({"Version": "2020-12-01", "Steps": steps}),
-            parallelism_configuration={"max_parallel_execution_steps": parallel},
-        )
-
-    return program
 
 
 @pytest.mark.parametrize(("parallel", "needed"), [(1, "2 instances"), (2, "4 instances")])
@@ -182,7 +139,7 @@ ARN = "arn:aws:iam::222222222222:role/deployer"
 
 @pytest.mark.parametrize(("got", "status"), [("111111111111", "pass"), ("999999999999", "fail")])
 def test_credentials_of_another_account_fail(got: str, status: str) -> None:
-    wanted = load("dev").account.account_id
+    wanted = load_environment("dev").account.account_id
     got = wanted if status == "pass" else got
     identity = {"Account": got, "Arn": ARN, "UserId": "x"}
     [found] = ask(
@@ -323,14 +280,22 @@ def test_a_reservation_that_cannot_be_described_is_unknown() -> None:
 
 
 def test_overlapping_ranges_fail_and_others_pass() -> None:
-    settings = load("prod")
-    own = settings.network.cidr_block
-    assert addresses.compared("dev", own, "prod", settings).status == "fail"
-    assert addresses.compared("dev", "10.99.0.0/16", "prod", settings).status == "pass"
+    dev, prod = load_foundation("dev"), load_foundation("prod")
+    network = dev.network.model_copy(update={"cidr_block": prod.network.cidr_block})
+    found = addresses.compared(dev.model_copy(update={"network": network}), prod)
+    assert (found.subject, found.status) == ("dev and prod", "fail")
+    assert found.fix.endswith("Pulumi.dev.foundation.yaml a range of its own")
+    assert addresses.compared(dev, prod).status == "pass"
 
 
 def test_the_environments_do_not_overlap() -> None:
-    assert set(statuses(ask(addresses.check, platform()))) == {"pass"}
+    found = ask(addresses.check, platform())
+    assert [finding.subject for finding in found] == [
+        "dev and local",
+        "dev and prod",
+        "dev and staging",
+    ]
+    assert set(statuses(found)) == {"pass"}
 
 
 def test_a_check_keeps_what_it_found_before_it_could_not_go_on() -> None:

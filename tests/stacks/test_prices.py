@@ -14,11 +14,12 @@ from policies.review.report import Context
 from stacks.checks import cost
 from stacks.local.provider.aws.table import ROWS
 from stacks.review.cost import parts
-from stacks.settings.load import environments, load
+from stacks.settings.load import load
 from stacks.settings.model import Settings
 from stacks.sizing.prices.check import instances, lacking, stale
 from stacks.sizing.prices.estimate import Estimate, estimate
 from stacks.sizing.prices.table import price_table, regions
+from stacks.stack_name import StackName, environments, stacks_of
 from stacks.synth import recorded
 from tests.kits.checks import ask, platform
 
@@ -167,7 +168,8 @@ def test_preflight_shows_the_totals_their_date_and_what_has_no_price() -> None:
 
 
 def test_a_region_without_a_table_has_no_price() -> None:
-    asked = platform(nodes, settings=in_region(load("dev"), "eu-central-1"))
+    abroad = in_region(load(StackName("dev", "cluster")), "eu-central-1")
+    asked = platform(nodes, stack="dev.cluster", settings=abroad)
     [found] = ask(cost.check, asked)
     assert found.status == "unknown"
     assert "no list prices of eu-central-1 here, only of us-east-1: 2 things" in found.message
@@ -208,24 +210,27 @@ def test_figures_are_stale_from_the_day_after_the_limit() -> None:
 
 
 def test_every_resource_type_that_a_platform_can_have_is_priced_free_or_billed_by_use() -> None:
-    assert lacking({}, ROWS) == []
-    assert [item.name for item in lacking({}, ["aws:new/thing:Thing"])] == ["aws:new/thing:Thing"]
+    assert lacking([], ROWS) == []
+    assert [item.name for item in lacking([], ["aws:new/thing:Thing"])] == ["aws:new/thing:Thing"]
 
 
 def in_region(settings: Settings, region: str) -> Settings:
-    account = settings.account.model_copy(update={"region": region})
-    return settings.model_copy(update={"account": account})
+    account = settings.environment.account.model_copy(update={"region": region})
+    environment = settings.environment.model_copy(update={"account": account})
+    return settings.model_copy(update={"environment": environment})
 
 
 def test_what_an_environment_names_or_allows_and_has_no_price_is_said() -> None:
-    prod = load("prod")
-    limits = replace(prod.policies, endpoint_instance_types=("ml.inf2.*",))
-    found = lacking({"prod": prod.model_copy(update={"policies": limits})}, ())
+    prod, dev = (load(StackName(env, "cluster")) for env in ("prod", "dev"))
+    policies = replace(prod.environment.policies, endpoint_instance_types=("ml.inf2.*",))
+    environment = prod.environment.model_copy(update={"policies": policies})
+    found = lacking([prod.model_copy(update={"environment": environment})] * 2, ())
     named = {item.name for item in found}
+    assert {item.used_by for item in found} == {("prod",)}
     assert {"ml.inf2.xlarge", "ml.inf2.48xlarge"} <= named
     assert "ml.inf2.*" not in named
     assert not named & {figure for _, figure in TABLE.prices}
-    abroad = lacking({"dev": in_region(prod, "eu-central-1"), "prod": prod}, ())
+    abroad = lacking([in_region(dev, "eu-central-1"), prod], ())
     assert ("region", "eu-central-1", ("dev",)) in {
         (item.kind, item.name, item.used_by) for item in abroad
     }
@@ -233,10 +238,13 @@ def test_what_an_environment_names_or_allows_and_has_no_price_is_said() -> None:
 
 def test_every_instance_type_that_an_environment_names_has_a_price() -> None:
     """What it only allows may lack one: that is counted where it is used."""
-    for env in environments():
-        settings = load(env)
-        named = settings.model_copy(update={"policies": None})
-        assert set(instances(named)) <= set(TABLE.prices)
+    found: set[tuple[str, str]] = set()
+    for stack in (stack for env in environments() for stack in stacks_of(env)):
+        settings = load(stack)
+        without = settings.environment.model_copy(update={"policies": None})
+        found |= set(instances(settings.model_copy(update={"environment": without})))
+    assert {("ec2", "p5.48xlarge"), ("sagemaker", "ml.m5.xlarge")} <= found
+    assert found <= set(TABLE.prices)
 
 
 def test_the_check_says_what_is_stale_and_lacking_and_fails() -> None:

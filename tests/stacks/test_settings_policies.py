@@ -13,28 +13,30 @@ from click.testing import CliRunner
 from infra.errors import UserError
 from policies.config import PolicyConfig, Thresholds
 from stacks.cli import cli
-from stacks.commands.deploy import policy_config
-from stacks.settings.load import environments, load, stack_file
-from stacks.settings.model import Settings
+from stacks.policy_config import policy_config
+from stacks.settings.load import load, load_foundation
+from stacks.settings.model import FoundationSettings
+from stacks.stack_name import environments
+from tests.kits.stacks import ALL, copied
 
 ROOT = Path(__file__).parents[2]
 SETTABLE = {field.name for field in dataclasses.fields(Thresholds)}
 DERIVED = {field.name for field in dataclasses.fields(PolicyConfig)} - SETTABLE
 
 
-def written(tmp_path: Path, lines: str) -> Settings:
-    """The settings of dev with one more line under plinth:policies."""
-    head = "  plinth:policies:\n"
-    text = re.sub(r"  plinth:policies:.*\n(    .*\n?)*", "", stack_file("dev").read_text())
-    path = tmp_path / "Pulumi.dev.yaml"
-    path.write_text(f"{text.rstrip()}\n{head}    {lines}\n")
-    return load("dev", path)
+def written(tmp_path: Path, lines: str) -> FoundationSettings:
+    """The settings of dev with these lines as its policies, and no others."""
+    folder = copied(tmp_path) if not (tmp_path / "environments").exists() else tmp_path
+    path = folder / "dev.yaml"
+    text = re.sub(r"^policies:.*\n(  .*\n?)*", "", path.read_text(), flags=re.M)
+    path.write_text(f"{text.rstrip()}\npolicies:\n  {lines}\n")
+    return load_foundation("dev", folder)
 
 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("training_gpus: 4", "training_gpus is not a setting; the nearest is plinth:policies.trai"),
+        ("training_gpus: 4", "training_gpus is not a setting; the nearest is policies.training"),
         ("required_tags: [owner]", "required_tags is not a setting"),
         ("capture_percent_min: 101", "capture_percent_min: input should be less than or equal to "),
         ("training_seconds_max: 0", "training_seconds_max: input should be greater than or equal "),
@@ -46,7 +48,7 @@ def written(tmp_path: Path, lines: str) -> Settings:
         ("job_instance_types: ['']", "job_instance_types.0: string should have at least 1 char"),
         ("tag_values: {team: ['']}", "tag_values.team.0: string should have at least 1 character"),
         ("tag_values: {cost_center: [x]}", "must be of cost_centre, environment, owner, project, "),
-        ("tag_values: {team: [a, b]}", "tag_values.team must have plinth:tags.team among them, 'm"),
+        ("tag_values: {team: [a, b]}", "tag_values.team must have tags.team among them, 'ml-pl"),
         ("expiry_tag: ''", "expiry_tag: string should have at least 1 character, got ''"),
         ("kubernetes_version_min: 1.33", "kubernetes_version_min: input should be a valid string"),
         ("kubernetes_version_min: '1.9'", r"kubernetes_version_min: string should match pattern"),
@@ -59,8 +61,15 @@ def test_a_wrong_threshold_is_one_line_with_what_must_hold(
     with pytest.raises(UserError) as caught:
         written(tmp_path, line)
     assert "\n" not in str(caught.value)
-    assert re.match(r".*/Pulumi\.dev\.yaml:\d+: plinth:policies[.:]", str(caught.value))
+    assert re.match(r".*/dev\.yaml:\d+(: policies[.:]|: tag_values)", str(caught.value))
     assert told in str(caught.value)
+
+
+FOLLOWS = {
+    "approved_registries": ["111111111111"],
+    "model_buckets": ["plinth-dev-artifacts-111111111111"],
+}
+"""What other settings of dev add to a threshold."""
 
 
 def another(value: Any) -> Any:
@@ -83,7 +92,7 @@ def test_a_threshold_of_the_file_is_the_one_that_the_rules_get(name: str, tmp_pa
     given = another(getattr(Thresholds(), name))
     config = policy_config(written(tmp_path, f"{name}: {given!r}"))
     got = config.to_dict()[name]
-    own = ["111111111111"] if name == "approved_registries" else []
+    own = FOLLOWS.get(name, [])
     assert got == (own + given if isinstance(given, list) else given)
     assert PolicyConfig.from_dict(config.to_dict()) == config
 
@@ -93,12 +102,9 @@ def test_what_follows_from_other_settings_is_always_filled_in() -> None:
     left = {
         name
         for name in DERIVED
-        if all(
-            getattr(policy_config(load(env)), name) == getattr(strict, name)
-            for env in environments()
-        )
+        if all(getattr(policy_config(load(stack)), name) == getattr(strict, name) for stack in ALL)
     }
-    assert left == {"weights_uris"}  # no environment has a language model of its own
+    assert left == {"weights_uris"}  # no workload has a language model of its own
 
 
 def read_by(*folders: str) -> set[str]:

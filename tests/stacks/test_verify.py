@@ -3,20 +3,24 @@
 import io
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pulumi_aws as aws
 import pytest
 from botocore.response import StreamingBody
 
-from pipelines.holdout import Holdout
+from pipelines.holdout import Holdout, Source
+from stacks import contract
 from stacks.checks import buckets_and_keys, endpoints, expectations, kubernetes
 from stacks.checks.expectations import EXPECTATIONS, Expectation
+from stacks.settings.load import load_workload
+from stacks.stack_name import StackName
 from tests.kits.checks import Script, ask, platform, statuses
 
-ENDPOINT = "plinth-dev-flight-delay"
+ENDPOINT = "plinth-dev-flight-delay-realtime"
 CONFIG = f"{ENDPOINT}-12345678"
-REASON = "The alarm plinth-dev-flight-delay-5xx was breached"
+REASON = f"The alarm {ENDPOINT}-5xx was breached"
 
 
 def endpoint() -> None:
@@ -269,7 +273,7 @@ def test_a_key_must_rotate(rotates: bool, status: str) -> None:
     assert statuses(ask(buckets_and_keys.check_keys, platform(program, script))) == [status]
 
 
-MOCK = "arn:aws:mock:::tracking-app"
+STAND_IN = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-app/stand-in"
 REAL = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-app/app-1"
 
 
@@ -280,18 +284,18 @@ REAL = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-app/app-1"
         ({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]}, "$.a[1].b"),
         ({"a": [1]}, {"a": [1, 2]}, "$.a"),
         ({"a": 1}, {"a": 1, "b": 2}, "$.b"),
-        ({"uri": MOCK}, {"uri": REAL}, None),
-        ({"uri": f"{MOCK}/x"}, {"uri": f"{REAL}/x"}, None),
-        ({"uri": MOCK}, {"uri": "elsewhere"}, "$.uri"),
-        ({"net": ["private"]}, {"net": ["subnet-0a1b"]}, None),
-        ({"net": ["private"]}, {"net": ["sg-0a1b"]}, "$.net[0]"),
-        ({"net": ["private-2"]}, {"net": ["subnet-0a1b"]}, "$.net[0]"),
+        ({"uri": STAND_IN}, {"uri": REAL}, None),
+        ({"uri": f"{STAND_IN}/x"}, {"uri": f"{REAL}/x"}, None),
+        ({"uri": STAND_IN}, {"uri": "elsewhere"}, "$.uri"),
+        ({"net": ["subnet-stand-in-use1-az1"]}, {"net": ["subnet-0a1b"]}, None),
+        ({"net": ["subnet-stand-in-use1-az1"]}, {"net": ["sg-0a1b"]}, "$.net[0]"),
+        ({"net": ["sg-stand-in-jobs"]}, {"net": ["sg-0a1b"]}, None),
+        ({"net": ["subnet-0a1c"]}, {"net": ["subnet-0a1b"]}, "$.net[0]"),
     ],
 )
 def test_definitions_differ_where_they_differ(wanted: Any, got: Any, where: str | None) -> None:
     """What a synth can only make up matches what AWS made."""
-    ids = {"private": endpoints.IDS["aws:ec2/subnet:Subnet"]}
-    assert endpoints.difference(wanted, got, ids) == where
+    assert endpoints.difference(wanted, got) == where
 
 
 @pytest.mark.parametrize(("id_", "status"), [("subnet-0a1b", "pass"), ("public", "fail")])
@@ -299,13 +303,16 @@ def test_a_pipeline_holds_the_ids_that_aws_gave_its_network(id_: str, status: st
     def definition(subnet_id: str) -> str:
         return json.dumps({"Version": "2020-12-01", "Steps": [{"Subnets": [subnet_id]}]})
 
+    below = contract.stand_in(StackName("dev", "foundation"))
+    assert isinstance(below, contract.FoundationContract)
+    wanted = definition(str(next(iter(below.private_subnet_ids.values()))))
+
     def program() -> None:
-        subnet = aws.ec2.Subnet("private", vpc_id="vpc-1")
         aws.sagemaker.Pipeline(
             "training",
             pipeline_name="training",
             pipeline_display_name="training",
-            pipeline_definition=subnet.id.apply(definition),
+            pipeline_definition=wanted,
         )
 
     script: Script = {"sagemaker": [("describe_pipeline", {"PipelineDefinition": definition(id_)})]}
@@ -329,21 +336,52 @@ def test_a_pipeline_with_another_definition_fails_and_says_where() -> None:
     assert "$.Steps" in found.message
 
 
+def one_day(source: Source, days: int) -> Holdout:
+    """A holdout of the workload's own kind, which needs no store."""
+    assert (source.data_bucket, days) == ("plinth-dev-data-111111111111", 1)
+    return Holdout(records=[{"distance": 100}], truth=[0], baseline=[{"probability": 0.2}])
+
+
 @pytest.mark.parametrize(
-    ("answer", "status"), [(0.3, "pass"), (1.7, "fail"), ("!ModelError", "fail")]
+    ("workload", "answer", "status"),
+    [
+        ("flight_delay", {"probability": 0.3}, "pass"),
+        ("flight_delay", {"probability": 1.7}, "fail"),
+        ("flight_delay", {"value": 90}, "fail"),
+        ("flight_delay", "!ModelError", "fail"),
+        ("block_time", {"p10": 80.0, "value": 91.5, "p90": 99.0}, "pass"),
+        ("block_time", {"p10": 95.0, "value": 91.5, "p90": 99.0}, "fail"),
+        ("block_time", {"value": 91.5}, "fail"),
+    ],
 )
-def test_an_endpoint_must_answer_about_a_real_flight(
-    answer: Any, status: str, monkeypatch: pytest.MonkeyPatch
+def test_an_endpoint_must_answer_as_its_kind_of_model_does(
+    workload: str, answer: Any, status: str
 ) -> None:
-    asked = Holdout(records=[{"distance": 100}], truth=[0], baseline=[{"probability": 0.2}])
-    monkeypatch.setattr(served, "single_holdout", lambda *_: asked)
+    stack = StackName("dev", workload)
+    settings = load_workload(stack)
+    holding = replace(settings.workload, holdout="tests.stacks.test_verify:one_day")
+    name = settings.names.of("realtime")
+
+    def program() -> None:
+        aws.sagemaker.Endpoint("endpoint", name=name, endpoint_config_name="config")
+
     given = answer
     if not isinstance(answer, str):
-        body = json.dumps({"predictions": [{"probability": answer}]}).encode()
+        body = json.dumps({"predictions": [answer]}).encode()
         given = {"Body": StreamingBody(io.BytesIO(body), len(body))}
-    script: Script = {"sagemaker-runtime": [("invoke_endpoint", given)], "s3": []}
-    [found] = ask(endpoints.check_answers, platform(endpoint, script))
-    assert found.status == status
+    asked = platform(
+        program,
+        {"sagemaker-runtime": [("invoke_endpoint", given)]},
+        stack=str(stack),
+        settings=settings.model_copy(update={"workload": holding}),
+    )
+    [found] = ask(endpoints.check_answers, asked)
+    assert (found.subject, found.status) == (name, status)
+
+
+@pytest.mark.parametrize("stack", ["dev.weather", "dev.flight_delay"])
+def test_what_serves_nothing_is_asked_nothing(stack: str) -> None:
+    assert ask(endpoints.check_answers, platform(stack=stack)) == []
 
 
 def test_without_a_cluster_its_nodes_and_quotas_are_unknown() -> None:

@@ -10,7 +10,6 @@ from stacks.checks import account, quotas
 from stacks.checks.check import Platform, examine
 from stacks.checks.preflight import PREFLIGHT
 from stacks.checks.quota_table import G_AND_VT
-from stacks.settings.load import load
 from tests.kits.checks import ask, platform
 from tests.kits.local_cloud import Cloud, refusal, running_cloud
 
@@ -36,7 +35,7 @@ def nodes(count: int) -> None:
 
 
 def asked(cloud: Cloud, count: int) -> Platform:
-    return platform(lambda: nodes(count), clients=cloud.client, env="local", settings=load("local"))
+    return platform(lambda: nodes(count), clients=cloud.client, stack="local.cluster")
 
 
 def test_a_quota_that_is_too_small_passes_once_the_increase_is_granted(cloud: Cloud) -> None:

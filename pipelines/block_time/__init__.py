@@ -1,0 +1,1 @@
+"""How long will a flight be in the air, asked an hour before its departure?"""
