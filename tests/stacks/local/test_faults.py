@@ -13,7 +13,6 @@ import pytest
 
 from stacks.local.daemon import client as daemon
 from stacks.local.daemon import environment
-from stacks.stack_name import stacks_of
 from tests.conftest import GOLDEN, Clone, copy_checkout
 from tests.kits.path import engine_of, not_same, wait_until
 
