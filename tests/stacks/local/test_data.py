@@ -95,7 +95,7 @@ def run(cloud: Cloud, pulumi_cli: Path) -> Iterator[Run]:
     local = environment.LocalEnvironment(home=cloud.home, cloud=cloud.info)
     local.state.mkdir(parents=True, exist_ok=True)
     stack = Stack(
-        env=str(WORKLOAD),
+        name=str(WORKLOAD),
         pulumi_root=pulumi_cli.parent.parent,
         pulumi_home=cloud.home / "pulumi",
         environment=local.engine(),
