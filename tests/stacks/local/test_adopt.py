@@ -11,8 +11,8 @@ import pytest
 
 from infra.errors import CheckFailed, UserError
 from stacks.adoption import adopt, load_adopted, save_adopted
-from stacks.commands.adopt import judge
-from stacks.local import environment, toolchain
+from stacks.commands.adopt import AdoptionResult, judge
+from stacks.local.daemon import environment
 from stacks.stack_name import StackName
 from stacks.synth import recorded
 from stacks.targets.engine import Changes, Stack
@@ -128,7 +128,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, pulumi_cli: Path) -> Iterato
     local = environment.start(home, None, lambda text: None)
     pulumi_ = toolchain.ensure(lambda text: None)
     yield Stack(
-        env="local",
+        name="local.foundation",
         pulumi_root=pulumi_.root,
         pulumi_home=home / "pulumi",
         environment=local.engine(),

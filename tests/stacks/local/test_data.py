@@ -20,14 +20,14 @@ from stacks.composition import data, models
 from stacks.composition.base import base
 from stacks.composition.compose import default_tags
 from stacks.composition.provider import use_provider
-from stacks.local import environment
+from stacks.local.daemon import environment
 from stacks.settings.data import Brokers, Cache, Feast, Kafka, Spark
 from stacks.settings.load import load_foundation, load_workload
 from stacks.settings.model import FoundationSettings, WorkloadSettings
 from stacks.targets.engine import Changes, Stack
 from tests.kits.local_cloud import Cloud, running_cloud
 from tests.kits.stacks import changed, named
-from tests.test_local_streams import eventually, read
+from tests.stacks.local.test_streams import eventually, read
 
 pytestmark = [
     pytest.mark.e2e,
@@ -96,7 +96,7 @@ def run(cloud: Cloud, pulumi_cli: Path) -> Iterator[Run]:
     local = environment.LocalEnvironment(home=cloud.home, cloud=cloud.info)
     local.state.mkdir(parents=True, exist_ok=True)
     stack = Stack(
-        env=str(WORKLOAD),
+        name=str(WORKLOAD),
         pulumi_root=pulumi_cli.parent.parent,
         pulumi_home=cloud.home / "pulumi",
         environment=local.engine(),
@@ -104,7 +104,7 @@ def run(cloud: Cloud, pulumi_cli: Path) -> Iterator[Run]:
         policy_pack=None,
     )
 
-    below = replace(stack, env=str(FOUNDATION))
+    below = replace(stack, name=str(FOUNDATION))
 
     def operate(operation: Any, schemas: Schemas = SCHEMAS) -> Changes:
         return stack.run(operation, register(schemas), lambda done, name: None)
