@@ -28,7 +28,7 @@ ENVIRONMENTS = "stacks/environments"
 STACK = r"(?P<env>[a-z][a-z0-9-]*)\.(?P<layer>[a-z][a-z0-9_]*)"
 STACK_FILE = re.compile(rf"{ENVIRONMENTS}/Pulumi\.{STACK}\.yaml")
 ON_CLUSTER = re.compile(r"^ +[\"']?plinth:pods\b", re.M)
-"""In a workload's file: some of it runs on the cluster, so that it reads what the cluster offers."""
+"""In a workload's file: some of it runs on the cluster, so it reads what the cluster offers."""
 
 
 @dataclass(frozen=True, order=True)
@@ -124,7 +124,17 @@ def of(name: str, stacks: Sequence[Stack]) -> list[Stack]:
 
 def changed_files(base: str) -> list[str]:
     """What differs between BASE and HEAD in the working folder; a file that moved counts twice."""
-    command = ["git", "diff", "--name-only", "--no-renames", "--no-ext-diff", "-z", base, "HEAD", "--"]
+    command = [
+        "git",
+        "diff",
+        "--name-only",
+        "--no-renames",
+        "--no-ext-diff",
+        "-z",
+        base,
+        "HEAD",
+        "--",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [name for name in done.stdout.split("\0") if name]
 
