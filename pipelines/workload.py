@@ -6,6 +6,7 @@ read without importing what the workload runs on.
 """
 
 import importlib
+import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -191,6 +192,8 @@ def function(path: str) -> Callable[..., Any]:
 def _wrong_name(name: str) -> str:
     if not NAME.fullmatch(name) or len(name) > NAME_LIMIT:
         return f"a name must be words of small letters and digits, at most {NAME_LIMIT} characters"
+    if keyword.iskeyword(name):
+        return f"a name must not be a word of Python's, got {name}"
     if name in RESERVED:
         return f"a name must not be {' or '.join(sorted(RESERVED))}: stacks have these names"
     return ""

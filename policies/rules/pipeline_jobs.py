@@ -24,7 +24,7 @@ from policies.theme import Theme
     kind="pipeline",
     severity="high",
     fix="give every job step a VPC, encrypted traffic, a volume key (not on local NVMe), an\n"
-    "output key and isolation; name steps that call AWS in CALLS_AWS of stacks/workload.py",
+    "output key and isolation; name steps that call AWS in calls_aws of the workload",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/infrastructure-security.html",
     themes=Theme.ENCRYPTION_AT_REST | Theme.ENCRYPTION_IN_TRANSIT | Theme.NETWORK_ISOLATION,
 )

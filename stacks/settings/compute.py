@@ -372,7 +372,7 @@ def check_pools(
     for name, pool in pools.items():
         if pool.zone is not None and pool.zone not in availability_zone_ids:
             raise ValueError(
-                f"{name}.availability_zone_id must be one of the network's "
+                f"{name}.availability_zone_id must be one of the environment's "
                 f"{', '.join(availability_zone_ids)}, got {pool.zone!r}"
             )
         if pool.ami_family == "al2023-nvidia" and not pool.release.startswith(

@@ -9,7 +9,8 @@ import pulumi
 import pytest
 from pydantic import ValidationError
 
-from infra.component import Role
+from infra.component import ComponentArgs, Role
+from infra.errors import UserError
 from infra.feature_store import (
     FeatureGroupSpec,
     FeatureStore,
@@ -18,19 +19,25 @@ from infra.feature_store import (
     TimeToLive,
 )
 from infra.naming import Names
-from pipelines.steps.feature_groups import FEATURE_GROUPS
+from pipelines.workload import find
 from policies.data import Resource
 from policies.offline import evaluate
-from stacks.commands.deploy import policy_config
+from stacks.composition.workload import check_reach
+from stacks.contract import FoundationContract, stand_in
 from stacks.paths import ROOT
-from stacks.settings.data import Brokers, Cache, Feast, Features, Kafka, Spark, check_reach
-from stacks.settings.load import environments, load
-from stacks.synth import recorded, synthesize
+from stacks.policy_config import policy_config
+from stacks.settings.data import Brokers, Cache, Feast, Features, Kafka, Spark
+from stacks.settings.load import load_foundation, load_workload
+from stacks.settings.model import WorkloadSettings
+from stacks.stack_name import environments
+from stacks.synth import recorded
+from tests.kits.stacks import WORKLOADS, changed, fields_of, named, synth
 
 NAMES = Names(env="test", account_id="123456789012", region="us-east-1")
 TAGS = {"owner": "me"}
 KEY = "arn:aws:kms:us-east-1:123456789012:key/k"
-NO_PIPELINE = {"training": '{"Version": "2020-12-01", "Steps": []}'}
+WORKLOAD = "prod.flight_delay"
+STREAM = "plinth-prod-flight-delay-stream"
 FLIGHTS = FeatureGroupSpec(
     description="Flights",
     record_identifier="id",
@@ -138,37 +145,76 @@ def test_a_feature_group_that_sagemaker_would_refuse_is_refused_before(
         Features.model_validate({"groups": {"flights": flights}})
 
 
-def test_a_setting_for_an_entity_that_nobody_has_is_refused() -> None:
-    with pytest.raises(ValidationError, match="must be of flights, weather, got planes"):
-        Features.model_validate({"groups": {"planes": {}}})
+def test_a_setting_for_a_group_that_the_workload_does_not_own_is_refused() -> None:
+    given = fields_of(load_workload(named(WORKLOAD)))
+    features = Features.model_validate({"groups": {"hourly": {}}})
+    with pytest.raises(ValidationError, match="groups must be of flights, got hourly"):
+        WorkloadSettings.model_validate({**given, "features": features})
 
 
 ENGINES: dict[str, Any] = {
-    "feast": Feast(),
     "spark": Spark(),
     "kafka": Kafka(brokers=Brokers(instance_type="kafka.m7g.large", kafka_version="3.8.x")),
 }
 
 
 @cache
+def foundation(serverless: bool = False) -> list[Resource]:
+    """The foundation of production with every engine; `serverless`: Kafka without brokers."""
+    other = {"kafka": Kafka()} if serverless else {}
+    return synth("prod.foundation", changed(load_foundation("prod"), **(ENGINES | other)))
+
+
+@cache
 def prod(cached: bool = False) -> list[Resource]:
-    """Production with every engine; `cached`: Feast on Valkey, Kafka without servers."""
-    other = {"feast": Feast(cache=Cache(node_type="cache.r7g.large")), "kafka": Kafka()}
-    update = {**ENGINES, **(other if cached else {})}
-    return synthesize("prod", load("prod").model_copy(update=update), NO_PIPELINE)
+    """A workload of production with Feast; `cached`: on Valkey."""
+    chosen = Feast(cache=Cache(node_type="cache.r7g.large")) if cached else Feast()
+    return synth(WORKLOAD, changed(load_workload(named(WORKLOAD)), feast=chosen))
 
 
-@pytest.mark.parametrize("cached", [False, True])
-def test_production_with_every_engine_passes_its_policies(cached: bool) -> None:
-    settings = load("prod").model_copy(update=ENGINES)
-    findings = evaluate(prod(cached), policy_config(settings))
+@pytest.mark.parametrize("other", [False, True])
+def test_production_with_every_engine_passes_its_policies(other: bool) -> None:
+    below, above = load_foundation("prod"), load_workload(named(WORKLOAD))
+    findings = [
+        *evaluate(foundation(other), policy_config(below)),
+        *evaluate(prod(other), policy_config(above)),
+    ]
+    assert len(findings) > 100
     assert [f for f in findings if f.status in ("fail", "error", "unknown")] == []
 
 
 def test_no_engine_is_there_unless_asked_for() -> None:
+    assert len(environments()) == 4
     for env in environments():
-        settings = load(env)
-        assert (settings.feast, settings.spark, settings.kafka) == (None, None, None)
+        settings = load_foundation(env)
+        assert (settings.spark, settings.kafka) == (None, None)
+    assert {load_workload(stack).feast for stack in WORKLOADS} == {None}
+
+
+def test_jobs_of_a_workload_start_spark_as_its_own_role_and_nothing_else() -> None:
+    assert "emr-serverless" not in str(synth(WORKLOAD))
+    offered = stand_in(named("prod.foundation"))
+    assert isinstance(offered, FoundationContract)
+    application = "arn:aws:emr-serverless:us-east-1:333333333333:/applications/a"
+
+    def program() -> None:
+        from stacks.composition.compose import default_tags
+        from stacks.composition.workload import build
+
+        settings = load_workload(named(WORKLOAD))
+        with_spark = replace(offered, spark_application_arn=application)
+        tags = default_tags(named(WORKLOAD), settings)
+        common = ComponentArgs(names=settings.names, tags=tags)
+        build(common, settings, {"training": "{}"}, with_spark, None)
+
+    found = {item.name: item.inputs.value for item in recorded(program)}
+    statements = json.loads(found["access-allow-job"]["policy"])["Statement"]
+    spark = [item for item in statements if "emr-serverless" in json.dumps(item)]
+    assert [item["Resource"] for item in spark] == [
+        [application],
+        [f"{application}/jobruns/*"],
+        ["arn:aws:iam::333333333333:role/plinth-prod-spark"],
+    ]
 
 
 def one(found: list[Resource], suffix: str) -> dict[str, Any]:
@@ -178,14 +224,14 @@ def one(found: list[Resource], suffix: str) -> dict[str, Any]:
 
 def test_feast_finds_tables_that_are_encrypted_and_recoverable() -> None:
     tables = [t for t in by_type(prod(), "dynamodb/table:Table") if "feast" in t["name"]]
-    assert {t["name"] for t in tables} == {"plinth-prod-feast-flights", "plinth-prod-feast-weather"}
+    assert {t["name"] for t in tables} == {"plinth-prod-flight-delay-feast-flights"}
     for table in tables:
         assert table["serverSideEncryption"]["enabled"] and table["pointInTimeRecovery"]["enabled"]
         assert table["deletionProtectionEnabled"] and table["billingMode"] == "PAY_PER_REQUEST"
     uploaded = [o for o in by_type(prod(), "BucketObjectv2") if "feature_store" in o["key"]]
     configuration = json.loads(uploaded[0]["content"])
     template = configuration["online_store"]["table_name_template"]
-    assert {template.format(table_name=view) for view in FEATURE_GROUPS} == {
+    assert {template.format(table_name=view) for view in find()["flight_delay"].feature_groups} == {
         t["name"] for t in tables
     }
     assert configuration["online_store"]["tags"]["project"] == "plinth"
@@ -203,7 +249,7 @@ def test_the_cache_survives_a_zone_and_keeps_no_password() -> None:
 
 
 def test_spark_stops_by_itself_and_cannot_outgrow_its_limit() -> None:
-    application = one(prod(), "emrserverless/application:Application")
+    application = one(foundation(), "emrserverless/application:Application")
     assert application["maximumCapacity"] == {
         "cpu": "64 vCPU",
         "memory": "256 GB",
@@ -214,12 +260,16 @@ def test_spark_stops_by_itself_and_cannot_outgrow_its_limit() -> None:
 
 
 def test_kafka_takes_tls_and_iam_and_nothing_else() -> None:
-    cluster = one(prod(), "msk/cluster:Cluster")
+    cluster = one(foundation(), "msk/cluster:Cluster")
     assert cluster["clientAuthentication"] == {"sasl": {"iam": True}, "unauthenticated": False}
     transit = cluster["encryptionInfo"]["encryptionInTransit"]
     assert transit == {"clientBroker": "TLS", "inCluster": True}
-    assert cluster["numberOfBrokerNodes"] % len(load("prod").network.availability_zone_ids) == 0
-    serverless = one(prod(cached=True), "msk/serverlessCluster:ServerlessCluster")
+    assert (
+        cluster["numberOfBrokerNodes"]
+        % len(load_foundation("prod").environment.availability_zone_ids)
+        == 0
+    )
+    serverless = one(foundation(serverless=True), "msk/serverlessCluster:ServerlessCluster")
     assert serverless["clientAuthentication"] == {"sasl": {"iam": {"enabled": True}}}
 
 
@@ -244,32 +294,39 @@ def test_a_bad_record_never_stops_the_stream_and_nothing_is_lost_silently() -> N
 def test_the_streams_alarms_watch_what_exists() -> None:
     found = prod()
     alarms = by_type(found, "MetricAlarm")
-    stream_alarms = [alarm for alarm in alarms if alarm["name"].startswith("plinth-prod-stream")]
+    stream_alarms = [alarm for alarm in alarms if alarm["name"].startswith(STREAM)]
     watched = {next(iter(alarm["dimensions"].items())) for alarm in stream_alarms}
     assert watched == {
-        ("FunctionName", "plinth-prod-stream"),
-        ("QueueName", "plinth-prod-stream-dead-letters"),
+        ("FunctionName", STREAM),
+        ("QueueName", f"{STREAM}-dead-letters"),
     }
-    topics = {topic["name"] for topic in by_type(found, "sns/topic:Topic")}
+    topics = {topic["name"] for topic in by_type(foundation(), "sns/topic:Topic")}
     told = {arn for alarm in stream_alarms for arn in alarm["alarmActions"]}
     assert {arn.rpartition(":")[2] for arn in told} == {"plinth-prod-alerts"} <= topics
-    assert "plinth-prod-stream" in {f["name"] for f in by_type(found, "lambda/function:Function")}
+    assert STREAM in {f["name"] for f in by_type(found, "lambda/function:Function")}
     queues = {queue["name"] for queue in by_type(found, "sqs/queue:Queue")}
-    assert "plinth-prod-stream-dead-letters" in queues
+    assert f"{STREAM}-dead-letters" in queues
 
 
-def test_a_stream_that_cannot_reach_its_services_is_refused() -> None:
-    network = load("prod").network
-    check_reach(network)
-    check_reach(network.model_copy(update={"interface_endpoints": [], "nat_gateways": "single"}))
-    closed = network.model_copy(update={"interface_endpoints": ["sts"], "nat_gateways": "none"})
-    with pytest.raises(ValueError, match=r"sagemaker\.featurestore-runtime, sqs"):
-        check_reach(closed)
+def test_a_workload_that_cannot_reach_its_services_is_refused() -> None:
+    settings = load_workload(named(WORKLOAD))
+    assert settings.stream is not None
+    offered = stand_in(named("prod.foundation"))
+    assert isinstance(offered, FoundationContract)
+    check_reach(settings, offered)
+    check_reach(settings, replace(offered, interface_endpoints=[], reaches_internet=True))
+    check_reach(settings, replace(offered, reaches_internet=False))
+    closed = replace(offered, interface_endpoints=["sts"], reaches_internet=False)
+    lacking = r"got none to sagemaker\.api, sagemaker\.featurestore-runtime"
+    with pytest.raises(UserError, match=f"{lacking}, sqs"):
+        check_reach(settings, closed)
+    with pytest.raises(UserError, match=f"{lacking}\n"):
+        check_reach(changed(settings, stream=None), closed)
 
 
 def test_the_streams_code_is_its_folder_and_no_more() -> None:
     """Text, not paths: the archive's hash is the same on every machine."""
     functions = by_type(prod(), "lambda/function:Function")
-    [code] = [f["code"] for f in functions if f["name"] == "plinth-prod-stream"]
+    [code] = [f["code"] for f in functions if f["name"] == STREAM]
     source = (ROOT / "pipelines" / "stream" / "ingest.py").read_text()
     assert {name: asset["text"] for name, asset in code["assets"].items()} == {"ingest.py": source}

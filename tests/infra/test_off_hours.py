@@ -14,7 +14,7 @@ from policies.offline import evaluate
 from stacks.policy_config import policy_config
 from stacks.settings.load import load_cluster, load_workload
 from stacks.settings.model import ClusterSettings, WorkloadSettings
-from tests.kits.stacks import named, serving, synth
+from tests.kits.stacks import fields_of, named, serving, synth
 from tests.test_infra_operations import NAMES, TAGS, built, of, role, statements
 
 EVENING = "cron(0 19 ? * MON-FRI *)"
@@ -45,7 +45,7 @@ def off_hours(**changes: Any) -> list[Resource]:
 
 def cluster(env: str, **sections: Any) -> ClusterSettings:
     """The settings of an environment's cluster with other sections."""
-    return ClusterSettings.model_validate({**dict(load_cluster(env)), **sections})
+    return ClusterSettings.model_validate({**fields_of(load_cluster(env)), **sections})
 
 
 def test_a_node_group_shrinks_in_the_evening_and_is_as_before_in_the_morning() -> None:
@@ -145,7 +145,7 @@ def test_hours_in_which_nothing_shrinks_are_refused_with_the_fix() -> None:
     chosen["system_scaling"] = {"min_size": 2, "desired_size": 2, "max_size": 4}
     with pytest.raises(ValidationError, match="give a managed node group a min_size below"):
         cluster("dev", cluster=chosen)
-    workload = dict(load_workload(named("dev.flight_delay")))
+    workload = fields_of(load_workload(named("dev.flight_delay")))
     with pytest.raises(ValidationError, match="must have an endpoint with autoscaling to shrink"):
         WorkloadSettings.model_validate({**workload, "off_hours": OFF_HOURS})
 
@@ -185,7 +185,7 @@ def test_a_pool_in_a_reservation_does_not_shrink() -> None:
 
 
 def test_everything_of_a_workload_that_shrinks_passes_its_policies() -> None:
-    given = {**dict(serving("staging.flight_delay")), "off_hours": OFF_HOURS}
+    given = {**fields_of(serving("staging.flight_delay")), "off_hours": OFF_HOURS}
     settings = WorkloadSettings.model_validate(given)
     found = synth("staging.flight_delay", settings)
     names = {item.name for item in found if "off-hours-endpoint" in item.name}

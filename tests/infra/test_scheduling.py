@@ -12,10 +12,19 @@ from pydantic import ValidationError
 from infra.errors import UserError
 from infra.queues import GUARANTEED_STEP
 from policies.data import Resource
-from stacks.settings.load import load, stack_file
+from stacks.settings.load import load_cluster
 from stacks.settings.scheduling import Queues
-from stacks.synth import synthesize
-from tests.kits.scheduling import LLM, POOL, RAY, TEAMS, platform, registered, validated, workloads
+from tests.kits.scheduling import (
+    LLM,
+    POOL,
+    RAY,
+    TEAMS,
+    platform,
+    registered,
+    validated,
+    workloads,
+)
+from tests.kits.stacks import changed, copied, synth
 
 
 def named(found: list[Resource], kind: str) -> dict[str, dict[str, Any]]:
@@ -123,7 +132,7 @@ def test_a_person_in_two_teams_has_one_access_entry() -> None:
     """EKS refuses a second entry for the same principal."""
     ada = "arn:aws:iam::333333333333:role/ada"
     members = {team: {**TEAMS[team], "member_role_arns": [ada]} for team in ("research", "vision")}
-    found = synthesize("prod", platform({**TEAMS, **members}), {"training": "{}"})
+    found = synth("prod.cluster", platform({**TEAMS, **members}))
     [entry] = [
         item.inputs.value
         for item in found
@@ -133,22 +142,23 @@ def test_a_person_in_two_teams_has_one_access_entry() -> None:
 
 
 def test_an_environment_without_teams_has_no_queues() -> None:
-    settings = load("prod").model_copy(update={"teams": {}})
-    found = synthesize("prod", settings, {"training": "{}"})
+    settings = changed(load_cluster("prod"), teams={})
+    found = synth("prod.cluster", settings)
     assert named(found, "PriorityClass") == {}
     assert "kueue" not in releases(found)
 
 
 def test_shares_beyond_the_pool_are_refused_with_the_numbers(tmp_path: Path) -> None:
-    path = tmp_path / "Pulumi.prod.yaml"
-    text = stack_file("prod").read_text()
+    folder = copied(tmp_path)
+    path = folder / "Pulumi.prod.cluster.yaml"
+    text = path.read_text()
     assert text.count("nominal_gpus: { gpu-training: 16 }") == 1
     path.write_text(
         text.replace("nominal_gpus: { gpu-training: 16 }", "nominal_gpus: { gpu-training: 20 }")
     )
     line = next(n for n, row in enumerate(text.splitlines(), 1) if row == "  plinth:teams:")
     with pytest.raises(UserError) as refused:
-        load("prod", path)
+        load_cluster("prod", folder)
     assert (
         f":{line}: plinth:teams: nominal_gpus of all teams must be at most the 32 GPUs that pool "
         "'gpu-training' (p5.48xlarge) may have, got 36: research 20, serving 8, vision 8"
@@ -218,7 +228,7 @@ def test_a_workload_beyond_the_share_of_its_team_is_refused(
 
 
 def test_the_operator_of_ray_sees_the_namespace_of_its_team_alone() -> None:
-    found = synthesize("prod", validated(ray=RAY), {"training": "{}"})
+    found = synth("prod.cluster", validated(ray=RAY))
     operator = releases(found)["kuberay-operator"]
     assert operator["values"]["watchNamespace"] == ["research"]
     assert operator["version"] == "1.5.1"
@@ -233,7 +243,7 @@ def test_ray_waits_in_the_queue_of_its_team_until_all_of_it_fits() -> None:
 
 
 def test_the_pods_of_a_language_model_read_its_weights_and_nothing_else_of_aws() -> None:
-    found = synthesize("prod", validated(llm_kubernetes={"chat": LLM}), {"training": "{}"})
+    found = synth("prod.cluster", validated(llm_kubernetes={"chat": LLM}))
     [role] = [item for item in found if item.name == "access-llm-chat"]
     trust = json.loads(role.inputs.value["assumeRolePolicy"])["Statement"][0]
     tags = trust["Condition"]["StringEquals"]
@@ -260,7 +270,7 @@ def test_an_autoscaled_model_keeps_the_replicas_it_has() -> None:
         (scaled, ("spec.replicas",)),
         (validated(llm_kubernetes={"chat": LLM}), ()),
     ):
-        found = synthesize("prod", settings, {"training": "{}"})
+        found = synth("prod.cluster", settings)
         [deployment] = [item for item in found if item.type.endswith(":Deployment")]
         assert deployment.options.ignore_changes == ignored
     [autoscaler] = workloads(

@@ -26,8 +26,9 @@ from stacks.checks.quota_review import listed, part
 from stacks.checks.quota_table import G_AND_VT
 from stacks.review.cost import parts
 from stacks.review.replacements import differ
-from stacks.settings.load import load
+from stacks.settings.load import load_cluster
 from stacks.sizing.prices.table import price_table
+from stacks.stack_name import StackName
 from stacks.synth import recorded
 
 TODAY = date(2026, 1, 15)
@@ -315,8 +316,8 @@ def platform(found: Sequence[Resource]) -> Platform:
     """Resources to count, and nobody to ask."""
     nobody = refuse("nobody is asked")
     return Platform(
-        env="prod", settings=load("prod"), resources=found, clients=nobody, fetch=nobody,
-        plain_http=nobody, kubernetes=nobody,
+        stack=StackName("prod", "cluster"), settings=load_cluster("prod"), resources=found,
+        clients=nobody, fetch=nobody, plain_http=nobody, kubernetes=nobody,
     )  # fmt: skip
 
 

@@ -9,15 +9,16 @@ from infra.naming import POOL_LABEL, TEAM_LABEL
 from policies.data import Resource
 from stacks.composition.scheduling import build_teams
 from stacks.settings.compute import GpuPool
-from stacks.settings.load import load
-from stacks.settings.model import Settings
+from stacks.settings.load import load_cluster
+from stacks.settings.model import ClusterSettings
 from stacks.settings.scheduling import Team
-from stacks.synth import recorded, synthesize
+from stacks.synth import recorded
 from tests.kits.kubernetes import Kubernetes
+from tests.kits.stacks import fields_of, synth
 
 Manifest = dict[str, Any]
 
-IMAGE = f"333333333333.dkr.ecr.us-east-1.amazonaws.com/plinth-prod-workload@sha256:{'0' * 64}"
+IMAGE = f"333333333333.dkr.ecr.us-east-1.amazonaws.com/plinth-prod-images@sha256:{'0' * 64}"
 POOL = "gpu-training"
 GPU_TAINTS = [{"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}]
 
@@ -37,17 +38,18 @@ TEAMS: dict[str, dict[str, Any]] = {
 """Together they own the 16 GPUs of the pool's two nodes."""
 
 
-def platform(teams: dict[str, dict[str, Any]] | None = None, **changes: Any) -> Settings:
+def platform(teams: dict[str, dict[str, Any]] | None = None, **changes: Any) -> ClusterSettings:
     """Settings of production with these teams on one pool of two nodes with eight GPUs each."""
     scaling = {"min_size": 0, "desired_size": 0, "max_size": 2}
     pool = GpuPool.model_validate({"instance_type": "p5.48xlarge", "scaling": scaling})
     found = {name: Team.model_validate(team) for name, team in (teams or TEAMS).items()}
-    return load("prod").model_copy(update={"gpu_pools": {POOL: pool}, "teams": found, **changes})
+    chosen = {"gpu_pools": {POOL: pool}, "teams": found, **changes}
+    return load_cluster("prod").model_copy(update=chosen)
 
 
-def registered(settings: Settings) -> list[Resource]:
+def registered(settings: ClusterSettings) -> list[Resource]:
     """What the program registers for the teams of these settings."""
-    common = ComponentArgs(names=settings.names("prod"), tags={})
+    common = ComponentArgs(names=settings.names, tags={})
     return [
         item
         for item in recorded(lambda: build_teams(common, settings, pulumi.ResourceOptions()))
@@ -55,7 +57,7 @@ def registered(settings: Settings) -> list[Resource]:
     ]
 
 
-def manifests(settings: Settings) -> list[Manifest]:
+def manifests(settings: ClusterSettings) -> list[Manifest]:
     """The objects that an API server without further definitions has, namespaces first."""
     found: list[Manifest] = [
         item.inputs.value
@@ -75,21 +77,21 @@ RAY: dict[str, Any] = {
 }
 
 
-def validated(**changes: Any) -> Settings:
+def validated(**changes: Any) -> ClusterSettings:
     """The platform's settings with these parts, judged as if they came from a file."""
-    return Settings.model_validate({**platform().model_dump(), **changes})
+    return ClusterSettings.model_validate({**fields_of(platform()), **changes})
 
 
-def named_objects(settings: Settings, name: str) -> list[Manifest]:
+def named_objects(settings: ClusterSettings, name: str) -> list[Manifest]:
     """Kubernetes objects of this name that the whole program registers, accounts first."""
-    found = (item.inputs.value for item in synthesize("prod", settings, {"training": "{}"}))
+    found = (item.inputs.value for item in synth("prod.cluster", settings))
     ours = [item for item in found if (item.get("metadata") or {}).get("name") == name]
     return sorted(ours, key=lambda item: item["kind"] != "ServiceAccount")
 
 
 def workloads(kind: str, **changes: Any) -> list[Manifest]:
     """Objects of a kind that the whole program registers for these settings."""
-    found = synthesize("prod", validated(**changes), {"training": "{}"})
+    found = synth("prod.cluster", validated(**changes))
     return [item.inputs.value for item in found if item.inputs.value.get("kind") == kind]
 
 

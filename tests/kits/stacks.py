@@ -44,6 +44,11 @@ def changed(settings: Settings, **parts: Any) -> Any:
     return settings.model_copy(update=parts)
 
 
+def fields_of(settings: Settings) -> dict[str, Any]:
+    """What a settings object was made of."""
+    return {name: getattr(settings, name) for name in type(settings).model_fields}
+
+
 def package(settings: WorkloadSettings) -> str:
     """A version of the workload's model."""
     return settings.names.arn("sagemaker", f"model-package/{settings.names.of('model')}/7")

@@ -19,14 +19,11 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_workloads_of_this_checkout_are_found_by_walking() -> None:
     found = find()
-    assert list(found) == ["block_time", "flight_delay", "weather"]
+    assert list(found) == sorted(found)
     models = {name: one.model.kind if one.model else None for name, one in found.items()}
-    assert models == {
-        "block_time": "regression",
-        "flight_delay": "classification",
-        "weather": None,
-    }
-    assert {name: one.aws_name for name, one in found.items()}["flight_delay"] == "flight-delay"
+    shipped = {"block_time": "regression", "flight_delay": "classification", "weather": None}
+    assert models.items() >= shipped.items()
+    assert found["flight_delay"].aws_name == "flight-delay"
 
 
 def test_what_a_declaration_names_is_there() -> None:
@@ -80,7 +77,7 @@ def test_programs_draw_in_their_own_workload_and_the_toolkit_alone() -> None:
 def test_a_workload_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(UserError, match="no workload is called 'weahter'") as told:
         named("weahter")
-    assert told.value.fix == "name one of: block_time, flight_delay, weather"
+    assert told.value.fix == f"name one of: {', '.join(find())}"
 
 
 def test_a_function_is_imported_by_its_path() -> None:

@@ -1,18 +1,21 @@
 """GPU pools that could not work are refused before anything is created, with the reason."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from infra.errors import UserError
 from policies.offline import evaluate
-from stacks.commands.deploy import policy_config
+from stacks.composition.cluster import check_file_system
+from stacks.contract import FoundationContract, stand_in
+from stacks.policy_config import policy_config
 from stacks.settings.compute import Cluster, GpuPool
-from stacks.settings.load import environments, load
-from stacks.settings.model import Settings
-from stacks.synth import synthesize
-
-NO_PIPELINE = {"training": '{"Version": "2020-12-01", "Steps": []}'}
+from stacks.settings.load import load, load_cluster
+from stacks.settings.model import ClusterSettings
+from stacks.stack_name import StackName
+from tests.kits.stacks import ALL, fields_of, synth
 
 SCALING = {"min_size": 0, "desired_size": 0, "max_size": 2}
 FULL = {"min_size": 2, "desired_size": 2, "max_size": 2}
@@ -187,25 +190,28 @@ def test_a_pool_counts_what_its_pods_can_ask_for() -> None:
     assert counts["time-slicing"] == 64
 
 
-def with_pool(**pool: Any) -> Settings:
-    data = load("prod").model_dump(mode="json", exclude={"teams"})
-    return Settings.model_validate({**data, "gpu_pools": {"gpus": pool}})
+def with_pools(**pools: Any) -> ClusterSettings:
+    given = {**fields_of(load_cluster("prod")), "teams": {}, "gpu_pools": pools}
+    return ClusterSettings.model_validate(given)
+
+
+def with_pool(**pool: Any) -> ClusterSettings:
+    return with_pools(gpus=pool)
 
 
 def test_an_environment_with_every_kind_of_pool_passes_its_policies() -> None:
     named = {name.replace(" ", "-"): pool for name, pool in WORKING.items()}
-    data = load("prod").model_dump(mode="json", exclude={"teams", "gpu_pools"})
-    settings = Settings.model_validate({**data, "gpu_pools": named})
-    resources = synthesize("prod", settings, NO_PIPELINE)
+    settings = with_pools(**named)
+    resources = synth("prod.cluster", settings)
     groups = {item.name for item in resources if item.type == "aws:eks/nodeGroup:NodeGroup"}
     assert {f"{name}-nodes" for name, pool in named.items() if "kind" not in pool} <= groups
     findings = evaluate(resources, policy_config(settings))
     assert [found for found in findings if found.blocks or found.status == "error"] == []
 
 
-def test_a_pool_is_in_a_zone_of_the_network() -> None:
+def test_a_pool_is_in_a_zone_of_the_environment() -> None:
     with_pool(**MANAGED, availability_zone_id="use1-az2")
-    with pytest.raises(ValidationError, match=r"one of the network's .*, got 'use1-az6'"):
+    with pytest.raises(ValidationError, match=r"one of the environment's .*, got 'use1-az6'"):
         with_pool(**MANAGED, availability_zone_id="use1-az6")
 
 
@@ -235,6 +241,20 @@ def test_a_cluster_that_is_open_or_inconsistent_is_refused(
         Cluster.model_validate({**CLUSTER, **change})
 
 
-@pytest.mark.parametrize("env", environments())
-def test_nothing_of_an_environment_is_called_latest(env: str) -> None:
-    assert "latest" not in str(load(env).model_dump(include={"cluster", "gpu_pools", "karpenter"}))
+def test_a_pool_in_another_zone_than_the_file_system_is_refused() -> None:
+    offered = stand_in(StackName("prod", "foundation"))
+    assert isinstance(offered, FoundationContract)
+    settings = with_pool(**MANAGED, availability_zone_id="use1-az2")
+    check_file_system(settings, offered)
+    check_file_system(settings, replace(offered, filesystem_zone="use1-az2"))
+    with pytest.raises(UserError, match="in the zone of the file system, use1-az1, got gpus"):
+        check_file_system(settings, replace(offered, filesystem_zone="use1-az1"))
+
+
+@pytest.mark.parametrize("stack", ALL, ids=str)
+def test_nothing_of_an_environment_is_called_latest(stack: StackName) -> None:
+    chosen = load(stack)
+    own = {name: getattr(chosen, name) for name in type(chosen).model_fields}
+    told = {name: value for name, value in own.items() if name not in ("environment", "workload")}
+    assert told
+    assert "latest" not in str(told)

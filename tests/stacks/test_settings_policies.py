@@ -13,28 +13,30 @@ from click.testing import CliRunner
 from infra.errors import UserError
 from policies.config import PolicyConfig, Thresholds
 from stacks.cli import cli
-from stacks.commands.deploy import policy_config
-from stacks.settings.load import environments, load, stack_file
+from stacks.policy_config import policy_config
+from stacks.settings.load import load
 from stacks.settings.model import Settings
+from stacks.stack_name import StackName, environment_file, environments, stacks_of
+from tests.kits.stacks import ALL, copied
 
 ROOT = Path(__file__).parents[2]
 SETTABLE = {field.name for field in dataclasses.fields(Thresholds)}
 DERIVED = {field.name for field in dataclasses.fields(PolicyConfig)} - SETTABLE
 
 
-def written(tmp_path: Path, lines: str) -> Settings:
-    """The settings of dev with one more line under plinth:policies."""
-    head = "  plinth:policies:\n"
-    text = re.sub(r"  plinth:policies:.*\n(    .*\n?)*", "", stack_file("dev").read_text())
-    path = tmp_path / "Pulumi.dev.yaml"
-    path.write_text(f"{text.rstrip()}\n{head}    {lines}\n")
-    return load("dev", path)
+def written(tmp_path: Path, *lines: str) -> Settings:
+    """The settings of dev's cluster where the environment's file has these thresholds alone."""
+    folder = copied(tmp_path)
+    path = environment_file("dev", folder)
+    text = re.sub(r"^policies:.*\n(  .*\n)*", "", path.read_text(), flags=re.M)
+    path.write_text("\n".join([text.rstrip(), "policies:", *(f"  {line}" for line in lines), ""]))
+    return load(StackName("dev", "cluster"), folder)
 
 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("training_gpus: 4", "training_gpus is not a setting; the nearest is plinth:policies.trai"),
+        ("training_gpus: 4", "training_gpus is not a setting; the nearest is policies.training_"),
         ("required_tags: [owner]", "required_tags is not a setting"),
         ("capture_percent_min: 101", "capture_percent_min: input should be less than or equal to "),
         ("training_seconds_max: 0", "training_seconds_max: input should be greater than or equal "),
@@ -46,7 +48,7 @@ def written(tmp_path: Path, lines: str) -> Settings:
         ("job_instance_types: ['']", "job_instance_types.0: string should have at least 1 char"),
         ("tag_values: {team: ['']}", "tag_values.team.0: string should have at least 1 character"),
         ("tag_values: {cost_center: [x]}", "must be of cost_centre, environment, owner, project, "),
-        ("tag_values: {team: [a, b]}", "tag_values.team must have plinth:tags.team among them, 'm"),
+        ("tag_values: {team: [a, b]}", "tag_values.team must have tags.team among them, 'ml-platf"),
         ("expiry_tag: ''", "expiry_tag: string should have at least 1 character, got ''"),
         ("kubernetes_version_min: 1.33", "kubernetes_version_min: input should be a valid string"),
         ("kubernetes_version_min: '1.9'", r"kubernetes_version_min: string should match pattern"),
@@ -59,8 +61,15 @@ def test_a_wrong_threshold_is_one_line_with_what_must_hold(
     with pytest.raises(UserError) as caught:
         written(tmp_path, line)
     assert "\n" not in str(caught.value)
-    assert re.match(r".*/Pulumi\.dev\.yaml:\d+: plinth:policies[.:]", str(caught.value))
+    assert re.match(r".*/dev\.yaml:\d+: (policies[.:]|tag_values)", str(caught.value))
     assert told in str(caught.value)
+
+
+FOLLOWS = {
+    "approved_registries": ["111111111111"],
+    "model_buckets": ["plinth-dev-artifacts-111111111111"],
+}
+"""What other settings of dev add to a threshold."""
 
 
 def another(value: Any) -> Any:
@@ -83,7 +92,7 @@ def test_a_threshold_of_the_file_is_the_one_that_the_rules_get(name: str, tmp_pa
     given = another(getattr(Thresholds(), name))
     config = policy_config(written(tmp_path, f"{name}: {given!r}"))
     got = config.to_dict()[name]
-    own = ["111111111111"] if name == "approved_registries" else []
+    own = FOLLOWS.get(name, [])
     assert got == (own + given if isinstance(given, list) else given)
     assert PolicyConfig.from_dict(config.to_dict()) == config
 
@@ -93,12 +102,9 @@ def test_what_follows_from_other_settings_is_always_filled_in() -> None:
     left = {
         name
         for name in DERIVED
-        if all(
-            getattr(policy_config(load(env)), name) == getattr(strict, name)
-            for env in environments()
-        )
+        if all(getattr(policy_config(load(stack)), name) == getattr(strict, name) for stack in ALL)
     }
-    assert left == {"weights_uris"}  # no environment has a language model of its own
+    assert left == {"weights_uris"}  # no workload has a language model of its own
 
 
 def read_by(*folders: str) -> set[str]:
@@ -116,7 +122,7 @@ def read_by(*folders: str) -> set[str]:
 def test_no_threshold_is_dead() -> None:
     review = {"cost_usd_per_month_max", "run_usd_max", "gpus_max"}
     assert (SETTABLE | DERIVED) - review - read_by("policies") == set()
-    assert review - read_by("stacks/commands") == set()
+    assert review - read_by("stacks/review") == set()
 
 
 def test_a_threshold_says_what_it_means_and_its_default() -> None:
@@ -131,9 +137,14 @@ def test_a_threshold_says_what_it_means_and_its_default() -> None:
 def test_the_thresholds_can_be_listed(env: str) -> None:
     listed = CliRunner().invoke(cli, ["policy", env, "--thresholds", "--json"])
     rows = {row["name"]: row for row in json.loads(listed.output)["thresholds"]}
-    config = policy_config(load(env)).to_dict()
-    assert {name: row["value"] for name, row in rows.items()} == config
-    assert rows["capture_buckets"]["origin"] == "plinth:policies"
+    for stack in stacks_of(env):
+        config = policy_config(load(stack)).to_dict()
+        assert config == {
+            name: row["stacks"].get(str(stack), row["value"]) for name, row in rows.items()
+        }
+    workloads = {str(stack) for stack in stacks_of(env) if stack.workload}
+    assert set(rows["calling_steps"]["stacks"]) == workloads, "each calls by its own steps"
+    assert rows["capture_buckets"]["origin"] == "policies"
     assert rows["approved_registries"]["origin"] == "other settings"
     assert rows["gpu_disk_gib_min"]["origin"] == "default"
     assert rows["gpu_disk_gib_min"]["meaning"].startswith("Least disk of a node with accelerators")
@@ -143,6 +154,6 @@ def test_the_list_of_thresholds_is_one_for_people(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("COLUMNS", "80")
     text = CliRunner().invoke(cli, ["policy", "dev", "--thresholds"]).output
     assert max(map(len, text.splitlines())) <= 80
-    assert re.search(r"^training_gpus_max +Most GPUs.*\n  4 \(plinth:policies\) ", text, re.M)
+    assert re.search(r"^training_gpus_max +Most GPUs.*\n  4 \(policies\) ", text, re.M)
     assert re.search(r"^approved_registries .*\n  111111111111 \(other settings\) ", text, re.M)
     assert re.search(r"^gpu_disk_gib_min .*\n  100 {9}", text, re.M)

@@ -39,7 +39,7 @@ def test_a_name_reads_back(stack: StackName) -> None:
 
 @pytest.mark.parametrize("text", ["dev", "dev.", ".cluster", "dev.a.b", "dev.Cluster", "dev a"])
 def test_what_is_no_name_of_a_stack_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match="must be called <environment>.<layer>, got"):
+    with pytest.raises(UserError, match=r"must be called <environment>\.<layer>, got"):
         StackName.parse(text)
 
 
