@@ -179,6 +179,23 @@ def test_a_documented_command_exists(line: str) -> None:
         assert words[0] in ("aws", "eval", "git", "pulumi", "python", "cd", ".venv/bin/python")
 
 
+def commands_named(path: Path) -> set[str]:
+    """The commands of `plinth` that the texts of a module tell a person to type."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant)]
+    found = [re.findall(r"`plinth ([a-z][a-z-]+)", text) for text in texts if isinstance(text, str)]
+    return {name for names in found for name in names}
+
+
+def test_what_a_message_tells_a_person_to_type_exists() -> None:
+    from stacks.cli import cli
+
+    named = {name_of(path): commands_named(path) for path in MODULES}
+    assert {"up", "verify", "approve"} <= set().union(*named.values())
+    wrong = {module: names - set(cli.commands) for module, names in named.items()}
+    assert {module: names for module, names in wrong.items() if names} == {}
+
+
 def test_make_help_lists_every_target() -> None:
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M)
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -26,6 +26,10 @@ IDS = {
     "aws:ec2/subnet:Subnet": re.compile(r"subnet-[0-9a-f]+"),
 }
 """Ids that AWS makes up, of what a definition names; a synth writes the resource's name."""
+CHANGING = ("Creating", "Updating", "SystemUpdating", "RollingBack")
+"""What an endpoint's status says while SageMaker is at work (DescribeEndpoint)."""
+LOG = "read the log of the model's server, which the message names"
+"""AWS ends a ModelError with a link to the log in CloudWatch, the local cloud with its path."""
 
 
 def check_endpoints(platform: Platform) -> Iterator[CheckResult]:
@@ -35,10 +39,17 @@ def check_endpoints(platform: Platform) -> Iterator[CheckResult]:
         described = _described(platform, name)
         problem = served_wrongly(wanted, described)
         if problem:
-            fix = "mend the cause, then type " + f"`plinth up {platform.env}`"
-            yield failed("endpoints", name, problem, fix)
+            yield failed("endpoints", name, problem, _way_back(platform.env, described))
         else:
             yield passed("endpoints", name, f"in service with {wanted}")
+
+
+def _way_back(env: str, described: Mapping[str, Any]) -> str:
+    """What a person does about an endpoint that does not serve what it should."""
+    if described.get("EndpointStatus") in CHANGING:
+        return f"wait until it is in service, then type `plinth verify {env}`"
+    cause = "mend the cause, then " if described.get("FailureReason") else ""
+    return f"{cause}type `plinth up {env}`"
 
 
 def _described(platform: Platform, name: str) -> Mapping[str, Any]:
@@ -86,7 +97,9 @@ def check_answers(platform: Platform) -> Iterator[CheckResult]:
         )
     except ClientError as error:
         reason = error.response["Error"]["Message"]
-        yield failed("answers", name, f"must answer, said: {reason}", "read the endpoint's log")
+        failing = error.response["Error"]["Code"] == "ModelError"
+        fix = LOG if failing else f"mend what it says, then type `plinth verify {platform.env}`"
+        yield failed("answers", name, f"must answer, said: {reason}", fix)
         return
     [prediction] = json.loads(answer["Body"].read())["predictions"]
     probability = prediction["probability"]
