@@ -11,6 +11,7 @@ import pytest
 
 from infra.errors import UserError
 from stacks.docs import BLOCKS, Block
+from tests.kits.each import each, passing_on_nothing
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("infra", "stacks", "pipelines", "serving", "policies")
@@ -116,14 +117,49 @@ FOUND_BY_WALKING = ROOT / "policies" / "rules" / "__init__.py"
 
 def test_the_init_of_a_package_holds_its_docstring_alone() -> None:
     inits = [path for path in MODULES if path.name == "__init__.py" and path != FOUND_BY_WALKING]
-    assert [path for path in inits if len(ast.parse(path.read_text()).body) > 1] == []
+    assert [path for path in each(inits) if len(ast.parse(path.read_text()).body) > 1] == []
 
 
 def test_every_test_file_is_collected() -> None:
     with_tests = {
         path for path in TESTS if re.search(r"^(async )?def test_", path.read_text(), re.M)
     }
-    assert {path.name for path in with_tests if not path.name.startswith("test_")} == set()
+    assert {path.name for path in each(with_tests) if not path.name.startswith("test_")} == set()
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name_of)
+def test_no_test_passes_because_it_found_nothing(path: Path) -> None:
+    assert passing_on_nothing(path.read_text()) == [], "put each(...) around what is looped over"
+
+
+SOUND = (
+    "for item in each(found()):\n  assert item",
+    "for item in FIXED:\n  assert item",
+    "for item in range(3):\n  assert item",
+    "for item in [2 * number for number in FIXED]:\n  assert item",
+    "assert [item.name for item in found()] == ['one']",
+    "assert found()\n for item in found():\n  assert item",
+)
+EMPTY = (
+    "for item in found():\n  assert item",
+    "known = found()\n for item in known.values():\n  assert item",
+    "for item in sorted(found()['items']):\n  assert item",
+    "for one in FIXED:\n  for other in [item for item in one if item]:\n   assert other",
+    "assert all(item.good for item in found())",
+    "assert not [item for item in found().all if item.bad]",
+    "assert {item for item in found() if item.bad} == set()",
+)
+
+
+@pytest.mark.parametrize("body", [*SOUND, *EMPTY])
+def test_a_test_that_passes_on_an_empty_list_is_known_from_one_that_does_not(body: str) -> None:
+    assert bool(passing_on_nothing(f"def test_it():\n {body}\n")) == (body in EMPTY)
+
+
+def test_looping_over_each_of_nothing_fails() -> None:
+    assert each(iter("ab")) == ["a", "b"]
+    with pytest.raises(AssertionError, match="nothing was found"):
+        each([])
 
 
 def loaded_after(statement: str) -> set[str]:
@@ -204,9 +240,9 @@ def test_make_help_lists_every_target() -> None:
 
 
 def test_a_document_names_files_that_exist() -> None:
-    for document in (ROOT / name for name in DOCUMENTS):
+    for document in [ROOT / name for name in DOCUMENTS]:
         links = re.findall(r"\]\(([^)#:]+)\)", document.read_text())
-        assert [link for link in links if not (document.parent / link).exists()] == []
+        assert [link for link in each(links) if not (document.parent / link).exists()] == []
 
 
 GENERATED = [f"{block.document} {block.name}" for block in BLOCKS]

@@ -26,6 +26,7 @@ from stacks.paths import ROOT
 from stacks.settings.data import Brokers, Cache, Feast, Features, Kafka, Spark, check_reach
 from stacks.settings.load import environments, load
 from stacks.synth import recorded, synthesize
+from tests.kits.each import each
 
 NAMES = Names(env="test", account_id="123456789012", region="us-east-1")
 TAGS = {"owner": "me"}
@@ -162,11 +163,11 @@ def prod(cached: bool = False) -> list[Resource]:
 def test_production_with_every_engine_passes_its_policies(cached: bool) -> None:
     settings = load("prod").model_copy(update=ENGINES)
     findings = evaluate(prod(cached), policy_config(settings))
-    assert [f for f in findings if f.status in ("fail", "error", "unknown")] == []
+    assert [f for f in each(findings) if f.status in ("fail", "error", "unknown")] == []
 
 
 def test_no_engine_is_there_unless_asked_for() -> None:
-    for env in environments():
+    for env in each(environments()):
         settings = load(env)
         assert (settings.feast, settings.spark, settings.kafka) == (None, None, None)
 

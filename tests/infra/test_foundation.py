@@ -25,6 +25,7 @@ from policies.data import Resource
 from stacks.settings import foundation
 from stacks.settings.load import environments, load
 from stacks.synth import recorded
+from tests.kits.each import each
 from tests.kits.iam import decide
 
 NAMES = Names(env="test", account_id="123456789012", region="us-east-1")
@@ -374,7 +375,7 @@ def test_no_two_environments_share_an_address() -> None:
         for env in environments()
         for block in load(env).network.cidr_blocks()
     }
-    pairs = itertools.combinations(ranges.items(), 2)
+    pairs = each(itertools.combinations(ranges.items(), 2))
     assert [(a, b) for (a, one), (b, two) in pairs if one.overlaps(two)] == []
 
 

@@ -16,6 +16,7 @@ from stacks.settings.load import load
 from stacks.settings.model import Settings
 from stacks.synth import synthesize
 from tests.infra.test_operations import NAMES, TAGS, built, of, role, statements
+from tests.kits.each import each
 
 EVENING = "cron(0 19 ? * MON-FRI *)"
 MORNING = "cron(0 7 ? * MON-FRI *)"
@@ -78,7 +79,7 @@ def test_only_what_the_program_ignores_of_a_node_group_moves() -> None:
 
 
 def test_an_evening_that_failed_does_not_arrive_in_the_morning() -> None:
-    for item in of(off_hours(), ":Schedule"):
+    for item in each(of(off_hours(), ":Schedule")):
         assert item["target"]["retryPolicy"]["maximumEventAgeInSeconds"] <= 3600
 
 

@@ -20,6 +20,7 @@ from pipelines.steps.contracts.flights import FLIGHTS
 from pipelines.steps.contracts.weather import WEATHER
 from stacks import workload
 from stacks.settings.load import load
+from tests.kits.each import each
 from tests.kits.pipelines import INPUTS, MONTHS, month
 
 ANOTHER_DAY = """
@@ -136,7 +137,7 @@ def test_every_job_has_a_machine_and_an_end(definition: str) -> None:
 
 
 def test_every_job_is_in_the_vpc_with_our_keys_and_tried_again(definition: str) -> None:
-    for job in jobs(definition).values():
+    for job in each(jobs(definition).values()):
         arguments = job["Arguments"]
         network = arguments.get("NetworkConfig", arguments)
         assert network["VpcConfig"] == {
@@ -167,7 +168,7 @@ def test_only_programs_that_call_aws_have_a_network(definition: str) -> None:
 def test_a_pipeline_job_on_local_nvme_has_no_volume_key(tmp_path: Path) -> None:
     inputs = replace(INPUTS, instance_type="ml.g5.xlarge", volume_kms_key_arn=None)
     found = jobs(compiled.definition("training", inputs, cache=tmp_path)).values()
-    assert [job["Name"] for job in found if "VolumeKmsKeyId" in machine(job)] == []
+    assert [job["Name"] for job in each(found) if "VolumeKmsKeyId" in machine(job)] == []
 
 
 def test_the_instance_type_says_whether_volumes_have_a_key() -> None:

@@ -21,6 +21,7 @@ from stacks.sizing.prices.estimate import Estimate, estimate
 from stacks.sizing.prices.table import price_table, regions
 from stacks.synth import recorded
 from tests.kits.checks import ask, platform
+from tests.kits.each import each
 
 TABLE = price_table("us-east-1")
 HOURS = 730
@@ -32,7 +33,7 @@ def priced(program) -> Estimate:  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize("region", regions())
 def test_every_figure_says_where_and_when_it_comes_from(region: str) -> None:
-    for price in price_table(region).prices.values():
+    for price in each(price_table(region).prices.values()):
         assert price.usd >= 0
         assert price.source.startswith("https://aws.amazon.com/")
         assert date.fromisoformat(price.as_of) <= date.today()
@@ -233,7 +234,7 @@ def test_what_an_environment_names_or_allows_and_has_no_price_is_said() -> None:
 
 def test_every_instance_type_that_an_environment_names_has_a_price() -> None:
     """What it only allows may lack one: that is counted where it is used."""
-    for env in environments():
+    for env in each(environments()):
         settings = load(env)
         named = settings.model_copy(update={"policies": None})
         assert set(instances(named)) <= set(TABLE.prices)
