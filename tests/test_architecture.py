@@ -21,6 +21,7 @@ TESTS = sorted(path for path in (ROOT / "tests").rglob("*.py") if HOSTILE not in
 
 MODULE_LINES = 400
 TEST_LINES = 500
+FUNCTION_LINES = 50
 HEAVY = ("sagemaker", "mlflow", "great_expectations", "pulumi_aws", "pandas", "sklearn", "moto")
 
 
@@ -110,6 +111,37 @@ def test_no_room_asks_which_environment_it_is() -> None:
 def test_a_file_is_short_enough_to_read(path: Path) -> None:
     limit = TEST_LINES if path in TESTS else MODULE_LINES
     assert len(path.read_text().splitlines()) <= limit
+
+
+SCRIPTS = sorted((ROOT / ".ci").glob("*.py"))
+
+
+def long_functions(source: str) -> dict[str, int]:
+    """Those with more lines than a function may have."""
+    functions = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
+    return {name: lines for name, lines in lengths.items() if lines > FUNCTION_LINES}
+
+
+@pytest.mark.parametrize("path", [*MODULES, *TESTS, *SCRIPTS], ids=name_of)
+def test_a_function_is_short_enough_to_read(path: Path) -> None:
+    assert long_functions(path.read_text()) == {}
+
+
+def test_a_long_function_is_found_wherever_it_stands() -> None:
+    body = "\n  pass" * FUNCTION_LINES
+    source = f"def short(): {body[:-7]}\nclass A:\n def long(self):{body}"
+    assert long_functions(source) == {"long": FUNCTION_LINES + 1}
+
+
+def test_the_limits_look_at_every_room_and_every_script() -> None:
+    assert {name_of(path).split(".")[0] for path in MODULES} == set(ROOMS)
+    assert len(TESTS) > 100
+    assert {path.name for path in SCRIPTS} >= {"comment.py", "release.py"}
 
 
 FOUND_BY_WALKING = ROOT / "policies" / "rules" / "__init__.py"
