@@ -16,7 +16,8 @@ from pipelines.compiled import Request
 from pipelines.executor import validate
 from pipelines.workload import find, named
 from stacks import workload as bridge
-from tests.kits.pipelines import INPUTS, KEY, NAMES, each, inputs, outside, tiny
+from tests.kits.each import each
+from tests.kits.pipelines import INPUTS, KEY, NAMES, inputs, outside, tiny
 
 ANOTHER_DAY = """
 import datetime, runpy, sys, time
