@@ -17,7 +17,8 @@ from stacks.settings.model import (
 )
 from stacks.stack_name import named, stacks_of
 from stacks.targets import machine
-from stacks.targets.target import Clients, target_of
+from stacks.targets.aws_clients import Clients
+from stacks.targets.target import target_of
 
 
 def status(name: str, report: CommandOutput) -> dict[str, Any]:

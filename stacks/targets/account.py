@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from infra.errors import UserError
 from infra.naming import Names
 from stacks.settings.load import load_environment
 from stacks.stack_name import StackName, environments
 from stacks.targets import aws_clients, machine, policy_settings, probes
+from stacks.targets.aws_clients import Clients
 from stacks.targets.logs import Log, of_groups
-from stacks.targets.target import Chosen, Clients
 from stacks.toolchain import pulumi
 
 if TYPE_CHECKING:
     from stacks.commands.output import CommandOutput
+    from stacks.settings.model import Settings
     from stacks.targets.engine import Stack
+
+Chosen = TypeVar("Chosen", bound="Settings")
 
 
 class AccountTarget:

@@ -6,7 +6,7 @@ import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from infra.errors import UserError
 from infra.naming import Names
@@ -14,16 +14,18 @@ from stacks.local.daemon import client as daemon
 from stacks.local.daemon import environment
 from stacks.local.runtime import keys
 from stacks.paths import home
-from stacks.settings.model import WorkloadSettings
-from stacks.stack_name import StackName, stacks_of
+from stacks.settings.model import Settings, WorkloadSettings
+from stacks.stack_name import LOCAL, StackName, stacks_of
 from stacks.targets import aws_clients, local_state, machine, policy_settings, probes
+from stacks.targets.aws_clients import Clients
 from stacks.targets.logs import Log, of_files
-from stacks.targets.target import LOCAL, Chosen, Clients
 from stacks.toolchain import control_plane, pulumi
 
 if TYPE_CHECKING:
     from stacks.commands.output import CommandOutput
     from stacks.targets.engine import Stack
+
+Chosen = TypeVar("Chosen", bound=Settings)
 
 REGION = "us-east-1"
 """The one that the local cloud has."""

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from infra.naming import Names
+from stacks.stack_name import LOCAL
+from stacks.targets.aws_clients import Clients
 
 if TYPE_CHECKING:
     from stacks.commands.output import CommandOutput
@@ -17,12 +19,6 @@ if TYPE_CHECKING:
     from stacks.targets.engine import Stack
     from stacks.targets.logs import Log
     from stacks.targets.machine import Need
-
-LOCAL = "local"
-"""The environment that lives on one machine."""
-
-Clients = Callable[[str], Any]
-"""Service name -> boto3 client."""
 
 Fetch = Callable[[str, Mapping[str, str]], tuple[int, Mapping[str, str], bytes]]
 """URL and headers -> status, headers and body."""
