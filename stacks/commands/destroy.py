@@ -24,8 +24,9 @@ from stacks.settings.model import (
 )
 from stacks.stack_name import StackName, environment_file, named, stacks_of
 from stacks.targets import aws_clients
+from stacks.targets.aws_clients import Clients
 from stacks.targets.side_by_side import side_by_side, total
-from stacks.targets.target import Clients, Target, target_of
+from stacks.targets.target import Target, target_of
 from stacks.targets.work import run_engine, summarized
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from stacks.settings.load import workload_stack
 from stacks.settings.model import WorkloadSettings
 from stacks.settings.pin import pin_model_package
 from stacks.stack_name import StackName
-from stacks.targets.target import Clients, target_of
+from stacks.targets.aws_clients import Clients
+from stacks.targets.target import target_of
 
 POLL_SECONDS = 0.3
 FINAL = ("Succeeded", "Failed", "Stopped")

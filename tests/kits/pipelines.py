@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -172,13 +171,6 @@ def counting(inputs: PipelineInputs) -> Built:
 def failing(inputs: PipelineInputs) -> Built:
     """A builder that cannot."""
     raise ValueError(f"instance type {inputs.instance_type} is unknown")
-
-
-def each(found: Iterable[T]) -> list[T]:
-    """What was found, which must be something: a loop over nothing would pass."""
-    listed = list(found)
-    assert listed
-    return listed
 
 
 def imports(module: str) -> set[str]:

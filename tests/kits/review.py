@@ -177,7 +177,11 @@ def _serving(facts: Facts, key: aws.kms.Key, role: aws.iam.Role) -> None:
         },
         tags=TAGS,
     )
-    alarm = aws.cloudwatch.MetricAlarm(
+    _endpoint(facts, config, _alarm())
+
+
+def _alarm() -> aws.cloudwatch.MetricAlarm:
+    return aws.cloudwatch.MetricAlarm(
         "errors",
         name="delay-errors",
         namespace="AWS/SageMaker",
@@ -191,6 +195,11 @@ def _serving(facts: Facts, key: aws.kms.Key, role: aws.iam.Role) -> None:
         alarm_actions=[f"arn:aws:sns:us-east-1:{ACCOUNT}:alarms"],
         tags=TAGS,
     )
+
+
+def _endpoint(
+    facts: Facts, config: aws.sagemaker.EndpointConfiguration, alarm: aws.cloudwatch.MetricAlarm
+) -> None:
     aws.sagemaker.Endpoint(
         "endpoint",
         name="delay",

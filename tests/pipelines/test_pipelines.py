@@ -13,9 +13,10 @@ import pytest
 from infra.errors import UserError
 from pipelines import compiled
 from pipelines.compiled import Request
-from pipelines.executor import validate
+from pipelines.executor.plan import validate
 from pipelines.workload import find, named
-from tests.kits.pipelines import INPUTS, KEY, NAMES, each, inputs, outside, tiny
+from tests.kits.each import each
+from tests.kits.pipelines import INPUTS, KEY, NAMES, inputs, outside, settings_of, tiny
 
 ANOTHER_DAY = """
 import datetime, runpy, sys, time

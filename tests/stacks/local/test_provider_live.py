@@ -96,7 +96,7 @@ def test_a_role_that_was_deleted_behind_its_back_is_missing(
     made = cloud.need(ROLE)
     behind.client("iam").delete_role(RoleName=made.id)
     assert cloud.backend.read(subject(ROLE), made.id, made.inputs) is None
-    with pytest.raises(UserError, match="fix: run a refresh"):
+    with pytest.raises(UserError, match="fix: type `pulumi refresh`"):
         cloud.backend.update(
             subject(ROLE), made.id, made.inputs, {**made.inputs, "description": "x"}
         )
