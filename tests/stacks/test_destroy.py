@@ -11,7 +11,6 @@ from infra.naming import Names
 from stacks.commands.destroy import check_confirmed
 from stacks.settings.load import load, load_foundation
 from stacks.settings.model import Settings
-from stacks.stack_name import stacks_of
 from stacks.targets import leftovers
 from stacks.targets.account import check_account
 from stacks.targets.drain import drain
