@@ -15,7 +15,7 @@ from pipelines import compiled
 from pipelines.compiled import Request
 from pipelines.executor import validate
 from pipelines.workload import find, named
-from stacks import workload as bridge
+from stacks import definitions as bridge
 from tests.pipelines_kit import INPUTS, KEY, NAMES, each, inputs, outside, tiny
 
 ANOTHER_DAY = """
