@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from infra.errors import UserError
+from stacks.local.provider.backend import UNKNOWN
 from tests.kits.local_cloud import Cloud as LocalCloud
 from tests.kits.local_cloud import running_cloud
 from tests.kits.provider import Cloud, serve_program, subject
@@ -55,6 +56,16 @@ def test_an_endpoint_that_does_not_come_up_leaves_nothing(cloud: Cloud, behind: 
     with pytest.raises(UserError, match=r'"it": plinth-broken must become InService, got Failed: '):
         cloud.backend.create(subject(ENDPOINT), inputs)
     assert behind.client("sagemaker").list_endpoints()["Endpoints"] == []
+
+
+def test_a_provider_of_another_account_is_refused_by_name(url: str) -> None:
+    backend = AwsBackend(url, REGION)
+    assert backend.check_settings({"allowedAccountIds": ["123456789012"]}) == []
+    [refused] = backend.check_settings({"allowedAccountIds": ["111111111111", "222222222222"]})
+    assert refused.property == "allowedAccountIds"
+    told = "AWS account ID not allowed: 123456789012; allowed: 111111111111, 222222222222"
+    assert refused.reason == told
+    assert backend.check_settings({"allowedAccountIds": UNKNOWN}) == []
 
 
 def test_an_endpoint_update_that_fails_says_why_and_can_be_taken_back(cloud: Cloud) -> None:
