@@ -155,8 +155,8 @@ def tag(stack: str) -> str:
 def body(stack: str, text: str, sha: str) -> str:
     """A stack's comment, which says whose words these are."""
     return (
-        f"{tag(stack)}\n{text}\n\n<sub>{stack} at {sha[:12]}. Written by the code of this pull request "
-        "in a job without write access: read the change before you believe it.</sub>\n"
+        f"{tag(stack)}\n{text}\n\n<sub>{stack} at {sha[:12]}. Written by the code of this pull "
+        "request in a job without write access: read the change before you believe it.</sub>\n"
     )
 
 

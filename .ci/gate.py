@@ -1,4 +1,4 @@
-"""Name the GitHub environments in which a deployment waits for people: one per stack and risk class.
+"""Name the GitHub environments where a deployment waits for people: one per stack and risk class.
 
     python .ci/gate.py NAME REPORT.json
 

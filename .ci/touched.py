@@ -28,7 +28,7 @@ ENVIRONMENTS = "stacks/environments"
 STACK = r"(?P<env>[a-z][a-z0-9-]*)\.(?P<layer>[a-z][a-z0-9_]*)"
 STACK_FILE = re.compile(rf"{ENVIRONMENTS}/Pulumi\.{STACK}\.yaml")
 ON_CLUSTER = re.compile(r"^ +[\"']?plinth:pods\b", re.M)
-"""In a workload's file: some of it runs on the cluster, so that it reads what the cluster offers."""
+"""In a workload's file: some of it runs on the cluster, so it reads what the cluster offers."""
 
 
 @dataclass(frozen=True, order=True)

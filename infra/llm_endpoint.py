@@ -113,17 +113,7 @@ class LlmEndpoint(Component):
                     "InferenceComponentName": self.component_id,
                     "VariantName": VARIANT,
                     "RuntimeConfig": {"CopyCount": args.initial_copies},
-                    "Specification": {
-                        "ModelName": model.name,
-                        "ComputeResourceRequirements": {
-                            "NumberOfAcceleratorDevicesRequired": args.gpus_per_copy,
-                            "MinMemoryRequiredInMb": args.memory_gib_per_copy * 1024,
-                        },
-                        "StartupParameters": {
-                            "ModelDataDownloadTimeoutInSeconds": args.startup_seconds,
-                            "ContainerStartupHealthCheckTimeoutInSeconds": args.startup_seconds,
-                        },
-                    },
+                    "Specification": {"ModelName": model.name, **self._needs(args)},
                     "DeploymentConfig": {
                         "AutoRollbackConfiguration": {
                             "Alarms": [{"AlarmName": alarm.name} for alarm in alarms]
@@ -145,6 +135,20 @@ class LlmEndpoint(Component):
         self.endpoint_name = endpoint.name
         self.inference_component_name = component.id.apply(lambda _: self.component_id)
         self.seal()
+
+    @staticmethod
+    def _needs(args: LlmEndpointArgs) -> dict[str, object]:
+        """What one copy of the model takes of an instance, and how long it may take to start."""
+        return {
+            "ComputeResourceRequirements": {
+                "NumberOfAcceleratorDevicesRequired": args.gpus_per_copy,
+                "MinMemoryRequiredInMb": args.memory_gib_per_copy * 1024,
+            },
+            "StartupParameters": {
+                "ModelDataDownloadTimeoutInSeconds": args.startup_seconds,
+                "ContainerStartupHealthCheckTimeoutInSeconds": args.startup_seconds,
+            },
+        }
 
     def _capture(
         self, args: LlmEndpointArgs

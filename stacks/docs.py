@@ -15,7 +15,8 @@ from infra.errors import UserError
 from policies import docs as policies
 from policies.review import deltas
 from policies.rules import RULES
-from stacks.settings import differences
+from stacks.stack_name import environments, stacks_of
+from stacks.targets.target import target_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -56,8 +57,18 @@ class Block:
         return True
 
 
+def gitlab_matrix() -> str:
+    """The stacks of every environment in an account, as the matrix of a job of GitLab."""
+    rows = []
+    for env in environments():
+        if not target_of(env).on_this_machine:
+            layers = ", ".join(stack.layer for stack in stacks_of(env))
+            rows.append(f"      - ENV: {env}\n        LAYER: [{layers}]")
+    return "\n".join([*rows, "      # "])
+
+
 BLOCKS = (
-    Block(document="README.md", name="environments", made=differences.table),
+    Block(document=".gitlab-ci.yml", name="stacks", made=gitlab_matrix),
     Block(document="README.md", name="rule-count", made=lambda: str(len(RULES))),
     Block(document="README.md", name="delta-count", made=lambda: str(len(deltas.DELTAS))),
     Block(document="policies/README.md", name="policies", made=policies.table),

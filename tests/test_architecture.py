@@ -11,6 +11,7 @@ import pytest
 
 from infra.errors import UserError
 from stacks.docs import BLOCKS, Block
+from tests.kits.each import each, passing_on_nothing
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("infra", "stacks", "pipelines", "serving", "policies")
@@ -20,6 +21,7 @@ TESTS = sorted(path for path in (ROOT / "tests").rglob("*.py") if HOSTILE not in
 
 MODULE_LINES = 400
 TEST_LINES = 500
+FUNCTION_LINES = 50
 HEAVY = ("sagemaker", "mlflow", "great_expectations", "pulumi_aws", "pandas", "sklearn", "moto")
 
 
@@ -51,6 +53,7 @@ STEP = re.compile(r"(pipelines\.\w+)\.steps\.\w+")
 
 FOUNDATION = {
     "infra.component",
+    "infra.deploying",
     "infra.errors",
     "infra.instances",
     "infra.invocations",
@@ -121,19 +124,85 @@ def test_a_file_is_short_enough_to_read(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= limit
 
 
+SCRIPTS = sorted((ROOT / ".ci").glob("*.py"))
+
+
+def long_functions(source: str) -> dict[str, int]:
+    """Those with more lines than a function may have."""
+    functions = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
+    return {name: lines for name, lines in lengths.items() if lines > FUNCTION_LINES}
+
+
+@pytest.mark.parametrize("path", [*MODULES, *TESTS, *SCRIPTS], ids=name_of)
+def test_a_function_is_short_enough_to_read(path: Path) -> None:
+    assert long_functions(path.read_text()) == {}
+
+
+def test_a_long_function_is_found_wherever_it_stands() -> None:
+    body = "\n  pass" * FUNCTION_LINES
+    source = f"def short(): {body[:-7]}\nclass A:\n def long(self):{body}"
+    assert long_functions(source) == {"long": FUNCTION_LINES + 1}
+
+
+def test_the_limits_look_at_every_room_and_every_script() -> None:
+    assert {name_of(path).split(".")[0] for path in MODULES} == set(ROOMS)
+    assert len(TESTS) > 100
+    assert {path.name for path in SCRIPTS} >= {"comment.py", "release.py"}
+
+
 FOUND_BY_WALKING = ROOT / "policies" / "rules" / "__init__.py"
 
 
 def test_the_init_of_a_package_holds_its_docstring_alone() -> None:
     inits = [path for path in MODULES if path.name == "__init__.py" and path != FOUND_BY_WALKING]
-    assert [path for path in inits if len(ast.parse(path.read_text()).body) > 1] == []
+    assert [path for path in each(inits) if len(ast.parse(path.read_text()).body) > 1] == []
 
 
 def test_every_test_file_is_collected() -> None:
     with_tests = {
         path for path in TESTS if re.search(r"^(async )?def test_", path.read_text(), re.M)
     }
-    assert {path.name for path in with_tests if not path.name.startswith("test_")} == set()
+    assert {path.name for path in each(with_tests) if not path.name.startswith("test_")} == set()
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name_of)
+def test_no_test_passes_because_it_found_nothing(path: Path) -> None:
+    assert passing_on_nothing(path.read_text()) == [], "put each(...) around what is looped over"
+
+
+SOUND = (
+    "for item in each(found()):\n  assert item",
+    "for item in FIXED:\n  assert item",
+    "for item in range(3):\n  assert item",
+    "for item in [2 * number for number in FIXED]:\n  assert item",
+    "assert [item.name for item in found()] == ['one']",
+    "assert found()\n for item in found():\n  assert item",
+)
+EMPTY = (
+    "for item in found():\n  assert item",
+    "known = found()\n for item in known.values():\n  assert item",
+    "for item in sorted(found()['items']):\n  assert item",
+    "for one in FIXED:\n  for other in [item for item in one if item]:\n   assert other",
+    "assert all(item.good for item in found())",
+    "assert not [item for item in found().all if item.bad]",
+    "assert {item for item in found() if item.bad} == set()",
+)
+
+
+@pytest.mark.parametrize("body", [*SOUND, *EMPTY])
+def test_a_test_that_passes_on_an_empty_list_is_known_from_one_that_does_not(body: str) -> None:
+    assert bool(passing_on_nothing(f"def test_it():\n {body}\n")) == (body in EMPTY)
+
+
+def test_looping_over_each_of_nothing_fails() -> None:
+    assert each(iter("ab")) == ["a", "b"]
+    with pytest.raises(AssertionError, match="nothing was found"):
+        each([])
 
 
 def loaded_after(statement: str) -> set[str]:
@@ -189,6 +258,23 @@ def test_a_documented_command_exists(line: str) -> None:
         assert words[0] in ("aws", "eval", "git", "pulumi", "python", "cd", ".venv/bin/python")
 
 
+def commands_named(path: Path) -> set[str]:
+    """The commands of `plinth` that the texts of a module tell a person to type."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant)]
+    found = [re.findall(r"`plinth ([a-z][a-z-]+)", text) for text in texts if isinstance(text, str)]
+    return {name for names in found for name in names}
+
+
+def test_what_a_message_tells_a_person_to_type_exists() -> None:
+    from stacks.cli import cli
+
+    named = {name_of(path): commands_named(path) for path in MODULES}
+    assert {"up", "verify", "approve"} <= set().union(*named.values())
+    wrong = {module: names - set(cli.commands) for module, names in named.items()}
+    assert {module: names for module, names in wrong.items() if names} == {}
+
+
 def test_make_help_lists_every_target() -> None:
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M)
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -197,9 +283,9 @@ def test_make_help_lists_every_target() -> None:
 
 
 def test_a_document_names_files_that_exist() -> None:
-    for document in (ROOT / name for name in DOCUMENTS):
+    for document in [ROOT / name for name in DOCUMENTS]:
         links = re.findall(r"\]\(([^)#:]+)\)", document.read_text())
-        assert [link for link in links if not (document.parent / link).exists()] == []
+        assert [link for link in each(links) if not (document.parent / link).exists()] == []
 
 
 GENERATED = [f"{block.document} {block.name}" for block in BLOCKS]

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.errors import UserError
 from infra.naming import ENDPOINT_KINDS, Names
 from stacks.settings.model import ClusterSettings, Settings, WorkloadSettings
-from stacks.targets.target import Clients
+from stacks.targets.aws_clients import Clients
 
 ROUND_SECONDS = 20
 CLUSTER_TAG = "kubernetes.io/cluster/{cluster}"

@@ -28,32 +28,46 @@ def protected(env: str, protect: bool) -> Settings:
 
 
 @pytest.mark.parametrize(
-    ("env", "protect", "confirmed", "data", "problem"),
+    ("name", "protect", "confirmed", "data", "problem"),
     [
         ("dev", True, "dev", False, "protect: true"),
         ("dev", False, None, False, "must be confirmed"),
         ("dev", False, "", False, "followed by the name"),
         ("dev", False, "prod", False, "got 'prod'"),
         ("dev", True, None, True, "must be confirmed"),
+        ("dev.flight_delay", True, "dev.flight_delay", False, "protect: true"),
+        ("dev.flight_delay", False, "dev", False, "got 'dev'"),
+        ("dev.flight_delay", False, "dev.block_time", False, "got 'dev.block_time'"),
+        ("dev", False, "dev.flight_delay", False, "got 'dev.flight_delay'"),
         ("local", False, None, False, "must be confirmed"),
         ("local", False, "dev", False, "got 'dev'"),
+        ("local.weather", False, "local", False, "got 'local'"),
     ],
 )
 def test_destroying_is_refused_unless_it_is_meant(
-    env: str, protect: bool, confirmed: str | None, data: bool, problem: str
+    name: str, protect: bool, confirmed: str | None, data: bool, problem: str
 ) -> None:
+    env = name.partition(".")[0]
     with pytest.raises(UserError, match=problem):
-        check_confirmed(env, protected(env, protect), target_of(env), confirmed, data)
+        check_confirmed(name, protected(env, protect), target_of(env), confirmed, data)
 
 
 @pytest.mark.parametrize(
-    ("env", "protect", "confirmed", "data"),
-    [("dev", False, "dev", False), ("dev", True, "dev", True), ("local", False, "", False)],
+    ("name", "protect", "confirmed", "data"),
+    [
+        ("dev", False, "dev", False),
+        ("dev", True, "dev", True),
+        ("dev.flight_delay", False, "dev.flight_delay", False),
+        ("local", False, "", False),
+        ("local.weather", False, "", False),
+        ("local.weather", False, "local.weather", False),
+    ],
 )
 def test_destroying_goes_on_when_it_is_meant(
-    env: str, protect: bool, confirmed: str, data: bool
+    name: str, protect: bool, confirmed: str, data: bool
 ) -> None:
-    check_confirmed(env, protected(env, protect), target_of(env), confirmed, data)
+    env = name.partition(".")[0]
+    check_confirmed(name, protected(env, protect), target_of(env), confirmed, data)
 
 
 def test_credentials_of_another_account_delete_nothing() -> None:

@@ -18,8 +18,9 @@ import psutil
 import pytest
 
 from infra.errors import UserError
+from stacks.local.aws.sagemaker.accepted import acting
 from stacks.local.aws.sagemaker.api import OPERATIONS
-from stacks.local.aws.sagemaker.coverage import acting, coverage
+from stacks.local.aws.sagemaker.coverage import coverage
 from stacks.local.aws.sagemaker.fields import FIELDS, RECORDED, REFUSED
 from stacks.local.aws.sagemaker.mlflow_app import SETTINGS
 from stacks.local.aws.sagemaker.shapes import service
