@@ -16,6 +16,7 @@ from stacks.commands.options import (
     KINDS,
     file_option,
     json_option,
+    layer,
     port_option,
     report,
     stack,
@@ -98,7 +99,7 @@ def verify(name: str, as_json: bool) -> None:
 
 
 @cli.command()
-@stack
+@layer
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False))
 @click.option(
     "--import",

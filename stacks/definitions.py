@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from infra.feature_store import feature_group_name
 from infra.instances import instance_type as known_instance_type
 from infra.naming import Names
 from pipelines import compiled
@@ -60,7 +59,7 @@ def inputs(settings: WorkloadSettings, pipeline: str) -> PipelineInputs:
     has_nvme = known_instance_type(chosen.instance_type).local_nvme
     return PipelineInputs(
         workload=workload.name,
-        pipeline_name=pipeline_name(names, pipeline),
+        pipeline_name=names.of(pipeline),
         region=names.region,
         account_id=names.account_id,
         role_arn=names.role_arn("job"),
@@ -80,16 +79,11 @@ def inputs(settings: WorkloadSettings, pipeline: str) -> PipelineInputs:
     )
 
 
-def pipeline_name(names: Names, pipeline: str) -> str:
-    """Name of a pipeline of the workload that these names are of."""
-    return names.of(pipeline.replace("_", "-"))
-
-
 def feature_groups(names: Names, workload: Workload) -> dict[str, str]:
     """AWS names of the groups that a workload's steps open, by their logical names."""
-    own = {group: feature_group_name(names, group) for group in workload.feature_groups}
+    own = {group: names.of(group) for group in workload.feature_groups}
     return own | {
-        f"{owner}.{group}": feature_group_name(names.of_workload(named(owner).aws_name), group)
+        f"{owner}.{group}": names.of_workload(named(owner).aws_name).of(group)
         for owner, groups in workload.uses.items()
         for group in groups
     }

@@ -25,6 +25,11 @@ def stack(command: Command) -> Command:
     return click.argument("name", metavar="ENV[.LAYER]")(json_option(command))
 
 
+def layer(command: Command) -> Command:
+    """The argument ENV.LAYER, and the option --json."""
+    return click.argument("name", metavar="ENV.LAYER")(json_option(command))
+
+
 def workload(command: Command) -> Command:
     """The argument ENV.WORKLOAD, and the option --json."""
     return click.argument("name", metavar="ENV.WORKLOAD")(json_option(command))

@@ -43,7 +43,7 @@ class AccountTarget:
         if not self.can_deploy():
             raise UserError(
                 f"deploying {self.env} needs AWS credentials, got none",
-                fix=f"log in to the account of {self.env}; a preview needs none",
+                fix=f"log in to the account of {self.env}; `plinth preview {self.env}` needs none",
             )
         if "PULUMI_BACKEND_URL" not in os.environ:
             raise UserError(

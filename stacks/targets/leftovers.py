@@ -55,7 +55,8 @@ def log_groups(settings: Settings) -> list[str]:
         case ClusterSettings():
             return [f"/aws/eks/{names.of('cluster')}/cluster"]
         case WorkloadSettings():
-            endpoints = [names.of(kind) for kind in ENDPOINT_KINDS]
+            models = [settings.llm.model] if settings.llm else []
+            endpoints = [names.of(name) for name in (*ENDPOINT_KINDS, *models)]
             functions = [names.of(role) for role in ("stream", "retraining")]
             return [
                 *(f"/aws/lambda/{name}" for name in functions),

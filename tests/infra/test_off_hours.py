@@ -14,9 +14,9 @@ from policies.offline import evaluate
 from stacks.policy_config import policy_config
 from stacks.settings.load import load_cluster, load_workload
 from stacks.settings.model import ClusterSettings, WorkloadSettings
+from tests.infra.test_operations import NAMES, TAGS, built, of, role, statements
 from tests.kits.each import each
 from tests.kits.stacks import fields_of, named, serving, synth
-from tests.test_infra_operations import NAMES, TAGS, built, of, role, statements
 
 EVENING = "cron(0 19 ? * MON-FRI *)"
 MORNING = "cron(0 7 ? * MON-FRI *)"

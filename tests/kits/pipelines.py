@@ -17,8 +17,14 @@ from infra.naming import Names
 from pipelines.compiled import PipelineInputs
 from pipelines.toolkit import nycflights, tables
 from pipelines.toolkit.feature_group import FeatureGroup
-from pipelines.workload import Model, Pipeline, Workload, named
-from stacks import workload as bridge
+from pipelines.workload import Model, Pipeline, Workload
+from stacks import definitions
+from stacks.settings.environment import Account
+from stacks.settings.load import load_workload
+from stacks.settings.model import WorkloadSettings
+from stacks.settings.models import Image
+from stacks.settings.models import Pipeline as ChosenPipeline
+from stacks.stack_name import StackName
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -28,17 +34,29 @@ NAMES = Names(env="test", account_id="123456789012", region="us-east-1")
 KEY = "arn:aws:kms:us-east-1:123456789012:key/storage"
 
 
+def settings_of(workload: str, pipeline: str, **chosen: Any) -> WorkloadSettings:
+    """A workload's stack in an environment `test`, its pipeline run as chosen."""
+    dev = load_workload(StackName("dev", workload))
+    environment = dev.environment.model_copy(
+        update={
+            "name": NAMES.env,
+            "account": Account(account_id=NAMES.account_id, region=NAMES.region),
+            "availability_zone_ids": ["a", "b"],
+        }
+    )
+    run = {"instance_type": "ml.m5.large", "max_runtime_seconds": 900, **chosen}
+    return dev.model_copy(
+        update={
+            "environment": environment,
+            "image": Image(digest=f"sha256:{'0' * 64}"),
+            "pipelines": {pipeline: ChosenPipeline(**run)},
+        }
+    )
+
+
 def inputs(workload: str, pipeline: str, **changes: Any) -> PipelineInputs:
     """Inputs of a pipeline in an environment `test`, with everything known."""
-    found = bridge.inputs(
-        named(workload),
-        pipeline,
-        NAMES,
-        image_uri=f"{NAMES.repository_url('workload')}@sha256:{'0' * 64}",
-        zones=["a", "b"],
-        instance_type="ml.m5.large",
-        max_runtime_seconds=900,
-    )
+    found = definitions.inputs(settings_of(workload, pipeline), pipeline)
     known: dict[str, Any] = {
         "tracking_arn": "arn:aws:sagemaker:us-east-1:123456789012:mlflow-app/app-1",
         "subnet_ids": ["subnet-1", "subnet-2"],

@@ -26,11 +26,11 @@ from stacks.checks.quota_review import listed, part
 from stacks.checks.quota_table import G_AND_VT
 from stacks.review.cost import parts
 from stacks.review.replacements import differ
-from stacks.settings.load import load_cluster
 from stacks.sizing.prices.table import price_table
 from stacks.stack_name import StackName
 from stacks.synth import recorded
 
+STACK = StackName("prod", "flight_delay")
 TODAY = date(2026, 1, 15)
 ACCOUNT = "123456789012"
 PACKAGE = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:model-package/delay/"
@@ -294,14 +294,14 @@ def resources(facts: Facts | None) -> list[Resource]:
     if facts is None:
         return []
     program: Callable[[], Any] = lambda: stack(facts)  # noqa: E731
-    seen = recorded(program, stack="prod")
+    seen = recorded(program, stack=str(STACK))
     return [item for item in seen if item.type.startswith("aws:")]
 
 
 def changed(scenario: Scenario) -> StackChange:
     """The scenario's change, compared as the local provider compares."""
     return compare(
-        "prod",
+        str(STACK),
         resources(scenario.before),
         resources(scenario.after),
         differ=differ("us-east-1"),
@@ -325,8 +325,8 @@ def platform(found: Sequence[Resource]) -> Platform:
     """Resources to count, and nobody to ask."""
     nobody = refuse("nobody is asked")
     return Platform(
-        stack=StackName("prod", "cluster"), settings=load_cluster("prod"), resources=found,
-        clients=nobody, fetch=nobody, plain_http=nobody, kubernetes=nobody,
+        stack=STACK, settings=load(STACK), resources=found, clients=nobody, fetch=nobody,
+        plain_http=nobody, kubernetes=nobody,
     )  # fmt: skip
 
 

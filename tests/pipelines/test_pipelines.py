@@ -13,11 +13,10 @@ import pytest
 from infra.errors import UserError
 from pipelines import compiled
 from pipelines.compiled import Request
-from pipelines.executor import validate
+from pipelines.executor.plan import validate
 from pipelines.workload import find, named
-from stacks import workload as bridge
 from tests.kits.each import each
-from tests.kits.pipelines import INPUTS, KEY, NAMES, inputs, outside, tiny
+from tests.kits.pipelines import INPUTS, KEY, NAMES, inputs, outside, settings_of, tiny
 
 ANOTHER_DAY = """
 import datetime, runpy, sys, time
@@ -245,27 +244,18 @@ def test_a_key_encrypts_every_volume_and_output(definition: Compiled) -> None:
 # From an environment's values to inputs
 
 
-def bridged(instance_type: str = "ml.m5.xlarge", **chosen: Any) -> compiled.PipelineInputs:
-    return bridge.inputs(
-        named("flight_delay"),
-        "training",
-        NAMES,
-        image_uri="image",
-        zones=["use1-az1"],
-        instance_type=instance_type,
-        max_runtime_seconds=900,
-        chosen=chosen,
-    )
+def chosen_inputs(**chosen: Any) -> compiled.PipelineInputs:
+    return definitions.inputs(settings_of("flight_delay", "training", **chosen), "training")
 
 
 def test_the_instance_type_says_whether_volumes_have_a_key() -> None:
     for name, key in (("ml.m5.xlarge", "{{storage-key-arn}}"), ("ml.g5.xlarge", None)):
-        found = bridged(name)
+        found = chosen_inputs(instance_type=name)
         assert (found.kms_key_arn, found.volume_kms_key_arn) == ("{{storage-key-arn}}", key)
 
 
 def test_names_follow_from_environment_and_workload() -> None:
-    found = bridged()
+    found = chosen_inputs()
     assert found.pipeline_name == "plinth-test-flight-delay-training"
     assert found.role_arn == "arn:aws:iam::123456789012:role/plinth-test-flight-delay-job"
     assert found.model_package_group_name == "plinth-test-flight-delay-model"
@@ -277,7 +267,7 @@ def test_names_follow_from_environment_and_workload() -> None:
 
 
 def test_an_environment_may_choose_other_parameters_of_their_kind() -> None:
-    found = bridged(EvaluationDays=7, AucThreshold=1)
+    found = chosen_inputs(parameters={"EvaluationDays": 7, "AucThreshold": 1})
     assert found.parameters == {
         "TrainStart": "2013-01-01",
         "TrainEnd": "2013-03-01",
@@ -288,26 +278,26 @@ def test_an_environment_may_choose_other_parameters_of_their_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    ("chosen", "problem", "fix"),
+    ("chosen", "problem"),
     [
-        ({"EvaluationDay": 7}, "parameters must be of TrainStart, .* got 'EvaluationDay'", "write"),
-        ({"Colour": "red"}, "got 'Colour'", "remove Colour"),
-        ({"EvaluationDays": "7"}, "EvaluationDays must be int, as its default 14, got '7'", "int"),
-        ({"EvaluationDays": True}, "must be int, as its default 14, got True", "int"),
+        ({"EvaluationDay": 7}, "must be of TrainStart, .* got EvaluationDay; .* EvaluationDays"),
+        ({"Colour": "red"}, "must be of TrainStart, .* got Colour"),
+        ({"EvaluationDays": "7"}, "EvaluationDays must be .*int.* '7'"),
+        ({"EvaluationDays": True}, "EvaluationDays must be .*int.* True"),
     ],
 )
-def test_a_parameter_that_cannot_be_is_refused(
-    chosen: dict[str, Any], problem: str, fix: str
-) -> None:
-    with pytest.raises(UserError, match=problem) as told:
-        bridged(**chosen)
-    assert fix in told.value.fix
+def test_a_parameter_that_cannot_be_is_refused(chosen: dict[str, Any], problem: str) -> None:
+    declared = named("flight_delay").pipelines["training"].parameters
+    with pytest.raises(ValueError, match=problem):
+        Pipeline(parameters=chosen).check_parameters("training", declared)
 
 
 def test_what_aws_invents_is_filled_in_by_name() -> None:
-    text = bridge.placeholder(bridge.STORAGE_KEY) + bridge.placeholder(bridge.subnet("a"))
-    values = {bridge.STORAGE_KEY: "key", bridge.subnet("a"): "subnet-1"}
-    assert bridge.filled_in(text, values) == "keysubnet-1"
+    text = definitions.placeholder(definitions.STORAGE_KEY) + definitions.placeholder(
+        definitions.subnet("a")
+    )
+    values = {definitions.STORAGE_KEY: "key", definitions.subnet("a"): "subnet-1"}
+    assert definitions.filled_in(text, values) == "keysubnet-1"
 
 
 # The compiler

@@ -261,7 +261,7 @@ def test_a_preview_through_the_automation_api_tells_what_the_stack_exports(
                 on_event(EngineEvent.from_json(json.loads(line)))
 
     monkeypatch.setattr(Stack, "_select", lambda self, program: Recorded())
-    stack = Stack(env="prod", pulumi_root=None, pulumi_home=None, environment={},
+    stack = Stack(name="prod.cluster", pulumi_root=None, pulumi_home=None, environment={},
                   secrets_provider="", policy_pack=None)  # fmt: skip
     steps = stack.run("preview", lambda: None, lambda number, name: None).steps
     change = of_digest({"steps": steps})

@@ -119,8 +119,9 @@ def reviewed_by_command(folder: Path, quotas: Path, steps: list[Mapping[str, Any
 
     (folder / "digest.json").write_text(json.dumps({"steps": steps}))
     return review(
-        "dev.cluster", CommandOutput(as_json=True), base=None, digest=folder / "digest.json",
-        drift=None, quotas=quotas, form="json", output=[folder / "report.json"],
+        "dev.cluster", CommandOutput(as_json=True), base=None, drift=None,
+        digest=folder / "digest.json",
+        quotas=quotas, form="json", output=[folder / "report.json"],
     )  # fmt: skip
 
 

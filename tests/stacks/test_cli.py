@@ -59,6 +59,21 @@ def test_an_unknown_environment_names_those_that_exist(tmp_path: Path) -> None:
     assert "must be one of dev, local, prod, staging, got 'qa'" in done.err
 
 
+@pytest.mark.parametrize("name", ["local.clusters", "local.flight-delay", "local."])
+def test_an_unknown_stack_names_those_that_exist(name: str, tmp_path: Path) -> None:
+    done = plinth("up", name, home=tmp_path)
+    assert done.code == 2
+    assert name in done.err
+    assert "local.foundation" in done.err or "dev.foundation" in done.err
+
+
+@pytest.mark.parametrize("name", ["local", "local.foundation"])
+def test_what_a_workload_does_is_asked_of_a_workload(name: str, tmp_path: Path) -> None:
+    done = plinth("run", name, home=tmp_path)
+    assert done.code == 2
+    assert "local.flight_delay" in done.err
+
+
 def test_an_error_is_also_json(tmp_path: Path) -> None:
     done = plinth("status", "local", "--json", home=tmp_path)
     assert done.code == 2
@@ -80,7 +95,7 @@ def test_a_deployment_to_the_cloud_without_credentials_says_what_works(tmp_path:
 
 
 def test_a_parameter_without_a_value_is_refused(tmp_path: Path) -> None:
-    done = plinth("run", "local", "training", "--param", "TrainStart", home=tmp_path)
+    done = plinth("run", "local.flight_delay", "training", "--param", "TrainStart", home=tmp_path)
     assert done.code == 2
     assert "NAME=VALUE" in done.err
 
@@ -94,7 +109,11 @@ def test_doctor_says_what_is_there(tmp_path: Path) -> None:
 def test_a_preview_without_credentials_is_a_synth_that_says_so(env: str, tmp_path: Path) -> None:
     done = plinth("preview", env, "--json", home=tmp_path, AWS_EC2_METADATA_DISABLED="true")
     assert done.code == 0, done.err
-    assert done.json["source"] == "mocked synth"
+    stacks = done.json["stacks"]
+    assert {f"{env}.foundation", f"{env}.cluster", f"{env}.flight_delay"} <= set(stacks)
+    assert {shown["source"] for shown in stacks.values()} == {"mocked synth"}
+    assert stacks[f"{env}.foundation"]["stand_ins"] == 0
+    assert stacks[f"{env}.flight_delay"]["stand_ins"] > 0
     assert done.json["changes"]["create"] >= 90
     assert done.json["policy"]["mandatory"] == 0
     assert "not a preview" in done.err
@@ -102,7 +121,10 @@ def test_a_preview_without_credentials_is_a_synth_that_says_so(env: str, tmp_pat
 
 def test_a_compiled_pipeline_is_json_and_twice_the_same(tmp_path: Path) -> None:
     caches = [str(tmp_path / name) for name in "ab"]
-    one, two = (plinth("compile", "training", home=tmp_path, PLINTH_CACHE=c) for c in caches)
+    one, two = (
+        plinth("compile", "local.flight_delay", "training", home=tmp_path, PLINTH_CACHE=c)
+        for c in caches
+    )
     assert one.code == 0, one.err
     assert json.loads(one.out)["Version"] == "2020-12-01"
     assert one.out == two.out

@@ -8,54 +8,72 @@ import pytest
 
 from infra.errors import CheckFailed, UserError
 from infra.naming import Names
-from stacks.commands.destroy import check_account, check_confirmed
-from stacks.settings.load import load
+from stacks.commands.destroy import check_confirmed
+from stacks.settings.load import load, load_foundation
 from stacks.settings.model import Settings
 from stacks.targets import leftovers
+from stacks.targets.account import check_account
 from stacks.targets.drain import drain
+from stacks.targets.target import target_of
 from tests.kits.checks import stubbed
 from tests.kits.local_cloud import Cloud, running_cloud
+from tests.kits.stacks import changed, named, serving, synth
 
 pytest_plugins = ["tests.kits.kubernetes"]
 
 
 def protected(env: str, protect: bool) -> Settings:
-    return load(env).model_copy(update={"protect": protect})
+    settings: Settings = changed(load_foundation(env), environment={"protect": protect})
+    return settings
 
 
 @pytest.mark.parametrize(
-    ("env", "protect", "confirmed", "data", "problem"),
+    ("name", "protect", "confirmed", "data", "problem"),
     [
         ("dev", True, "dev", False, "protect: true"),
         ("dev", False, None, False, "must be confirmed"),
         ("dev", False, "", False, "followed by the name"),
         ("dev", False, "prod", False, "got 'prod'"),
         ("dev", True, None, True, "must be confirmed"),
+        ("dev.flight_delay", True, "dev.flight_delay", False, "protect: true"),
+        ("dev.flight_delay", False, "dev", False, "got 'dev'"),
+        ("dev.flight_delay", False, "dev.block_time", False, "got 'dev.block_time'"),
+        ("dev", False, "dev.flight_delay", False, "got 'dev.flight_delay'"),
         ("local", False, None, False, "must be confirmed"),
         ("local", False, "dev", False, "got 'dev'"),
+        ("local.weather", False, "local", False, "got 'local'"),
     ],
 )
 def test_destroying_is_refused_unless_it_is_meant(
-    env: str, protect: bool, confirmed: str | None, data: bool, problem: str
+    name: str, protect: bool, confirmed: str | None, data: bool, problem: str
 ) -> None:
+    target = target_of(name.partition(".")[0])
     with pytest.raises(UserError, match=problem):
-        check_confirmed(env, protected(env, protect), confirmed, data)
+        check_confirmed(env, protected(env, protect), target_of(env), confirmed, data)
 
 
 @pytest.mark.parametrize(
-    ("env", "protect", "confirmed", "data"),
-    [("dev", False, "dev", False), ("dev", True, "dev", True), ("local", False, "", False)],
+    ("name", "protect", "confirmed", "data"),
+    [
+        ("dev", False, "dev", False),
+        ("dev", True, "dev", True),
+        ("dev.flight_delay", False, "dev.flight_delay", False),
+        ("local", False, "", False),
+        ("local.weather", False, "", False),
+        ("local.weather", False, "local.weather", False),
+    ],
 )
 def test_destroying_goes_on_when_it_is_meant(
-    env: str, protect: bool, confirmed: str, data: bool
+    name: str, protect: bool, confirmed: str, data: bool
 ) -> None:
-    check_confirmed(env, protected(env, protect), confirmed, data)
+    check_confirmed(env, protected(env, protect), target_of(env), confirmed, data)
 
 
 def test_credentials_of_another_account_delete_nothing() -> None:
     identity = {"Account": "999999999999", "Arn": "arn:aws:iam::999999999999:root", "UserId": "x"}
-    with pytest.raises(UserError, match="999999999999"):
-        check_account("dev", load("dev"), stubbed({"sts": [("get_caller_identity", identity)]}))
+    clients = stubbed({"sts": [("get_caller_identity", identity)]})
+    with pytest.raises(UserError, match="of account 111111111111, where dev lives, got 9999999999"):
+        check_account("dev", "111111111111", clients)
 
 
 NAMES = Names(env="local", account_id="123456789012", region="us-east-1")
@@ -155,14 +173,32 @@ def test_two_vpcs_with_the_same_tags_are_not_guessed_between(cloud: Cloud) -> No
 
 def test_only_log_groups_of_exactly_these_names_go(cloud: Cloud) -> None:
     logs = cloud.client("logs")
-    kept = ["/aws/eks/plinth-local-cluster-2/cluster", "/aws/lambda/plinth-local-stream-2"]
-    for name in (*leftovers.log_groups(NAMES), *kept):
+    settings = load(named("local.flight_delay"))
+    mine = leftovers.log_groups(settings)
+    assert len(mine) == 5
+    kept = ["/aws/lambda/plinth-local-flight-delay-stream-2", "/aws/lambda/plinth-local-stream"]
+    for name in (*mine, *kept):
         logs.create_log_group(logGroupName=name)
-    assert leftovers.delete_log_groups(cloud.client, NAMES) == leftovers.log_groups(NAMES)
+    assert leftovers.delete_log_groups(cloud.client, settings) == mine
     there = {group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]}
     assert set(kept) <= there
-    assert there & set(leftovers.log_groups(NAMES)) == set()
-    assert leftovers.delete_log_groups(cloud.client, NAMES) == []
+    assert there & set(mine) == set()
+    assert leftovers.delete_log_groups(cloud.client, settings) == []
+
+
+def test_log_groups_that_services_write_into_are_looked_for() -> None:
+    """Those that the programs make for functions and clusters, and those of all endpoints."""
+    served = serving("prod.flight_delay")
+    found = synth("prod.flight_delay", served)
+    groups = [r.inputs.get("name") for r in found if r.type.endswith(":LogGroup")]
+    endpoints = [r.inputs.get("name") for r in found if r.type.endswith(":Endpoint")]
+    assert len(groups) == 2
+    assert len(endpoints) == 2
+    wanted = {*groups, *(f"/aws/sagemaker/Endpoints/{name}" for name in endpoints)}
+    assert wanted <= set(leftovers.log_groups(served))
+    clusters = [r.inputs.get("name") for r in synth("prod.cluster") if r.type.endswith(":LogGroup")]
+    assert clusters == leftovers.log_groups(load(named("prod.cluster")))
+    assert leftovers.log_groups(load(named("prod.foundation"))) == []
 
 
 @pytest.fixture

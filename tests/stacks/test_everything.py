@@ -1,7 +1,7 @@
 """Every component at once on one machine: deployed, unchanged by a second update, and gone."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,43 +10,54 @@ from ruamel.yaml import YAML
 
 from tests.conftest import Clone
 from tests.kits.kubernetes import control_plane_binaries  # noqa: F401 the fixture
+from tests.kits.path import not_same
 
 pytestmark = pytest.mark.e2e
 
-EVERYTHING: dict[str, Any] = {
-    "network": {"nat_gateways": "one-per-az"},
-    "filesystem": {"availability_zone_id": "use1-az6"},
-    "feast": {"cache": {"node_type": "cache.t4g.medium"}},
-    "spark": {},
-    "kafka": {},
-    "ray": {
-        "team": "research",
-        "pool": "gpu-inference",
-        "priority": "training",
-        "image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/ray@sha256:" + "0" * 64,
-        "ray_version": "2.51.0",
+IMAGES = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+EVERYTHING: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "foundation": {
+        "network": {"nat_gateways": "one-per-az"},
+        "filesystem": {"availability_zone_id": "use1-az6"},
+        "spark": {},
+        "kafka": {},
     },
-    "llm_kubernetes": {
-        "assistant": {
-            "team": "serving",
+    "cluster": {
+        "ray": {
+            "team": "research",
             "pool": "gpu-inference",
-            "image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/vllm@sha256:" + "0" * 64,
-            "model_path": "llm/small",
-        }
+            "priority": "training",
+            "image": f"{IMAGES}/ray@sha256:" + "0" * 64,
+            "ray_version": "2.51.0",
+        },
+        "llm_kubernetes": {
+            "assistant": {
+                "team": "serving",
+                "pool": "gpu-inference",
+                "image": f"{IMAGES}/vllm@sha256:" + "0" * 64,
+                "model_path": "llm/small",
+            }
+        },
+    },
+    "flight_delay": {
+        "feast": {"cache": {"node_type": "cache.t4g.medium"}},
+        "pods": {"team": "serving", "service_account": "scorer"},
     },
 }
-"""What `local` leaves out by default, besides what its cloud refuses by name: an endpoint with
-inference components, and a second tracking server."""
+"""What `local` leaves out by default, by stack, besides what its cloud refuses by name: an endpoint
+with inference components, and a second tracking server."""
 
 
-def switch_on(path: Path) -> None:
-    """Add what is off to the environment's file."""
+def switch_on(root: Path) -> None:
+    """Add what is off to the environment's files."""
     yaml = YAML()
-    document = yaml.load(path.read_text())
-    for name, values in EVERYTHING.items():
-        document["config"].setdefault(f"plinth:{name}", {}).update(values)
-    with path.open("w") as stream:
-        yaml.dump(document, stream)
+    for layer, parts in EVERYTHING.items():
+        path = root / "stacks" / "environments" / f"Pulumi.local.{layer}.yaml"
+        document = yaml.load(path.read_text())
+        for name, values in parts.items():
+            document["config"].setdefault(f"plinth:{name}", {}).update(values)
+        with path.open("w") as stream:
+            yaml.dump(document, stream)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +74,7 @@ def deployed(
     seconds: dict[str, float],
     control_plane_binaries: object,  # noqa: F811
 ) -> dict[str, Any]:
-    switch_on(clone.root / "stacks" / "environments" / "Pulumi.local.yaml")
+    switch_on(clone.root)
     started = time.perf_counter()
     result = clone.ok("up", "local", timeout=900)
     seconds["up"] = time.perf_counter() - started
@@ -79,10 +90,10 @@ def test_a_second_deployment_of_everything_changes_nothing(
     clone: Clone, deployed: dict[str, Any], seconds: dict[str, float]
 ) -> None:
     started = time.perf_counter()
-    again = clone.ok("up", "local", timeout=600)["changes"]
+    again = clone.ok("up", "local", timeout=600)
     seconds["second up"] = time.perf_counter() - started
-    assert {name for name, count in again.items() if count} == {"same"}
-    assert again["same"] == deployed["changes"]["create"]
+    assert not_same(again) == {}
+    assert again["changes"]["same"] == deployed["changes"]["create"]
 
 
 def test_its_kubernetes_objects_are_on_a_real_server(
@@ -91,6 +102,14 @@ def test_its_kubernetes_objects_are_on_a_real_server(
     status = clone.ok("status", "local")
     assert status["kubernetes"].startswith("https://127.0.0.1:")
     assert any("RayCluster" in name for name in status["not_reconciled"])
+
+
+def test_a_cluster_that_runs_a_workload_is_not_destroyed(
+    clone: Clone, deployed: dict[str, Any]
+) -> None:
+    done = clone.plinth("destroy", "local.cluster", "--yes")
+    assert done.code == 2
+    assert "must carry no other stack to be destroyed, got local.flight_delay" in done.err
 
 
 def test_nothing_of_everything_is_left(

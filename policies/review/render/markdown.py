@@ -6,6 +6,7 @@ heading, mention a person or end a table.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from policies.review.render import mermaid
@@ -21,7 +22,10 @@ VISIBLE_ROWS = 30
 SHARE = 0.6
 """Of what is left, the most that one section may take: a long one must not hide the next."""
 
-SPECIAL = str.maketrans({c: f"&#{ord(c)};" for c in "&<>|`*_[]()@#\\~!{}$:"})
+SPECIAL = str.maketrans({c: f"&#{ord(c)};" for c in "&<>|`*[]()@#\\~!{}$:"})
+UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+"""One that Markdown could read: between letters it is a part of the word."""
+
 MARKS = {"low": "", "medium": "🟡", "high": "🟠", "critical": "🔴"}
 DECISIONS = {"blocked": "🛑", "needs review": "👀", "safe": "✅", "no change": "⚪"}
 
@@ -141,7 +145,7 @@ def _table(columns: Sequence[str], rows: Sequence[Row]) -> str:
 
 def _escaped(text: str) -> str:
     """Text that stays text, on one line."""
-    return " ".join(text.translate(SPECIAL).split())
+    return " ".join(UNDERSCORE.sub("&#95;", text.translate(SPECIAL)).split())
 
 
 def _fenced(text: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -106,12 +108,12 @@ class LocalEnvironment:
 
 
 def state_folder(home: Path) -> Path:
-    """Where the file backend keeps the stack's state."""
+    """Where the file backend keeps the state of all stacks."""
     return home / ENV / "state"
 
 
 def start(home: Path, port: int | None, say: Say) -> LocalEnvironment:
-    """Find or start the cloud and make the stack's state fit it.
+    """Find or start the cloud and make the state of the stacks fit it.
 
     A state that describes another cloud is put aside: what it lists is gone with that cloud.
     """
@@ -124,17 +126,30 @@ def start(home: Path, port: int | None, say: Say) -> LocalEnvironment:
             f"the local cloud must listen on port {port}, got {cloud.endpoint_url}",
             fix="type `plinth destroy local --yes` first, or leave --port out",
         )
+    with _one_at_a_time(home):
+        _fit_state(home, cloud.cloud_id, say)
+    return LocalEnvironment(home=home, cloud=cloud)
+
+
+@contextmanager
+def _one_at_a_time(home: Path) -> Iterator[None]:
+    """Commands on several stacks may start at once: they look at the state one after another."""
+    with (home / ENV / "state.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _fit_state(home: Path, cloud_id: str, say: Say) -> None:
     state = state_folder(home)
     state.mkdir(parents=True, exist_ok=True)
     owner = home / ENV / "state-of-cloud"
-    if owner.exists() and owner.read_text() != cloud.cloud_id and any(state.iterdir()):
+    if owner.exists() and owner.read_text() != cloud_id and any(state.iterdir()):
         lost = state.with_name("state-of-a-lost-cloud")
         shutil.rmtree(lost, ignore_errors=True)
         state.rename(lost)
         state.mkdir()
-        say("the cloud that held this stack is gone: its state is put aside, starting anew")
-    owner.write_text(cloud.cloud_id)
-    return LocalEnvironment(home=home, cloud=cloud)
+        say("the cloud that held these stacks is gone: their state is put aside, starting anew")
+    owner.write_text(cloud_id)
 
 
 def clear_dead_lock(home: Path, stack: str, say: Say) -> bool:
@@ -197,11 +212,14 @@ def remove_torn_files(state: Path, stack: str) -> None:
 
     The backend replaces a checkpoint in one step, but its `.attrs` beside it (a hash and a content
     type) is written in place: an empty one stops every later command with `EOF`. Engines of other
-    stacks may be at work: their files are left alone.
+    stacks may be at work: their drafts are left alone.
     """
-    for attributes in state.rglob(f"{stack}*.attrs"):
+    for draft in state.rglob("*.tmp"):
+        if draft.name.startswith((f"{stack}.", f"{stack}-")) or draft.parent.name == stack:
+            draft.unlink(missing_ok=True)
+    for attributes in state.rglob("*.attrs"):  # without one a file has none: no engine misses it
         if not _read(attributes):
-            attributes.unlink()
+            attributes.unlink(missing_ok=True)
 
 
 def has_pending_operations(home: Path, stack: str) -> bool:

@@ -13,17 +13,19 @@ from infra.errors import CheckFailed, UserError
 from stacks.adoption import adopt, load_adopted, save_adopted
 from stacks.commands.adopt import AdoptionResult, judge
 from stacks.local.daemon import environment
+from stacks.stack_name import StackName
 from stacks.synth import recorded
 from stacks.targets.engine import Changes, Stack
 from stacks.toolchain import pulumi as toolchain
 
 BUCKET = "aws:s3/bucket:Bucket::mine"
+DEV = StackName("dev", "foundation")
 
 
 def test_what_is_written_down_is_read_again(tmp_path: Path) -> None:
-    path = save_adopted("dev", {BUCKET: "b", "aws:iam/role:Role::r": "r"}, tmp_path / "a" / "dev")
-    assert load_adopted("dev", path) == {BUCKET: "b", "aws:iam/role:Role::r": "r"}
-    assert load_adopted("dev", tmp_path / "none") == {}
+    path = save_adopted(DEV, {BUCKET: "b", "aws:iam/role:Role::r": "r"}, tmp_path / "a" / "dev")
+    assert load_adopted(DEV, path) == {BUCKET: "b", "aws:iam/role:Role::r": "r"}
+    assert load_adopted(DEV, tmp_path / "none") == {}
 
 
 @pytest.mark.parametrize(
@@ -39,7 +41,7 @@ def test_a_wrong_file_is_refused(text: str, problem: str, tmp_path: Path) -> Non
     path = tmp_path / "dev.yaml"
     path.write_text(text)
     with pytest.raises(UserError, match=problem):
-        load_adopted("dev", path)
+        load_adopted(DEV, path)
 
 
 def step(op: str, *, old: str | None = None, **diff: Any) -> dict[str, Any]:
@@ -126,7 +128,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, pulumi_cli: Path) -> Iterato
     local = environment.start(home, None, lambda text: None)
     pulumi_ = toolchain.ensure(lambda text: None)
     yield Stack(
-        env="local",
+        name="local.foundation",
         pulumi_root=pulumi_.root,
         pulumi_home=home / "pulumi",
         environment=local.engine(),

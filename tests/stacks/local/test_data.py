@@ -10,16 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pipelines.steps.feature_groups import FeatureGroup, FeatureType
 
 from infra.component import ComponentArgs
-from pipelines.steps.feature_groups import FEATURE_GROUPS, FeatureGroup, FeatureType
-from stacks.composition import data, foundation, models
+from pipelines.toolkit.feature_group import FeatureGroup, FeatureType
+from pipelines.workload import find
+from stacks import contract, program
+from stacks.composition import data, models
+from stacks.composition.base import base
+from stacks.composition.compose import default_tags
+from stacks.composition.provider import use_provider
 from stacks.local.daemon import environment
 from stacks.settings.data import Brokers, Cache, Feast, Kafka, Spark
-from stacks.settings.load import load
-from stacks.settings.model import Settings
+from stacks.settings.load import load_foundation, load_workload
+from stacks.settings.model import FoundationSettings, WorkloadSettings
 from stacks.targets.engine import Changes, Stack
 from tests.kits.local_cloud import Cloud, running_cloud
+from tests.kits.stacks import changed, named
 from tests.stacks.local.test_streams import eventually, read
 
 pytestmark = [
@@ -27,8 +34,10 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
+FOUNDATION, WORKLOAD = named("local.foundation"), named("local.flight_delay")
+SCHEMAS = find()["flight_delay"].feature_groups
+GROUP, STREAM = "plinth-local-flight-delay-flights", "plinth-local-flight-delay-stream"
 EVERY_ENGINE = {
-    "feast": Feast(cache=Cache(node_type="cache.r7g.large")),
     "spark": Spark(),
     "kafka": Kafka(brokers=Brokers(instance_type="kafka.m7g.large", kafka_version="3.8.x")),
 }
@@ -38,33 +47,42 @@ Run = Callable[[Any, Schemas], Changes]
 
 
 @cache
-def settings() -> Settings:
-    """The environment `local` with every engine."""
-    return load("local").model_copy(update=EVERY_ENGINE)
+def foundation() -> FoundationSettings:
+    """The foundation of `local` with every engine."""
+    chosen: FoundationSettings = changed(load_foundation("local"), **EVERY_ENGINE)
+    return chosen
 
 
-def program(schemas: Schemas) -> Callable[[], None]:
-    """The foundation and the data domain, nothing else."""
+def settings(schemas: Schemas) -> WorkloadSettings:
+    """A workload with these feature groups, and with Feast."""
+    chosen = load_workload(WORKLOAD)
+    feast = Feast(cache=Cache(node_type="cache.r7g.large"))
+    declared = replace(chosen.workload, feature_groups=schemas)
+    with_them: WorkloadSettings = changed(chosen, workload=declared, feast=feast)
+    return with_them
 
-    def register() -> None:
-        chosen, asking = settings(), (foundation, data, models)
-        tags = {**chosen.tags.model_dump(), "environment": "local", "project": "plinth"}
-        base = foundation.build(
-            ComponentArgs(names=chosen.names("local"), tags=tags),
-            chosen,
-            roles={name: spec for each in asking for name, spec in each.roles(chosen).items()},
-            key_purposes=[each.KEY_PURPOSES for each in asking],
-        )
-        data.build(base, chosen, schemas)
 
-    return register
+def register(schemas: Schemas) -> Callable[[], None]:
+    """The data domain of the workload, nothing else."""
+
+    def program() -> None:
+        chosen = settings(schemas)
+        tags = default_tags(WORKLOAD, chosen)
+        use_provider(chosen.environment, tags)
+        common = ComponentArgs(names=chosen.names, tags=tags)
+        below = contract.read(FOUNDATION)
+        assert isinstance(below, contract.FoundationContract)
+        roles = data.roles(chosen) | models.roles(chosen)
+        data.build(base(common, chosen.environment, below, roles), chosen)
+
+    return program
 
 
 def flights(**changes: FeatureType | None) -> Schemas:
     """The workload's schemas with features of the flights added, retyped or (None) removed."""
-    features = {**FEATURE_GROUPS["flights"].features, **changes}
+    features = {**SCHEMAS["flights"].features, **changes}
     kept = {name: kind for name, kind in features.items() if kind is not None}
-    return {**FEATURE_GROUPS, "flights": replace(FEATURE_GROUPS["flights"], features=kept)}
+    return {**SCHEMAS, "flights": replace(SCHEMAS["flights"], features=kept)}
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +96,7 @@ def run(cloud: Cloud, pulumi_cli: Path) -> Iterator[Run]:
     local = environment.LocalEnvironment(home=cloud.home, cloud=cloud.info)
     local.state.mkdir(parents=True, exist_ok=True)
     stack = Stack(
-        env="local",
+        name=str(WORKLOAD),
         pulumi_root=pulumi_cli.parent.parent,
         pulumi_home=cloud.home / "pulumi",
         environment=local.engine(),
@@ -86,12 +104,16 @@ def run(cloud: Cloud, pulumi_cli: Path) -> Iterator[Run]:
         policy_pack=None,
     )
 
-    def operate(operation: Any, schemas: Schemas = FEATURE_GROUPS) -> Changes:
-        return stack.run(operation, program(schemas), lambda done, name: None)
+    below = replace(stack, name=str(FOUNDATION))
 
+    def operate(operation: Any, schemas: Schemas = SCHEMAS) -> Changes:
+        return stack.run(operation, register(schemas), lambda done, name: None)
+
+    below.run("up", lambda: program.deploy(FOUNDATION, foundation(), {}), lambda done, name: None)
     operate("up")
     yield operate
     operate("destroy")
+    below.run("destroy", lambda: None, lambda done, name: None)
     assert cloud.client("kinesis").list_streams()["StreamNames"] == []
     assert cloud.client("lambda").list_functions()["Functions"] == []
 
@@ -103,18 +125,16 @@ def test_an_event_that_is_put_on_the_deployed_stream_is_served_as_a_record(
     good = json.dumps({"entity": "flights", "record": record})
     kinesis = cloud.client("kinesis")
     for message in ("not json", good):
-        kinesis.put_record(
-            StreamName="plinth-local-stream", Data=message.encode(), PartitionKey="UA1"
-        )
-    assert eventually(lambda: read(cloud, "plinth-local-flights", "UA1")) == record
+        kinesis.put_record(StreamName=STREAM, Data=message.encode(), PartitionKey="UA1")
+    assert eventually(lambda: read(cloud, GROUP, "UA1")) == record
     sqs = cloud.client("sqs")
-    url = sqs.get_queue_url(QueueName="plinth-local-stream-dead-letters")["QueueUrl"]
+    url = sqs.get_queue_url(QueueName=f"{STREAM}-dead-letters")["QueueUrl"]
     [letter] = eventually(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
     assert "must be JSON" in json.loads(letter["Body"])["reason"]
 
 
 def test_the_same_again_changes_nothing(run: Run) -> None:
-    assert run("up", FEATURE_GROUPS).changed == []
+    assert run("up", SCHEMAS).changed == []
 
 
 WIDER = flights(gate="String")
@@ -125,7 +145,7 @@ OLD = {"flight_id": "UA2", "event_time": "2013-01-01T12:00:00Z"}
 def evolved(cloud: Cloud, run: Run) -> list[list[str]]:
     """What the preview and the deployment of a further feature said, and the preview after it."""
     cloud.client("sagemaker-featurestore-runtime").put_record(
-        FeatureGroupName="plinth-local-flights",
+        FeatureGroupName=GROUP,
         Record=[{"FeatureName": name, "ValueAsString": value} for name, value in OLD.items()],
     )
     return [run(operation, WIDER).changed for operation in ("preview", "up", "preview")]
@@ -136,10 +156,8 @@ def test_a_new_feature_is_added_in_place_and_keeps_every_record(
 ) -> None:
     update = [f"update {TYPE} features-flights"]
     assert evolved == [update, update, []]
-    assert read(cloud, "plinth-local-flights", "UA2") == OLD
-    shown = cloud.client("sagemaker").describe_feature_group(
-        FeatureGroupName="plinth-local-flights"
-    )
+    assert read(cloud, GROUP, "UA2") == OLD
+    shown = cloud.client("sagemaker").describe_feature_group(FeatureGroupName=GROUP)
     assert {"FeatureName": "gate", "FeatureType": "String"} in shown["FeatureDefinitions"]
 
 

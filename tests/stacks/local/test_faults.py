@@ -1,20 +1,20 @@
 """What a `kill -9` in the middle of `up` leaves behind, and that the next `up` mends it."""
 
-import contextlib
 import json
 import os
 import signal
 import socket
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
 import pytest
 
+from stacks.local.daemon import client as daemon
 from stacks.local.daemon import environment
 from tests.conftest import GOLDEN, Clone, copy_checkout
+from tests.kits.path import engine_of, not_same, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -61,8 +61,11 @@ def created(clone: Clone) -> Counter[str]:
 
 
 ACCEPTED = Counter(
-    line.split()[0] for line in (GOLDEN / "stacks" / "local.txt").read_text().splitlines()
+    line.split()[0]
+    for line in (GOLDEN / "stacks" / "local.foundation.txt").read_text().splitlines()
 )
+"""The other stacks make nothing of what is counted here."""
+
 EXPECTED = Counter(
     vpcs=ACCEPTED["aws:ec2/vpc:Vpc"],
     subnets=ACCEPTED["aws:ec2/subnet:Subnet"],
@@ -70,13 +73,6 @@ EXPECTED = Counter(
     groups=ACCEPTED["aws:ec2/securityGroup:SecurityGroup"],
     keys=ACCEPTED["aws:kms/key:Key"],
 )
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it never came to the point at which to kill"
-        time.sleep(0.02)
 
 
 def half_way(clone: Clone) -> Callable[[], bool]:
@@ -89,23 +85,40 @@ def half_way(clone: Clone) -> Callable[[], bool]:
     return holds
 
 
-def engine_of(clone: Clone) -> psutil.Process | None:
-    for process in clone.processes():
-        with contextlib.suppress(psutil.Error):
-            if process.name() == "pulumi" and "up" in process.cmdline():
-                return process
-    return None
-
-
 def test_what_a_killed_engine_wrote_half_is_removed_and_nothing_else(tmp_path: Path) -> None:
-    torn = [tmp_path / name for name in ("local.json.attrs", "local.json.18ea.tmp")]
-    whole = [tmp_path / name for name in ("local.json", "local.json.bak", "local.json.bak.attrs")]
-    for path in torn:
-        path.write_text("")
-    for path in whole:
-        path.write_text('{"version": 3}')
-    environment.remove_torn_files(tmp_path)
-    assert set(tmp_path.iterdir()) == set(whole)
+    torn = ["local.weather.json.attrs", "local.weather.json.18ea.tmp", "meta.yaml.attrs"]
+    whole = ["local.weather.json", "local.weather.json.bak", "local.weather.json.bak.attrs"]
+    of_others = ["local.weather_alerts.json.22b1.tmp", "local.cluster.json.90aa.tmp"]
+    for name in (*torn, *of_others):
+        (tmp_path / name).write_text("")
+    for name in whole:
+        (tmp_path / name).write_text('{"version": 3}')
+    environment.remove_torn_files(tmp_path, "local.weather")
+    assert {path.name for path in tmp_path.iterdir()} == {*whole, *of_others}
+
+
+def test_commands_that_start_at_once_put_aside_the_state_of_a_lost_cloud_once(
+    tmp_path: Path,
+) -> None:
+    said: list[str] = []
+    state = environment.state_folder(tmp_path)
+    state.mkdir(parents=True)
+    (state / "old").touch()
+    (tmp_path / "local" / "state-of-cloud").write_text("another")
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            started = [
+                pool.submit(environment.start, tmp_path, None, said.append) for _ in range(4)
+            ]
+            clouds = {done.result().cloud.cloud_id for done in started}
+            (state / "new").touch()
+        environment.start(tmp_path, None, said.append)
+    finally:
+        daemon.stop(tmp_path)
+    assert len(clouds) == 1
+    assert sum("starting anew" in line for line in said) == 1
+    assert [path.name for path in state.iterdir()] == ["new"]
+    assert [path.name for path in state.with_name("state-of-a-lost-cloud").iterdir()] == ["old"]
 
 
 def test_a_killed_command_line_leaves_nothing_that_the_next_up_does_not_mend(fresh: Clone) -> None:
@@ -115,34 +128,34 @@ def test_a_killed_command_line_leaves_nothing_that_the_next_up_does_not_mend(fre
     started.communicate()
     fresh.ok("up", "local")
     assert created(fresh) == EXPECTED
-    assert {k for k, n in fresh.ok("up", "local")["changes"].items() if n} == {"same"}
+    assert not_same(fresh.ok("up", "local")) == {}
 
 
 def test_a_killed_engine_leaves_nothing_that_the_next_up_does_not_mend(fresh: Clone) -> None:
-    started = fresh.start("up", "local")
+    started = fresh.start("up", "local.foundation")
     wait_until(half_way(fresh))
     engine = engine_of(fresh)
     assert engine is not None
     engine.kill()
     started.communicate(timeout=60)
-    assert started.returncode != 0
-    done = fresh.plinth("up", "local", "--json")
+    assert started.returncode == 1
+    done = fresh.plinth("up", "local.foundation", "--json")
     assert done.code == 0, done.err
     assert "cleared the lock" in done.err
     assert created(fresh) == EXPECTED
-    assert {k for k, n in fresh.ok("up", "local")["changes"].items() if n} == {"same"}
+    assert not_same(fresh.ok("up", "local.foundation")) == {}
 
 
 def test_a_killed_cloud_is_replaced_and_the_stack_starts_anew(fresh: Clone) -> None:
-    started = fresh.start("up", "local")
+    started = fresh.start("up", "local.foundation")
     wait_until(half_way(fresh))
     os.kill(cloud_pid(fresh), signal.SIGKILL)
     started.communicate(timeout=120)
-    done = fresh.plinth("up", "local", "--json")
+    done = fresh.plinth("up", "local.foundation", "--json")
     assert done.code == 0, done.err
     assert "starting anew" in done.err
     assert created(fresh) == EXPECTED
-    assert {k for k, n in fresh.ok("up", "local")["changes"].items() if n} == {"same"}
+    assert not_same(fresh.ok("up", "local.foundation")) == {}
 
 
 def test_a_port_in_use_is_reported_with_its_owner(fresh: Clone) -> None:
@@ -155,13 +168,24 @@ def test_a_port_in_use_is_reported_with_its_owner(fresh: Clone) -> None:
 
 
 def test_a_second_up_at_the_same_time_is_refused_by_name(fresh: Clone) -> None:
-    started = fresh.start("up", "local")
+    started = fresh.start("up", "local.foundation")
     wait_until(lambda: engine_of(fresh) is not None and any(fresh.home.rglob("locks/**/*.json")))
     second = fresh.plinth("up", "local")
     started.communicate(timeout=120)
     assert started.returncode == 0
     assert second.code == 2
-    assert "twice at once" in second.err
+    assert "local.foundation must not be updated twice at once" in second.err
+    assert "local.weather was left alone: it needs local.foundation" in second.err
+
+
+@pytest.mark.parametrize("name", ["local.flight_delay", "local.cluster"])
+def test_a_layer_without_what_it_stands_on_says_what_to_deploy_first(
+    fresh: Clone, name: str
+) -> None:
+    done = fresh.plinth("up", name)
+    assert done.code == 2
+    assert "deploy local.foundation first" in done.err
+    assert "Traceback" not in done.err
 
 
 def test_two_environments_live_side_by_side(fresh: Clone, tmp_path: Path) -> None:
@@ -177,7 +201,7 @@ def test_two_environments_live_side_by_side(fresh: Clone, tmp_path: Path) -> Non
 
 def test_destroy_in_the_middle_of_a_run_and_after_a_kill_leaves_no_process(fresh: Clone) -> None:
     fresh.ok("up", "local")
-    name = "plinth-local-training"
+    name = "plinth-local-flight-delay-training"
     fresh.client("sagemaker").start_pipeline_execution(PipelineName=name)
     started = fresh.start("up", "local")
     wait_until(lambda: engine_of(fresh) is not None)

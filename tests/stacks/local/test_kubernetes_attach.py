@@ -12,12 +12,12 @@ from typing import Any
 
 import psutil
 import pytest
-from stacks.commands.kubernetes import state
 
 from stacks.local.daemon import client as session
 from stacks.local.daemon import environment
 from stacks.local.kubernetes import nodes
 from stacks.local.kubernetes.client import Client, Object
+from stacks.targets.local_kubernetes import state
 from stacks.toolchain import control_plane as toolchain
 from tests.kits.kubernetes import control_plane_binaries, pod, until
 from tests.kits.local_cloud import Cloud, left_of, running_cloud

@@ -129,7 +129,7 @@ def test_a_cluster_and_what_runs_on_it_live_and_go(
         local = environment.LocalEnvironment(home=tmp_path, cloud=running.info)
         local.state.mkdir(parents=True)
         stack = Stack(
-            env="local",
+            name="local.cluster",
             pulumi_root=pulumi_cli.parent.parent,
             pulumi_home=tmp_path / "pulumi",
             environment=local.engine(),
@@ -156,7 +156,7 @@ def test_a_cluster_and_what_runs_on_it_live_and_go(
         assert held is not None and held["spec"]["hard"]["requests.nvidia.com/gpu"] == "1"
         with pytest.raises(CheckFailed, match="system-"):
             run("preview", program("1", wrong=True))
-        state = next((local.state / ".pulumi" / "stacks").rglob("local.json")).read_text()
+        state = next((local.state / ".pulumi" / "stacks").rglob("local.cluster.json")).read_text()
         told = state + (tmp_path / "local" / "cloud.log").read_text()
         assert "hunter2" not in told and "aHVudGVyMg==" not in told
         assert run("destroy", lambda: None).counts["delete"] == 10

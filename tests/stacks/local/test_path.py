@@ -1,12 +1,11 @@
 """The whole path on one machine, through the command line alone: what the README promises."""
 
-import contextlib
+import json
 import os
 import re
-import subprocess
-import sys
+import signal
 import time
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import psutil
@@ -14,11 +13,15 @@ import pytest
 
 from stacks.local.runtime import keys
 from tests.conftest import Clone
+from tests.kits import path
 from tests.kits.attacks import answer, tracking_login
 
 pytestmark = pytest.mark.e2e
 
-GROUP = "plinth-local-flight-delay"
+FLIGHT_DELAY, BLOCK_TIME, WEATHER = "local.flight_delay", "local.block_time", "local.weather"
+WORKLOADS = {FLIGHT_DELAY, BLOCK_TIME, WEATHER}
+STACKS = {"local.foundation", "local.cluster", *WORKLOADS}
+ENDPOINT = "plinth-local-flight-delay-realtime"
 
 
 @pytest.fixture(scope="module")
@@ -26,38 +29,61 @@ def deployed(clone: Clone) -> dict[str, Any]:
     return clone.ok("up", "local", "--with-model", timeout=600)
 
 
+@pytest.fixture(scope="module")
+def delays(deployed: dict[str, Any]) -> Mapping[str, Any]:
+    """What the deployment said of the flights' delays."""
+    found: Mapping[str, Any] = deployed["workloads"][FLIGHT_DELAY]
+    return found
+
+
 def test_the_path_ends_with_answers_about_flights_the_model_has_not_seen(
-    deployed: dict[str, Any],
+    delays: Mapping[str, Any],
 ) -> None:
-    predicted = deployed["predict"]
+    predicted = delays["predict"]
     assert predicted["n"] >= 1000
     assert 0.6 < predicted["auc"] < 0.9
+    assert predicted["auc"] > predicted["baseline_auc"]
     assert 0 < predicted["brier"] < 0.25
     assert 0 < predicted["p50_ms"] <= predicted["p99_ms"]
-    assert [step["status"] for step in deployed["run"]["steps"]] == ["Succeeded"] * 8
+    assert [step["status"] for step in delays["runs"]["training"]["steps"]] == ["Succeeded"] * 8
+
+
+def test_minutes_in_the_air_are_guessed_better_than_by_their_mean(deployed: dict[str, Any]) -> None:
+    predicted = deployed["workloads"][BLOCK_TIME]["predict"]
+    assert predicted["n"] >= 1000
+    assert 0 < predicted["mae"] < predicted["baseline_mae"]
+
+
+def test_weather_has_features_and_no_model(deployed: dict[str, Any]) -> None:
+    said = deployed["workloads"][WEATHER]
+    assert said["runs"]["ingest"]["status"] == "Succeeded"
+    assert said["predict"] is None
 
 
 def test_a_second_deployment_changes_nothing(clone: Clone, deployed: dict[str, Any]) -> None:
     again = clone.ok("up", "local")
-    changed = {name: n for name, n in again["changes"].items() if n and name != "same"}
-    assert changed == {}
+    assert set(again["stacks"]) == STACKS
+    assert path.not_same(again) == {}
     assert again["changes"]["same"] > 100
 
 
 def test_a_preview_after_a_deployment_shows_no_change(
     clone: Clone, deployed: dict[str, Any]
 ) -> None:
-    shown = clone.ok("preview", "local")["changes"]
-    assert {name for name, n in shown.items() if n} == {"same"}
+    shown = clone.ok("preview", "local")
+    assert path.not_same(shown) == {}
+    assert {name for name, n in shown["changes"].items() if n} == {"same"}
 
 
 def test_status_says_what_is_served_and_where(clone: Clone, deployed: dict[str, Any]) -> None:
     status = clone.ok("status", "local")
-    assert status["model_package_arn"].endswith(f"model-package/{GROUP}/1")
-    assert status["endpoint_status"] == "InService"
-    assert status["pipeline_name"] == "plinth-local-training"
+    served = status["stacks"][FLIGHT_DELAY]
+    assert served["model_package_arn"].endswith("model-package/plinth-local-flight-delay-model/1")
+    assert served["endpoint_status"] == "InService"
+    assert served["pipeline_names"] == ["plinth-local-flight-delay-training"]
+    assert set(status["stacks"]) == STACKS
     assert all(psutil.pid_exists(pid) for pid in status["pids"])
-    assert status["resources"] >= 90
+    assert sum(said["resources"] for said in status["stacks"].values()) >= 90
     own = keys.load(clone.home)
     login = tracking_login(own.TRACKING_USER, own.tracking_password)
     assert answer(status["tracking_url"], "GET", "/health", login)[0] == 200
@@ -82,29 +108,13 @@ def test_every_socket_of_a_full_up_is_on_loopback_and_something_guards_it(
         "mlflow app",
     }
     again = clone.start("up", "local", "--json")
-    while_it_runs = listening_until_over(clone, again)
+    while_it_runs = path.listening_until_over(clone, again)
     known = {one["port"] for one in lasting}
     passing = {item for item in while_it_runs if item[2] not in known}
     assert {item[2] for item in while_it_runs} >= known
     assert {address for _, address, _ in while_it_runs} == {"127.0.0.1"}
     assert {name for name, _, _ in passing} <= set(ENGINES)
     assert "pulumi" in {name for name, _, _ in passing}
-
-
-def listening_until_over(clone: Clone, command: subprocess.Popen[str]) -> set[tuple[str, str, int]]:
-    """Program, address and port of all that listens for this clone while a command runs."""
-    found: set[tuple[str, str, int]] = set()
-    while command.poll() is None:
-        for process in clone.processes():
-            with contextlib.suppress(psutil.Error):
-                found |= {
-                    (process.name(), c.laddr.ip.removeprefix("::ffff:"), c.laddr.port)
-                    for c in process.net_connections(kind="tcp")
-                    if c.status == psutil.CONN_LISTEN
-                }
-    _, err = command.communicate()
-    assert command.returncode == 0, err
-    return found
 
 
 def test_no_key_of_the_home_is_written_anywhere_else(
@@ -120,52 +130,36 @@ def test_no_key_of_the_home_is_written_anywhere_else(
     assert holding == ["local/keys.json"]
 
 
-def test_lineage_hangs_on_the_registered_package(clone: Clone, deployed: dict[str, Any]) -> None:
-    arn = deployed["approve"]["model_package_arn"]
+def test_lineage_hangs_on_the_registered_package(clone: Clone, delays: Mapping[str, Any]) -> None:
+    arn = delays["approve"]["model_package_arn"]
     package = clone.client("sagemaker").describe_model_package(ModelPackageName=arn)
     facts = package["CustomerMetadataProperties"]
     assert package["ModelApprovalStatus"] == "Approved"
     assert len(facts["data_hash"]) >= 32
-    assert float(facts["auc"]) == pytest.approx(deployed["run"]["metrics"]["auc"], abs=1e-3)
+    measured = delays["runs"]["training"]["metrics"]["auc"]
+    assert float(facts["auc"]) == pytest.approx(measured, abs=1e-3)
     assert facts["commit"] != ""
 
 
-def test_the_run_is_logged_in_mlflow(clone: Clone, deployed: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("workload", "metric"), [(FLIGHT_DELAY, "auc"), (BLOCK_TIME, "mae")])
+def test_the_run_is_logged_in_mlflow(
+    clone: Clone, deployed: dict[str, Any], workload: str, metric: str
+) -> None:
     url = clone.ok("status", "local")["tracking_url"]
-    code = (
-        "import mlflow, sys; c = mlflow.MlflowClient(sys.argv[1]);"
-        "e = [x.experiment_id for x in c.search_experiments()];"
-        "print(c.search_runs(e)[0].data.metrics['auc'])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, url],
-        env={**os.environ, **keys.load(clone.home).tracking()},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert float(done.stdout) == pytest.approx(deployed["run"]["metrics"]["auc"], abs=1e-6)
+    login = {**os.environ, **keys.load(clone.home).tracking()}
+    done = path.python(path.MLFLOW_METRICS, url, env=login)
+    assert done.returncode == 0, done.stderr[-2000:]
+    logged = [run[metric] for run in json.loads(done.stdout) if metric in run]
+    measured = deployed["workloads"][workload]["runs"]["training"]["metrics"][metric]
+    assert logged == [pytest.approx(measured, abs=1e-6)]
 
 
 def test_the_sagemaker_sdk_starts_the_provisioned_pipeline(
     clone: Clone, deployed: dict[str, Any]
 ) -> None:
-    code = """
-from sagemaker.mlops.workflow.pipeline import Pipeline
-execution = Pipeline(name="plinth-local-training", steps=[]).start()
-execution.wait(delay=1, max_attempts=300)
-print(execution.describe()["PipelineExecutionStatus"])
-print(sorted(step["StepName"] for step in execution.list_steps()))
-"""
     exports = clone.ok("env", "local")
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        env={"PATH": os.environ["PATH"], "HOME": str(clone.root), **exports},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    shell = {"PATH": os.environ["PATH"], "HOME": str(clone.root), **exports}
+    done = path.python(path.SDK_RUN, env=shell, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     status, steps = done.stdout.strip().splitlines()[-2:]
     assert status == "Succeeded"
@@ -175,52 +169,30 @@ print(sorted(step["StepName"] for step in execution.list_steps()))
 def test_boto3_with_the_endpoint_alone_drives_the_platform(
     clone: Clone, deployed: dict[str, Any]
 ) -> None:
-    code = """
-import boto3, json
-print(boto3.client("sagemaker").describe_endpoint(EndpointName="plinth-local-flight-delay")["EndpointStatus"])
-"""
-    url = clone.ok("status", "local")["endpoint_url"]
-    done = subprocess.run(
-        [sys.executable, "-c", code],
+    done = path.python(
+        path.BOTO3_STATUS,
         env={
             "PATH": os.environ["PATH"],
-            "AWS_ENDPOINT_URL": url,
+            "AWS_ENDPOINT_URL": clone.ok("status", "local")["endpoint_url"],
             **keys.load(clone.home).aws(),
             "AWS_DEFAULT_REGION": "us-east-1",
         },
-        capture_output=True,
-        text=True,
-        check=True,
     )
-    assert done.stdout.strip() == "InService"
-
-
-def landed(clone: Clone, month: str) -> tuple[Any, str, str, list[str]]:
-    s3 = clone.client("s3")
-    bucket = f"plinth-local-data-{'123456789012'}"
-    key = f"landing/flights/{month}.csv"
-    lines = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode().splitlines()
-    return s3, bucket, key, lines
+    assert done.stdout.strip() == "InService", done.stderr[-2000:]
 
 
 def test_a_corrupt_month_stops_at_the_gate_and_the_champion_serves_on(
     clone: Clone, deployed: dict[str, Any]
 ) -> None:
-    s3, bucket, key, lines = landed(clone, "2013-02")
-    header = lines[0].split(",")
-    carrier, distance = header.index("carrier"), header.index("distance")
-    broken = [line.split(",") for line in lines]
-    for row in broken[1:50]:
-        row[carrier] = ""
-    for row in broken[50:100]:
-        row[distance] = f"-{row[distance]}"
-    text = "\n".join(",".join(row) for row in broken)
-    before = clone.ok("status", "local")
-    s3.put_object(Bucket=bucket, Key=key, Body=text.encode())
+    s3, key = clone.client("s3"), "landing/flights/2013-02.csv"
+    whole = s3.get_object(Bucket=path.DATA, Key=key)["Body"].read()
+    before = clone.ok("status", FLIGHT_DELAY)["stacks"][FLIGHT_DELAY]
+    broken = path.corrupted(whole.decode().splitlines())
+    s3.put_object(Bucket=path.DATA, Key=key, Body=broken.encode())
     try:
-        done = clone.plinth("run", "local", "training", "--json")
+        done = clone.plinth("run", FLIGHT_DELAY, "training", "--json")
     finally:
-        s3.put_object(Bucket=bucket, Key=key, Body="\n".join(lines).encode())
+        s3.put_object(Bucket=path.DATA, Key=key, Body=whole)
     assert done.code == 1
     reasons = " ".join(step["failure_reason"] or "" for step in done.json["steps"])
     assert "expect_column_values_to_not_be_null" in reasons
@@ -228,17 +200,18 @@ def test_a_corrupt_month_stops_at_the_gate_and_the_champion_serves_on(
     assert "distance" in reasons
     assert done.json["status"] == "Failed"
     assert "Train" not in {step["name"] for step in done.json["steps"]}
-    after = clone.ok("status", "local")
+    after = clone.ok("status", FLIGHT_DELAY)["stacks"][FLIGHT_DELAY]
     assert after["model_package_arn"] == before["model_package_arn"]
     assert after["endpoint_status"] == "InService"
-    quarantined = s3.list_objects_v2(Bucket=bucket, Prefix="quarantine/")
-    assert quarantined["KeyCount"] > 0
+    quarantine = "quarantine/flight-delay/"
+    assert s3.list_objects_v2(Bucket=path.DATA, Prefix=quarantine)["KeyCount"] > 0
 
 
 def test_a_step_that_raises_shows_the_end_of_its_log(
     clone: Clone, deployed: dict[str, Any]
 ) -> None:
-    done = clone.plinth("run", "local", "training", "--param", "TrainStart=2012-01-01", "--json")
+    param = ("--param", "TrainStart=2012-01-01")
+    done = clone.plinth("run", FLIGHT_DELAY, "training", *param, "--json")
     assert done.code == 1
     [reason] = [s["failure_reason"] for s in done.json["steps"] if s["failure_reason"]]
     assert "2012" in reason
@@ -246,7 +219,7 @@ def test_a_step_that_raises_shows_the_end_of_its_log(
 
 
 def test_an_unknown_pipeline_parameter_is_refused(clone: Clone, deployed: dict[str, Any]) -> None:
-    done = clone.plinth("run", "local", "training", "--param", "TrainStrat=x")
+    done = clone.plinth("run", FLIGHT_DELAY, "training", "--param", "TrainStrat=x")
     assert done.code == 2
     assert "TrainStrat" in done.err
 
@@ -259,27 +232,13 @@ def test_the_block_of_the_readme_for_other_clients_runs(
 
     host = toolchain.ensure_language_host(lambda text: None)
     pulumi = toolchain.ensure(lambda text: None).executable
-    venv = Path(sys.prefix)
     [block] = re.findall(
         r"^```sh\n(eval .*?)^```", (clone.root / "README.md").read_text(), re.M | re.S
     )
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block],
-        cwd=clone.root,
-        env={
-            "HOME": str(clone.root),
-            "PATH": f"{host}:{pulumi.parent}:{venv / 'bin'}:{os.environ['PATH']}",
-            "PLINTH_HOME": str(clone.home),
-            "VIRTUAL_ENV": str(venv),
-            "PYTHONPATH": str(clone.root),
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    assert f"--stack {FLIGHT_DELAY}" in block
+    done = path.shell(clone, block, host, pulumi.parent)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    assert "plinth-local-flight-delay" in done.stdout
+    assert ENDPOINT in done.stdout
     assert "unchanged" in done.stdout
 
 
@@ -315,16 +274,15 @@ def test_verify_fails_where_somebody_changed_what_is_deployed(
         if name
         in cloudwatch.meta.service_model.operation_model("PutMetricAlarm").input_shape.members
     }
-    bucket = "plinth-local-data-123456789012"
-    policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    policy = s3.get_bucket_policy(Bucket=path.DATA)["Policy"]
     try:
         elsewhere = [{"Name": "EndpointName", "Value": "another"}]
         cloudwatch.put_metric_alarm(**{**kept, "Dimensions": elsewhere})
-        s3.delete_bucket_policy(Bucket=bucket)
+        s3.delete_bucket_policy(Bucket=path.DATA)
         done = clone.plinth("verify", "local", "--json")
     finally:
         cloudwatch.put_metric_alarm(**kept)
-        s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+        s3.put_bucket_policy(Bucket=path.DATA, Policy=policy)
     assert done.code == 1
     failed = {
         finding["check"]: finding["message"]
@@ -333,6 +291,58 @@ def test_verify_fails_where_somebody_changed_what_is_deployed(
     }
     assert "must watch these dimensions" in failed["alarms"]
     assert "must deny requests without TLS" in failed["buckets"]
+
+
+def test_a_release_of_one_workload_touches_no_other_stack(
+    clone: Clone, deployed: dict[str, Any]
+) -> None:
+    clone.ok("run", BLOCK_TIME, "training")
+    clone.ok("approve", BLOCK_TIME)
+    assert clone.ok("promote", BLOCK_TIME)["changed"]
+    before = path.states(clone)
+    reviewed = clone.ok("review", BLOCK_TIME)
+    assert 0 < sum(n for name, n in reviewed["counts"].items() if name != "same") <= 70
+    released = clone.ok("up", BLOCK_TIME)
+    assert set(released["stacks"]) == {BLOCK_TIME}
+    assert 0 < sum(path.not_same(released)[BLOCK_TIME].values()) <= 70
+    after = path.states(clone)
+    assert set(after) == STACKS
+    assert {stack for stack in STACKS if after[stack] != before[stack]} == {BLOCK_TIME}
+    assert path.not_same(clone.ok("preview", "local")) == {}
+    served = clone.ok("status", BLOCK_TIME)["stacks"][BLOCK_TIME]
+    assert served["model_package_arn"].endswith("model-package/plinth-local-block-time-model/2")
+
+
+def test_a_foundation_that_others_stand_on_is_not_destroyed(
+    clone: Clone, deployed: dict[str, Any]
+) -> None:
+    before = path.states(clone)
+    done = clone.plinth("destroy", "local.foundation", "--yes")
+    assert done.code == 2
+    assert "local.foundation must carry no other stack" in done.err
+    assert {stack for stack in STACKS if stack in done.err} == STACKS
+    assert path.states(clone) == before
+
+
+def test_a_killed_workload_leaves_that_beside_it_right_and_the_next_up_mends_it(
+    clone: Clone, deployed: dict[str, Any]
+) -> None:
+    for stack in (FLIGHT_DELAY, BLOCK_TIME):
+        assert set(clone.ok("destroy", stack, "--yes")["stacks"]) == {stack}
+    killed, left_alone = (
+        clone.start("up", stack, "--json") for stack in (FLIGHT_DELAY, BLOCK_TIME)
+    )
+    groups = clone.client("sagemaker")
+    wanted = {"FeatureGroupName": "plinth-local-flight-delay-flights"}
+    path.wait_until(lambda: path.answers(groups.describe_feature_group, **wanted))
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    _, err = left_alone.communicate(timeout=300)
+    assert left_alone.returncode == 0, err
+    assert path.not_same(clone.ok("preview", BLOCK_TIME)) == {}
+    mended = clone.ok("up", "local")
+    assert set(path.not_same(mended)) <= {FLIGHT_DELAY}
+    assert path.not_same(clone.ok("up", "local")) == {}
 
 
 def test_destroy_leaves_no_resource_and_no_process(clone: Clone, deployed: dict[str, Any]) -> None:

@@ -78,7 +78,7 @@ def test_a_new_workload_runs_unedited(scratch: Path, tmp_path: Path) -> None:
     assert {title: found["reason"] for title, found in ended.items()} == dict.fromkeys(pipelines)
     assert {found["status"] for found in ended.values()} == {"Succeeded"}
     by_kind = {kind: ended[title]["evaluation"] for title, kind in pipelines.items()}
-    found = {
+    found: dict[tuple[str, str, str], float] = {
         (kind, who, metric): entry["value"]
         for kind, evaluation in by_kind.items()
         for who, metrics in evaluation.items()
