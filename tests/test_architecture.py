@@ -240,7 +240,7 @@ def documented(name: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "policies/README.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "policies/README.md")
 
 
 def commands(documents: tuple[str, ...] = DOCUMENTS) -> list[str]:
@@ -296,7 +296,7 @@ def test_a_document_names_files_that_exist() -> None:
 
 
 GENERATED = [f"{block.document} {block.name}" for block in BLOCKS]
-WITH_PARTS = (*DOCUMENTS, ".gitlab-ci.yml")
+WITH_PARTS = (*DOCUMENTS, ".github/CODEOWNERS", ".gitlab-ci.yml")
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=GENERATED)
