@@ -145,10 +145,8 @@ def _delete_log_groups(settings: Settings, clients: Clients, report: CommandOutp
 
 def _stop_working(settings: WorkloadSettings, clients: Clients) -> None:
     """SageMaker deletes no pipeline that runs, and no group that holds packages."""
-    from stacks.definitions import pipeline_name
-
     names, workload = settings.names, settings.workload
-    pipelines = [pipeline_name(names, pipeline) for pipeline in workload.pipelines]
+    pipelines = [names.of(pipeline) for pipeline in workload.pipelines]
     aws_clients.stop_executions(clients, pipelines)
     if workload.model is not None:
         aws_clients.delete_model_packages(clients, names.of(MODEL_GROUP))

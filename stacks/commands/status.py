@@ -69,10 +69,8 @@ def _stack(settings: Settings, clients: Clients) -> dict[str, Any]:
 
 
 def _workload(settings: WorkloadSettings, clients: Clients) -> dict[str, Any]:
-    from stacks.definitions import pipeline_name
-
     names, workload = settings.names, settings.workload
-    pipelines = [pipeline_name(names, pipeline) for pipeline in workload.pipelines]
+    pipelines = [names.of(pipeline) for pipeline in workload.pipelines]
     shown = {
         "owner": workload.owner,
         "pipeline_names": pipelines,

@@ -73,8 +73,6 @@ def environment_file(stack: StackName, kind: Kind) -> str:
 
 def listed(env: str, report: CommandOutput) -> dict[str, Any]:
     """The workloads of an environment: who owns each, what it serves, how its last run ended."""
-    from stacks.definitions import pipeline_name
-
     target = target_of(env)
     found = {}
     for stack in (stack for stack in stacks_of(env) if stack.workload):
@@ -91,7 +89,7 @@ def listed(env: str, report: CommandOutput) -> dict[str, Any]:
         except UserError as error:
             row["unknown"] = error.problem
         else:
-            pipelines = [pipeline_name(names, pipeline) for pipeline in workload.pipelines]
+            pipelines = [names.of(pipeline) for pipeline in workload.pipelines]
             row["last_run"] = status.last_run(clients("sagemaker"), pipelines)
             if workload.model is not None:
                 row |= status.served(clients, names.of(REALTIME))

@@ -26,6 +26,7 @@ from stacks.checks.quota_review import listed, part
 from stacks.checks.quota_table import G_AND_VT
 from stacks.review.cost import parts
 from stacks.review.replacements import differ
+from stacks.settings.load import load
 from stacks.sizing.prices.table import price_table
 from stacks.stack_name import StackName
 from stacks.synth import recorded

@@ -15,6 +15,8 @@ from pipelines import compiled
 from pipelines.compiled import Request
 from pipelines.executor.plan import validate
 from pipelines.workload import find, named
+from stacks import definitions
+from stacks.settings.models import Pipeline
 from tests.kits.each import each
 from tests.kits.pipelines import INPUTS, KEY, NAMES, inputs, outside, settings_of, tiny
 

@@ -47,9 +47,9 @@ def protected(env: str, protect: bool) -> Settings:
 def test_destroying_is_refused_unless_it_is_meant(
     name: str, protect: bool, confirmed: str | None, data: bool, problem: str
 ) -> None:
-    target = target_of(name.partition(".")[0])
+    env = name.partition(".")[0]
     with pytest.raises(UserError, match=problem):
-        check_confirmed(env, protected(env, protect), target_of(env), confirmed, data)
+        check_confirmed(name, protected(env, protect), target_of(env), confirmed, data)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,8 @@ def test_destroying_is_refused_unless_it_is_meant(
 def test_destroying_goes_on_when_it_is_meant(
     name: str, protect: bool, confirmed: str, data: bool
 ) -> None:
-    check_confirmed(env, protected(env, protect), target_of(env), confirmed, data)
+    env = name.partition(".")[0]
+    check_confirmed(name, protected(env, protect), target_of(env), confirmed, data)
 
 
 def test_credentials_of_another_account_delete_nothing() -> None:

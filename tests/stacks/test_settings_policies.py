@@ -14,7 +14,7 @@ from infra.errors import UserError
 from policies.config import PolicyConfig, Thresholds
 from stacks.cli import cli
 from stacks.policy_config import policy_config
-from stacks.settings.load import load
+from stacks.settings.load import load, load_foundation
 from stacks.settings.model import Settings
 from stacks.stack_name import StackName, environment_file, environments
 from tests.kits.stacks import ALL, copied

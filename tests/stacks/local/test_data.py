@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipelines.steps.feature_groups import FeatureGroup, FeatureType
 
 from infra.component import ComponentArgs
 from pipelines.toolkit.feature_group import FeatureGroup, FeatureType
