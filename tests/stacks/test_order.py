@@ -146,7 +146,7 @@ def names_a_workload(text: str) -> list[str]:
 
 
 def test_no_room_but_pipelines_names_a_workload() -> None:
-    """It stands in its package, in the environments' files, in tests and in examples of prose."""
+    """A name stands in its package, the environments' files, tests, and examples of prose."""
     files = [
         path
         for room in ROOMS
