@@ -58,8 +58,8 @@ def test_an_endpoint_that_does_not_come_up_leaves_nothing(cloud: Cloud, behind: 
     assert behind.client("sagemaker").list_endpoints()["Endpoints"] == []
 
 
-def test_a_provider_of_another_account_is_refused_by_name(url: str) -> None:
-    backend = AwsBackend(url, REGION)
+def test_a_provider_of_another_account_is_refused_by_name(behind: LocalCloud) -> None:
+    backend = behind.backend()
     assert backend.check_settings({"allowedAccountIds": ["123456789012"]}) == []
     [refused] = backend.check_settings({"allowedAccountIds": ["111111111111", "222222222222"]})
     assert refused.property == "allowedAccountIds"
