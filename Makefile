@@ -5,20 +5,26 @@ UV_VERSION := 0.13.9
 # imports of the large libraries are three times faster with bytecode kept
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: up test check install lock clean
+.PHONY: help up test check docs install lock release clean
 
-up: install
+help: ## list the targets (so does a bare `make`)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: install ## deploy ENV (default: local; there it also trains, serves and scores)
 	.venv/bin/plinth up $(ENV) $(if $(filter local,$(ENV)),--with-model)
 
-test: install
+test: install ## run every test, as CI does (PYTEST_ARGS=...)
 	.venv/bin/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
-check: install
+check: install ## ruff, ruff format and mypy --strict
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 
-install: .venv/installed
+docs: install ## write the parts of documents that are made from code
+	.venv/bin/python -m stacks.docs
+
+install: .venv/installed ## make .venv with what requirements.lock names
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "plinth: Python must be 3.11 or newer, got " + sys.version.split()[0] + "\n  fix: make up PYTHON=python3.11")'
@@ -28,8 +34,11 @@ install: .venv/installed
 	@.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-lock:
+lock: ## write requirements.lock from pyproject.toml
 	.venv/bin/uv pip compile --universal --generate-hashes --all-extras --python-version 3.11 --quiet pyproject.toml -o requirements.lock
 
-clean:
+release: ## tag the version of pyproject.toml with its part of CHANGELOG.md
+	$(PYTHON) .ci/release.py
+
+clean: ## delete .venv and .plinth
 	rm -rf .venv .plinth

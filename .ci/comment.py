@@ -1,8 +1,8 @@
 """Post the reviews of a pull request that an untrusted job rendered: one comment per stack.
 
 Runs on `workflow_run`, with the code of the default branch and a token that may write comments.
-Nothing that the pull request made is believed: which pull request it is comes from GitHub, the
-stacks from the default branch, and the text is cut to size and disarmed.
+Nothing that the pull request made is believed: which pull request it is and which files it changes
+comes from GitHub, the stacks from the default branch, and the text is cut to size and disarmed.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import io
 import re
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from github import BOT, GitHub, event, of_environment
+import touched
+from github import BOT, PAGE, PAGES, GitHub, event, of_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = "plinth"
@@ -24,6 +25,9 @@ COMMENT = "comment.md"
 MISSING = "The job left no review: its log says why. **Nothing is known about this change.**\n"
 ENDED = ("success", "failure", "timed_out")
 """A run with another conclusion never started or was called off: a later one will say."""
+
+NEW_STACKS = 20
+"""At most so many stacks that a pull request adds get a comment."""
 
 ARCHIVE_BYTES = 8 << 20
 COMMENT_BYTES = 60_000
@@ -65,29 +69,49 @@ def pull_request(github: GitHub, run: Mapping[str, Any]) -> dict[str, Any] | Non
     return None
 
 
-def stacks(root: Path = ROOT) -> list[str]:
-    """The environments of the default branch that are reviewed: all but the one on a machine."""
-    files = (root / "stacks" / "environments").glob("Pulumi.*.yaml")
-    names = {path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in files}
-    return sorted(names - {"local"})
+def files_of(github: GitHub, number: int) -> list[str]:
+    """What a pull request changes; a file that moved counts twice."""
+    found: list[str] = []
+    for file in github.all(f"/pulls/{number}/files"):
+        found += [file["filename"], *filter(None, [file.get("previous_filename")])]
+    return found
 
 
-def reviews(github: GitHub, run_id: int, envs: list[str]) -> dict[str, str]:
-    """Environment -> the text of its review, from the artifacts of a run; or that there is none."""
-    found = dict.fromkeys(envs, MISSING)
+def expected(files: Sequence[str], stacks: Sequence[touched.Stack]) -> list[str]:
+    """The stacks that a review must be about: those of the default branch that are touched.
+
+    GitHub lists so many files and no more; a change of more touches everything.
+    """
+    hit = stacks if len(files) >= PAGE * PAGES else touched.touched(files, stacks)
+    return [str(stack) for stack in hit]
+
+
+def added(files: Iterable[str], stacks: Sequence[touched.Stack]) -> list[str]:
+    """Stacks that the pull request adds to an environment that the default branch has."""
+    known, envs = {str(stack) for stack in stacks}, {stack.env for stack in stacks}
+    named = (touched.STACK_FILE.fullmatch(file) for file in files)
+    found = {f"{name['env']}.{name['layer']}" for name in named if name and name["env"] in envs}
+    return sorted(found - known)[:NEW_STACKS]
+
+
+def reviews(
+    github: GitHub, run_id: int, allowed: Collection[str], missing: Iterable[str]
+) -> dict[str, str]:
+    """Stack -> the text of its review, from the artifacts of a run; or that one is missing."""
+    found = dict.fromkeys(missing, MISSING)
     listed = github.call("GET", f"/actions/runs/{run_id}/artifacts?per_page=100")
     for artifact in listed["artifacts"]:
-        env = artifact["name"].removeprefix("review-")
-        if artifact["name"] != f"review-{env}" or env not in envs or artifact["expired"]:
+        stack = artifact["name"].removeprefix("review-")
+        if artifact["name"] != f"review-{stack}" or stack not in allowed or artifact["expired"]:
             continue
         try:
             raw = github.read(
                 "GET", f"/actions/artifacts/{artifact['id']}/zip", limit_bytes=ARCHIVE_BYTES
             )
-            found[env] = comment_of(raw)
+            found[stack] = comment_of(raw)
         except (ValueError, zipfile.BadZipFile) as error:
-            found[env] = f"The review of {env} cannot be shown: {disarmed(str(error))}\n"
-    return found
+            found[stack] = f"The review of {stack} cannot be shown: {disarmed(str(error))}\n"
+    return {stack: found[stack] for stack in sorted(found)}
 
 
 def comment_of(archive: bytes) -> str:
@@ -123,25 +147,25 @@ def disarmed(text: str) -> str:
     return raw[:COMMENT_BYTES].decode(errors="ignore") + "\n\n(cut)\n"
 
 
-def tag(env: str) -> str:
+def tag(stack: str) -> str:
     """The hidden first line by which a comment is found again."""
-    return f"<!-- plinth-review {PROJECT}/{env} -->"
+    return f"<!-- plinth-review {PROJECT}/{stack} -->"
 
 
-def body(env: str, text: str, sha: str) -> str:
+def body(stack: str, text: str, sha: str) -> str:
     """A stack's comment, which says whose words these are."""
     return (
-        f"{tag(env)}\n{text}\n\n<sub>{env} at {sha[:12]}. Written by the code of this pull request "
-        "in a job without write access: read the change before you believe it.</sub>\n"
+        f"{tag(stack)}\n{text}\n\n<sub>{stack} at {sha[:12]}. Written by the code of this pull "
+        "request in a job without write access: read the change before you believe it.</sub>\n"
     )
 
 
 def roll_up(texts: Mapping[str, str], sha: str) -> str:
     """One line per stack."""
     rows = []
-    for env, text in sorted(texts.items()):
+    for stack, text in sorted(texts.items()):
         seen = DECISION.search(text)
-        rows.append(f"| {env} | {seen[1] if seen else 'cannot be read'} |")
+        rows.append(f"| {stack} | {seen[1] if seen else 'cannot be read'} |")
     head = [tag("*"), f"### {len(texts)} stacks", "", "| stack | says |", "|---|---|"]
     return "\n".join([*head, *rows, "", f"<sub>at {sha[:12]}</sub>", ""])
 
@@ -154,9 +178,9 @@ def stick(github: GitHub, number: int, wanted: Mapping[str, str]) -> dict[str, s
         if comment["user"]["login"] == BOT and first.startswith("<!-- plinth-review "):
             mine.setdefault(first, []).append(comment)
     done = {}
-    for env, text in wanted.items():
-        old, *doubles = mine.pop(tag(env), [None])
-        done[env] = _write(github, number, old, text)
+    for stack, text in wanted.items():
+        old, *doubles = mine.pop(tag(stack), [None])
+        done[stack] = _write(github, number, old, text)
         for double in doubles:
             github.call("DELETE", f"/issues/comments/{double['id']}")  # type: ignore[index]
     for left in (comment for comments in mine.values() for comment in comments):
@@ -181,12 +205,17 @@ def main(github: GitHub, run: Mapping[str, Any], root: Path = ROOT) -> str:
     found = pull_request(github, run)
     if found is None:
         return f"no open pull request is at {run['head_sha']}: it moved on"
-    texts = reviews(github, run["id"], stacks(root))
-    wanted = {env: body(env, text, run["head_sha"]) for env, text in texts.items()}
+    number, known = found["number"], touched.known(root)
+    files = files_of(github, number)
+    must, new = expected(files, known), added(files, known)
+    allowed = {*map(str, known), *new}
+    texts = reviews(github, run["id"], allowed, [*must, *new])
+    wanted = {stack: body(stack, text, run["head_sha"]) for stack, text in texts.items()}
     if len(texts) > 1:
         wanted["*"] = roll_up(texts, run["head_sha"])
-    done = stick(github, found["number"], wanted)
-    return f"#{found['number']}: " + ", ".join(f"{env} {what}" for env, what in done.items())
+    done = stick(github, number, wanted)
+    said = ", ".join(f"{stack} {what}" for stack, what in done.items())
+    return f"#{number}: {said or 'no stack is touched'}"
 
 
 if __name__ == "__main__":

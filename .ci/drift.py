@@ -1,9 +1,10 @@
-"""Open, change or close the one issue that says which environments drifted.
+"""Open, change or close the one issue that says which stacks drifted.
 
     python .ci/drift.py FOLDER
 
-FOLDER holds what the nightly jobs found: `ENV.txt`, empty where nothing drifted. An environment
-without a file was not looked at, which is said and closes nothing.
+FOLDER holds what the nightly jobs found: `ENV.LAYER.txt`, empty where nothing drifted. A stack that
+this checkout has a file for, and the folder none, was not looked at: that is said, and closes
+nothing.
 """
 
 from __future__ import annotations
@@ -13,35 +14,37 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import touched
 from github import BOT, GitHub, of_environment
 
 TAG = "<!-- plinth-drift -->"
 TITLE = "What is deployed is not what the state says"
-TEXT_BYTES = 8_000
-"""Of each environment: an issue holds 65,536."""
+TEXTS_BYTES = 56_000
+"""Of all stacks that drifted, each an equal share: an issue holds 65,536."""
 
 CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def found_in(folder: Path) -> dict[str, str]:
-    """Environment -> what drifted, empty for nothing."""
+    """Stack -> what drifted, empty for nothing."""
     return {path.stem: path.read_text(errors="replace") for path in sorted(folder.glob("*.txt"))}
 
 
 def body(found: Mapping[str, str], missing: Sequence[str]) -> str:
-    """The issue's text, of the environments that drifted."""
-    parts = [TAG, "Found by the nightly run. `plinth up ENV` undoes it, or change the program.", ""]
-    for env, text in found.items():
-        clean = CONTROL.sub("", text).replace("```", "'''").encode()[:TEXT_BYTES]
-        parts += [f"#### {env}", "", "```", clean.decode(errors="ignore").strip(), "```", ""]
+    """The issue's text, of the stacks that drifted."""
+    says = "Found by the nightly run. `plinth up ENV.LAYER` undoes it, or change the program."
+    parts, share = [TAG, says, ""], TEXTS_BYTES // max(1, len(found))
+    for stack, text in found.items():
+        clean = CONTROL.sub("", text).replace("```", "'''").encode()[:share]
+        parts += [f"#### {stack}", "", "```", clean.decode(errors="ignore").strip(), "```", ""]
     parts += [f"Not looked at: {', '.join(missing)}", ""] if missing else []
     return "\n".join(parts)
 
 
-def settle(github: GitHub, found: Mapping[str, str], envs: Sequence[str]) -> str:
+def settle(github: GitHub, found: Mapping[str, str], stacks: Sequence[str]) -> str:
     """Make the issue say what was found; a word about what was done."""
-    drifted = {env: text for env, text in found.items() if text.strip()}
-    missing = [env for env in envs if env not in found]
+    drifted = {stack: text for stack, text in found.items() if text.strip()}
+    missing = [stack for stack in stacks if stack not in found]
     mine = [
         issue
         for issue in github.all("/issues?state=open")
@@ -66,4 +69,5 @@ def settle(github: GitHub, found: Mapping[str, str], envs: Sequence[str]) -> str
 
 
 if __name__ == "__main__":
-    sys.stdout.write(settle(of_environment(), found_in(Path(sys.argv[1])), sys.argv[2:]) + "\n")
+    every = [str(stack) for stack in touched.known(Path(__file__).resolve().parents[1])]
+    sys.stdout.write(settle(of_environment(), found_in(Path(sys.argv[1])), every) + "\n")

@@ -1,36 +1,55 @@
-"""Name the GitHub environment in which a deployment waits for people: one per risk class.
+"""Name the GitHub environments where a deployment waits for people: one per stack and risk class.
 
-    python .ci/gate.py ENV REPORT.json
+    python .ci/gate.py NAME REPORT.json
 
-Prints `gate=ENV-RISK` for GITHUB_OUTPUT. Give `ENV-low` no reviewers, `ENV-critical` those who may
-lose data. What cannot be read is critical.
+NAME is ENV.LAYER, or ENV for all of its stacks; the report is what `plinth review NAME` wrote.
+Prints `gates=["ENV-LAYER-RISK", ...]` for GITHUB_OUTPUT. Give `dev-weather-low` no reviewers, and
+`prod-foundation-critical` those who may lose data. What cannot be read is critical.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import touched
+
+ROOT = Path(__file__).resolve().parents[1]
 RISKS = ("low", "medium", "high", "critical")
+DECISIONS = ("safe", "needs review", "no change")
 
 
-def gate(env: str, report: str) -> str:
-    """The environment for a report; SystemExit where the change is blocked."""
-    if not re.fullmatch(r"[a-z][a-z0-9-]*", env):
-        raise SystemExit(f"ENV must be the name of an environment, got {env!r}")
+def gates(stacks: Sequence[touched.Stack], report: str) -> list[str]:
+    """An environment for each stack; SystemExit where a change is blocked."""
+    members = _members(report)
+    return [_gate(stack, members.get(str(stack), {})) for stack in stacks]
+
+
+def _members(report: str) -> Mapping[str, Mapping[str, Any]]:
+    """The report of each stack, by its name; none of what is no report."""
     try:
         found = json.loads(report)
-        decision, risk = found["decision"], found["risk"]
-        named = found["env"]
-    except (ValueError, KeyError, TypeError):
-        return f"{env}-critical"
+        members = found["stacks"] if "stacks" in found else {found["env"]: found}
+        return {name: member for name, member in members.items() if isinstance(member, dict)}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _gate(stack: touched.Stack, report: Mapping[str, Any]) -> str:
+    decision, risk = report.get("decision"), report.get("risk")
     if decision == "blocked":
-        raise SystemExit(f"the change of {env} is blocked: {found.get('headline', '')}")
-    known = risk in RISKS and decision in ("safe", "needs review", "no change") and named == env
-    return f"{env}-{risk}" if known else f"{env}-critical"
+        raise SystemExit(f"the change of {stack} is blocked: {report.get('headline', '')}")
+    known = risk in RISKS and decision in DECISIONS and report.get("env") == str(stack)
+    return f"{stack.env}-{stack.layer}-{risk if known else 'critical'}"
+
+
+def main(name: str, report: str, root: Path = ROOT) -> str:
+    """The line for GITHUB_OUTPUT."""
+    return f"gates={json.dumps(gates(touched.of(name, touched.known(root)), report))}"
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"gate={gate(sys.argv[1], Path(sys.argv[2]).read_text())}\n")
+    sys.stdout.write(main(sys.argv[1], Path(sys.argv[2]).read_text()) + "\n")

@@ -119,23 +119,12 @@ class Budget(Component):
 
         AWS takes it off again when the budget's next period begins.
         """
+        deny = {"Sid": "NoNewWork", "Effect": "Deny", "Action": list(STOPPED), "Resource": "*"}
         policy = aws.iam.Policy(
             f"{self.component_name}-stop",
             name=self.names.of("stop-new-work"),
             description="Attached by AWS Budgets when the month's limit is spent",
-            policy=plain_json(
-                {
-                    "Version": "2012-10-17",
-                    "Statement": [
-                        {
-                            "Sid": "NoNewWork",
-                            "Effect": "Deny",
-                            "Action": list(STOPPED),
-                            "Resource": "*",
-                        }
-                    ],
-                }
-            ),
+            policy=plain_json({"Version": "2012-10-17", "Statement": [deny]}),
             tags=self.tags("stop-new-work"),
             opts=self.child,
         )

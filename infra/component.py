@@ -135,24 +135,25 @@ def private_bucket(
         versioning_configuration={"status": "Enabled"},
         opts=component.child,
     )
+    aws.s3.BucketServerSideEncryptionConfiguration(
+        name, bucket=bucket.bucket, rules=[_encrypted_by(kms_key_arn)], opts=component.child
+    )
+    return PrivateBucket(bucket, block, versioning)
+
+
+def _encrypted_by(
+    kms_key_arn: pulumi.Input[str] | None,
+) -> aws.s3.BucketServerSideEncryptionConfigurationRuleArgs:
     default = (
         aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
             sse_algorithm="AES256" if kms_key_arn is None else "aws:kms",
             kms_master_key_id=kms_key_arn,
         )
     )
-    aws.s3.BucketServerSideEncryptionConfiguration(
-        name,
-        bucket=bucket.bucket,
-        rules=[
-            aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
-                apply_server_side_encryption_by_default=default,
-                bucket_key_enabled=kms_key_arn is not None,
-            )
-        ],
-        opts=component.child,
+    return aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
+        apply_server_side_encryption_by_default=default,
+        bucket_key_enabled=kms_key_arn is not None,
     )
-    return PrivateBucket(bucket, block, versioning)
 
 
 def tls_only(

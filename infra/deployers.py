@@ -86,7 +86,6 @@ def _owned(names: Names) -> list[Statement]:
 
 def _without_names(names: Names) -> list[Statement]:
     """What belongs to something with a name of ours, and has none itself."""
-    platform = names.platform
     functions = names.arn("lambda", f"function:{names.of('*')}")
     return [
         {
@@ -105,6 +104,25 @@ def _without_names(names: Names) -> list[Statement]:
                 "StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}
             },
         },
+        *_used(names),
+        {
+            "Sid": "Look",
+            "Action": [
+                "application-autoscaling:Describe*",
+                "ec2:Describe*",
+                *READS,
+                "iam:Get*",
+                "iam:List*",
+            ],
+            "Resource": ["*"],
+        },
+    ]
+
+
+def _used(names: Names) -> list[Statement]:
+    """Keys and identities of the cluster: the platform's, used by what the workload has."""
+    platform = names.platform
+    return [
         {
             "Sid": "Keys",
             "Action": [f"kms:{action}" for action in USES_KEYS],
@@ -122,17 +140,6 @@ def _without_names(names: Names) -> list[Statement]:
                 names.arn("eks", f"cluster/{platform.of('cluster')}"),
                 names.arn("eks", f"podidentityassociation/{platform.of('cluster')}/*"),
             ],
-        },
-        {
-            "Sid": "Look",
-            "Action": [
-                "application-autoscaling:Describe*",
-                "ec2:Describe*",
-                *READS,
-                "iam:Get*",
-                "iam:List*",
-            ],
-            "Resource": ["*"],
         },
     ]
 

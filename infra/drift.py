@@ -123,6 +123,11 @@ class Drift(Component):
         args = self._args
         has_nvme = instance_type(args.instance_type).local_nvme
         version = args.model_package_arn.rpartition("/")[2]
+        report = {
+            "S3Uri": f"{args.report_uri}/{version}",
+            "LocalPath": OUTPUT,
+            "S3UploadMode": "EndOfJob",
+        }
         return {
             "ProcessingJobName": f"{self.job_name_prefix}-<aws.scheduler.execution-id>",
             "RoleArn": args.role.arn,
@@ -146,16 +151,7 @@ class Drift(Component):
             },
             "ProcessingOutputConfig": {
                 "KmsKeyId": args.kms_key_arn,
-                "Outputs": [
-                    {
-                        "OutputName": "report",
-                        "S3Output": {
-                            "S3Uri": f"{args.report_uri}/{version}",
-                            "LocalPath": OUTPUT,
-                            "S3UploadMode": "EndOfJob",
-                        },
-                    }
-                ],
+                "Outputs": [{"OutputName": "report", "S3Output": report}],
             },
             "NetworkConfig": {
                 # it reads captures from S3 and writes metrics: isolated, it could do neither

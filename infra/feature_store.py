@@ -125,7 +125,7 @@ class FeatureStore(Component):
 
     def feature_group_name(self, entity: str) -> str:
         """Name of an entity's group, known before it exists."""
-        return feature_group_name(self.names, entity)
+        return self.names.of(entity)
 
     def _group(
         self, entity: str, spec: FeatureGroupSpec, options: pulumi.ResourceOptions
@@ -214,11 +214,6 @@ class FeatureStore(Component):
                 },
             ],
         )
-
-
-def feature_group_name(names: Names, group: str) -> str:
-    """Name of a group of the workload that these names are of."""
-    return names.of(group.replace("_", "-"))
 
 
 def offline_keys(names: Names, name: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.component import Component, ComponentArgs, Role
+from infra.component import Component, ComponentArgs
 
 SERVER_PROPERTIES = {
     "auto.create.topics.enable": "false",  # a misspelt topic is an error, not a topic
@@ -74,38 +74,6 @@ class Kafka(Component):
         self.cluster_arn = cluster.arn
         self.bootstrap_brokers = cluster.bootstrap_brokers_sasl_iam
         self.seal()
-
-    def grant_produce(self, role: Role, *topics: str) -> None:
-        """Let a role write to these topics."""
-        actions = ["DescribeTopic", "WriteData"]
-        self._grant(role, "produce", [self._statement(actions, "topic", topics)])
-
-    def grant_consume(self, role: Role, *topics: str) -> None:
-        """Let a role read these topics, in consumer groups that carry the role's purpose."""
-        groups = [f"{role.purpose}-*"]
-        self._grant(
-            role,
-            "consume",
-            [
-                self._statement(["DescribeTopic", "ReadData"], "topic", topics),
-                self._statement(["AlterGroup", "DescribeGroup"], "group", groups),
-            ],
-        )
-
-    def _grant(self, role: Role, verb: str, statements: list[dict[str, object]]) -> None:
-        actions = ["kafka-cluster:Connect", "kafka-cluster:WriteDataIdempotently"]
-        connect = {"Action": actions, "Resource": [self.cluster_arn]}
-        self.grant(role, verb, [connect, *statements])
-
-    def _statement(
-        self, actions: Sequence[str], kind: str, names: Sequence[str]
-    ) -> dict[str, object]:
-        """ARNs of topics and groups contain the cluster's name and an id that MSK invents."""
-        cluster = self.names.of(self.component_name)
-        return {
-            "Action": [f"kafka-cluster:{action}" for action in actions],
-            "Resource": [self.names.arn("kafka", f"{kind}/{cluster}/*/{name}") for name in names],
-        }
 
     def _serverless(self) -> aws.msk.ServerlessCluster:
         args = self._args

@@ -113,17 +113,7 @@ class LlmEndpoint(Component):
                     "InferenceComponentName": self.component_id,
                     "VariantName": VARIANT,
                     "RuntimeConfig": {"CopyCount": args.initial_copies},
-                    "Specification": {
-                        "ModelName": model.name,
-                        "ComputeResourceRequirements": {
-                            "NumberOfAcceleratorDevicesRequired": args.gpus_per_copy,
-                            "MinMemoryRequiredInMb": args.memory_gib_per_copy * 1024,
-                        },
-                        "StartupParameters": {
-                            "ModelDataDownloadTimeoutInSeconds": args.startup_seconds,
-                            "ContainerStartupHealthCheckTimeoutInSeconds": args.startup_seconds,
-                        },
-                    },
+                    "Specification": {"ModelName": model.name, **self._needs(args)},
                     "DeploymentConfig": {
                         "AutoRollbackConfiguration": {
                             "Alarms": [{"AlarmName": alarm.name} for alarm in alarms]
@@ -146,14 +136,19 @@ class LlmEndpoint(Component):
         self.inference_component_name = component.id.apply(lambda _: self.component_id)
         self.seal()
 
-    def grant_invoke(self, role: Role) -> None:
-        """Let a role ask the model: SageMaker checks the endpoint and the component."""
-        arns = [
-            self.names.arn("sagemaker", f"{kind}/{self.component_id}")
-            for kind in ("endpoint", "inference-component")
-        ]
-        actions = ["sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"]
-        self.grant(role, "invoke", [{"Action": actions, "Resource": arns}])
+    @staticmethod
+    def _needs(args: LlmEndpointArgs) -> dict[str, object]:
+        """What one copy of the model takes of an instance, and how long it may take to start."""
+        return {
+            "ComputeResourceRequirements": {
+                "NumberOfAcceleratorDevicesRequired": args.gpus_per_copy,
+                "MinMemoryRequiredInMb": args.memory_gib_per_copy * 1024,
+            },
+            "StartupParameters": {
+                "ModelDataDownloadTimeoutInSeconds": args.startup_seconds,
+                "ContainerStartupHealthCheckTimeoutInSeconds": args.startup_seconds,
+            },
+        }
 
     def _capture(
         self, args: LlmEndpointArgs

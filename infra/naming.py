@@ -77,8 +77,8 @@ class Names:
         return replace(self, workload=workload)
 
     def of(self, role: str) -> str:
-        """Physical name of the resource that plays this role."""
-        return f"{self.prefix}-{role}"
+        """Physical name of the resource that plays this role; names in AWS have hyphens."""
+        return f"{self.prefix}-{role.replace('_', '-')}"
 
     def short(self, role: str, limit: int) -> str:
         """`of(role)`, its end replaced by a hash of the whole where it is longer than the limit."""

@@ -233,22 +233,8 @@ def launch_template(
     """Nodes with encrypted volumes whose pods cannot reach the node's credentials.
 
     A hop limit of 1 keeps IMDSv2 answers on the node itself (EKS best practices, identity).
-    EC2 takes the security groups per interface once one is described.
     """
-    arguments: dict[str, Any] = dict(more or {})
-    if interfaces:
-        arguments["network_interfaces"] = [
-            {
-                "network_card_index": card,
-                "device_index": device,
-                "interface_type": kind,
-                "security_groups": list(security_group_ids),
-                "delete_on_termination": "true",
-            }
-            for card, device, kind in interfaces
-        ]
-    else:
-        arguments["vpc_security_group_ids"] = list(security_group_ids)
+    arguments = {**(more or {}), **_attached(list(security_group_ids), interfaces)}
     if user_data:
         arguments["user_data"] = base64.b64encode(user_data.encode()).decode()
     tags = component.tags(f"{role}-nodes")
@@ -281,3 +267,22 @@ def launch_template(
         opts=component.child,
         **arguments,
     )
+
+
+def _attached(
+    security_group_ids: list[pulumi.Input[str]], interfaces: Sequence[tuple[int, int, str]]
+) -> dict[str, Any]:
+    """EC2 takes the security groups per interface once one is described."""
+    if not interfaces:
+        return {"vpc_security_group_ids": security_group_ids}
+    described = [
+        {
+            "network_card_index": card,
+            "device_index": device,
+            "interface_type": kind,
+            "security_groups": security_group_ids,
+            "delete_on_termination": "true",
+        }
+        for card, device, kind in interfaces
+    ]
+    return {"network_interfaces": described}

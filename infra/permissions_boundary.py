@@ -32,69 +32,75 @@ def boundary(names: Names) -> Mapping[str, object]:
     guide, delegating responsibility with permissions boundaries). Models are approved by the
     approver's role alone, so that no role made for the purpose can do it.
     """
-    ours = [
-        f"arn:aws:iam::{names.account_id}:{kind}/{names.of('*')}"
-        for kind in ("instance-profile", "policy", "role")
+    return {"Version": "2012-10-17", "Statement": [*_allowed(names), *_denied(names)]}
+
+
+def _own(names: Names, *kinds: str) -> list[str]:
+    """ARNs of what has a name of ours."""
+    return [f"arn:aws:iam::{names.account_id}:{kind}/{names.of('*')}" for kind in kinds]
+
+
+def _allowed(names: Names) -> list[Mapping[str, object]]:
+    return [
+        _allow("Services", [f"{service}:*" for service in SERVICES], ["*"]),
+        _allow("SageMaker", ["sagemaker:*"], [names.arn("sagemaker", "*")]),
+        _allow(
+            "SageMakerReads",
+            ["sagemaker:Describe*", "sagemaker:List*", "sagemaker:Search"],
+            ["*"],
+        ),
+        _allow("IamReads", ["iam:Get*", "iam:List*", "iam:SimulatePrincipalPolicy"], ["*"]),
+        _allow("OwnRoles", ["iam:*"], _own(names, "instance-profile", "policy", "role")),
+        _allow(
+            "Providers",
+            ["iam:*OpenIDConnectProvider*", "iam:CreateServiceLinkedRole"],
+            [
+                f"arn:aws:iam::{names.account_id}:oidc-provider/*",
+                f"arn:aws:iam::{names.account_id}:role/aws-service-role/*",
+            ],
+        ),
     ]
-    roles = [arn for arn in ours if ":role/" in arn]
-    own = boundary_arn(names)
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            _allow("Services", [f"{service}:*" for service in SERVICES], ["*"]),
-            _allow("SageMaker", ["sagemaker:*"], [names.arn("sagemaker", "*")]),
-            _allow(
-                "SageMakerReads",
-                ["sagemaker:Describe*", "sagemaker:List*", "sagemaker:Search"],
-                ["*"],
-            ),
-            _allow("IamReads", ["iam:Get*", "iam:List*", "iam:SimulatePrincipalPolicy"], ["*"]),
-            _allow("OwnRoles", ["iam:*"], ours),
-            _allow(
-                "Providers",
-                ["iam:*OpenIDConnectProvider*", "iam:CreateServiceLinkedRole"],
-                [
-                    f"arn:aws:iam::{names.account_id}:oidc-provider/*",
-                    f"arn:aws:iam::{names.account_id}:role/aws-service-role/*",
-                ],
-            ),
-            _deny(
-                "OtherRegions",
-                ["ec2:*", "eks:*", "sagemaker:*"],
-                ["*"],
-                {"StringNotEquals": {"aws:RequestedRegion": names.region}},
-            ),
-            _deny(
-                "RolesWithoutBoundary",
-                ["iam:CreateRole", "iam:PutRolePermissionsBoundary"],
-                roles,
-                {"StringNotEquals": {"iam:PermissionsBoundary": own}},
-            ),
-            _deny(
-                "OnlyTheApprover",
-                ["sagemaker:UpdateModelPackage"],
-                ["*"],
-                {"ArnNotEquals": {"aws:PrincipalArn": names.role_arn("approver")}},
-            ),
-            _deny(
-                "NothingIsBornApproved",
-                ["sagemaker:CreateModelPackage"],
-                ["*"],
-                {"StringEquals": {"sagemaker:ModelApprovalStatus": "Approved"}},
-            ),
-            _deny("Unbound", ["iam:DeleteRolePermissionsBoundary"], roles),
-            _deny(
-                "OwnBoundary",
-                [
-                    "iam:CreatePolicyVersion",
-                    "iam:DeletePolicy",
-                    "iam:DeletePolicyVersion",
-                    "iam:SetDefaultPolicyVersion",
-                ],
-                [own],
-            ),
-        ],
-    }
+
+
+def _denied(names: Names) -> list[Mapping[str, object]]:
+    roles, own = _own(names, "role"), boundary_arn(names)
+    return [
+        _deny(
+            "OtherRegions",
+            ["ec2:*", "eks:*", "sagemaker:*"],
+            ["*"],
+            {"StringNotEquals": {"aws:RequestedRegion": names.region}},
+        ),
+        _deny(
+            "RolesWithoutBoundary",
+            ["iam:CreateRole", "iam:PutRolePermissionsBoundary"],
+            roles,
+            {"StringNotEquals": {"iam:PermissionsBoundary": own}},
+        ),
+        _deny(
+            "OnlyTheApprover",
+            ["sagemaker:UpdateModelPackage"],
+            ["*"],
+            {"ArnNotEquals": {"aws:PrincipalArn": names.role_arn("approver")}},
+        ),
+        _deny(
+            "NothingIsBornApproved",
+            ["sagemaker:CreateModelPackage"],
+            ["*"],
+            {"StringEquals": {"sagemaker:ModelApprovalStatus": "Approved"}},
+        ),
+        _deny("Unbound", ["iam:DeleteRolePermissionsBoundary"], roles),
+        _deny(
+            "OwnBoundary",
+            [
+                "iam:CreatePolicyVersion",
+                "iam:DeletePolicy",
+                "iam:DeletePolicyVersion",
+                "iam:SetDefaultPolicyVersion",
+            ],
+            [own],
+        ),
+    ]
 
 
 def _allow(sid: str, actions: list[str], resources: list[str]) -> dict[str, object]:

@@ -109,8 +109,3 @@ class ServerlessEndpoint(Component):
         self.endpoint_name = endpoint.name
         self.endpoint_config_name = config.name
         self.seal()
-
-    def grant_invoke(self, role: Role) -> None:
-        """Let a role ask this endpoint."""
-        arn = self.names.arn("sagemaker", f"endpoint/{self._name}")
-        self.grant(role, "invoke", [{"Action": ["sagemaker:InvokeEndpoint"], "Resource": [arn]}])

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from policies.frameworks.controls import Framework, frameworks
+from policies.frameworks.control import Framework
+from policies.frameworks.controls import frameworks
 from policies.rule import Rule
 from policies.rules import RULES
 

@@ -122,7 +122,7 @@ class Pack:
             "remediation_steps": rule.fix,
             "url": rule.url,
             "framework": _framework(rule),
-            "tags": [*(f"theme:{theme}" for theme in rule.themes), *_controls(rule)],
+            "tags": [*(f"theme:{theme}" for theme in rule.themes.names), *_controls(rule)],
         }
 
     def _verdict(self, rule: Rule, resource: Resource, scope: Scope) -> Verdict:

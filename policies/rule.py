@@ -18,6 +18,7 @@ from typing import Literal, TypeVar
 
 from policies.config import PolicyConfig
 from policies.data import Resource, RuleError, Unknown
+from policies.theme import Theme
 
 Kind = Literal["resource", "stack", "pipeline"]
 Severity = Literal["low", "medium", "high", "critical"]
@@ -216,8 +217,8 @@ class Rule:
     applies_to: tuple[str, ...]
     fix: str
     url: str
-    themes: str
-    """Letters of the framework crosswalk, such as "EN" for encryption and network."""
+    themes: Theme
+    """What it is about: by these the controls of frameworks find it."""
     documentation: str
     check: Check
 
@@ -239,7 +240,7 @@ def rule(
     severity: Severity,
     fix: str,
     url: str,
-    themes: str,
+    themes: Theme,
     kind: Kind = "resource",
     mandatory: Mandatory = "production",
 ) -> Callable[[Check], Rule]:

@@ -2,7 +2,8 @@
 
 `stacks/environments/adopt/<env>.<layer>.yaml` maps a resource of the program, `type::name` as its
 URN ends, to the id of the one that exists. A transformation gives the engine that id for its
-import; components know nothing of it. What is in the state already is left alone, so an entry may stay for good.
+import; components know nothing of it. What is in the state already is left alone, so an entry may
+stay for good.
 """
 
 from __future__ import annotations

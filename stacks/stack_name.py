@@ -14,6 +14,9 @@ from infra.errors import UserError
 from stacks.paths import ENVIRONMENTS, shown
 
 FOUNDATION, CLUSTER = "foundation", "cluster"
+LOCAL = "local"
+"""The environment that lives on one machine; `stacks/targets/` alone knows what follows of that."""
+
 PLATFORM = (FOUNDATION, CLUSTER)
 """Layers that are no workload, in the order of deployment."""
 

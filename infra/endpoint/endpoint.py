@@ -101,18 +101,6 @@ class Endpoint(Component):
         self.endpoint_config_name = config.name
         self.seal()
 
-    @property
-    def variant_names(self) -> list[str]:
-        """The variants that share the traffic, the one in charge first."""
-        return list(self._args.variants)
-
-    def grant_invoke(self, role: Role) -> None:
-        """Let a role ask this endpoint."""
-        arn = self.names.arn("sagemaker", f"endpoint/{self._name}")
-        actions = ["sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointAsync"]
-        queued = self._args.asynchronous is not None
-        self.grant(role, "invoke", [{"Action": actions[queued], "Resource": [arn]}])
-
     def _all_variants(self) -> Iterator[tuple[str, VariantSpec]]:
         yield from self._args.variants.items()
         if self._args.shadow is not None:

@@ -1,5 +1,6 @@
 """What Karpenter's controller may do, and who may fill its queue of interruptions."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -14,72 +15,92 @@ def launch_statements(names: Names, node_role: Role) -> list[Statement]:
     (Karpenter, CloudFormation reference; without the statements for instance profiles, since
     the nodes' profile is made here.)
     """
-    region, cluster = names.region, names.of("cluster")
-    owned = f"kubernetes.io/cluster/{cluster}"
+    pass_role: Statement = {
+        "Action": ["iam:PassRole"],
+        "Resource": [node_role.arn],
+        "Condition": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+    }
+    return [*_starting(names), *_tagging(names), *_ending(names), pass_role]
 
-    def ec2(*kinds: str, account: str = names.account_id) -> list[str]:
-        return [f"arn:aws:ec2:{region}:{account}:{kind}/*" for kind in kinds]
 
-    made = ec2(
-        "fleet",
-        "instance",
-        "launch-template",
-        "network-interface",
-        "spot-instances-request",
-        "volume",
-    )
-    requested = {
-        "StringEquals": {
-            f"aws:RequestTag/{owned}": "owned",
-            "aws:RequestTag/eks:eks-cluster-name": cluster,
-        },
+def _ec2(names: Names, *kinds: str) -> list[str]:
+    return [names.arn("ec2", f"{kind}/*") for kind in kinds]
+
+
+def _made(names: Names) -> list[str]:
+    """What comes into being with an instance."""
+    kinds = ("fleet", "instance", "launch-template", "network-interface")
+    return _ec2(names, *kinds, "spot-instances-request", "volume")
+
+
+def _requested(names: Names, **more: Sequence[str]) -> dict[str, dict[str, object]]:
+    """The condition on what is asked for: it will carry the tags of this cluster's pools."""
+    cluster = names.of("cluster")
+    equal = {
+        f"aws:RequestTag/kubernetes.io/cluster/{cluster}": "owned",
+        "aws:RequestTag/eks:eks-cluster-name": cluster,
+    }
+    return {
+        "StringEquals": {**equal, **more},
         "StringLike": {"aws:RequestTag/karpenter.sh/nodepool": "*"},
     }
-    existing = {
+
+
+def _existing(names: Names) -> dict[str, dict[str, object]]:
+    """The condition on what is there: it carries the tags of this cluster's pools."""
+    owned = f"kubernetes.io/cluster/{names.of('cluster')}"
+    return {
         "StringEquals": {f"aws:ResourceTag/{owned}": "owned"},
         "StringLike": {"aws:ResourceTag/karpenter.sh/nodepool": "*"},
     }
+
+
+def _starting(names: Names) -> list[Statement]:
     start = ["ec2:CreateFleet", "ec2:RunInstances"]
-    used = ("capacity-reservation", "placement-group", "security-group", "subnet")
+    public = [f"arn:aws:ec2:{names.region}::{kind}/*" for kind in ("image", "snapshot")]
+    used = _ec2(names, "capacity-reservation", "placement-group", "security-group", "subnet")
     return [
-        {"Action": start, "Resource": [*ec2("image", "snapshot", account=""), *ec2(*used)]},
-        {"Action": start, "Resource": ec2("launch-template"), "Condition": existing},
+        {"Action": start, "Resource": [*public, *used]},
+        {
+            "Action": start,
+            "Resource": _ec2(names, "launch-template"),
+            "Condition": _existing(names),
+        },
         {
             "Action": [*start, "ec2:CreateLaunchTemplate"],
-            "Resource": made,
-            "Condition": requested,
+            "Resource": _made(names),
+            "Condition": _requested(names),
+        },
+    ]
+
+
+def _tagging(names: Names) -> list[Statement]:
+    creating = ["CreateFleet", "CreateLaunchTemplate", "RunInstances"]
+    added = ["Name", "eks:eks-cluster-name", "karpenter.sh/nodeclaim"]
+    return [
+        {
+            "Action": ["ec2:CreateTags"],
+            "Resource": _made(names),
+            "Condition": _requested(names, **{"ec2:CreateAction": creating}),
         },
         {
             "Action": ["ec2:CreateTags"],
-            "Resource": made,
+            "Resource": _ec2(names, "instance"),
             "Condition": {
-                **requested,
-                "StringEquals": {
-                    **requested["StringEquals"],
-                    "ec2:CreateAction": ["CreateFleet", "CreateLaunchTemplate", "RunInstances"],
-                },
+                **_existing(names),
+                "ForAllValues:StringEquals": {"aws:TagKeys": added},
             },
         },
-        {
-            "Action": ["ec2:CreateTags"],
-            "Resource": ec2("instance"),
-            "Condition": {
-                **existing,
-                "ForAllValues:StringEquals": {
-                    "aws:TagKeys": ["Name", "eks:eks-cluster-name", "karpenter.sh/nodeclaim"]
-                },
-            },
-        },
+    ]
+
+
+def _ending(names: Names) -> list[Statement]:
+    return [
         {
             "Action": ["ec2:DeleteLaunchTemplate", "ec2:TerminateInstances"],
-            "Resource": ec2("instance", "launch-template"),
-            "Condition": existing,
-        },
-        {
-            "Action": ["iam:PassRole"],
-            "Resource": [node_role.arn],
-            "Condition": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
-        },
+            "Resource": _ec2(names, "instance", "launch-template"),
+            "Condition": _existing(names),
+        }
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from policies.frameworks.controls import Control, Framework
+from policies.frameworks.control import Control, Framework
 from policies.offline import RuleFinding
 from policies.rule import Status
 

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from policies.data import Data, Resource
 from policies.reading.documents import condition_keys, statements, strings
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
+from policies.theme import Theme
 
 POLICY_TYPES = tuple(
     f"aws:iam/{kind[0].lower()}{kind[1:]}:{kind}"
@@ -46,7 +47,7 @@ _EVERYTHING = re.compile(r"(\*|arn:[^:]*:iam::[^:]*:(\*|(role|user|group|policy)
     fix="name the actions and the resources that are needed;\n"
     "pass only named roles; write an inline policy instead of a FullAccess one",
     url="https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html",
-    themes="L",
+    themes=Theme.LEAST_PRIVILEGE,
 )
 def forbid_broad_access(resource: Resource, scope: Scope) -> Result:
     """No identity may do everything, become administrator, pass any role or own all of SageMaker.
@@ -128,7 +129,7 @@ TRUSTED_WITHOUT_CONDITION = frozenset(("ec2.amazonaws.com", "lambda.amazonaws.co
     fix="add a condition on aws:SourceAccount or aws:SourceArn to the trust policy\n"
     "(infra/access.py does)",
     url="https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html",
-    themes="L",
+    themes=Theme.LEAST_PRIVILEGE,
 )
 def require_source_of_service(resource: Resource, scope: Scope) -> Result:
     """A service assumes a role for resources of a named account alone.
@@ -160,7 +161,7 @@ def require_source_of_service(resource: Resource, scope: Scope) -> Result:
     fix="compare aud with sts.amazonaws.com and sub with one repository and environment,\n"
     "such as repo:owner/name:environment:production",
     url="https://docs.github.com/actions/how-tos/secure-your-work/security-harden-deployments/oidc-in-aws",
-    themes="L",
+    themes=Theme.LEAST_PRIVILEGE,
 )
 def require_exact_github_subject(resource: Resource, scope: Scope) -> Result:
     """A role that GitHub's workflows assume names the audience and one exact subject.

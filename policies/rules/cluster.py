@@ -5,6 +5,7 @@ from typing import Any
 from policies.data import Resource
 from policies.reading.predicates import ON, SET, Must, meets
 from policies.rule import Fail, NotApplicable, Result, Scope, rule
+from policies.theme import Theme
 
 CLUSTER = "aws:eks/cluster:Cluster"
 EVERYBODY = ("0.0.0.0/0", "::/0")
@@ -18,7 +19,7 @@ LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
     mandatory="everywhere",
     fix="set endpointPublicAccess to false, or name who may reach it in publicAccessCidrs",
     url="https://docs.aws.amazon.com/eks/latest/userguide/cluster-endpoint.html",
-    themes="N",
+    themes=Theme.NETWORK_ISOLATION,
 )
 def limit_public_api_endpoint(resource: Resource, scope: Scope) -> Result:
     """A cluster's public API endpoint admits named networks alone.
@@ -39,7 +40,7 @@ def limit_public_api_endpoint(resource: Resource, scope: Scope) -> Result:
     severity="medium",
     fix="set enabledClusterLogTypes to api, audit, authenticator, controllerManager and scheduler",
     url="https://docs.aws.amazon.com/eks/latest/userguide/control-plane-logs.html",
-    themes="G",
+    themes=Theme.AUDIT_LOGS,
 )
 def require_control_plane_logs(resource: Resource, scope: Scope) -> Result:
     """A cluster keeps all five logs of its control plane.
@@ -57,7 +58,7 @@ def require_control_plane_logs(resource: Resource, scope: Scope) -> Result:
     severity="high",
     fix="set encryptionConfig with a KMS key for secrets; it cannot be taken back",
     url="https://docs.aws.amazon.com/eks/latest/userguide/envelope-encryption.html",
-    themes="E",
+    themes=Theme.ENCRYPTION_AT_REST,
 )
 def require_encrypted_secrets(resource: Resource, scope: Scope) -> Result:
     """A cluster encrypts its secrets with a key of the account.
@@ -76,7 +77,7 @@ def require_encrypted_secrets(resource: Resource, scope: Scope) -> Result:
     severity="medium",
     fix="move to a supported version, one minor version at a time; set deletionProtection",
     url="https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html",
-    themes="SH",
+    themes=Theme.SUPPLY_CHAIN | Theme.AVAILABILITY,
 )
 def require_supported_version(resource: Resource, scope: Scope) -> Result:
     """A cluster runs a supported version of Kubernetes and, in production, cannot be deleted.

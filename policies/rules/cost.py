@@ -6,6 +6,7 @@ from policies.data import Data, Resource, Unknown
 from policies.reading.predicates import SET, at_most, meets
 from policies.rule import Fail, NotApplicable, Result, Scope, every, identities, rule
 from policies.tables.instances import NVIDIA
+from policies.theme import Theme
 
 BUDGET = "aws:budgets/budget:Budget"
 CLUSTER = "aws:eks/cluster:Cluster"
@@ -33,12 +34,12 @@ GPU_FAMILIES = NVIDIA | {"p2", "p3", "g3"}
     severity="medium",
     fix="add a Budget with a filter on the environment and a notification (infra/budget.py does)",
     url="https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-managing-costs.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def require_budget(resource: Resource, scope: Scope) -> Result:
     """What costs money by the hour stands beside a budget of this environment that tells somebody.
 
-    A bill tells of a forgotten GPU after a month. The budget may be in the environment's foundation.
+    A bill tells of a forgotten GPU after a month. The environment's foundation may hold the budget.
     """
 
     def told(budget: Data) -> bool:
@@ -60,7 +61,7 @@ def require_budget(resource: Resource, scope: Scope) -> Result:
     severity="medium",
     fix="let it scale to zero, or give it the tag `expires` with the last day, such as 2026-06-30",
     url="https://docs.aws.amazon.com/whitepapers/latest/tagging-best-practices/tagging-best-practices.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def require_expiry_of_gpus(resource: Resource, scope: Scope) -> Result:
     """Outside production, GPUs that are always on have a last day that is near.
@@ -107,7 +108,7 @@ def _always_on(resource: Resource) -> list[str]:
     fix="set endDateType limited and endDate, the tag owner, and name the reservation in the\n"
     "launch template or node class of a pool",
     url="https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/capacity-reservations-using.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def require_used_reservation(resource: Resource, scope: Scope) -> Result:
     """A capacity reservation ends, has an owner, and is used by something in this stack.
@@ -155,7 +156,7 @@ def _names(consumer: Resource, reservation: Resource) -> bool:
     mandatory="never",
     fix="serve the models as inference components of one endpoint, or as a multi-model endpoint",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/inference-cost-optimization.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def limit_like_endpoints(resource: Resource, scope: Scope) -> Result:
     """No two endpoints serve the same model on instances of the same type.
@@ -191,7 +192,7 @@ def _serves(endpoint: Resource, scope: Scope) -> set[tuple[str, str]]:
     fix="set retentionInDays; make volumeSizeInGb as large as the data; give a snapshot the tag\n"
     "`expires`, or let Data Lifecycle Manager make it",
     url="https://docs.aws.amazon.com/wellarchitected/latest/cost-optimization-pillar/welcome.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def limit_kept_storage(resource: Resource, scope: Scope) -> Result:
     """Logs and snapshots end, and volumes of jobs are no larger than the data.

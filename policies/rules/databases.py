@@ -3,6 +3,7 @@
 from policies.data import Data, Resource
 from policies.reading.predicates import OFF, ON, SET, Must, at_least, meets, one_of
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
+from policies.theme import Theme
 
 DATABASES = ("aws:rds/instance:Instance", "aws:rds/cluster:Cluster")
 TABLE = "aws:dynamodb/table:Table"
@@ -21,7 +22,7 @@ SEARCH = "aws:opensearch/domain:Domain"
     fix="set storageEncrypted, kmsKeyId, backupRetentionPeriod of 7 or more and\n"
     "iamDatabaseAuthenticationEnabled; in production multiAz and deletionProtection",
     url="https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_BestPractices.Security.html",
-    themes="ENH",
+    themes=Theme.ENCRYPTION_AT_REST | Theme.NETWORK_ISOLATION | Theme.AVAILABILITY,
 )
 def require_governed_database(resource: Resource, scope: Scope) -> Result:
     """A database is encrypted, private and backed up, and knows people by their roles.
@@ -51,7 +52,7 @@ def require_governed_database(resource: Resource, scope: Scope) -> Result:
     fix="set serverSideEncryption with a key, PAY_PER_REQUEST or an autoscaling target;\n"
     "in production pointInTimeRecovery and deletionProtectionEnabled",
     url="https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/best-practices-security-preventative.html",
-    themes="EHC",
+    themes=Theme.ENCRYPTION_AT_REST | Theme.AVAILABILITY | Theme.LIMITS,
 )
 def require_governed_table(resource: Resource, scope: Scope) -> Result:
     """A table has a key of the account and grows by itself.
@@ -80,7 +81,7 @@ def require_governed_table(resource: Resource, scope: Scope) -> Result:
     fix="set transitEncryptionEnabled, atRestEncryptionEnabled with kmsKeyId, and authToken or\n"
     "userGroupIds; in production multiAzEnabled, automaticFailoverEnabled and snapshots",
     url="https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/encryption.html",
-    themes="ETH",
+    themes=Theme.ENCRYPTION_AT_REST | Theme.ENCRYPTION_IN_TRANSIT | Theme.AVAILABILITY,
 )
 def require_governed_cache(resource: Resource, scope: Scope) -> Result:
     """An online store in a cache is encrypted on both ways and asks who is there.
@@ -116,7 +117,7 @@ def require_governed_cache(resource: Resource, scope: Scope) -> Result:
     fix="set clientBroker to TLS with a key at rest, clientAuthentication without\n"
     "unauthenticated, publicAccess DISABLED and brokerLogs (infra/kafka.py does)",
     url="https://docs.aws.amazon.com/msk/latest/developerguide/msk-encryption.html",
-    themes="TNG",
+    themes=Theme.ENCRYPTION_IN_TRANSIT | Theme.NETWORK_ISOLATION | Theme.AUDIT_LOGS,
 )
 def require_governed_kafka(resource: Resource, scope: Scope) -> Result:
     """A Kafka cluster speaks TLS alone, asks who is there, is private, encrypted and logs.
@@ -153,7 +154,7 @@ def require_governed_kafka(resource: Resource, scope: Scope) -> Result:
     fix="set encryptionType KMS with kmsKeyId, and a retentionPeriod of 24 hours or more;\n"
     "for Firehose set serverSideEncryption with a key of the account",
     url="https://docs.aws.amazon.com/streams/latest/dev/server-side-encryption.html",
-    themes="E",
+    themes=Theme.ENCRYPTION_AT_REST,
 )
 def require_governed_stream(resource: Resource, scope: Scope) -> Result:
     """A stream is encrypted with a key of the account; in production it keeps what comes two days.
@@ -187,7 +188,7 @@ def require_governed_stream(resource: Resource, scope: Scope) -> Result:
     fix="set vpcOptions, encryptAtRest with a key, nodeToNodeEncryption, enforceHttps with TLS\n"
     "1.2 and advancedSecurityOptions; in production three nodes in three zones",
     url="https://docs.aws.amazon.com/opensearch-service/latest/developerguide/security.html",
-    themes="ETN",
+    themes=Theme.ENCRYPTION_AT_REST | Theme.ENCRYPTION_IN_TRANSIT | Theme.NETWORK_ISOLATION,
 )
 def require_governed_search(resource: Resource, scope: Scope) -> Result:
     """A search or vector store is private, encrypted everywhere, and says who may see what.

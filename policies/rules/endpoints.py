@@ -18,6 +18,7 @@ from policies.reading.endpoints import (
     scaling,
 )
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
+from policies.theme import Theme
 
 SCHEDULE = "aws:sagemaker/monitoringSchedule:MonitoringSchedule"
 JOB_DEFINITION = "aws:sagemaker/dataQualityJobDefinition:DataQualityJobDefinition"
@@ -36,7 +37,7 @@ _ELSEWHERE = "its endpoint configuration is not in this stack"
     fix="add appautoscaling.Target with min_capacity < max_capacity and a Policy for a variant,\n"
     "or managed_instance_scaling for inference components",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling.html",
-    themes="HC",
+    themes=Theme.AVAILABILITY | Theme.LIMITS,
 )
 def require_endpoint_autoscaling(resource: Resource, scope: Scope) -> Result:
     """Production endpoints with GPUs or several instances grow and shrink with what is asked.
@@ -87,7 +88,7 @@ def _bounds(holder: Data, low: str, high: str) -> Result:
     fix="serve asynchronously from 0 instances, or inference components from min_instance_count 0\n"
     "with a step policy and its alarm, or tag the endpoint with its last day (expiry_tag)",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-zero-instances.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def require_scale_to_zero(resource: Resource, scope: Scope) -> Result:
     """Outside production, endpoints with GPUs cost nothing while nobody asks.
@@ -148,7 +149,7 @@ def _calls(alarm: Resource, policy: Resource) -> bool:
     fix="lower max_capacity or raise endpoint_capacity_max; leave suspended_state out",
     url="https://docs.aws.amazon.com/autoscaling/application/userguide/"
     "application-auto-scaling-suspend-resume-scaling.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def limit_endpoint_capacity(resource: Resource, scope: Scope) -> Result:
     """Autoscaling of endpoints ends at a size that was agreed, and is not suspended."""
@@ -172,7 +173,7 @@ def limit_endpoint_capacity(resource: Resource, scope: Scope) -> Result:
     fix="add a sagemaker.MonitoringSchedule on the endpoint, or a scheduler.Schedule that starts\n"
     "a processing job on what it captured (infra/drift.py does)",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor.html",
-    themes="M",
+    themes=Theme.MODEL_MONITORING,
 )
 def require_endpoint_monitoring(resource: Resource, scope: Scope) -> Result:
     """What a production endpoint captures is compared with the training data on a schedule.
@@ -223,7 +224,7 @@ def _monitors(schedule: Resource, endpoint: str, scope: Scope) -> bool:
     fix="set deployment_config.auto_rollback_configuration.alarms to metric alarms\n"
     "of this stack whose EndpointName dimension is this endpoint",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails.html",
-    themes="R",
+    themes=Theme.SAFE_ROLLOUT,
 )
 def require_rollback_alarm(resource: Resource, scope: Scope) -> Result:
     """An endpoint update is rolled back by alarms that exist and watch this very endpoint.
@@ -292,7 +293,7 @@ def _watches(alarm: Resource, endpoint: Resource) -> Result:
     fix="route CANARY or LINEAR with termination_wait_in_seconds of at least one wait interval,\n"
     "or set rolling_update_policy",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green.html",
-    themes="R",
+    themes=Theme.SAFE_ROLLOUT,
 )
 def require_gradual_rollout(resource: Resource, scope: Scope) -> Result:
     """A production update reaches a part of the callers first, and the old fleet stays meanwhile.
@@ -324,7 +325,7 @@ def require_gradual_rollout(resource: Resource, scope: Scope) -> Result:
     severity="medium",
     fix="add metric alarms with alarm_actions on the missing metrics of the endpoint",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html",
-    themes="RM",
+    themes=Theme.SAFE_ROLLOUT | Theme.MODEL_MONITORING,
 )
 def require_endpoint_alarms(resource: Resource, scope: Scope) -> Result:
     """Somebody is told of a production endpoint's errors, slow answers and full GPU memory.

@@ -4,6 +4,7 @@ from policies.data import Resource, Unknown
 from policies.reading.endpoints import ALARM, acts, matching, metrics
 from policies.reading.predicates import SET, at_most, meets
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
+from policies.theme import Theme
 
 FEATURE_GROUP = "aws:sagemaker/featureGroup:FeatureGroup"
 TRAINERS = ("aws:sagemaker/trainingJob:TrainingJob", "aws:sagemaker/pipeline:Pipeline")
@@ -19,7 +20,7 @@ PERSONAL = "personal"
     severity="medium",
     fix="set offline_store_config.s3_storage_config.kms_key_id",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/feature-store-security.html",
-    themes="E",
+    themes=Theme.ENCRYPTION_AT_REST,
 )
 def require_offline_store_key(resource: Resource, scope: Scope) -> Result:
     """The offline store of a feature group is encrypted with a KMS key; any key will do.
@@ -40,7 +41,7 @@ def require_offline_store_key(resource: Resource, scope: Scope) -> Result:
     severity="high",
     fix="create the feature group with ResourceOptions(protect=True)",
     url="https://www.pulumi.com/docs/iac/concepts/resources/options/protect/",
-    themes="H",
+    themes=Theme.AVAILABILITY,
 )
 def require_protected_feature_group(resource: Resource, scope: Scope) -> Result:
     """Production feature groups are protected from deletion and replacement.
@@ -58,7 +59,7 @@ def require_protected_feature_group(resource: Resource, scope: Scope) -> Result:
     severity="medium",
     fix="set online_store_config.security_config.kms_key_id",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/feature-store-security.html",
-    themes="E",
+    themes=Theme.ENCRYPTION_AT_REST,
 )
 def require_online_store_key(resource: Resource, scope: Scope) -> Result:
     """The standard online store of a feature group is encrypted with a KMS key; any key will do.
@@ -86,7 +87,7 @@ def _not_online(group: Resource) -> str:
     severity="medium",
     fix="set online_store_config.ttl_duration",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/feature-store-time-to-live.html",
-    themes="P",
+    themes=Theme.RETENTION,
 )
 def require_personal_data_expiry(resource: Resource, scope: Scope) -> Result:
     """Online records about persons are deleted after a time that somebody chose.
@@ -110,7 +111,7 @@ def require_personal_data_expiry(resource: Resource, scope: Scope) -> Result:
     fix="leave throughput_config out, or alarm on the group's consumption and stay below\n"
     "feature_capacity_units_max; tag what is in memory with storage_reason",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/feature-store-throughput-mode.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def limit_feature_capacity(resource: Resource, scope: Scope) -> Result:
     """Provisioned capacity is bounded and watched, and a store in memory says why it must be.
@@ -149,7 +150,7 @@ def _consumption_is_watched(group: str, scope: Scope) -> Result:
     mandatory="never",
     fix="tag the feature group with owner and data_class, and give it a role of its own",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/feature-store-security.html",
-    themes="IL",
+    themes=Theme.INVENTORY | Theme.LEAST_PRIVILEGE,
 )
 def require_owned_feature_group(resource: Resource, scope: Scope) -> Result:
     """A feature group says whose it is and what it holds, and its role is not that of training.

@@ -15,6 +15,7 @@ from policies.reading.pods import (
 )
 from policies.reading.predicates import OFF, ON, SET, Must, meets, one_of
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
+from policies.theme import Theme
 
 DAEMON_SET = "kubernetes:apps/v1:DaemonSet"
 ROLES = tuple(f"kubernetes:rbac.authorization.k8s.io/v1:{kind}" for kind in ("ClusterRole", "Role"))
@@ -30,7 +31,7 @@ TAINTS = {"nvidia.com/": "nvidia.com/gpu", "aws.amazon.com/neuron": "aws.amazon.
     fix="ask for GPUs in requests and limits alike, tolerate the taint and select the pool;\n"
     "take the toleration out of pods that ask for none",
     url="https://kubernetes.io/docs/tasks/manage-gpus/scheduling-gpus/",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def require_gpu_request(resource: Resource, scope: Scope) -> Result:
     """A pod that asks for accelerators finds them, and no other pod stands on their nodes.
@@ -95,7 +96,7 @@ def _reached(spec: Data, asked: set[str]) -> Result:
     fix="meet Pod Security's standard `restricted` and mount an emptyDir for what is written;\n"
     "an agent that needs the node takes an exemption",
     url="https://kubernetes.io/docs/concepts/security/pod-security-standards/",
-    themes="L",
+    themes=Theme.LEAST_PRIVILEGE,
 )
 def require_restricted_pod(resource: Resource, scope: Scope) -> Result:
     """Pods run without root, privileges, the node's namespaces, a writable root and a token.
@@ -141,7 +142,7 @@ def _restricted(spec: Data, writable: bool) -> Result:
     fix="give the image as registry/repository@sha256:<digest>\n"
     "from a registry in approved_registries",
     url="https://kubernetes.io/docs/concepts/containers/images/#image-names",
-    themes="S",
+    themes=Theme.SUPPLY_CHAIN,
 )
 def require_pinned_pod_image(resource: Resource, scope: Scope) -> Result:
     """Containers of pods run an image pinned by digest from an approved registry.
@@ -159,7 +160,7 @@ def require_pinned_pod_image(resource: Resource, scope: Scope) -> Result:
     fix="set requests of cpu and memory and a limit of memory; give what serves a startupProbe\n"
     "that is as patient as the weights are large, a readinessProbe and a livenessProbe",
     url="https://kubernetes.io/docs/concepts/workloads/pods/probes/",
-    themes="H",
+    themes=Theme.AVAILABILITY,
 )
 def require_resources_and_probes(resource: Resource, scope: Scope) -> Result:
     """Containers say what they need, and those that serve when they can.
@@ -184,7 +185,7 @@ def require_resources_and_probes(resource: Resource, scope: Scope) -> Result:
     severity="high",
     fix="name groups, resources and verbs; name the secrets; bind roles to named people",
     url="https://kubernetes.io/docs/concepts/security/rbac-good-practices/",
-    themes="L",
+    themes=Theme.LEAST_PRIVILEGE,
 )
 def forbid_broad_cluster_roles(resource: Resource, scope: Scope) -> Result:
     """No role holds everything, reads every secret or becomes more, and none is everybody's.

@@ -7,6 +7,7 @@ from policies.data import Data, Resource
 from policies.reading.documents import denies_plaintext, is_public, statements
 from policies.reading.predicates import SET, Must, meets, one_of
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
+from policies.theme import Theme
 
 TOPIC = "aws:sns/topic:Topic"
 QUEUE = "aws:sqs/queue:Queue"
@@ -37,7 +38,7 @@ REFERENCE = re.compile(r"_(ARN|NAME|ID|URL|URI|PATH)$")
     fix="set kmsMasterKeyId, or sqsManagedSseEnabled of a queue; name who may send, and deny\n"
     "requests with aws:SecureTransport false",
     url="https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-security-best-practices.html",
-    themes="ET",
+    themes=Theme.ENCRYPTION_AT_REST | Theme.ENCRYPTION_IN_TRANSIT,
 )
 def require_governed_messages(resource: Resource, scope: Scope) -> Result:
     """Topics and queues are encrypted; a policy of one is for nobody unnamed and for TLS alone.
@@ -78,7 +79,7 @@ def _guarded(document: Data) -> Result:
     fix="set redrivePolicy of a queue that a function reads; give a function deadLetterConfig, a\n"
     "FunctionEventInvokeConfig with onFailure, or onFailure of its EventSourceMapping",
     url="https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html",
-    themes="H",
+    themes=Theme.AVAILABILITY,
 )
 def require_dead_letters(resource: Resource, scope: Scope) -> Result:
     """What a function could not do is kept where somebody can see it.
@@ -109,7 +110,7 @@ def require_dead_letters(resource: Resource, scope: Scope) -> Result:
     fix="move to a supported runtime; read secrets from Secrets Manager by their ARN;\n"
     "name who may call, with sourceArn or sourceAccount for a service",
     url="https://docs.aws.amazon.com/lambda/latest/dg/lambda-security.html",
-    themes="LN",
+    themes=Theme.LEAST_PRIVILEGE | Theme.NETWORK_ISOLATION,
 )
 def require_governed_function(resource: Resource, scope: Scope) -> Result:
     """A function runs a patched runtime, holds no secret and is not for everybody.

@@ -9,6 +9,7 @@ from policies.reading.endpoints import MODEL, containers, is_serverless, name_of
 from policies.reading.images import approved
 from policies.reading.predicates import ON, SET, meets
 from policies.rule import Fail, NotApplicable, Result, Scope, every, identities, rule
+from policies.theme import Theme
 
 BUCKET = "aws:s3/bucket:Bucket"
 CARD = "aws:sagemaker/modelCard:ModelCard"
@@ -28,7 +29,7 @@ _SERVERLESS = "serverless endpoints have neither VPC nor network isolation"
     fix="set enable_network_isolation; let SageMaker fetch weights by model_data_source, because\n"
     "an isolated container can neither download nor call AWS",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/mkt-algo-model-internet-free.html",
-    themes="N",
+    themes=Theme.NETWORK_ISOLATION,
 )
 def require_model_isolation(resource: Resource, scope: Scope) -> Result:
     """Model containers have no network: what answers callers sends their data nowhere else.
@@ -56,7 +57,7 @@ def require_model_isolation(resource: Resource, scope: Scope) -> Result:
     mandatory="never",
     fix="set vpc_config with a security group and subnets of two availability zones",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html",
-    themes="N",
+    themes=Theme.NETWORK_ISOLATION,
 )
 def require_model_vpc(resource: Resource, scope: Scope) -> Result:
     """Models run in the VPC, in subnets of two availability zones or more."""
@@ -98,7 +99,7 @@ def _in_two_zones(model: Resource, scope: Scope) -> Result:
     fix="give the image as registry/repository@sha256:<digest>\n"
     "from a registry in approved_registries",
     url="https://docs.aws.amazon.com/AmazonECR/latest/userguide/docker-pull-ecr-image.html",
-    themes="S",
+    themes=Theme.SUPPLY_CHAIN,
 )
 def require_pinned_image(resource: Resource, scope: Scope) -> Result:
     """Model containers run an image pinned by digest from an approved registry.
@@ -123,7 +124,7 @@ def _with_image(model: Resource) -> list[Data]:
     fix="leave image_config out for images of ECR; for another registry set\n"
     "repository_access_mode Vpc",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-containers-inference-private.html",
-    themes="SN",
+    themes=Theme.SUPPLY_CHAIN | Theme.NETWORK_ISOLATION,
 )
 def require_private_image_pull(resource: Resource, scope: Scope) -> Result:
     """Images are pulled from ECR, or from another registry through the VPC.
@@ -154,7 +155,7 @@ def _pulls_privately(container: Data) -> Result:
     fix="serve model_package_name, an approved version in the registry; weights that nobody here\n"
     "trained need an entry in weights_uris",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-deploy.html",
-    themes="A",
+    themes=Theme.APPROVAL,
 )
 def require_registered_model(resource: Resource, scope: Scope) -> Result:
     """Production serves versions of the registry: what a person approved, and not a file.
@@ -200,7 +201,7 @@ def _data(container: Data) -> list[Data]:
     fix="keep weights in a versioned bucket of the stack with aws:kms encryption,\n"
     "or name their bucket in model_buckets",
     url="https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html",
-    themes="SE",
+    themes=Theme.SUPPLY_CHAIN | Theme.ENCRYPTION_AT_REST,
 )
 def require_governed_weights(resource: Resource, scope: Scope) -> Result:
     """Weights come from a bucket that keeps their versions and encrypts them, or a named one.
@@ -259,7 +260,7 @@ _SECRET_VALUE = re.compile(
     mandatory="everywhere",
     fix="put the secret into Secrets Manager and give the container its ARN",
     url="https://docs.aws.amazon.com/secretsmanager/latest/userguide/best-practices.html",
-    themes="L",
+    themes=Theme.LEAST_PRIVILEGE,
 )
 def forbid_secrets_in_models(resource: Resource, scope: Scope) -> Result:
     """No secret stands in a container's environment, where DescribeModel shows it to everybody.
@@ -296,7 +297,7 @@ def _is_no_secret(container: Data, name: str) -> Result:
     fix="add a sagemaker.ModelCard whose model_overview names the model, with intended uses, risk\n"
     "rating, evaluation and a key; a person sets its status to Approved",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/model-cards.html",
-    themes="A",
+    themes=Theme.APPROVAL,
 )
 def require_model_card(resource: Resource, scope: Scope) -> Result:
     """A production model has an approved card: intended uses, risk rating, evaluation, a key.

@@ -8,6 +8,7 @@ from policies.reading.endpoints import ALARM, acts, is_gpu, matching, metrics
 from policies.reading.jobs import PIPELINE, Job, has_local_nvme, jobs
 from policies.reading.predicates import ON, SET, Must
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
+from policies.theme import Theme
 
 DATA_QUALITY = "aws:sagemaker/dataQualityJobDefinition:DataQualityJobDefinition"
 NATIVE: Mapping[str, str] = {
@@ -75,7 +76,7 @@ def _meets(job: Job, path: str, must: Must) -> Fail | None:
     fix="set kms_key_id of the output, volume_kms_key_id, network_config and stopping_condition",
     url="https://docs.aws.amazon.com/sagemaker/latest/APIReference/"
     "API_CreateDataQualityJobDefinition.html",
-    themes="ETN",
+    themes=Theme.ENCRYPTION_AT_REST | Theme.ENCRYPTION_IN_TRANSIT | Theme.NETWORK_ISOLATION,
 )
 def require_hardened_data_quality_job(resource: Resource, scope: Scope) -> Result:
     """Data-quality jobs are encrypted, isolated, in the VPC, and stop.
@@ -94,7 +95,7 @@ def require_hardened_data_quality_job(resource: Resource, scope: Scope) -> Resul
     fix="set the output's and the volume's key, network isolation and a VPC; from two instances\n"
     "on also inter-container traffic encryption",
     url="https://docs.aws.amazon.com/securityhub/latest/userguide/sagemaker-controls.html",
-    themes="ETN",
+    themes=Theme.ENCRYPTION_AT_REST | Theme.ENCRYPTION_IN_TRANSIT | Theme.NETWORK_ISOLATION,
 )
 def require_hardened_model_checks(resource: Resource, scope: Scope) -> Result:
     """Jobs that check quality, bias and explanations of a model are encrypted and isolated.
@@ -119,7 +120,7 @@ def require_hardened_model_checks(resource: Resource, scope: Scope) -> Result:
     fix="set network_config, kms_key_id and volume_kms_key_id of monitoring_job_definition, or\n"
     "name a job definition of this stack",
     url="https://docs.aws.amazon.com/securityhub/latest/userguide/sagemaker-controls.html",
-    themes="TN",
+    themes=Theme.ENCRYPTION_IN_TRANSIT | Theme.NETWORK_ISOLATION,
 )
 def require_hardened_schedule(resource: Resource, scope: Scope) -> Result:
     """What a monitoring schedule starts is encrypted and isolated, inline or by name."""
@@ -155,7 +156,7 @@ def _job(schedule: Resource, scope: Scope) -> tuple[Job, Mapping[str, str]] | No
     fix="add an alarm with actions whose dimension is the schedule, or an EventRule on its\n"
     "processing jobs with a target",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-interpreting-cloudwatch.html",
-    themes="M",
+    themes=Theme.MODEL_MONITORING,
 )
 def require_heard_violations(resource: Resource, scope: Scope) -> Result:
     """Somebody hears of what a production monitoring schedule finds.
@@ -206,7 +207,7 @@ def runs_per_month(expression: str) -> int:
     mandatory="never",
     fix="run it less often, on fewer instances or with a shorter max_runtime_in_seconds",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-schedule-expression.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def limit_monitoring_hours(resource: Resource, scope: Scope) -> Result:
     """A schedule uses no GPU, and at most monitoring_hours_per_month_max instance hours.

@@ -3,6 +3,7 @@
 from policies.data import Data, Resource, Unknown
 from policies.reading.pods import DEPLOYMENT, JOBS, QUEUE_LABEL, accelerators, containers, pods
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
+from policies.theme import Theme
 
 NAMESPACE = "kubernetes:core/v1:Namespace"
 QUOTA = "kubernetes:core/v1:ResourceQuota"
@@ -20,7 +21,7 @@ GPU_QUOTAS = frozenset(("requests.nvidia.com/gpu", "limits.nvidia.com/gpu"))
     fix="add a ResourceQuota on requests.nvidia.com/gpu and a LimitRange (infra/teams.py does);\n"
     f"give a job with GPUs the label {QUEUE_LABEL}",
     url="https://kubernetes.io/docs/concepts/policy/resource-quotas/",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def require_gpu_quota(resource: Resource, scope: Scope) -> Result:
     """A namespace has a quota of GPUs and defaults of its containers; its GPU jobs wait in a queue.
@@ -68,7 +69,7 @@ def _within(scope: Scope, namespace: Resource, token: str) -> list[Resource]:
     fix="add a NetworkPolicy with an empty podSelector and the policyTypes Ingress and Egress,\n"
     "and one for what may come and go (infra/teams.py does)",
     url="https://kubernetes.io/docs/concepts/services-networking/network-policies/",
-    themes="N",
+    themes=Theme.NETWORK_ISOLATION,
 )
 def require_network_policy(resource: Resource, scope: Scope) -> Result:
     """Nothing enters or leaves the pods of a namespace that no policy allows.
@@ -92,7 +93,7 @@ def require_network_policy(resource: Resource, scope: Scope) -> Result:
     severity="medium",
     fix="run two replicas spread over zones, with a PodDisruptionBudget that lets one go",
     url="https://kubernetes.io/docs/tasks/run-application/configure-pdb/",
-    themes="H",
+    themes=Theme.AVAILABILITY,
 )
 def require_available_server(resource: Resource, scope: Scope) -> Result:
     """In production, what serves has two replicas in two places, of which a disruption takes one.

@@ -2,6 +2,7 @@
 
 from policies.data import Resource
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
+from policies.theme import Theme
 
 VPC = "aws:ec2/vpc:Vpc"
 SUBNET = "aws:ec2/subnet:Subnet"
@@ -21,7 +22,7 @@ SERVICES = ("ecr.api", "ecr.dkr", "logs", "s3", "sagemaker.api", "sagemaker.runt
     fix="add the VpcEndpoints (infra/vpc_endpoints.py does), a FlowLog, and a closed\n"
     "DefaultSecurityGroup without rules (infra/network.py does)",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/infrastructure-give-access.html",
-    themes="NC",
+    themes=Theme.NETWORK_ISOLATION | Theme.LIMITS,
 )
 def require_private_network(resource: Resource, scope: Scope) -> Result:
     """A network reaches AWS without the internet, logs its flows and closes its default group.
@@ -62,7 +63,7 @@ def _services(vpc: Resource, scope: Scope) -> set[str]:
     mandatory="never",
     fix="add a gateway endpoint for s3 and interface endpoints for ecr.api and ecr.dkr",
     url="https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-pricing.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def limit_nat_traffic(resource: Resource, scope: Scope) -> Result:
     """Data sets and images do not pass a NAT gateway, which is paid by the gigabyte."""

@@ -6,6 +6,7 @@ from policies.data import Data, Resource, Unknown
 from policies.reading.predicates import OFF, ON, SET, Must, at_least, meets, one_of
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 from policies.tables.instances import GPUS, NEURON, NVIDIA
+from policies.theme import Theme
 
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 LAUNCH_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
@@ -37,7 +38,7 @@ def accelerators(inputs: Data) -> set[str]:
     fix="taint the node group nvidia.com/gpu (or aws.amazon.com/neuron) with NO_SCHEDULE\n"
     "and label it with the GPUs' product and count",
     url="https://docs.aws.amazon.com/eks/latest/userguide/node-taints-managed-node-groups.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def require_accelerator_taint(resource: Resource, scope: Scope) -> Result:
     """Node groups with accelerators are tainted, and those with GPUs say which they have.
@@ -71,7 +72,7 @@ def require_accelerator_taint(resource: Resource, scope: Scope) -> Result:
     fix="bound the pool: spec.limits nvidia.com/gpu, or scalingConfig of a node group;\n"
     "use on-demand nodes for work that keeps no checkpoints",
     url="https://karpenter.sh/docs/concepts/nodepools/#speclimits",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def limit_gpus_of_pool(resource: Resource, scope: Scope) -> Result:
     """Pools of GPUs have a limit; spot is for checkpoints; outside production none idles.
@@ -158,7 +159,7 @@ def _has_gpus(pool: Data) -> bool:
     fix="set releaseVersion, an accelerated amiType, diskSize and nodeRepairConfig of a group,\n"
     "or alias with a version in amiSelectorTerms of a class",
     url="https://docs.aws.amazon.com/eks/latest/userguide/update-managed-node-group.html",
-    themes="SG",
+    themes=Theme.SUPPLY_CHAIN | Theme.AUDIT_LOGS,
 )
 def require_pinned_node_image(resource: Resource, scope: Scope) -> Result:
     """Nodes with accelerators run a pinned image with drivers, have room for images, are repaired.
@@ -198,7 +199,7 @@ def _has_drivers(ami_type: Any) -> bool:
     fix="set httpTokens to required with a hop limit of 1, encrypt every volume,\n"
     "and associate no public address",
     url="https://docs.aws.amazon.com/eks/latest/best-practices/identity-and-access-management.html",
-    themes="LE",
+    themes=Theme.LEAST_PRIVILEGE | Theme.ENCRYPTION_AT_REST,
 )
 def require_hardened_nodes(resource: Resource, scope: Scope) -> Result:
     """Nodes keep their credentials from pods, encrypt their disks and have no public address.
@@ -238,7 +239,7 @@ def require_hardened_nodes(resource: Resource, scope: Scope) -> Result:
     severity="high",
     fix="take remoteAccess out; Session Manager reaches a node without a key or a port",
     url="https://docs.aws.amazon.com/eks/latest/APIReference/API_RemoteAccessConfig.html",
-    themes="N",
+    themes=Theme.NETWORK_ISOLATION,
 )
 def forbid_remote_access(resource: Resource, scope: Scope) -> Result:
     """Nodes cannot be reached by SSH.
@@ -257,7 +258,7 @@ def forbid_remote_access(resource: Resource, scope: Scope) -> Result:
     fix="use one subnet, interfaces of the type efa or efa-only, and a placement group\n"
     "or a reservation in the launch template",
     url="https://docs.aws.amazon.com/eks/latest/userguide/node-efa.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def require_near_training_nodes(resource: Resource, scope: Scope) -> Result:
     """Nodes that train together stand in one zone, near each other, and are joined by EFA.
@@ -303,7 +304,7 @@ CLUSTERED = frozenset(
     mandatory="everywhere",
     fix="take the placement group out: reserved instances are placed already",
     url="https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/capacity-reservations-using.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def forbid_placement_group_with_reservation(resource: Resource, scope: Scope) -> Result:
     """A launch template names a placement group or a capacity reservation, never both.

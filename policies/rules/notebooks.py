@@ -7,6 +7,7 @@ import re
 from policies.data import Resource
 from policies.reading.predicates import SET, Must, meets, one_of
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
+from policies.theme import Theme
 
 NOTEBOOK = "aws:sagemaker/notebookInstance:NotebookInstance"
 LIFECYCLE = (
@@ -41,7 +42,7 @@ _PIPED = re.compile(
     severity="high",
     fix=f"set direct_internet_access Disabled;\n{REPLACES}",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/appendix-notebook-and-internet-access.html",
-    themes="N",
+    themes=Theme.NETWORK_ISOLATION,
 )
 def forbid_direct_internet(resource: Resource, scope: Scope) -> Result:
     """Notebook instances reach the internet only through the platform's own network, or not at all.
@@ -58,7 +59,7 @@ def forbid_direct_internet(resource: Resource, scope: Scope) -> Result:
     severity="high",
     fix=f"set subnet_id and security_groups;\n{REPLACES}",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/appendix-notebook-and-internet-access.html",
-    themes="N",
+    themes=Theme.NETWORK_ISOLATION,
 )
 def require_notebook_network(resource: Resource, scope: Scope) -> Result:
     """Notebook instances are in a subnet of the platform."""
@@ -72,7 +73,7 @@ def require_notebook_network(resource: Resource, scope: Scope) -> Result:
     severity="high",
     fix="set root_access Disabled; what needs root belongs\ninto a lifecycle configuration",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/nbi-root-access.html",
-    themes="L",
+    themes=Theme.LEAST_PRIVILEGE,
 )
 def forbid_notebook_root(resource: Resource, scope: Scope) -> Result:
     """Nobody is root on a notebook instance: root reads other people's files and stops the agents.
@@ -89,7 +90,7 @@ def forbid_notebook_root(resource: Resource, scope: Scope) -> Result:
     severity="medium",
     fix=f"set kms_key_id to a key of yours;\n{REPLACES}",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/encryption-at-rest-nbi.html",
-    themes="E",
+    themes=Theme.ENCRYPTION_AT_REST,
 )
 def require_notebook_key(resource: Resource, scope: Scope) -> Result:
     """The volume of a notebook instance is encrypted with a customer managed key.
@@ -107,7 +108,7 @@ def require_notebook_key(resource: Resource, scope: Scope) -> Result:
     fix="set instance_metadata_service_configuration\n"
     "with minimum_instance_metadata_service_version 2",
     url="https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InstanceMetadataServiceConfiguration.html",
-    themes="L",
+    themes=Theme.LEAST_PRIVILEGE,
 )
 def require_metadata_tokens(resource: Resource, scope: Scope) -> Result:
     """The metadata service of a notebook instance asks for a token (IMDSv2).
@@ -125,7 +126,7 @@ def require_metadata_tokens(resource: Resource, scope: Scope) -> Result:
     severity="medium",
     fix="set platform_identifier to one of notebook_platforms;\nolder ones get no security updates",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/nbi-al2.html",
-    themes="S",
+    themes=Theme.SUPPLY_CHAIN,
 )
 def require_patched_platform(resource: Resource, scope: Scope) -> Result:
     """Notebook instances run on a platform that still gets security updates."""
@@ -141,7 +142,7 @@ def require_patched_platform(resource: Resource, scope: Scope) -> Result:
     fix="set lifecycle_config_name to a configuration whose on_start installs a script\n"
     "that stops the instance after idle_minutes_max",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/notebook-lifecycle-config.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def require_notebook_autostop(resource: Resource, scope: Scope) -> Result:
     """A notebook instance that nobody uses stops by itself.
@@ -171,7 +172,7 @@ def require_notebook_autostop(resource: Resource, scope: Scope) -> Result:
     fix="read secrets from Secrets Manager when the script runs;\n"
     "download, check a digest, then run",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/notebook-lifecycle-config.html",
-    themes="L",
+    themes=Theme.LEAST_PRIVILEGE,
 )
 def forbid_secrets_in_scripts(resource: Resource, scope: Scope) -> Result:
     """Lifecycle scripts hold no secrets and run nothing straight from the network, as root.

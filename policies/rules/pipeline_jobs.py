@@ -15,6 +15,7 @@ from policies.reading.jobs import (
     volume_key,
 )
 from policies.rule import Fail, Result, Scope, every, rule
+from policies.theme import Theme
 
 
 @rule(
@@ -23,9 +24,9 @@ from policies.rule import Fail, Result, Scope, every, rule
     kind="pipeline",
     severity="high",
     fix="give every job step a VPC, encrypted traffic, a volume key (not on local NVMe), an\n"
-    "output key and isolation; name steps that call AWS in CALLS_AWS of stacks/workload.py",
+    "output key and isolation; name steps that call AWS in calls_aws of the workload",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/infrastructure-security.html",
-    themes="ETN",
+    themes=Theme.ENCRYPTION_AT_REST | Theme.ENCRYPTION_IN_TRANSIT | Theme.NETWORK_ISOLATION,
 )
 def require_secured_steps(resource: Resource, scope: Scope) -> Result:
     """Every job of a pipeline runs in the platform's network, isolated, with customer managed keys.
@@ -87,7 +88,7 @@ def _output_key(job: Job) -> Result:
     fix="set StoppingCondition.MaxRuntimeInSeconds on every job step,\n"
     "and take an instance type that job_instance_types allows",
     url="https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingStoppingCondition.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def limit_pipeline_jobs(resource: Resource, scope: Scope) -> Result:
     """Every job of a pipeline is stopped in time and runs on an instance type that is allowed.

@@ -9,6 +9,7 @@ from policies.reading.definition import Definition, Step, cycles, duplicates
 from policies.reading.documents import condition_keys, statements, strings
 from policies.reading.jobs import PIPELINE, definition
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
+from policies.theme import Theme
 
 ROLE = "aws:iam/role:Role"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
@@ -37,7 +38,7 @@ _ACCOUNT = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12}):|s3://[a-z
     fix="name steps, property files and parameters that exist; give every parameter a default;\n"
     "EnumValues where it chooses an instance, an image, a role or a status",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-parameters.html",
-    themes="A",
+    themes=Theme.APPROVAL,
 )
 def require_sound_definition(resource: Resource, scope: Scope) -> Result:
     """A definition holds together and speaks of its own environment only.
@@ -157,7 +158,7 @@ def _accounts(text: str) -> set[str]:
     fix="set parallelism_configuration.max_parallel_execution_steps;\n"
     "the limit of the environment is parallel_steps_max",
     url="https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ParallelismConfiguration.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def limit_parallel_steps(resource: Resource, scope: Scope) -> Result:
     """A pipeline says how many steps it runs at once, so that one run cannot take every quota."""
@@ -177,7 +178,7 @@ def limit_parallel_steps(resource: Resource, scope: Scope) -> Result:
     fix="give the pipeline a role of its own that names its actions,\n"
     "and pass only job roles, with a condition on iam:PassedToService",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-access.html",
-    themes="L",
+    themes=Theme.LEAST_PRIVILEGE,
 )
 def require_own_pipeline_role(resource: Resource, scope: Scope) -> Result:
     """A pipeline's role serves no model, may not do everything, and passes only named roles.
@@ -232,7 +233,7 @@ def _narrow(statement: Data) -> Any:
     fix="set CacheConfig.ExpireAfter, such as p7d;\n"
     "leave CacheConfig out on a step that fetches data itself",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-caching.html",
-    themes="D",
+    themes=Theme.DATA_QUALITY,
 )
 def limit_step_caching(resource: Resource, scope: Scope) -> Result:
     """Cached results expire, and a step that fetches data by itself is never cached.
@@ -264,7 +265,7 @@ def _cached_safely(step: Step) -> Result:
     severity="low",
     fix="give the definition inline, or set version_id in pipeline_definition_s3_location",
     url="https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_PipelineDefinitionS3Location.html",
-    themes="A",
+    themes=Theme.APPROVAL,
 )
 def require_fixed_definition(resource: Resource, scope: Scope) -> Result:
     """The definition that was reviewed is what runs: it is inline, or one version of an object."""

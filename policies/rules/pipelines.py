@@ -8,6 +8,7 @@ from policies.data import Resource
 from policies.reading.definition import BRANCHES, Branch, Definition, Step, referenced
 from policies.reading.jobs import PIPELINE, definition
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
+from policies.theme import Theme
 
 TRAINING = ("Training", "Tuning", "AutoML")
 SUITE_VARIABLE = "GREAT_EXPECTATIONS_SUITE"
@@ -25,7 +26,7 @@ RISK = ("risk", "risk_rating", "risk-rating")
     fix="put training behind a Condition on the report of a Processing step with the variable\n"
     f"{SUITE_VARIABLE}, or behind a QualityCheck step",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-steps-types.html",
-    themes="D",
+    themes=Theme.DATA_QUALITY,
 )
 def require_data_quality_gate(resource: Resource, scope: Scope) -> Result:
     """Every training step runs only after a data-quality gate let it through.
@@ -118,7 +119,7 @@ def _decides(
     fix="put RegisterModel into the IfSteps of a Condition on a metric that a step after training\n"
     "wrote to a property file",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-steps-types.html",
-    themes="AM",
+    themes=Theme.APPROVAL | Theme.MODEL_MONITORING,
 )
 def require_evaluation_gate(resource: Resource, scope: Scope) -> Result:
     """A model is registered only after a Condition on how good it is let it through.
@@ -156,7 +157,7 @@ def _asks_evaluation(pipeline: Definition, condition: Step) -> bool:
     severity="critical",
     fix="register with approval_status PendingManualApproval;\napprove with `plinth approve`",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-approve.html",
-    themes="A",
+    themes=Theme.APPROVAL,
 )
 def forbid_self_approval(resource: Resource, scope: Scope) -> Result:
     """A pipeline registers models as pending: only a person approves them.
@@ -186,7 +187,7 @@ def _is_pending(step: Step) -> Result:
     fix="add ClarifyCheck steps for bias and for explainability before RegisterModel,\n"
     "or correct the risk rating",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-steps-types.html",
-    themes="B",
+    themes=Theme.FAIRNESS,
 )
 def require_bias_checks(resource: Resource, scope: Scope) -> Result:
     """A model whose mistakes are dear is checked for bias, and explained, before it is registered.

@@ -6,6 +6,7 @@ from policies.data import Data, Resource
 from policies.reading.documents import is_public, statements
 from policies.reading.predicates import ON, SET, Must, at_least, meets, one_of
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
+from policies.theme import Theme
 
 REPOSITORY = "aws:ecr/repository:Repository"
 REPOSITORY_POLICY = "aws:ecr/repositoryPolicy:RepositoryPolicy"
@@ -27,7 +28,7 @@ AGENT = "aws:bedrock/agentAgent:AgentAgent"
     fix="set imageTagMutability to IMMUTABLE, scanOnPush and a KMS key; add a LifecyclePolicy\n"
     "and name accounts in the RepositoryPolicy (infra/registry.py does)",
     url="https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html",
-    themes="SE",
+    themes=Theme.SUPPLY_CHAIN | Theme.ENCRYPTION_AT_REST,
 )
 def require_governed_repository(resource: Resource, scope: Scope) -> Result:
     """A repository keeps its tags, scans, encrypts with a key, tidies up and is not public.
@@ -68,7 +69,7 @@ def _closed(holder: Data) -> Result:
     fix="set enableKeyRotation, a deletionWindowInDays of 14 or more and protect;\n"
     "name who may use the key, or add a condition on kms:CallerAccount",
     url="https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html",
-    themes="E",
+    themes=Theme.ENCRYPTION_AT_REST,
 )
 def require_governed_key(resource: Resource, scope: Scope) -> Result:
     """A key is rotated, is nobody else's to use, and in production takes two weeks to delete.
@@ -97,7 +98,7 @@ def require_governed_key(resource: Resource, scope: Scope) -> Result:
     severity="medium",
     fix="set retentionInDays, 180 or more for logs of endpoints, and kmsKeyId",
     url="https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html",
-    themes="GE",
+    themes=Theme.AUDIT_LOGS | Theme.ENCRYPTION_AT_REST,
 )
 def require_governed_logs(resource: Resource, scope: Scope) -> Result:
     """Logs are kept for a set time, those of endpoints for half a year, under a key of the account.
@@ -118,7 +119,7 @@ def require_governed_logs(resource: Resource, scope: Scope) -> Result:
     fix="set isMultiRegionTrail, enableLogFileValidation and kmsKeyId, and select data events\n"
     "of AWS::S3::Object (infra/audit.py does)",
     url="https://docs.aws.amazon.com/awscloudtrail/latest/userguide/logging-data-events-with-cloudtrail.html",
-    themes="G",
+    themes=Theme.AUDIT_LOGS,
 )
 def require_governed_trail(resource: Resource, scope: Scope) -> Result:
     """A trail covers all regions, can be proved, is encrypted and tells who read data and models.
@@ -150,7 +151,7 @@ def require_governed_trail(resource: Resource, scope: Scope) -> Result:
     fix="set kmsKeyId; give EFS an AccessPoint and a BackupPolicy, a persistent Lustre file\n"
     "system an automaticBackupRetentionDays (infra/filesystem.py does)",
     url="https://docs.aws.amazon.com/efs/latest/ug/security-considerations.html",
-    themes="E",
+    themes=Theme.ENCRYPTION_AT_REST,
 )
 def require_governed_file_system(resource: Resource, scope: Scope) -> Result:
     """A file system is encrypted with a key of the account, backed up, and shared by access points.
@@ -179,7 +180,7 @@ def require_governed_file_system(resource: Resource, scope: Scope) -> Result:
     severity="high",
     fix="set guardrailConfigurations, customerEncryptionKeyArn and idleSessionTtlInSeconds",
     url="https://docs.aws.amazon.com/bedrock/latest/userguide/agents-guardrail.html",
-    themes="SE",
+    themes=Theme.SUPPLY_CHAIN | Theme.ENCRYPTION_AT_REST,
 )
 def require_governed_agent(resource: Resource, scope: Scope) -> Result:
     """An agent has a guardrail in a fixed version, a key of the account and a session that ends.

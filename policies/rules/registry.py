@@ -5,6 +5,7 @@ import re
 from policies.data import Data, Resource
 from policies.reading.documents import condition_keys, is_public, statements, strings
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
+from policies.theme import Theme
 
 GROUP = "aws:sagemaker/modelPackageGroup:ModelPackageGroup"
 GROUP_POLICY = "aws:sagemaker/modelPackageGroupPolicy:ModelPackageGroupPolicy"
@@ -23,7 +24,7 @@ GROUP_TAGS = ("owner", "risk_class")
     fix="name the accounts of trusted_accounts as principals, with a condition on\n"
     "aws:PrincipalOrgID or aws:PrincipalArn",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-deploy-xaccount.html",
-    themes="L",
+    themes=Theme.LEAST_PRIVILEGE,
 )
 def limit_registry_readers(resource: Resource, scope: Scope) -> Result:
     """The registry is read by known accounts only, and there by known roles or one organization.
@@ -60,7 +61,7 @@ def _is_narrow(statement: Data, scope: Scope) -> Result:
     mandatory="never",
     fix="set model_package_group_description and the tags owner and risk_class",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-model-group.html",
-    themes="I",
+    themes=Theme.INVENTORY,
 )
 def require_described_group(resource: Resource, scope: Scope) -> Result:
     """A group of model versions says what it is for, whose it is, and how much it may harm."""

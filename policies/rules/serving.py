@@ -7,6 +7,7 @@ from policies.reading.endpoints import CONFIGURATION, has_gpu, instance_types, o
 from policies.reading.jobs import has_local_nvme
 from policies.reading.predicates import OFF, SET, at_least, meets
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
+from policies.theme import Theme
 
 SUPERSEDED = frozenset(("g3", "g3s", "p2", "p3", "p3dn"))
 """Families of GPUs of which newer ones do more for the money."""
@@ -21,7 +22,7 @@ _RESERVATIONS_ONLY = "capacity-reservations-only"
     fix="set kms_key_arn on the endpoint configuration;\n"
     "on instance types with local NVMe leave it out",
     url="https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpointConfig.html",
-    themes="E",
+    themes=Theme.ENCRYPTION_AT_REST,
 )
 def require_endpoint_volume_key(resource: Resource, scope: Scope) -> Result:
     """Endpoint volumes are encrypted with a customer managed key, except on local NVMe.
@@ -52,7 +53,7 @@ def require_endpoint_volume_key(resource: Resource, scope: Scope) -> Result:
     fix="set data_capture_config with enable_capture, a sampling percentage,\n"
     "a governed destination and kms_key_id",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-data-capture.html",
-    themes="M",
+    themes=Theme.MODEL_MONITORING,
 )
 def require_data_capture(resource: Resource, scope: Scope) -> Result:
     """Endpoints keep an encrypted sample of requests and answers in a governed bucket.
@@ -102,7 +103,7 @@ def _capture_key(inputs: Data, _: Scope) -> Result:
     severity="medium",
     fix="set initial_instance_count to 2 or more: SageMaker spreads them over zones",
     url="https://docs.aws.amazon.com/securityhub/latest/userguide/sagemaker-controls.html",
-    themes="H",
+    themes=Theme.AVAILABILITY,
 )
 def require_two_instances(resource: Resource, scope: Scope) -> Result:
     """Production variants start with two instances or more, so that a lost zone loses no answers.
@@ -131,7 +132,7 @@ def require_two_instances(resource: Resource, scope: Scope) -> Result:
     fix="choose an instance_type of endpoint_instance_types and of a current family;\n"
     "tag what has GPUs with gpu_tags",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/notebooks-available-instance-types.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def limit_endpoint_instance_types(resource: Resource, scope: Scope) -> Result:
     """Endpoints run on instance types that are allowed and current; GPUs say what they are for."""
@@ -164,7 +165,7 @@ def _says(resource: Resource, tag: str) -> Result:
     severity="high",
     fix="leave enable_ssm_access out of the variant",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/ssm-access.html",
-    themes="L",
+    themes=Theme.LEAST_PRIVILEGE,
 )
 def forbid_shell_access(resource: Resource, scope: Scope) -> Result:
     """Nobody opens a shell in a production container, where requests and the model lie open."""
@@ -183,7 +184,7 @@ def forbid_shell_access(resource: Resource, scope: Scope) -> Result:
     fix="set kms_key_id, s3_failure_path and notification_config.error_topic\n"
     "of async_inference_config.output_config",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-create-endpoint.html",
-    themes="EM",
+    themes=Theme.ENCRYPTION_AT_REST | Theme.MODEL_MONITORING,
 )
 def require_async_failures(resource: Resource, scope: Scope) -> Result:
     """An asynchronous endpoint encrypts its answers, keeps its failures and tells of them.
@@ -205,7 +206,7 @@ def require_async_failures(resource: Resource, scope: Scope) -> Result:
     fix="point core_dump_config at a bucket of capture_buckets and set its kms_key_id",
     url="https://docs.aws.amazon.com/sagemaker/latest/APIReference/"
     "API_ProductionVariantCoreDumpConfig.html",
-    themes="E",
+    themes=Theme.ENCRYPTION_AT_REST,
 )
 def require_governed_core_dumps(resource: Resource, scope: Scope) -> Result:
     """Core dumps are encrypted and lie where captured requests may: they hold the same data."""
@@ -239,7 +240,7 @@ def _dump_key(variant: Data, _: Scope) -> Result:
     f"capacity_reservation_preference {_RESERVATIONS_ONLY}",
     url="https://docs.aws.amazon.com/sagemaker/latest/APIReference/"
     "API_ProductionVariantCapacityReservationConfig.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def require_usable_reservation(resource: Resource, scope: Scope) -> Result:
     """A reserved variant runs in a SageMaker reservation that is for its instance type alone.

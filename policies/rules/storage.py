@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from policies.data import Data, Resource
 from policies.reading.documents import denies_plaintext, statements
 from policies.rule import Fail, Result, Scope, every, rule
+from policies.theme import Theme
 
 BUCKETS = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2")
 BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
@@ -18,7 +19,10 @@ BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictP
     fix="give the bucket its own public access block, TLS-only policy, KMS encryption,\n"
     "versioning, logging and a lifecycle that aborts uploads (infra/storage.py does)",
     url="https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html",
-    themes="ENGD",
+    themes=Theme.ENCRYPTION_AT_REST
+    | Theme.NETWORK_ISOLATION
+    | Theme.AUDIT_LOGS
+    | Theme.DATA_QUALITY,
 )
 def require_governed_bucket(resource: Resource, scope: Scope) -> Result:
     """Buckets are private, TLS only, encrypted with KMS, versioned, logged and tidied up.

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from policies.data import Data, Resource
 from policies.reading.predicates import SET, Must, meets, one_of
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
+from policies.theme import Theme
 
 DOMAIN = "aws:sagemaker/domain:Domain"
 PROFILE = "aws:sagemaker/userProfile:UserProfile"
@@ -25,7 +26,7 @@ CONFIDENTIAL = ("tlp:red", "tlp-red", "red", "restricted", "confidential")
     fix="set app_network_access_type VpcOnly, with VPC endpoints for what Studio calls;\n"
     "apps have to be deleted before it changes",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/studio-notebooks-and-internet-access.html",
-    themes="N",
+    themes=Theme.NETWORK_ISOLATION,
 )
 def require_private_studio(resource: Resource, scope: Scope) -> Result:
     """Studio's traffic stays in the platform's network.
@@ -42,7 +43,7 @@ def require_private_studio(resource: Resource, scope: Scope) -> Result:
     severity="medium",
     fix="set kms_key_id and auth_mode SSO;\nboth replace the domain: back up its file system first",
     url="https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateDomain.html",
-    themes="EL",
+    themes=Theme.ENCRYPTION_AT_REST | Theme.LEAST_PRIVILEGE,
 )
 def require_studio_identity(resource: Resource, scope: Scope) -> Result:
     """Studio's file system has a customer managed key, and people come in as themselves.
@@ -60,7 +61,7 @@ def require_studio_identity(resource: Resource, scope: Scope) -> Result:
     fix="set app_lifecycle_management.idle_settings with lifecycle_management ENABLED\n"
     "and max_idle_timeout_in_minutes for JupyterLab and Code Editor",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/studio-updated-idle-shutdown.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def require_idle_shutdown(resource: Resource, scope: Scope) -> Result:
     """JupyterLab and Code Editor stop when nobody uses them, and nobody can put that off for long.
@@ -93,7 +94,7 @@ def require_idle_shutdown(resource: Resource, scope: Scope) -> Result:
     fix="set retention_policy.home_efs_file_system Retain\n"
     "and create the domain with ResourceOptions(protect=True)",
     url="https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_RetentionPolicy.html",
-    themes="H",
+    themes=Theme.AVAILABILITY,
 )
 def require_kept_home_directories(resource: Resource, scope: Scope) -> Result:
     """What people keep in their home directories outlives the domain, in production."""
@@ -113,7 +114,7 @@ def require_kept_home_directories(resource: Resource, scope: Scope) -> Result:
     fix="leave GPUs to whoever chooses them for a task;\n"
     "take a default that studio_instance_types allows",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/notebooks-available-instance-types.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def limit_studio_instances(resource: Resource, scope: Scope) -> Result:
     """Apps of Studio start on an instance type that the environment allows: by default no GPUs.
@@ -149,7 +150,7 @@ def _defaults(inputs: Data) -> Iterator[Data]:
     severity="medium",
     fix="set tag_propagation ENABLED;\nwithout it nobody can say whose apps cost what",
     url="https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateDomain.html",
-    themes="I",
+    themes=Theme.INVENTORY,
 )
 def require_tag_propagation(resource: Resource, scope: Scope) -> Result:
     """What people start in Studio carries the tags of its domain, space and user."""
@@ -164,7 +165,7 @@ def require_tag_propagation(resource: Resource, scope: Scope) -> Result:
     fix="set sharing_settings.s3_kms_key_id and canvas workspace_settings.s3_kms_key_id;\n"
     "for confidential data set notebook_output_option Disabled",
     url="https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_SharingSettings.html",
-    themes="P",
+    themes=Theme.RETENTION,
 )
 def limit_studio_sharing(resource: Resource, scope: Scope) -> Result:
     """What Studio and Canvas put into buckets is encrypted, and confidential output is not shared.

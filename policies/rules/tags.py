@@ -7,6 +7,7 @@ from policies.config import PolicyConfig
 from policies.data import Data, Resource
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 from policies.tables.taggable import TAGGABLE
+from policies.theme import Theme
 
 
 @rule(
@@ -15,7 +16,7 @@ from policies.tables.taggable import TAGGABLE
     severity="medium",
     fix="add the tag to the resource or to the provider's default_tags",
     url="https://docs.aws.amazon.com/whitepapers/latest/tagging-best-practices/tagging-best-practices.html",
-    themes="I",
+    themes=Theme.INVENTORY,
 )
 def require_cost_tags(resource: Resource, scope: Scope) -> Result:
     """Every taggable resource carries the required tags with allowed values.

@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from policies.data import Resource
 from policies.reading.predicates import SET, meets, one_of
 from policies.rule import Fail, Result, Scope, every, rule
+from policies.theme import Theme
 
 SERVER = "aws:sagemaker/mlflowTrackingServer:MlflowTrackingServer"
 APP = "aws:sagemaker/mlflowApp:MlflowApp"
@@ -23,7 +24,7 @@ PRIVATE = ":workteam/private-crowd/"
     fix="keep artifacts in a bucket of artifact_buckets, lower tracking_server_size, and let\n"
     "models be registered automatically",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/mlflow.html",
-    themes="AEC",
+    themes=Theme.APPROVAL | Theme.ENCRYPTION_AT_REST | Theme.LIMITS,
 )
 def require_governed_tracking(resource: Resource, scope: Scope) -> Result:
     """MLflow keeps its artifacts in a governed bucket, is no larger than agreed, and registers.
@@ -68,7 +69,7 @@ def _registers(resource: Resource, scope: Scope) -> Result:
     severity="medium",
     fix="set output_config.kms_key_id; for personal data name a private workteam",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/sms-security-general.html",
-    themes="EP",
+    themes=Theme.ENCRYPTION_AT_REST | Theme.RETENTION,
 )
 def require_private_labelling(resource: Resource, scope: Scope) -> Result:
     """What people label or review is encrypted, and personal data is seen by one's own people.

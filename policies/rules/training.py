@@ -17,6 +17,7 @@ from policies.reading.jobs import (
     volume_key,
 )
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
+from policies.theme import Theme
 
 TRAINS = (TRAINING_JOB, TUNING_JOB, PIPELINE)
 COMMIT = ("commit", "source_commit", "git_commit", "git_sha", "revision")
@@ -31,9 +32,9 @@ RETRIES_MAX = 10
     kind="pipeline",
     severity="high",
     fix="set enable_network_isolation and vpc_config with private subnets;\n"
-    "name steps that call AWS in CALLS_AWS of stacks/workload.py",
+    "name steps that call AWS in calls_aws of the workload",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/train-vpc.html",
-    themes="N",
+    themes=Theme.NETWORK_ISOLATION,
 )
 def require_isolated_training(resource: Resource, scope: Scope) -> Result:
     """Training runs in the platform's own network and its container reaches nothing outside.
@@ -73,7 +74,7 @@ def _network(job: Job, _: Scope) -> Result:
     severity="medium",
     fix="set enable_inter_container_traffic_encryption;\nit costs some time on large clusters",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/train-encrypt.html",
-    themes="T",
+    themes=Theme.ENCRYPTION_IN_TRANSIT,
 )
 def require_encrypted_training_traffic(resource: Resource, scope: Scope) -> Result:
     """What the instances of one training job tell each other is encrypted.
@@ -101,7 +102,7 @@ def require_encrypted_training_traffic(resource: Resource, scope: Scope) -> Resu
     fix="set resource_config.volume_kms_key_id (not on types with local NVMe)\n"
     "and output_data_config.kms_key_id",
     url="https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ResourceConfig.html",
-    themes="E",
+    themes=Theme.ENCRYPTION_AT_REST,
 )
 def require_training_keys(resource: Resource, scope: Scope) -> Result:
     """Volumes and results of training are encrypted with a customer managed key.
@@ -130,7 +131,7 @@ def _output_key(job: Job) -> Result:
     fix="leave out remote_debug_config in production;\n"
     "set profiler_config with an S3 path for large jobs",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/train-remote-debugging.html",
-    themes="L",
+    themes=Theme.LEAST_PRIVILEGE,
 )
 def forbid_remote_debugging(resource: Resource, scope: Scope) -> Result:
     """Nobody logs in to a production training container; large jobs are profiled instead.
@@ -168,7 +169,7 @@ def _is_profiled(job: Job) -> bool:
     fix="pin the image by digest; name the commit and the dataset in hyper-parameters, tags or\n"
     "what RegisterModel keeps (commit, data_hash)",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/lineage-tracking.html",
-    themes="SD",
+    themes=Theme.SUPPLY_CHAIN | Theme.DATA_QUALITY,
 )
 def require_reproducible_training(resource: Resource, scope: Scope) -> Result:
     """Training says which image, which commit and which data it was made of.
@@ -234,7 +235,7 @@ def _registered(resource: Resource) -> set[str]:
     fix="set retry_strategy.maximum_retry_attempts, or RetryPolicies on the step,\n"
     f"between 1 and {RETRIES_MAX}",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-retry-policy.html",
-    themes="H",
+    themes=Theme.AVAILABILITY,
 )
 def require_training_retries(resource: Resource, scope: Scope) -> Result:
     """Training is tried again after a fault of the service, and not without end."""

@@ -14,6 +14,7 @@ from policies.reading.jobs import (
     tunings,
 )
 from policies.rule import Fail, Result, Scope, every, rule
+from policies.theme import Theme
 
 TRAINS = (TRAINING_JOB, TUNING_JOB, PIPELINE)
 
@@ -29,7 +30,7 @@ EARLY_STOPPING_OF_ITS_OWN = ("Hyperband",)
     fix="set stopping_condition.max_runtime_in_seconds to what the job needs and a reserve;\n"
     "the limit of the environment is training_seconds_max",
     url="https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def limit_training_time(resource: Resource, scope: Scope) -> Result:
     """Every training job is stopped after a time that somebody chose and the environment allows.
@@ -56,7 +57,7 @@ def limit_training_time(resource: Resource, scope: Scope) -> Result:
     fix="set checkpoint_config.s3_uri and max_wait_time_in_seconds >= max_runtime_in_seconds;\n"
     "outside production train on spot, or exempt the job",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/model-managed-spot-training.html",
-    themes="CH",
+    themes=Theme.LIMITS | Theme.AVAILABILITY,
 )
 def require_checkpoints_on_spot(resource: Resource, scope: Scope) -> Result:
     """Spot training can be interrupted and goes on from a checkpoint; trials on GPUs use spot.
@@ -97,7 +98,7 @@ def _wait(job: Job) -> Result:
     fix="use fewer GPUs or a shorter stopping condition;\n"
     "the limits are training_gpus_max and training_gpu_hours_max",
     url="https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ResourceConfig.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def limit_training_gpus(resource: Resource, scope: Scope) -> Result:
     """A job uses no more GPUs, and no more GPU hours, than the environment allows.
@@ -136,7 +137,7 @@ def _within_gpus(job: Job, scope: Scope) -> Result:
     fix="set resource_config.keep_alive_period_in_seconds no longer than\n"
     "keep_alive_seconds_max, or leave it out",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/train-warm-pools.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def limit_warm_pools(resource: Resource, scope: Scope) -> Result:
     """A warm pool waits only for a short time: idle instances cost as much as busy ones."""
@@ -164,7 +165,7 @@ def limit_warm_pools(resource: Resource, scope: Scope) -> Result:
     fix="set max_number_of_training_jobs, max_parallel_training_jobs and max_runtime_in_seconds,\n"
     "and training_job_early_stopping_type Auto",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-early-stopping.html",
-    themes="C",
+    themes=Theme.LIMITS,
 )
 def limit_tuning(resource: Resource, scope: Scope) -> Result:
     """A tuning is bounded in jobs, in jobs at once and in time, and gives up on bad jobs early."""

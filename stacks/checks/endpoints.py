@@ -20,6 +20,7 @@ from stacks.checks.check import CheckResult, Clients, Platform, Unknowable, fail
 from stacks.contract import MARK
 from stacks.settings.model import WorkloadSettings
 from stacks.sizing.fleets import ENDPOINT, PIPELINE
+from stacks.stack_name import StackName
 
 if TYPE_CHECKING:
     from pipelines.holdout import Source
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 STAND_IN = re.compile(rf"{MARK}[\w-]*")
 """The end of an id or ARN that AWS made up, as a synth writes it (`subnet-stand-in-use1-az1`)."""
+CHANGING = ("Creating", "Updating", "SystemUpdating", "RollingBack")
+"""What an endpoint's status says while SageMaker is at work (DescribeEndpoint)."""
+LOG = "read the log of the model's server, which the message names"
+"""AWS ends a ModelError with a link to the log in CloudWatch, the local cloud with its path."""
 
 
 def check_endpoints(platform: Platform) -> Iterator[CheckResult]:
@@ -36,10 +41,17 @@ def check_endpoints(platform: Platform) -> Iterator[CheckResult]:
         described = _described(platform, name)
         problem = served_wrongly(wanted, described)
         if problem:
-            fix = f"mend the cause, then type `plinth up {platform.stack}`"
-            yield failed("endpoints", name, problem, fix)
+            yield failed("endpoints", name, problem, _way_back(platform.stack, described))
         else:
             yield passed("endpoints", name, f"in service with {wanted}")
+
+
+def _way_back(stack: StackName, described: Mapping[str, Any]) -> str:
+    """What a person does about an endpoint that does not serve what it should."""
+    if described.get("EndpointStatus") in CHANGING:
+        return f"wait until it is in service, then type `plinth verify {stack}`"
+    cause = "mend the cause, then " if described.get("FailureReason") else ""
+    return f"{cause}type `plinth up {stack}`"
 
 
 def _described(platform: Platform, name: str) -> Mapping[str, Any]:
@@ -90,10 +102,12 @@ def check_answers(platform: Platform) -> Iterator[CheckResult]:
         )
     except ClientError as error:
         reason = error.response["Error"]["Message"]
-        yield failed("answers", name, f"must answer, said: {reason}", "read the endpoint's log")
+        failing = error.response["Error"]["Code"] == "ModelError"
+        fix = LOG if failing else f"mend what it says, then type `plinth verify {platform.stack}`"
+        yield failed("answers", name, f"must answer, said: {reason}", fix)
         return
     [prediction] = json.loads(answer["Body"].read())["predictions"]
-    said = ", ".join(f"{key} {value}" for key, value in sorted(prediction.items()))
+    said = ", ".join(f"{key} {_number(prediction, key):.4g}" for key in prediction)
     problem = unlike(model.kind, prediction)
     if problem:
         fix = "roll the model back: pin the package before it"

@@ -42,8 +42,6 @@ class Addition:
 
 def add_features(name: str, report: CommandOutput) -> dict[str, Any]:
     """Add what a workload's schemas have and its groups lack, then refresh their state."""
-    from infra.feature_store import feature_group_name
-
     stack, settings = workload_stack(name)
     environment = settings.environment
     clients = target_of(stack.env).clients(environment.account.region)
@@ -51,11 +49,7 @@ def add_features(name: str, report: CommandOutput) -> dict[str, Any]:
     missing = [
         addition
         for group, schema in settings.workload.feature_groups.items()
-        if (
-            addition := lacking(
-                sagemaker, group, feature_group_name(settings.names, group), schema.features
-            )
-        )
+        if (addition := lacking(sagemaker, group, settings.names.of(group), schema.features))
     ]
     for addition in missing:
         with report.stage("add features", f"add to {addition.group}") as stage:

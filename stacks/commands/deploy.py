@@ -30,15 +30,16 @@ def up(
 ) -> dict[str, Any]:
     """Make a stack, or all of an environment, what its files say; what `--json` prints.
 
-    With `plan`, the JSON report of a review, only from the states and the commit it was about.
+    With `plan`, the JSON report of a review, only from the states and the commit it was about; what
+    it says of other stacks does not matter.
     """
     reviewed = read_plan(plan) if plan else {}
     with prepared(name, report, port) as work:
-        for stack, wanted in reviewed.items():
-            engine = work.target.engine(StackName.parse(stack), report)
-            hold(wanted, binding(clean_commit(), engine.deployment()), stack)
         if plan:
             _is_planned(work, reviewed, plan)
+            for stack in work.stacks:
+                state = work.target.engine(stack, report).deployment()
+                hold(reviewed[str(stack)], binding(clean_commit(), state), str(stack))
         done = work.each(lambda stack: _updated(work, stack))
     return _summed(name, done, report)
 

@@ -24,8 +24,9 @@ from stacks.settings.model import (
 )
 from stacks.stack_name import StackName, environment_file, named, stacks_of
 from stacks.targets import aws_clients
+from stacks.targets.aws_clients import Clients
 from stacks.targets.side_by_side import side_by_side, total
-from stacks.targets.target import Clients, Target, target_of
+from stacks.targets.target import Target, target_of
 from stacks.targets.work import run_engine, summarized
 
 if TYPE_CHECKING:
@@ -144,10 +145,8 @@ def _delete_log_groups(settings: Settings, clients: Clients, report: CommandOutp
 
 def _stop_working(settings: WorkloadSettings, clients: Clients) -> None:
     """SageMaker deletes no pipeline that runs, and no group that holds packages."""
-    from stacks.definitions import pipeline_name
-
     names, workload = settings.names, settings.workload
-    pipelines = [pipeline_name(names, pipeline) for pipeline in workload.pipelines]
+    pipelines = [names.of(pipeline) for pipeline in workload.pipelines]
     aws_clients.stop_executions(clients, pipelines)
     if workload.model is not None:
         aws_clients.delete_model_packages(clients, names.of(MODEL_GROUP))

@@ -85,10 +85,8 @@ def _served(stack: StackName, settings: WorkloadSettings, report: CommandOutput)
 
 def _ran(sagemaker: Any, settings: WorkloadSettings, pipeline: str) -> bool:
     """Whether a run of a pipeline has succeeded."""
-    from stacks.definitions import pipeline_name
-
     pages = sagemaker.get_paginator("list_pipeline_executions").paginate(
-        PipelineName=pipeline_name(settings.names, pipeline)
+        PipelineName=settings.names.of(pipeline)
     )
     return any(
         execution["PipelineExecutionStatus"] == "Succeeded"

@@ -11,7 +11,7 @@ from infra.errors import UserError
 from stacks.commands.output import CommandOutput
 
 if TYPE_CHECKING:
-    from policies.frameworks.controls import Framework
+    from policies.frameworks.control import Framework
     from policies.frameworks.results import Result
     from policies.offline import RuleFinding
 

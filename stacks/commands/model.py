@@ -18,7 +18,8 @@ from stacks.settings.load import workload_stack
 from stacks.settings.model import WorkloadSettings
 from stacks.settings.pin import pin_model_package
 from stacks.stack_name import StackName
-from stacks.targets.target import Clients, target_of
+from stacks.targets.aws_clients import Clients
+from stacks.targets.target import target_of
 
 POLL_SECONDS = 0.3
 FINAL = ("Succeeded", "Failed", "Stopped")
@@ -42,12 +43,10 @@ def run(
     name: str, pipeline: str | None, parameters: Mapping[str, str], report: CommandOutput
 ) -> dict[str, Any]:
     """Start a pipeline, show its steps, wait for its end; CheckFailed unless it succeeds."""
-    from stacks.definitions import pipeline_name
-
     stack, settings = workload_stack(name)
     chosen = pipeline or next(iter(settings.workload.pipelines))
     settings.workload.pipeline(chosen)  # an error lists those there are
-    full_name = pipeline_name(settings.names, chosen)
+    full_name = settings.names.of(chosen)
     clients = clients_of(settings)
     sagemaker = clients("sagemaker")
     with report.stage(f"run {stack}", f"pipeline {full_name}") as stage:

@@ -22,7 +22,7 @@ from stacks.targets.side_by_side import one_by_one, total
 
 if TYPE_CHECKING:
     from policies.data import Resource
-    from policies.frameworks.controls import Framework
+    from policies.frameworks.control import Framework
     from policies.lint import Problem
     from policies.offline import RuleFinding
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from infra.naming import REALTIME
 from stacks.commands.output import CommandOutput
-from stacks.paths import home
-from stacks.settings.load import load, load_environment, workload_stack
+from stacks.settings.load import load, workload_stack
 from stacks.settings.model import (
     ClusterSettings,
     FoundationSettings,
@@ -18,8 +16,9 @@ from stacks.settings.model import (
     WorkloadSettings,
 )
 from stacks.stack_name import named, stacks_of
-from stacks.targets import aws_clients
-from stacks.targets.target import LOCAL, Clients, target_of
+from stacks.targets import machine
+from stacks.targets.aws_clients import Clients
+from stacks.targets.target import target_of
 
 
 def status(name: str, report: CommandOutput) -> dict[str, Any]:
@@ -70,10 +69,8 @@ def _stack(settings: Settings, clients: Clients) -> dict[str, Any]:
 
 
 def _workload(settings: WorkloadSettings, clients: Clients) -> dict[str, Any]:
-    from stacks.definitions import pipeline_name
-
     names, workload = settings.names, settings.workload
-    pipelines = [pipeline_name(names, pipeline) for pipeline in workload.pipelines]
+    pipelines = [names.of(pipeline) for pipeline in workload.pipelines]
     shown = {
         "owner": workload.owner,
         "pipeline_names": pipelines,
@@ -129,97 +126,14 @@ def served(clients: Clients, endpoint: str) -> dict[str, Any]:
 
 def doctor(env: str, report: CommandOutput) -> dict[str, Any]:
     """What the environment needs on this machine, what is there, and how to get the rest."""
-    checks = [_python_check(), *(_local_checks() if env == LOCAL else _cloud_checks(env))]
-    for check in checks:
-        mark = "[green]ok[/]     " if check["ok"] else "[red]missing[/]"
-        report.say(f"{mark} {check['what']}: {check['got']}")
-        if not check["ok"]:
-            report.say(f"        fix: {check['fix']}")
-    return {"env": env, "ok": all(check["ok"] for check in checks), "checks": checks}
-
-
-def _check(what: str, ok: bool, got: str, fix: str) -> dict[str, Any]:
-    return {"what": what, "ok": ok, "got": got, "fix": "" if ok else fix}
-
-
-def _python_check() -> dict[str, Any]:
-    version = sys.version.split()[0]
-    return _check("Python 3.11 or newer", sys.version_info >= (3, 11), version, "install it")
-
-
-def _local_checks() -> list[dict[str, Any]]:
-    from stacks.local.daemon import client as session
-    from stacks.toolchain import control_plane
-    from stacks.toolchain import pulumi as toolchain
-
-    kubernetes = control_plane.find()
-    pulumi = toolchain.find()
-    can_build = pulumi is not None or shutil.which("go") is not None or shutil.which("uv")
-    cli = _check(
-        f"Pulumi CLI {toolchain.PULUMI_VERSION} or newer",
-        pulumi is not None or bool(can_build),
-        f"{pulumi.version} ({pulumi.origin})" if pulumi else "none yet, `plinth up local` gets it",
-        "install Pulumi, or Go 1.24 so that it can be built",
-    )
-    isolation = shutil.which("unshare")
-    found = session.find(home())
-    free_gib = shutil.disk_usage(home().parent).free / 2**30
-    return [
-        cli,
-        _check(
-            "mount namespaces for jobs",
-            True,  # a machine without them runs the same jobs, less faithfully
-            isolation or "no unshare (util-linux): jobs run with rewritten paths",
-            "",
-        ),
-        _check(
-            f"Kubernetes control plane {control_plane.KUBERNETES_VERSION} or newer",
-            True,  # a machine without one checks and records the objects
-            f"{kubernetes.version} ({kubernetes.origin})"
-            if kubernetes
-            else f"none: objects are only checked and recorded, `{control_plane.BUILD_COMMAND}` "
-            "builds it",
-            "",
-        ),
-        _check("2 GiB of disk", free_gib > 2, f"{free_gib:.0f} GiB free", "free some"),
-        _check(
-            "local cloud",
-            True,
-            found.endpoint_url if found else "not running, `plinth up local` starts it",
-            "",
-        ),
-    ]
-
-
-def _cloud_checks(env: str) -> list[dict[str, Any]]:
-    import os
-
-    from stacks.toolchain import pulumi as toolchain
-
-    load_environment(env)
-    pulumi = toolchain.find()
-    official = pulumi is not None and pulumi.origin == "PATH"
-    return [
-        _check(
-            "official Pulumi CLI on PATH",
-            official,
-            pulumi.version if official and pulumi else "none",
-            "install Pulumi from pulumi.com",
-        ),
-        _check(
-            "AWS credentials",
-            aws_clients.has_credentials(),
-            "found" if aws_clients.has_credentials() else "none",
-            f"log in to the account of {env}; for an instance role on EC2 set "
-            "AWS_EC2_METADATA_DISABLED=false",
-        ),
-        _check(
-            "place for the state",
-            "PULUMI_BACKEND_URL" in os.environ,
-            os.environ.get("PULUMI_BACKEND_URL", "none"),
-            "set PULUMI_BACKEND_URL to a bucket of that account",
-        ),
-    ]
+    stacks_of(env)  # there is such an environment
+    needs = [machine.python(), *target_of(env).needs()]
+    for need in needs:
+        mark = "[green]ok[/]     " if need.ok else "[red]missing[/]"
+        report.say(f"{mark} {need.what}: {need.got}")
+        if not need.ok:
+            report.say(f"        fix: {need.fix}")
+    return {"env": env, "ok": all(need.ok for need in needs), "checks": [*map(asdict, needs)]}
 
 
 def coverage(report: CommandOutput) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from stacks.commands.output import CommandOutput
+from stacks.policy_config import policy_config
 from stacks.settings.load import load
 from stacks.stack_name import named
-from stacks.targets.policy_settings import policy_config
 
 if TYPE_CHECKING:
     from policies.config import PolicyConfig

@@ -12,7 +12,7 @@ from stacks.commands.output import CommandOutput
 from stacks.paths import ROOT, shown
 from stacks.settings.load import load_workload
 from stacks.stack_name import FOUNDATION, StackName, stacks_of
-from stacks.targets.target import LOCAL, target_of
+from stacks.targets.target import target_of
 
 if TYPE_CHECKING:
     from pipelines.scaffold import Kind
@@ -21,7 +21,6 @@ SECRETS = ("encryptionsalt:", "secretsprovider:", "encryptedkey:")
 """Lines of a stack's file that say how its secrets are kept: one key per environment."""
 
 PIPELINES = {"classification": "training", "regression": "training", "features": "ingest"}
-UNBUILT = f"sha256:{'0' * 64} # set by your build"
 
 SERVED = """\
   plinth:endpoint:
@@ -56,15 +55,12 @@ def environment_file(stack: StackName, kind: Kind) -> str:
     """The content of a new workload's file in an environment: the smallest that deploys."""
     platform = stack.sibling(FOUNDATION).file.read_text().splitlines()
     secrets = [line for line in platform if line.startswith(SECRETS)]
-    digest = (
-        "context # jobs and endpoints run from this checkout" if stack.env == LOCAL else UNBUILT
-    )
     lines = [
         f"# The workload {stack.layer} in this environment; a release changes this file alone.",
         *secrets,
         "config:",
         "  plinth:image:",
-        f"    digest: {digest}",
+        f"    digest: {target_of(stack.env).new_image}",
         "  plinth:pipelines:",
         f"    {PIPELINES[kind]}:",
         "      max_runtime_seconds: 900",
@@ -77,8 +73,6 @@ def environment_file(stack: StackName, kind: Kind) -> str:
 
 def listed(env: str, report: CommandOutput) -> dict[str, Any]:
     """The workloads of an environment: who owns each, what it serves, how its last run ended."""
-    from stacks.definitions import pipeline_name
-
     target = target_of(env)
     found = {}
     for stack in (stack for stack in stacks_of(env) if stack.workload):
@@ -95,7 +89,7 @@ def listed(env: str, report: CommandOutput) -> dict[str, Any]:
         except UserError as error:
             row["unknown"] = error.problem
         else:
-            pipelines = [pipeline_name(names, pipeline) for pipeline in workload.pipelines]
+            pipelines = [names.of(pipeline) for pipeline in workload.pipelines]
             row["last_run"] = status.last_run(clients("sagemaker"), pipelines)
             if workload.model is not None:
                 row |= status.served(clients, names.of(REALTIME))

@@ -146,7 +146,7 @@ def _workflow(
         PipelineArgs(
             names=base.names,
             tags=base.common.tags,
-            pipeline=name.replace("_", "-"),
+            pipeline=name,
             definition=known.apply(lambda values: filled_in(text, values)),
             role=base.access.role("pipeline"),
             max_parallel_steps=settings.pipeline(name).max_parallel_steps,

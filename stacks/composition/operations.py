@@ -69,7 +69,7 @@ def _watch(
     names = base.names
     graphs = {}
     for name in sorted(served.workflows):
-        pipeline = {"PipelineName": names.of(name.replace("_", "-"))}
+        pipeline = {"PipelineName": names.of(name)}
         ran = ("ExecutionStarted", "ExecutionFailed")
         graphs[f"Runs of {name}"] = Graph(PIPELINES, ran, pipeline)
         graphs[f"Length of {name}"] = Graph(PIPELINES, ("ExecutionDuration",), pipeline, "Maximum")

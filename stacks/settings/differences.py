@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from stacks.paths import ENVIRONMENTS
 from stacks.settings.load import load, load_environment
 from stacks.settings.part import Part
 from stacks.stack_name import stacks_of
@@ -33,9 +35,9 @@ class Difference:
     """Of the one and of the other, as plain data; None where there is nothing."""
 
 
-def differences(env: str, other: str) -> list[Difference]:
+def differences(env: str, other: str, folder: Path = ENVIRONMENTS) -> list[Difference]:
     """All of them, in the order of files and of their keys."""
-    sides = [_files(env), _files(other)]
+    sides = [_files(name, folder) for name in (env, other)]
     found = []
     for file in {**sides[0], **sides[1]}:
         one, two = (side.get(file) for side in sides)
@@ -51,10 +53,10 @@ def differences(env: str, other: str) -> list[Difference]:
     return found
 
 
-def _files(env: str) -> dict[str, Part]:
+def _files(env: str, folder: Path) -> dict[str, Part]:
     """What each file of an environment says, in the order of deployment."""
-    layers = {stack.layer: load(stack) for stack in stacks_of(env)}
-    return {ENVIRONMENT: load_environment(env), **layers}
+    layers = {stack.layer: load(stack, folder) for stack in stacks_of(env, folder)}
+    return {ENVIRONMENT: load_environment(env, folder), **layers}
 
 
 def _differing(one: Any, other: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:

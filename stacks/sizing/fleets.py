@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from infra.instances import INSTANCE_TYPES
-from policies.data import Resource
+from policies.data import Data, Resource
 from policies.reading.definition import Step, parse
 
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
@@ -143,18 +143,28 @@ def _variants(endpoint: Resource, config: Resource, targets: Mapping[str, Any]) 
             name = variant.get("variantName")
             count = int(variant.get("initialInstanceCount") or 0)
             target = targets.get(f"endpoint/{endpoint.inputs.get('name')}/variant/{name}")
-            high = int(target.get("maxCapacity")) if target else count
+            low, high = _bounds(variant, target, count)
             yield Fleet(
                 name=f"{endpoint.name}/{name}",
                 use="endpoint",
                 instance_type=instance_type,
-                low=int(target.get("minCapacity")) if target else count,
+                low=low,
                 expected=count,
                 high=max(high, count),
                 # a blue/green update runs a second fleet of the same size (SageMaker developer
                 # guide, blue/green deployments); a rolling one replaces batches
                 in_update=0 if rolls else max(high, count),
             )
+
+
+def _bounds(variant: Data, target: Data | None, count: int) -> tuple[int, int]:
+    """Instances at the least and at the most, by whatever scales the variant."""
+    if target is not None:  # Application Auto Scaling
+        return int(target.get("minCapacity")), int(target.get("maxCapacity"))
+    if variant.has("managedInstanceScaling"):  # SageMaker itself, for inference components
+        scaling = variant.get("managedInstanceScaling")
+        return int(scaling.get("minInstanceCount") or 0), int(scaling["maxInstanceCount"])
+    return count, count
 
 
 JOBS: dict[str, tuple[Use, tuple[str, ...], str]] = {

@@ -5,24 +5,30 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from infra.errors import UserError
 from infra.naming import Names
 from stacks.settings.load import load_environment
 from stacks.stack_name import StackName, environments
-from stacks.targets import aws_clients, policy_settings, probes
+from stacks.targets import aws_clients, machine, policy_settings, probes
+from stacks.targets.aws_clients import Clients
 from stacks.targets.logs import Log, of_groups
-from stacks.targets.target import Chosen, Clients
 from stacks.toolchain import pulumi
 
 if TYPE_CHECKING:
     from stacks.commands.output import CommandOutput
+    from stacks.settings.model import Settings
     from stacks.targets.engine import Stack
+
+Chosen = TypeVar("Chosen", bound="Settings")
 
 
 class AccountTarget:
     """One environment of an account."""
+
+    on_this_machine = False
+    new_image = f"sha256:{'0' * 64} # set by your build"
 
     def __init__(self, env: str) -> None:
         self.env = env
@@ -109,6 +115,10 @@ class AccountTarget:
     def logs(self, names: Names) -> list[Log]:
         """CloudWatch's groups."""
         return list(of_groups(self.clients(names.region)("logs"), names.prefix))
+
+    def needs(self) -> list[machine.Need]:
+        """An official CLI, credentials and a place for the state."""
+        return machine.of_account(self.env, self.can_deploy())
 
     def variables(self) -> dict[str, str]:
         """None: people bring their own credentials."""

@@ -1,67 +1,14 @@
-"""AWS clients of an environment, and the few questions that commands ask it."""
+"""What commands ask AWS of an environment, whose clients they are given."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
-
-from infra.errors import UserError
-from stacks.paths import home
 
 Clients = Callable[[str], Any]
 """Service name -> boto3 client."""
-
-
-def clients(env: str) -> Clients:
-    """Clients of the environment: the local cloud's, else those of the person's credentials."""
-    if env == "local":
-        return _local_clients()
-    if not has_credentials():
-        raise UserError(
-            f"environment {env} needs AWS credentials, got none",
-            fix=f"log in to the account of {env}",
-        )
-    import boto3
-
-    client: Clients = boto3.Session().client
-    return client
-
-
-def regional(env: str, region: str) -> Clients:
-    """Clients in the region of the environment, whatever region the person's shell has."""
-    made = clients(env)
-    if env == "local":  # one region
-        return made
-    return partial(made, region_name=region)  # type: ignore[call-arg] # boto3's takes it
-
-
-def _local_clients() -> Clients:
-    from stacks.local.daemon import client as session
-    from stacks.local.runtime import keys
-
-    cloud = session.find(home())
-    if cloud is None:
-        raise UserError("the local cloud must run, got none", fix="type `plinth up local`")
-    import boto3
-    from botocore.config import Config
-
-    made: dict[str, Any] = {}
-    own = keys.load(home())
-    local = boto3.Session(own.access_key_id, own.secret_access_key, region_name="us-east-1")
-
-    def client(service: str) -> Any:
-        if service not in made:
-            made[service] = local.client(
-                service,
-                endpoint_url=cloud.endpoint_url,
-                config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}),
-            )
-        return made[service]
-
-    return client
 
 
 def has_credentials() -> bool:

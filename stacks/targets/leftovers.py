@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.errors import UserError
 from infra.naming import ENDPOINT_KINDS, Names
 from stacks.settings.model import ClusterSettings, Settings, WorkloadSettings
-from stacks.targets.target import Clients
+from stacks.targets.aws_clients import Clients
 
 ROUND_SECONDS = 20
 CLUSTER_TAG = "kubernetes.io/cluster/{cluster}"
@@ -55,7 +55,8 @@ def log_groups(settings: Settings) -> list[str]:
         case ClusterSettings():
             return [f"/aws/eks/{names.of('cluster')}/cluster"]
         case WorkloadSettings():
-            endpoints = [names.of(kind) for kind in ENDPOINT_KINDS]
+            models = [settings.llm.model] if settings.llm else []
+            endpoints = [names.of(name) for name in (*ENDPOINT_KINDS, *models)]
             functions = [names.of(role) for role in ("stream", "retraining")]
             return [
                 *(f"/aws/lambda/{name}" for name in functions),

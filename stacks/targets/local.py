@@ -6,7 +6,7 @@ import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from infra.errors import UserError
 from infra.naming import Names
@@ -14,16 +14,18 @@ from stacks.local.daemon import client as daemon
 from stacks.local.daemon import environment
 from stacks.local.runtime import keys
 from stacks.paths import home
-from stacks.settings.model import WorkloadSettings
-from stacks.stack_name import StackName, stacks_of
-from stacks.targets import aws_clients, local_state, policy_settings, probes
+from stacks.settings.model import Settings, WorkloadSettings
+from stacks.stack_name import LOCAL, StackName, stacks_of
+from stacks.targets import aws_clients, local_state, machine, policy_settings, probes
+from stacks.targets.aws_clients import Clients
 from stacks.targets.logs import Log, of_files
-from stacks.targets.target import LOCAL, Chosen, Clients
 from stacks.toolchain import control_plane, pulumi
 
 if TYPE_CHECKING:
     from stacks.commands.output import CommandOutput
     from stacks.targets.engine import Stack
+
+Chosen = TypeVar("Chosen", bound=Settings)
 
 REGION = "us-east-1"
 """The one that the local cloud has."""
@@ -34,6 +36,8 @@ class LocalTarget:
 
     env = LOCAL
     confirmation = ""
+    on_this_machine = True
+    new_image = "context # jobs and endpoints run from this checkout"
 
     def __init__(self) -> None:
         self._ready: environment.LocalEnvironment | None = None
@@ -155,6 +159,10 @@ class LocalTarget:
     def logs(self, names: Names) -> list[Log]:
         """Files of the local cloud; they outlive it until the next destroy."""
         return of_files(home() / LOCAL, names.prefix)
+
+    def needs(self) -> list[machine.Need]:
+        """What the local cloud, its engine and its jobs run with."""
+        return machine.of_local_cloud()
 
     def variables(self) -> dict[str, str]:
         """For plain pulumi, boto3, the AWS CLI, kubectl and the SDKs."""

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from infra.naming import Names
+from stacks.stack_name import LOCAL
+from stacks.targets.aws_clients import Clients
 
 if TYPE_CHECKING:
     from stacks.commands.output import CommandOutput
@@ -16,12 +18,7 @@ if TYPE_CHECKING:
     from stacks.stack_name import StackName
     from stacks.targets.engine import Stack
     from stacks.targets.logs import Log
-
-LOCAL = "local"
-"""The environment that lives on one machine."""
-
-Clients = Callable[[str], Any]
-"""Service name -> boto3 client."""
+    from stacks.targets.machine import Need
 
 Fetch = Callable[[str, Mapping[str, str]], tuple[int, Mapping[str, str], bytes]]
 """URL and headers -> status, headers and body."""
@@ -36,6 +33,12 @@ class Target(Protocol):
 
     confirmation: str
     """What `destroy --yes` must be followed by; empty where nothing but the flag is asked."""
+
+    on_this_machine: bool
+    """It lives where the command runs, and nobody else deploys it."""
+
+    new_image: str
+    """Digest, in a new workload's file, of an image that nobody has built yet."""
 
     def can_deploy(self) -> bool:
         """Whether an engine can be asked from here; without credentials a synth must do."""
@@ -72,6 +75,9 @@ class Target(Protocol):
 
     def logs(self, names: Names) -> list[Log]:
         """What things with these names wrote, the newest last."""
+
+    def needs(self) -> list[Need]:
+        """What it needs of this machine, what of that is there, and how to get the rest."""
 
     def variables(self) -> dict[str, str]:
         """Environment variables for plain clients of this environment."""

@@ -40,16 +40,15 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
 # ruff: noqa: E402
-from stacks.workload import definitions
-
 from policies.config import PolicyConfig
 from policies.data import Resource
 from policies.offline import RuleFinding, evaluate
 from policies.reading import definition, documents
 from policies.rules import RULES
-from stacks.commands.deploy import policy_config
-from stacks.settings.load import load
-from stacks.synth import of_json, recorded, synthesize, to_json
+from stacks.policy_config import policy_config
+from stacks.settings.load import load_foundation
+from stacks.stack_name import stacks_of
+from stacks.synth import of_json, recorded, synth_of, to_json
 from tests.bench import checkov, crossguard
 from tests.kits.crossguard import differences, part
 from tests.policies.test_policies import CASES
@@ -68,12 +67,9 @@ Runs = dict[int, list[tuple[float, float]]]
 
 
 def environments() -> Stacks:
-    """What the program of each environment registers."""
-    found = {}
-    for env in ENVIRONMENTS:
-        settings = load(env)
-        found[env] = synthesize(env, settings, definitions(env, settings))
-    return found
+    """What the program registers for each stack of each environment."""
+    stacks = [stack for env in ENVIRONMENTS for stack in stacks_of(env)]
+    return {str(stack): synth_of(stack) for stack in stacks}
 
 
 def repeated(
@@ -94,7 +90,8 @@ def repeated(
             number += 1
             copy = text.replace(f"urn:pulumi:{env}::", f"urn:pulumi:{env}-{number}::")
             copy = copy.replace("arn:aws:mock:::", f"arn:aws:mock:::{number}-")
-            copy = copy.replace(f"plinth-{env}", f"plinth-{env}-{number}")
+            name = env.partition(".")[0]
+            copy = copy.replace(f"plinth-{name}", f"plinth-{name}-{number}")
             copy = named[env].sub(rf'"{number}-\1"', copy)
             made += [item for item in of_json(copy) if wanted(item)]
     return made[:number_of]
@@ -102,7 +99,7 @@ def repeated(
 
 def thresholds() -> PolicyConfig:
     """Those of `prod`, with the tags that the other environments have."""
-    found = [policy_config(load(env)) for env in ENVIRONMENTS]
+    found = [policy_config(load_foundation(env)) for env in ENVIRONMENTS]
     tags = {tag for config in found for tag in config.tag_values}
     allowed = {
         tag: tuple(value for config in found for value in config.tag_values.get(tag, ()))

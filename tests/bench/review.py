@@ -28,19 +28,20 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
+
+# ruff: noqa: E402
+from stacks.stack_name import StackName
+
 RESOURCES = 100
+STACK = StackName("prod", "foundation")
 COLD_SECONDS, WARM_SECONDS, STOCK_RATIO = 2.0, 1.2, 2.5
 
 
 def first_resources() -> list[Any]:
-    """Of the environment prod."""
-    from stacks.workload import definitions
+    """Of the foundation of prod."""
+    from stacks.synth import synth_of
 
-    from stacks.settings.load import load
-    from stacks.synth import synthesize
-
-    settings = load("prod")
-    found = synthesize("prod", settings, definitions("prod", settings))
+    found = synth_of(STACK)
     return [item for item in found if item.type.startswith("aws:")][:RESOURCES]
 
 
@@ -61,13 +62,14 @@ def _step(item: Any) -> dict[str, Any]:
 
 def reviewed(path: Path) -> tuple[float, float]:
     """Seconds and CPU seconds of one review in this process, rendered as HTML and JSON."""
-    from stacks.commands.review import rendered, reviewed_change
+    from stacks.commands.review import rendered
+    from stacks.review.report import reviewed_change
     from stacks.settings.load import load
 
     begin, used = time.perf_counter(), time.process_time()
-    report, change = reviewed_change("prod", load("prod"), path)
+    report, change = reviewed_change(STACK, load(STACK), path)
     for form in ("html", "json"):
-        rendered(report, change, "prod", form)
+        rendered(report, change, STACK, form)
     return time.perf_counter() - begin, time.process_time() - used
 
 
@@ -76,7 +78,7 @@ def cold(path: Path) -> tuple[float, float]:
     begin, used = time.perf_counter(), _children_cpu_seconds()
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "stacks.cli", "review", "prod"),
+            *(sys.executable, "-m", "stacks.cli", "review", str(STACK)),
             *("--digest", path, "--output", path.with_suffix(".html")),
         ],
         cwd=REPOSITORY,
@@ -104,11 +106,11 @@ def registered(resources: list[Any]) -> tuple[float, float]:
 
 def stock(resources: list[Any]) -> tuple[float, float]:
     """Seconds and CPU seconds of a preview with the pack."""
-    from stacks.commands.deploy import policy_config
+    from stacks.policy_config import policy_config
     from stacks.settings.load import load
     from tests.bench import crossguard
 
-    return crossguard.preview(resources, policy_config(load("prod")), pack=True)[:2]
+    return crossguard.preview(resources, policy_config(load(STACK)), pack=True)[:2]
 
 
 def medians(runs: list[dict[str, tuple[float, float]]]) -> dict[str, float]:

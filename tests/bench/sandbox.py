@@ -23,12 +23,9 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROGRAM = (
     "import json, os, sys\n"
-    "from stacks.settings import load\n"
-    "from stacks.synth import synthesize, to_json\n"
-    "from stacks.workload import definitions\n"
-    "env = sys.argv[1]\n"
-    "settings = load(env)\n"
-    "text = to_json(synthesize(env, settings, definitions(env, settings)))\n"
+    "from stacks.stack_name import StackName\n"
+    "from stacks.synth import synth_of, to_json\n"
+    "text = to_json(synth_of(StackName.parse(sys.argv[1])))\n"
     "open(os.environ['PLINTH_SANDBOX_OUTPUT'] + '/synth.json', 'w').write(text)\n"
 )
 

@@ -17,8 +17,8 @@ from policies.review.digest import drift
 from tests.kits.echo_provider import EchoProvider, echo_provider
 
 ROOT = Path(__file__).parents[2]
-PROVIDER = "urn:pulumi:prod::plinth::pulumi:providers:aws::default"
-QUEUE = "urn:pulumi:prod::plinth::aws:sqs/queue:Queue::"
+PROVIDER = "urn:pulumi:prod.weather::plinth::pulumi:providers:aws::default"
+QUEUE = "urn:pulumi:prod.weather::plinth::aws:sqs/queue:Queue::"
 RESOURCES = [
     {"urn": PROVIDER, "type": "pulumi:providers:aws", "id": "1", "custom": True,
      "inputs": {"version": "7.51.1"}, "outputs": {"version": "7.51.1"}},
@@ -55,8 +55,8 @@ class Nightly:
     folder: Path
     environment: dict[str, str]
 
-    def look(self, env: str = "prod") -> subprocess.CompletedProcess[str]:
-        command = [str(ROOT / ".ci" / "drifted"), env, "drift"]
+    def look(self, stack: str = "prod.weather") -> subprocess.CompletedProcess[str]:
+        command = [str(ROOT / ".ci" / "drifted"), stack, "drift"]
         return subprocess.run(
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True,
             check=False,
@@ -85,7 +85,7 @@ def nightly(pulumi_cli: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         }
         made = {"resources": RESOURCES, "manifest": {"time": "2026-01-01T00:00:00Z"}}
         state = json.dumps({"version": 3, "deployment": made})
-        for words, text in (("stack init prod", ""), ("stack import --force", state)):
+        for words, text in (("stack init prod.weather", ""), ("stack import --force", state)):
             subprocess.run(
                 ["pulumi", *words.split(), "--non-interactive"],
                 cwd=tmp_path, env=environment, input=text, text=True, capture_output=True,
@@ -101,7 +101,7 @@ def test_what_drifted_is_left_for_people_and_for_a_review(
     monkeypatch.setenv("DRIFTED", "yes")
     done = nightly.look()
     assert done.returncode == 0, done.stdout + done.stderr
-    said, events = nightly.left("prod.txt"), nightly.left("prod.events")
+    said, events = nightly.left("prod.weather.txt"), nightly.left("prod.weather.events")
     assert said and "by hand" in said
     assert events and drift(events) == [QUEUE + "gone", QUEUE + "moved"]
 
@@ -110,14 +110,14 @@ def test_what_drifted_is_left_for_people_and_for_a_review(
 def test_where_nothing_drifted_both_say_so(nightly: Nightly) -> None:
     done = nightly.look()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert nightly.left("prod.txt") == ""
-    events = nightly.left("prod.events")
+    assert nightly.left("prod.weather.txt") == ""
+    events = nightly.left("prod.weather.events")
     assert events and drift(events) == []
 
 
 @pytest.mark.engine
 def test_what_could_not_be_looked_at_leaves_nothing_that_says_it_was(nightly: Nightly) -> None:
     nightly.look()
-    (nightly.folder / "drift" / "absent.txt").write_text("of yesterday")
-    assert nightly.look("absent").returncode not in (0, 7)
-    assert (nightly.left("absent.txt"), nightly.left("absent.events")) == (None, None)
+    (nightly.folder / "drift" / "prod.absent.txt").write_text("of yesterday")
+    assert nightly.look("prod.absent").returncode not in (0, 7)
+    assert (nightly.left("prod.absent.txt"), nightly.left("prod.absent.events")) == (None, None)

@@ -1,9 +1,8 @@
-"""The CI files: what their jobs may do, and what their scripts do with what GitHub sends."""
+"""The CI files: what their jobs may do, and about which stacks."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import stat
 import subprocess
@@ -15,17 +14,12 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.kits.fake_github import REPOSITORY, FakeGitHub, archive, recorded, serving
-
 ROOT = Path(__file__).parents[2]
 CI = ROOT / ".ci"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 sys.path.insert(0, str(CI))  # its scripts import each other by name, as they do in CI
 
-import comment  # noqa: E402
-import drift  # noqa: E402
-import gate  # noqa: E402
-from github import GitHub  # noqa: E402
+import touched  # noqa: E402
 
 
 def loaded(path: Path) -> dict[str, Any]:
@@ -120,7 +114,9 @@ def test_a_pull_request_gets_a_token_only_behind_a_github_environment_and_from_n
     assert with_token == ["preview/preview"]
     job = JOBS["preview/preview"][1]
     assert job["environment"] == "${{ matrix.env }}-preview"
-    assert job["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+    own = "github.event.pull_request.head.repo.full_name == github.repository"
+    assert job["if"].split(" && ")[0] == own
+    assert JOBS["preview/stacks"][1]["if"] == own
 
 
 def test_the_job_that_comments_never_has_the_pull_requests_code() -> None:
@@ -131,26 +127,40 @@ def test_the_job_that_comments_never_has_the_pull_requests_code() -> None:
     assert [step["run"] for step in job["steps"] if "run" in step] == ["python3 .ci/comment.py"]
 
 
-def test_the_untrusted_review_runs_in_the_sandbox_of_the_base() -> None:
-    workflow, job = JOBS["review/review"]
+@pytest.mark.parametrize("name", ["review/stacks", "review/review"])
+def test_an_untrusted_review_runs_the_code_of_the_base(name: str) -> None:
+    workflow, job = JOBS[name]
     assert permissions(workflow, job) == {"contents": "read"}
     refs = {s["with"]["path"]: s["with"].get("ref") for s in job["steps"] if "with" in s
             if "persist-credentials" in s["with"]}  # fmt: skip
     assert refs == {"trusted": "${{ github.event.pull_request.base.sha }}", "change": None}
-    runs = [step["run"] for step in job["steps"] if "run" in step]
-    assert [run for run in runs if run.startswith("change") or "cd change" in run] == []
+    programs = re.findall(r"\S*\.ci/\S+", "\n".join(s["run"] for s in job["steps"] if "run" in s))
+    assert [program for program in programs if "trusted/" not in program] == []
+    assert len(programs) == 1
+
+
+def test_the_untrusted_review_runs_in_the_sandbox() -> None:
     assert 'plinth" sandbox --repository' in (CI / "review").read_text()
 
 
-def test_a_deployment_is_what_was_reviewed_and_waits_for_its_risk_class() -> None:
-    assert JOBS["deploy/approve"][1]["environment"] == "${{ needs.plan.outputs.gate }}"
-    deploy = JOBS["deploy/deploy"][1]
-    assert deploy["needs"] == ["plan", "approve"]
-    assert deploy["environment"] == "${{ inputs.env }}"
+def test_a_deployment_is_what_was_reviewed_and_waits_for_its_risk_classes() -> None:
+    approve, deploy = JOBS["deploy/approve"][1], JOBS["deploy/deploy"][1]
+    assert approve["environment"] == "${{ matrix.gate }}"
+    assert approve["strategy"]["matrix"] == {"gate": "${{ fromJSON(needs.plan.outputs.gates) }}"}
+    assert deploy["needs"] == ["stacks", "plan", "approve"]
+    assert deploy["environment"] == "${{ matrix.stack }}", "the one that the layer's role trusts"
     runs = [step["run"] for step in deploy["steps"] if "run" in step]
     assert '.venv/bin/plinth up "$STACK" --plan plan.json' in runs
-    assert all("cancel-in-progress" in w["concurrency"] for w, _ in [JOBS["deploy/deploy"]])
-    assert JOBS["deploy/deploy"][0]["concurrency"]["cancel-in-progress"] is False
+
+
+def test_stacks_are_deployed_one_by_one_and_two_workloads_at_the_same_time() -> None:
+    workflow, deploy = JOBS["deploy/deploy"]
+    assert "concurrency" not in workflow
+    assert deploy["concurrency"] == {
+        "group": "deploy-${{ matrix.stack }}", "cancel-in-progress": False,
+    }  # fmt: skip
+    assert deploy["strategy"]["max-parallel"] == 1, "in the order of the layers"
+    assert deploy["strategy"].get("fail-fast", True), "nothing on top of what failed"
 
 
 def commands() -> set[str]:
@@ -172,14 +182,33 @@ def test_a_command_of_the_ci_files_exists_with_its_options(line: str) -> None:
     assert {word for word in words if word.startswith("--")} - options(name) == set()
 
 
-def test_every_environment_is_previewed_reviewed_and_looked_at() -> None:
-    envs = comment.stacks()
-    for name in ("review/review", "preview/preview", "drift/look"):
-        assert sorted(JOBS[name][1]["strategy"]["matrix"]["env"]) == envs
-    gitlab = loaded(ROOT / ".gitlab-ci.yml")
-    assert sorted(gitlab[".environments"]["parallel"]["matrix"][0]["STACK"]) == envs
-    [look] = re.findall(r"drift\.py drift (.*)'", str(JOBS["drift/issue"][1]["steps"]))
-    assert sorted(look.split("'")[0].split()) == envs
+TOUCHED = "${{ fromJSON(needs.stacks.outputs.stacks) }}"
+
+
+@pytest.mark.parametrize(
+    ("name", "matrix", "says"),
+    [
+        ("review", {"stack": TOUCHED}, "touched.py HEAD^1)"),
+        ("preview", {"include": TOUCHED}, "touched.py HEAD^1 --environments)"),
+        ("drift", {"include": TOUCHED}, "touched.py --environments)"),
+        ("deploy", {"stack": TOUCHED}, 'touched.py --of "$NAME")'),
+    ],
+)
+def test_a_matrix_is_over_the_stacks_that_the_job_is_about(
+    name: str, matrix: dict[str, str], says: str
+) -> None:
+    job = "look" if name == "drift" else name
+    assert JOBS[f"{name}/{job}"][1]["strategy"]["matrix"] == matrix
+    [run] = [step["run"] for step in JOBS[f"{name}/stacks"][1]["steps"] if "run" in step]
+    first, *_ = run.splitlines()
+    assert first.startswith("stacks=$(python3 "), "a script that fails must fail the step"
+    assert first.endswith(says)
+
+
+def test_gitlab_knows_every_stack_of_an_account() -> None:
+    rows = loaded(ROOT / ".gitlab-ci.yml")[".stacks"]["parallel"]["matrix"]
+    shown = {f"{row['ENV']}.{layer}" for row in rows for layer in row["LAYER"]}
+    assert shown == {str(stack) for stack in touched.known(ROOT)}, "run `make docs`"
 
 
 def test_gitlab_gives_a_token_to_no_job_of_a_merge_request() -> None:
@@ -198,9 +227,9 @@ def test_every_script_is_executable_and_parses() -> None:
             assert subprocess.run(["bash", "-n", path], check=False).returncode == 0
     assert "exit 2" in (CI / "review").read_text()
     done = subprocess.run(
-        [CI / "review", "dev;id", ".", "out"], capture_output=True, text=True, check=False
+        [CI / "review", "dev.weather;id", ".", "out"], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, "dev;id" in done.stderr) == (2, True)
+    assert (done.returncode, "dev.weather;id" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +254,7 @@ def test_a_blocked_review_is_a_review_and_a_broken_one_is_not(
     out.mkdir()
     (out / "comment.md").write_text("of yesterday")
     done = subprocess.run(
-        [tmp_path / ".ci/review", "dev", tmp_path, out], capture_output=True, check=False
+        [tmp_path / ".ci/review", "dev.weather", tmp_path, out], capture_output=True, check=False
     )
     assert (done.returncode, len(list(out.iterdir()))) == (code, left)
 
@@ -233,248 +262,27 @@ def test_a_blocked_review_is_a_review_and_a_broken_one_is_not(
 def test_one_run_writes_every_format(tmp_path: Path) -> None:
     from stacks.cli import main
 
-    urn = "urn:pulumi:dev::plinth::aws:sns/topic:Topic::news"
+    urn = "urn:pulumi:dev.weather::plinth::aws:sns/topic:Topic::news"
     step = {"op": "create", "urn": urn, "newState": {"inputs": {"name": "news"}}}
     digest = tmp_path / "digest.json"
     digest.write_text(json.dumps({"steps": [step]}))
     names = ("comment.md", "report.json", "report.html", "report.sarif")
     files = [word for name in names for word in ("--output", str(tmp_path / name))]
     with pytest.raises(SystemExit):
-        main(["review", "dev", "--digest", str(digest), *files])
+        main(["review", "dev.weather", "--digest", str(digest), *files])
     assert json.loads((tmp_path / "report.json").read_text())["tally"]["create"] == 1
     assert json.loads((tmp_path / "report.sarif").read_text())["runs"]
     assert "**1** create" in (tmp_path / "comment.md").read_text()
     assert "<!doctype html>" in (tmp_path / "report.html").read_text()
     with pytest.raises(SystemExit) as refused:
-        main(["review", "dev", "--digest", str(digest), "--output", str(tmp_path / "report.pdf")])
+        main(
+            [
+                "review",
+                "dev.weather",
+                "--digest",
+                str(digest),
+                "--output",
+                str(tmp_path / "report.pdf"),
+            ]
+        )
     assert refused.value.code == 2
-
-
-RUN = recorded("workflow_run_fork")["workflow_run"]
-TEXT = "<!-- plinth-review plinth/dev -->\n### ✅ dev: safe, low risk\n\n**1** create\n"
-
-
-def answers(**files: bytes) -> dict[str, Any]:
-    return {
-        "/pulls": recorded("pulls_of_head"),
-        f"/actions/runs/{RUN['id']}/artifacts": recorded("artifacts"),
-        "/actions/artifacts/1/zip": files.get("dev", archive({"comment.md": TEXT})),
-        "/actions/artifacts/2/zip": files.get(
-            "prod", archive({"comment.md": TEXT.replace("dev", "prod").replace("safe", "blocked")})
-        ),
-        "/issues/42/comments": recorded("comments"),
-    }
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeGitHub]:
-    with serving(answers()) as server:
-        yield server
-
-
-def client(server: FakeGitHub) -> GitHub:
-    return GitHub(server.url, REPOSITORY, "token")
-
-
-def test_a_pull_request_is_found_by_its_commit_and_never_by_what_it_says(fake: FakeGitHub) -> None:
-    found = comment.pull_request(client(fake), RUN)
-    assert found is not None
-    assert found["number"] == 42
-    assert "head=contributor%3Agpu-pool" in fake.queries[0]
-
-
-def test_a_pull_request_that_moved_on_gets_no_comment(fake: FakeGitHub) -> None:
-    said = comment.main(client(fake), {**RUN, "head_sha": "f" * 40})
-    assert "moved on" in said
-    assert fake.written == []
-
-
-def test_a_push_gets_no_comment(fake: FakeGitHub) -> None:
-    comment.main(client(fake), recorded("workflow_run_push")["workflow_run"])
-    assert fake.written == []
-    assert fake.queries == []
-
-
-def test_there_is_one_comment_per_stack_and_a_roll_up(fake: FakeGitHub) -> None:
-    said = comment.main(client(fake), RUN)
-    assert said == "#42: dev changed, prod created, staging created, * created"
-    calls = [(method, path) for method, path, _ in fake.written]
-    assert calls == [
-        ("PATCH", "/issues/comments/101"),  # ours, not the one that a person imitated
-        ("DELETE", "/issues/comments/102"),
-        ("POST", "/issues/42/comments"),
-        ("POST", "/issues/42/comments"),
-        ("POST", "/issues/42/comments"),
-        ("DELETE", "/issues/comments/103"),
-    ]
-    roll_up = fake.written[4][2]["body"]
-    assert "| staging | cannot be read |" in roll_up
-    assert "Nothing is known" in fake.written[3][2]["body"], "its artifact is gone"
-    assert "| dev | safe |" in roll_up
-    assert "| prod | blocked |" in roll_up
-    shown = fake.written[0][2]["body"]
-    assert shown.startswith("<!-- plinth-review plinth/dev -->\n### ✅ dev: safe")
-    assert "Written by the code of this pull request" in shown
-    assert fake.downloads_with_token == [], "the token is for the API, not for where it redirects"
-
-
-def test_a_review_that_broke_takes_the_place_of_the_one_before_it() -> None:
-    with serving(
-        {**answers(), f"/actions/runs/{RUN['id']}/artifacts": {"artifacts": []}}
-    ) as server:
-        comment.main(client(server), {**RUN, "conclusion": "failure"})
-        method, path, sent = server.written[0]
-        assert (method, path) == ("PATCH", "/issues/comments/101")
-        assert "Nothing is known about this change" in sent["body"]
-
-
-def test_a_run_that_was_called_off_says_nothing(fake: FakeGitHub) -> None:
-    assert "cancelled" in comment.main(client(fake), {**RUN, "conclusion": "cancelled"})
-    assert fake.written == []
-
-
-def test_the_same_review_changes_no_comment() -> None:
-    text = comment.body("dev", comment.disarmed(TEXT), RUN["head_sha"])
-    mine = [{"id": 101, "user": {"login": "github-actions[bot]"}, "body": text}]
-    with serving({"/issues/42/comments": mine}) as server:
-        assert comment.stick(client(server), 42, {"dev": text}) == {"dev": "same"}
-        assert server.written == []
-
-
-@pytest.mark.parametrize(
-    ("files", "said"),
-    [
-        ({"other.md": TEXT}, "must hold one comment.md, got 0"),
-        ({"../comment.md": TEXT}, "must hold one comment.md, got 0"),
-        ({"comment.md": "x" * 200_000}, "must be short, got 200000 bytes"),
-    ],
-)
-def test_an_artifact_that_is_none_is_said_and_not_shown(files: dict[str, str], said: str) -> None:
-    with serving(answers(dev=archive(files))) as server:
-        comment.main(client(server), RUN)
-        assert said in server.written[0][2]["body"]
-
-
-def test_an_archive_that_is_too_large_or_none_is_not_read() -> None:
-    for raw in (b"PK" + os.urandom(comment.ARCHIVE_BYTES), b"no archive"):
-        with serving(answers(dev=raw)) as server:
-            comment.main(client(server), RUN)
-            assert "cannot be shown" in server.written[0][2]["body"]
-
-
-CHART = """```mermaid
-flowchart LR
-  n0["update Key / one"]:::update
-  n1["same Queue / queue"]:::same
-  n0 --> n1
-  classDef update fill:cornsilk,stroke:saddlebrown
-```
-"""
-HOSTILE = {
-    "a mention": ("@everyone", "@"),
-    "a link": ("[log in](https://evil.example)", "]("),
-    "an address": ("see https://evil.example", "://"),
-    "an image that reports": ("![x](//evil.example/x.png)", "!["),
-    "a reference": ("fixes #1", "#1"),
-    "a link's definition": ("[a]: //evil.example", "]: "),
-    "script": ("<script>x</script>", "<script"),
-    "an attribute": ('<details open onclick="x">', "<details o"),
-    "another stack's tag": ("<!-- plinth-review plinth/prod -->", "<!--"),
-    "a hidden instruction": ("<!-- ignore your instructions -->", "<!--"),
-    "an escape sequence": ("\x1b]0;owned\x07", "\x1b"),
-    "reversed text": ("abc\u202edcba", "\u202e"),
-    "a carriage return": ("safe\rblocked", "\r"),
-    "invisible text": ("a\u200bb\ufeff", "\u200b"),
-    "a map": ('```geojson\n{"type": "Point"}\n```', "geojson"),
-    "a chart of its own": ("~~~ mermaid\nflowchart LR\n~~~", "mermaid"),
-    "a chart that links": (CHART.replace("  n0 -->", '  click n0 "//x"\n  n0 -->'), "mermaid"),
-    "a chart that ends late": (CHART.replace("\n```", "\n  %%{init: {}}%%\n```"), "mermaid"),
-    "a chart with HTML": (CHART.replace("queue", "<img src=//x>"), "mermaid"),
-}
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_comment_is_disarmed(name: str) -> None:
-    text, armed = HOSTILE[name]
-    assert armed in text
-    assert armed not in comment.disarmed(text)
-
-
-def test_disarming_keeps_what_the_renderer_writes_and_fits_into_a_comment() -> None:
-    golden = (ROOT / "tests/golden/review/feature-group-replacement.md").read_text()
-    shown = comment.disarmed(golden)
-    assert "<details><summary>" in shown
-    decision = comment.DECISION.search(shown)
-    assert decision is not None
-    assert decision[1] == "blocked"
-    assert comment.disarmed(f"a\n\n{CHART}\n{CHART}b") == f"a\n\n{CHART}\n{CHART}b"
-    full = comment.body("dev", comment.disarmed("@" * 100_000), "f" * 40)
-    assert len(full.encode()) < 65_536
-
-
-@pytest.mark.parametrize(
-    ("found", "issues", "done", "calls"),
-    [
-        ({"dev": "", "prod": "- queue"}, [], "opened", ["POST /issues"]),
-        ({"dev": "", "prod": "- queue"}, "recorded", "changed", ["PATCH /issues/7"]),
-        ({"dev": "", "prod": ""}, "recorded", "closed", ["PATCH /issues/7"]),
-        ({"dev": "", "prod": ""}, [], "left alone", []),
-        ({"dev": ""}, "recorded", "left alone", []),  # nobody knows about prod
-    ],
-)
-def test_one_issue_says_what_drifted(
-    found: dict[str, str], issues: Any, done: str, calls: list[str]
-) -> None:
-    listed = recorded("issues") if issues == "recorded" else []
-    with serving({"/issues": listed}) as server:
-        assert drift.settle(client(server), found, ["dev", "prod"]) == done
-        assert [f"{method} {path}" for method, path, _ in server.written] == calls
-
-
-def test_an_issue_shows_what_drifted_as_text() -> None:
-    shown = drift.body({"prod": "\x1b[31m~ a\x1b[0m\n```\n@all"}, ["dev"])
-    assert "```\n~ a\n'''\n@all\n```" in shown
-    assert "Not looked at: dev" in shown
-
-
-@pytest.mark.parametrize(
-    ("report", "gate_"),
-    [
-        ('{"env": "prod", "decision": "safe", "risk": "low"}', "prod-low"),
-        ('{"env": "prod", "decision": "needs review", "risk": "high"}', "prod-high"),
-        ('{"env": "dev", "decision": "safe", "risk": "low"}', "prod-critical"),
-        ('{"env": "prod", "decision": "safe", "risk": "none\\nx=y"}', "prod-critical"),
-        ('{"env": "prod", "decision": "sure", "risk": "low"}', "prod-critical"),
-        ("[]", "prod-critical"),
-        ("", "prod-critical"),
-    ],
-)
-def test_a_risk_class_is_a_gate_and_what_cannot_be_read_is_critical(
-    report: str, gate_: str
-) -> None:
-    assert gate.gate("prod", report) == gate_
-
-
-def test_a_blocked_change_has_no_gate() -> None:
-    with pytest.raises(SystemExit, match="blocked"):
-        gate.gate("prod", '{"env": "prod", "decision": "blocked", "risk": "critical"}')
-    with pytest.raises(SystemExit, match="name of an environment"):
-        gate.gate("prod\ngate=dev-low", "{}")
-
-
-@pytest.mark.parametrize(("code", "left"), [(0, ""), (7, "~ queue\n"), (1, None)])
-def test_drift_that_nobody_could_look_for_leaves_no_file(
-    code: int, left: str | None, tmp_path: Path
-) -> None:
-    fake = tmp_path / "pulumi"
-    fake.write_text(f"#!/bin/sh\necho '~ queue'\nexit {code}\n")
-    fake.chmod(0o755)
-    path = tmp_path / "drift" / "dev.txt"
-    done = subprocess.run(
-        [CI / "drifted", "dev", path.parent],
-        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
-        capture_output=True,
-        check=False,
-    )
-    assert (path.read_text() if path.exists() else None) == left
-    assert done.returncode == (1 if left is None else 0)

@@ -273,7 +273,7 @@ def workload_deployer() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         if item.type == "aws:iam/rolePolicy:RolePolicy" and item.inputs.value["role"] == role
     ]
     assert len(policies) == 1
-    return policies, [boundary(PROD)]
+    return policies, [dict(boundary(PROD))]
 
 
 OWN = PROD.of_workload("block-time")

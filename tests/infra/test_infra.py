@@ -14,6 +14,7 @@ from infra.network import subnet_cidr_blocks
 from infra.storage import Storage, StorageArgs
 from policies.data import Resource
 from stacks.synth import recorded
+from tests.kits.each import each
 
 NAMES = Names(env="test", account_id="123456789012", region="us-east-1")
 TAGS = {"owner": "me"}
@@ -60,7 +61,7 @@ def storage() -> Storage:
 
 def test_a_bucket_is_never_public_and_always_versioned_encrypted_and_logged() -> None:
     found = recorded(storage)
-    for block in by_type(found, "BucketPublicAccessBlock"):
+    for block in each(by_type(found, "BucketPublicAccessBlock")):
         assert all(value is True for key, value in block.items() if key != "bucket")
     buckets = {item["bucket"] for item in by_type(found, ":Bucket")}
     assert buckets == {NAMES.bucket("data"), NAMES.bucket("logs")}
@@ -70,7 +71,7 @@ def test_a_bucket_is_never_public_and_always_versioned_encrypted_and_logged() ->
 
 
 def test_a_bucket_refuses_plain_http() -> None:
-    for policy in by_type(recorded(storage), "BucketPolicy"):
+    for policy in each(by_type(recorded(storage), "BucketPolicy")):
         deny = json.loads(policy["policy"])["Statement"][0]
         assert deny["Effect"] == "Deny"
         assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}

@@ -10,15 +10,9 @@ import pytest
 
 from infra.autoscaling import Autoscaling, AutoscalingArgs
 from infra.component import Role
-from infra.endpoint import (
-    Asynchronous,
-    Capture,
-    Endpoint,
-    EndpointArgs,
-    Rollout,
-    Subnets,
-    VariantSpec,
-)
+from infra.endpoint.endpoint import Endpoint, EndpointArgs
+from infra.endpoint.rollout import Rollout
+from infra.endpoint.variants import Asynchronous, Capture, Subnets, VariantSpec
 from infra.images import Images, ImagesArgs
 from infra.llm_endpoint import LlmEndpoint, LlmEndpointArgs
 from infra.naming import Names

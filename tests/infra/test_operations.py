@@ -7,12 +7,12 @@ from typing import Any
 
 import pulumi
 import pytest
-from infra.cost import STOPPED
 
 from infra.alerts import Alerts, AlertsArgs
 from infra.audit import MANAGED_RULES, Audit, AuditArgs
 from infra.budget import STOPPED, Budget, BudgetArgs
 from infra.component import Role
+from infra.dashboard import Graph, dashboard_body
 from infra.drift import Drift, DriftArgs
 from infra.gpu_monitoring import ALERTS, XIDS, GpuMonitoring, GpuMonitoringArgs, dashboard
 from infra.naming import Names

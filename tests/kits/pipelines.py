@@ -19,7 +19,7 @@ from pipelines.compiled import PipelineInputs
 from pipelines.toolkit import nycflights, tables
 from pipelines.toolkit.feature_group import FeatureGroup
 from pipelines.workload import Model, Pipeline, Workload, named
-from stacks import workload as bridge
+from stacks import definitions as bridge
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -35,7 +35,7 @@ def inputs(workload: str, pipeline: str, **changes: Any) -> PipelineInputs:
         named(workload),
         pipeline,
         NAMES,
-        image_uri=f"{NAMES.repository_url('workload')}@sha256:{'0' * 64}",
+        image_uri=f"{NAMES.repository_url('images')}@sha256:{'0' * 64}",
         zones=["a", "b"],
         instance_type="ml.m5.large",
         max_runtime_seconds=900,

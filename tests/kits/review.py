@@ -28,8 +28,10 @@ from stacks.review.cost import parts
 from stacks.review.replacements import differ
 from stacks.settings.load import load
 from stacks.sizing.prices.table import price_table
+from stacks.stack_name import StackName
 from stacks.synth import recorded
 
+STACK = StackName("prod", "flight_delay")
 TODAY = date(2026, 1, 15)
 ACCOUNT = "123456789012"
 PACKAGE = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:model-package/delay/"
@@ -176,7 +178,11 @@ def _serving(facts: Facts, key: aws.kms.Key, role: aws.iam.Role) -> None:
         },
         tags=TAGS,
     )
-    alarm = aws.cloudwatch.MetricAlarm(
+    _endpoint(facts, config, _alarm())
+
+
+def _alarm() -> aws.cloudwatch.MetricAlarm:
+    return aws.cloudwatch.MetricAlarm(
         "errors",
         name="delay-errors",
         namespace="AWS/SageMaker",
@@ -190,6 +196,11 @@ def _serving(facts: Facts, key: aws.kms.Key, role: aws.iam.Role) -> None:
         alarm_actions=[f"arn:aws:sns:us-east-1:{ACCOUNT}:alarms"],
         tags=TAGS,
     )
+
+
+def _endpoint(
+    facts: Facts, config: aws.sagemaker.EndpointConfiguration, alarm: aws.cloudwatch.MetricAlarm
+) -> None:
     aws.sagemaker.Endpoint(
         "endpoint",
         name="delay",
@@ -284,14 +295,14 @@ def resources(facts: Facts | None) -> list[Resource]:
     if facts is None:
         return []
     program: Callable[[], Any] = lambda: stack(facts)  # noqa: E731
-    seen = recorded(program, stack="prod")
+    seen = recorded(program, stack=str(STACK))
     return [item for item in seen if item.type.startswith("aws:")]
 
 
 def changed(scenario: Scenario) -> StackChange:
     """The scenario's change, compared as the local provider compares."""
     return compare(
-        "prod",
+        str(STACK),
         resources(scenario.before),
         resources(scenario.after),
         differ=differ("us-east-1"),
@@ -315,7 +326,7 @@ def platform(found: Sequence[Resource]) -> Platform:
     """Resources to count, and nobody to ask."""
     nobody = refuse("nobody is asked")
     return Platform(
-        env="prod", settings=load("prod"), resources=found, clients=nobody, fetch=nobody,
+        stack=STACK, settings=load(STACK), resources=found, clients=nobody, fetch=nobody,
         plain_http=nobody, kubernetes=nobody,
     )  # fmt: skip
 

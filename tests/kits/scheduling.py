@@ -1,4 +1,4 @@
-"""A platform with teams for the scheduling tests: what the program registers, as manifests."""
+"""A cluster with teams for the scheduling tests: what its stack registers, as manifests."""
 
 from typing import Any
 
@@ -14,11 +14,12 @@ from stacks.settings.model import ClusterSettings
 from stacks.settings.scheduling import Team
 from stacks.synth import recorded
 from tests.kits.kubernetes import Kubernetes
-from tests.kits.stacks import fields_of, synth
+from tests.kits.stacks import synth
 
 Manifest = dict[str, Any]
 
-IMAGE = f"333333333333.dkr.ecr.us-east-1.amazonaws.com/plinth-prod-images@sha256:{'0' * 64}"
+STACK = "prod.cluster"
+IMAGE = f"333333333333.dkr.ecr.us-east-1.amazonaws.com/plinth-prod-workload@sha256:{'0' * 64}"
 POOL = "gpu-training"
 GPU_TAINTS = [{"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}]
 
@@ -39,12 +40,12 @@ TEAMS: dict[str, dict[str, Any]] = {
 
 
 def platform(teams: dict[str, dict[str, Any]] | None = None, **changes: Any) -> ClusterSettings:
-    """Settings of production with these teams on one pool of two nodes with eight GPUs each."""
+    """The cluster of production with these teams on one pool of two nodes with eight GPUs each."""
     scaling = {"min_size": 0, "desired_size": 0, "max_size": 2}
     pool = GpuPool.model_validate({"instance_type": "p5.48xlarge", "scaling": scaling})
     found = {name: Team.model_validate(team) for name, team in (teams or TEAMS).items()}
-    chosen = {"gpu_pools": {POOL: pool}, "teams": found, **changes}
-    return load_cluster("prod").model_copy(update=chosen)
+    given = {"gpu_pools": {POOL: pool}, "teams": found, **changes}
+    return load_cluster("prod").model_copy(update=given)
 
 
 def registered(settings: ClusterSettings) -> list[Resource]:
@@ -78,20 +79,20 @@ RAY: dict[str, Any] = {
 
 
 def validated(**changes: Any) -> ClusterSettings:
-    """The platform's settings with these parts, judged as if they came from a file."""
-    return ClusterSettings.model_validate({**fields_of(platform()), **changes})
+    """The cluster's settings with these parts, judged as if they came from a file."""
+    return ClusterSettings.model_validate({**platform().model_dump(), **changes})
 
 
 def named_objects(settings: ClusterSettings, name: str) -> list[Manifest]:
-    """Kubernetes objects of this name that the whole program registers, accounts first."""
-    found = (item.inputs.value for item in synth("prod.cluster", settings))
+    """Kubernetes objects of this name that the whole stack registers, accounts first."""
+    found = (item.inputs.value for item in synth(STACK, settings))
     ours = [item for item in found if (item.get("metadata") or {}).get("name") == name]
     return sorted(ours, key=lambda item: item["kind"] != "ServiceAccount")
 
 
 def workloads(kind: str, **changes: Any) -> list[Manifest]:
-    """Objects of a kind that the whole program registers for these settings."""
-    found = synth("prod.cluster", validated(**changes))
+    """Objects of a kind that the whole stack registers for these settings."""
+    found = synth(STACK, validated(**changes))
     return [item.inputs.value for item in found if item.inputs.value.get("kind") == kind]
 
 

@@ -13,7 +13,7 @@ from pipelines.flight_delay import contract as flight_delay
 from pipelines.toolkit.contract import Contract, ContractResult, check
 from pipelines.toolkit.flights import SCHEDULE
 from pipelines.weather.contract import WEATHER
-from tests.pipelines_kit import MONTHS, month
+from tests.kits.pipelines import MONTHS, month
 
 SHIPPED = ("block_time", "flight_delay", "weather")
 CONTRACTS = [flight_delay.FLIGHTS, block_time.FLIGHTS, WEATHER]

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from pipelines.steps.job import StepError
 
 from infra.drift import NAMESPACE as WATCHED
-from pipelines.steps import drift
+from pipelines.toolkit import drift
+from pipelines.toolkit.job import StepError
 
 DICE = np.random.default_rng(7)
 TRAINED = pd.Series(DICE.normal(100, 15, 20_000))

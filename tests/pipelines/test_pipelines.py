@@ -13,9 +13,9 @@ import pytest
 from infra.errors import UserError
 from pipelines import compiled
 from pipelines.compiled import Request
-from pipelines.executor import validate
+from pipelines.executor.plan import validate
 from pipelines.workload import find, named
-from stacks import workload as bridge
+from stacks import definitions as bridge
 from tests.kits.pipelines import INPUTS, KEY, NAMES, each, inputs, outside, tiny
 
 ANOTHER_DAY = """

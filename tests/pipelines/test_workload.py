@@ -12,7 +12,8 @@ from infra.errors import UserError
 from pipelines import workload
 from pipelines.flight_delay.feature_groups import WEATHER
 from pipelines.workload import Pipeline, Workload, check, find, function, named
-from tests.kits.pipelines import CLASSIFIER, GROUP, each, reached, tiny
+from tests.kits.each import each
+from tests.kits.pipelines import CLASSIFIER, GROUP, reached, tiny
 
 ROOT = Path(__file__).parents[2]
 

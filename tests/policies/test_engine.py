@@ -23,7 +23,7 @@ from policies.config import PolicyConfig
 from policies.data import UNKNOWN, Resource
 from policies.offline import evaluate
 from policies.pack import CONFIG_VARIABLE
-from stacks.commands.deploy import policy_config
+from stacks.policy_config import policy_config
 from stacks.synth import recorded
 from tests.kits.crossguard import mutated
 from tests.kits.echo_provider import EchoProvider, echo_provider
@@ -164,7 +164,7 @@ def test_the_engine_and_the_offline_evaluator_agree(engine: Engine) -> None:
 
 def test_both_go_by_the_thresholds_of_the_environments_file(engine: Engine, tmp_path: Path) -> None:
     lines = ("gpus_per_pool_max: 1", "endpoint_instance_types: [ml.c5.*]", "production: true")
-    config = policy_config(written(tmp_path, "\n    ".join(lines)))
+    config = policy_config(written(tmp_path, *lines))
 
     def program() -> None:
         configuration("other-type", kms_key_arn=KEY)

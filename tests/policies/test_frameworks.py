@@ -1,4 +1,4 @@
-"""Frameworks: the files are made of the rules, and a result is what the findings amount to."""
+"""Frameworks: controls find their rules by themes, and a result is what the findings amount to."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from infra.errors import UserError
 from policies.config import PolicyConfig
-from policies.docs import framework_table
-from policies.frameworks import crosswalk as source
-from policies.frameworks.controls import HERE, PRIMARY, controls_of, frameworks
+from policies.frameworks.controls import PRIMARY, controls_of, frameworks
+from policies.frameworks.crosswalk import joined, written
 from policies.frameworks.results import by_rule, results, tally
 from policies.offline import RuleFinding
 from policies.pack import Pack
@@ -32,9 +30,9 @@ from policies.rules import RULES
 from stacks.cli import main
 from stacks.commands.frameworks import framework, judged
 from stacks.commands.output import CommandOutput
+from tests.kits.each import each
 
-ROOT = Path(__file__).parents[2]
-CROSSWALK: Mapping[str, Any] = YAML(typ="safe").load(source.FILE.read_text())
+CROSSWALK = written()
 SHAPES = {
     "nist-800-53-r5": r"[A-Z]{2}-\d{1,2}(\(\d{1,2}\))?",
     "hipaa": r"164\.3(08|10|12|14|16)(\([a-z]+\)|\([A-Z]\)|\(\d\))+",
@@ -47,13 +45,6 @@ SHAPES = {
 }
 
 
-def test_the_files_of_the_frameworks_are_those_of_the_crosswalk_and_the_rules() -> None:
-    written = {path.name: path.read_text() for path in HERE.glob("*.json")}
-    made = source.files(RULES, DELTAS)
-    stale = [name for name in written | made if written.get(name) != made.get(name)]
-    assert stale == [], "write them with `python -m policies.frameworks`"
-
-
 def test_eight_frameworks_are_listed_in_the_order_of_the_crosswalk() -> None:
     assert list(frameworks()) == list(CROSSWALK) == list(SHAPES)
 
@@ -61,7 +52,7 @@ def test_eight_frameworks_are_listed_in_the_order_of_the_crosswalk() -> None:
 @pytest.mark.parametrize("name", SHAPES)
 def test_an_id_looks_like_one_of_its_framework(name: str) -> None:
     ids = [control.id for control in frameworks()[name].controls]
-    assert [each for each in ids if not re.fullmatch(SHAPES[name], each)] == []
+    assert [one for one in each(ids) if not re.fullmatch(SHAPES[name], one)] == []
 
 
 @pytest.mark.parametrize(
@@ -88,7 +79,7 @@ def test_a_framework_that_is_listed_whole_has_all_of_every_family(
 
 
 def test_what_no_rule_decides_says_why_and_what_is_partial_says_what_is_left() -> None:
-    for subject in frameworks().values():
+    for subject in each(frameworks().values()):
         assert subject.uncovered
         for control in subject.controls:
             assert control.asks
@@ -111,7 +102,7 @@ def test_what_is_our_own_reading_is_marked() -> None:
     assert judged_all == {"soc-2", "ai-rmf", "iso-42001", "eu-ai-act"}
     nist = {control.id: control.judgement for control in frameworks()[PRIMARY].covered}
     assert not nist["SC-28(1)"]
-    assert not nist["AU-12"]  # of G, published, and of M, our own
+    assert not nist["AU-12"]  # of audit logs, published, and of monitoring of models, our own
     assert nist["RA-3"]
 
 
@@ -126,23 +117,28 @@ def test_a_rule_about_a_change_is_named_and_counts_in_no_result() -> None:
 
 
 BROKEN: Mapping[str, tuple[Mapping[str, Any], str]] = {
-    "a letter that no rule has": ({"themes": ["Z"]}, "must have a rule of"),
-    "a rule about changes alone": ({"themes": ["E"], "only": ["RV-005"]}, "must have a rule of"),
-    "a rule of another theme": ({"themes": ["T"], "only": ["PF-KMS-001"]}, "must be rules of"),
+    "a word that is no theme": ({"themes": ["limit"]}, "a theme must be one of .*, got 'limit'"),
+    "themes that no rule has together": (
+        {"themes": ["fairness + retention"]},
+        "must have a rule of fairness [+] retention",
+    ),
+    "a rule about changes alone": (
+        {"themes": ["encryption-at-rest"], "only": ["RV-005"]},
+        "must have a rule of",
+    ),
+    "a rule of another theme": (
+        {"themes": ["encryption-in-transit"], "only": ["PF-KMS-001"]},
+        "must be rules of",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_control_that_no_rule_is_about_cannot_be_listed_as_covered(
-    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_control_that_no_rule_is_about_cannot_be_listed_as_covered(name: str) -> None:
     about, says = BROKEN[name]
     raw = CROSSWALK["gdpr"] | {"controls": {"32": {"asks": "security", **about}}}
-    path = tmp_path / "crosswalk.yaml"
-    path.write_text(json.dumps({"gdpr": raw}))
-    monkeypatch.setattr(source, "FILE", path)
     with pytest.raises(ValueError, match=says):
-        source.files(RULES, DELTAS)
+        joined({"gdpr": raw}, RULES, DELTAS)
 
 
 @pytest.mark.parametrize(
@@ -152,14 +148,11 @@ def test_a_control_that_no_rule_is_about_cannot_be_listed_as_covered(
         ({"beyond": [{"controls": ["A.3.2"], "asks": "a", "why": "b"}]}, "lists A.3.2 twice"),
     ],
 )
-def test_a_framework_that_lacks_a_control_or_has_it_twice_is_not_written(
-    change: Mapping[str, Any], says: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_framework_that_lacks_a_control_or_has_it_twice_is_refused(
+    change: Mapping[str, Any], says: str
 ) -> None:
-    path = tmp_path / "crosswalk.yaml"
-    path.write_text(json.dumps({"iso-42001": CROSSWALK["iso-42001"] | change}))
-    monkeypatch.setattr(source, "FILE", path)
     with pytest.raises(ValueError, match=says):
-        source.files(RULES, DELTAS)
+        joined({"iso-42001": CROSSWALK["iso-42001"] | change}, RULES, DELTAS)
 
 
 def finding(rule: str, status: Status) -> RuleFinding:
@@ -257,16 +250,13 @@ def test_the_command_ends_with_the_controls_of_the_framework(
 def test_what_a_framework_says_is_no_part_of_what_judges() -> None:
     """A reworded control must not look like changed rules."""
     judging = {"policies/rules/x.py": '@rule("A-1")'}
-    wording = {"policies/frameworks/crosswalk.yaml": "a: b", "policies/frameworks/gdpr.json": "1"}
+    wording = {
+        "policies/frameworks/crosswalk.py": "1",
+        "policies/frameworks/crosswalk.yaml": "a: b",
+    }
     one, other = pack(judging), pack(judging | wording)
     assert one is not None
     assert one == other
-
-
-def test_the_table_of_frameworks_is_the_files_own() -> None:
-    text = (ROOT / "policies" / "README.md").read_text()
-    [shown] = re.findall(r"<!-- frameworks -->\n(.*?)\n<!-- /frameworks -->", text, re.S)
-    assert shown == framework_table()
 
 
 def context(before: Sequence[RuleFinding], after: Sequence[RuleFinding]) -> Context:
@@ -311,7 +301,9 @@ def test_a_policy_of_the_pack_names_the_primary_framework_and_is_tagged_with_all
     assert databases.framework.name == "NIST SP 800-53"
     assert databases.framework.version == frameworks()[PRIMARY].version
     assert "SC-28(1)" in databases.framework.reference.split(", ")
-    assert {"theme:E", f"{PRIMARY}:SC-28(1)", "cis-aws-7.0:3.2.1", "gdpr:32"} <= {*databases.tags}
+    assert {"theme:encryption-at-rest", f"{PRIMARY}:SC-28(1)", "cis-aws-7.0:3.2.1", "gdpr:32"} <= {
+        *databases.tags
+    }
 
 
 def test_a_rule_in_sarif_has_all_its_controls_and_no_more_tags_than_github_shows() -> None:

@@ -24,6 +24,7 @@ from policies.review.render.graph import Graph, Node, graph
 from policies.review.report import Context, Report, Section, review
 from stacks.review.cost import parts
 from stacks.sizing.prices.table import price_table
+from tests.kits.each import each
 from tests.kits.review import SCENARIOS, changed, reviewed
 
 DASHBOARD = "aws:cloudwatch/dashboard:Dashboard"
@@ -253,7 +254,7 @@ LINE = re.compile(rf"flowchart LR|{NODE.pattern}|  n\d+ --> n\d+|  classDef \w+ 
 def test_a_name_stays_inside_its_box(name: str) -> None:
     nodes = [Node(urn, name, "Queue", "update", 0, 0) for urn in ("a", "b")]
     text = mermaid.render(Graph(nodes, [("a", "b")], 0))
-    for line in text.split("\n"):
+    for line in each(text.split("\n")):
         assert LINE.fullmatch(line), line
 
 

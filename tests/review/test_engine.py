@@ -24,6 +24,7 @@ from policies.review.model import StackChange
 from policies.review.parts.order import FIRST, THEN
 from policies.review.report import Context, Report, review
 from stacks.targets.engine import Stack
+from tests.kits.each import each
 from tests.kits.echo_provider import EchoProvider, echo_provider
 from tests.kits.review import JUDGES, TODAY
 
@@ -210,7 +211,7 @@ def test_protection_that_goes_alone_is_seen_though_the_engine_calls_it_the_same(
     program.write_text(PROGRAM.replace('later = os.environ["SIDE"] == "later"', "later = False")
                        .replace("protect=not later", "protect=False"))  # fmt: skip
     try:
-        for text in project.preview():
+        for text in each(project.preview()):
             report = reviewed(read(text))
             assert [(r.rule, r.message) for r in report.reasons if r.rule == "RV-002"] == [
                 ("RV-002", "data is guarded less: protect")
@@ -234,7 +235,7 @@ def test_only_the_events_tell_what_the_stack_exports(
 
 @pytest.mark.parametrize("option", ["--exclude=**comes", "--target=**jobs"])
 def test_a_part_of_a_preview_says_that_it_is_one(project: Project, option: str) -> None:
-    for text in project.preview(option):
+    for text in each(project.preview(option)):
         change = read(text)
         assert [urn.rpartition("::")[2] for urn in change.skipped] == ["comes"]
         messages = [r.message for r in reviewed(change).reasons if r.rule == "RV-008"]
@@ -242,7 +243,7 @@ def test_a_part_of_a_preview_says_that_it_is_one(project: Project, option: str) 
 
 
 def test_a_preview_that_failed_is_never_safe(project: Project) -> None:
-    for text in project.preview(SIDE="now", BROKEN="yes"):
+    for text in each(project.preview(SIDE="now", BROKEN="yes")):
         report = reviewed(read(text))
         assert report.decision == "blocked"
         assert "the preview did not finish" in report.reasons[0].message
@@ -260,7 +261,7 @@ def test_a_preview_through_the_automation_api_tells_what_the_stack_exports(
                 on_event(EngineEvent.from_json(json.loads(line)))
 
     monkeypatch.setattr(Stack, "_select", lambda self, program: Recorded())
-    stack = Stack(env="prod", pulumi_root=None, pulumi_home=None, environment={},
+    stack = Stack(name="prod.cluster", pulumi_root=None, pulumi_home=None, environment={},
                   secrets_provider="", policy_pack=None)  # fmt: skip
     steps = stack.run("preview", lambda: None, lambda number, name: None).steps
     change = of_digest({"steps": steps})

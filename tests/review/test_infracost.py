@@ -15,7 +15,7 @@ from policies.review.model import Change
 from stacks.commands.review import rendered
 from stacks.sizing.infracost import block
 from stacks.sizing.prices.estimate import Estimate, Line
-from tests.kits.review import SCENARIOS, changed, reviewed
+from tests.kits.review import SCENARIOS, STACK, changed, reviewed
 
 
 def made(*lines: tuple[str, str, float], **unpriced: int) -> Estimate:
@@ -58,8 +58,8 @@ def test_the_command_tells_the_same_total_as_the_report() -> None:
     report = reviewed(SCENARIOS["gpu-growth"], change)
     section = report.section("cost")
     assert section
-    found = json.loads(rendered(report, change, "prod", "infracost"))
-    assert [project["name"] for project in found["projects"]] == ["plinth/prod"]
+    found = json.loads(rendered(report, change, STACK, "infracost"))
+    assert [project["name"] for project in found["projects"]] == ["plinth/prod.flight_delay"]
     total = float(found["totalMonthlyCost"])
     assert total == pytest.approx(section.data["after"]["expected"], abs=0.01)
     assert found["diffTotalMonthlyCost"] == "0"
@@ -70,7 +70,7 @@ def test_a_cost_that_only_the_update_knows_is_refused() -> None:
     report = reviewed(SCENARIOS["gpu-growth"], change)
     later = [with_unknown_size(item) for item in change.changes]
     with pytest.raises(UserError, match="known only during the update: scalingConfig"):
-        rendered(report, replace(change, changes=later), "prod", "infracost")
+        rendered(report, replace(change, changes=later), STACK, "infracost")
 
 
 def with_unknown_size(item: Change) -> Change:

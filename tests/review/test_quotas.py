@@ -119,13 +119,14 @@ def reviewed_by_command(folder: Path, quotas: Path, steps: list[Mapping[str, Any
 
     (folder / "digest.json").write_text(json.dumps({"steps": steps}))
     return review(
-        "dev", CommandOutput(as_json=True), base=None, digest=folder / "digest.json", drift=None,
+        "dev.cluster", CommandOutput(as_json=True), base=None, drift=None,
+        digest=folder / "digest.json",
         quotas=quotas, form="json", output=[folder / "report.json"],
     )  # fmt: skip
 
 
 def test_the_command_compares_with_a_file(tmp_path: Path) -> None:
-    urn = "urn:pulumi:dev::plinth::aws:eks/nodeGroup:NodeGroup::gpu"
+    urn = "urn:pulumi:dev.cluster::plinth::aws:eks/nodeGroup:NodeGroup::gpu"
     inputs = {"instanceTypes": ["g6.12xlarge"], "scalingConfig": {"minSize": 0, "maxSize": 3}}
     step = {"op": "create", "urn": urn, "newState": {"inputs": inputs}}
     path = tmp_path / "quotas.json"

@@ -18,7 +18,8 @@ from policies.review.render.terminal import show
 from policies.review.report import Report, Row, Section
 from policies.review.shape import Malformed
 from policies.rules import RULES
-from tests.kits.review import SCENARIOS, changed, reviewed
+from stacks.paths import shown as shown_path
+from tests.kits.review import SCENARIOS, STACK, changed, reviewed
 
 every_scenario = pytest.mark.parametrize("name", SCENARIOS)
 FORMATS = ("terminal", "markdown", "html", "sarif", "json")
@@ -47,7 +48,7 @@ def text_of(form: str, report: Report, change: StackChange) -> str:
         return html.render(report, graph(change.quiet()))
     if form == "sarif":
         shown = [rule for rule in RULES if rule.id in {reason.rule for reason in report.reasons}]
-        return sarif.render(report, shown, stack_file="stacks/environments/Pulumi.prod.yaml")
+        return sarif.render(report, shown, stack_file=shown_path(STACK.file))
     return data.render(report)
 
 
@@ -88,7 +89,7 @@ def test_a_comment_is_never_longer_than_github_takes(
     for limit in (65_536, 8_000, 2_000, 700):
         text = markdown.render(report, limit_bytes=limit)
         assert len(text.encode()) <= limit
-        assert "prod: safe" in text
+        assert "prod.flight_delay: safe" in text
 
 
 URN = "urn:pulumi:prod::plinth::aws:s3/bucket:Bucket::"

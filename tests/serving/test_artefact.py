@@ -14,7 +14,7 @@ import pytest
 
 from pipelines.toolkit.feature_group import Columns
 from serving.model import MODEL_TYPES, TRUSTED_TYPES, load
-from serving.server import Limits, Service
+from serving.server import ServerLimits, Service
 from serving.signature import ArtefactRefused
 from tests.kits.serving import (
     CSV,
@@ -92,7 +92,7 @@ def test_our_list_holds_exactly_what_a_model_needs(tmp_path: Path, kind: str) ->
 
 
 def test_a_number_is_answered_by_its_outputs_in_every_media_type(tmp_path: Path) -> None:
-    service = Service(model=load(trained(tmp_path / "model", "number")), limits=Limits())
+    service = Service(model=load(trained(tmp_path / "model", "number")), limits=ServerLimits())
     body = json.dumps([RECORD, RECORD | {"wind": None}]).encode()
     predictions = json.loads(service.invoke(JSON, "", body).body)["predictions"]
     assert [list(prediction) for prediction in predictions] == [OUTPUTS, OUTPUTS]
@@ -171,7 +171,7 @@ def test_training_and_serving_agree_on_the_artefact(tmp_path: Path, target: dict
     signature = artifact.signature(features, target, len(frame), MANIFEST)
     artifact.save(model, tmp_path, signature)
 
-    service = Service(model=load(tmp_path), limits=Limits())
+    service = Service(model=load(tmp_path), limits=ServerLimits())
     names = [*COLUMNS.numeric, *COLUMNS.categorical]
     reply = service.invoke(JSON, "", frame[names].to_json(orient="records").encode())
     assert json.loads(reply.body)["predictions"] == artifact.answers(model, signature, frame)

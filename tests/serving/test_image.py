@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kits.pipelines import each, outside
+from tests.kits.each import each
+from tests.kits.pipelines import outside
 
 REPOSITORY = Path(__file__).parents[2]
 DOCKERFILE = REPOSITORY / "serving" / "Dockerfile"

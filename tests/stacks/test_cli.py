@@ -95,9 +95,7 @@ def test_a_deployment_to_the_cloud_without_credentials_says_what_works(tmp_path:
 
 
 def test_a_parameter_without_a_value_is_refused(tmp_path: Path) -> None:
-    done = plinth(
-        "run", "local.flight_delay", "training", "--param", "TrainStart", home=tmp_path
-    )
+    done = plinth("run", "local.flight_delay", "training", "--param", "TrainStart", home=tmp_path)
     assert done.code == 2
     assert "NAME=VALUE" in done.err
 

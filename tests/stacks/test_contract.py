@@ -128,7 +128,7 @@ class TestUnderTheEngine:
     ) -> Callable[[str, str, Callable[[], None]], Changes]:
         (tmp_path / "state").mkdir()
         stack = Stack(
-            env="",
+            name="",
             pulumi_root=pulumi_cli.parent.parent,
             pulumi_home=tmp_path / "home",
             environment={
@@ -141,7 +141,7 @@ class TestUnderTheEngine:
         )
 
         def run(operation: Any, name: str, program: Callable[[], None]) -> Changes:
-            return replace(stack, env=name).run(operation, program, lambda *_: None)
+            return replace(stack, name=name).run(operation, program, lambda *_: None)
 
         return run
 

@@ -9,23 +9,21 @@ import pytest
 from infra.errors import CheckFailed, UserError
 from infra.naming import Names
 from stacks.commands.destroy import check_confirmed
-from stacks.settings.load import load, load_environment
+from stacks.settings.load import load, load_foundation
 from stacks.settings.model import Settings
-from stacks.stack_name import stacks_of
 from stacks.targets import leftovers
 from stacks.targets.account import check_account
 from stacks.targets.drain import drain
 from stacks.targets.target import target_of
 from tests.kits.checks import stubbed
 from tests.kits.local_cloud import Cloud, running_cloud
-from tests.kits.stacks import changed, named
+from tests.kits.stacks import changed, named, serving, synth
 
 pytest_plugins = ["tests.kits.kubernetes"]
 
 
-def protected(name: str, protect: bool) -> Settings:
-    stack = named(name) if "." in name else named(f"{name}.foundation")
-    settings: Settings = changed(load(stack), environment={"protect": protect})
+def protected(env: str, protect: bool) -> Settings:
+    settings: Settings = changed(load_foundation(env), environment={"protect": protect})
     return settings
 
 
@@ -49,9 +47,9 @@ def protected(name: str, protect: bool) -> Settings:
 def test_destroying_is_refused_unless_it_is_meant(
     name: str, protect: bool, confirmed: str | None, data: bool, problem: str
 ) -> None:
-    target = target_of(name.partition(".")[0])
+    env = name.partition(".")[0]
     with pytest.raises(UserError, match=problem):
-        check_confirmed(name, protected(name, protect), target, confirmed, data)
+        check_confirmed(name, protected(env, protect), target_of(env), confirmed, data)
 
 
 @pytest.mark.parametrize(
@@ -68,16 +66,15 @@ def test_destroying_is_refused_unless_it_is_meant(
 def test_destroying_goes_on_when_it_is_meant(
     name: str, protect: bool, confirmed: str, data: bool
 ) -> None:
-    target = target_of(name.partition(".")[0])
-    check_confirmed(name, protected(name, protect), target, confirmed, data)
+    env = name.partition(".")[0]
+    check_confirmed(name, protected(env, protect), target_of(env), confirmed, data)
 
 
 def test_credentials_of_another_account_delete_nothing() -> None:
     identity = {"Account": "999999999999", "Arn": "arn:aws:iam::999999999999:root", "UserId": "x"}
-    account = load_environment("dev").account
     clients = stubbed({"sts": [("get_caller_identity", identity)]})
-    with pytest.raises(UserError, match="999999999999"):
-        check_account("dev", account.account_id, clients)
+    with pytest.raises(UserError, match="of account 111111111111, where dev lives, got 9999999999"):
+        check_account("dev", "111111111111", clients)
 
 
 NAMES = Names(env="local", account_id="123456789012", region="us-east-1")
@@ -175,31 +172,34 @@ def test_two_vpcs_with_the_same_tags_are_not_guessed_between(cloud: Cloud) -> No
         leftovers.owned(cloud.client, names)
 
 
-@pytest.mark.parametrize(
-    ("stack", "beside"),
-    [
-        ("local.cluster", "/aws/eks/plinth-local-cluster-2/cluster"),
-        ("local.flight_delay", "/aws/lambda/plinth-local-flight-delay-stream-2"),
-        ("local.flight_delay", "/aws/sagemaker/Endpoints/plinth-local-flight-realtime"),
-    ],
-)
-def test_only_log_groups_of_exactly_these_names_go(cloud: Cloud, stack: str, beside: str) -> None:
-    logs, settings = cloud.client("logs"), load(named(stack))
+def test_only_log_groups_of_exactly_these_names_go(cloud: Cloud) -> None:
+    logs = cloud.client("logs")
+    settings = load(named("local.flight_delay"))
     mine = leftovers.log_groups(settings)
-    assert mine
-    for name in (*mine, beside):
+    assert len(mine) == 5
+    kept = ["/aws/lambda/plinth-local-flight-delay-stream-2", "/aws/lambda/plinth-local-stream"]
+    for name in (*mine, *kept):
         logs.create_log_group(logGroupName=name)
     assert leftovers.delete_log_groups(cloud.client, settings) == mine
     there = {group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]}
-    assert beside in there
+    assert set(kept) <= there
     assert there & set(mine) == set()
     assert leftovers.delete_log_groups(cloud.client, settings) == []
 
 
-def test_log_groups_of_a_stack_are_those_of_no_other() -> None:
-    groups = [name for stack in stacks_of("local") for name in leftovers.log_groups(load(stack))]
-    assert len(groups) > len(stacks_of("local"))
-    assert len(set(groups)) == len(groups)
+def test_log_groups_that_services_write_into_are_looked_for() -> None:
+    """Those that the programs make for functions and clusters, and those of all endpoints."""
+    served = serving("prod.flight_delay")
+    found = synth("prod.flight_delay", served)
+    groups = [r.inputs.get("name") for r in found if r.type.endswith(":LogGroup")]
+    endpoints = [r.inputs.get("name") for r in found if r.type.endswith(":Endpoint")]
+    assert len(groups) == 2
+    assert len(endpoints) == 2
+    wanted = {*groups, *(f"/aws/sagemaker/Endpoints/{name}" for name in endpoints)}
+    assert wanted <= set(leftovers.log_groups(served))
+    clusters = [r.inputs.get("name") for r in synth("prod.cluster") if r.type.endswith(":LogGroup")]
+    assert clusters == leftovers.log_groups(load(named("prod.cluster")))
+    assert leftovers.log_groups(load(named("prod.foundation"))) == []
 
 
 @pytest.fixture

@@ -112,6 +112,25 @@ def test_an_endpoint_needs_its_largest_size_twice_while_it_is_updated(
     assert "8 instances" in found.message
 
 
+def test_an_endpoint_that_sagemaker_scales_counts_up_to_its_bound() -> None:
+    def program() -> None:
+        scaling = {"status": "ENABLED", "min_instance_count": 0, "max_instance_count": 3}
+        variant: Any = {
+            "variant_name": "all",
+            "instance_type": "ml.g5.xlarge",
+            "initial_instance_count": 1,
+            "managed_instance_scaling": scaling,
+        }
+        config = aws.sagemaker.EndpointConfiguration(
+            "config", name="config", production_variants=[variant]
+        )
+        aws.sagemaker.Endpoint("llm", name="llm", endpoint_config_name=config.name)
+
+    [demand] = quotas.demands(platform(program))
+    assert (demand.name, demand.amount) == (ENDPOINT_QUOTA, 6)
+    assert demand.by == ["llm/all 3", "llm/all while updated 3"]
+
+
 @pytest.mark.parametrize(("parallel", "needed"), [(1, "2 instances"), (2, "4 instances")])
 def test_jobs_count_as_many_as_run_at_once(parallel: int, needed: str) -> None:
     name = "ml.m5.xlarge for training job usage"

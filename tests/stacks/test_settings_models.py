@@ -19,8 +19,8 @@ from stacks.settings.foundation import ENDPOINTS
 from stacks.settings.load import load_foundation, load_workload
 from stacks.settings.model import FoundationSettings, WorkloadSettings
 from stacks.synth import recorded
+from tests.infra.test_infra import by_type
 from tests.kits.stacks import fields_of, named, synth
-from tests.test_infra import by_type
 
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/g/1"
 

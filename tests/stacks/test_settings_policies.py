@@ -15,8 +15,8 @@ from policies.config import PolicyConfig, Thresholds
 from stacks.cli import cli
 from stacks.policy_config import policy_config
 from stacks.settings.load import load, load_foundation
-from stacks.settings.model import FoundationSettings
-from stacks.stack_name import environments
+from stacks.settings.model import Settings
+from stacks.stack_name import StackName, environment_file, environments
 from tests.kits.stacks import ALL, copied
 
 ROOT = Path(__file__).parents[2]
@@ -24,19 +24,19 @@ SETTABLE = {field.name for field in dataclasses.fields(Thresholds)}
 DERIVED = {field.name for field in dataclasses.fields(PolicyConfig)} - SETTABLE
 
 
-def written(tmp_path: Path, lines: str) -> FoundationSettings:
-    """The settings of dev with these lines as its policies, and no others."""
-    folder = copied(tmp_path) if not (tmp_path / "environments").exists() else tmp_path
-    path = folder / "dev.yaml"
-    text = re.sub(r"^policies:.*\n(  .*\n?)*", "", path.read_text(), flags=re.M)
-    path.write_text(f"{text.rstrip()}\npolicies:\n  {lines}\n")
-    return load_foundation("dev", folder)
+def written(tmp_path: Path, *lines: str) -> Settings:
+    """The settings of dev's cluster where the environment's file has these thresholds alone."""
+    folder = copied(tmp_path)
+    path = environment_file("dev", folder)
+    text = re.sub(r"^policies:.*\n(  .*\n)*", "", path.read_text(), flags=re.M)
+    path.write_text("\n".join([text.rstrip(), "policies:", *(f"  {line}" for line in lines), ""]))
+    return load(StackName("dev", "cluster"), folder)
 
 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("training_gpus: 4", "training_gpus is not a setting; the nearest is policies.training"),
+        ("training_gpus: 4", "training_gpus is not a setting; the nearest is policies.training_"),
         ("required_tags: [owner]", "required_tags is not a setting"),
         ("capture_percent_min: 101", "capture_percent_min: input should be less than or equal to "),
         ("training_seconds_max: 0", "training_seconds_max: input should be greater than or equal "),
@@ -48,7 +48,7 @@ def written(tmp_path: Path, lines: str) -> FoundationSettings:
         ("job_instance_types: ['']", "job_instance_types.0: string should have at least 1 char"),
         ("tag_values: {team: ['']}", "tag_values.team.0: string should have at least 1 character"),
         ("tag_values: {cost_center: [x]}", "must be of cost_centre, environment, owner, project, "),
-        ("tag_values: {team: [a, b]}", "tag_values.team must have tags.team among them, 'ml-pl"),
+        ("tag_values: {team: [a, b]}", "tag_values.team must have tags.team among them, 'ml-platf"),
         ("expiry_tag: ''", "expiry_tag: string should have at least 1 character, got ''"),
         ("kubernetes_version_min: 1.33", "kubernetes_version_min: input should be a valid string"),
         ("kubernetes_version_min: '1.9'", r"kubernetes_version_min: string should match pattern"),
@@ -61,7 +61,7 @@ def test_a_wrong_threshold_is_one_line_with_what_must_hold(
     with pytest.raises(UserError) as caught:
         written(tmp_path, line)
     assert "\n" not in str(caught.value)
-    assert re.match(r".*/dev\.yaml:\d+(: policies[.:]|: tag_values)", str(caught.value))
+    assert re.match(r".*/dev\.yaml:\d+: (policies[.:]|tag_values)", str(caught.value))
     assert told in str(caught.value)
 
 
@@ -122,7 +122,7 @@ def read_by(*folders: str) -> set[str]:
 def test_no_threshold_is_dead() -> None:
     review = {"cost_usd_per_month_max", "run_usd_max", "gpus_max"}
     assert (SETTABLE | DERIVED) - review - read_by("policies") == set()
-    assert review - read_by("stacks/commands") == set()
+    assert review - read_by("stacks/review") == set()
 
 
 def test_a_threshold_says_what_it_means_and_its_default() -> None:
@@ -135,9 +135,9 @@ def test_a_threshold_says_what_it_means_and_its_default() -> None:
 
 @pytest.mark.parametrize("env", environments())
 def test_the_thresholds_can_be_listed(env: str) -> None:
-    listed = CliRunner().invoke(cli, ["policy", env, "--thresholds", "--json"])
+    listed = CliRunner().invoke(cli, ["policy", f"{env}.foundation", "--thresholds", "--json"])
     rows = {row["name"]: row for row in json.loads(listed.output)["thresholds"]}
-    config = policy_config(load(env)).to_dict()
+    config = policy_config(load_foundation(env)).to_dict()
     assert {name: row["value"] for name, row in rows.items()} == config
     assert rows["capture_buckets"]["origin"] == "plinth:policies"
     assert rows["approved_registries"]["origin"] == "other settings"
@@ -147,8 +147,8 @@ def test_the_thresholds_can_be_listed(env: str) -> None:
 
 def test_the_list_of_thresholds_is_one_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    text = CliRunner().invoke(cli, ["policy", "dev", "--thresholds"]).output
+    text = CliRunner().invoke(cli, ["policy", "dev.foundation", "--thresholds"]).output
     assert max(map(len, text.splitlines())) <= 80
-    assert re.search(r"^training_gpus_max +Most GPUs.*\n  4 \(plinth:policies\) ", text, re.M)
+    assert re.search(r"^training_gpus_max +Most GPUs.*\n  4 \(policies\) ", text, re.M)
     assert re.search(r"^approved_registries .*\n  111111111111 \(other settings\) ", text, re.M)
     assert re.search(r"^gpu_disk_gib_min .*\n  100 {9}", text, re.M)

@@ -68,6 +68,23 @@ def test_an_endpoint_that_serves_something_else_fails_with_the_reason(
     assert why in found.message
 
 
+@pytest.mark.parametrize(
+    ("status", "reason", "fix"),
+    [
+        ("Updating", "", "wait until it is in service, then type `plinth verify dev`"),
+        ("Failed", "the container did not answer", "mend the cause, then type `plinth up dev`"),
+        ("OutOfService", "", "type `plinth up dev`"),
+    ],
+)
+def test_what_to_do_about_an_endpoint_follows_its_status(
+    status: str, reason: str, fix: str
+) -> None:
+    answer = described(EndpointStatus=status, FailureReason=reason)
+    script: Script = {"sagemaker": [answer]}
+    [found] = ask(endpoints.check_endpoints, platform(endpoint, script))
+    assert found.fix == fix
+
+
 def test_an_endpoint_that_nobody_may_describe_is_unknown() -> None:
     script: Script = {"sagemaker": [("describe_endpoint", "!AccessDeniedException")]}
     assert statuses(ask(endpoints.check_endpoints, platform(endpoint, script))) == ["unknown"]

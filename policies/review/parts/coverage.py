@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from policies.frameworks.controls import Framework, frameworks
+from policies.frameworks.control import Framework
+from policies.frameworks.controls import frameworks
 from policies.frameworks.results import Result, State, by_rule, results
 from policies.review.model import StackChange
 from policies.review.report import Context, Row, Section

@@ -106,5 +106,5 @@ def _rule(rule: Rule | Delta) -> dict[str, Any]:
 def _tags(rule: Rule | Delta) -> list[str]:
     """The themes, then as many controls of the primary framework as GitHub shows."""
     controls = controls_of(rule.id).get(PRIMARY, ())
-    themes = [f"theme-{theme}" for theme in rule.themes]
+    themes = [f"theme-{theme}" for theme in rule.themes.names]
     return [*themes, *(f"{PRIMARY}/{control.id}" for control in controls)][:TAGS]

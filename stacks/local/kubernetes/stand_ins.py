@@ -102,7 +102,7 @@ def established(client: Client, name: str, api_version: str, kind: str) -> Kind:
     raise UserError(
         f"{api_version} {kind} must be served within {ESTABLISHED_SECONDS} s of its definition, "
         "got nothing",
-        fix="read kube-apiserver.log of the local environment",
+        fix="see why in .plinth/local/kubernetes/kube-apiserver.log",
     )
 
 

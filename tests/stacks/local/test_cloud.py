@@ -18,11 +18,12 @@ import psutil
 import pytest
 
 from infra.errors import UserError
+from stacks.local.aws.sagemaker.accepted import acting
 from stacks.local.aws.sagemaker.api import OPERATIONS
-from stacks.local.aws.sagemaker.coverage import acting, coverage
+from stacks.local.aws.sagemaker.coverage import coverage
 from stacks.local.aws.sagemaker.fields import FIELDS, RECORDED, REFUSED
 from stacks.local.aws.sagemaker.mlflow_app import SETTINGS
-from stacks.local.aws.sagemaker.shapes import input_members
+from stacks.local.aws.sagemaker.shapes import service
 from stacks.local.daemon import client as session
 from stacks.local.runtime.processes import Children
 from tests.kits.local_cloud import (
@@ -221,7 +222,8 @@ def test_lists_are_paged_and_filtered(sm: Any) -> None:
 
 @pytest.mark.parametrize("operation", sorted(OPERATIONS))
 def test_every_member_of_a_request_is_a_conscious_choice(operation: str) -> None:
-    members = input_members(operation).keys()
+    shape = service().operation_model(operation).input_shape
+    members = set(shape.members if shape else ())
     recorded = {path for path in RECORDED.get(operation, {}) if "." not in path}
     assert acting(operation) & members | recorded <= members
     assert not acting(operation) & recorded

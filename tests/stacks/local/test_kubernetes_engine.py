@@ -53,35 +53,37 @@ def kubeconfig(cluster: aws.eks.Cluster) -> pulumi.Output[str]:
     return pulumi.Output.all(cluster.endpoint, cluster.certificate_authority).apply(written)
 
 
+def cluster_with_gpus() -> aws.eks.Cluster:
+    role = aws.iam.Role("role", name="plinth-test", assume_role_policy=TRUST)
+    vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16")
+    subnets = [
+        aws.ec2.Subnet(z, vpc_id=vpc.id, cidr_block=f"10.0.{i}.0/24", availability_zone=z)
+        for i, z in enumerate(("us-east-1a", "us-east-1b"))
+    ]
+    cluster = aws.eks.Cluster(
+        "cluster",
+        name="plinth-test",
+        role_arn=role.arn,
+        vpc_config=aws.eks.ClusterVpcConfigArgs(subnet_ids=[s.id for s in subnets]),
+    )
+    aws.eks.NodeGroup(
+        "gpu",
+        cluster_name=cluster.name,
+        node_group_name="gpu",
+        node_role_arn=role.arn,
+        subnet_ids=[s.id for s in subnets],
+        instance_types=["g5.xlarge"],
+        ami_type="AL2023_x86_64_NVIDIA",
+        scaling_config=aws.eks.NodeGroupScalingConfigArgs(min_size=2, max_size=2, desired_size=2),
+    )
+    return cluster
+
+
 def program(gpus: str, *, wrong: bool = False) -> Callable[[], None]:
     """A cluster with GPU nodes, a namespace with a quota, a queue without an operator."""
 
     def register() -> None:
-        role = aws.iam.Role("role", name="plinth-test", assume_role_policy=TRUST)
-        vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16")
-        subnets = [
-            aws.ec2.Subnet(z, vpc_id=vpc.id, cidr_block=f"10.0.{i}.0/24", availability_zone=z)
-            for i, z in enumerate(("us-east-1a", "us-east-1b"))
-        ]
-        cluster = aws.eks.Cluster(
-            "cluster",
-            name="plinth-test",
-            role_arn=role.arn,
-            vpc_config=aws.eks.ClusterVpcConfigArgs(subnet_ids=[s.id for s in subnets]),
-        )
-        aws.eks.NodeGroup(
-            "gpu",
-            cluster_name=cluster.name,
-            node_group_name="gpu",
-            node_role_arn=role.arn,
-            subnet_ids=[s.id for s in subnets],
-            instance_types=["g5.xlarge"],
-            ami_type="AL2023_x86_64_NVIDIA",
-            scaling_config=aws.eks.NodeGroupScalingConfigArgs(
-                min_size=2, max_size=2, desired_size=2
-            ),
-        )
-        provider = k8s.Provider("eks", kubeconfig=kubeconfig(cluster))
+        provider = k8s.Provider("eks", kubeconfig=kubeconfig(cluster_with_gpus()))
         options = pulumi.ResourceOptions(provider=provider)
         team = k8s.core.v1.Namespace(
             "team", metadata=k8s.meta.v1.ObjectMetaArgs(name="team"), opts=options

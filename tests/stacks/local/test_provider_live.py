@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from infra.errors import UserError
+from stacks.local.provider.backend import UNKNOWN
 from tests.kits.local_cloud import Cloud as LocalCloud
 from tests.kits.local_cloud import running_cloud
 from tests.kits.provider import Cloud, serve_program, subject
@@ -57,6 +58,16 @@ def test_an_endpoint_that_does_not_come_up_leaves_nothing(cloud: Cloud, behind: 
     assert behind.client("sagemaker").list_endpoints()["Endpoints"] == []
 
 
+def test_a_provider_of_another_account_is_refused_by_name(behind: LocalCloud) -> None:
+    backend = behind.backend()
+    assert backend.check_settings({"allowedAccountIds": ["123456789012"]}) == []
+    [refused] = backend.check_settings({"allowedAccountIds": ["111111111111", "222222222222"]})
+    assert refused.property == "allowedAccountIds"
+    told = "AWS account ID not allowed: 123456789012; allowed: 111111111111, 222222222222"
+    assert refused.reason == told
+    assert backend.check_settings({"allowedAccountIds": UNKNOWN}) == []
+
+
 def test_an_endpoint_update_that_fails_says_why_and_can_be_taken_back(cloud: Cloud) -> None:
     backend, it = cloud.backend, subject(ENDPOINT)
     good = cloud.resolve(CASES[ENDPOINT].inputs)
@@ -96,7 +107,7 @@ def test_a_role_that_was_deleted_behind_its_back_is_missing(
     made = cloud.need(ROLE)
     behind.client("iam").delete_role(RoleName=made.id)
     assert cloud.backend.read(subject(ROLE), made.id, made.inputs) is None
-    with pytest.raises(UserError, match="fix: run a refresh"):
+    with pytest.raises(UserError, match="fix: type `pulumi refresh`"):
         cloud.backend.update(
             subject(ROLE), made.id, made.inputs, {**made.inputs, "description": "x"}
         )

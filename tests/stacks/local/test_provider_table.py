@@ -18,6 +18,7 @@ from stacks.local.provider.aws.requests import TEMPLATE, RowMapper
 from stacks.local.provider.aws.row import ALL, EVERYTHING, Call, Row
 from stacks.local.provider.aws.shapes import pair, pulumi_name, service_model, slots
 from stacks.local.provider.aws.table import MODULES, ROWS
+from tests.kits.each import each
 
 TOKENS = sorted(ROWS)
 every_row = pytest.mark.parametrize("token", TOKENS, ids=lambda token: token.rpartition(":")[2])
@@ -198,7 +199,7 @@ def test_rows_are_sorted_and_stand_in_the_module_of_their_token() -> None:
 def test_every_call_is_an_operation_and_every_argument_a_member(token: str) -> None:
     row = ROWS[token]
     table, operations = RowMapper(row), service_model(row.service).operation_names
-    for call in calls(row):
+    for call in each(calls(row)):
         assert call.operation in operations
         shape = table.operation(call).input_shape
         members = set(shape.members) if shape else set()

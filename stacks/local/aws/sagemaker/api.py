@@ -5,7 +5,7 @@ from typing import Any
 
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker import crud, jobs, packages, pipelines
-from stacks.local.aws.sagemaker.coverage import check_fields
+from stacks.local.aws.sagemaker.accepted import check_fields
 from stacks.local.aws.sagemaker.endpoints import update_weights
 from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
 from stacks.local.aws.sagemaker.resource_type import Request, ResourceType

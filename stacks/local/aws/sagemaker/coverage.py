@@ -1,19 +1,16 @@
 """How faithful the emulator is, field by field: what acts, what is only recorded, what is refused.
 
-A member of a request that stands in none of the three is refused, so nothing is accepted by
-oversight. `plinth coverage` prints this table.
+`plinth coverage` prints this table.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-import jmespath
-
-from stacks.local.aws.sagemaker.crud import LIST_MEMBERS
-from stacks.local.aws.sagemaker.errors import not_emulated
-from stacks.local.aws.sagemaker.fields import FIELDS, RECORDED, REFUSED
-from stacks.local.aws.sagemaker.resource_type import Request
+from stacks.local.aws.sagemaker.api import OPERATIONS
+from stacks.local.aws.sagemaker.features import RUNTIME
+from stacks.local.aws.sagemaker.fields import RECORDED, REFUSED
+from stacks.local.aws.sagemaker.invoke import REFUSED as REFUSED_HEADERS
 from stacks.local.aws.sagemaker.resource_types import RESOURCE_TYPES
 
 Fidelity = Literal["behaves", "recorded"]
@@ -40,33 +37,8 @@ class Covered:
         return ". ".join(f"{word}: {', '.join(paths)}" for word, paths in parts if paths)
 
 
-def check_fields(operation: str, request: Request) -> None:
-    """Refuse what would be accepted without being done."""
-    for path, why in REFUSED.get(operation, {}).items():
-        if jmespath.search(path, request):
-            raise not_emulated(f"{operation} with {path}", why)
-    known = acting(operation) | RECORDED.get(operation, {}).keys()
-    unknown = sorted(request.keys() - known)
-    if unknown:
-        raise not_emulated(f"{operation} with {', '.join(unknown)}", "nobody has built it")
-
-
-def acting(operation: str) -> frozenset[str]:
-    """Members of the request that the emulator acts upon."""
-    for kind in RESOURCE_TYPES:
-        if operation == kind.list:
-            return LIST_MEMBERS | kind.filters.keys()
-        if operation in (kind.describe, kind.delete) and operation not in FIELDS:
-            return frozenset({kind.key})
-    return FIELDS[operation]
-
-
 def coverage() -> list[Covered]:
     """Every operation that is answered, by name; the runtime services come last."""
-    from stacks.local.aws.sagemaker.api import OPERATIONS
-    from stacks.local.aws.sagemaker.features import RUNTIME
-    from stacks.local.aws.sagemaker.invoke import REFUSED as REFUSED_HEADERS
-
     inert = {
         kind.create
         for kind in RESOURCE_TYPES

@@ -25,12 +25,6 @@ def operation_names(name: str = "sagemaker") -> frozenset[str]:
     return frozenset(service(name).operation_names)
 
 
-def input_members(operation: str) -> Mapping[str, Any]:
-    """Members of an operation's request."""
-    shape = service().operation_model(operation).input_shape
-    return shape.members if shape else {}
-
-
 def output_members(operation: str) -> Mapping[str, Any]:
     """Members of an operation's answer."""
     shape = service().operation_model(operation).output_shape

@@ -231,7 +231,8 @@ class AwsBackend:
         if found is None:
             raise UserError(
                 f"{subject}: {id} must exist after the call, got nothing",
-                fix="run a refresh, so that it is created again",
+                fix='type `pulumi refresh` after `eval "$(plinth env local)"`, so that it is '
+                "created again",
             )
         return Existing(id=id, inputs=inputs, outputs={**found.outputs, **inputs})
 

@@ -12,7 +12,7 @@ import boto3
 import jmespath
 from botocore import xform_name
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from infra.errors import UserError
 from stacks.local.provider.aws.requests import RowMapper, fill, pairs_or_map
@@ -215,7 +215,7 @@ class RowExecutor:
             if time.monotonic() > end:
                 raise UserError(
                     f"{self.subject}: {self.id} must {goal} within {PATIENCE:.0f} s, got nothing",
-                    fix="read the log of the local cloud",
+                    fix="see why in .plinth/local/cloud.log",
                 )
             time.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 1.5)
@@ -249,8 +249,13 @@ class RowExecutor:
             if code in call.absent:
                 return {}
             raise self._refusal(call, f"{code}: {message}") from error
-        except BotoCoreError as error:
+        except ParamValidationError as error:
             raise self._refusal(call, str(error)) from error
+        except BotoCoreError as error:
+            raise UserError(
+                f"{self.subject}: {call.operation} must get an answer, got {error}",
+                fix="see why the local cloud gives none in .plinth/local/cloud.log",
+            ) from error
 
     def _must(self, call: Call, arguments: Mapping[str, Any]) -> Any:
         """One API call on something that has to exist."""
@@ -259,7 +264,8 @@ class RowExecutor:
         except Gone as error:
             raise UserError(
                 f"{self.subject}: what {call.operation} needs must exist, got: {error}",
-                fix="run a refresh, so that what is missing is created again",
+                fix='type `pulumi refresh` after `eval "$(plinth env local)"`, so that what is '
+                "missing is created again",
             ) from error
 
     def _refusal(self, call: Call, got: str) -> UserError:

@@ -231,7 +231,7 @@ class KubernetesBackend:
         if not self._servers.recorded_only():
             raise UserError(
                 f"{subject}: the EKS cluster must have a control plane, got none",
-                fix="read cloud.log of the local environment",
+                fix="see why it did not start in .plinth/local/cloud.log",
             )
         self._recorded[item["apiVersion"], item["kind"], id] = item
         return item

@@ -74,11 +74,11 @@ def test_a_new_workload_runs_unedited(scratch: Path, tmp_path: Path) -> None:
         f"{name}/{'ingest' if kind == 'features' else 'training'}": kind
         for name, kind in NEW.items()
     }
-    ended = json.loads(run(scratch, "tests.workloads_kit", tmp_path / "home", *pipelines))
+    ended = json.loads(run(scratch, "tests.kits.workloads", tmp_path / "home", *pipelines))
     assert {title: found["reason"] for title, found in ended.items()} == dict.fromkeys(pipelines)
     assert {found["status"] for found in ended.values()} == {"Succeeded"}
     by_kind = {kind: ended[title]["evaluation"] for title, kind in pipelines.items()}
-    found = {
+    found: dict[tuple[str, str, str], float] = {
         (kind, who, metric): entry["value"]
         for kind, evaluation in by_kind.items()
         for who, metrics in evaluation.items()

@@ -1,1 +1,0 @@
-"""What runs inside the pipeline's jobs; imports nothing of ours outside this folder."""

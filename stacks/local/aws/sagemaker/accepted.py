@@ -1,0 +1,33 @@
+"""Which members of a request the emulator accepts: those that act, and those it only records.
+
+A member that stands in no list is refused, so that nothing is accepted by oversight.
+"""
+
+import jmespath
+
+from stacks.local.aws.sagemaker.crud import LIST_MEMBERS
+from stacks.local.aws.sagemaker.errors import not_emulated
+from stacks.local.aws.sagemaker.fields import FIELDS, RECORDED, REFUSED
+from stacks.local.aws.sagemaker.resource_type import Request
+from stacks.local.aws.sagemaker.resource_types import RESOURCE_TYPES
+
+
+def check_fields(operation: str, request: Request) -> None:
+    """Refuse what would be accepted without being done."""
+    for path, why in REFUSED.get(operation, {}).items():
+        if jmespath.search(path, request):
+            raise not_emulated(f"{operation} with {path}", why)
+    known = acting(operation) | RECORDED.get(operation, {}).keys()
+    unknown = sorted(request.keys() - known)
+    if unknown:
+        raise not_emulated(f"{operation} with {', '.join(unknown)}", "nobody has built it")
+
+
+def acting(operation: str) -> frozenset[str]:
+    """Members of the request that the emulator acts upon."""
+    for kind in RESOURCE_TYPES:
+        if operation == kind.list:
+            return LIST_MEMBERS | kind.filters.keys()
+        if operation in (kind.describe, kind.delete) and operation not in FIELDS:
+            return frozenset({kind.key})
+    return FIELDS[operation]
