@@ -100,9 +100,11 @@ def _check_unused(stack: StackName, target: Target, report: CommandOutput) -> No
     there = target.engine(stack, report).standing()
     standing = [str(other) for other in above if there.get(str(other))]
     if standing:
+        again = f" {standing[-1]}" if target.confirmation else ""
         raise UserError(
             f"{stack} must carry no other stack to be destroyed, got {', '.join(standing)}",
-            fix=f"type `plinth destroy {standing[-1]} --yes` first, or destroy {stack.env}",
+            fix=f"type `plinth destroy {standing[-1]} --yes{again}` first, or destroy all of "
+            f"{stack.env}",
         )
 
 
