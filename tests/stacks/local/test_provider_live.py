@@ -126,6 +126,19 @@ def test_a_bucket_with_objects_goes_only_by_force(cloud: Cloud, behind: LocalClo
     assert backend.read(it, made.id, inputs) is None
 
 
+def test_a_bucket_goes_by_force_though_one_listing_does_not_hold_all_of_it(
+    cloud: Cloud, behind: LocalCloud
+) -> None:
+    backend, it, s3 = cloud.backend, subject(BUCKET), behind.client("s3")
+    inputs = {"bucket": "plinth-test-crowded", "forceDestroy": True}
+    made = backend.create(it, inputs)
+    for number in range(1001):
+        s3.put_object(Bucket=made.id, Key=f"{number}", Body=b"")
+    assert s3.list_object_versions(Bucket=made.id)["IsTruncated"]
+    backend.delete(it, made.id, inputs)
+    assert backend.read(it, made.id, inputs) is None
+
+
 @pytest.mark.parametrize(
     ("source", "bytes_kept"),
     [
