@@ -38,7 +38,8 @@ GPU_FAMILIES = NVIDIA | {"p2", "p3", "g3"}
 def require_budget(resource: Resource, scope: Scope) -> Result:
     """What costs money by the hour stands beside a budget of this environment that tells somebody.
 
-    A bill tells of a forgotten GPU after a month. The budget may be in the environment's foundation.
+    A bill tells of a forgotten GPU after a month. The budget may be in another stack of the
+    environment.
     """
 
     def told(budget: Data) -> bool:

@@ -23,7 +23,7 @@ from policies.rule import Fail, Result, Scope, every, rule
     kind="pipeline",
     severity="high",
     fix="give every job step a VPC, encrypted traffic, a volume key (not on local NVMe), an\n"
-    "output key and isolation; name steps that call AWS in CALLS_AWS of stacks/workload.py",
+    "output key and isolation; name steps that call AWS in calls_aws of the workload (workload.py)",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/infrastructure-security.html",
     themes="ETN",
 )

@@ -31,7 +31,7 @@ RETRIES_MAX = 10
     kind="pipeline",
     severity="high",
     fix="set enable_network_isolation and vpc_config with private subnets;\n"
-    "name steps that call AWS in CALLS_AWS of stacks/workload.py",
+    "name steps that call AWS in calls_aws of pipelines/<workload>/workload.py",
     url="https://docs.aws.amazon.com/sagemaker/latest/dg/train-vpc.html",
     themes="N",
 )
