@@ -131,8 +131,9 @@ def stand_ins(stack: StackName) -> int:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Print the synth of a stack as JSON: for a review that compares two commits."""
-    sys.stdout.write(to_json(synth_of(StackName.parse(argv[0]))))
+    """Print the synth of each stack as a line of JSON: for a review that compares two commits."""
+    for name in argv:
+        print(to_json(synth_of(StackName.parse(name))))  # noqa: T201 # another process reads it
 
 
 def recorded(

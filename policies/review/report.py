@@ -22,6 +22,7 @@ from policies.rule import MALFORMED
 Risk = Literal["low", "medium", "high", "critical"]
 RISKS: tuple[Risk, ...] = ("low", "medium", "high", "critical")
 Decision = Literal["no change", "safe", "needs review", "blocked"]
+DECISIONS: tuple[Decision, ...] = ("no change", "safe", "needs review", "blocked")
 
 ACKNOWLEDGED = ("RV-001", "RV-005")
 """Rules whose block an exemption lifts: an entry with the rule and the one URN, no pattern."""

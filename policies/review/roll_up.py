@@ -1,12 +1,13 @@
-"""One change on its way through several environments: their reviews side by side."""
+"""Several reviews in one table: of a change in several environments, of an environment's stacks."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from policies.review.parts.changes import short
-from policies.review.report import SCHEMA_VERSION, Row, Section
+from policies.review.report import DECISIONS, RISKS, SCHEMA_VERSION, Risk, Row, Section
 
 ID, TITLE = "roll-up", "The same change across environments"
 Report = Mapping[str, Any]
@@ -19,6 +20,8 @@ def rolled(reports: Sequence[Report]) -> Section:
     ValueError says which report is none.
     """
     for number, report in enumerate(reports, 1):
+        if "stacks" in report:
+            raise ValueError(f"report {number} must be of one stack, got all of {report['name']}")
         if report.get("schema_version") != SCHEMA_VERSION or "sections" not in report:
             raise ValueError(f"report {number} must be of schema_version {SCHEMA_VERSION}")
     envs = [str(report["env"]) for report in reports]
@@ -39,10 +42,63 @@ def rolled(reports: Sequence[Report]) -> Section:
     )
 
 
+def together(reports: Sequence[Report]) -> dict[str, Any]:
+    """What the reviews of an environment's stacks amount to: the worst of each, and their sum."""
+    tally: Counter[str] = Counter()
+    for report in reports:
+        tally.update(report["tally"])
+    return {
+        "decision": max((report["decision"] for report in reports), key=DECISIONS.index),
+        "risk": max((report["risk"] for report in reports), key=RISKS.index),
+        "tally": dict(tally),
+    }
+
+
+def by_stack(name: str, reports: Sequence[Report]) -> Section:
+    """A line for each stack of an environment, and who has to look at which."""
+    said = together(reports)
+    whole = {**said, "env": name, "sections": _costs(reports)}
+    lines = [Row(cells=_line(report), risk=_weight(report)) for report in (*reports, whole)]
+    asked = [(str(report["env"]), _who(report)) for report in reports if _asks(report)]
+    return Section(
+        id="stacks",
+        title=f"{len(reports)} stacks of {name}",
+        columns=("stack", "decision", "risk", "changes", "expected cost"),
+        rows=lines,
+        notes=[f"approvals of {stack}: {who}" for stack, who in asked],
+        data={**said, "stacks": [str(report["env"]) for report in reports]},
+    )
+
+
+def _line(report: Report) -> tuple[str, ...]:
+    counts = [f"{n} {what}" for what, n in report["tally"].items() if n and what != "same"]
+    told = (str(report[key]) for key in ("env", "decision", "risk"))
+    return (*told, ", ".join(counts) or "none", _added(report) if counts else "")
+
+
+def _weight(report: Report) -> Risk:
+    risk: Risk = report["risk"]
+    return risk if report["decision"] in ("blocked", "needs review") else "low"
+
+
+def _costs(reports: Sequence[Report]) -> Mapping[str, Any]:
+    """What all of them add a month; not known where one of those that change is not."""
+    added = [
+        report["sections"].get("cost", {}).get("added_expected")
+        for report in reports
+        if report["decision"] != "no change"
+    ]
+    return {} if None in added else {"cost": {"added_expected": sum(added)}}
+
+
+def _asks(report: Report) -> bool:
+    return bool((report.get("approval") or {}).get("approvals"))
+
+
 def _who(report: Report) -> str:
-    found = report.get("approval") or {}
-    if not found.get("approvals"):
+    if not _asks(report):
         return "none wanted"
+    found = report["approval"]
     return f"{found['approvals']} of {', '.join(found.get('reviewers', ()))}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from policies.data import Resource, Unknown
@@ -21,8 +21,19 @@ Ask = Callable[[Demand], tuple[str, float] | Unanswered]
 """Code and value of the quota that a demand counts against."""
 
 
-def part(platform: Callable[[Sequence[Resource]], Platform], ask: Ask | None) -> Part:
-    """Every quota of which the change may use more; without `ask` it says that nobody compared."""
+ALONE = (
+    "what other stacks of the environment need is not counted here, though they share these "
+    "quotas: a review without --digest counts it"
+)
+
+
+def part(
+    platform: Callable[[Sequence[Resource]], Platform], ask: Ask | None, *, alone: bool = False
+) -> Part:
+    """Every quota of which the change may use more; without `ask` it says that nobody compared.
+
+    With `alone`, it says that nobody looked at the environment's other stacks.
+    """
 
     def quotas(change: StackChange, context: Context) -> Section | None:
         try:
@@ -32,7 +43,10 @@ def part(platform: Callable[[Sequence[Resource]], Platform], ask: Ask | None) ->
             note = f"cannot be told before the update: it depends on {unknown}"
             return Section(id=ID, title=TITLE, notes=[note])
         grown = [demand for demand in becomes if demand.amount > was.get(demand.name, 0)]
-        return _section(grown, was, ask, context) if grown else None
+        if not grown:
+            return None
+        section = _section(grown, was, ask, context)
+        return replace(section, notes=[*section.notes, ALONE]) if alone else section
 
     return quotas
 

@@ -1,10 +1,10 @@
-"""`plinth review`: one report about a stack change, from whatever can be known here."""
+"""`plinth review`: what a change does to one stack, or to each stack of an environment."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from infra.errors import CheckFailed, UserError
 from stacks.commands.output import CommandOutput as Progress
 from stacks.paths import shown
-from stacks.review.change import binding_of, change_of, read_drift
+from stacks.review.change import Comparison, binding_of, read_drift
 from stacks.review.report import headroom_of, report_of
 from stacks.settings.load import load
 from stacks.stack_name import StackName, named
@@ -41,123 +41,134 @@ class Asked:
         return [path for path in (self.digest, self.drift, self.quotas) if path is not None]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reviewed:
+    """One stack's review."""
+
+    stack: StackName
+    report: Report
+    change: StackChange
+    said: dict[str, Any]
+    """What `--json` prints."""
+
+
 def review(name: str, progress: Progress, **asked: Any) -> dict[str, Any]:
     """Review a change of one stack, or of all stacks of an environment with their roll-up.
 
     A blocked one is a failed check, and the report is written all the same.
     """
     wanted, stacks = Asked(**asked), named(name)
-    if len(stacks) == 1 and "." in name:
-        return _of_stack(stacks[0], progress, wanted)
-    if wanted.files:
+    if "." not in name and wanted.files:
         raise UserError(
-            f"{wanted.files[0]} is about one stack, got environment {name}",
+            f"{wanted.files[0]} must be about one stack, got environment {name}",
             fix=f"name one, such as {stacks[0]}",
         )
-    return _of_environment(name, stacks, progress, wanted)
+    forms = {path: _form(wanted.form, path) for path in wanted.output or (None,)}
+    if "." not in name:
+        _are_of_several(forms.values(), stacks)
+    comparison = Comparison(name, progress, base=wanted.base, digest=wanted.digest)
+    found = [_reviewed(stack, comparison, progress, wanted) for stack in stacks]
+    if "." in name:
+        return _of_stack(found[0], forms, progress)
+    return _of_environment(name, found, forms, progress)
 
 
-def _of_stack(stack: StackName, progress: Progress, asked: Asked) -> dict[str, Any]:
-    """One report, in every format that is wanted."""
-    forms = {path: _form(asked.form, path) for path in asked.output or (None,)}
-    report, change, result = _reviewed(stack, progress, asked)
-    _tell_github(report)
-    for path, wanted in forms.items():
-        if wanted == "terminal":
-            _show(report, progress)
-        else:
-            _write(_text(report, change, stack, result, wanted), report, progress, path)
-    if report.decision == "blocked":
-        raise CheckFailed(_blocked(str(stack), report), data=result)
-    return result
+OF_SEVERAL = ("terminal", "markdown", "json")
 
 
-def _of_environment(
-    name: str, stacks: Sequence[StackName], progress: Progress, asked: Asked
-) -> dict[str, Any]:
-    """A report for every stack, and a line for each; terminal, Markdown or JSON."""
-    from policies.review.render.data import json_text
-
-    forms = {path: _form(asked.form, path) for path in asked.output or (None,)}
-    if unfit := sorted({form for form in forms.values()} - set(OF_SEVERAL)):
+def _are_of_several(forms: Iterable[str], stacks: Sequence[StackName]) -> None:
+    """Refuse a format that a whole environment does not have."""
+    if unfit := sorted(set(forms) - set(OF_SEVERAL)):
         raise UserError(
             f"the format of an environment's review must be one of {', '.join(OF_SEVERAL)}, "
             f"got {', '.join(unfit)}",
             fix=f"name one stack, such as {stacks[0]}",
         )
-    found = {stack: _reviewed(stack, progress, asked) for stack in stacks}
-    result = {
-        "name": name,
-        "decision": max((report.decision for report, _, _ in found.values()), key=DECISIONS.index),
-        "risk": max((report.risk for report, _, _ in found.values()), key=RISKS.index),
-        "stacks": {str(stack): said for stack, (_, _, said) in found.items()},
-    }
+
+
+def _of_stack(
+    found: Reviewed, forms: Mapping[Path | None, str], progress: Progress
+) -> dict[str, Any]:
+    """One report, in every format that is wanted."""
+    _tell_github(found.report)
     for path, form in forms.items():
         if form == "terminal":
-            _roll_up(name, found, progress)
+            _show(found.report, progress)
+        else:
+            _write(_text(found, form), found.report.decision, progress, path)
+    if found.report.decision == "blocked":
+        raise CheckFailed(_blocked(found), data=found.said)
+    return found.said
+
+
+def _of_environment(
+    name: str, found: Sequence[Reviewed], forms: Mapping[Path | None, str], progress: Progress
+) -> dict[str, Any]:
+    """A line for every stack, and a report about each that changes; terminal, Markdown or JSON."""
+    from policies.review.render import markdown, terminal
+    from policies.review.render.data import json_text
+    from policies.review.render.graph import graph
+    from policies.review.roll_up import by_stack, together
+
+    reports = [one.said for one in found]
+    result = {
+        "name": name,
+        "env": found[0].stack.env,
+        **together(reports),
+        "stacks": {str(one.stack): one.said for one in found},
+    }
+    section = by_stack(name, reports)
+    spoken = [one for one in found if one.report.decision != "no change"]
+    for path, form in forms.items():
+        if form == "terminal":
+            for one in spoken:
+                _show(one.report, progress)
+                progress.say("")
+            if not progress.as_json:
+                terminal.show_section(section, progress.out)
             continue
-        texts = [
-            _text(report, change, stack, said, form)
-            for stack, (report, change, said) in found.items()
-        ]
-        text = json_text(result) if form == "json" else "\n".join(texts)
-        if path is not None:
-            path.write_text(text)
-        elif not progress.as_json:
-            sys.stdout.write(text)
-    blocked = [_blocked(str(s), r) for s, (r, _, _) in found.items() if r.decision == "blocked"]
-    if blocked:
+        drawn = [(one.report, graph(one.change.quiet())) for one in spoken]
+        text = json_text(result) if form == "json" else markdown.of_stacks(name, section, drawn)
+        _write(text, result["decision"], progress, path)
+    if blocked := [_blocked(one) for one in found if one.report.decision == "blocked"]:
         raise CheckFailed("\n".join(blocked), data=result)
     return result
 
 
-OF_SEVERAL = ("terminal", "markdown", "json")
-DECISIONS = ("no change", "safe", "needs review", "blocked")
-RISKS = ("low", "medium", "high", "critical")
-
-
-def _roll_up(
-    name: str, found: Mapping[StackName, tuple[Report, StackChange, Any]], progress: Progress
-) -> None:
-    """What changes first, in full; then a line for every stack."""
-    for report, _, _ in found.values():
-        if report.decision != "no change":
-            _show(report, progress)
-    rows = {
-        str(stack): f"{report.decision}, {report.risk} risk: {report.headline}"
-        for stack, (report, _, _) in found.items()
-    }
-    progress.table(f"{name}: {len(found)} stacks", rows)
-
-
-def _blocked(name: str, report: Report) -> str:
-    reasons = "\n".join(f"  {r.rule} {r.message}" for r in report.reasons if r.blocks)
-    return f"the change of {name} is blocked:\n{reasons}"
+def _blocked(found: Reviewed) -> str:
+    reasons = "\n".join(f"  {r.rule} {r.message}" for r in found.report.reasons if r.blocks)
+    return f"the change of {found.stack} is blocked:\n{reasons}"
 
 
 def _reviewed(
-    stack: StackName, progress: Progress, asked: Asked
-) -> tuple[Report, StackChange, dict[str, Any]]:
+    stack: StackName, comparison: Comparison, progress: Progress, asked: Asked
+) -> Reviewed:
     """The report of a stack's change, the change, and what `--json` prints."""
     from policies.review.render.data import to_dict
 
     settings = load(stack)
-    change = change_of(stack, settings, progress, asked.base, asked.digest)
+    change = comparison.of(stack, settings)
     if asked.drift is not None:
         change = replace(change, drifted=read_drift(asked.drift))
+    try:
+        beside = comparison.beside(stack)
+    except UserError as error:  # somebody else's stack must not keep this one from its review
+        beside, problem = None, f"what else is in {stack.env} is not counted: {error.problem}"
+        change = replace(change, warnings=[*change.warnings, problem])
     with progress.stage("review", f"review {stack}") as stage:
-        headroom = headroom_of(change, stack, settings, asked.quotas)
-        report = report_of(change, settings, asked.base or "HEAD", headroom)
+        headroom = headroom_of(change, stack, settings, asked.quotas, beside)
+        report = report_of(change, settings, asked.base or "HEAD", beside, headroom)
         stage.done = report.decision
-    return report, change, to_dict(report) | binding_of(stack, change, progress)
+    said = to_dict(report) | binding_of(stack, change, progress)
+    return Reviewed(stack=stack, report=report, change=change, said=said)
 
 
-def _text(
-    report: Report, change: StackChange, stack: StackName, result: dict[str, Any], form: str
-) -> str:
+def _text(found: Reviewed, form: str) -> str:
     from policies.review.render.data import json_text
 
-    return json_text(result) if form == "json" else rendered(report, change, stack, form)
+    if form == "json":
+        return json_text(found.said)
+    return rendered(found.report, found.change, found.stack, form)
 
 
 def _tell_github(report: Report) -> None:
@@ -195,10 +206,10 @@ def _show(report: Report, progress: Progress) -> None:
         show(report, progress.out)
 
 
-def _write(text: str, report: Report, progress: Progress, output: Path | None) -> None:
+def _write(text: str, decision: str, progress: Progress, output: Path | None) -> None:
     if output is not None:
         output.write_text(text)
-        progress.say(f"{shown(output.absolute())}: {report.decision}")
+        progress.say(f"{shown(output.absolute())}: {decision}")
     elif not progress.as_json:
         sys.stdout.write(text)
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import UserError
-from stacks.paths import ROOT
-from stacks.review.git import checked, clean_commit, git
+from stacks.review.git import clean_commit, git
 from stacks.review.replacements import differ, undecided
+from stacks.review.synths import Synths
 from stacks.settings.model import Settings
-from stacks.stack_name import StackName
-from stacks.synth import synth_of
+from stacks.stack_name import StackName, named
 from stacks.targets.target import target_of
 from stacks.targets.work import engine_of, preview_steps
 
@@ -26,23 +22,58 @@ if TYPE_CHECKING:
     from policies.review.model import StackChange
     from stacks.commands.output import CommandOutput as Progress
 
-SYNTH_SECONDS = 300
 
+class Comparison:
+    """The changes of one review, of one stack or several: an engine or two commits are asked once.
 
-def change_of(
-    stack: StackName, settings: Settings, progress: Progress, base: str | None, digest: Path | None
-) -> StackChange:
-    """The change, from the first of: a digest, an engine with a cloud, two mocked synths."""
-    from policies.review import digest as reader
+    Each is read from the first of: a digest, an engine with a cloud, two mocked synths.
+    """
 
-    commit = git("rev-parse", "HEAD")
-    if digest is not None:
-        return read_digest(str(stack), digest)
-    if base is None and target_of(stack.env).can_deploy():
-        steps = preview_steps(stack, progress)
-        change = reader.of_digest({"steps": steps}, str(stack), commit=commit)
-        return _enriched(change, _synth(stack, progress))
-    return _of_commits(stack, settings, base or "HEAD", commit, progress)
+    def __init__(
+        self, name: str, progress: Progress, *, base: str | None, digest: Path | None
+    ) -> None:
+        self.stacks = named(name)
+        self._name, self._progress, self._digest = name, progress, digest
+        self._asks_engine = base is None and target_of(self.stacks[0].env).can_deploy()
+        self._base = None if self._asks_engine else base or "HEAD"
+        self._commit = git("rev-parse", "HEAD")
+
+    @cached_property
+    def _synths(self) -> Synths:
+        return Synths(self.stacks, self._base, self._progress)
+
+    @cached_property
+    def _steps(self) -> Mapping[StackName, list[dict[str, Any]]]:
+        return preview_steps(self._name, self._progress)
+
+    def of(self, stack: StackName, settings: Settings) -> StackChange:
+        """The change of one stack."""
+        from policies.review import digest as reader
+        from policies.review.compare import compare
+
+        if self._digest is not None:
+            return read_digest(str(stack), self._digest)
+        if self._asks_engine:
+            steps = {"steps": self._steps[stack]}
+            change = reader.of_digest(steps, str(stack), commit=self._commit)
+            return _enriched(change, self._synths.now(stack))
+        before, after = self._synths.at_base(stack), self._synths.now(stack)
+        change = compare(
+            str(stack),
+            before,
+            after,
+            differ=differ(settings.environment.account.region),
+            commit=self._commit,
+            base=self._base or "",
+        )
+        return replace(change, warnings=[*change.warnings, *undecided(change.changes)])
+
+    def beside(self, stack: StackName) -> dict[StackName, list[Resource]] | None:
+        """What the other stacks of the environment register, which count against its limits too.
+
+        None for a digest: no program is run beside it.
+        """
+        return None if self._digest is not None else self._synths.beside(stack)
 
 
 def binding_of(stack: StackName, change: StackChange, progress: Progress) -> dict[str, Any]:
@@ -76,58 +107,6 @@ def read_drift(path: Path) -> list[str]:
     except ValueError as error:
         fix = "write it with `pulumi refresh --preview-only --event-log FILE`"
         raise UserError(f"{path}: {error}", fix=fix) from None
-
-
-def _synth(stack: StackName, progress: Progress) -> list[Resource]:
-    with progress.stage("synth", f"mocked synth of {stack}") as stage:
-        found = synth_of(stack)
-        stage.done = f"{len(found)} resources"
-    return found
-
-
-def _of_commits(
-    stack: StackName, settings: Settings, base: str, commit: str, progress: Progress
-) -> StackChange:
-    """Two mocked synths: of this working tree, and of a revision of the repository."""
-    from policies.review.compare import compare
-
-    after = _synth(stack, progress)
-    with progress.stage("base", f"mocked synth of {stack} at {base}") as stage:
-        before = _synth_of(stack, base)
-        stage.done = f"{len(before)} resources"
-    region = settings.environment.account.region
-    change = compare(str(stack), before, after, differ=differ(region), commit=commit, base=base)
-    return replace(change, warnings=[*change.warnings, *undecided(change.changes)])
-
-
-def _synth_of(name: StackName, revision: str) -> list[Resource]:
-    """The synth of another revision, by its own code in its own folder."""
-    from stacks.synth import of_json
-
-    checked(revision)
-    with tempfile.TemporaryDirectory(prefix="plinth-base-") as folder:
-        archive = subprocess.run(
-            ["git", "archive", revision], cwd=ROOT, capture_output=True, check=True
-        )
-        subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
-        if not (Path(folder) / name.file.relative_to(ROOT)).exists():
-            return []
-        done = subprocess.run(
-            [sys.executable, "-m", "stacks.synth", str(name)],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": folder},
-            capture_output=True,
-            text=True,
-            timeout=SYNTH_SECONDS,
-            check=False,
-        )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no output"]
-        raise UserError(
-            f"{name} at {revision} must synthesize, got exit code {done.returncode}: {lines[-1]}",
-            fix="compare with a revision whose program runs with the installed packages",
-        )
-    return of_json(done.stdout)
 
 
 def _enriched(change: StackChange, resources: Sequence[Resource]) -> StackChange:

@@ -18,45 +18,77 @@ GPU_LIMIT = "FO-004"
 RUN_LIMIT = "FO-003"
 HOURS_PER_MONTH = 730
 
+ALONE = (
+    "what other stacks of the environment need is not counted here, though its limits hold for all "
+    "of them: a review without --digest counts it"
+)
+
 Range = tuple[float, float, float]
 """Low, expected, high."""
 
+Beside = Sequence[Sequence[Resource]] | None
+"""What each other stack of the environment registers; None where nobody looked."""
+
 
 def parts(
-    table: PriceTable, *, cost_usd_max: float, gpus_max: int, run_usd_max: float
+    table: PriceTable,
+    *,
+    cost_usd_max: float,
+    gpus_max: int,
+    run_usd_max: float,
+    beside: Beside = (),
 ) -> tuple[Part, ...]:
-    """Cost, jobs and GPUs, each with the most that it may be."""
+    """Cost, jobs and GPUs, each with the most that it may be.
+
+    The limits are those of the environment, so that what stands beside the stack counts too.
+    Default: nothing does.
+    """
 
     def cost(change: StackChange, context: Context) -> Section | None:
-        return _cost(change, context, table, cost_usd_max)
+        return _cost(change, context, table, cost_usd_max, beside)
 
     def gpus(change: StackChange, context: Context) -> Section | None:
-        return _gpus(change, context, gpus_max)
+        return _gpus(change, context, gpus_max, beside)
 
     def jobs(change: StackChange, context: Context) -> Section | None:
-        return _jobs(change, context, table, run_usd_max)
+        return _jobs(change, context, table, run_usd_max, beside)
 
     return (cost, jobs, gpus)
 
 
-def _jobs(change: StackChange, context: Context, table: PriceTable, limit: float) -> Section | None:
+def _where(beside: Beside) -> str:
+    """Of what a total is."""
+    return "the environment" if beside else "the stack"
+
+
+def _untold(beside: Beside, *, grows: bool) -> list[str]:
+    """Says that a limit was held against a part of what it is for."""
+    return [ALONE] if beside is None and grows else []
+
+
+def _jobs(
+    change: StackChange, context: Context, table: PriceTable, limit: float, beside: Beside
+) -> Section | None:
     """The most that each job of a pipeline can cost: its instances until it is stopped."""
     try:
         was, becomes = (ceilings(side, table) for side in (change.before(), change.after()))
+        others = sum(_bounded(ceilings(side, table)) for side in beside or ())
     except Unknown as unknown:
         return Section(id="jobs", title="Jobs", notes=[_undecided(unknown)])
     names = [name for name in sorted({*was, *becomes}) if was.get(name) != becomes.get(name)]
-    before, after = (sum(usd or 0 for usd in side.values()) for side in (was, becomes))
+    before, after = _bounded(was), _bounded(becomes)
     open_end = [name for name in names if name in becomes and becomes[name] is None]
     if not names:
         return None
     reasons = []
-    if after > limit and after > before:
+    if after + others > limit and after > before:
+        every = f"every pipeline{' of the environment' if beside else ''}"
+        most = f"costs up to {_usd(after + others)}, over {_usd(limit)}"
         reasons.append(
             Reason(
                 rule=RUN_LIMIT,
                 risk="high",
-                message=f"one run of every pipeline costs up to {_usd(after)}, over {_usd(limit)}",
+                message=f"one run of {every} {most}",
                 fix="lower max_runtime_seconds or the instances, or raise run_usd_max",
                 blocks=context.config.production,
             )
@@ -66,10 +98,17 @@ def _jobs(change: StackChange, context: Context, table: PriceTable, limit: float
         title="Jobs, each until it is stopped",
         columns=("job", "at most", "before"),
         rows=[Row(cells=(n, _ceiling(n, becomes), _ceiling(n, was))) for n in names],
-        notes=[f"no bound is known here for {', '.join(open_end)}"] if open_end else [],
+        notes=[
+            *([f"no bound is known here for {', '.join(open_end)}"] if open_end else []),
+            *_untold(beside, grows=after > before),
+        ],
         data={"before": was, "after": becomes, "limit": limit},
         reasons=reasons,
     )
+
+
+def _bounded(of: Mapping[str, float | None]) -> float:
+    return sum(usd or 0 for usd in of.values())
 
 
 def ceilings(resources: Sequence[Resource], table: PriceTable) -> dict[str, float | None]:
@@ -91,22 +130,51 @@ def _ceiling(name: str, of: Mapping[str, float | None]) -> str:
     return "not known" if usd is None else _usd(usd)
 
 
-def _cost(change: StackChange, context: Context, table: PriceTable, limit: float) -> Section | None:
+def _cost(
+    change: StackChange, context: Context, table: PriceTable, limit: float, beside: Beside
+) -> Section | None:
     try:
         before, after = (estimate(side, table) for side in (change.before(), change.after()))
+        others = [totals(estimate(side, table)) for side in beside or ()]
     except Unknown as unknown:
         return Section(id="cost", title="Cost", notes=[_undecided(unknown)])
     if missing := no_prices(table):
         return _unpriced(after, missing)
     was, becomes = totals(before), totals(after)
-    added = becomes[1] - was[1]
-    rows = [
-        Row(
-            cells=("the stack", *map(_usd, (*becomes, added, becomes[2] - was[2]))),
-            risk=_risk(added, becomes, limit),
-        ),
-        *_lines(before, after),
-    ]
+    whole = _summed([becomes, *others])
+    added = becomes[1] - was[1], becomes[2] - was[2]
+    risk = _risk(added[0], whole, limit)
+    rows = [Row(cells=(_where(beside), *map(_usd, (*whole, *added))), risk=risk)]
+    if beside:
+        rows.append(Row(cells=("the stack", *map(_usd, (*becomes, *added))), risk=risk))
+    rows += _lines(before, after)
+    notes = [*_notes(before, after, table), *_untold(beside, grows=added[0] > 0)]
+    return Section(
+        id="cost",
+        title="Cost",
+        columns=("per month", "low", "expected", "high", "added", "added at most"),
+        rows=rows,
+        notes=notes,
+        data={
+            "currency": "USD",
+            "before": dict(zip(("low", "expected", "high"), was, strict=True)),
+            "after": dict(zip(("low", "expected", "high"), becomes, strict=True)),
+            "added_expected": added[0],
+            **(
+                {"environment": dict(zip(("low", "expected", "high"), whole, strict=True))}
+                if beside
+                else {}
+            ),
+            "run": {"before": before.run_usd, "after": after.run_usd},
+            "unpriced": dict(sorted(after.unpriced.items())),
+            "as_of": after.as_of,
+        },
+        reasons=_over_budget(whole, added[0], limit, context, _where(beside)),
+    )
+
+
+def _notes(before: Estimate, after: Estimate, table: PriceTable) -> list[str]:
+    """What the figures are, and what they leave out."""
     notes = [
         f"US dollars per month, list prices of {table.region} as of {after.as_of or 'no date'}"
     ]
@@ -124,23 +192,7 @@ def _cost(change: StackChange, context: Context, table: PriceTable, limit: float
             f"one run of every pipeline costs at most {_usd(after.run_usd)}, "
             f"before {_usd(before.run_usd)}"
         )
-    return Section(
-        id="cost",
-        title="Cost",
-        columns=("per month", "low", "expected", "high", "added", "added at most"),
-        rows=rows,
-        notes=notes,
-        data={
-            "currency": "USD",
-            "before": dict(zip(("low", "expected", "high"), was, strict=True)),
-            "after": dict(zip(("low", "expected", "high"), becomes, strict=True)),
-            "added_expected": added,
-            "run": {"before": before.run_usd, "after": after.run_usd},
-            "unpriced": dict(sorted(after.unpriced.items())),
-            "as_of": after.as_of,
-        },
-        reasons=_over_budget(becomes, was, limit, context),
-    )
+    return notes
 
 
 def _unpriced(made: Estimate, missing: str) -> Section:
@@ -156,6 +208,11 @@ def _unpriced(made: Estimate, missing: str) -> Section:
 def totals(made: Estimate) -> Range:
     """Low, expected and high of an estimate, to the cent."""
     return round(made.low_usd, 2), round(made.expected_usd, 2), round(made.high_usd, 2)
+
+
+def _summed(found: Sequence[Range]) -> Range:
+    low, expected, high = (round(sum(side), 2) for side in zip(*found, strict=True))
+    return low, expected, high
 
 
 def _lines(before: Estimate, after: Estimate) -> list[Row]:
@@ -187,23 +244,26 @@ def _risk(added: float, becomes: Range, limit: float) -> Risk:
     return "medium" if added > 0.1 * max(limit, 1) else "low"
 
 
-def _over_budget(becomes: Range, was: Range, limit: float, context: Context) -> list[Reason]:
-    if becomes[1] <= limit or becomes[1] <= was[1]:
+def _over_budget(
+    becomes: Range, added: float, limit: float, context: Context, where: str
+) -> list[Reason]:
+    if becomes[1] <= limit or added <= 0:
         return []
     return [
         Reason(
             rule=COST_LIMIT,
             risk="high",
-            message=f"the stack would cost {_usd(becomes[1])} a month, more than {_usd(limit)}",
+            message=f"{where} would cost {_usd(becomes[1])} a month, more than {_usd(limit)}",
             fix="make it smaller, or raise the limit in the environment's file with its owner",
             blocks=context.config.production,
         )
     ]
 
 
-def _gpus(change: StackChange, context: Context, limit: int) -> Section | None:
+def _gpus(change: StackChange, context: Context, limit: int, beside: Beside) -> Section | None:
     try:
         before, after = (gpu_counts(side) for side in (change.before(), change.after()))
+        others = sum(_at_most(gpu_counts(side)) for side in beside or ())
         hours = [gpu_hours(side) for side in (change.before(), change.after())]
         memory = [gpu_memory_gib(side) for side in (change.before(), change.after())]
     except Unknown as unknown:
@@ -211,10 +271,10 @@ def _gpus(change: StackChange, context: Context, limit: int) -> Section | None:
     names = sorted({*before, *after})
     if not names:
         return None
-    most = sum(counts[2] for counts in after.values())
-    was = sum(counts[2] for counts in before.values())
-    over = most > limit and most > was
-    message = f"up to {most} GPUs could run, at most {limit} are allowed"
+    most, was = _at_most(after), _at_most(before)
+    over = most + others > limit and most > was
+    here = " in the environment" if others else ""
+    message = f"up to {most + others} GPUs could run{here}, at most {limit} are allowed"
     return Section(
         id="gpus",
         title="GPUs",
@@ -222,7 +282,9 @@ def _gpus(change: StackChange, context: Context, limit: int) -> Section | None:
         rows=[_gpu_row(name, before, after, memory[1]) for name in names],
         notes=[
             f"up to {most} GPUs, {hours[1][0]:.0f} to {hours[1][1]:.0f} GPU-hours a month; "
-            f"before up to {was}, {hours[0][0]:.0f} to {hours[0][1]:.0f}"
+            f"before up to {was}, {hours[0][0]:.0f} to {hours[0][1]:.0f}",
+            *([f"up to {others} more in other stacks of the environment"] if others else []),
+            *_untold(beside, grows=most > was),
         ],
         data={
             "before": {name: list(counts) for name, counts in sorted(before.items())},
@@ -243,6 +305,10 @@ def _gpus(change: StackChange, context: Context, limit: int) -> Section | None:
         if over
         else [],
     )
+
+
+def _at_most(counts: Mapping[str, tuple[int, int, int]]) -> int:
+    return sum(each[2] for each in counts.values())
 
 
 def _gpu_row(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -25,7 +25,14 @@ if TYPE_CHECKING:
     from policies.review.report import Part, Report
 
 
-def report_of(change: StackChange, settings: Settings, base: str, *further: Part) -> Report:
+Beside = Mapping[StackName, Sequence["Resource"]] | None
+"""What the other stacks of the environment register; None where nobody looked."""
+
+
+def report_of(
+    change: StackChange, settings: Settings, base: str, beside: Beside, *further: Part
+) -> Report:
+    """The report about one stack; what stands beside it counts against the environment's limits."""
     from policies.offline import evaluate
     from policies.review.approval import asked
     from policies.review.parts.order import FIRST, THEN
@@ -54,6 +61,7 @@ def report_of(change: StackChange, settings: Settings, base: str, *further: Part
         cost_usd_max=limits.cost_usd_per_month_max,
         gpus_max=limits.gpus_max,
         run_usd_max=limits.run_usd_max,
+        beside=None if beside is None else list(beside.values()),
     )
     report = reviewed(change, context, (*FIRST, *spending, *further, *THEN))
     return asked(report, change, _reviewers())
@@ -85,14 +93,17 @@ def _packages(change: StackChange) -> dict[str, dict[str, Any]]:
 
 
 def headroom_of(
-    change: StackChange, stack: StackName, settings: Settings, path: Path | None
+    change: StackChange, stack: StackName, settings: Settings, path: Path | None, beside: Beside
 ) -> Part:
-    """Quotas from a file, else from the account of an engine that was asked, else from nobody."""
+    """Quotas from a file, else from the account of an engine that was asked, else from nobody.
+
+    An account's quotas are for all stacks of the environment together.
+    """
     from stacks.checks.check import Platform, attempt, refuse
     from stacks.checks.quota_review import listed, part
     from stacks.checks.quotas import Quotas
 
-    asked = path is None and change.origin == "local preview"
+    asked, alone = path is None and change.origin == "local preview", beside is None
     region = settings.environment.account.region
     clients = target_of(stack.env).clients(region) if asked else refuse("no account")
 
@@ -101,6 +112,7 @@ def headroom_of(
             stack=stack,
             settings=settings,
             resources=resources,
+            environment=beside or {},
             clients=clients,
             fetch=refuse("no network"),
             plain_http=refuse("no account"),
@@ -109,11 +121,11 @@ def headroom_of(
 
     if asked:
         live = Quotas(platform(change.after()))
-        return part(platform, lambda demand: attempt(lambda: live.value(demand)))
+        return part(platform, lambda demand: attempt(lambda: live.value(demand)), alone=alone)
     if path is None:
-        return part(platform, None)
+        return part(platform, None, alone=alone)
     try:
-        return part(platform, listed(path.read_text()))
+        return part(platform, listed(path.read_text()), alone=alone)
     except OSError as error:
         raise UserError(f"{path} must be a file, got {error.strerror}") from None
     except ValueError as error:
@@ -126,4 +138,4 @@ def reviewed_change(
 ) -> tuple[Report, StackChange]:
     """The report about a digest, and what it is about; nothing is written or shown."""
     change = read_digest(str(stack), digest)
-    return report_of(change, settings, "HEAD"), change
+    return report_of(change, settings, "HEAD", None), change

@@ -20,16 +20,19 @@ class Skipped(Exception):
 
 
 def one_by_one(stacks: Sequence[StackName], act: Act) -> Done:
-    """As `side_by_side`, for what only one thread at a time can do, such as a synth."""
-    return side_by_side(stacks, {}, act, threads=1)
+    """As `side_by_side`, in this thread: for what runs in the main one alone, such as a synth."""
+    done: Done = {}
+    errors: dict[StackName, BaseException] = {}
+    for stack in stacks:
+        try:
+            done[stack] = act(stack)
+        except (CheckFailed, UserError) as error:
+            errors[stack] = error
+    return _results(stacks, done, errors)
 
 
 def side_by_side(
-    stacks: Sequence[StackName],
-    needs: Mapping[StackName, Sequence[StackName]],
-    act: Act,
-    *,
-    threads: int | None = None,
+    stacks: Sequence[StackName], needs: Mapping[StackName, Sequence[StackName]], act: Act
 ) -> Done:
     """Act on all stacks; what each said, in the order of `stacks`.
 
@@ -47,17 +50,18 @@ def side_by_side(
         return act(stack)
 
     # a thread per stack, submitted in order: whoever waits for another waits for one that runs
-    with ThreadPoolExecutor(threads or max(1, len(stacks))) as pool:
+    with ThreadPoolExecutor(max(1, len(stacks))) as pool:
         for stack in stacks:
             futures[stack] = pool.submit(run, stack)
-    return _results(stacks, futures)
+    errors = {stack: error for stack in stacks if (error := futures[stack].exception())}
+    done = {stack: futures[stack].result() for stack in stacks if stack not in errors}
+    return _results(stacks, done, errors)
 
 
 def _results(
-    stacks: Sequence[StackName], futures: Mapping[StackName, Future[dict[str, Any]]]
+    stacks: Sequence[StackName], done: Done, errors: Mapping[StackName, BaseException]
 ) -> Done:
-    errors = {stack: error for stack in stacks if (error := futures[stack].exception())}
-    done = {stack: futures[stack].result() for stack in stacks if stack not in errors}
+    """What all said, or one error for all that failed."""
     if not errors:
         return done
     for error in errors.values():
@@ -65,8 +69,6 @@ def _results(
             raise error
     problems = [error for error in errors.values() if isinstance(error, CheckFailed | UserError)]
     left_alone = [str(error) for error in errors.values() if isinstance(error, Skipped)]
-    if len(stacks) == 1:
-        raise problems[0]
     text = "\n".join([*(error.problem for error in problems), *left_alone])
     fix = next((error.fix for error in problems if error.fix), "")
     if all(isinstance(error, UserError) for error in problems):

@@ -94,10 +94,11 @@ def _definitions(settings: Settings) -> dict[str, str]:
     return definitions(settings)
 
 
-def preview_steps(stack: StackName, report: CommandOutput) -> list[dict[str, Any]]:
-    """The engine's steps of a preview, as its digest has them."""
-    with prepared(str(stack), report) as work:
-        return work.operate("preview", stack).steps
+def preview_steps(name: str, report: CommandOutput) -> dict[StackName, list[dict[str, Any]]]:
+    """The engine's steps of a preview of each stack, as its digest has them."""
+    with prepared(name, report) as work:
+        done = work.each(lambda stack: {"steps": work.operate("preview", stack).steps})
+    return {stack: said["steps"] for stack, said in done.items()}
 
 
 def run_engine(operation: Operation, stack: Stack, program: Any, report: CommandOutput) -> Changes:

@@ -2,7 +2,8 @@
 
     python tests/bench/review.py [--runs 5] [--json]
 
-The resources are the first hundred of AWS that the program of `prod` registers.
+The resources are the first hundred of AWS that the program of `prod.flight_delay` registers, and
+where it has fewer, that of `prod.foundation`.
 
 cold   `plinth review --digest` as a new process, to HTML: it imports everything and reads the
        settings, prices and exemptions. What Python compiled before is on the disk, as anywhere
@@ -28,19 +29,18 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
+STACK = "prod.flight_delay"
 RESOURCES = 100
 COLD_SECONDS, WARM_SECONDS, STOCK_RATIO = 2.0, 1.2, 2.5
 
 
 def first_resources() -> list[Any]:
-    """Of the environment prod."""
-    from stacks.workload import definitions
+    """Of a workload, then of what it stands on."""
+    from stacks.stack_name import StackName
+    from stacks.synth import synth_of
 
-    from stacks.settings.load import load
-    from stacks.synth import synthesize
-
-    settings = load("prod")
-    found = synthesize("prod", settings, definitions("prod", settings))
+    stack = StackName.parse(STACK)
+    found = [*synth_of(stack), *synth_of(stack.sibling("foundation"))]
     return [item for item in found if item.type.startswith("aws:")][:RESOURCES]
 
 
@@ -61,13 +61,16 @@ def _step(item: Any) -> dict[str, Any]:
 
 def reviewed(path: Path) -> tuple[float, float]:
     """Seconds and CPU seconds of one review in this process, rendered as HTML and JSON."""
-    from stacks.commands.review import rendered, reviewed_change
+    from stacks.commands.review import rendered
+    from stacks.review.report import reviewed_change
     from stacks.settings.load import load
+    from stacks.stack_name import StackName
 
     begin, used = time.perf_counter(), time.process_time()
-    report, change = reviewed_change("prod", load("prod"), path)
+    stack = StackName.parse(STACK)
+    report, change = reviewed_change(stack, load(stack), path)
     for form in ("html", "json"):
-        rendered(report, change, "prod", form)
+        rendered(report, change, stack, form)
     return time.perf_counter() - begin, time.process_time() - used
 
 
@@ -76,7 +79,7 @@ def cold(path: Path) -> tuple[float, float]:
     begin, used = time.perf_counter(), _children_cpu_seconds()
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "stacks.cli", "review", "prod"),
+            *(sys.executable, "-m", "stacks.cli", "review", STACK),
             *("--digest", path, "--output", path.with_suffix(".html")),
         ],
         cwd=REPOSITORY,
@@ -104,11 +107,13 @@ def registered(resources: list[Any]) -> tuple[float, float]:
 
 def stock(resources: list[Any]) -> tuple[float, float]:
     """Seconds and CPU seconds of a preview with the pack."""
-    from stacks.commands.deploy import policy_config
+    from stacks.policy_config import policy_config
     from stacks.settings.load import load
+    from stacks.stack_name import StackName
     from tests.bench import crossguard
 
-    return crossguard.preview(resources, policy_config(load("prod")), pack=True)[:2]
+    config = policy_config(load(StackName.parse(STACK)))
+    return crossguard.preview(resources, config, pack=True)[:2]
 
 
 def medians(runs: list[dict[str, tuple[float, float]]]) -> dict[str, float]:

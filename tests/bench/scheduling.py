@@ -37,8 +37,8 @@ from stacks.composition.scheduling import build_teams
 from stacks.local.kubernetes import control_plane, nodes
 from stacks.local.kubernetes.client import ApiError, Client, Object
 from stacks.local.runtime.processes import Children
-from stacks.settings.load import load
-from stacks.settings.model import Settings
+from stacks.settings.load import load_cluster
+from stacks.settings.model import ClusterSettings
 from stacks.synth import recorded
 from stacks.toolchain.control_plane import ensure
 
@@ -94,7 +94,7 @@ class Binding:
                 time.sleep(RETRY_SECONDS)
 
 
-def platform(node_count: int, pods: int) -> tuple[Settings, list[list[Load]]]:
+def platform(node_count: int, pods: int) -> tuple[ClusterSettings, list[list[Load]]]:
     """Settings with three teams that own all GPUs, and what comes in which phase."""
     gpus = node_count * GPUS
     called = pods - gpus
@@ -117,19 +117,19 @@ def platform(node_count: int, pods: int) -> tuple[Settings, list[list[Load]]]:
     }
     scaling = {"min_size": 0, "desired_size": 0, "max_size": node_count}
     pools = {POOL: {"instance_type": INSTANCE_TYPE, "scaling": scaling}}
-    base = load("prod").model_dump()
+    base = load_cluster("prod").model_dump()
     fill = [
         Load(team=team, priority=priority, pods=count)
         for team in ("research", "vision")
         for priority, count in (("training", own), ("training-borrowed", borrowed))
     ]
-    settings = Settings.model_validate({**base, "gpu_pools": pools, "teams": teams})
+    settings = ClusterSettings.model_validate({**base, "gpu_pools": pools, "teams": teams})
     return settings, [fill, [Load(team="serving", priority="inference", pods=called)]]
 
 
-def objects(settings: Settings) -> list[Object]:
+def objects(settings: ClusterSettings) -> list[Object]:
     """What the program registers for the teams, as manifests, namespaces first."""
-    common = ComponentArgs(names=settings.names("prod"), tags={})
+    common = ComponentArgs(names=settings.names, tags={})
     found: list[Object] = [
         item.inputs.value
         for item in recorded(lambda: build_teams(common, settings, pulumi.ResourceOptions()))
@@ -224,7 +224,7 @@ def phase(client: Client, binding: Binding, loads: Iterable[Load], image: str) -
     return figures
 
 
-def prepare(client: Client, settings: Settings, node_count: int) -> None:
+def prepare(client: Client, settings: ClusterSettings, node_count: int) -> None:
     """The teams, then the nodes; ready when pods can be created."""
     for item in objects(settings):
         kind = client.kind(item["apiVersion"], item["kind"])
@@ -254,7 +254,7 @@ def _ready(client: Client) -> list[str]:
 def measure(node_count: int, pods: int) -> dict[str, Any]:
     """Run the drill; what came out, and whether everybody has what is theirs."""
     settings, phases = platform(node_count, pods)
-    image = f"{settings.names('prod').repository_url('workload')}@sha256:{'0' * 64}"
+    image = f"{settings.names.repository_url('workload')}@sha256:{'0' * 64}"
     with tempfile.TemporaryDirectory() as name:
         children = Children(folder=Path(name) / "run")
         started = time.perf_counter()

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from policies.review.render import mermaid
 from policies.review.render.graph import Graph
-from policies.review.report import Report, Row, Section
+from policies.review.report import Decision, Report, Risk, Row, Section
 
 LIMIT_BYTES = 65_536
 """Of a comment's body (GitHub REST API, issue comments)."""
@@ -26,8 +27,13 @@ SPECIAL = str.maketrans({c: f"&#{ord(c)};" for c in "&<>|`*[]()@#\\~!{}$:"})
 UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 """One that Markdown could read: between letters it is a part of the word."""
 
-MARKS = {"low": "", "medium": "🟡", "high": "🟠", "critical": "🔴"}
-DECISIONS = {"blocked": "🛑", "needs review": "👀", "safe": "✅", "no change": "⚪"}
+MARKS: dict[Risk, str] = {"low": "", "medium": "🟡", "high": "🟠", "critical": "🔴"}
+DECISIONS: dict[Decision, str] = {
+    "blocked": "🛑",
+    "needs review": "👀",
+    "safe": "✅",
+    "no change": "⚪",
+}
 
 
 def tag(project: str, env: str) -> str:
@@ -45,8 +51,7 @@ def render(
     """The comment; what does not fit is counted, never dropped silently."""
     head = [
         tag(project, report.env),
-        f"### {DECISIONS[report.decision]} {_escaped(report.env)}: {report.decision}, "
-        f"{report.risk} risk",
+        _title(report.env, report.decision, report.risk),
         "",
         _tally(report),
         "",
@@ -63,6 +68,32 @@ def render(
         text += picture
     text += foot
     return _cut(text, limit_bytes)
+
+
+def of_stacks(
+    name: str,
+    section: Section,
+    reports: Sequence[tuple[Report, Graph]],
+    *,
+    project: str = "plinth",
+    limit_bytes: int = LIMIT_BYTES,
+) -> str:
+    """A line for each stack of an environment, then the report of each that changes.
+
+    They share the bytes that a comment may have; the first line is the only hidden one.
+    """
+    said = section.data
+    head = f"{tag(project, name)}\n{_title(name, said['decision'], said['risk'])}\n"
+    text = head + _section(replace(section, title="Stacks"), section.rows)
+    for left, (report, drawing) in zip(range(len(reports), 0, -1), reports, strict=True):
+        share = (limit_bytes - _bytes(text)) // left - 1
+        told = render(report, drawing, project=project, limit_bytes=share)
+        text += "\n" + told.partition("\n")[2]
+    return text
+
+
+def _title(name: str, decision: Decision, risk: Risk) -> str:
+    return f"### {DECISIONS[decision]} {_escaped(name)}: {decision}, {risk} risk"
 
 
 def _picture(drawing: Graph) -> str:
