@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.errors import UserError
+from pipelines.workload import find
 from policies import docs as policies
 from policies.review import deltas
 from policies.rules import RULES
@@ -67,7 +68,18 @@ def gitlab_matrix() -> str:
     return "\n".join([*rows, "      # "])
 
 
+def codeowners() -> str:
+    """A line for each workload's package, and one for its files in the environments."""
+    rows = []
+    for name, workload in find().items():
+        team = f"@example/{workload.owner}"
+        for path in (f"/pipelines/{name}/", f"/stacks/environments/Pulumi.*.{name}.yaml"):
+            rows.append(f"{path:50} {team}")
+    return "\n".join([*rows, "# "])
+
+
 BLOCKS = (
+    Block(document=".github/CODEOWNERS", name="workloads", made=codeowners),
     Block(document=".gitlab-ci.yml", name="stacks", made=gitlab_matrix),
     Block(document="README.md", name="rule-count", made=lambda: str(len(RULES))),
     Block(document="README.md", name="delta-count", made=lambda: str(len(deltas.DELTAS))),

@@ -107,7 +107,7 @@ def check_answers(platform: Platform) -> Iterator[CheckResult]:
         yield failed("answers", name, f"must answer, said: {reason}", fix)
         return
     [prediction] = json.loads(answer["Body"].read())["predictions"]
-    said = ", ".join(f"{key} {value}" for key, value in sorted(prediction.items()))
+    said = ", ".join(f"{key} {_number(prediction, key):.4g}" for key in prediction)
     problem = unlike(model.kind, prediction)
     if problem:
         fix = "roll the model back: pin the package before it"

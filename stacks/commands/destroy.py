@@ -22,7 +22,7 @@ from stacks.settings.model import (
     Settings,
     WorkloadSettings,
 )
-from stacks.stack_name import StackName, environment_file, named, stacks_of
+from stacks.stack_name import FOUNDATION, StackName, environment_file, named, stacks_of
 from stacks.targets import aws_clients
 from stacks.targets.aws_clients import Clients
 from stacks.targets.side_by_side import side_by_side, total
@@ -42,8 +42,7 @@ def destroy(
     settings = {stack: load(stack) for stack in stacks}
     check_confirmed(name, settings[stacks[0]], target, confirmed, data)
     target.start(report)
-    if "." in name:
-        _check_unused(stacks[0], target, report)
+    check_unused(stacks, target, report)
     above = {stack: _above(stack, stacks) for stack in stacks}
     done = side_by_side(
         tuple(reversed(stacks)),
@@ -92,17 +91,26 @@ def _above(stack: StackName, stacks: Sequence[StackName]) -> tuple[StackName, ..
     return tuple(other for other in stacks if stack in dependencies(other))
 
 
-def _check_unused(stack: StackName, target: Target, report: CommandOutput) -> None:
-    """Refuse to take away what other stacks stand on."""
-    above = _above(stack, stacks_of(stack.env))
-    if not above:
+def check_unused(stacks: Sequence[StackName], target: Target, report: CommandOutput) -> None:
+    """Refuse to take away what other stacks stand on, one whose file is gone among them."""
+    lowest = stacks[0]
+    if lowest.workload:
         return
-    there = target.engine(stack, report).standing()
-    standing = [str(other) for other in above if there.get(str(other))]
+    known = {str(stack): stack for stack in stacks_of(lowest.env)}
+    above = [str(stack) for stack in _above(lowest, list(known.values())) if stack not in stacks]
+    standing = [
+        name
+        for name in target.engine(lowest, report).standing()
+        if name in above
+        or (lowest.layer == FOUNDATION and name.startswith(f"{lowest.env}.") and name not in known)
+    ]
     if standing:
+        last = StackName.parse(standing[-1])
+        again = f" {last}" if target.confirmation else ""
+        lost = "" if str(last) in known else f"bring back {shown(last.file)} and "
         raise UserError(
-            f"{stack} must carry no other stack to be destroyed, got {', '.join(standing)}",
-            fix=f"type `plinth destroy {standing[-1]} --yes` first, or destroy {stack.env}",
+            f"{lowest} must carry no other stack to be destroyed, got {', '.join(standing)}",
+            fix=f"{lost}type `plinth destroy {last} --yes{again}` first",
         )
 
 

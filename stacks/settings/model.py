@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import Field, InstanceOf, ValidationInfo, field_validator, model_validator
 
+from infra.errors import UserError
 from infra.naming import Names
 from pipelines.workload import Parameter, Workload
+from stacks.parameters import parameters
 from stacks.settings.compute import Cluster, GpuAgents, GpuPool, Karpenter, Scaling, check_pools
 from stacks.settings.data import Feast, Features, Kafka, Spark, Stream
 from stacks.settings.environment import Environment
@@ -244,7 +246,7 @@ class WorkloadSettings(Layer):
             declared = info.data["workload"].pipelines
             _must_be_declared("pipelines", pipelines, declared)
             for name, chosen in pipelines.items():
-                chosen.check_parameters(name, declared[name].parameters)
+                _parameters(name, declared[name].parameters, chosen.parameters)
         return pipelines
 
     @field_validator("endpoint")
@@ -284,10 +286,7 @@ class WorkloadSettings(Layer):
     def parameters(self, name: str) -> dict[str, Parameter]:
         """The parameters of a pipeline: the declaration's defaults, and what was chosen here."""
         declared = self.workload.pipelines[name].parameters
-        return {
-            key: type(default)(self.pipeline(name).parameters.get(key, default))
-            for key, default in declared.items()
-        }
+        return parameters(name, declared, self.pipeline(name).parameters)
 
     @property
     def serves(self) -> bool:
@@ -301,6 +300,15 @@ class WorkloadSettings(Layer):
 
 
 Settings = FoundationSettings | ClusterSettings | WorkloadSettings
+
+
+def _parameters(
+    name: str, declared: Mapping[str, Parameter], chosen: Mapping[str, Parameter]
+) -> None:
+    try:
+        parameters(name, declared, chosen)
+    except UserError as error:
+        raise ValueError(f"{error.problem}; {error.fix}") from None
 
 
 def _must_be_declared(where: str, named: Iterable[str], known: Mapping[str, object]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -43,24 +41,6 @@ class Pipeline(Part):
     """Limit of each job."""
 
     max_parallel_steps: Annotated[int, Field(ge=1, le=50)] = 2
-
-    def check_parameters(self, name: str, declared: Mapping[str, Parameter]) -> None:
-        """Each is declared, and of the kind of its default; ValueError if not."""
-        for parameter, value in self.parameters.items():
-            if parameter not in declared:
-                near = difflib.get_close_matches(parameter, declared, n=1, cutoff=0)
-                nearest = f"; the nearest is {near[0]}" if near else ""
-                raise ValueError(
-                    f"{name}.parameters must be of {', '.join(declared) or 'none'}, "
-                    f"got {parameter}{nearest}"
-                )
-            default = declared[parameter]
-            wanted = (int, float) if isinstance(default, float) else type(default)
-            if not isinstance(value, wanted) or isinstance(value, bool):
-                raise ValueError(
-                    f"{name}.parameters.{parameter} must be like its default {default!r}, "
-                    f"got {value!r}"
-                )
 
 
 class Registry(Part):

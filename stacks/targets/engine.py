@@ -133,10 +133,9 @@ class Stack:
         """The state, as the engine exports it; secrets stay encrypted."""
         return self._select(lambda: None).export_stack().deployment or {}
 
-    def standing(self) -> dict[str, int]:
-        """Resources by the name of every stack of the backend that has some."""
-        found = self._workspace().list_stacks()
-        return {one.name: one.resource_count for one in found if one.resource_count}
+    def standing(self) -> list[str]:
+        """Names of the backend's stacks that have resources."""
+        return sorted(one.name for one in self._workspace().list_stacks() if one.resource_count)
 
     def drop_pending_operations(self) -> int:
         """Forget operations that a killed engine left open; how many there were.

@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / ".ci"))  # its scripts import each other by name, as they do in CI
 
 import comment  # noqa: E402
-from github import GitHub  # noqa: E402
+import touched  # noqa: E402
+from github import PAGE, PAGES, GitHub  # noqa: E402
 
 RUN = recorded("workflow_run_fork")["workflow_run"]
 TAG = "<!-- plinth-review plinth/dev.weather -->"
@@ -123,7 +124,7 @@ def test_a_review_that_broke_takes_the_place_of_the_one_before_it(default: Path)
 
 def test_stacks_that_a_pull_request_does_not_touch_have_no_comment_any_more(default: Path) -> None:
     changes = [{"filename": "README.md"}]
-    nothing = {"artifacts": []}
+    nothing: dict[str, list[str]] = {"artifacts": []}
     run = f"/actions/runs/{RUN['id']}/artifacts"
     with serving({**answers(), "/pulls/42/files": changes, run: nothing}) as server:
         assert comment.main(client(server), RUN, default) == "#42: no stack is touched"
@@ -146,8 +147,8 @@ def test_which_stacks_must_have_a_review_is_by_the_files_that_github_lists(defau
 
 
 def test_a_change_of_more_files_than_github_lists_touches_every_stack(default: Path) -> None:
-    known = comment.touched.known(default)
-    few = ["README.md"] * (comment.PAGE * comment.PAGES - 1)
+    known = touched.known(default)
+    few = ["README.md"] * (PAGE * PAGES - 1)
     assert comment.expected(few, known) == []
     assert comment.expected([*few, "LICENSE"], known) == [str(stack) for stack in known] != []
 
@@ -159,7 +160,7 @@ def test_a_stack_that_a_pull_request_adds_is_reviewed_where_its_environment_is_k
         f"stacks/environments/Pulumi.{stack}.yaml"
         for stack in ("dev.weather", "dev.demo", "other.demo", "local.demo", "dev.a`b", "../dev.x")
     ]
-    known = comment.touched.known(default)
+    known = touched.known(default)
     assert comment.added(files, known) == ["dev.demo"]
     many = [f"stacks/environments/Pulumi.dev.w{number}.yaml" for number in range(99)]
     assert len(comment.added(many, known)) == comment.NEW_STACKS

@@ -15,6 +15,7 @@ from stacks.policy_config import policy_config
 from stacks.settings.load import load_cluster, load_workload
 from stacks.settings.model import ClusterSettings, WorkloadSettings
 from tests.infra.test_operations import NAMES, TAGS, built, of, role, statements
+from tests.kits.each import each
 from tests.kits.stacks import fields_of, named, serving, synth
 
 EVENING = "cron(0 19 ? * MON-FRI *)"
@@ -77,7 +78,7 @@ def test_only_what_the_program_ignores_of_a_node_group_moves() -> None:
 
 
 def test_an_evening_that_failed_does_not_arrive_in_the_morning() -> None:
-    for item in of(off_hours(), ":Schedule"):
+    for item in each(of(off_hours(), ":Schedule")):
         assert item["target"]["retryPolicy"]["maximumEventAgeInSeconds"] <= 3600
 
 

@@ -63,6 +63,16 @@ def not_same(result: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     return {stack: changes for stack, changes in found.items() if changes}
 
 
+def checked(result: Mapping[str, Any], status: str) -> dict[str, str]:
+    """What checks of any stack said, of those that ended like this."""
+    return {
+        finding["check"]: finding["message"]
+        for said in result["stacks"].values()
+        for finding in said["findings"]
+        if finding["status"] == status
+    }
+
+
 def states(clone: Clone) -> dict[str, bytes]:
     """The state of every stack, as it lies on disk."""
     folder = clone.home / "local" / "state" / ".pulumi" / "stacks" / "plinth"

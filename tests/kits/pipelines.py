@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,14 +18,8 @@ from infra.naming import Names
 from pipelines.compiled import PipelineInputs
 from pipelines.toolkit import nycflights, tables
 from pipelines.toolkit.feature_group import FeatureGroup
-from pipelines.workload import Model, Pipeline, Workload
-from stacks import definitions
-from stacks.settings.environment import Account
-from stacks.settings.load import load_workload
-from stacks.settings.model import WorkloadSettings
-from stacks.settings.models import Image
-from stacks.settings.models import Pipeline as ChosenPipeline
-from stacks.stack_name import StackName
+from pipelines.workload import Model, Pipeline, Workload, named
+from stacks import definitions as bridge
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -34,29 +29,17 @@ NAMES = Names(env="test", account_id="123456789012", region="us-east-1")
 KEY = "arn:aws:kms:us-east-1:123456789012:key/storage"
 
 
-def settings_of(workload: str, pipeline: str, **chosen: Any) -> WorkloadSettings:
-    """A workload's stack in an environment `test`, its pipeline run as chosen."""
-    dev = load_workload(StackName("dev", workload))
-    environment = dev.environment.model_copy(
-        update={
-            "name": NAMES.env,
-            "account": Account(account_id=NAMES.account_id, region=NAMES.region),
-            "availability_zone_ids": ["a", "b"],
-        }
-    )
-    run = {"instance_type": "ml.m5.large", "max_runtime_seconds": 900, **chosen}
-    return dev.model_copy(
-        update={
-            "environment": environment,
-            "image": Image(digest=f"sha256:{'0' * 64}"),
-            "pipelines": {pipeline: ChosenPipeline(**run)},
-        }
-    )
-
-
 def inputs(workload: str, pipeline: str, **changes: Any) -> PipelineInputs:
     """Inputs of a pipeline in an environment `test`, with everything known."""
-    found = definitions.inputs(settings_of(workload, pipeline), pipeline)
+    found = bridge.inputs(
+        named(workload),
+        pipeline,
+        NAMES,
+        image_uri=f"{NAMES.repository_url('images')}@sha256:{'0' * 64}",
+        zones=["a", "b"],
+        instance_type="ml.m5.large",
+        max_runtime_seconds=900,
+    )
     known: dict[str, Any] = {
         "tracking_arn": "arn:aws:sagemaker:us-east-1:123456789012:mlflow-app/app-1",
         "subnet_ids": ["subnet-1", "subnet-2"],
@@ -171,6 +154,13 @@ def counting(inputs: PipelineInputs) -> Built:
 def failing(inputs: PipelineInputs) -> Built:
     """A builder that cannot."""
     raise ValueError(f"instance type {inputs.instance_type} is unknown")
+
+
+def each(found: Iterable[T]) -> list[T]:
+    """What was found, which must be something: a loop over nothing would pass."""
+    listed = list(found)
+    assert listed
+    return listed
 
 
 def imports(module: str) -> set[str]:

@@ -17,7 +17,7 @@ from infra.naming import Names
 from pipelines import compiled
 from pipelines.compiled import PipelineInputs, Request
 from pipelines.workload import named
-from stacks import workload as bridge
+from stacks import definitions as bridge
 from tests.kits.local_cloud import Cloud, running_cloud, until
 
 NAMES = Names(env="local", account_id="123456789012", region="us-east-1")
@@ -30,7 +30,7 @@ def inputs(workload: str, pipeline: str, **chosen: Any) -> PipelineInputs:
         named(workload),
         pipeline,
         NAMES,
-        image_uri=f"{NAMES.repository_url('workload')}@sha256:{'0' * 64}",
+        image_uri=f"{NAMES.repository_url('images')}@sha256:{'0' * 64}",
         zones=["a"],
         instance_type="ml.m5.large",
         max_runtime_seconds=RUN_SECONDS,

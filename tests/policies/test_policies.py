@@ -29,28 +29,12 @@ from policies.tables.__main__ import HERE, TABLES
 from policies.theme import Theme
 from stacks.synth import recorded
 from tests.kits.each import each
-from tests.policies.cases.access import ACCESS, PIPELINES
-from tests.policies.cases.case import FEATURES, SERVING, Case, later
-from tests.policies.cases.cost import COST
-from tests.policies.cases.data import DATA
-from tests.policies.cases.endpoints import ENDPOINTS
-from tests.policies.cases.kubernetes import KUBERNETES
-from tests.policies.cases.models import MODELS
-from tests.policies.cases.monitoring import FEATURE_STORE, MONITORING, TRACKING
-from tests.policies.cases.nodes import NODES
-from tests.policies.cases.pipelines import MORE_PIPELINES
-from tests.policies.cases.platform import CLUSTER, STORAGE, bucket
-from tests.policies.cases.platform_services import SERVICES
-from tests.policies.cases.pods import PODS
-from tests.policies.cases.serving import CONFIGURATIONS
-from tests.policies.cases.studio import STUDIO
-from tests.policies.cases.training import TRAINING
-from tests.policies.cases.trust import TRUST
+from tests.kits.rule_cases import every_case
+from tests.policies.cases.case import SERVING, Case, later
+from tests.policies.cases.platform import bucket
 
-CASES = [*SERVING, *FEATURES, *CLUSTER, *KUBERNETES, *NODES, *PODS, *STORAGE, *ACCESS, *PIPELINES]
-CASES += [*TRUST, *SERVICES, *DATA, *COST, *TRAINING, *MORE_PIPELINES, *STUDIO]
+CASES = every_case()
 BY_ID = {rule.id: rule for rule in RULES}
-CASES += [*CONFIGURATIONS, *ENDPOINTS, *MODELS, *FEATURE_STORE, *MONITORING, *TRACKING]
 CORE = (
     "config",
     "data",

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from infra.errors import UserError
+from pipelines.workload import named
 from stacks.commands import add_features
 from tests.kits.local_cloud import ROLE, running_cloud
+from tests.kits.stacks import synth
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +66,11 @@ def test_what_is_removed_or_retyped_is_left_to_the_preview(
 
 def test_a_group_that_does_not_exist_yet_lacks_nothing(sm: Any) -> None:
     assert add_features.lacking(sm, "flights", "nobody", OLD) is None
+
+
+def test_the_state_is_told_of_resources_that_the_program_has() -> None:
+    urns = {item.urn for item in synth("dev.flight_delay") if item.name.startswith("features-")}
+    groups = named("flight_delay").feature_groups
+    told = {add_features.URN.format(stack="dev.flight_delay", entity=group) for group in groups}
+    assert told
+    assert told <= urns

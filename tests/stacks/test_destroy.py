@@ -1,20 +1,24 @@
 """Destroy: guards that refuse, a sweep that touches nothing of others, a drain that finishes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from infra.errors import CheckFailed, UserError
 from infra.naming import Names
-from stacks.commands.destroy import check_confirmed
-from stacks.settings.load import load, load_foundation
+from stacks.commands.destroy import check_confirmed, check_unused
+from stacks.commands.output import CommandOutput
+from stacks.settings.load import load
 from stacks.settings.model import Settings
+from stacks.stack_name import StackName, stacks_of
+from stacks.stack_name import named as named_stacks
 from stacks.targets import leftovers
 from stacks.targets.account import check_account
 from stacks.targets.drain import drain
-from stacks.targets.target import target_of
+from stacks.targets.target import Target, target_of
 from tests.kits.checks import stubbed
 from tests.kits.local_cloud import Cloud, running_cloud
 from tests.kits.stacks import changed, named, serving, synth
@@ -22,8 +26,9 @@ from tests.kits.stacks import changed, named, serving, synth
 pytest_plugins = ["tests.kits.kubernetes"]
 
 
-def protected(env: str, protect: bool) -> Settings:
-    settings: Settings = changed(load_foundation(env), environment={"protect": protect})
+def protected(name: str, protect: bool) -> Settings:
+    stack = named(name) if "." in name else named(f"{name}.foundation")
+    settings: Settings = changed(load(stack), environment={"protect": protect})
     return settings
 
 
@@ -47,9 +52,9 @@ def protected(env: str, protect: bool) -> Settings:
 def test_destroying_is_refused_unless_it_is_meant(
     name: str, protect: bool, confirmed: str | None, data: bool, problem: str
 ) -> None:
-    env = name.partition(".")[0]
+    target = target_of(name.partition(".")[0])
     with pytest.raises(UserError, match=problem):
-        check_confirmed(name, protected(env, protect), target_of(env), confirmed, data)
+        check_confirmed(name, protected(name, protect), target, confirmed, data)
 
 
 @pytest.mark.parametrize(
@@ -66,8 +71,60 @@ def test_destroying_is_refused_unless_it_is_meant(
 def test_destroying_goes_on_when_it_is_meant(
     name: str, protect: bool, confirmed: str, data: bool
 ) -> None:
-    env = name.partition(".")[0]
-    check_confirmed(name, protected(env, protect), target_of(env), confirmed, data)
+    target = target_of(name.partition(".")[0])
+    check_confirmed(name, protected(name, protect), target, confirmed, data)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A target in which these stacks stand."""
+
+    names: Sequence[str]
+    confirmation: str = "dev"
+
+    def engine(self, stack: StackName, report: CommandOutput) -> "Standing":
+        return self
+
+    def standing(self) -> list[str]:
+        return sorted(self.names)
+
+
+DEV = [str(stack) for stack in stacks_of("dev")]
+
+
+@pytest.mark.parametrize(
+    ("name", "standing", "problem"),
+    [
+        ("dev.foundation", DEV, "got dev.block_time, dev.cluster, dev.flight_delay, dev.weather"),
+        ("dev.foundation", ["dev.foundation", "dev.weather"], "got dev.weather"),
+        ("dev.foundation", ["dev.foundation", "dev.without_file"], "got dev.without_file"),
+        ("dev", [*DEV, "dev.without_file"], "got dev.without_file"),
+    ],
+)
+def test_what_another_stack_stands_on_is_not_destroyed(
+    name: str, standing: list[str], problem: str
+) -> None:
+    target, report = cast(Target, Standing(standing)), CommandOutput(as_json=True)
+    with pytest.raises(UserError) as refused:
+        check_unused(named_stacks(name), target, report)
+    assert refused.value.problem.endswith(problem)
+    last = problem.rpartition(" ")[2]
+    assert f"`plinth destroy {last} --yes {last}`" in refused.value.fix
+    assert ("Pulumi.dev.without_file.yaml" in refused.value.fix) == (last == "dev.without_file")
+
+
+@pytest.mark.parametrize(
+    ("name", "standing"),
+    [
+        ("dev", DEV),
+        ("dev.foundation", ["dev.foundation", "prod.foundation", "prod.weather"]),
+        ("dev.cluster", DEV),  # no workload of dev runs on it
+        ("dev.weather", DEV),
+    ],
+)
+def test_what_nothing_stands_on_may_be_destroyed(name: str, standing: list[str]) -> None:
+    target, report = cast(Target, Standing(standing)), CommandOutput(as_json=True)
+    check_unused(named_stacks(name), target, report)
 
 
 def test_credentials_of_another_account_delete_nothing() -> None:

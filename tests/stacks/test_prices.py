@@ -22,6 +22,7 @@ from stacks.sizing.prices.table import price_table, regions
 from stacks.stack_name import StackName, environments, stacks_of
 from stacks.synth import recorded
 from tests.kits.checks import ask, platform
+from tests.kits.each import each
 
 TABLE = price_table("us-east-1")
 HOURS = 730
@@ -33,7 +34,7 @@ def priced(program) -> Estimate:  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize("region", regions())
 def test_every_figure_says_where_and_when_it_comes_from(region: str) -> None:
-    for price in price_table(region).prices.values():
+    for price in each(price_table(region).prices.values()):
         assert price.usd >= 0
         assert price.source.startswith("https://aws.amazon.com/")
         assert date.fromisoformat(price.as_of) <= date.today()

@@ -138,11 +138,11 @@ def test_a_mistake_in_one_file_stops_no_other_stack(tmp_path: Path) -> None:
         ),
         (
             "    training: {parameters: {TrainStrat: '2013-01-01'}}",
-            r"training\.parameters must be of TrainStart, .*, got TrainStrat; the nearest is Tr",
+            r"training: parameters must be of TrainStart, .*, got 'TrainStrat'; write TrainStart",
         ),
         (
             "    training: {parameters: {EvaluationDays: many}}",
-            r"training\.parameters\.EvaluationDays must be like its default 14, got 'many'",
+            r"training: EvaluationDays must be int, as its default 14, got 'many'",
         ),
     ],
 )

@@ -120,6 +120,7 @@ EXPIRY: list[tuple[Status, Program, str]] = [
 
 COST = [
     Case(rule="FO-002", status="pass", program=budgeted),
+    Case(rule="FO-002", status="pass", program=governed, config={"has_environment_budget": True}),
     Case(rule="FO-002", status="fail", program=governed, says="must have a Budget"),
     Case(rule="FO-002", status="fail", program=partial(budgeted, filters=None), says="costFilters"),
     Case(rule="FO-002", status="fail", program=partial(budgeted, told=None), says="notification"),

@@ -247,14 +247,14 @@ def test_preflight_finds_nothing_that_would_stop_the_environment(
 ) -> None:
     found = clone.ok("preflight", "local")
     assert found["counts"]["fail"] == 0
-    checks = {finding["check"] for finding in found["findings"] if finding["status"] == "pass"}
-    assert checks >= {"account", "quotas", "addresses", "cost"}
+    assert set(found["stacks"]) == STACKS
+    assert set(path.checked(found, "pass")) >= {"account", "quotas", "addresses", "cost"}
 
 
-def test_verify_finds_everything_as_the_file_says(clone: Clone, deployed: dict[str, Any]) -> None:
+def test_verify_finds_everything_as_the_files_say(clone: Clone, deployed: dict[str, Any]) -> None:
     found = clone.ok("verify", "local")
-    passed = {finding["check"] for finding in found["findings"] if finding["status"] == "pass"}
-    assert passed >= {"endpoints", "answers", "alarms", "pipelines", "buckets", "keys", "logs"}
+    wanted = {"endpoints", "answers", "alarms", "pipelines", "buckets", "keys", "logs"}
+    assert set(path.checked(found, "pass")) >= wanted
     assert found["counts"]["fail"] == 0
 
 
@@ -284,11 +284,7 @@ def test_verify_fails_where_somebody_changed_what_is_deployed(
         cloudwatch.put_metric_alarm(**kept)
         s3.put_bucket_policy(Bucket=path.DATA, Policy=policy)
     assert done.code == 1
-    failed = {
-        finding["check"]: finding["message"]
-        for finding in done.json["findings"]
-        if finding["status"] == "fail"
-    }
+    failed = path.checked(done.json, "fail")
     assert "must watch these dimensions" in failed["alarms"]
     assert "must deny requests without TLS" in failed["buckets"]
 
@@ -301,7 +297,7 @@ def test_a_release_of_one_workload_touches_no_other_stack(
     assert clone.ok("promote", BLOCK_TIME)["changed"]
     before = path.states(clone)
     reviewed = clone.ok("review", BLOCK_TIME)
-    assert 0 < sum(n for name, n in reviewed["counts"].items() if name != "same") <= 70
+    assert 0 < sum(n for name, n in reviewed["tally"].items() if name != "same") <= 70
     released = clone.ok("up", BLOCK_TIME)
     assert set(released["stacks"]) == {BLOCK_TIME}
     assert 0 < sum(path.not_same(released)[BLOCK_TIME].values()) <= 70

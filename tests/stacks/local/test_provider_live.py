@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from infra.errors import UserError
+from stacks.local.provider.backend import UNKNOWN
 from tests.kits.local_cloud import Cloud as LocalCloud
 from tests.kits.local_cloud import running_cloud
 from tests.kits.provider import Cloud, serve_program, subject
@@ -55,6 +56,16 @@ def test_an_endpoint_that_does_not_come_up_leaves_nothing(cloud: Cloud, behind: 
     with pytest.raises(UserError, match=r'"it": plinth-broken must become InService, got Failed: '):
         cloud.backend.create(subject(ENDPOINT), inputs)
     assert behind.client("sagemaker").list_endpoints()["Endpoints"] == []
+
+
+def test_a_provider_of_another_account_is_refused_by_name(behind: LocalCloud) -> None:
+    backend = behind.backend()
+    assert backend.check_settings({"allowedAccountIds": ["123456789012"]}) == []
+    [refused] = backend.check_settings({"allowedAccountIds": ["111111111111", "222222222222"]})
+    assert refused.property == "allowedAccountIds"
+    told = "AWS account ID not allowed: 123456789012; allowed: 111111111111, 222222222222"
+    assert refused.reason == told
+    assert backend.check_settings({"allowedAccountIds": UNKNOWN}) == []
 
 
 def test_an_endpoint_update_that_fails_says_why_and_can_be_taken_back(cloud: Cloud) -> None:
@@ -112,6 +123,19 @@ def test_a_bucket_with_objects_goes_only_by_force(cloud: Cloud, behind: LocalClo
     with pytest.raises(UserError, match="DeleteBucket must succeed, got BucketNotEmpty"):
         backend.delete(it, made.id, inputs)
     backend.delete(it, made.id, {**inputs, "forceDestroy": True})
+    assert backend.read(it, made.id, inputs) is None
+
+
+def test_a_bucket_goes_by_force_though_one_listing_does_not_hold_all_of_it(
+    cloud: Cloud, behind: LocalCloud
+) -> None:
+    backend, it, s3 = cloud.backend, subject(BUCKET), behind.client("s3")
+    inputs = {"bucket": "plinth-test-crowded", "forceDestroy": True}
+    made = backend.create(it, inputs)
+    for number in range(1001):
+        s3.put_object(Bucket=made.id, Key=f"{number}", Body=b"")
+    assert s3.list_object_versions(Bucket=made.id)["IsTruncated"]
+    backend.delete(it, made.id, inputs)
     assert backend.read(it, made.id, inputs) is None
 
 

@@ -1,60 +1,19 @@
-"""The AWS resource types of the local environment: one row each, by the module of their token."""
+"""The AWS resource types of the local environment: one row each, by the module of their token.
 
+Every module in `rows/` that has `ROWS` is part of the table.
+"""
+
+import pkgutil
+from importlib import import_module
+from types import ModuleType
+
+from stacks.local.provider.aws import rows
 from stacks.local.provider.aws.row import Row
-from stacks.local.provider.aws.rows import (
-    appautoscaling,
-    budgets,
-    cfg,
-    cloudtrail,
-    cloudwatch,
-    costexplorer,
-    dynamodb,
-    ec2,
-    ecr,
-    eks,
-    elasticache,
-    emrserverless,
-    fsx,
-    glue,
-    iam,
-    kinesis,
-    kms,
-    lambda_,
-    msk,
-    s3,
-    sagemaker,
-    scheduler,
-    sns,
-    sqs,
-    vpc,
-)
 
-MODULES = (
-    appautoscaling,
-    budgets,
-    cfg,
-    cloudtrail,
-    cloudwatch,
-    costexplorer,
-    dynamodb,
-    ec2,
-    ecr,
-    eks,
-    elasticache,
-    emrserverless,
-    fsx,
-    glue,
-    iam,
-    kinesis,
-    kms,
-    lambda_,
-    msk,
-    s3,
-    sagemaker,
-    scheduler,
-    sns,
-    sqs,
-    vpc,
+MODULES: tuple[ModuleType, ...] = tuple(
+    module
+    for found in pkgutil.iter_modules(rows.__path__, f"{rows.__name__}.")
+    if hasattr(module := import_module(found.name), "ROWS")
 )
 
 ROWS: dict[str, Row] = {row.token: row for module in MODULES for row in module.ROWS}

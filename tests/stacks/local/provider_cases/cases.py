@@ -1,8 +1,12 @@
 """Inputs that make one resource of every type the local provider serves, and one change each.
 
-The cases of a domain stand in a file of their own beside this one and are joined at the end.
+Every module beside this one that has `CASES` is part of them.
 """
 
+import pkgutil
+from importlib import import_module
+
+from tests.stacks.local import provider_cases
 from tests.stacks.local.provider_cases.case import (
     ALLOW,
     BUCKET,
@@ -23,11 +27,6 @@ from tests.stacks.local.provider_cases.case import (
     Case,
     Ref,
 )
-from tests.stacks.local.provider_cases.compute import CASES as COMPUTE
-from tests.stacks.local.provider_cases.data import CASES as DATA
-from tests.stacks.local.provider_cases.foundation import CASES as FOUNDATION
-from tests.stacks.local.provider_cases.models import CASES as MODELS
-from tests.stacks.local.provider_cases.operations import CASES as OPERATIONS
 
 CASES: dict[str, Case] = {
     "aws:cloudwatch/logGroup:LogGroup": Case(
@@ -461,8 +460,6 @@ CASES |= {
     ),
 }
 
-CASES |= COMPUTE
-CASES |= DATA
-CASES |= FOUNDATION
-CASES |= MODELS
-CASES |= OPERATIONS
+for module in pkgutil.iter_modules(provider_cases.__path__, f"{provider_cases.__name__}."):
+    if module.name != __name__:
+        CASES |= getattr(import_module(module.name), "CASES", {})
