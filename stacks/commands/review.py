@@ -28,12 +28,12 @@ SUFFIXES = {".md": "markdown", ".html": "html", ".sarif": "sarif", ".json": "jso
 class Asked:
     """What a review is asked to compare, and how to show it."""
 
-    base: str | None
-    digest: Path | None
-    drift: Path | None
-    quotas: Path | None
-    form: str | None
-    output: Sequence[Path]
+    base: str | None = None
+    digest: Path | None = None
+    drift: Path | None = None
+    quotas: Path | None = None
+    form: str | None = None
+    output: Sequence[Path] = ()
 
     @property
     def files(self) -> list[Path]:
