@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.errors import UserError
-from stacks.paths import ROOT
+from stacks.paths import ROOT, shown
 from stacks.review.git import checked
 from stacks.settings.load import load
 from stacks.stack_name import StackName, stacks_of
@@ -80,7 +80,7 @@ def _at(revision: str, stacks: Sequence[StackName]) -> dict[StackName, list[Reso
             ["git", "archive", revision], cwd=ROOT, capture_output=True, check=True
         )
         subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
-        there = [s for s in stacks if (Path(folder) / s.file.relative_to(ROOT)).exists()]
+        there = [s for s in stacks if (Path(folder) / shown(s.file)).exists()]
         lines = _synthesized(revision, there, folder).splitlines() if there else []
     made = dict(zip(there, map(of_json, lines), strict=True))
     return {stack: made.get(stack, []) for stack in stacks}

@@ -74,12 +74,12 @@ def test_a_line_for_each_stack_comes_last_and_fits_a_terminal(
     told = {name: [cell.strip() for cell in row if cell.strip()] for name, row in rows.items()}
     assert told["dev.foundation"] == ["no change", "low", "none"]
     assert told["dev.cluster"][:2] == ["blocked", "high"]
-    assert told["dev.flight_delay"][1:3] == ["high", "2 replace, 1 update"]
+    assert told["dev.flight_delay"][1:3] == ["medium", "2 replace, 1 update"]
     assert told["dev"][0] == "blocked"
     assert told["dev"][2] == "2 replace, 3 update"
     assert "  approvals of dev.cluster: 2 of @example/ml-platform" in table
     assert head.count(" for dev.") == len(CHANGES), "what does not change needs no report"
-    assert "the change of dev.cluster is blocked:\n  FO-004 " in shown.err
+    assert "the change of dev.cluster is blocked:\n  ML-K8-006 gpu: " in shown.err
 
 
 def test_json_has_a_member_per_stack_that_is_a_plan(

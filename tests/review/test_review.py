@@ -92,6 +92,13 @@ def test_a_comment_is_never_longer_than_github_takes(
         assert "prod.flight_delay: safe" in text
 
 
+def test_a_name_in_markdown_stays_readable_and_is_the_tag_by_which_a_comment_is_found() -> None:
+    assert markdown.tag("plinth", str(STACK)) == f"<!-- plinth-review plinth/{STACK} -->"
+    section = Section(id="s", title="max_size of _that_ and __this__ is a_b_")
+    text = markdown.of_section(section)
+    assert "max_size of &#95;that&#95; and &#95;&#95;this&#95;&#95; is a_b&#95;" in text
+
+
 URN = "urn:pulumi:prod::plinth::aws:s3/bucket:Bucket::"
 
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from policies.review.render import data
-from policies.review.roll_up import rolled
+from policies.review.roll_up import by_stack, rolled
 from stacks.cli import cli
 from tests.kits.review import SCENARIOS, reviewed
 
@@ -74,6 +74,21 @@ def test_a_cost_that_nobody_could_tell_is_not_nothing(three: list[dict[str, Any]
 def test_the_same_environment_twice_is_refused(three: list[dict[str, Any]]) -> None:
     with pytest.raises(ValueError, match="of different environments, got dev, dev"):
         rolled([three[0], three[0]])
+
+
+def test_the_review_of_a_whole_environment_is_refused(three: list[dict[str, Any]]) -> None:
+    whole = {"name": "dev", "stacks": {"dev.cluster": three[0]}}
+    with pytest.raises(ValueError, match="report 2 must be of one stack, got all of dev"):
+        rolled([three[0], whole])
+
+
+def test_what_the_stacks_of_an_environment_add_is_not_known_where_one_is_not() -> None:
+    reports = [report("gpu-growth", "dev.cluster"), report("no-change", "dev.weather")]
+    assert by_stack("dev", reports).rows[-1].cells[-1] == "+$0.00 a month"
+    reports[1]["sections"] = {}
+    assert by_stack("dev", reports).rows[-1].cells[-1] == "+$0.00 a month", "it does not change"
+    del reports[0]["sections"]["cost"]
+    assert by_stack("dev", reports).rows[-1].cells[-1] == "not known"
 
 
 def test_the_command_writes_markdown_and_refuses_what_is_no_report(
