@@ -15,6 +15,7 @@ from stacks.paths import shown
 from stacks.review.change import Comparison, read_drift
 from stacks.review.report import headroom_of, report_of
 from stacks.settings.load import load
+from stacks.settings.model import Settings
 from stacks.stack_name import StackName, named
 
 if TYPE_CHECKING:
@@ -66,8 +67,9 @@ def review(name: str, progress: Progress, **asked: Any) -> dict[str, Any]:
     forms = {path: _form(wanted.form, path) for path in wanted.output or (None,)}
     if "." not in name:
         _are_of_several(forms.values(), stacks)
+    settings = {stack: load(stack) for stack in stacks}  # all files, before anything is asked
     comparison = Comparison(name, progress, base=wanted.base, digest=wanted.digest)
-    found = [_reviewed(stack, comparison, progress, wanted) for stack in stacks]
+    found = [_reviewed(s, chosen, comparison, progress, wanted) for s, chosen in settings.items()]
     if "." in name:
         return _of_stack(found[0], forms, progress)
     return _of_environment(name, found, forms, progress)
@@ -141,12 +143,15 @@ def _blocked(found: Reviewed) -> str:
 
 
 def _reviewed(
-    stack: StackName, comparison: Comparison, progress: Progress, asked: Asked
+    stack: StackName,
+    settings: Settings,
+    comparison: Comparison,
+    progress: Progress,
+    asked: Asked,
 ) -> Reviewed:
     """The report of a stack's change, the change, and what `--json` prints."""
     from policies.review.render.data import to_dict
 
-    settings = load(stack)
     change = comparison.of(stack, settings)
     if asked.drift is not None:
         change = replace(change, drifted=read_drift(asked.drift))
