@@ -16,7 +16,7 @@ from stacks.review.synths import Synths
 from stacks.settings.model import Settings
 from stacks.stack_name import StackName, named
 from stacks.targets.target import target_of
-from stacks.targets.work import preview_steps
+from stacks.targets.work import previewed
 
 if TYPE_CHECKING:
     from policies.data import Resource
@@ -35,8 +35,7 @@ class Comparison:
     ) -> None:
         self.stacks = named(name)
         self._name, self._progress, self._digest = name, progress, digest
-        self._target = target_of(self.stacks[0].env)
-        self._asks_engine = base is None and self._target.can_deploy()
+        self._asks_engine = base is None and target_of(self.stacks[0].env).can_deploy()
         self._base = None if self._asks_engine else base or "HEAD"
         self._commit = git("rev-parse", "HEAD")
 
@@ -45,8 +44,8 @@ class Comparison:
         return Synths(self.stacks, self._base, self._progress)
 
     @cached_property
-    def _steps(self) -> Mapping[StackName, list[dict[str, Any]]]:
-        return preview_steps(self._name, self._progress)
+    def _previewed(self) -> Mapping[StackName, Mapping[str, Any]]:
+        return previewed(self._name, self._progress)
 
     def of(self, stack: StackName, settings: Settings) -> StackChange:
         """The change of one stack."""
@@ -56,7 +55,7 @@ class Comparison:
         if self._digest is not None:
             return read_digest(str(stack), self._digest)
         if self._asks_engine:
-            steps = {"steps": self._steps[stack]}
+            steps = {"steps": self._previewed[stack]["steps"]}
             change = reader.of_digest(steps, str(stack), commit=self._commit)
             return _enriched(change, self._synths.now(stack))
         before, after = self._synths.at_base(stack), self._synths.now(stack)
@@ -81,8 +80,7 @@ class Comparison:
         """What `plinth up --plan` holds to, where an engine with a state was asked."""
         if self._digest is not None or not self._asks_engine:
             return None
-        engine = self._target.engine(stack, self._progress)
-        return binding(clean_commit(), engine.deployment())
+        return binding(clean_commit(), self._previewed[stack]["state"])
 
 
 def read_digest(env: str, path: Path) -> StackChange:

@@ -94,11 +94,15 @@ def _definitions(settings: Settings) -> dict[str, str]:
     return definitions(settings)
 
 
-def preview_steps(name: str, report: CommandOutput) -> dict[StackName, list[dict[str, Any]]]:
-    """The engine's steps of a preview of each stack, as its digest has them."""
+def previewed(name: str, report: CommandOutput) -> Done:
+    """Of each stack the `steps` of a preview, as its digest has them, and the `state` it is of."""
     with prepared(name, report) as work:
-        done = work.each(lambda stack: {"steps": work.operate("preview", stack).steps})
-    return {stack: said["steps"] for stack, said in done.items()}
+
+        def preview(stack: StackName) -> dict[str, Any]:
+            state = work.target.engine(stack, report).deployment()
+            return {"steps": work.operate("preview", stack).steps, "state": state}
+
+        return work.each(preview)
 
 
 def run_engine(operation: Operation, stack: Stack, program: Any, report: CommandOutput) -> Changes:
