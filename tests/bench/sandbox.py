@@ -2,11 +2,10 @@
 
     python tests/bench/sandbox.py [--env dev] [--rounds 5] [--json]
 
-Both synthesize all stacks of it, run the same interpreter on the same checkout with the same
-bytecode. Rounds alternate, so that
-the load of the machine falls on both alike; only the ratios are worth reporting: of the clock, by
-the median and by the fastest round of each side, and of processor time, which a busy machine
-disturbs least.
+Both synthesize all stacks of it, with the same interpreter on the same checkout with the same
+bytecode. Rounds alternate, so that the load of the machine falls on both alike; only the ratios are
+worth reporting: of the clock, by the median and by the fastest round of each side, and of processor
+time, which a busy machine disturbs least.
 """
 
 import argparse
