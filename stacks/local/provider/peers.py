@@ -55,8 +55,8 @@ def owner_with(variable: str, value: str) -> Admits:
             return False
         for _ in range(TRIES):
             inode = _inode(int(found["port"]))
-            if inode is not None and holds(inode):
-                return True
+            if inode is not None:
+                return holds(inode)
             time.sleep(PAUSE_SECONDS)
         return False
 
