@@ -8,6 +8,7 @@ tells both (/proc/net/tcp and /proc/PID/environ, proc(5)).
 
 import os
 import re
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,9 @@ TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 ESTABLISHED = "01"
 REMEMBERED = 256
 
+TRIES, PAUSE_SECONDS = 20, 0.05
+"""The kernel writes the table while connections come and go, so that one look may miss a row."""
+
 REFUSED = (
     "only processes that have the keys of this home may call its provider; "
     'type: eval "$(plinth env local)"'
@@ -37,18 +41,24 @@ def owner_with(variable: str, value: str) -> Admits:
     wanted = f"{variable}={value}".encode()
     admitted: OrderedDict[str, None] = OrderedDict()
 
-    def admits(peer: str) -> bool:
-        found = PEER.fullmatch(peer)
-        inode = _inode(int(found["port"])) if found else None
-        if inode is None:
-            return False
+    def holds(inode: str) -> bool:
         if inode not in admitted and not any(wanted in e for e in _environments(inode)):
             return False
         admitted[inode] = None
-        admitted.move_to_end(inode)
         while len(admitted) > REMEMBERED:
             admitted.popitem(last=False)
         return True
+
+    def admits(peer: str) -> bool:
+        found = PEER.fullmatch(peer)
+        if found is None:
+            return False
+        for _ in range(TRIES):
+            inode = _inode(int(found["port"]))
+            if inode is not None:
+                return holds(inode)
+            time.sleep(PAUSE_SECONDS)
+        return False
 
     return admits
 
