@@ -12,7 +12,6 @@ from infra.errors import UserError
 from stacks.review.binding import binding
 from stacks.review.git import clean_commit, git
 from stacks.review.replacements import differ, undecided
-from stacks.review.synths import Synths
 from stacks.settings.model import Settings
 from stacks.stack_name import StackName, named
 from stacks.targets.target import target_of
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from policies.data import Resource
     from policies.review.model import StackChange
     from stacks.commands.output import CommandOutput as Progress
+    from stacks.review.synths import Synths
 
 
 class Comparison:
@@ -41,6 +41,8 @@ class Comparison:
 
     @cached_property
     def _synths(self) -> Synths:
+        from stacks.review.synths import Synths  # Pulumi takes half a second
+
         return Synths(self.stacks, self._base, self._progress)
 
     @cached_property
