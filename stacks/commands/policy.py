@@ -21,8 +21,8 @@ from stacks.targets.policy_settings import exemptions
 from stacks.targets.side_by_side import one_by_one, total
 
 if TYPE_CHECKING:
+    from policies.config import PolicyConfig
     from policies.data import Resource
-    from policies.frameworks.control import Framework
     from policies.lint import Problem
     from policies.offline import RuleFinding
 
@@ -60,15 +60,34 @@ def policy(
         )
     asked = frameworks.framework(framework) if framework is not None else None
 
+    found: list[RuleFinding] = []
+
     def judge(stack: StackName) -> dict[str, Any]:
-        return _judged(stack, _seen(stack, report, digest, state), asked, report)
+        seen, config = _seen(stack, report, digest, state), policy_config(load(stack))
+        findings = _findings(stack, seen, config, report)
+        found.extend(findings)
+        if asked is None:
+            _show(findings, report)
+        report.say(f"{stack}, from a {seen.source}: {_told(_counts(findings))}")
+        return _verdict(stack, seen, findings, config)
+
+    def summed(said: Mapping[str, Any]) -> dict[str, Any]:
+        by_control = {"framework": frameworks.judged(asked, found, report)} if asked else {}
+        data = _summed(name, said)
+        if len(stacks) > 1:
+            report.say(f"{name}: {_told(data['counts'])}")
+        return {**data, **by_control}
 
     try:
         done = one_by_one(stacks, judge)
     except CheckFailed as failed:
-        data = _summed(name, failed.data["stacks"])
+        data = summed(failed.data["stacks"])
         raise CheckFailed(failed.problem, fix=failed.fix, data=data) from None
-    return _summed(name, {str(stack): said for stack, said in done.items()})
+    return summed({str(stack): said for stack, said in done.items()})
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
 
 def _summed(name: str, said: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,31 +102,31 @@ def _summed(name: str, said: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _judged(
-    stack: StackName, seen: Seen, asked: Framework | None, report: CommandOutput
-) -> dict[str, Any]:
+def _findings(
+    stack: StackName, seen: Seen, config: PolicyConfig, report: CommandOutput
+) -> list[RuleFinding]:
     from policies.offline import evaluate
 
-    config = policy_config(load(stack))
     with report.stage("policy", f"policies of {stack}") as stage:
         findings = evaluate(seen.resources, config, exemptions=exemptions())
-        counts = _counts(findings)
-        stage.done = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    if asked is None:
-        _show(findings, report)
-    by_control = {"framework": frameworks.judged(asked, findings, report)} if asked else {}
-    report.say(f"{stack}, from a {seen.source}: {stage.done}")
+        stage.done = _told(_counts(findings))
+    return findings
+
+
+def _verdict(
+    stack: StackName, seen: Seen, findings: Sequence[RuleFinding], config: PolicyConfig
+) -> dict[str, Any]:
+    """What `--json` says of a stack; CheckFailed where it does not pass."""
     blocking = [finding for finding in findings if finding.blocks]
     undecided = [f for f in findings if f.status == "unknown" and f.level == "mandatory"]
     result = {
         "stack": str(stack),
         "source": seen.source,
         "resources": len(seen.resources),
-        "counts": counts,
+        "counts": _counts(findings),
         "blocking": len(blocking),
         "mandatory_undecided": len(undecided),
         "findings": [asdict(f) for f in findings if f.status in SHOWN],
-        **by_control,
     }
     if blocking:
         lines = "\n".join(f"  {_line(finding)}" for finding in blocking)

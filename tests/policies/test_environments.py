@@ -28,3 +28,18 @@ def test_every_stack_of_an_environment_passes_its_policies(
         summed.update(said["counts"])
     assert result["counts"] == dict(summed)
     assert (result["name"], result["env"], result["blocking"]) == (env, env, 0)
+
+
+def test_the_controls_of_a_framework_are_those_of_all_stacks_together(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One table: a control fails where it does in any stack."""
+    with pytest.raises(SystemExit) as done:
+        main(["policy", "local", "--framework", "hipaa"])
+    assert done.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    [summary] = [line for line in lines if line.startswith("hipaa: ")]
+    assert "13 of 34 listed controls have a rule; here 11 passed, 2 no resource" in summary
+    assert [line for line in lines if line.startswith("local: ")] == [lines[-1]]
+    heads = [line for line in lines if line.startswith("control ")]
+    assert len(heads) == 1

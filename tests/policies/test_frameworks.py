@@ -238,7 +238,7 @@ def test_the_command_ends_with_the_controls_of_the_framework(
     with pytest.raises(SystemExit) as done:
         main(["policy", "dev.weather", "--state", str(state), "--framework", "gdpr", "--json"])
     assert done.value.code == 0
-    result = json.loads(capsys.readouterr().out)["stacks"]["dev.weather"]["framework"]
+    result = json.loads(capsys.readouterr().out)["framework"]
     assert (result["id"], result["covered"], result["listed"]) == ("gdpr", 8, 34)
     assert {each["state"] for each in result["controls"]} == {"no resource"}
     with pytest.raises(SystemExit) as refused:
