@@ -8,6 +8,7 @@ tells both (/proc/net/tcp and /proc/PID/environ, proc(5)).
 
 import os
 import re
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,9 @@ TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 ESTABLISHED = "01"
 REMEMBERED = 256
 
+ATTEMPTS, PAUSE_SECONDS = 3, 0.05
+"""/proc is no snapshot: on a busy machine one look may miss what is there all the time."""
+
 REFUSED = (
     "only processes that have the keys of this home may call its provider; "
     'type: eval "$(plinth env local)"'
@@ -39,16 +43,19 @@ def owner_with(variable: str, value: str) -> Admits:
 
     def admits(peer: str) -> bool:
         found = PEER.fullmatch(peer)
-        inode = _inode(int(found["port"])) if found else None
-        if inode is None:
-            return False
-        if inode not in admitted and not any(wanted in e for e in _environments(inode)):
-            return False
-        admitted[inode] = None
-        admitted.move_to_end(inode)
-        while len(admitted) > REMEMBERED:
-            admitted.popitem(last=False)
-        return True
+        for attempt in range(ATTEMPTS if found else 0):
+            if attempt:
+                time.sleep(PAUSE_SECONDS)
+            inode = _inode(int(found["port"])) if found else None
+            if inode is None:
+                continue
+            if inode in admitted or any(wanted in e for e in _environments(inode)):
+                admitted[inode] = None
+                admitted.move_to_end(inode)
+                while len(admitted) > REMEMBERED:
+                    admitted.popitem(last=False)
+                return True
+        return False
 
     return admits
 
@@ -73,10 +80,20 @@ def _environments(inode: str) -> Iterator[list[bytes]]:
         if not process.name.isdecimal():
             continue
         try:
-            if any(str(entry.readlink()) == link for entry in (process / "fd").iterdir()):
+            if _has_open(process, link):
                 yield (process / "environ").read_bytes().split(b"\0")
         except OSError:  # it ended, or belongs to somebody else
             continue
+
+
+def _has_open(process: Path, link: str) -> bool:
+    for entry in (process / "fd").iterdir():
+        try:
+            if str(entry.readlink()) == link:
+                return True
+        except FileNotFoundError:  # closed since it was listed; others are still open
+            continue
+    return False
 
 
 class Guard(grpc.ServerInterceptor):  # type: ignore[misc] # grpc has no types
