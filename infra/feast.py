@@ -141,11 +141,15 @@ class Feast(Component):
 
     # -- DynamoDB ------------------------------------------------------------------------------
 
+    def _table_name(self, view: str) -> str:
+        """As Feast makes it of its template: the view's name stays as it is spelt."""
+        return f"{self.names.of('feast')}-{view}"
+
     def _table(self, view: str) -> aws.dynamodb.Table:
         """A table with the key that Feast's DynamoDB store uses."""
         return aws.dynamodb.Table(
             f"{self.component_name}-{view}",
-            name=self.names.of(f"feast-{view}"),
+            name=self._table_name(view),
             billing_mode="PAY_PER_REQUEST",
             hash_key="entity_id",
             attributes=[{"name": "entity_id", "type": "S"}],
@@ -161,7 +165,7 @@ class Feast(Component):
         return {
             "type": "dynamodb",
             "region": self.names.region,
-            "table_name_template": self.names.of("feast-{table_name}"),
+            "table_name_template": self._table_name("{table_name}"),
             "tags": self._tags,  # `feast apply` takes away tags that it does not know
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -63,12 +63,23 @@ def policy(
     def judge(stack: StackName) -> dict[str, Any]:
         return _judged(stack, _seen(stack, report, digest, state), asked, report)
 
-    done = one_by_one(stacks, judge)
+    try:
+        done = one_by_one(stacks, judge)
+    except CheckFailed as failed:
+        data = _summed(name, failed.data["stacks"])
+        raise CheckFailed(failed.problem, fix=failed.fix, data=data) from None
+    return _summed(name, {str(stack): said for stack, said in done.items()})
+
+
+def _summed(name: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    """A member per stack, and the sums of those that could be judged."""
+    judged = [each for each in said.values() if "counts" in each]
     return {
         "name": name,
-        "stacks": {str(stack): said for stack, said in done.items()},
-        "counts": total(list(done.values()), "counts"),
-        "blocking": sum(said["blocking"] for said in done.values()),
+        "env": name.partition(".")[0],
+        "stacks": said,
+        "counts": total(judged, "counts"),
+        "blocking": sum(each["blocking"] for each in judged),
     }
 
 

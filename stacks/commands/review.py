@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from infra.errors import CheckFailed, UserError
 from stacks.commands.output import CommandOutput as Progress
 from stacks.paths import shown
-from stacks.review.change import Comparison, binding_of, read_drift
+from stacks.review.change import Comparison, read_drift
 from stacks.review.report import headroom_of, report_of
 from stacks.settings.load import load
 from stacks.stack_name import StackName, named
@@ -28,12 +28,12 @@ SUFFIXES = {".md": "markdown", ".html": "html", ".sarif": "sarif", ".json": "jso
 class Asked:
     """What a review is asked to compare, and how to show it."""
 
-    base: str | None
-    digest: Path | None
-    drift: Path | None
-    quotas: Path | None
-    form: str | None
-    output: Sequence[Path]
+    base: str | None = None
+    digest: Path | None = None
+    drift: Path | None = None
+    quotas: Path | None = None
+    form: str | None = None
+    output: Sequence[Path] = ()
 
     @property
     def files(self) -> list[Path]:
@@ -159,7 +159,9 @@ def _reviewed(
         headroom = headroom_of(change, stack, settings, asked.quotas, beside)
         report = report_of(change, settings, asked.base or "HEAD", beside, headroom)
         stage.done = report.decision
-    said = to_dict(report) | binding_of(stack, change, progress)
+    said, bound = to_dict(report), comparison.binding(stack)
+    if bound is not None:
+        said["binding"] = bound
     return Reviewed(stack=stack, report=report, change=change, said=said)
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import UserError
+from stacks.review.binding import binding
 from stacks.review.git import clean_commit, git
 from stacks.review.replacements import differ, undecided
 from stacks.review.synths import Synths
 from stacks.settings.model import Settings
 from stacks.stack_name import StackName, named
 from stacks.targets.target import target_of
-from stacks.targets.work import engine_of, preview_steps
+from stacks.targets.work import preview_steps
 
 if TYPE_CHECKING:
     from policies.data import Resource
@@ -34,7 +35,8 @@ class Comparison:
     ) -> None:
         self.stacks = named(name)
         self._name, self._progress, self._digest = name, progress, digest
-        self._asks_engine = base is None and target_of(self.stacks[0].env).can_deploy()
+        self._target = target_of(self.stacks[0].env)
+        self._asks_engine = base is None and self._target.can_deploy()
         self._base = None if self._asks_engine else base or "HEAD"
         self._commit = git("rev-parse", "HEAD")
 
@@ -75,14 +77,12 @@ class Comparison:
         """
         return None if self._digest is not None else self._synths.beside(stack)
 
-
-def binding_of(stack: StackName, change: StackChange, progress: Progress) -> dict[str, Any]:
-    """What `plinth up --plan` holds to, where an engine with a state was asked."""
-    if change.origin != "local preview":
-        return {}
-    from stacks.review.binding import binding
-
-    return {"binding": binding(clean_commit(), engine_of(stack, progress).deployment())}
+    def binding(self, stack: StackName) -> dict[str, str] | None:
+        """What `plinth up --plan` holds to, where an engine with a state was asked."""
+        if self._digest is not None or not self._asks_engine:
+            return None
+        engine = self._target.engine(stack, self._progress)
+        return binding(clean_commit(), engine.deployment())
 
 
 def read_digest(env: str, path: Path) -> StackChange:

@@ -148,24 +148,7 @@ def _cost(
     if beside:
         rows.append(Row(cells=("the stack", *map(_usd, (*becomes, *added))), risk=risk))
     rows += _lines(before, after)
-    notes = [
-        f"US dollars per month, list prices of {table.region} as of {after.as_of or 'no date'}"
-    ]
-    notes.append(
-        "spot by a share of the price on demand, which nobody promises; no savings plan, "
-        "commitment or discount is counted"
-    )
-    if after.unpriced:
-        listed = ", ".join(f"{name} ({count})" for name, count in sorted(after.unpriced.items()))
-        notes.append(f"{after.unpriced.total()} resources have no price here: {listed}")
-    if after.by_use:
-        notes.append(f"billed by use, not counted: {', '.join(sorted(map(_short, after.by_use)))}")
-    if after.run_usd or before.run_usd:
-        notes.append(
-            f"one run of every pipeline costs at most {_usd(after.run_usd)}, "
-            f"before {_usd(before.run_usd)}"
-        )
-    notes += _untold(beside, grows=added[0] > 0)
+    notes = [*_notes(before, after, table), *_untold(beside, grows=added[0] > 0)]
     return Section(
         id="cost",
         title="Cost",
@@ -188,6 +171,28 @@ def _cost(
         },
         reasons=_over_budget(whole, added[0], limit, context, _where(beside)),
     )
+
+
+def _notes(before: Estimate, after: Estimate, table: PriceTable) -> list[str]:
+    """What the figures are, and what they leave out."""
+    notes = [
+        f"US dollars per month, list prices of {table.region} as of {after.as_of or 'no date'}"
+    ]
+    notes.append(
+        "spot by a share of the price on demand, which nobody promises; no savings plan, "
+        "commitment or discount is counted"
+    )
+    if after.unpriced:
+        listed = ", ".join(f"{name} ({count})" for name, count in sorted(after.unpriced.items()))
+        notes.append(f"{after.unpriced.total()} resources have no price here: {listed}")
+    if after.by_use:
+        notes.append(f"billed by use, not counted: {', '.join(sorted(map(_short, after.by_use)))}")
+    if after.run_usd or before.run_usd:
+        notes.append(
+            f"one run of every pipeline costs at most {_usd(after.run_usd)}, "
+            f"before {_usd(before.run_usd)}"
+        )
+    return notes
 
 
 def _unpriced(made: Estimate, missing: str) -> Section:

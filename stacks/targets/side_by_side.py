@@ -69,8 +69,6 @@ def _results(
             raise error
     problems = [error for error in errors.values() if isinstance(error, CheckFailed | UserError)]
     left_alone = [str(error) for error in errors.values() if isinstance(error, Skipped)]
-    if len(stacks) == 1:
-        raise problems[0]
     text = "\n".join([*(error.problem for error in problems), *left_alone])
     fix = next((error.fix for error in problems if error.fix), "")
     if all(isinstance(error, UserError) for error in problems):

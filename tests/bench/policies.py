@@ -3,7 +3,7 @@
     python tests/bench/policies.py [--resources 10000] [--pairs 5] [--stacks 1000] [--part PART]
                                    [--json] [--checkov PATH]
 
-The resources are those that the programs of the four environments register, repeated under other
+The resources are those that the stacks of the four environments register, repeated under other
 names until there are enough. Sides of a comparison alternate, so that the load of the machine falls
 on both alike; processor seconds stand beside seconds, as a busy machine disturbs them less.
 
@@ -46,8 +46,8 @@ from policies.offline import RuleFinding, evaluate
 from policies.reading import definition, documents
 from policies.rules import RULES
 from stacks.policy_config import policy_config
-from stacks.settings.load import load_foundation
-from stacks.stack_name import stacks_of
+from stacks.settings.load import load
+from stacks.stack_name import StackName, stacks_of
 from stacks.synth import of_json, recorded, synth_of, to_json
 from tests.bench import checkov, crossguard
 from tests.kits.crossguard import differences, part
@@ -62,50 +62,49 @@ PART_RESOURCES = 12
 """Drawn from an environment for one mutated stack; what they depend on comes with them."""
 
 Result = dict[str, Any]
-Stacks = dict[str, list[Resource]]
+Stacks = dict[StackName, list[Resource]]
 Runs = dict[int, list[tuple[float, float]]]
 
 
-def environments() -> Stacks:
-    """What the program registers for each stack of each environment."""
-    stacks = [stack for env in ENVIRONMENTS for stack in stacks_of(env)]
-    return {str(stack): synth_of(stack) for stack in stacks}
+def synthesized() -> Stacks:
+    """What each stack of the environments registers."""
+    return {stack: synth_of(stack) for env in ENVIRONMENTS for stack in stacks_of(env)}
 
 
 def repeated(
     stacks: Stacks, number_of: int, wanted: Callable[[Resource], bool] = lambda item: True
 ) -> list[Resource]:
     """The stacks under numbered names of their own until there are enough resources."""
-    texts = {env: to_json(found) for env, found in stacks.items()}
+    texts = {stack: to_json(found) for stack, found in stacks.items()}
     named = {
-        env: re.compile(
+        stack: re.compile(
             '"(' + "|".join(re.escape(item.name) for item in found if "-" in item.name) + ')"'
         )
-        for env, found in stacks.items()
+        for stack, found in stacks.items()
     }
     made: list[Resource] = []
     number = 0
     while len(made) < number_of:
-        for env, text in texts.items():
+        for stack, text in texts.items():
             number += 1
-            copy = text.replace(f"urn:pulumi:{env}::", f"urn:pulumi:{env}-{number}::")
+            copy = text.replace(f"urn:pulumi:{stack}::", f"urn:pulumi:{stack}-{number}::")
             copy = copy.replace("arn:aws:mock:::", f"arn:aws:mock:::{number}-")
-            name = env.partition(".")[0]
-            copy = copy.replace(f"plinth-{name}", f"plinth-{name}-{number}")
-            copy = named[env].sub(rf'"{number}-\1"', copy)
+            copy = copy.replace(f"plinth-{stack.env}", f"plinth-{stack.env}-{number}")
+            copy = named[stack].sub(rf'"{number}-\1"', copy)
             made += [item for item in of_json(copy) if wanted(item)]
     return made[:number_of]
 
 
 def thresholds() -> PolicyConfig:
-    """Those of `prod`, with the tags that the other environments have."""
-    found = [policy_config(load_foundation(env)) for env in ENVIRONMENTS]
+    """Those of `prod`, with the tags of the other environments and what any workload declares."""
+    found = [policy_config(load(stack)) for env in ENVIRONMENTS for stack in stacks_of(env)]
     tags = {tag for config in found for tag in config.tag_values}
     allowed = {
         tag: tuple(value for config in found for value in config.tag_values.get(tag, ()))
         for tag in tags
     }
-    return replace(found[-1], tag_values=allowed)
+    calling = sorted({step for config in found for step in config.calling_steps})
+    return replace(found[-1], tag_values=allowed, calling_steps=tuple(calling))
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, float]:
@@ -240,7 +239,7 @@ def mutations(stacks: Stacks, asked: argparse.Namespace) -> Result:
     for seed in range(asked.stacks):
         random = Random(seed)
         if seed % 2:
-            resources = part(stacks[random.choice(ENVIRONMENTS)], random, PART_RESOURCES)
+            resources = part(stacks[random.choice(list(stacks))], random, PART_RESOURCES)
             changes = known
         else:
             case = random.choice([each for each in CASES if each.status in ("pass", "fail")])
@@ -275,7 +274,7 @@ def main() -> None:
     parts = asked.part or list(PARTS)
     if "checkov" in parts and not (asked.checkov and asked.checkov.exists()):
         parser.error("--checkov PATH must be Checkov's command; see above how to install it")
-    stacks = environments()
+    stacks = synthesized()
     results = {}
     for name in parts:
         results[name] = PARTS[name](stacks, asked)

@@ -2,7 +2,8 @@
 
     python tests/bench/review.py [--runs 5] [--json]
 
-The resources are the first hundred of AWS that the program of `prod` registers.
+The resources are the first hundred of AWS that the program of `prod.flight_delay` registers, and
+where it has fewer, that of `prod.foundation`.
 
 cold   `plinth review --digest` as a new process, to HTML: it imports everything and reads the
        settings, prices and exemptions. What Python compiled before is on the disk, as anywhere
@@ -28,20 +29,18 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
-
-# ruff: noqa: E402
-from stacks.stack_name import StackName
-
+STACK = "prod.flight_delay"
 RESOURCES = 100
-STACK = StackName("prod", "foundation")
 COLD_SECONDS, WARM_SECONDS, STOCK_RATIO = 2.0, 1.2, 2.5
 
 
 def first_resources() -> list[Any]:
-    """Of the foundation of prod."""
+    """Of a workload, then of what it stands on."""
+    from stacks.stack_name import StackName
     from stacks.synth import synth_of
 
-    found = synth_of(STACK)
+    stack = StackName.parse(STACK)
+    found = [*synth_of(stack), *synth_of(stack.sibling("foundation"))]
     return [item for item in found if item.type.startswith("aws:")][:RESOURCES]
 
 
@@ -65,11 +64,13 @@ def reviewed(path: Path) -> tuple[float, float]:
     from stacks.commands.review import rendered
     from stacks.review.report import reviewed_change
     from stacks.settings.load import load
+    from stacks.stack_name import StackName
 
     begin, used = time.perf_counter(), time.process_time()
-    report, change = reviewed_change(STACK, load(STACK), path)
+    stack = StackName.parse(STACK)
+    report, change = reviewed_change(stack, load(stack), path)
     for form in ("html", "json"):
-        rendered(report, change, STACK, form)
+        rendered(report, change, stack, form)
     return time.perf_counter() - begin, time.process_time() - used
 
 
@@ -78,7 +79,7 @@ def cold(path: Path) -> tuple[float, float]:
     begin, used = time.perf_counter(), _children_cpu_seconds()
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "stacks.cli", "review", str(STACK)),
+            *(sys.executable, "-m", "stacks.cli", "review", STACK),
             *("--digest", path, "--output", path.with_suffix(".html")),
         ],
         cwd=REPOSITORY,
@@ -108,9 +109,11 @@ def stock(resources: list[Any]) -> tuple[float, float]:
     """Seconds and CPU seconds of a preview with the pack."""
     from stacks.policy_config import policy_config
     from stacks.settings.load import load
+    from stacks.stack_name import StackName
     from tests.bench import crossguard
 
-    return crossguard.preview(resources, policy_config(load(STACK)), pack=True)[:2]
+    config = policy_config(load(StackName.parse(STACK)))
+    return crossguard.preview(resources, config, pack=True)[:2]
 
 
 def medians(runs: list[dict[str, tuple[float, float]]]) -> dict[str, float]:

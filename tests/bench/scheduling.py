@@ -95,7 +95,7 @@ class Binding:
 
 
 def platform(node_count: int, pods: int) -> tuple[ClusterSettings, list[list[Load]]]:
-    """ClusterSettings with three teams that own all GPUs, and what comes in which phase."""
+    """Settings with three teams that own all GPUs, and what comes in which phase."""
     gpus = node_count * GPUS
     called = pods - gpus
     own, borrowed = (gpus - called) // 2, called // 2

@@ -49,13 +49,8 @@ runpy.run_module("pipelines.compiled", run_name="__main__", alter_sys=True)
 PIPELINES = [
     (workload.name, pipeline) for workload in find().values() for pipeline in workload.pipelines
 ]
-TRAINING = ["Evaluate", "Features", "Ingest", "Train", "Validate"]
-STEPS = {
-    ("block_time", "training"): TRAINING,
-    ("flight_delay", "training"): TRAINING,
-    ("weather", "ingest"): ["Ingest", "Publish", "Validate"],
-}
-"""Steps that run a program, of the pipelines that the blueprint ships."""
+SHIPPED = [("block_time", "training"), ("flight_delay", "training"), ("weather", "ingest")]
+"""The pipelines that the blueprint ships; what stands in them is accepted line by line."""
 
 EACH = pytest.mark.parametrize(("workload", "pipeline"), PIPELINES)
 MODELS = pytest.mark.parametrize(
@@ -111,7 +106,7 @@ def machine(job: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize(("workload", "pipeline"), STEPS)
+@pytest.mark.parametrize(("workload", "pipeline"), SHIPPED)
 def test_the_compiled_definition_is_the_accepted_one(
     workload: str, pipeline: str, definition: Compiled, golden: Callable[[str, str], None]
 ) -> None:
@@ -184,11 +179,13 @@ def test_training_starts_the_program_of_its_own_workload(
     assert Path(f"pipelines/{workload}/steps/train.py").is_file()
 
 
-@pytest.mark.parametrize(("workload", "pipeline"), STEPS)
-def test_the_steps_of_a_pipeline_are_these(
-    workload: str, pipeline: str, definition: Compiled
+@pytest.mark.parametrize(("workload", "pipeline"), SHIPPED)
+def test_the_programs_of_a_pipeline_are_the_accepted_ones(
+    workload: str, pipeline: str, definition: Compiled, golden: Callable[[str, str], None]
 ) -> None:
-    assert sorted(jobs(definition(workload, pipeline))) == STEPS[(workload, pipeline)]
+    found = jobs(definition(workload, pipeline))
+    assert len(found) >= 3
+    golden(f"pipelines/{workload}-{pipeline}.txt", "\n".join(sorted(found)) + "\n")
 
 
 @EACH

@@ -236,9 +236,9 @@ def test_the_command_ends_with_the_controls_of_the_framework(
     state = tmp_path / "state.json"
     state.write_text(json.dumps({"deployment": {"resources": []}}))
     with pytest.raises(SystemExit) as done:
-        main(["policy", "dev", "--state", str(state), "--framework", "gdpr", "--json"])
+        main(["policy", "dev.weather", "--state", str(state), "--framework", "gdpr", "--json"])
     assert done.value.code == 0
-    result = json.loads(capsys.readouterr().out)["framework"]
+    result = json.loads(capsys.readouterr().out)["stacks"]["dev.weather"]["framework"]
     assert (result["id"], result["covered"], result["listed"]) == ("gdpr", 8, 34)
     assert {each["state"] for each in result["controls"]} == {"no resource"}
     with pytest.raises(SystemExit) as refused:

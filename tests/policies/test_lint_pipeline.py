@@ -175,7 +175,8 @@ def test_each_sentence_of_a_finding_is_a_problem_with_its_path() -> None:
 
 # plinth policy
 
-NOTEBOOK = "urn:pulumi:prod::plinth::aws:sagemaker/notebookInstance:NotebookInstance::n"
+STACK = "prod.foundation"
+NOTEBOOK = f"urn:pulumi:{STACK}::plinth::aws:sagemaker/notebookInstance:NotebookInstance::n"
 
 
 def state(**inputs: Any) -> dict[str, Any]:
@@ -183,9 +184,17 @@ def state(**inputs: Any) -> dict[str, Any]:
     return {"version": 3, "deployment": {"resources": [kept]}}
 
 
-def test_a_state_export_is_judged_and_named(written: Any, capsys: Any) -> None:
-    assert exit_code("policy", "prod", "--state", written(state()), "--json") == 1
+def judged(capsys: Any, stack: str = STACK) -> dict[str, Any]:
+    """What `--json` says of a stack; the sums are its own where it is the only one."""
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    said: dict[str, Any] = result["stacks"][stack]
+    assert (result["counts"], result["blocking"]) == (said["counts"], said["blocking"])
+    return said
+
+
+def test_a_state_export_is_judged_and_named(written: Any, capsys: Any) -> None:
+    assert exit_code("policy", STACK, "--state", written(state()), "--json") == 1
+    result = judged(capsys)
     assert (result["source"], result["resources"]) == ("state export", 1)
     assert set(result["counts"]) == {
         "pass", "fail", "exempt", "not_applicable", "unknown", "error"
@@ -196,12 +205,12 @@ def test_a_state_export_is_judged_and_named(written: Any, capsys: Any) -> None:
 def test_a_preview_digest_is_judged_as_it_would_leave_the_stack(written: Any, capsys: Any) -> None:
     (kept,) = state()["deployment"]["resources"]
     steps = [{"op": "delete", "urn": NOTEBOOK, "oldState": kept}]
-    exit_code("policy", "prod", "--digest", written({"steps": steps}), "--json")
-    gone = json.loads(capsys.readouterr().out.splitlines()[-1])
+    exit_code("policy", STACK, "--digest", written({"steps": steps}), "--json")
+    gone = judged(capsys)
     assert (gone["source"], gone["resources"]) == ("preview digest", 0)
     steps = [{"op": "create", "urn": NOTEBOOK, "newState": kept}]
-    exit_code("policy", "prod", "--digest", written({"steps": steps}), "--json")
-    made = json.loads(capsys.readouterr().out.splitlines()[-1])
+    exit_code("policy", STACK, "--digest", written({"steps": steps}), "--json")
+    made = judged(capsys)
     assert made["blocking"] > gone["blocking"]
 
 
@@ -216,17 +225,18 @@ def test_too_many_undecided_checks_stop_production_only(
     for env, most, code in (("prod", 0, 1), ("prod", 50, 0), ("local", 0, 0)):
         config = PolicyConfig(production=env == "prod", undecided_max=most)
         monkeypatch.setattr(commands, "policy_config", lambda settings, config=config: config)
-        assert exit_code("policy", env, "--digest", digest, "--json") == code
-        result = json.loads(capsys.readouterr().out.splitlines()[-1])
+        stack = f"{env}.foundation"
+        assert exit_code("policy", stack, "--digest", digest, "--json") == code
+        result = judged(capsys, stack)
         assert (result["counts"]["unknown"], result["blocking"]) == (2, 0)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", {}, {"deployment": {"resources": [1]}}])
 def test_what_is_no_state_is_refused(content: Any, written: Any, capsys: Any) -> None:
-    assert exit_code("policy", "prod", "--state", written(content)) == 2
+    assert exit_code("policy", STACK, "--state", written(content)) == 2
     assert "pulumi stack export" in capsys.readouterr().err
 
 
 def test_two_sources_at_once_are_refused(written: Any) -> None:
     path = written(state())
-    assert exit_code("policy", "prod", "--state", path, "--digest", path) == 2
+    assert exit_code("policy", STACK, "--state", path, "--digest", path) == 2

@@ -140,7 +140,8 @@ def test_the_pack_and_the_offline_evaluator_agree_on_mutated_stacks(seed: int) -
 
 
 def test_a_policy_passes_over_resources_of_other_types() -> None:
-    (resource,) = [r for r in recorded(CASES[0].program) if "Configuration" in r.type]
+    program = next(case.program for case in CASES if case.rule == "ML-EP-001")
+    [resource, *_] = [r for r in recorded(program) if "Configuration" in r.type]
     policy, _ = Pack([BY_ID["ML-FS-001"]], PolicyConfig(production=True), ()).policies()
     said: list[str] = []
     assert by_resource(policy, resource, said) == "not_applicable"

@@ -177,7 +177,7 @@ def test_a_github_job_gets_risk_class_and_reviewers(
     outputs.write_text("before=1\n")
     monkeypatch.setenv("GITHUB_OUTPUT", str(outputs))
     result = command(
-        "dev", Progress(as_json=True), base=None, digest=tmp_path / "digest.json", drift=None,
+        "dev.cluster", Progress(as_json=True), digest=tmp_path / "digest.json",
         form="json", output=[tmp_path / "report.json"],
     )  # fmt: skip
     lines = dict(line.split("=", 1) for line in outputs.read_text().splitlines())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from stacks.commands import deploy
 from stacks.commands.output import CommandOutput
 from stacks.review.binding import binding, hold, read
 from stacks.review.git import clean_commit
+from stacks.stack_name import StackName, named
 from tests.conftest import Clone
 
 
@@ -30,15 +33,17 @@ def test_the_state_is_the_same_whatever_the_order_and_the_times() -> None:
 @pytest.mark.parametrize("moved", [{"id": "x"}, {"inputs": {"tags": {"a": "b"}}}, {"urn": "urn:c"}])
 def test_a_state_that_moved_since_the_review_is_refused(moved: dict[str, Any]) -> None:
     with pytest.raises(CheckFailed, match="state_sha256 was"):
-        hold(binding("c", deployment()), binding("c", deployment(**moved)), "prod")
+        hold(binding("c", deployment()), binding("c", deployment(**moved)), "prod.weather")
 
 
 def test_another_commit_than_the_reviewed_one_is_refused() -> None:
     with pytest.raises(CheckFailed, match="commit was one, is two"):
-        hold(binding("one", {}), binding("two", {}), "prod")
+        hold(binding("one", {}), binding("two", {}), "prod.weather")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"binding": {"commit": "c"}}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"env": "e", "binding": {"commit": "c"}}', '{"stacks": {}}']
+)
 def test_a_report_that_binds_nothing_is_no_plan(text: str, tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     path.write_text(text)
@@ -46,23 +51,93 @@ def test_a_report_that_binds_nothing_is_no_plan(text: str, tmp_path: Path) -> No
         read(path)
 
 
+FACTS = binding(clean_commit(), deployment())
+ONE = {"env": "dev.weather", "binding": FACTS}
+SEVERAL: dict[str, Any] = {
+    "name": "dev",
+    "stacks": {"dev.weather": ONE, "dev.cluster": {**ONE, "env": "x"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("report", "stacks"), [(ONE, ["dev.weather"]), (SEVERAL, ["dev.weather", "dev.cluster"])]
+)
+def test_a_plan_is_of_one_stack_or_of_several(
+    report: dict[str, Any], stacks: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(report))
+    assert read(path) == dict.fromkeys(stacks, FACTS)
+
+
+def test_a_plan_of_which_one_stack_is_not_bound_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    stacks = {**SEVERAL["stacks"], "dev.foundation": {"env": "dev.foundation"}}
+    path.write_text(json.dumps({"stacks": stacks}))
+    with pytest.raises(UserError, match="JSON report of a review that asked the engine"):
+        read(path)
+
+
+class Standing:
+    """The work of `up`, whose engine has a state of its own for each stack and must not run."""
+
+    report = CommandOutput(as_json=True)
+
+    def __init__(self, name: str, **moved: str) -> None:
+        self.stacks, self.moved, self.ran = named(name), moved, False
+        self.target = self
+
+    def engine(self, stack: StackName, report: CommandOutput) -> Any:
+        found = deployment(**({"id": self.moved[stack.layer]} if stack.layer in self.moved else {}))
+        return SimpleNamespace(deployment=lambda: found)
+
+    def each(self, act: Any) -> Any:
+        self.ran = True
+        return {stack: {"changes": {}, "policy": {}} for stack in self.stacks}
+
+
+def deployed_by_plan(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, report: dict[str, Any], name: str, **moved: str
+) -> Standing:
+    """What is left of an update of this name by this plan, where these stacks moved since."""
+    path, work = folder / "report.json", Standing(name, **moved)
+    path.write_text(json.dumps(report))
+    monkeypatch.setattr(deploy, "prepared", lambda *about: nullcontext(work))
+    try:
+        deploy.up(name, work.report, plan=path)
+    except (CheckFailed, UserError):
+        assert not work.ran
+        raise
+    return work
+
+
+def all_of(env: str) -> dict[str, Any]:
+    return {"stacks": {str(stack): {"binding": FACTS} for stack in named(env)}}
+
+
 def test_nothing_moves_before_the_plan_was_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Moved:
-        env = "dev"
+    with pytest.raises(CheckFailed, match=r"dev\.weather must be as it was reviewed"):
+        deployed_by_plan(monkeypatch, tmp_path, ONE, "dev.weather", weather="x")
+    with pytest.raises(CheckFailed, match=r"dev\.cluster must be as it was reviewed"):
+        deployed_by_plan(monkeypatch, tmp_path, all_of("dev"), "dev", cluster="x")
 
-        def deployment(self) -> dict[str, Any]:
-            return deployment(id="x")
 
-        def run(self, *arguments: object) -> None:
-            raise AssertionError("the engine ran")
+def test_a_plan_of_an_environment_deploys_one_stack_after_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = all_of("dev")
+    assert deployed_by_plan(monkeypatch, tmp_path, plan, "dev").ran
+    assert deployed_by_plan(monkeypatch, tmp_path, plan, "dev.cluster", weather="x").ran
 
-    path = tmp_path / "report.json"
-    path.write_text(json.dumps({"binding": binding(clean_commit(), deployment())}))
-    monkeypatch.setattr(deploy, "cloud_stack", lambda env: Moved())
-    with pytest.raises(CheckFailed, match="dev must be as it was reviewed"):
-        deploy.up("dev", CommandOutput(as_json=True), plan=path)
+
+@pytest.mark.parametrize("name", ["dev", "dev.cluster", "prod.weather"])
+def test_a_plan_of_another_stack_deploys_nothing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match="must be about every stack that is deployed"):
+        deployed_by_plan(monkeypatch, tmp_path, ONE, name)
 
 
 @pytest.fixture
@@ -75,25 +150,36 @@ def deployed(clone: Clone) -> Clone:
 @pytest.mark.e2e
 def test_up_holds_to_a_review_on_local(deployed: Clone, tmp_path: Path) -> None:
     plan = tmp_path / "report.json"
-    deployed.ok("review", "local", "--format", "json", "--output", str(plan))
+    said = deployed.ok("review", "local", "--format", "json", "--output", str(plan))
+    bound = {stack: report["binding"] for stack, report in said["stacks"].items()}
+    assert set(bound) == set(map(str, named("local")))
+    assert read(plan) == bound
     deployed.ok("up", "local", "--plan", str(plan))
     stale = json.loads(plan.read_text())
-    stale["binding"]["state_sha256"] = "0" * 64
+    stale["stacks"]["local.weather"]["binding"]["state_sha256"] = "0" * 64
     plan.write_text(json.dumps(stale))
-    refused = deployed.plinth("up", "local", "--plan", str(plan))
-    assert refused.code == 1
-    assert "must be as it was reviewed" in refused.err
+    for name in ("local", "local.weather"):
+        refused = deployed.plinth("up", name, "--plan", str(plan))
+        assert refused.code == 1
+        assert "local.weather must be as it was reviewed" in refused.err
+    deployed.ok("up", "local.block_time", "--plan", str(plan))
 
 
 @pytest.mark.e2e
 def test_a_feature_that_changes_its_type_is_a_loss_to_the_engine_itself(deployed: Clone) -> None:
-    path = deployed.root / "pipelines" / "steps" / "feature_groups.py"
+    """And to nobody else: a review of the environment finds it in one stack."""
+    path = deployed.root / "pipelines" / "flight_delay" / "feature_groups.py"
     text = path.read_text()
     path.write_text(text.replace('"carrier": "String"', '"carrier": "Integral"', 1))
     try:
         done = deployed.plinth("review", "local", "--json")
     finally:
         path.write_text(text)
-    rules = {reason["rule"] for reason in done.json["reasons"]}
-    assert "RV-001" in rules
-    assert done.json["tally"]["replace"] >= 1
+    rules = {
+        stack: {reason["rule"] for reason in report["reasons"]}
+        for stack, report in done.json["stacks"].items()
+    }
+    assert [stack for stack, found in rules.items() if "RV-001" in found] == ["local.flight_delay"]
+    replaced = {stack: said["tally"]["replace"] for stack, said in done.json["stacks"].items()}
+    assert replaced.pop("local.flight_delay") >= 1
+    assert replaced["local.block_time"] == replaced["local.foundation"] == 0

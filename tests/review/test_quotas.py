@@ -119,7 +119,7 @@ def reviewed_by_command(folder: Path, quotas: Path, steps: list[Mapping[str, Any
 
     (folder / "digest.json").write_text(json.dumps({"steps": steps}))
     return review(
-        "dev.cluster", CommandOutput(as_json=True), base=None, drift=None,
+        "dev.cluster", CommandOutput(as_json=True),
         digest=folder / "digest.json",
         quotas=quotas, form="json", output=[folder / "report.json"],
     )  # fmt: skip

@@ -14,9 +14,9 @@ from infra.errors import UserError
 from policies.config import PolicyConfig, Thresholds
 from stacks.cli import cli
 from stacks.policy_config import policy_config
-from stacks.settings.load import load, load_foundation
+from stacks.settings.load import load
 from stacks.settings.model import Settings
-from stacks.stack_name import StackName, environment_file, environments
+from stacks.stack_name import StackName, environment_file, environments, stacks_of
 from tests.kits.stacks import ALL, copied
 
 ROOT = Path(__file__).parents[2]
@@ -135,11 +135,16 @@ def test_a_threshold_says_what_it_means_and_its_default() -> None:
 
 @pytest.mark.parametrize("env", environments())
 def test_the_thresholds_can_be_listed(env: str) -> None:
-    listed = CliRunner().invoke(cli, ["policy", f"{env}.foundation", "--thresholds", "--json"])
+    listed = CliRunner().invoke(cli, ["policy", env, "--thresholds", "--json"])
     rows = {row["name"]: row for row in json.loads(listed.output)["thresholds"]}
-    config = policy_config(load_foundation(env)).to_dict()
-    assert {name: row["value"] for name, row in rows.items()} == config
-    assert rows["capture_buckets"]["origin"] == "plinth:policies"
+    for stack in stacks_of(env):
+        config = policy_config(load(stack)).to_dict()
+        assert config == {
+            name: row["stacks"].get(str(stack), row["value"]) for name, row in rows.items()
+        }
+    workloads = {str(stack) for stack in stacks_of(env) if stack.workload}
+    assert set(rows["calling_steps"]["stacks"]) == workloads, "each calls by its own steps"
+    assert rows["capture_buckets"]["origin"] == "policies"
     assert rows["approved_registries"]["origin"] == "other settings"
     assert rows["gpu_disk_gib_min"]["origin"] == "default"
     assert rows["gpu_disk_gib_min"]["meaning"].startswith("Least disk of a node with accelerators")

@@ -178,5 +178,5 @@ def test_nothing_of_the_platform_names_a_workload() -> None:
 
 
 def test_a_golden_file_is_of_a_stack_that_there_is() -> None:
-    files = {path.stem for path in (Path(__file__).parent / "golden" / "stacks").glob("*.txt")}
+    files = {path.stem for path in (Path(__file__).parents[1] / "golden" / "stacks").glob("*.txt")}
     assert files == {str(stack) for stack in ALL}

@@ -71,9 +71,9 @@ def test_an_endpoint_that_serves_something_else_fails_with_the_reason(
 @pytest.mark.parametrize(
     ("status", "reason", "fix"),
     [
-        ("Updating", "", "wait until it is in service, then type `plinth verify dev`"),
-        ("Failed", "the container did not answer", "mend the cause, then type `plinth up dev`"),
-        ("OutOfService", "", "type `plinth up dev`"),
+        ("Updating", "", "wait until it is in service, then type `plinth verify {stack}`"),
+        ("Failed", "the container did not answer", "mend the cause, then type `plinth up {stack}`"),
+        ("OutOfService", "", "type `plinth up {stack}`"),
     ],
 )
 def test_what_to_do_about_an_endpoint_follows_its_status(
@@ -81,8 +81,8 @@ def test_what_to_do_about_an_endpoint_follows_its_status(
 ) -> None:
     answer = described(EndpointStatus=status, FailureReason=reason)
     script: Script = {"sagemaker": [answer]}
-    [found] = ask(endpoints.check_endpoints, platform(endpoint, script))
-    assert found.fix == fix
+    [found] = ask(endpoints.check_endpoints, platform(endpoint, script, stack="dev.flight_delay"))
+    assert found.fix == fix.format(stack="dev.flight_delay")
 
 
 def test_an_endpoint_that_nobody_may_describe_is_unknown() -> None:

@@ -27,8 +27,8 @@ TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 ESTABLISHED = "01"
 REMEMBERED = 256
 
-ATTEMPTS, PAUSE_SECONDS = 3, 0.05
-"""/proc is no snapshot: on a busy machine one look may miss what is there all the time."""
+TRIES, PAUSE_SECONDS = 20, 0.05
+"""The kernel writes the table while connections come and go, so that one look may miss a row."""
 
 REFUSED = (
     "only processes that have the keys of this home may call its provider; "
@@ -41,20 +41,23 @@ def owner_with(variable: str, value: str) -> Admits:
     wanted = f"{variable}={value}".encode()
     admitted: OrderedDict[str, None] = OrderedDict()
 
+    def holds(inode: str) -> bool:
+        if inode not in admitted and not any(wanted in e for e in _environments(inode)):
+            return False
+        admitted[inode] = None
+        while len(admitted) > REMEMBERED:
+            admitted.popitem(last=False)
+        return True
+
     def admits(peer: str) -> bool:
         found = PEER.fullmatch(peer)
-        for attempt in range(ATTEMPTS if found else 0):
-            if attempt:
-                time.sleep(PAUSE_SECONDS)
-            inode = _inode(int(found["port"])) if found else None
-            if inode is None:
-                continue
-            if inode in admitted or any(wanted in e for e in _environments(inode)):
-                admitted[inode] = None
-                admitted.move_to_end(inode)
-                while len(admitted) > REMEMBERED:
-                    admitted.popitem(last=False)
-                return True
+        if found is None:
+            return False
+        for _ in range(TRIES):
+            inode = _inode(int(found["port"]))
+            if inode is not None:
+                return holds(inode)
+            time.sleep(PAUSE_SECONDS)
         return False
 
     return admits

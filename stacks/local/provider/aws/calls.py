@@ -25,6 +25,10 @@ FIRST_PAUSE, LONGEST_PAUSE, PATIENCE = 0.02, 1.0, 1800.0  # seconds
 CONNECTIONS = 64
 
 
+DELETE_TRIES = 4
+"""As often may something come into a bucket that is emptied and deleted, such as access logs."""
+
+
 class Gone(Exception):
     """AWS says that the resource does not exist."""
 
@@ -125,15 +129,26 @@ class RowExecutor:
         """Make the delete call, after what has to go before it; quiet when it is gone."""
         row = self.row
         try:
-            if row.before_delete:
-                row.before_delete(self._scene())
-            if row.delete:
-                arguments = self.table.arguments(row.delete, self.old, self.known())
-                self._send(row.delete, {**arguments, **self._built(row.delete, {})})
+            for last in (*[False] * DELETE_TRIES, True):
+                if row.before_delete:
+                    row.before_delete(self._scene())
+                if not row.delete or self._deleted(row.delete, last):
+                    break
         except Gone:
             return
         if row.wait:
             self._poll("be gone", lambda: self.describe() is None)
+
+    def _deleted(self, call: Call, last: bool) -> bool:
+        """Whether the delete call went through; not if something came in meanwhile."""
+        arguments = self.table.arguments(call, self.old, self.known())
+        try:
+            self._send(call, {**arguments, **self._built(call, {})})
+        except UserError as error:
+            if last or not self.row.refilled or f"got {self.row.refilled}:" not in error.problem:
+                raise
+            return False
+        return True
 
     def describe(self) -> dict[str, Any] | None:
         """The answers of all read calls in one; None: it does not exist."""

@@ -199,6 +199,9 @@ class Row:
     """A condition on the describe answer under which the resource counts as deleted."""
     wait: Wait | None = None
     before_delete: Callable[[HookContext], None] | None = None
+    refilled: str = ""
+    """Error code that says something came in after `before_delete`: both are tried again. Default:
+    nothing can."""
     autoname: str = ""
     """Input that gets the program's name and a random suffix when it is absent. Default: none."""
     occupies: Sequence[str] = ()

@@ -120,6 +120,7 @@ ROWS = (
         ),
         delete=Call("DeleteBucket"),
         before_delete=empty,
+        refilled="BucketNotEmpty",
         identity=named("bucket"),
         rename={"objectLockEnabled": "ObjectLockEnabledForBucket"},
         reads={
