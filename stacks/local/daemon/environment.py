@@ -8,8 +8,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -175,6 +175,7 @@ def clear_dead_lock(home: Path, stack: str, say: Say) -> bool:
         say(f"cleared the lock of process {owner.get('pid')}, which no longer runs")
         cleared = True
     if cleared:
+        end_orphaned_plugins(home)
         remove_torn_files(state_folder(home), stack)
         _cut_off(home, stack).parent.mkdir(exist_ok=True)
         _cut_off(home, stack).touch()
@@ -193,6 +194,7 @@ def mended(home: Path, stack: str) -> None:
 
 def forget(home: Path) -> None:
     """Nothing is deployed any more."""
+    end_orphaned_plugins(home)
     shutil.rmtree(home / ENV / "cut-off", ignore_errors=True)
     shutil.rmtree(home / ENV / "policy-config", ignore_errors=True)
 
@@ -272,14 +274,33 @@ def _is_orphan(engine: psutil.Process) -> bool:
         return True
 
 
+def end_orphaned_plugins(home: Path) -> None:
+    """End what engines of this home that were killed had started: policy packs wait for ever."""
+    mine = f"file://{state_folder(home)}"
+    left = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            variables = process.environ()
+            started_here = STARTED_BY in variables and variables.get("PULUMI_BACKEND_URL") == mine
+            engines = (process, *process.parents())
+            if started_here and not any(one.name() == "pulumi" for one in engines):
+                left.append(process)
+    _stop(left)
+
+
 def _end(engine: psutil.Process) -> None:
     try:
         engine.wait(ORPHAN_GRACE_SECONDS)
     except psutil.TimeoutExpired:
-        family = [engine, *engine.children(recursive=True)]
-        for process in family:
-            process.terminate()
-        _, alive = psutil.wait_procs(family, timeout=5)
-        for process in alive:
-            process.kill()
+        _stop([engine, *engine.children(recursive=True)])
         time.sleep(0.1)
+
+
+def _stop(processes: Sequence[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, alive = psutil.wait_procs(processes, timeout=5)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()

@@ -83,10 +83,20 @@ def _environments(inode: str) -> Iterator[list[bytes]]:
         if not process.name.isdecimal():
             continue
         try:
-            if any(str(entry.readlink()) == link for entry in (process / "fd").iterdir()):
+            if _has_open(process, link):
                 yield (process / "environ").read_bytes().split(b"\0")
         except OSError:  # it ended, or belongs to somebody else
             continue
+
+
+def _has_open(process: Path, link: str) -> bool:
+    for entry in (process / "fd").iterdir():
+        try:
+            if str(entry.readlink()) == link:
+                return True
+        except FileNotFoundError:  # closed since it was listed; others are still open
+            continue
+    return False
 
 
 class Guard(grpc.ServerInterceptor):  # type: ignore[misc] # grpc has no types

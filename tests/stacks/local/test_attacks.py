@@ -7,6 +7,7 @@ import socket
 import ssl
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -228,6 +229,30 @@ def test_another_user_who_knows_the_key_is_still_another_user() -> None:
                 assert admits(peer) is admitted
                 wire.sendall(b"over\n")
                 process.wait()
+
+
+BUSY = """
+import socket, sys, threading
+def open_and_close():
+    while True:
+        for file in [open("/dev/null") for _ in range(20)]:
+            file.close()
+wire = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+for _ in range(3):
+    threading.Thread(target=open_and_close, daemon=True).start()
+wire.recv(1)
+"""
+
+
+def test_the_owner_is_known_while_it_opens_and_closes_files() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        busy = subprocess.Popen([sys.executable, "-c", BUSY, port], env={"SECRET": "word"})
+        with contextlib.closing(listener.accept()[0]) as wire:
+            peer = f"ipv4:127.0.0.1:{wire.getpeername()[1]}"
+            admitted = [owner_with("SECRET", "word")(peer) for _ in range(40)]
+        busy.wait()
+    assert admitted == [True] * 40
 
 
 # The control plane

@@ -98,7 +98,19 @@ def update(sm: Any, endpoint: str, config: str, *, bake_seconds: int, **more: An
 
 def test_a_canary_answers_a_share_while_it_bakes_and_then_everything(cloud: Cloud, sm: Any) -> None:
     serve(sm, "canary", "blue")
-    update(sm, "canary", "green", bake_seconds=4)
+    cloud.client("cloudwatch").put_metric_alarm(
+        AlarmName="errors",
+        Namespace="AWS/SageMaker",
+        MetricName="Invocation5XXErrors",
+        Dimensions=[{"Name": "EndpointName", "Value": "canary"}],
+        Statistic="Sum",
+        Period=10,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        TreatMissingData="notBreaching",
+    )
+    update(sm, "canary", "green", bake_seconds=4, **ALARMS)
     seen: set[str] = set()
     deadline = time.monotonic() + 30
     while seen != {"blue", "green"} and time.monotonic() < deadline:

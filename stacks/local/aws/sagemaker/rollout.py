@@ -108,5 +108,6 @@ def _bake(emulator: Emulator, plan: Plan, cancelled: threading.Event) -> None:
 def _in_alarm(emulator: Emulator, names: Sequence[str]) -> list[str]:
     if not names:
         return []
-    answer = emulator.cloudwatch.describe_alarms(AlarmNames=list(names), StateValue="ALARM")
-    return sorted(alarm["AlarmName"] for alarm in answer["MetricAlarms"])
+    answer = emulator.cloudwatch.describe_alarms(AlarmNames=list(names))  # by one filter in moto
+    found = answer["MetricAlarms"]
+    return sorted(alarm["AlarmName"] for alarm in found if alarm["StateValue"] == "ALARM")
