@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,11 @@ Watch = Callable[[int, str], None]
 
 PARALLEL = 16
 """Resource operations at once: more only queues at the control planes' rate limits."""
+
+_ONE_PROGRAM = threading.Lock()
+"""Programs of stacks that are deployed side by side run one after another, which takes a second;
+their engines do not wait. The modules of pulumi_aws load at their first use, and a second thread
+may get one that is half loaded (CPython issue 114763)."""
 
 STACK = "pulumi:pulumi:Stack"
 COUNTED = ("create", "update", "replace", "delete", "same")
@@ -86,7 +92,8 @@ class Stack:
 
         def guarded() -> None:
             try:
-                program()
+                with _ONE_PROGRAM:
+                    program()
             except UserError as error:  # of the engine one would get it back as a traceback
                 refused.append(error)
                 raise
