@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import pulumi
 from google.protobuf import json_format
 from pulumi.runtime import mocks, settings
+from pulumi.runtime.sync_await import _ensure_event_loop
 
 from policies.data import UNKNOWN, Data, Options, Resource, Source, plain
 from stacks import contract
@@ -143,11 +144,13 @@ def recorded(
     monitor = _Recorder(stack, preview)
     # the mocks keep the root of the program before, with its transformations and their provider
     settings.set_root_resource(None)  # type: ignore[arg-type] # as it is before a first program
-    mocks.set_mocks(_Outputs(preview), "plinth", stack, preview=preview, monitor=monitor)
 
     def run() -> None:
         program()
 
+    # `asyncio.run` leaves its thread without one, and `set_mocks` needs one
+    _ensure_event_loop()  # type: ignore[no-untyped-call] # the SDK's own gap
+    mocks.set_mocks(_Outputs(preview), "plinth", stack, preview=preview, monitor=monitor)
     pulumi.runtime.test(run)()  # type: ignore[no-untyped-call] # the SDK's own gap
     return sorted(monitor.seen, key=lambda resource: resource.urn)
 

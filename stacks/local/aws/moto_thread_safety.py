@@ -2,7 +2,7 @@
 
 moto walks through what it keeps, such as every role before it creates one, and a request in another
 thread then ends it: "dictionary changed size during iteration". Here every dictionary that a
-backend keeps hands out copies to walk through, each made in one step of the interpreter.
+backend keeps hands out copies to walk through.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ class SteadyDict(dict[Any, Any]):
     """A dictionary whose views are of a copy."""
 
     def _copy(self) -> dict[Any, Any]:
-        return dict(list(super().items()))
+        while True:
+            try:
+                return dict(list(super().items()))
+            except RuntimeError:  # the garbage collector ran in between, and with it other threads
+                continue
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._copy())
