@@ -40,21 +40,22 @@ def up(
             for stack in work.stacks:
                 state = work.target.engine(stack, report).deployment()
                 hold(reviewed[str(stack)], binding(clean_commit(), state), str(stack))
-        done = work.each(lambda stack: _updated(work, stack))
-    return _summed(name, done, report)
+        done = work.each(lambda stack: updated(work, stack))
+    return summed(name, done, report)
 
 
 def preview(name: str, report: CommandOutput, *, port: int | None = None) -> dict[str, Any]:
     """Say what `up` would do, without doing it; a mocked synth where there are no credentials."""
     stacks = named(name)
     if not target_of(stacks[0].env).can_deploy():
-        return _summed(name, {stack: _synth(stack, report) for stack in stacks}, report)
+        return summed(name, {stack: _synth(stack, report) for stack in stacks}, report)
     with prepared(name, report, port) as work:
         done = work.each(lambda stack: _previewed(work, stack))
-    return _summed(name, done, report)
+    return summed(name, done, report)
 
 
-def _updated(work: Work, stack: StackName) -> dict[str, Any]:
+def updated(work: Work, stack: StackName) -> dict[str, Any]:
+    """Deploy one stack; its changes and outputs."""
     changes = work.operate("up", stack)
     _show(stack, "up", changes, work.report)
     return {**summarized(stack, changes), "outputs": changes.outputs}
@@ -121,7 +122,7 @@ def _by_type(resources: Sequence[Resource]) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
-def _summed(
+def summed(
     name: str, done: Mapping[StackName, dict[str, Any]], report: CommandOutput
 ) -> dict[str, Any]:
     """One object with a member per stack, and their sum."""

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from infra.errors import UserError
 from infra.naming import REALTIME
 from stacks.commands import deploy, model, status
 from stacks.commands.output import CommandOutput
-from stacks.settings.load import load_workload
+from stacks.settings.load import dependencies, load_workload
 from stacks.settings.model import WorkloadSettings
 from stacks.stack_name import StackName, named
 from stacks.targets.side_by_side import side_by_side, total
+from stacks.targets.work import prepared
+
+
+@dataclass(frozen=True)
+class FirstRuns:
+    """A workload's pipelines that never ran are run, and the model that they make is served."""
+
+    stack: StackName
+
+    def __str__(self) -> str:
+        return f"the first runs of {self.stack}"
+
+
+Task = StackName | FirstRuns
 
 
 def up_with_model(name: str, report: CommandOutput, *, port: int | None = None) -> dict[str, Any]:
@@ -22,6 +37,7 @@ def up_with_model(name: str, report: CommandOutput, *, port: int | None = None) 
     """
     workloads = [stack for stack in named(name) if stack.workload]
     settings = {stack: load_workload(stack) for stack in workloads}
+    owners = {stack: _owners(stack, chosen, workloads) for stack, chosen in settings.items()}
     for stack, chosen in settings.items():
         if chosen.environment.protect:
             raise UserError(
@@ -29,10 +45,21 @@ def up_with_model(name: str, report: CommandOutput, *, port: int | None = None) 
                 "protect: true",
                 fix=f"type `plinth up {name}`, then run, approve and promote as separate people",
             )
-    deployed = deploy.up(name, report, port=port)
-    needs = {stack: _owners(stack, chosen, workloads) for stack, chosen in settings.items()}
-    ordered = sorted(workloads, key=lambda stack: (len(needs[stack]), stack))
-    done = side_by_side(ordered, needs, lambda stack: _served(stack, settings[stack], report))
+    with prepared(name, report, port) as work:
+        ordered = sorted(workloads, key=lambda stack: (len(owners[stack]), stack))
+        tasks: list[Task] = [*work.stacks, *map(FirstRuns, ordered)]
+        needs: dict[Task, list[Task]] = {stack: [*dependencies(stack)] for stack in work.stacks}
+        for stack in workloads:
+            needs[FirstRuns(stack)] = [stack, *map(FirstRuns, owners[stack])]
+
+        def act(task: Task) -> dict[str, Any]:
+            if isinstance(task, FirstRuns):
+                return _served(task.stack, settings[task.stack], report)
+            return deploy.updated(work, task)
+
+        said = side_by_side(tasks, needs, act)
+    deployed = deploy.summed(name, {stack: said[stack] for stack in work.stacks}, report)
+    done = {stack: said[FirstRuns(stack)] for stack in workloads}
     shown = status.status(name, report)
     totals = {key: f"{seconds:.1f} s" for key, seconds in report.seconds.items()}
     report.table("time per stage", totals)

@@ -99,26 +99,8 @@ class Stack:
                 raise
 
         stack = self._select(guarded)
-        packs = [str(self.policy_pack)] if self.policy_pack else None
         try:
-            if operation == "up":
-                done = stack.up(
-                    parallel=PARALLEL,
-                    policy_packs=packs,
-                    on_event=listener,
-                    show_secrets=False,
-                    refresh=self.refresh_first,
-                )
-                changes.outputs = {key: item.value for key, item in done.outputs.items()}
-            elif operation == "preview":
-                stack.preview(
-                    parallel=PARALLEL,
-                    policy_packs=packs,
-                    on_event=listener,
-                    refresh=self.refresh_first,
-                )
-            else:
-                stack.destroy(parallel=PARALLEL, on_event=listener, show_secrets=False)
+            changes.outputs = self._operate(operation, stack, listener)
         except ConcurrentUpdateError as error:
             raise UserError(
                 f"stack {self.name} must not be updated twice at once, got: {_last_line(error)}",
@@ -131,6 +113,27 @@ class Stack:
                 raise refused[0] from None
             raise self._failed(operation, changes, error) from None
         return changes
+
+    def _operate(
+        self, operation: Operation, stack: auto.Stack, listener: _Listener
+    ) -> dict[str, Any]:
+        """Let the engine work; the outputs that the stack has after an update."""
+        packs = [str(self.policy_pack)] if self.policy_pack else None
+        refresh = self.refresh_first
+        if operation == "destroy":
+            stack.destroy(parallel=PARALLEL, on_event=listener, show_secrets=False)
+        elif operation == "preview":
+            stack.preview(parallel=PARALLEL, policy_packs=packs, on_event=listener, refresh=refresh)
+        else:
+            done = stack.up(
+                parallel=PARALLEL,
+                policy_packs=packs,
+                on_event=listener,
+                show_secrets=False,
+                refresh=refresh,
+            )
+            return {key: item.value for key, item in done.outputs.items()}
+        return {}
 
     def refresh(self, urns: Sequence[str]) -> None:
         """Read these resources again, so that the state holds what was changed beside it."""

@@ -1,10 +1,10 @@
-"""Acting on several stacks: each after those that it needs, independent ones at the same time."""
+"""Doing several things to stacks: each after those that it needs, independent ones at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from infra.errors import CheckFailed, UserError
 from stacks.stack_name import StackName
@@ -13,6 +13,9 @@ Act = Callable[[StackName], dict[str, Any]]
 """Does something to one stack and says what `--json` prints of it."""
 
 Done = dict[StackName, dict[str, Any]]
+
+Item = TypeVar("Item", bound=Hashable)
+"""A stack, or something else that is done; its text names it."""
 
 
 class Skipped(Exception):
@@ -28,39 +31,41 @@ def one_by_one(stacks: Sequence[StackName], act: Act) -> Done:
             done[stack] = act(stack)
         except (CheckFailed, UserError) as error:
             errors[stack] = error
-    return _results(stacks, done, errors)
+    return _results(done, errors)
 
 
 def side_by_side(
-    stacks: Sequence[StackName], needs: Mapping[StackName, Sequence[StackName]], act: Act
-) -> Done:
-    """Act on all stacks; what each said, in the order of `stacks`.
+    items: Sequence[Item],
+    needs: Mapping[Item, Sequence[Item]],
+    act: Callable[[Item], dict[str, Any]],
+) -> dict[Item, dict[str, Any]]:
+    """Act on all items, none of which stands before one that it needs; what each said, in order.
 
-    A stack that fails keeps only those from running that need it. UserError where the person can
-    mend all that failed, else CheckFailed; both name every stack that was left alone, and the
+    An item that fails keeps only those from running that need it. UserError where the person can
+    mend all that failed, else CheckFailed; both name every item that was left alone, and the
     data of CheckFailed holds what the others said.
     """
-    futures: dict[StackName, Future[dict[str, Any]]] = {}
+    futures: dict[Item, Future[dict[str, Any]]] = {}
 
-    def run(stack: StackName) -> dict[str, Any]:
-        before = [other for other in needs.get(stack, ()) if other in futures]
+    def run(item: Item) -> dict[str, Any]:
+        before = [other for other in needs.get(item, ()) if other in futures]
         failed = [str(other) for other in before if futures[other].exception() is not None]
         if failed:
-            raise Skipped(f"{stack} was left alone: it needs {', '.join(failed)}")
-        return act(stack)
+            raise Skipped(f"{item} was left alone: it needs {', '.join(failed)}")
+        return act(item)
 
-    # a thread per stack, submitted in order: whoever waits for another waits for one that runs
-    with ThreadPoolExecutor(max(1, len(stacks))) as pool:
-        for stack in stacks:
-            futures[stack] = pool.submit(run, stack)
-    errors = {stack: error for stack in stacks if (error := futures[stack].exception())}
-    done = {stack: futures[stack].result() for stack in stacks if stack not in errors}
-    return _results(stacks, done, errors)
+    # a thread per item, submitted in order: whoever waits for another waits for one that runs
+    with ThreadPoolExecutor(max(1, len(items))) as pool:
+        for item in items:
+            futures[item] = pool.submit(run, item)
+    errors = {item: error for item in items if (error := futures[item].exception())}
+    done = {item: futures[item].result() for item in items if item not in errors}
+    return _results(done, errors)
 
 
 def _results(
-    stacks: Sequence[StackName], done: Done, errors: Mapping[StackName, BaseException]
-) -> Done:
+    done: dict[Item, dict[str, Any]], errors: Mapping[Item, BaseException]
+) -> dict[Item, dict[str, Any]]:
     """What all said, or one error for all that failed."""
     if not errors:
         return done

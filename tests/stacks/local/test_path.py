@@ -309,6 +309,29 @@ def test_a_release_of_one_workload_touches_no_other_stack(
     assert served["model_package_arn"].endswith("model-package/plinth-local-block-time-model/2")
 
 
+def test_a_new_workload_deploys_and_runs_before_anybody_edits_it(
+    clone: Clone, deployed: dict[str, Any]
+) -> None:
+    demo = "local.demo"
+    written = clone.ok("workload", "new", "demo", "--kind", "classification")["files"]
+    try:
+        made = clone.ok("up", demo)
+        assert set(made["stacks"]) == {demo}
+        assert made["stacks"][demo]["changes"]["create"] > 20
+        run = clone.ok("run", demo)
+        assert run["status"] == "Succeeded"
+        assert {step["status"] for step in run["steps"]} == {"Succeeded"}
+        assert "Register" in {step["name"] for step in run["steps"]}
+        assert clone.ok("status", demo)["stacks"][demo]["pipeline_names"] == [
+            "plinth-local-demo-training"
+        ]
+        assert path.not_same(clone.ok("up", demo)) == {}
+        assert set(clone.ok("destroy", demo, "--yes")["stacks"]) == {demo}
+    finally:
+        for name in written:
+            (clone.root / name).unlink()
+
+
 def test_a_foundation_that_others_stand_on_is_not_destroyed(
     clone: Clone, deployed: dict[str, Any]
 ) -> None:
