@@ -12,7 +12,7 @@ import pytest
 from infra.errors import UserError
 from pipelines.scaffold import FOLDERS, Kind, render, rendered
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NEW: dict[str, Kind] = {
     "a1": "regression",
     "demo": "classification",
@@ -97,7 +97,7 @@ def test_nothing_that_exists_is_overwritten(tmp_path: Path) -> None:
         render("demo", "classification", tmp_path)
     assert {path: (tmp_path / path).stat().st_mtime_ns for path in paths} == before
     shutil.rmtree(tmp_path / "pipelines")
-    with pytest.raises(UserError, match=r"tests/test_demo\.py is there already"):
+    with pytest.raises(UserError, match=r"tests/pipelines/test_demo\.py is there already"):
         render("demo", "classification", tmp_path)
     assert not (tmp_path / "pipelines").exists()
 

@@ -104,8 +104,9 @@ def test_the_buckets_refuse_jobs_outside_the_vpc() -> None:
 
 def test_the_job_role_puts_interfaces_into_the_private_subnets_alone() -> None:
     names = load_workload(PROD).names
-    policy = documents(registered(PROD), "RolePolicy")["network-attach-job"]
-    [created, *_] = [s for s in policy["Statement"] if "Condition" not in s]
+    policy = documents(registered(PROD), "RolePolicy")["access-allow-job"]
+    create = ["ec2:CreateNetworkInterface"]
+    [created] = [s for s in policy["Statement"] if s["Action"] == create]
     ours, group = subnet(names, "stand-in-use1-az1"), group_arn(names, "sg-stand-in-jobs")
     assert [arn for arn in created["Resource"] if ":security-group/" in arn] == [group]
     interface = names.arn("ec2", "network-interface/eni-1")
