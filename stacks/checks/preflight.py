@@ -1,6 +1,15 @@
 """What is asked before a deployment: each check is a function, and all of them are listed here."""
 
-from stacks.checks import account, addresses, cost, pins, quotas, reservations
+from stacks.checks import (
+    account,
+    addresses,
+    cost,
+    image_layers,
+    one_per_account,
+    pins,
+    quotas,
+    reservations,
+)
 from stacks.checks.check import CLUSTER, FOUNDATION, Check
 
 PREFLIGHT = (
@@ -11,6 +20,8 @@ PREFLIGHT = (
     Check("amis", "AMI releases", pins.check_amis, CLUSTER),
     Check("add-ons", "EKS add-ons", pins.check_add_ons, CLUSTER),
     Check("charts", "Helm charts", pins.check_charts, CLUSTER),
+    Check("image layers", "layers of images", image_layers.check, once=True),
+    Check("one per account", "what an account has one of", one_per_account.check, FOUNDATION),
     Check("addresses", "address ranges", addresses.check, FOUNDATION),
     Check("cost", "price per month of all stacks", cost.check_environment, once=True),
     Check("cost", "price per month", cost.check),

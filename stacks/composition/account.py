@@ -30,6 +30,8 @@ def watch(ground: Ground, storage: Storage, alerts: Alerts) -> None:
     settings = ground.settings
     if settings.cost is not None:
         _cost(ground.common, settings.cost, alerts)
+        if settings.environment.owns_account:
+            _anomalies(ground.common, settings.cost, alerts)
     if settings.audit is not None:
         _audit(ground, settings.audit, storage)
 
@@ -48,12 +50,19 @@ def _cost(common: ComponentArgs, chosen: configuration.Cost, alerts: Alerts) -> 
             activated_tags=COST_TAGS if chosen.activate_tags else (),
         ),
     )
+
+
+def _anomalies(common: ComponentArgs, chosen: configuration.Cost, alerts: Alerts) -> None:
+    """Of the whole account, so that one of the environments that share it is told."""
+    if chosen.anomaly_threshold_usd is None:
+        return
     Anomalies(
         "anomalies",
         AnomaliesArgs(
             names=common.names,
             tags=common.tags,
             alerts_topic_arn=alerts.topic_arn,
+            monitor_arn=chosen.anomaly_monitor_arn,
             threshold_usd=chosen.anomaly_threshold_usd,
         ),
     )

@@ -20,6 +20,10 @@ class Account(Part):
 
     account_id: AccountId
     region: str = "us-east-1"
+    owner: str | None = None
+    """Of environments that share the account: the one that has what an account has one of, which
+    are AWS Config's recorder, the monitor of its costs and GitHub's OIDC provider. Default: this
+    environment has the account for itself."""
 
 
 class Accounts(Part):
@@ -118,6 +122,11 @@ class Environment(Part):
                 f"got {shared!r}"
             )
         return self
+
+    @property
+    def owns_account(self) -> bool:
+        """What an account has one of is this environment's."""
+        return self.account.owner in (None, self.name)
 
     @property
     def names(self) -> Names:

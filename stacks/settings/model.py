@@ -106,6 +106,22 @@ class FoundationSettings(Layer):
         return system
 
     @model_validator(mode="after")
+    def _account_has_one_owner(self) -> FoundationSettings:
+        if self.environment.owns_account:
+            return self
+        github = self.access.github
+        for setting, wanted in (
+            ("audit.create_config_recorder", self.audit and self.audit.create_config_recorder),
+            ("access.github.create_provider", github and github.create_provider),
+        ):
+            if wanted:
+                raise ValueError(
+                    f"{setting} must be false: account.owner of the environment says that "
+                    f"{self.environment.account.owner!r} has the one of the account, got true"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _tracking_is_reached(self) -> FoundationSettings:
         check_tracking(self.network, self.tracking)
         return self

@@ -87,8 +87,8 @@ CASES: dict[str, Case] = {
     MONITOR: Case(
         inputs={
             "name": "plinth-anomalies",
-            "monitorType": "CUSTOM",
-            "monitorSpecification": '{"Tags": {"Key": "environment", "Values": ["test"]}}',
+            "monitorType": "DIMENSIONAL",
+            "monitorDimension": "SERVICE",
             "tags": TAGS,
         },
         change={"name": "plinth-unusual", "tags": RETAGGED},

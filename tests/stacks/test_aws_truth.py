@@ -1,0 +1,192 @@
+"""What a first deployment to an account would meet: each fault put back, and what refuses it.
+
+Those that the local cloud refuses are in `tests/stacks/local/test_refusals.py`.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.errors import UserError
+from policies.data import Data, Resource
+from stacks.checks import image_layers, one_per_account
+from stacks.checks.check import CheckResult
+from stacks.settings.load import load, load_environment
+from stacks.stack_name import StackName
+from tests.kits.checks import Script, ask, platform
+from tests.kits.stacks import changed, copied, synth
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def asked(
+    check: Callable[..., Any],
+    stack: str = "dev.foundation",
+    script: Script | None = None,
+    *,
+    resources: Sequence[Resource] | None = None,
+    also: Mapping[str, Sequence[Resource]] | None = None,
+    **more: Any,
+) -> list[CheckResult]:
+    """A check of a real stack's synth, and of others of its environment."""
+    found = synth(stack) if resources is None else list(resources)
+    others = {StackName.parse(name): list(given) for name, given in (also or {}).items()}
+    given = platform(script=script, stack=stack, resources=found, environment=others, **more)
+    return ask(check, given)
+
+
+def with_inputs(resources: Sequence[Resource], type_: str, change: Change) -> list[Resource]:
+    """Resources, those of a type with other inputs."""
+    made = []
+    for one in resources:
+        if one.type == type_:
+            inputs = json.loads(json.dumps(one.inputs.value))
+            change(inputs)
+            made.append(Resource(**{**vars_of(one), "inputs": Data(inputs, one.inputs.path)}))
+        else:
+            made.append(one)
+    return made
+
+
+def vars_of(resource: Resource) -> dict[str, Any]:
+    return {name: getattr(resource, name) for name in Resource.__dataclass_fields__}
+
+
+def edited(folder: Path, file: str, old: str, new: str) -> Path:
+    """The environments' files, one of them with another text."""
+    made = copied(folder)
+    text = (made / file).read_text()
+    assert old in text, f"{file} no longer has {old!r}"
+    (made / file).write_text(text.replace(old, new, 1))
+    return made
+
+
+def told(found: Sequence[CheckResult], status: str = "fail") -> list[str]:
+    return [f"{one.subject}: {one.message}" for one in found if one.status == status]
+
+
+# -- F4: layers of images through the S3 endpoint ------------------------------------------------
+
+ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
+
+
+def ecr_alone(inputs: dict[str, Any]) -> None:
+    """The policy as it was: of what is not ours, ECR's layers."""
+    policy = json.loads(inputs["policy"])
+    for statement in policy["Statement"]:
+        if statement["Sid"] == "ImageLayers":
+            statement["Resource"] = [one for one in statement["Resource"] if "starport" in one]
+    inputs["policy"] = json.dumps(policy)
+
+
+def test_layers_of_the_kubernetes_registry_pass_the_s3_endpoint() -> None:
+    cluster = {"dev.cluster": synth("dev.cluster")}
+    assert told(asked(image_layers.check, also=cluster), "pass") == [
+        "kueue: the S3 endpoint lets nodes read the layers of registry.k8s.io"
+    ]
+    faulty = with_inputs(synth("dev.foundation"), ENDPOINT, ecr_alone)
+    [message] = told(asked(image_layers.check, resources=faulty, also=cluster))
+    assert message.startswith(
+        "kueue: the policy of the S3 endpoint must let everybody read prod-registry-k8s-io-us-east"
+    )
+
+
+def test_every_chart_of_every_environment_has_a_known_registry() -> None:
+    for env in ("dev", "staging", "prod"):
+        cluster = {f"{env}.cluster": synth(f"{env}.cluster")}
+        found = asked(image_layers.check, f"{env}.foundation", also=cluster)
+        assert found and told(found, "unknown") == []
+
+
+# -- F5, F19, and what an account has one of -----------------------------------------------------
+
+
+def test_the_monitor_is_of_all_services_and_of_an_account_but_one() -> None:
+    [monitor] = [one for one in synth("dev.foundation") if "AnomalyMonitor" in one.type]
+    assert monitor.inputs.get("monitorDimension") == "SERVICE"
+    assert monitor.inputs.get("monitorSpecification") is None  # which was replaced by every `up`
+
+
+THERE = {"MonitorArn": "arn:aws:ce::1:anomalymonitor/x", "MonitorType": "DIMENSIONAL",
+         "MonitorDimension": "SERVICE", "MonitorName": "Default-Services-Monitor"}  # fmt: skip
+NONE_THERE: Script = {
+    "ce": [("get_anomaly_monitors", {"AnomalyMonitors": []})],
+    "config": [("describe_configuration_recorders", {"ConfigurationRecorders": []})],
+}
+
+
+@pytest.mark.parametrize(
+    ("script", "stack", "message"),
+    [
+        (
+            {"ce": [("get_anomaly_monitors", {"AnomalyMonitors": [THERE]})]},
+            "dev.foundation",
+            "monitor of all services: an account has one, and this one has it: "
+            "arn:aws:ce::1:anomalymonitor/x",
+        ),
+        (
+            {
+                **NONE_THERE,
+                "config": [
+                    (
+                        "describe_configuration_recorders",
+                        {"ConfigurationRecorders": [{"name": "default"}]},
+                    )
+                ],
+            },
+            "staging.foundation",
+            "recorder of AWS Config in this region: an account has one, and this one has it: "
+            "default",
+        ),
+    ],
+)
+def test_what_somebody_else_has_of_an_account_is_told(
+    script: Script, stack: str, message: str
+) -> None:
+    assert told(asked(one_per_account.check, stack, script)) == [message]
+    assert told(asked(one_per_account.check, stack, NONE_THERE)) == []
+
+
+def test_a_monitor_that_is_there_is_taken_and_anomalies_may_be_off() -> None:
+    settings: Any = load(StackName.parse("dev.foundation"))
+    arn = "arn:aws:ce::111111111111:anomalymonitor/x"
+    taken = settings.cost.model_copy(update={"anomaly_monitor_arn": arn})
+    types = {one.type: one for one in synth("dev.foundation", changed(settings, cost=taken))}
+    assert "aws:costexplorer/anomalyMonitor:AnomalyMonitor" not in types
+    subscription = types["aws:costexplorer/anomalySubscription:AnomalySubscription"]
+    assert subscription.inputs.get("monitorArnLists") == [arn]
+    off = settings.cost.model_copy(update={"anomaly_threshold_usd": None})
+    left = {one.type for one in synth("dev.foundation", changed(settings, cost=off))}
+    assert [one for one in left if "costexplorer" in one] == []
+
+
+def shared_account(folder: Path, owner_of_staging: str) -> Path:
+    """Files in which staging lives in the account of dev."""
+    made = copied(folder)
+    for env, owner in (("dev", ""), ("staging", owner_of_staging)):
+        path = made / f"{env}.yaml"
+        text = path.read_text()
+        mine = load_environment(env).account.account_id
+        account = load_environment("dev").account.account_id
+        text = text.replace(f'"{mine}"', f'"{account}"')
+        if owner_of_staging:
+            text = text.replace("  region:", f"  owner: {owner or 'dev'}\n  region:", 1)
+        path.write_text(text)
+    return made
+
+
+def test_environments_of_one_account_name_its_owner(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"account\.owner must be the same of all environments"):
+        load_environment("staging", shared_account(tmp_path / "a", ""))
+    with pytest.raises(UserError, match="dev: dev, staging: staging"):
+        load_environment("staging", shared_account(tmp_path / "b", "staging"))
+    with pytest.raises(UserError, match=r"must be of this account's environments .*got 'nobody'"):
+        load_environment("staging", shared_account(tmp_path / "c", "nobody"))
+    named = shared_account(tmp_path / "d", "dev")
+    assert load_environment("dev", named).owns_account
+    assert not load_environment("staging", named).owns_account
+    with pytest.raises(UserError, match=r"audit\.create_config_recorder must be false"):
+        load(StackName.parse("staging.foundation"), named)
