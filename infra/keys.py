@@ -272,6 +272,7 @@ SERVICES: Mapping[str, Callable[[Names], list[Statement]]] = {
     "budgets": lambda names: _publisher("budgets", names),
     "cloudtrail": _cloudtrail,
     "cloudwatch": lambda names: _publisher("cloudwatch", names),
+    "config": lambda names: _publisher("config", names),
     "costalerts": lambda names: _publisher("costalerts", names),
     "ebs": _ebs,
     "events": _events,

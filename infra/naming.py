@@ -101,6 +101,11 @@ class Names:
     def role_arn(self, role: str) -> str:
         return f"arn:aws:iam::{self.account_id}:role/{self.of(role)}"
 
+    def service_linked_role_arn(self, service: str, name: str) -> str:
+        """Of the role that a service has in every account that uses it (`config`, ...)."""
+        path = f"aws-service-role/{service}.amazonaws.com"
+        return f"arn:aws:iam::{self.account_id}:role/{path}/{name}"
+
     def fsx_role_arn(self) -> str:
         """Pattern of the roles with which FSx reads linked buckets, one per file system."""
         path = "aws-service-role/s3.data-source.lustre.fsx.amazonaws.com"

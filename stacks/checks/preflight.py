@@ -9,17 +9,20 @@ from stacks.checks import (
     pins,
     quotas,
     reservations,
+    service_roles,
 )
 from stacks.checks.check import CLUSTER, FOUNDATION, Check
 
 PREFLIGHT = (
     Check("account", "account of the credentials", account.check_account, once=True),
+    Check("placeholders", "values to fill in", account.check_placeholders),
     Check("permissions", "permissions of the caller", account.check_permissions),
     Check("quotas", "service quotas", quotas.check, once=True),
     Check("reservations", "capacity reservations", reservations.check, CLUSTER),
     Check("amis", "AMI releases", pins.check_amis, CLUSTER),
     Check("add-ons", "EKS add-ons", pins.check_add_ons, CLUSTER),
     Check("charts", "Helm charts", pins.check_charts, CLUSTER),
+    Check("service-linked roles", "roles of AWS services", service_roles.check),
     Check("image layers", "layers of images", image_layers.check, once=True),
     Check("one per account", "what an account has one of", one_per_account.check, FOUNDATION),
     Check("addresses", "address ranges", addresses.check, FOUNDATION),

@@ -2,7 +2,6 @@
 
 import pulumi
 
-from infra.access import RoleSpec
 from infra.alerts import Alerts
 from infra.anomalies import Anomalies, AnomaliesArgs
 from infra.audit import Audit, AuditArgs
@@ -12,17 +11,8 @@ from infra.storage import Storage
 from stacks.composition.base import BUCKETS
 from stacks.composition.ground import Ground
 from stacks.settings import operations as configuration
-from stacks.settings.model import FoundationSettings
 
 COST_TAGS = ("cost_centre", "environment", "owner", "project", "stack", "team", "workload")
-
-
-def roles(settings: FoundationSettings) -> dict[str, RoleSpec]:
-    """Who records configurations."""
-    if settings.audit is None or not settings.audit.create_config_recorder:
-        return {}
-    managed = ("service-role/AWS_ConfigRole",)
-    return {"config": RoleSpec(service="config.amazonaws.com", managed_policies=managed)}
 
 
 def watch(ground: Ground, storage: Storage, alerts: Alerts) -> None:
@@ -79,7 +69,7 @@ def _audit(ground: Ground, chosen: configuration.Audit, storage: Storage) -> Non
             access_log_bucket_name=names.bucket("logs"),
             data_bucket_arns=[storage.bucket(name).arn for name in BUCKETS],
             create_trail=chosen.create_trail,
-            config_role=ground.access.role("config") if chosen.create_config_recorder else None,
+            record_configurations=chosen.create_config_recorder,
             retention_days=chosen.retention_days,
             lock=chosen.lock,
             protect=ground.settings.environment.protect,

@@ -29,7 +29,7 @@ IN_THE_VPC = ("", "ec2.amazonaws.com", POD_IDENTITY)
 services take on their roles in AWS's own networks, unless a role is for jobs in the VPC alone."""
 
 KEY_PURPOSES: Mapping[str, Sequence[str]] = {
-    "audit": ("cloudtrail",),
+    "audit": ("cloudtrail", "config"),
     "cluster": COMMON,
     "ebs": ("ebs",),
     "features": COMMON,
@@ -87,8 +87,8 @@ def roles(settings: FoundationSettings) -> dict[str, RoleSpec]:
     if settings.network.flow_log_retention_days is not None:
         found["flow-logs"] = RoleSpec(service="vpc-flow-logs.amazonaws.com")
     if settings.tracking.kind != "none":
-        found["tracking"] = RoleSpec(service=SAGEMAKER)
-    return found | engines.roles(settings) | account.roles(settings)
+        found["tracking"] = RoleSpec(service=SAGEMAKER, says_account=False)
+    return found | engines.roles(settings)
 
 
 def _people_roles(settings: FoundationSettings) -> dict[str, RoleSpec]:

@@ -5,6 +5,7 @@ Those that the local cloud refuses are in `tests/stacks/local/test_refusals.py`.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import pytest
 
 from infra.errors import UserError
 from policies.data import Data, Resource
-from stacks.checks import image_layers, one_per_account
+from stacks.checks import image_layers, one_per_account, service_roles
+from stacks.checks.account import check_placeholders
 from stacks.checks.check import CheckResult
+from stacks.commands.deploy import _is_filled_in
+from stacks.service_linked_roles import on_spot
 from stacks.settings.load import load, load_environment
 from stacks.stack_name import StackName
 from tests.kits.checks import Script, ask, platform
@@ -190,3 +194,79 @@ def test_environments_of_one_account_name_its_owner(tmp_path: Path) -> None:
     assert not load_environment("staging", named).owns_account
     with pytest.raises(UserError, match=r"audit\.create_config_recorder must be false"):
         load(StackName.parse("staging.foundation"), named)
+
+
+# -- F7: placeholders ----------------------------------------------------------------------------
+
+
+def test_an_account_of_nobody_is_trusted_by_no_policy(tmp_path: Path) -> None:
+    """As somebody with one account would leave the file: the others' ids as they came."""
+    folder = copied(tmp_path)
+    path = folder / "dev.yaml"
+    path.write_text(path.read_text().replace('"111111111111"', '"210987654321"'))
+    with pytest.raises(UserError, match=r"accounts\.environments\.staging must be an account of"):
+        load_environment("dev", folder)
+
+
+def test_placeholders_are_told_before_a_deployment_and_refused_by_it() -> None:
+    found = asked(check_placeholders, "dev.weather")
+    assert [one.subject for one in found if one.status == "fail"] == [
+        "account.account_id",
+        *(f"accounts.environments.{env}" for env in ("dev", "staging", "prod")),
+        "plinth:image.digest",
+    ]
+    assert found[0].fix == "fill it in, in stacks/environments/dev.yaml"
+    assert found[-1].fix.endswith("stacks/environments/Pulumi.dev.weather.yaml")
+    [email] = [
+        one for one in asked(check_placeholders, "prod.foundation") if "emails" in one.subject
+    ]
+    assert email.message == "must be filled in, is the placeholder ml-platform@example.com"
+    with pytest.raises(UserError, match=r"dev\.weather must have no placeholders"):
+        _is_filled_in(StackName.parse("dev.weather"))
+    for stack in ("local.foundation", "local.weather"):
+        assert told(asked(check_placeholders, stack)) == []
+        _is_filled_in(StackName.parse(stack))
+
+
+# -- F13, F17: service-linked roles --------------------------------------------------------------
+
+
+def roles_there(*there: bool) -> Script:
+    """Answers of IAM to questions for one role after another."""
+    role = {
+        "Path": "/", "RoleName": "r", "RoleId": "A" * 20, "Arn": "arn:aws:iam::1:role/r",
+        "CreateDate": datetime(2026, 1, 1, tzinfo=UTC),
+    }  # fmt: skip
+    return {"iam": [("get_role", {"Role": role} if one else "!NoSuchEntity") for one in there]}
+
+
+def test_spots_role_must_be_there_where_a_pool_runs_on_spot() -> None:
+    """Karpenter would take on-demand, at two to three times the price, and say nothing."""
+    found = asked(service_roles.check, "dev.cluster", roles_there(False, False, False))
+    assert [(one.subject, one.status) for one in found] == [
+        ("AWSServiceRoleForAmazonEKS", "pass"),
+        ("AWSServiceRoleForAmazonEKSNodegroup", "pass"),
+        ("AWSServiceRoleForEC2Spot", "fail"),
+    ]
+    assert found[-1].fix == (
+        "aws iam create-service-linked-role --aws-service-name spot.amazonaws.com"
+    )
+    there = asked(service_roles.check, "dev.cluster", roles_there(True, True, True))
+    assert [one.status for one in there] == ["pass"] * 3
+    pools = [one for one in synth("prod.cluster") if on_spot(one)]
+    assert pools == []  # reserved and on-demand alone: nothing is asked for
+
+
+def with_a_role_of_ours(inputs: dict[str, Any]) -> None:
+    inputs["roleArn"] = "arn:aws:iam::222222222222:role/plinth-staging-config"
+
+
+def test_aws_config_records_with_its_own_role() -> None:
+    assert told(asked(service_roles.check, "staging.foundation", roles_there(True))) == []
+    faulty = with_inputs(synth("staging.foundation"), service_roles.RECORDER, with_a_role_of_ours)
+    [message] = told(
+        asked(service_roles.check, "staging.foundation", roles_there(True), resources=faulty)
+    )
+    assert "AWS Config must record with AWSServiceRoleForConfig" in message
+    [missing] = told(asked(service_roles.check, "staging.foundation", roles_there(False)))
+    assert missing.startswith("AWSServiceRoleForConfig: must be there before")

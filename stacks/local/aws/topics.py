@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stacks.local.aws.key_policies import lets
+from stacks.local.aws.policy_documents import lets
 from stacks.local.aws.refusals.account import Account
 
 EVENTS, CLOUDWATCH = "events.amazonaws.com", "cloudwatch.amazonaws.com"

@@ -15,12 +15,13 @@ from moto import mock_aws
 
 from infra.keys import KeysArgs, key_policy
 from infra.naming import Names
-from stacks.local.aws.key_policies import lets
+from stacks.local.aws.policy_documents import lets
 from stacks.local.aws.protocols import model_of
 from stacks.local.aws.refusals.account import Account, backend
 from stacks.local.aws.refusals.filter import refusal_of
-from stacks.local.aws.refusals.table import REFUSALS
+from stacks.local.aws.refusals.table import PRINCIPALS, REFUSALS
 from stacks.local.aws.topics import CLOUDWATCH, EVENTS, NotPublished, check_key
+from tests.kits.stacks import synth
 
 NAMES = Names(env="test", account_id="123456789012", region="us-east-1")
 OWN = f"arn:aws:iam::{NAMES.account_id}"
@@ -233,6 +234,76 @@ def test_who_exists_may_be_named(account: Account, asked: tuple[str, str]) -> No
         assert refusal_of(*asked, ASKED[asked](who), account) is None, who
 
 
+# -- roles ---------------------------------------------------------------------------------------
+
+
+def stack_of_roles(fault: Callable[[str, Policy], Policy]) -> dict[str, str]:
+    """The roles of a workload and a foundation as they are registered; ARNs by their names."""
+    iam, arns = client("iam"), {}
+    for resource in [*synth("local.flight_delay"), *synth("local.foundation")]:
+        if resource.type == "aws:iam/role:Role":
+            name, trust = resource.inputs.get("name"), resource.inputs.get("assumeRolePolicy")
+            made = fault("trust", json.loads(trust))
+            role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(made))
+            arns[name] = role["Role"]["Arn"]
+    for resource in synth("local.flight_delay"):
+        if resource.type == "aws:iam/rolePolicy:RolePolicy" and "offline" in resource.name:
+            made = fault("policy", json.loads(resource.inputs.get("policy")))
+            name, text = "plinth-local-flight-delay-features", json.dumps(made)
+            iam.put_role_policy(RoleName=name, PolicyName="offline", PolicyDocument=text)
+    return arns
+
+
+def of_account(kind: str, document: Policy) -> Policy:
+    """Trusts as they were, for every service: for this account, which it may not say."""
+    bound = {"StringEquals": {"aws:SourceAccount": NAMES.account_id}}
+    if kind == "trust":
+        for statement in document["Statement"]:
+            if "Service" in statement["Principal"]:
+                statement.setdefault("Condition", bound)
+    return document
+
+
+def no_acl(kind: str, document: Policy) -> Policy:
+    """The offline store's grant as it was."""
+    if kind == "policy":
+        for statement in document["Statement"]:
+            statement["Action"] = [one for one in statement["Action"] if "ObjectAcl" not in one]
+    return document
+
+
+@pytest.mark.parametrize(
+    ("fault", "refused"),
+    [
+        (lambda _, document: document, None),
+        (of_account, "The execution role ARN is invalid."),
+        (no_acl, "must be allowed s3:PutObjectAcl on the offline store"),
+    ],
+    ids=["as it is", "for an account", "without ACL"],
+)
+def test_feature_store_and_mlflow_take_their_roles(
+    account: Account, fault: Callable[[str, Policy], Policy], refused: str | None
+) -> None:
+    arns = stack_of_roles(fault)
+    group = {
+        "FeatureGroupName": "plinth-local-flight-delay-schedule",
+        "RoleArn": arns["plinth-local-flight-delay-features"],
+        "OfflineStoreConfig": {
+            "S3StorageConfig": {"S3Uri": "s3://plinth-local-data-123456789012/features"}
+        },
+    }
+    app = {"Name": "a", "RoleArn": arns["plinth-local-tracking"]}
+    said = [
+        told(refusal_of("sagemaker", "CreateFeatureGroup", group, account)),
+        told(refusal_of("sagemaker", "CreateMlflowApp", app, account)),
+    ]
+    if refused is None:
+        assert said == [None, None]
+    else:
+        assert said[0] is not None and refused in said[0][1]
+        assert (said[1] is not None) == (fault is of_account)
+
+
 # -- cost, configurations ------------------------------------------------------------------------
 
 
@@ -288,12 +359,7 @@ def test_every_row_is_of_an_operation_with_an_error_that_it_has() -> None:
 
 
 def test_every_operation_that_names_principals_is_tried() -> None:
-    rows = {
-        (row.service, operation)
-        for row in REFUSALS
-        for operation in row.operations
-        if "principal" in f"{row.condition.__qualname__}{row.text}"
-    }
+    rows = {(row.service, operation) for row in PRINCIPALS for operation in row.operations}
     assert rows == set(ASKED)
 
 

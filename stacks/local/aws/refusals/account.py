@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
+from urllib.parse import unquote
 
 from stacks.local.aws.emulator import ACCOUNT_ID
-from stacks.local.aws.key_policies import listed
+from stacks.local.aws.policy_documents import listed
 from stacks.local.aws.recorded.recorder import Store
 
 ONE_DIGIT = re.compile(r"(\d)\1{11}")
@@ -71,6 +72,23 @@ class Account:
         iam = backend("iam", "aws")
         known = {"role": iam.roles, "user": iam.users}.get(match["kind"])
         return known is None or any(one.arn == principal for one in list(known.values()))
+
+    def trust_of(self, role: str) -> Mapping[str, Any] | None:
+        """Who may take on a role, by its ARN; None: there is no such role."""
+        found = self._role(role)
+        if found is None:
+            return None
+        trust: Mapping[str, Any] = json.loads(unquote(found.assume_role_policy_document))
+        return trust
+
+    def inline_policies(self, role: str) -> list[Mapping[str, Any]]:
+        """The policies that a role has of its own."""
+        found = self._role(role)
+        return [json.loads(unquote(text)) for text in found.policies.values()] if found else []
+
+    def _role(self, arn: str) -> Any:
+        roles = list(backend("iam", "aws").roles.values())
+        return next((role for role in roles if role.arn == arn), None)
 
     def monitors(self) -> list[Mapping[str, Any]]:
         """The monitors of Cost Anomaly Detection."""

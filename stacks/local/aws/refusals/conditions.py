@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stacks.local.aws.key_policies import lets, principals
+from stacks.local.aws.emulator import ACCOUNT_ID
+from stacks.local.aws.policy_documents import grants, lets, principals
 from stacks.local.aws.refusals.account import Account
 from stacks.local.aws.refusals.refusal import Condition, Request
 
-CLOUDTRAIL = "cloudtrail.amazonaws.com"
+CLOUDTRAIL, SAGEMAKER = "cloudtrail.amazonaws.com", "sagemaker.amazonaws.com"
 TRAIL = "kms:EncryptionContext:aws:cloudtrail:arn"
 
 BEYOND_ONE_ACCOUNT = ("CostCategories", "Tags")
@@ -66,6 +67,33 @@ def entry_of_nobody(request: Request, account: Account) -> Mapping[str, str] | N
     """An access entry is of an IAM principal that exists."""
     arn = str(request["principalArn"])
     return None if account.exists(arn) else {"principal": arn}
+
+
+def trust_is_closed(request: Request, account: Account) -> Mapping[str, str] | None:
+    """Feature Store and MLflow take on the role and say not for whom, as far as is documented."""
+    trust = account.trust_of(str(request["RoleArn"]))
+    if trust is None or lets(trust, SAGEMAKER, "sts:AssumeRole", {}):
+        return None
+    return {"role": str(request["RoleArn"])}
+
+
+def offline_store_is_closed(request: Request, account: Account) -> Mapping[str, str] | None:
+    """SageMaker tries, as the role, what it will do with the offline store."""
+    store = request.get("OfflineStoreConfig")
+    role = str(request["RoleArn"])
+    if not store or account.trust_of(role) is None:
+        return None
+    bucket, _, prefix = store["S3StorageConfig"]["S3Uri"].removeprefix("s3://").partition("/")
+    name = request["FeatureGroupName"]
+    group = f"{ACCOUNT_ID}/sagemaker/{account.region}/offline-store/{name}-1/data/file"
+    needed = {
+        "s3:GetBucketAcl": f"arn:aws:s3:::{bucket}",
+        "s3:PutObject": f"arn:aws:s3:::{bucket}/{prefix}/{group}",
+        "s3:PutObjectAcl": f"arn:aws:s3:::{bucket}/{prefix}/{group}",
+    }
+    policies = account.inline_policies(role)
+    denied = [action for action, arn in needed.items() if not grants(policies, action, arn)]
+    return {"role": role, "actions": ", ".join(denied)} if denied else None
 
 
 def monitor_of_the_payer(request: Request, _: Account) -> Mapping[str, str] | None:

@@ -113,6 +113,37 @@ KEYS = (
 )
 """Keys whose policies do not let the service use them that would."""
 
+ROLES = (
+    Refusal(
+        service="sagemaker",
+        operations=("CreateFeatureGroup", "CreateMlflowApp", "CreateMlflowTrackingServer"),
+        condition=conditions.trust_is_closed,
+        code="ValidationException",
+        text=(
+            "The execution role ARN is invalid. Please ensure that the role exists and that its "
+            "trust relationship policy allows the action 'sts:AssumeRole' for the service "
+            "principal 'sagemaker.amazonaws.com'."
+        ),
+        source=(
+            "hashicorp/terraform-provider-aws, internal/service/sagemaker/feature_group.go; "
+            "SageMaker developer guide, cross-service confused deputy prevention, lists neither "
+            "Feature Store nor MLflow: no account has shown it"
+        ),
+    ),
+    Refusal(
+        service="sagemaker",
+        operations=("CreateFeatureGroup",),
+        condition=conditions.offline_store_is_closed,
+        code="ValidationException",
+        text="The role {role} must be allowed {actions} on the offline store.",
+        source=(
+            "AWS managed policy AmazonSageMakerFeatureStoreAccess; AWS creates the group and says "
+            "CreateFailed later, in words of its own"
+        ),
+    ),
+)
+"""Roles that SageMaker tries when it is given them."""
+
 COSTS = (
     Refusal(
         service="ce",
@@ -133,4 +164,4 @@ COSTS = (
 )
 """Monitors that this account may not have."""
 
-REFUSALS: tuple[Refusal, ...] = (*PRINCIPALS, *KEYS, *COSTS)
+REFUSALS: tuple[Refusal, ...] = (*PRINCIPALS, *KEYS, *ROLES, *COSTS)

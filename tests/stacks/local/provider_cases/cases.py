@@ -188,7 +188,7 @@ CASES: dict[str, Case] = {
             "description": "storage",
             "enableKeyRotation": True,
             "deletionWindowInDays": 7,
-            "policy": ALLOW % "kms:*",
+            "policy": ALLOW.replace('"Action"', '"Principal": "*", "Action"') % "kms:*",
             "tags": TAGS,
         },
         change={"description": "store", "enableKeyRotation": False, "tags": RETAGGED},

@@ -1,8 +1,8 @@
-"""Whether the policy of a key lets an AWS service use it."""
+"""Whether a policy lets an AWS service, or the role that it belongs to, do something."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -13,7 +13,9 @@ Compare = Callable[[str, str], bool]
 
 
 def lets(policy: Mapping[str, Any], service: str, action: str, context: Context) -> bool:
-    """Whether a service principal may do this with the key: allowed somewhere, denied nowhere.
+    """Whether the policy of a key, or a role's trust, lets a service principal do this.
+
+    It must be allowed somewhere and denied nowhere.
 
     A condition with an operator that is not known here is one that does not hold: an allowance then
     counts for nothing and a denial is passed over, so that a policy is not believed by mistake.
@@ -25,6 +27,19 @@ def lets(policy: Mapping[str, Any], service: str, action: str, context: Context)
         if _names(statement, service)
         and _covers(statement, action)
         and _holds(statement.get("Condition") or {}, known)
+    }
+    return effects == {"Allow"}
+
+
+def grants(policies: Iterable[Mapping[str, Any]], action: str, resource: str) -> bool:
+    """Whether policies of a role allow an action on a resource, on no condition, and deny none."""
+    effects = {
+        statement["Effect"]
+        for policy in policies
+        for statement in listed(policy.get("Statement", []))
+        if _covers(statement, action)
+        and any(_like(resource, str(one)) for one in listed(statement.get("Resource", [])))
+        and (statement["Effect"] == "Deny" or not statement.get("Condition"))
     }
     return effects == {"Allow"}
 
