@@ -63,7 +63,8 @@ class RoleSpec:
     """Whether `service` is documented to say for which account it acts when it uses this role.
 
     SageMaker says it for jobs and endpoints, and neither for Feature Store nor for MLflow
-    (developer guide, cross-service confused deputy prevention). Default: it does."""
+    (developer guide, cross-service confused deputy prevention): if they do not, they must be let
+    in. Default: it does."""
 
     service_account: str = ""
     """Of a role for Pod Identity: `namespace/name` of the one service account whose pods may have
@@ -228,8 +229,9 @@ def _service_trust(spec: RoleSpec, names: Names) -> Statement:
             equals["aws:RequestTag/kubernetes-service-account"] = account
         clusters = names.arn("eks", f"cluster/{names.platform.of('*')}")
         statement["Condition"] = {"StringEquals": equals, "ArnLike": {"aws:SourceArn": clusters}}
-    elif spec.says_account and spec.service not in SENDS_NO_SOURCE:
-        statement["Condition"] = {"StringEquals": equals}
+    elif spec.service not in SENDS_NO_SOURCE:
+        operator = "StringEquals" if spec.says_account else "StringEqualsIfExists"
+        statement["Condition"] = {operator: equals}
     return statement
 
 

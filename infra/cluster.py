@@ -76,7 +76,8 @@ class ClusterArgs(ComponentArgs):
     """Subnet for pods by zone id (custom networking). Default: pods use the nodes' subnets."""
 
     public_access_cidrs: Sequence[str] = ()
-    """Who may reach the API endpoint from the internet. Default: nobody, it is private."""
+    """Who may reach the API endpoint from the internet. Default: nobody, it is private: what
+    deploys the cluster must then be in the VPC."""
 
     access: Mapping[str, ClusterAccess] = field(default_factory=dict)
     """IAM principals with access, by a name of our own. Default: nobody."""

@@ -32,8 +32,8 @@ PLATFORM_WORDS = frozenset(
         "cluster", "cni", "config", "cost", "data", "deployer", "ebs", "efa", "eks", "endpoints",
         "features", "flow", "foundation", "gpu", "images", "jobs", "kafka", "karpenter", "llm",
         "logs", "lustre", "ml", "monthly", "node", "off", "operations", "preview", "recorder",
-        "s3", "sagemaker", "serving", "spark", "stop", "storage", "system", "tracking", "trail",
-        "workload",
+        "runner", "s3", "sagemaker", "serving", "spark", "stop", "storage", "system", "tracking",
+        "trail", "workload",
     )
 )  # fmt: skip
 """First words of the roles in the platform's names. No workload may be called like one: what it

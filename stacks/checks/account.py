@@ -61,6 +61,15 @@ def check_account(platform: Platform) -> Iterator[CheckResult]:
         )
 
 
+def check_machine(platform: Platform) -> Iterator[CheckResult]:
+    """This machine has the tools that a deployment calls, as `plinth doctor` lists them."""
+    for what, there, got, fix in platform.machine():
+        if there:
+            yield passed("machine", what, got)
+        else:
+            yield failed("machine", what, f"must be there, got {got}", fix)
+
+
 def check_placeholders(platform: Platform) -> Iterator[CheckResult]:
     """Accounts, images and addresses are yours and not those that the files come with."""
     found = dict(placeholders(platform.settings))

@@ -3,6 +3,7 @@
 from stacks.checks import (
     account,
     addresses,
+    cluster_access,
     cost,
     image_layers,
     one_per_account,
@@ -15,8 +16,11 @@ from stacks.checks.check import CLUSTER, FOUNDATION, Check
 
 PREFLIGHT = (
     Check("account", "account of the credentials", account.check_account, once=True),
+    Check("machine", "tools on this machine", account.check_machine, once=True),
     Check("placeholders", "values to fill in", account.check_placeholders),
     Check("permissions", "permissions of the caller", account.check_permissions),
+    Check("access", "access to the cluster", cluster_access.check_access, CLUSTER),
+    Check("reach", "API of the cluster", cluster_access.check_reach, CLUSTER),
     Check("quotas", "service quotas", quotas.check, once=True),
     Check("reservations", "capacity reservations", reservations.check, CLUSTER),
     Check("amis", "AMI releases", pins.check_amis, CLUSTER),

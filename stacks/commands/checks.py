@@ -146,6 +146,7 @@ def _platforms(
             clients=clients,
             fetch=target.fetch,
             plain_http=plain_http,
+            machine=lambda: [(n.what, n.ok, n.got, n.fix) for n in target.needs()],
             kubernetes=lambda: target.kubernetes(clients, names),
         )
         for stack, chosen in settings.items()

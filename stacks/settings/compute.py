@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from infra.instances import INSTANCE_TYPES, MIG_GPUS, MIG_PROFILES, schedulable_gpus
-from stacks.settings.part import Part
+from stacks.settings.part import Part, RoleArn
 
 ADDONS = {
     "aws-ebs-csi-driver": "v1.54.0-eksbuild.1",
@@ -63,11 +63,12 @@ class Cluster(Part):
     """Version by add-on. Default: those of Kubernetes 1.34, pinned."""
 
     public_access_cidrs: list[str] = Field(default_factory=list)
-    """Who may reach the API endpoint from the internet. Default: nobody, it is private."""
+    """Who may reach the API endpoint from the internet, such as whoever deploys. Default: nobody,
+    it is private: then the foundation has a `runner` in the VPC, which deploys this stack."""
 
-    admin_role_arns: dict[str, str] = Field(default_factory=dict)
-    """IAM roles that administer the cluster, such as the one that deploys; by a name of your own.
-    Default: none beyond the persona that deploys."""
+    admin_role_arns: dict[str, RoleArn] = Field(default_factory=dict)
+    """IAM roles that administer the cluster, with their paths, such as the one that deploys; by a
+    name of your own. Default: the persona that deploys, and whoever types `plinth up`."""
 
     log_retention_days: int = 90
 

@@ -112,7 +112,22 @@ def load_cluster(env: str, folder: Path = ENVIRONMENTS) -> ClusterSettings:
                 f"the workload {workload} owns, got {', '.join(taken)}",
                 fix="give these pools other names",
             )
+    _check_reach(stack, settings, folder)
     return settings
+
+
+def _check_reach(stack: StackName, settings: ClusterSettings, folder: Path) -> None:
+    """Somebody reaches the API of the cluster, or nothing in it can be made."""
+    if settings.cluster.public_access_cidrs:
+        return
+    foundation = StackName(stack.env, FOUNDATION).file_in(folder)
+    if _source(foundation, prefix="plinth:").values.get("runner") is None:
+        raise UserError(
+            f"{shown(stack.file_in(folder))}: plinth:cluster must be reached by whoever deploys "
+            "it, got neither public_access_cidrs nor a plinth:runner of the foundation",
+            fix="name your address in public_access_cidrs, such as [203.0.113.7/32], or write "
+            f"`plinth:runner: {{}}` in {shown(foundation)}",
+        )
 
 
 def load_workload(stack: StackName, folder: Path = ENVIRONMENTS) -> WorkloadSettings:

@@ -21,6 +21,7 @@ from stacks.settings.foundation import (
     FileSystem,
     Keys,
     Network,
+    Runner,
     Storage,
     check_file_system,
 )
@@ -88,6 +89,10 @@ class FoundationSettings(Layer):
     kafka: Kafka | None = None
     """Default: no MSK cluster."""
 
+    runner: Runner | None = None
+    """What deploys the cluster from inside the VPC. Default: nothing; the API of the cluster is
+    reached from outside (`public_access_cidrs`)."""
+
     tracking: Tracking = Tracking()
     alerts: Alerts = Alerts()
     cost: Cost | None = None
@@ -119,6 +124,14 @@ class FoundationSettings(Layer):
                     f"{setting} must be false: account.owner of the environment says that "
                     f"{self.environment.account.owner!r} has the one of the account, got true"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _runner_reaches_out(self) -> FoundationSettings:
+        if self.runner is not None and self.network.nat_gateways == "none":
+            raise ValueError(
+                "runner must have a way to package registries (network.nat_gateways), got none"
+            )
         return self
 
     @model_validator(mode="after")

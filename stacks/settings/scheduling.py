@@ -8,8 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field, model_validator
 
 from stacks.settings.compute import GpuPool
-from stacks.settings.foundation import RoleArn
-from stacks.settings.part import Part
+from stacks.settings.part import Part, RoleArn
 
 SYSTEM_NAMESPACES = (
     "amazon-cloudwatch",

@@ -37,6 +37,19 @@ def model_of(service: str) -> Any:
     return get_service_model(service)
 
 
+@functools.cache
+def protocol_of(service: str) -> str:
+    """The protocol in which clients speak to a service here: of those it has, one that moto reads.
+
+    AWS adds newer ones (CBOR) to services that clients reach by an older one as well.
+    """
+    from moto.core.parse import PROTOCOL_PARSERS
+
+    metadata = model_of(service).metadata
+    offered = [metadata["protocol"], *metadata.get("protocols", ())]
+    return str(next(one for one in offered if one in PROTOCOL_PARSERS))
+
+
 def signed_for(environ: Environ) -> str:
     """The name of the service that a request is signed for; empty: it is not signed by header."""
     scope = SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
@@ -45,7 +58,7 @@ def signed_for(environ: Environ) -> str:
 
 def operation_of(service: str, environ: Environ, known: frozenset[str]) -> str | None:
     """The operation of a request, if it is one of these."""
-    protocol = model_of(service).metadata["protocol"]
+    protocol = protocol_of(service)
     if protocol == "json":
         name: str | None = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
     elif protocol in ("query", "ec2"):
@@ -106,10 +119,10 @@ def parsed(service: str, operation: str, environ: Environ, known: frozenset[str]
     body = body_of(environ)
     asked = Request({**environ, "wsgi.input": io.BytesIO(body)})
     params: dict[str, str] = {}
-    if model.metadata["protocol"].startswith("rest"):
+    if protocol_of(service).startswith("rest"):
         match = _routes(service, known)[operation][1].fullmatch(_path(environ))
         params = {k: unquote(v) for k, v in match.groupdict().items()} if match else {}
-    parser = PROTOCOL_PARSERS[model.metadata["protocol"]](model.operation_model(operation))
+    parser = PROTOCOL_PARSERS[protocol_of(service)](model.operation_model(operation))
     values = MultiDict([*asked.args.items(multi=True), *asked.form.items(multi=True)])
     return dict(
         parser.parse(
@@ -130,7 +143,7 @@ def serialized(service: str, operation: str, answer: Any) -> tuple[int, Mapping[
     from moto.core.serialize import get_serializer_class
 
     model = model_of(service)
-    serializer = get_serializer_class(service, model.metadata["protocol"])
+    serializer = get_serializer_class(service, protocol_of(service))
     done = serializer(operation_model=model.operation_model(operation)).serialize(answer)
     body = done["body"].encode() if isinstance(done["body"], str) else bytes(done["body"])
     return int(done["status_code"]), {**done["headers"], "Content-Length": str(len(body))}, body

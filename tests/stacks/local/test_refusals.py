@@ -16,7 +16,7 @@ from moto import mock_aws
 from infra.keys import KeysArgs, key_policy
 from infra.naming import Names
 from stacks.local.aws.policy_documents import lets
-from stacks.local.aws.protocols import model_of
+from stacks.local.aws.protocols import model_of, protocol_of
 from stacks.local.aws.refusals.account import Account, backend
 from stacks.local.aws.refusals.filter import refusal_of
 from stacks.local.aws.refusals.table import PRINCIPALS, REFUSALS
@@ -259,8 +259,8 @@ def of_account(kind: str, document: Policy) -> Policy:
     bound = {"StringEquals": {"aws:SourceAccount": NAMES.account_id}}
     if kind == "trust":
         for statement in document["Statement"]:
-            if "Service" in statement["Principal"]:
-                statement.setdefault("Condition", bound)
+            if "StringEqualsIfExists" in statement.get("Condition", {}):
+                statement["Condition"] = bound
     return document
 
 
@@ -353,7 +353,7 @@ def test_every_row_is_of_an_operation_with_an_error_that_it_has() -> None:
         assert refusal.source and refusal.text, refusal
         for operation in refusal.operations:
             codes = {shape.name for shape in model.operation_model(operation).error_shapes}
-            if model.metadata["protocol"] == "json" and refusal.code.endswith("Exception"):
+            if protocol_of(refusal.service) == "json" and refusal.code.endswith("Exception"):
                 general = {"ValidationException", "AccessDeniedException"}
                 assert refusal.code in codes | general, (refusal, codes)
 

@@ -393,7 +393,7 @@ CASES |= {
                 {"featureName": "id", "featureType": "String"},
                 {"featureName": "at", "featureType": "String"},
             ],
-            "roleArn": Ref(ROLE, "arn"),
+            "roleArn": "arn:aws:iam::123456789012:role/plinth-features",
             "onlineStoreConfig": {
                 "enableOnlineStore": True,
                 "securityConfig": {"kmsKeyId": Ref(KEY, "arn")},
