@@ -34,7 +34,7 @@ class RunnerArgs(ComponentArgs):
     security_group_id: pulumi.Input[str]
     """Of everything that talks to the cluster's API."""
 
-    image: str = "aws/codebuild/amazonlinux-x86_64-standard:5.0"
+    image: str
     compute_type: str = "BUILD_GENERAL1_SMALL"
     timeout_minutes: int = 120
 

@@ -11,6 +11,7 @@ from stacks.checks import (
     quotas,
     reservations,
     service_roles,
+    support,
 )
 from stacks.checks.check import CLUSTER, FOUNDATION, Check
 
@@ -29,7 +30,14 @@ PREFLIGHT = (
     Check("service-linked roles", "roles of AWS services", service_roles.check),
     Check("image layers", "layers of images", image_layers.check, once=True),
     Check("one per account", "what an account has one of", one_per_account.check, FOUNDATION),
+    Check("support", "support of Kubernetes", support.check_support, CLUSTER),
     Check("addresses", "address ranges", addresses.check, FOUNDATION),
     Check("cost", "price per month of all stacks", cost.check_environment, once=True),
     Check("cost", "price per month", cost.check),
 )
+
+PINS = (
+    Check("ages", "age of the pins", support.check_ages, CLUSTER),
+    *(check for check in PREFLIGHT if check.id in ("support", "amis", "add-ons", "charts")),
+)
+"""What is asked of versions alone."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from stacks.pins.table import pins
 from stacks.settings.part import Part, RoleArn
 
 ENDPOINTS = (
@@ -197,7 +198,7 @@ class Runner(Part):
     """A CodeBuild project in the VPC that deploys what can only be reached from there."""
 
     compute_type: Literal["BUILD_GENERAL1_SMALL", "BUILD_GENERAL1_MEDIUM"] = "BUILD_GENERAL1_SMALL"
-    image: str = "aws/codebuild/amazonlinux-x86_64-standard:5.0"
+    image: str = pins().version("image/codebuild")
     """With Python 3.11 or newer. Default: the curated image of CodeBuild."""
 
     timeout_minutes: Annotated[int, Field(ge=5, le=2160)] = 120

@@ -5,19 +5,23 @@ Those that the local cloud refuses are in `tests/stacks/local/test_refusals.py`.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from infra.errors import UserError
 from policies.data import Data, Resource
-from stacks.checks import cluster_access, image_layers, one_per_account, service_roles
+from stacks.checks import cluster_access, image_layers, one_per_account, service_roles, support
 from stacks.checks.account import check_machine, check_placeholders
 from stacks.checks.check import CheckResult
+from stacks.cli import cli
 from stacks.commands.deploy import _is_filled_in
 from stacks.commands.output import CommandOutput
+from stacks.pins.table import pins
 from stacks.service_linked_roles import on_spot
 from stacks.settings.load import load, load_environment
 from stacks.stack_name import StackName
@@ -388,3 +392,62 @@ def test_the_tools_of_this_machine_are_asked_for() -> None:
         ("Pulumi", "pass"),
     ]
     assert "AWS CLI on PATH" in [need.what for need in of_account("dev", True, {})]
+
+
+# -- F20, F21: pins ------------------------------------------------------------------------------
+
+CLUSTER = "aws:eks/cluster:Cluster"
+
+
+def of_version(version: str, policy: str | None) -> list[Resource]:
+    """A cluster of another version of Kubernetes; None: nobody says what EKS does at its end."""
+
+    def change(inputs: dict[str, Any]) -> None:
+        inputs["version"] = version
+        del inputs["upgradePolicy"]
+        if policy:
+            inputs["upgradePolicy"] = {"supportType": policy}
+
+    return with_inputs(synth("dev.cluster"), CLUSTER, change)
+
+
+@pytest.mark.parametrize(
+    ("version", "policy", "status", "message"),
+    [
+        ("1.35", "STANDARD", "pass", "is in standard support until 2027-03-27, 118 days more"),
+        ("1.34", None, "fail", "has 3 (until 2026-12-02), and costs $365 a month more"),
+        ("1.34", "STANDARD", "fail", "and is upgraded by EKS then, whatever the file says"),
+        ("1.31", "STANDARD", "fail", "must be a version that EKS offers, is none any more"),
+        ("1.99", "STANDARD", "unknown", "does not say until when it is"),
+    ],
+)
+def test_a_cluster_has_weeks_of_standard_support(
+    version: str, policy: str | None, status: str, message: str
+) -> None:
+    check = partial(support.check_support, today=date(2026, 11, 29))
+    [found] = asked(check, "dev.cluster", resources=of_version(version, policy))
+    assert found.status == status and message in found.message
+
+
+def test_a_pin_that_nobody_looked_at_for_a_year_is_told() -> None:
+    assert told(asked(partial(support.check_ages, today=date(2026, 11, 29)), "dev.cluster")) == []
+    old = asked(partial(support.check_ages, today=date(2027, 8, 30)), "dev.cluster")
+    assert [one.subject for one in old if one.status == "fail"] == ["kubernetes", "ami/al2023"]
+    assert "is 377 (released 2026-08-18)" in told(old)[-1]
+
+
+def test_every_environment_takes_its_pins_from_the_table() -> None:
+    table = pins()
+    for env in ("dev", "staging", "prod", "local"):
+        settings: Any = load(StackName.parse(f"{env}.cluster"))
+        assert settings.cluster.addons == table.all_of("addon")
+        assert settings.cluster.system_release_version == table.version("ami/al2023")
+        assert settings.cluster.upgrade_policy == "STANDARD"
+    assert all(pin.source for pin in table.pins.values())
+
+
+def test_the_pins_can_be_listed_and_checked() -> None:
+    shown = CliRunner().invoke(cli, ["pins", "dev", "--json"])
+    assert shown.exit_code == 0, shown.output
+    [ami] = [one for one in json.loads(shown.stdout)["pins"] if one["name"] == "ami/al2023"]
+    assert ami["taken"] == ami["version"] == pins().version("ami/al2023")

@@ -6,6 +6,7 @@ Each fault was in this repository once: it is put back into what the components 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import boto3
@@ -339,6 +340,25 @@ def test_aws_config_has_one_recorder_in_a_region(account: Account) -> None:
     record("plinth-dev-recorder")
     with pytest.raises(ClientError, match="MaxNumberOfConfigurationRecordersExceededException"):
         record("plinth-staging-recorder")
+
+
+@pytest.mark.parametrize(
+    ("version", "day", "refused"),
+    [
+        ("1.31", date(2026, 11, 26), False),
+        ("1.31", date(2026, 11, 27), True),
+        ("1.30", date(2026, 1, 1), True),
+        ("1.35", date(2026, 11, 29), False),
+        ("1.99", date(2026, 11, 29), False),
+    ],
+)
+def test_a_cluster_of_a_version_that_is_gone_is_refused(
+    version: str, day: date, refused: bool
+) -> None:
+    account = Account(region="us-east-1", today=day)
+    found = told(refusal_of("eks", "CreateCluster", {"version": version}, account))
+    wanted = ("InvalidParameterException", f"unsupported Kubernetes version {version}")
+    assert found == (wanted if refused else None)
 
 
 # -- the table -----------------------------------------------------------------------------------

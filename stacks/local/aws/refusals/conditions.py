@@ -10,6 +10,7 @@ from stacks.local.aws.emulator import ACCOUNT_ID
 from stacks.local.aws.policy_documents import grants, lets, principals
 from stacks.local.aws.refusals.account import Account
 from stacks.local.aws.refusals.refusal import Condition, Request
+from stacks.pins.table import pins
 
 CLOUDTRAIL, SAGEMAKER = "cloudtrail.amazonaws.com", "sagemaker.amazonaws.com"
 TRAIL = "kms:EncryptionContext:aws:cloudtrail:arn"
@@ -94,6 +95,14 @@ def offline_store_is_closed(request: Request, account: Account) -> Mapping[str, 
     policies = account.inline_policies(role)
     denied = [action for action, arn in needed.items() if not grants(policies, action, arn)]
     return {"role": role, "actions": ", ".join(denied)} if denied else None
+
+
+def version_is_gone(request: Request, account: Account) -> Mapping[str, str] | None:
+    """A version of Kubernetes that EKS supports no more, at any price."""
+    version = request.get("version")
+    if version is None or pins().is_offered(str(version), account.today) is not False:
+        return None
+    return {"version": str(version)}
 
 
 def monitor_of_the_payer(request: Request, _: Account) -> Mapping[str, str] | None:

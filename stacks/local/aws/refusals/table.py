@@ -144,6 +144,18 @@ ROLES = (
 )
 """Roles that SageMaker tries when it is given them."""
 
+VERSIONS = (
+    Refusal(
+        service="eks",
+        operations=("CreateCluster", "UpdateClusterVersion"),
+        condition=conditions.version_is_gone,
+        code="InvalidParameterException",
+        text="unsupported Kubernetes version {version}",
+        source="EKS user guide, Kubernetes versions: none is created after extended support",
+    ),
+)
+"""What is no longer offered."""
+
 COSTS = (
     Refusal(
         service="ce",
@@ -164,4 +176,10 @@ COSTS = (
 )
 """Monitors that this account may not have."""
 
-REFUSALS: tuple[Refusal, ...] = (*PRINCIPALS, *KEYS, *ROLES, *COSTS)
+REFUSALS: tuple[Refusal, ...] = (
+    *PRINCIPALS,
+    *KEYS,
+    *ROLES,
+    *VERSIONS,
+    *COSTS,
+)
