@@ -24,7 +24,6 @@ from stacks.composition.ground import Ground
 from stacks.contract import OUTPUT, FoundationContract, export
 from stacks.settings.model import FoundationSettings
 from stacks.stack_name import CLUSTER, PLATFORM
-from stacks.toolchain.pulumi import PULUMI_VERSION
 
 IN_THE_VPC = ("", "ec2.amazonaws.com", POD_IDENTITY)
 """Whose roles come to S3 through the VPC: nodes and pods; and nobody's, which are people's. Other
@@ -334,7 +333,6 @@ def _runner(ground: Ground, network: Network, storage: Storage, people: Personas
             tags=ground.common.tags,
             role=ground.access.role("deployer"),
             bucket_name=storage.bucket("artifacts").bucket,
-            pulumi_version=PULUMI_VERSION,
             kms_key_arn=ground.keys.arn("storage"),
             log_key_arn=ground.keys.arn("logs"),
             vpc_id=network.vpc_id,
