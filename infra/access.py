@@ -59,6 +59,13 @@ class RoleSpec:
     """Whether `service` uses it inside the VPC alone, such as for jobs that have a VpcConfig: the
     buckets then refuse it elsewhere. Default: also from the service's own network."""
 
+    says_account: bool = True
+    """Whether `service` is documented to say for which account it acts when it uses this role.
+
+    SageMaker says it for jobs and endpoints, and neither for Feature Store nor for MLflow
+    (developer guide, cross-service confused deputy prevention): if they do not, they must be let
+    in. Default: it does."""
+
     service_account: str = ""
     """Of a role for Pod Identity: `namespace/name` of the one service account whose pods may have
     it. Default: whatever an association in our clusters names."""
@@ -223,7 +230,8 @@ def _service_trust(spec: RoleSpec, names: Names) -> Statement:
         clusters = names.arn("eks", f"cluster/{names.platform.of('*')}")
         statement["Condition"] = {"StringEquals": equals, "ArnLike": {"aws:SourceArn": clusters}}
     elif spec.service not in SENDS_NO_SOURCE:
-        statement["Condition"] = {"StringEquals": equals}
+        operator = "StringEquals" if spec.says_account else "StringEqualsIfExists"
+        statement["Condition"] = {operator: equals}
     return statement
 
 

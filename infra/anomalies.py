@@ -1,7 +1,5 @@
 """Costs of an environment that are unlike those before."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -17,30 +15,30 @@ class AnomaliesArgs(ComponentArgs):
     alerts_topic_arn: pulumi.Input[str]
     """Its policy must let Cost Anomaly Detection publish."""
 
+    monitor_arn: str | None = None
+    """A monitor of all services that the account has already: it has room for one. Default: one is
+    made."""
+
     threshold_usd: int = 100
     """Impact from which an unusual cost is told at once. Default: 100 dollars."""
 
 
 class Anomalies(Component):
-    """Cost Anomaly Detection over everything that carries the environment's tag."""
+    """Cost Anomaly Detection over the services of the account, told to the environment's topic.
+
+    Monitors by tag, by cost category and by account can only be made in the account that pays (AWS
+    Cost Management user guide, getting started with AWS Cost Anomaly Detection).
+    """
 
     def __init__(
         self, name: str, args: AnomaliesArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, args, opts)
-        monitor = aws.costexplorer.AnomalyMonitor(
-            f"{name}-monitor",
-            name=self.names.of("anomalies"),
-            monitor_type="CUSTOM",
-            monitor_specification=json.dumps(_tagged(self.names.env), sort_keys=True),
-            tags=self.tags("anomalies"),
-            opts=self.child,
-        )
         aws.costexplorer.AnomalySubscription(
             f"{name}-subscription",
             name=self.names.of("anomalies"),
             frequency="IMMEDIATE",  # the only one that reaches a topic
-            monitor_arn_lists=[monitor.arn],
+            monitor_arn_lists=[args.monitor_arn or self._monitor()],
             subscribers=[{"type": "SNS", "address": args.alerts_topic_arn}],
             threshold_expression={
                 "dimension": {
@@ -54,7 +52,13 @@ class Anomalies(Component):
         )
         self.seal()
 
-
-def _tagged(env: str) -> Mapping[str, object]:
-    """Cost Explorer's expression of everything that an environment is tagged as."""
-    return {"Tags": {"Key": "environment", "MatchOptions": ["EQUALS"], "Values": [env]}}
+    def _monitor(self) -> pulumi.Output[str]:
+        monitor = aws.costexplorer.AnomalyMonitor(
+            f"{self.component_name}-monitor",
+            name=self.names.of("anomalies"),
+            monitor_type="DIMENSIONAL",
+            monitor_dimension="SERVICE",
+            tags=self.tags("anomalies"),
+            opts=self.child,
+        )
+        return monitor.arn

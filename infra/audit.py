@@ -10,7 +10,6 @@ import pulumi_aws as aws
 from infra.component import (
     Component,
     ComponentArgs,
-    Role,
     Statement,
     plain_json,
     private_bucket,
@@ -43,7 +42,7 @@ class AuditArgs(ComponentArgs):
     """What is recorded, how long it is kept, and whether anybody can shorten that."""
 
     kms_key_arn: pulumi.Input[str]
-    """Its policy must let CloudTrail encrypt."""
+    """Its policy must let CloudTrail and AWS Config encrypt."""
 
     access_log_bucket_name: pulumi.Input[str]
     """Where S3 writes who read the audit buckets."""
@@ -54,9 +53,9 @@ class AuditArgs(ComponentArgs):
     create_trail: bool = True
     """Default: recorded here. An account whose organisation has a trail needs no second one."""
 
-    config_role: Role | None = None
-    """AWS Config's. An account has room for one recorder a region. Default: AWS Config is left as
-    it is."""
+    record_configurations: bool = False
+    """Whether AWS Config records here, by its service-linked role, which must be there. An account
+    has room for one recorder a region. Default: AWS Config is left as it is."""
 
     config_rules: Sequence[str] = tuple(MANAGED_RULES)
     """Names in `MANAGED_RULES`, for an account with a recorder. Default: all of them."""
@@ -93,8 +92,8 @@ class Audit(Component):
         self._args = args
         if args.create_trail:
             self._trail()
-        if args.config_role is not None:
-            self._config(args.config_role)
+        if args.record_configurations:
+            self._config()
         self.seal()
 
     def _trail(self) -> None:
@@ -122,32 +121,21 @@ class Audit(Component):
             opts=pulumi.ResourceOptions(parent=self, depends_on=ready, protect=self._args.protect),
         )
 
-    def _config(self, role: Role) -> None:
+    def _config(self) -> None:
+        """The recorder sees every service: a role of ours would be bound to those of the platform.
+
+        (`all_supported` records what the role may not read as access denied.)
+        """
         name = self.component_name
         bucket, ready = self._bucket(
             "config",
             _deliveries("config.amazonaws.com", self.names.bucket("config")),
             locked=False,
         )
-        self.grant(
-            role,
-            "deliver",
-            [
-                {
-                    "Action": ["s3:PutObject"],
-                    "Resource": [pulumi.Output.concat(bucket.arn, "/AWSLogs/*")],
-                },
-                {"Action": ["s3:GetBucketAcl", "s3:ListBucket"], "Resource": [bucket.arn]},
-                {
-                    "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-                    "Resource": [self._args.kms_key_arn],
-                },
-            ],
-        )
         recorder = aws.cfg.Recorder(
             f"{name}-recorder",
             name=self.names.of("recorder"),
-            role_arn=role.arn,
+            role_arn=self.names.service_linked_role_arn("config", "AWSServiceRoleForConfig"),
             recording_group={"all_supported": True, "include_global_resource_types": True},
             opts=self.child,
         )

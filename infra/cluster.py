@@ -48,7 +48,10 @@ class ClusterArgs(ComponentArgs):
     """The control plane and the nodes that the cluster's own services run on."""
 
     version: str
-    """Kubernetes minor version, such as `1.34`."""
+    """Kubernetes minor version, such as `1.35`."""
+
+    upgrade_policy: str = "STANDARD"
+    """What EKS does once standard support ends: upgrade, or keep it at a price (`EXTENDED`)."""
 
     role_arn: pulumi.Input[str]
     node_role_arn: pulumi.Input[str]
@@ -64,7 +67,7 @@ class ClusterArgs(ComponentArgs):
     system_scaling: Scaling
 
     system_release_version: str
-    """AL2023 image of the system nodes, such as `1.34.2-20251120`: never the latest."""
+    """AL2023 image of the system nodes, such as `1.35.6-20260818`: never the latest."""
 
     addons: Mapping[str, str]
     """EKS add-ons: version by name."""
@@ -76,7 +79,8 @@ class ClusterArgs(ComponentArgs):
     """Subnet for pods by zone id (custom networking). Default: pods use the nodes' subnets."""
 
     public_access_cidrs: Sequence[str] = ()
-    """Who may reach the API endpoint from the internet. Default: nobody, it is private."""
+    """Who may reach the API endpoint from the internet. Default: nobody, it is private: what
+    deploys the cluster must then be in the VPC."""
 
     access: Mapping[str, ClusterAccess] = field(default_factory=dict)
     """IAM principals with access, by a name of our own. Default: nobody."""
@@ -189,6 +193,7 @@ class Cluster(Component):
             f"{self.component_name}-control-plane",
             name=cluster_name,
             version=args.version,
+            upgrade_policy={"support_type": args.upgrade_policy},
             role_arn=args.role_arn,
             enabled_cluster_log_types=list(CONTROL_PLANE_LOGS),
             bootstrap_self_managed_addons=False,  # they are managed add-ons from the start

@@ -2,6 +2,7 @@
 
 NAMED = {
     "cloudwatch": ("alarm:{name}", "dashboard/{name}"),
+    "codebuild": ("project/{name}",),
     "dynamodb": ("table/{name}",),
     "ecr": ("repository/{name}",),
     "eks": ("*/{name}",),
@@ -36,8 +37,8 @@ ROLES = (
 """What deploying does to roles and policies; passing them on is a statement of its own."""
 
 RUNS_ROLES = (
-    "ec2", "eks", "emr-serverless", "events", "firehose", "lambda", "pods.eks", "sagemaker",
-    "scheduler", "states", "vpc-flow-logs",
+    "codebuild", "ec2", "eks", "emr-serverless", "events", "firehose", "lambda", "pods.eks",
+    "sagemaker", "scheduler", "states", "vpc-flow-logs",
 )  # fmt: skip
 """Services that are given roles by the program."""
 

@@ -209,7 +209,8 @@ class FeatureStore(Component):
                     "Resource": [bucket_arn],
                 },
                 {
-                    "Action": ["s3:GetObject", "s3:PutObject"],
+                    # as AWS's own AmazonSageMakerFeatureStoreAccess: with the right for the owner
+                    "Action": ["s3:GetObject", "s3:PutObject", "s3:PutObjectAcl"],
                     "Resource": [pulumi.Output.concat(bucket_arn, "/", own)],
                 },
             ],

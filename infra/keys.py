@@ -126,7 +126,7 @@ def key_policy(purpose: str, args: KeysArgs) -> dict[str, object]:
             "Principal": {"AWS": account_roots([args.names.account_id])[0]},
             "Action": "kms:*",
         },
-        *(SERVICES[service](args.names) for service in args.purposes[purpose]),
+        *(one for service in args.purposes[purpose] for one in SERVICES[service](args.names)),
     ]
     if args.readers and purpose in args.readable:
         statements.append(_readers(args))
@@ -149,93 +149,135 @@ def _readers(args: KeysArgs) -> Statement:
     }
 
 
-def _publisher(service: str, names: Names) -> Statement:
+def _publisher(service: str, names: Names) -> list[Statement]:
     """A service that writes to our encrypted topics and queues, on behalf of this account."""
-    return {
-        "Sid": service.capitalize(),
-        "Principal": {"Service": f"{service}.amazonaws.com"},
-        "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
-        "Condition": {"StringEquals": {"aws:SourceAccount": names.account_id}},
-    }
+    return [
+        {
+            "Sid": service.capitalize(),
+            "Principal": {"Service": f"{service}.amazonaws.com"},
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+            "Condition": {"StringEquals": {"aws:SourceAccount": names.account_id}},
+        }
+    ]
 
 
-def _cloudtrail(names: Names) -> Statement:
-    """Trails of this account (AWS CloudTrail user guide, configure AWS KMS key policies)."""
-    return {
-        "Sid": "Cloudtrail",
-        "Principal": {"Service": "cloudtrail.amazonaws.com"},
-        "Action": ["kms:DescribeKey", "kms:GenerateDataKey*"],
-        "Condition": {
-            "StringLike": {
-                "kms:EncryptionContext:aws:cloudtrail:arn": (
-                    f"arn:aws:cloudtrail:*:{names.account_id}:trail/*"
-                )
+def _events(names: Names) -> list[Statement]:
+    """EventBridge, which does not tell KMS for whom it writes: bounded by what it writes to.
+
+    `aws:SourceAccount`, `aws:SourceArn` and `aws:SourceOrgID` are not supported there, and with one
+    of them no message arrives (Amazon SNS developer guide, key management, event sources and
+    encrypted topics). SNS and SQS give the topic and the queue as encryption context.
+    """
+    return [
+        {
+            "Sid": f"Events{what.capitalize()}s",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+            "Condition": {
+                "ArnLike": {f"kms:EncryptionContext:{key}": names.arn(service, names.of("*"))}
             },
-            "StringEquals": {"aws:SourceAccount": names.account_id},
-        },
-    }
+        }
+        for what, service, key in (
+            ("topic", "sns", "aws:sns:topicArn"),
+            ("queue", "sqs", "aws:sqs:arn"),
+        )
+    ]
 
 
-def _ebs(names: Names) -> Statement:
+def _cloudtrail(names: Names) -> list[Statement]:
+    """The trail of this environment, by three statements as it asks in three ways.
+
+    Describing and decrypting have no encryption context to compare; without both a trail with
+    our key in a bucket with a bucket key is not created (AWS CloudTrail user guide, configure AWS
+    KMS key policies; it advises `aws:SourceArn`, and against `aws:SourceAccount`).
+    """
+    trail = names.arn("cloudtrail", f"trail/{names.of('trail')}")
+    source = {"StringEquals": {"aws:SourceArn": trail}}
+    context = {"StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": trail}}
+    return [
+        {
+            "Sid": f"Cloudtrail{what}",
+            "Principal": {"Service": "cloudtrail.amazonaws.com"},
+            "Action": action,
+            "Condition": condition,
+        }
+        for what, action, condition in (
+            ("Encrypts", "kms:GenerateDataKey*", {**source, **context}),
+            ("Decrypts", "kms:Decrypt", source),
+            ("Describes", "kms:DescribeKey", source),
+        )
+    ]
+
+
+def _ebs(names: Names) -> list[Statement]:
     """Whoever may use EC2 in this account, and only through it: Auto Scaling starts the nodes.
 
     The same terms as those of the key `aws/ebs`; naming Auto Scaling's service-linked role would
     fail in an account that has not used it yet.
     """
     actions = ("CreateGrant", "Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey*", "ReEncrypt*")
-    return {
-        "Sid": "Ebs",
-        "Principal": {"AWS": "*"},
-        "Action": [f"kms:{action}" for action in actions],
-        "Condition": {
-            "StringEquals": {
-                "kms:CallerAccount": names.account_id,
-                "kms:ViaService": f"ec2.{names.region}.amazonaws.com",
-            }
-        },
-    }
+    return [
+        {
+            "Sid": "Ebs",
+            "Principal": {"AWS": "*"},
+            "Action": [f"kms:{action}" for action in actions],
+            "Condition": {
+                "StringEquals": {
+                    "kms:CallerAccount": names.account_id,
+                    "kms:ViaService": f"ec2.{names.region}.amazonaws.com",
+                }
+            },
+        }
+    ]
 
 
-def _fsx(names: Names) -> Statement:
+def _fsx(names: Names) -> list[Statement]:
     """FSx reading and writing encrypted objects of a linked bucket, by its service-linked roles.
 
     Each file system has such a role of its own, which does not exist before it (FSx for Lustre user
     guide, working with server-side encrypted Amazon S3 buckets).
     """
     actions = ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey*", "ReEncrypt*")
-    return {
-        "Sid": "Fsx",
-        "Principal": {"AWS": "*"},
-        "Action": [f"kms:{action}" for action in actions],
-        "Condition": {
-            "ArnLike": {"aws:PrincipalArn": names.fsx_role_arn()},
-            "StringEquals": {
-                "kms:CallerAccount": names.account_id,
-                "kms:ViaService": f"s3.{names.region}.amazonaws.com",
+    return [
+        {
+            "Sid": "Fsx",
+            "Principal": {"AWS": "*"},
+            "Action": [f"kms:{action}" for action in actions],
+            "Condition": {
+                "ArnLike": {"aws:PrincipalArn": names.fsx_role_arn()},
+                "StringEquals": {
+                    "kms:CallerAccount": names.account_id,
+                    "kms:ViaService": f"s3.{names.region}.amazonaws.com",
+                },
             },
-        },
-    }
+        }
+    ]
 
 
-def _logs(names: Names) -> Statement:
+def _logs(names: Names) -> list[Statement]:
     """Log groups of this account (CloudWatch Logs user guide, encrypt log data)."""
-    return {
-        "Sid": "Logs",
-        "Principal": {"Service": f"logs.{names.region}.amazonaws.com"},
-        "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*"],
-        "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": names.arn("logs", "*")}},
-    }
+    return [
+        {
+            "Sid": "Logs",
+            "Principal": {"Service": f"logs.{names.region}.amazonaws.com"},
+            "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*"],
+            "Condition": {
+                "ArnLike": {"kms:EncryptionContext:aws:logs:arn": names.arn("logs", "*")}
+            },
+        }
+    ]
 
 
-SERVICES: Mapping[str, Callable[[Names], Statement]] = {
+SERVICES: Mapping[str, Callable[[Names], list[Statement]]] = {
     "budgets": lambda names: _publisher("budgets", names),
     "cloudtrail": _cloudtrail,
     "cloudwatch": lambda names: _publisher("cloudwatch", names),
+    "config": lambda names: _publisher("config", names),
     "costalerts": lambda names: _publisher("costalerts", names),
     "ebs": _ebs,
-    "events": lambda names: _publisher("events", names),
+    "events": _events,
     "fsx": _fsx,
     "logs": _logs,
     "s3": lambda names: _publisher("s3", names),
 }
-"""Statement by service: what each may do with a key, scoped to this account's resources."""
+"""Statements by service: what each may do with a key, scoped to this account's resources."""

@@ -32,8 +32,8 @@ PLATFORM_WORDS = frozenset(
         "cluster", "cni", "config", "cost", "data", "deployer", "ebs", "efa", "eks", "endpoints",
         "features", "flow", "foundation", "gpu", "images", "jobs", "kafka", "karpenter", "llm",
         "logs", "lustre", "ml", "monthly", "node", "off", "operations", "preview", "recorder",
-        "s3", "sagemaker", "serving", "spark", "stop", "storage", "system", "tracking", "trail",
-        "workload",
+        "runner", "s3", "sagemaker", "serving", "spark", "stop", "storage", "system", "tracking",
+        "trail", "workload",
     )
 )  # fmt: skip
 """First words of the roles in the platform's names. No workload may be called like one: what it
@@ -100,6 +100,11 @@ class Names:
 
     def role_arn(self, role: str) -> str:
         return f"arn:aws:iam::{self.account_id}:role/{self.of(role)}"
+
+    def service_linked_role_arn(self, service: str, name: str) -> str:
+        """Of the role that a service has in every account that uses it (`config`, ...)."""
+        path = f"aws-service-role/{service}.amazonaws.com"
+        return f"arn:aws:iam::{self.account_id}:role/{path}/{name}"
 
     def fsx_role_arn(self) -> str:
         """Pattern of the roles with which FSx reads linked buckets, one per file system."""

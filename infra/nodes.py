@@ -72,7 +72,7 @@ class GpuPool:
     """An EC2 type with GPUs that has a row in `infra/instances.py`."""
 
     release_version: str
-    """Image of the nodes, such as `1.34.2-20251120`: never the latest."""
+    """Image of the nodes, such as `1.35.6-20260818`: never the latest."""
 
     ami_family: str = "al2023-nvidia"
     """A key of `AMI_FAMILIES`. Default: Amazon Linux 2023."""

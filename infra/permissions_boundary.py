@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from infra.naming import Names
 
 SERVICES = (
-    "application-autoscaling", "athena", "autoscaling", "budgets", "ce", "cloudtrail", "cloudwatch",
-    "config", "dynamodb", "ec2", "ec2messages", "ecr", "eks", "eks-auth", "elasticache",
-    "elasticfilesystem", "elasticloadbalancing", "emr-serverless", "events", "firehose", "fsx",
-    "glue", "kafka", "kafka-cluster", "kinesis", "kms", "lakeformation", "lambda", "logs",
-    "pricing", "s3", "sagemaker-mlflow", "scheduler", "secretsmanager", "servicequotas", "sns",
-    "sqs", "ssm", "ssmmessages", "states", "sts", "tag",
+    "application-autoscaling", "athena", "autoscaling", "budgets", "ce", "cloudtrail",
+    "cloudwatch", "codebuild", "config", "dynamodb", "ec2", "ec2messages", "ecr", "eks",
+    "eks-auth", "elasticache", "elasticfilesystem", "elasticloadbalancing", "emr-serverless",
+    "events", "firehose", "fsx", "glue", "kafka", "kafka-cluster", "kinesis", "kms",
+    "lakeformation", "lambda", "logs", "pricing", "s3", "sagemaker-mlflow", "scheduler",
+    "secretsmanager", "servicequotas", "sns", "sqs", "ssm", "ssmmessages", "states", "sts",
+    "tag",
 )  # fmt: skip
 """Services that the platform consists of, by their prefix in IAM. SageMaker and IAM have statements
 of their own."""

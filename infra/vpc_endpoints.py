@@ -11,6 +11,14 @@ from infra.component import Component, ComponentArgs, plain_json
 GATEWAYS = ("dynamodb", "s3")
 """Services with gateway endpoints, which cost nothing (VPC user guide, gateway endpoints)."""
 
+KUBERNETES_BUCKETS = {
+    "ap-east-2": "prod-registry-k8s-io-ap-east-1",
+    "cn-north-1": "prod-registry-k8s-io-ap-east-1",
+    "cn-northwest-1": "prod-registry-k8s-io-ap-east-1",
+    "eu-west-2": "767373bbdcb8270361b96548387bf2a9ad0d48758c35-eu-west-2",
+}
+"""Regions whose bucket of registry.k8s.io is not called after them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class VpcEndpointsArgs(ComponentArgs):
@@ -109,16 +117,26 @@ class VpcEndpoints(Component):
             }
         ]
         if service == "s3":
-            # ECR hands out image layers as links that it signed itself (ECR user guide, interface
-            # VPC endpoints, minimum S3 bucket permissions)
-            layers = f"arn:aws:s3:::prod-{self.names.region}-starport-layer-bucket/*"
             statements.append(
                 {
                     "Sid": "ImageLayers",
                     "Effect": "Allow",
                     "Principal": "*",
                     "Action": "s3:GetObject",
-                    "Resource": layers,
+                    "Resource": [
+                        f"arn:aws:s3:::{one}/*" for one in layer_buckets(self.names.region)
+                    ],
                 }
             )
         return {"Version": "2012-10-17", "Statement": statements}
+
+
+def layer_buckets(region: str) -> list[str]:
+    """Buckets of others from which nodes of a region fetch the layers of images.
+
+    ECR hands out links that it signed itself (ECR user guide, interface VPC endpoints, minimum S3
+    bucket permissions). The registry of Kubernetes sends clients in AWS to a bucket of their
+    region, to be read anonymously (kubernetes/registry.k8s.io, archeio, `buckets.go`).
+    """
+    kubernetes = KUBERNETES_BUCKETS.get(region, f"prod-registry-k8s-io-{region}")
+    return [f"prod-{region}-starport-layer-bucket", kubernetes]

@@ -79,6 +79,17 @@ def preflight(name: str, as_json: bool) -> None:
 
 
 @cli.command()
+@stack
+@click.option("--check", is_flag=True, help="Fail where one is old, unsupported or not offered.")
+def pins(name: str, *, check: bool, as_json: bool) -> None:
+    """List the versions that are pinned, or --check their age, support and what AWS offers."""
+    from stacks.commands import checks
+
+    out = report(as_json)
+    out.result(checks.check_pins(name, out) if check else checks.list_pins(name, out))
+
+
+@cli.command()
 @workload
 def add_features(name: str, as_json: bool) -> None:
     """Add new features to feature groups that exist, where `up` would replace them."""

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from stacks.checks.check import CheckResult, Platform, failed, passed
-from stacks.paths import shown
+from stacks.paths import ENVIRONMENTS, shown
+from stacks.settings.placeholders import placeholders
 from stacks.stack_name import environment_file
 
 ACTIONS: dict[str, tuple[str, ...]] = {
@@ -58,6 +59,34 @@ def check_account(platform: Platform) -> Iterator[CheckResult]:
             f"must be of account {wanted} (account.account_id), got {got}",
             f"log in to account {wanted}, or correct {shown(environment_file(platform.env))}",
         )
+
+
+def check_machine(platform: Platform) -> Iterator[CheckResult]:
+    """This machine has the tools that a deployment calls, as `plinth doctor` lists them."""
+    for what, there, got, fix in platform.machine():
+        if there:
+            yield passed("machine", what, got)
+        else:
+            yield failed("machine", what, f"must be there, got {got}", fix)
+
+
+def check_placeholders(platform: Platform) -> Iterator[CheckResult]:
+    """Accounts, images and addresses are yours and not those that the files come with."""
+    found = dict(placeholders(platform.settings))
+    for key, value in found.items():
+        yield failed(
+            "placeholders",
+            key,
+            f"must be filled in, is the placeholder {value}",
+            f"fill it in, in {_file_of(platform, key)}",
+        )
+    if not found:
+        yield passed("placeholders", "settings", "every value is filled in")
+
+
+def _file_of(platform: Platform, key: str) -> str:
+    own = platform.stack.file_in(ENVIRONMENTS)
+    return shown(own if key.startswith("plinth:") else environment_file(platform.env))
 
 
 def check_permissions(platform: Platform) -> Iterator[CheckResult]:

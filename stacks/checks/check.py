@@ -66,6 +66,10 @@ class Platform:
     plain_http: Clients
     """As `clients`, but without TLS; raises Unknowable where there is no TLS to leave out."""
 
+    machine: Callable[[], Sequence[tuple[str, bool, str, str]]] = tuple
+    """What the environment needs of this machine: what, whether it is there, what there is, and
+    how to get it. Default: nothing."""
+
     kubernetes: Callable[[], Any]
     """A lightkube client of the cluster; raises Unknowable where none is reachable."""
 

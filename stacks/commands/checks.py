@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from infra.errors import CheckFailed, UserError
 from stacks.commands.output import CommandOutput
 from stacks.settings.load import load
-from stacks.settings.model import Settings
+from stacks.settings.model import ClusterSettings, Settings
 from stacks.stack_name import StackName, named, stacks_of
 from stacks.targets.target import Target, target_of
 
@@ -43,6 +43,47 @@ def preflight(name: str, report: CommandOutput) -> dict[str, Any]:
             report.note(f"a deployment does not start yet: {error}")
     settings = {stack: load(stack) for stack in stacks_of(env)}
     return _examined("preflight", name, PREFLIGHT, _platforms(settings, target, report), report)
+
+
+def check_pins(name: str, report: CommandOutput) -> dict[str, Any]:
+    """Whether the pinned versions are supported, looked after and, with credentials, offered."""
+    from stacks.checks.preflight import PINS
+
+    target = target_of(named(name)[0].env)
+    settings = {stack: load(stack) for stack in named(name)}
+    return _examined("pins", name, PINS, _platforms(settings, target, report), report)
+
+
+def list_pins(name: str, report: CommandOutput) -> dict[str, Any]:
+    """Every version of the table, and what the files of an environment take instead."""
+    from stacks.pins.table import pins
+
+    table, chosen = pins(), _chosen(name)
+    rows = []
+    for pin_name, pin in table.pins.items():
+        taken = chosen.get(pin_name, pin.version)
+        when = f"released {pin.released}" if pin.released else f"looked at {pin.as_of}"
+        other = "" if taken == pin.version else f" (here {taken})"
+        report.say(f"{pin_name:<32} {pin.version}{other}  {when}  {pin.source}")
+        rows.append({"name": pin_name, **asdict(pin), "taken": taken})
+    return {"name": name, "pins": rows}
+
+
+def _chosen(name: str) -> dict[str, str]:
+    """Versions that the cluster's file names, by their names in the table."""
+    found: dict[str, str] = {}
+    for stack in named(name):
+        settings = load(stack)
+        if isinstance(settings, ClusterSettings):
+            cluster = settings.cluster
+            found = {
+                "kubernetes": cluster.version,
+                "ami/al2023": cluster.system_release_version,
+                "chart/karpenter": settings.karpenter.version,
+                "chart/kueue": settings.queues.kueue_version or "none",
+                **{f"addon/{addon}": version for addon, version in cluster.addons.items()},
+            }
+    return found
 
 
 def verify(name: str, report: CommandOutput) -> dict[str, Any]:
@@ -146,6 +187,7 @@ def _platforms(
             clients=clients,
             fetch=target.fetch,
             plain_http=plain_http,
+            machine=lambda: [(n.what, n.ok, n.got, n.fix) for n in target.needs()],
             kubernetes=lambda: target.kubernetes(clients, names),
         )
         for stack, chosen in settings.items()

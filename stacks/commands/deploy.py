@@ -14,6 +14,7 @@ from stacks.review.binding import binding, hold
 from stacks.review.binding import read as read_plan
 from stacks.review.git import clean_commit
 from stacks.settings.load import load
+from stacks.settings.placeholders import placeholders
 from stacks.stack_name import StackName, named
 from stacks.targets.policy_settings import exemptions
 from stacks.targets.side_by_side import total
@@ -56,9 +57,21 @@ def preview(name: str, report: CommandOutput, *, port: int | None = None) -> dic
 
 def updated(work: Work, stack: StackName) -> dict[str, Any]:
     """Deploy one stack; its changes and outputs."""
+    _is_filled_in(stack)
     changes = work.operate("up", stack)
     _show(stack, "up", changes, work.report)
     return {**summarized(stack, changes), "outputs": changes.outputs}
+
+
+def _is_filled_in(stack: StackName) -> None:
+    """Refuse to deploy what still stands in the files from where they were copied."""
+    found = dict(placeholders(load(stack)))
+    if found:
+        values = "\n".join(f"  {key}: {value}" for key, value in found.items())
+        raise UserError(
+            f"{stack} must have no placeholders when it is deployed, got:\n{values}",
+            fix="fill these in; `plinth preflight` says in which files",
+        )
 
 
 def _previewed(work: Work, stack: StackName) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import pulumi
 
-from infra.access import RoleSpec
 from infra.alerts import Alerts
 from infra.anomalies import Anomalies, AnomaliesArgs
 from infra.audit import Audit, AuditArgs
@@ -12,17 +11,8 @@ from infra.storage import Storage
 from stacks.composition.base import BUCKETS
 from stacks.composition.ground import Ground
 from stacks.settings import operations as configuration
-from stacks.settings.model import FoundationSettings
 
 COST_TAGS = ("cost_centre", "environment", "owner", "project", "stack", "team", "workload")
-
-
-def roles(settings: FoundationSettings) -> dict[str, RoleSpec]:
-    """Who records configurations."""
-    if settings.audit is None or not settings.audit.create_config_recorder:
-        return {}
-    managed = ("service-role/AWS_ConfigRole",)
-    return {"config": RoleSpec(service="config.amazonaws.com", managed_policies=managed)}
 
 
 def watch(ground: Ground, storage: Storage, alerts: Alerts) -> None:
@@ -30,6 +20,8 @@ def watch(ground: Ground, storage: Storage, alerts: Alerts) -> None:
     settings = ground.settings
     if settings.cost is not None:
         _cost(ground.common, settings.cost, alerts)
+        if settings.environment.owns_account:
+            _anomalies(ground.common, settings.cost, alerts)
     if settings.audit is not None:
         _audit(ground, settings.audit, storage)
 
@@ -48,12 +40,19 @@ def _cost(common: ComponentArgs, chosen: configuration.Cost, alerts: Alerts) -> 
             activated_tags=COST_TAGS if chosen.activate_tags else (),
         ),
     )
+
+
+def _anomalies(common: ComponentArgs, chosen: configuration.Cost, alerts: Alerts) -> None:
+    """Of the whole account, so that one of the environments that share it is told."""
+    if chosen.anomaly_threshold_usd is None:
+        return
     Anomalies(
         "anomalies",
         AnomaliesArgs(
             names=common.names,
             tags=common.tags,
             alerts_topic_arn=alerts.topic_arn,
+            monitor_arn=chosen.anomaly_monitor_arn,
             threshold_usd=chosen.anomaly_threshold_usd,
         ),
     )
@@ -70,7 +69,7 @@ def _audit(ground: Ground, chosen: configuration.Audit, storage: Storage) -> Non
             access_log_bucket_name=names.bucket("logs"),
             data_bucket_arns=[storage.bucket(name).arn for name in BUCKETS],
             create_trail=chosen.create_trail,
-            config_role=ground.access.role("config") if chosen.create_config_recorder else None,
+            record_configurations=chosen.create_config_recorder,
             retention_days=chosen.retention_days,
             lock=chosen.lock,
             protect=ground.settings.environment.protect,

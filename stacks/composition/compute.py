@@ -76,6 +76,7 @@ def build(base: Base, settings: ClusterSettings) -> Cluster:
             names=names,
             tags=tags,
             version=settings.cluster.version,
+            upgrade_policy=settings.cluster.upgrade_policy,
             role_arn=base.access.role("cluster").arn,
             node_role_arn=node_role.arn,
             subnet_ids=base.subnet_ids,

@@ -31,7 +31,7 @@ def roles(settings: WorkloadSettings) -> dict[str, RoleSpec]:
     """Who writes the offline store, and who reads the stream."""
     wanted = {}
     if settings.workload.feature_groups:
-        wanted["features"] = RoleSpec(service=SAGEMAKER)
+        wanted["features"] = RoleSpec(service=SAGEMAKER, says_account=False)
     if settings.stream:
         wanted["stream"] = RoleSpec(service="lambda.amazonaws.com")
     return wanted

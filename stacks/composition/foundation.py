@@ -14,6 +14,7 @@ from infra.keys import COMMON, Keys, KeysArgs
 from infra.network import Network, NetworkArgs
 from infra.permissions_boundary import boundary
 from infra.personas import PERSONAS, Personas, PersonasArgs
+from infra.runner import Runner, RunnerArgs
 from infra.storage import Storage, StorageArgs
 from infra.tracking import Tracking, TrackingArgs
 from infra.vpc_endpoints import VpcEndpoints, VpcEndpointsArgs
@@ -28,8 +29,10 @@ IN_THE_VPC = ("", "ec2.amazonaws.com", POD_IDENTITY)
 """Whose roles come to S3 through the VPC: nodes and pods; and nobody's, which are people's. Other
 services take on their roles in AWS's own networks, unless a role is for jobs in the VPC alone."""
 
+RUNS_BUILDS = "codebuild.amazonaws.com"
+
 KEY_PURPOSES: Mapping[str, Sequence[str]] = {
-    "audit": ("cloudtrail",),
+    "audit": ("cloudtrail", "config"),
     "cluster": COMMON,
     "ebs": ("ebs",),
     "features": COMMON,
@@ -51,9 +54,10 @@ def build(common: ComponentArgs, settings: FoundationSettings) -> dict[str, pulu
     endpoints = _endpoints(ground, network)
     storage = _storage(ground, endpoints)
     _filesystem(ground, network, storage)
-    _people(ground, storage)
+    people = _people(ground, storage)
     images = _images(ground)
     tracking = _tracking(ground, storage)
+    _runner(ground, network, storage, people)
     alerts = _alerts(ground)
     spark = engines.build(ground, network, storage)
     account.watch(ground, storage, alerts)
@@ -87,8 +91,8 @@ def roles(settings: FoundationSettings) -> dict[str, RoleSpec]:
     if settings.network.flow_log_retention_days is not None:
         found["flow-logs"] = RoleSpec(service="vpc-flow-logs.amazonaws.com")
     if settings.tracking.kind != "none":
-        found["tracking"] = RoleSpec(service=SAGEMAKER)
-    return found | engines.roles(settings) | account.roles(settings)
+        found["tracking"] = RoleSpec(service=SAGEMAKER, says_account=False)
+    return found | engines.roles(settings)
 
 
 def _people_roles(settings: FoundationSettings) -> dict[str, RoleSpec]:
@@ -101,7 +105,10 @@ def _people_roles(settings: FoundationSettings) -> dict[str, RoleSpec]:
     found = {}
     for name, trust in trusts.items():
         subjects = [github.deploys(layer) for layer in deploys.get(name, ())] if github else []
-        found[name] = RoleSpec(trust=Trust(**trust.model_dump(), github_subjects=subjects))
+        service = RUNS_BUILDS if name == "deployer" and settings.runner else ""
+        found[name] = RoleSpec(
+            service=service, trust=Trust(**trust.model_dump(), github_subjects=subjects)
+        )
     if github is not None:
         found["preview"] = RoleSpec(
             trust=Trust(github_subjects=[github.previews]),
@@ -126,11 +133,11 @@ def _access(common: ComponentArgs, settings: FoundationSettings) -> Access:
     )
 
 
-def _people(ground: Ground, storage: Storage) -> None:
+def _people(ground: Ground, storage: Storage) -> Personas:
     """What people may do, and what they may read."""
     settings, access, names = ground.settings, ground.access, ground.common.names
     people = {name: access.role(name) for name in PERSONAS}
-    Personas(
+    made = Personas(
         "personas",
         PersonasArgs(
             names=names,
@@ -158,6 +165,7 @@ def _people(ground: Ground, storage: Storage) -> None:
         ground.keys.grant_use(people[name], "storage")  # the volumes of their jobs too
         # of any workload: the stacks that make these roles come later
         access.grant_pass(people[name], [names.role_arn("*-job")], SAGEMAKER)
+    return made
 
 
 def _storage(ground: Ground, endpoints: VpcEndpoints) -> Storage:
@@ -311,6 +319,28 @@ def _tracking(ground: Ground, storage: Storage) -> Tracking | None:
             size=chosen.size,
         ),
         pulumi.ResourceOptions(depends_on=grants),
+    )
+
+
+def _runner(ground: Ground, network: Network, storage: Storage, people: Personas) -> None:
+    chosen = ground.settings.runner
+    if chosen is None:
+        return
+    Runner(
+        "runner",
+        RunnerArgs(
+            names=ground.common.names,
+            tags=ground.common.tags,
+            role=ground.access.role("deployer"),
+            bucket_name=storage.bucket("artifacts").bucket,
+            kms_key_arn=ground.keys.arn("storage"),
+            log_key_arn=ground.keys.arn("logs"),
+            vpc_id=network.vpc_id,
+            subnet_ids=network.private_subnet_ids,
+            security_group_id=network.workload_security_group_id,
+            **chosen.model_dump(),
+        ),
+        pulumi.ResourceOptions(depends_on=[people]),  # CodeBuild tries the role
     )
 
 

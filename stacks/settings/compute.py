@@ -10,24 +10,20 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from infra.instances import INSTANCE_TYPES, MIG_GPUS, MIG_PROFILES, schedulable_gpus
-from stacks.settings.part import Part
+from stacks.pins.table import pins
+from stacks.settings.part import Part, RoleArn
 
-ADDONS = {
-    "aws-ebs-csi-driver": "v1.54.0-eksbuild.1",
-    "coredns": "v1.12.4-eksbuild.1",
-    "eks-node-monitoring-agent": "v1.4.2-eksbuild.1",
-    "eks-pod-identity-agent": "v1.3.10-eksbuild.2",
-    "kube-proxy": "v1.34.1-eksbuild.2",
-    "vpc-cni": "v1.21.1-eksbuild.1",
-}
-"""EKS add-ons of Kubernetes 1.34 (`aws eks describe-addon-versions`)."""
+PINS = pins()
 
-AMI_RELEASE_VERSION = "1.34.2-20251120"
-"""Release of Amazon's AL2023 images for Kubernetes 1.34 (awslabs/amazon-eks-ami, releases)."""
+ADDONS = PINS.all_of("addon")
+"""EKS add-ons of the pinned Kubernetes."""
+
+AMI_RELEASE_VERSION = PINS.version("ami/al2023")
+"""Release of Amazon's AL2023 images for the pinned Kubernetes."""
 
 RELEASE_VERSIONS = {
     "al2023-nvidia": AMI_RELEASE_VERSION,
-    "bottlerocket-nvidia": "1.51.0-47438798",
+    "bottlerocket-nvidia": PINS.version("ami/bottlerocket"),
 }
 RELEASE_PATTERNS = {
     "al2023-nvidia": r"1\.\d\d\.\d+-\d{8}",
@@ -52,22 +48,27 @@ class Scaling(Part):
 
 
 class Cluster(Part):
-    version: Annotated[str, Field(pattern=r"^1\.\d\d$")] = "1.34"
+    version: Annotated[str, Field(pattern=r"^1\.\d\d$")] = PINS.version("kubernetes")
+    upgrade_policy: Literal["STANDARD", "EXTENDED"] = "STANDARD"
+    """What EKS does once the standard support of the version ends: upgrade it (STANDARD), or keep
+    it at six times the price (EXTENDED). Default: upgrade."""
+
     system_instance_types: list[str]
     system_scaling: Scaling
 
     system_release_version: str = AMI_RELEASE_VERSION
-    """Image of the system nodes. Default: a release of Kubernetes 1.34, pinned."""
+    """Image of the system nodes. Default: a release of the pinned Kubernetes."""
 
     addons: dict[str, str] = ADDONS
-    """Version by add-on. Default: those of Kubernetes 1.34, pinned."""
+    """Version by add-on. Default: those of the pinned Kubernetes."""
 
     public_access_cidrs: list[str] = Field(default_factory=list)
-    """Who may reach the API endpoint from the internet. Default: nobody, it is private."""
+    """Who may reach the API endpoint from the internet, such as whoever deploys. Default: nobody,
+    it is private: then the foundation has a `runner` in the VPC, which deploys this stack."""
 
-    admin_role_arns: dict[str, str] = Field(default_factory=dict)
-    """IAM roles that administer the cluster, such as the one that deploys; by a name of your own.
-    Default: none beyond the persona that deploys."""
+    admin_role_arns: dict[str, RoleArn] = Field(default_factory=dict)
+    """IAM roles that administer the cluster, with their paths, such as the one that deploys; by a
+    name of your own. Default: the persona that deploys, and whoever types `plinth up`."""
 
     log_retention_days: int = 90
 
@@ -156,7 +157,7 @@ class GpuPool(Part):
 
     ami_family: Literal["al2023-nvidia", "bottlerocket-nvidia"] = "al2023-nvidia"
     release_version: str | None = None
-    """Release of the image. Default: one of Kubernetes 1.34, pinned."""
+    """Release of the image. Default: one of the pinned Kubernetes."""
 
     disk_gib: Annotated[int, Field(ge=50)] = 200
     """Volume for images and logs; local NVMe disks come on top. Default: 200 GiB."""
@@ -343,8 +344,8 @@ POOL_CHECKS: tuple[Callable[[GpuPool], None], ...] = (
 class Karpenter(Part):
     """The controller of `karpenter` pools; there is none without such a pool."""
 
-    version: str = "1.14.0"
-    """Version of its charts. Default: one that knows Kubernetes 1.34, pinned."""
+    version: str = PINS.version("chart/karpenter")
+    """Version of its charts. Default: one that knows the pinned Kubernetes."""
 
     repository: str = "oci://public.ecr.aws/karpenter"
     """Where the charts are. Default: the project's own registry."""
@@ -357,9 +358,9 @@ class Karpenter(Part):
 class GpuAgents(Part):
     """What runs on every GPU node; versions of the charts."""
 
-    device_plugin_version: str = "0.17.4"
-    dcgm_exporter_version: str = "4.8.2"
-    efa_device_plugin_version: str = "v0.5.7"
+    device_plugin_version: str = PINS.version("chart/nvidia-device-plugin")
+    dcgm_exporter_version: str = PINS.version("chart/dcgm-exporter")
+    efa_device_plugin_version: str = PINS.version("chart/aws-efa-k8s-device-plugin")
 
     image_registry: str | None = None
     """Registry that mirrors nvcr.io and public.ecr.aws. Default: those themselves."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from stacks.pins.table import pins
 from stacks.settings.part import Part
 
 
@@ -100,7 +101,9 @@ class Feast(Part):
 class Spark(Part):
     """EMR Serverless."""
 
-    release_label: Annotated[str, Field(pattern=r"^emr-\d+\.\d+\.\d+$")] = "emr-7.9.0"
+    release_label: Annotated[str, Field(pattern=r"^emr-\d+\.\d+\.\d+$")] = pins().version(
+        "engine/emr"
+    )
     max_vcpus: Annotated[int, Field(ge=4)] = 64
     max_memory_gib: Annotated[int, Field(ge=8)] = 256
     max_disk_gib: Annotated[int, Field(ge=20)] = 1000

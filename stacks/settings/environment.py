@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
@@ -12,6 +13,9 @@ from policies.config import Thresholds
 from stacks.settings.part import Part
 
 AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
+ONE_DIGIT = re.compile(r"(\d)\1{11}")
+"""An account id as this repository's files write it: nobody's, or a stranger's."""
+
 ZoneId = Annotated[str, Field(pattern=r"^[a-z]{3,5}\d-(az|[a-z]{3}\d-az)\d$")]
 
 
@@ -20,6 +24,10 @@ class Account(Part):
 
     account_id: AccountId
     region: str = "us-east-1"
+    owner: str | None = None
+    """Of environments that share the account: the one that has what an account has one of, which
+    are AWS Config's recorder, the monitor of its costs and GitHub's OIDC provider. Default: this
+    environment has the account for itself."""
 
 
 class Accounts(Part):
@@ -119,6 +127,24 @@ class Environment(Part):
             )
         return self
 
+    @model_validator(mode="after")
+    def _others_are_filled_in(self) -> Environment:
+        """Policies trust these accounts: an id that nobody filled in may be a stranger's."""
+        if is_placeholder(self.account.account_id):
+            return self  # nothing of this file can be deployed
+        for env, account_id in self.accounts.environments.items():
+            if is_placeholder(account_id):
+                raise ValueError(
+                    f"accounts.environments.{env} must be an account of yours, got the "
+                    f"placeholder {account_id!r}: fill it in, or delete it"
+                )
+        return self
+
+    @property
+    def owns_account(self) -> bool:
+        """What an account has one of is this environment's."""
+        return self.account.owner in (None, self.name)
+
     @property
     def names(self) -> Names:
         """The names of its platform."""
@@ -128,6 +154,11 @@ class Environment(Part):
     def default_tags(self) -> dict[str, str]:
         """What every resource carries that can be tagged."""
         return {**self.tags.model_dump(), "environment": self.name, "project": "plinth"}
+
+
+def is_placeholder(account_id: str) -> bool:
+    """Twelve equal digits stand where nobody has filled in an account yet."""
+    return ONE_DIGIT.fullmatch(account_id) is not None
 
 
 def required_tags(tags: Tags) -> tuple[str, ...]:

@@ -8,10 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from stacks.settings.part import Part
-
-RoleArn = Annotated[str, Field(pattern=r"^arn:aws:iam::\d{12}:role/.+$")]
-
+from stacks.pins.table import pins
+from stacks.settings.part import Part, RoleArn
 
 ENDPOINTS = (
     "autoscaling", "ec2", "ec2messages", "ecr.api", "ecr.dkr", "eks", "eks-auth",
@@ -194,6 +192,20 @@ class Access(Part):
         for workload, trust in self.deployers.items():
             check_not_approver(self.personas.approver, f"deployers.{workload}", trust)
         return self
+
+
+class Runner(Part):
+    """A CodeBuild project in the VPC that deploys what can only be reached from there."""
+
+    compute_type: Literal["BUILD_GENERAL1_SMALL", "BUILD_GENERAL1_MEDIUM"] = "BUILD_GENERAL1_SMALL"
+    image: str = pins().version("image/codebuild")
+    """With Python 3.11 or newer. Default: the curated image of CodeBuild."""
+
+    pulumi_version: str = pins().version("engine/pulumi")
+    """Of the CLI that a build installs. Default: the oldest that is used here."""
+
+    timeout_minutes: Annotated[int, Field(ge=5, le=2160)] = 120
+    """An EKS cluster with its nodes takes half an hour. Default: two hours."""
 
 
 class Storage(Part):

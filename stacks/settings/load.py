@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -45,7 +46,44 @@ def load_environment(env: str, folder: Path = ENVIRONMENTS) -> Environment:
             f"environment must be one of {', '.join(environments(folder))}, got {env!r}",
             fix=f"write {shown(path)}, or name one of these",
         )
-    return _validated(Environment, _source(path, prefix=""), name=env)
+    source = _source(path, prefix="")
+    environment = _validated(Environment, source, name=env)
+    _check_owner(environment, source, folder)
+    return environment
+
+
+@lru_cache(maxsize=64)
+def _account(path: Path, changed: int) -> Mapping[str, Any]:
+    """What an environment's file says of its account; read again once it has changed."""
+    account: Mapping[str, Any] = _source(path, prefix="").values.get("account") or {}
+    return account if isinstance(account, Mapping) else {}
+
+
+def _check_owner(environment: Environment, source: Source, folder: Path) -> None:
+    """Environments that share an account name the same one of them as its owner."""
+    own, owner = environment.account, environment.account.owner
+    sharing = {environment.name: owner}
+    for other in environments(folder):
+        path = environment_file(other, folder)
+        account = _account(path, path.stat().st_mtime_ns)
+        if account.get("account_id") == own.account_id:
+            sharing[other] = account.get("owner")
+    if owner is not None and owner not in sharing:
+        names = ", ".join(sorted(sharing))
+        problem = f"account.owner must be of this account's environments ({names}), got {owner!r}"
+    elif len(sharing) > 1 and (owner is None or len(set(sharing.values())) > 1):
+        named_owners = ", ".join(f"{env}: {who}" for env, who in sorted(sharing.items()))
+        problem = (
+            f"account.owner must be the same of all environments of account {own.account_id}, "
+            f"which has one recorder, one cost monitor and one provider of a kind, "
+            f"got {named_owners}"
+        )
+    else:
+        return
+    line = source.lines.get(("account", "owner"), source.lines[("account",)])
+    raise UserError(
+        f"{shown(source.path)}:{line}: {problem}", fix="name one of them as owner in each file"
+    )
 
 
 def load(stack: StackName, folder: Path = ENVIRONMENTS) -> Settings:
@@ -74,7 +112,22 @@ def load_cluster(env: str, folder: Path = ENVIRONMENTS) -> ClusterSettings:
                 f"the workload {workload} owns, got {', '.join(taken)}",
                 fix="give these pools other names",
             )
+    _check_reach(stack, settings, folder)
     return settings
+
+
+def _check_reach(stack: StackName, settings: ClusterSettings, folder: Path) -> None:
+    """Somebody reaches the API of the cluster, or nothing in it can be made."""
+    if settings.cluster.public_access_cidrs:
+        return
+    foundation = StackName(stack.env, FOUNDATION).file_in(folder)
+    if _source(foundation, prefix="plinth:").values.get("runner") is None:
+        raise UserError(
+            f"{shown(stack.file_in(folder))}: plinth:cluster must be reached by whoever deploys "
+            "it, got neither public_access_cidrs nor a plinth:runner of the foundation",
+            fix="name your address in public_access_cidrs, such as [203.0.113.7/32], or write "
+            f"`plinth:runner: {{}}` in {shown(foundation)}",
+        )
 
 
 def load_workload(stack: StackName, folder: Path = ENVIRONMENTS) -> WorkloadSettings:

@@ -21,6 +21,7 @@ from stacks.settings.foundation import (
     FileSystem,
     Keys,
     Network,
+    Runner,
     Storage,
     check_file_system,
 )
@@ -88,6 +89,10 @@ class FoundationSettings(Layer):
     kafka: Kafka | None = None
     """Default: no MSK cluster."""
 
+    runner: Runner | None = None
+    """What deploys the cluster from inside the VPC. Default: nothing; the API of the cluster is
+    reached from outside (`public_access_cidrs`)."""
+
     tracking: Tracking = Tracking()
     alerts: Alerts = Alerts()
     cost: Cost | None = None
@@ -104,6 +109,30 @@ class FoundationSettings(Layer):
         if system and "environment" in info.data:
             check_file_system(system, info.data["environment"].availability_zone_ids)
         return system
+
+    @model_validator(mode="after")
+    def _account_has_one_owner(self) -> FoundationSettings:
+        if self.environment.owns_account:
+            return self
+        github = self.access.github
+        for setting, wanted in (
+            ("audit.create_config_recorder", self.audit and self.audit.create_config_recorder),
+            ("access.github.create_provider", github and github.create_provider),
+        ):
+            if wanted:
+                raise ValueError(
+                    f"{setting} must be false: account.owner of the environment says that "
+                    f"{self.environment.account.owner!r} has the one of the account, got true"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _runner_reaches_out(self) -> FoundationSettings:
+        if self.runner is not None and self.network.nat_gateways == "none":
+            raise ValueError(
+                "runner must have a way to package registries (network.nat_gateways), got none"
+            )
+        return self
 
     @model_validator(mode="after")
     def _tracking_is_reached(self) -> FoundationSettings:

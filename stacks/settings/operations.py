@@ -80,8 +80,15 @@ class Limit(Part):
 class Cost(Limit):
     """What the whole environment may cost."""
 
-    anomaly_threshold_usd: Annotated[int, Field(ge=1)] = 100
-    """Impact from which an unusual cost is told at once. Default: 100 dollars."""
+    anomaly_threshold_usd: Annotated[int, Field(ge=1)] | None = 100
+    """Impact from which an unusual cost of the account is told at once; null: nobody looks, and
+    nobody does where another environment owns the account. Default: 100 dollars."""
+
+    anomaly_monitor_arn: (
+        Annotated[str, Field(pattern=r"^arn:aws[\w-]*:ce::\d{12}:anomalymonitor/.+$")] | None
+    ) = None
+    """The monitor of all services that the account has already, such as the one that AWS makes in
+    new accounts. Default: one is made."""
 
     activate_tags: bool = False
     """Activate the cost tags, which only the paying account may. Default: it did that itself."""

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
+from stacks.pins.table import pins
 from stacks.settings.compute import GpuPool
-from stacks.settings.foundation import RoleArn
-from stacks.settings.part import Part
+from stacks.settings.part import Part, RoleArn
 
 SYSTEM_NAMESPACES = (
     "amazon-cloudwatch",
@@ -41,9 +41,9 @@ class Queues(Part):
     )
     """Priority class -> how important it is. Default: inference goes first, fine-tuning last."""
 
-    kueue_version: Version | None = "0.16.4"
+    kueue_version: Version | None = pins().version("chart/kueue")
     """Version of Kueue's chart; null: native quotas and priorities alone decide. Default:
-    0.16.4."""
+    pinned."""
 
 
 class Guardrails(Part):
@@ -114,8 +114,8 @@ class Ray(Part):
 
     workers: Annotated[int, Field(ge=1)] = 1
     gpus_per_worker: Annotated[int, Field(ge=1)] = 1
-    operator_version: Version = "1.5.1"
-    """Version of KubeRay's chart. Default: 1.5.1."""
+    operator_version: Version = pins().version("chart/kuberay-operator")
+    """Version of KubeRay's chart. Default: pinned."""
 
     def claim(self) -> Claim:
         return Claim(

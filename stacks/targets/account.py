@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from infra.errors import UserError
 from infra.naming import Names
+from stacks.checks.cluster_access import caller_access
 from stacks.settings.load import load_environment
+from stacks.settings.model import ClusterSettings
 from stacks.stack_name import StackName, environments
 from stacks.targets import aws_clients, machine, policy_settings, probes
 from stacks.targets.aws_clients import Clients
@@ -75,8 +77,18 @@ class AccountTarget:
         )
 
     def deployable(self, settings: Chosen, report: CommandOutput) -> Chosen:
-        """All of it: a package that is not there is for the account to refuse."""
-        return settings
+        """All of it, and a way into the cluster for whoever deploys it.
+
+        A package that is not there is for the account to refuse.
+        """
+        if not isinstance(settings, ClusterSettings):
+            return settings
+        found = caller_access(settings, self.clients(settings.environment.account.region))
+        if not found:
+            return settings
+        report.note(f"{settings.names.of('cluster')} lets you in, as {found['caller']}")
+        cluster = settings.cluster.model_copy(update={"admin_role_arns": found})
+        return cast("Chosen", settings.model_copy(update={"cluster": cluster}))
 
     def settled(self, stack: StackName) -> None:
         """The state is the backend's."""

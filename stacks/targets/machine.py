@@ -96,6 +96,12 @@ def of_account(
             "install Pulumi from pulumi.com",
         ),
         _need(
+            "AWS CLI on PATH",
+            shutil.which("aws") is not None,
+            shutil.which("aws") or "none: without it nobody gets a token for the cluster",
+            "install the AWS CLI, version 2",
+        ),
+        _need(
             "AWS credentials",
             has_credentials,
             "found" if has_credentials else "none",

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stacks.paths import cache
+from stacks.pins.table import pins
 from stacks.toolchain.build import Say, at_least, build, go, one_at_a_time, run
 
 FOLDER = Path(__file__).parent
-PULUMI_VERSION = "3.230.0"
+PULUMI_VERSION = pins().version("engine/pulumi")
 """Oldest CLI that is used, and the one that is built."""
 
 LANGUAGE_HOST_VERSION = "3.79.0"

@@ -24,7 +24,7 @@ from stacks.settings.environment import Accounts, Environment
 from stacks.settings.load import load_environment
 from stacks.stack_name import environments
 from stacks.synth import recorded
-from tests.kits.iam import decide
+from tests.kits.iam import decide, listed
 
 NAMES = Names(env="test", account_id="123456789012", region="us-east-1")
 TAGS = {"owner": "me"}
@@ -237,9 +237,11 @@ def _but(policy: Any, sid: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("service", sorted(SERVICES))
 def test_a_service_uses_a_key_for_this_account_alone(service: str) -> None:
-    statement = SERVICES[service](NAMES)
-    assert NAMES.account_id in json.dumps(statement["Condition"])
-    assert not set(statement["Action"]) & {"kms:*", "*"}
+    statements = SERVICES[service](NAMES)
+    assert statements
+    for statement in statements:
+        assert NAMES.account_id in json.dumps(statement["Condition"])
+        assert not set(listed(statement["Action"])) & {"kms:*", "*"}
 
 
 def accounts(**environments: str) -> Accounts:

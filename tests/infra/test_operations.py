@@ -259,7 +259,7 @@ def test_a_trail_is_locked_as_long_as_it_is_kept() -> None:
 
 
 def test_aws_config_delivers_to_a_bucket_without_a_lock() -> None:
-    found = audit(config_role=role("config"))
+    found = audit(record_configurations=True)
     [channel] = of(found, ":DeliveryChannel")
     locked = {item["bucket"] for item in of(found, ":Bucket") if item.get("objectLockEnabled")}
     assert (

@@ -216,7 +216,7 @@ def test_a_pool_is_in_a_zone_of_the_environment() -> None:
 
 
 def test_the_nodes_have_the_kubernetes_version_of_the_cluster() -> None:
-    with pytest.raises(ValidationError, match=r"must be one of Kubernetes 1\.34, got '1\.33"):
+    with pytest.raises(ValidationError, match=r"must be one of Kubernetes 1\.35, got '1\.33"):
         with_pool(**MANAGED, release_version="1.33.5-20251120")
 
 
@@ -229,7 +229,7 @@ CLUSTER = {"system_instance_types": ["m6i.large"], "system_scaling": SCALING}
         ({"public_access_cidrs": ["0.0.0.0/0"]}, "must not name everybody"),
         ({"public_access_cidrs": ["::/0"]}, "must not name everybody"),
         ({"version": "1.33"}, "system_release_version must be one of Kubernetes 1.33"),
-        ({"system_release_version": "1.33.5-20251120"}, "must be one of Kubernetes 1.34"),
+        ({"system_release_version": "1.33.5-20251120"}, "must be one of Kubernetes 1.35"),
         ({"addons": {"kube-proxy": "v1.33.1-eksbuild.1"}}, "addons.kube-proxy must be"),
     ],
 )

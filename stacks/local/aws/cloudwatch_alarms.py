@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
+from stacks.local.aws.refusals.account import Account
+from stacks.local.aws.topics import CLOUDWATCH, NotPublished, check_key
 
 DATA_LIMIT = 100_000
 """Data that are kept; older ones go in halves of it, so that a load test fits into memory."""
@@ -194,6 +196,11 @@ def _act(emulator: Emulator, alarm: Any, before: str) -> None:
     topics = moto_backend("sns", emulator)
     for arn in _actions(alarm):
         if arn in topics.topics:
+            try:
+                check_key(Account(region=emulator.region), CLOUDWATCH, alarm.alarm_arn, arn)
+            except NotPublished as error:
+                log.warning("alarm %s did not reach %s: %s", alarm.name, arn, error)
+                continue
             subject = f'{alarm.state_value}: "{alarm.name}"'
             topics.publish(json.dumps(_message(emulator, alarm, before)), arn=arn, subject=subject)
         elif ":sns:" in arn:

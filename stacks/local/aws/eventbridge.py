@@ -18,6 +18,8 @@ from typing import Any
 import jmespath
 
 from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
+from stacks.local.aws.refusals.account import Account
+from stacks.local.aws.topics import EVENTS, check_key
 
 RETRIES = 2
 """Lambda calls a function at most twice more for an event that it failed on."""
@@ -184,9 +186,21 @@ def install(emulator: Emulator) -> None:
                 deliver(rule, target, event)
             except (HTTPException, ServiceException, NotImplementedError, LookupError) as error:
                 log.warning("rule %s did not reach %s: %s", rule.name, target["Arn"], error)
+                _count_failure(emulator, rule.name)
                 _bury(emulator, target, event)
 
     Rule.send_to_targets = send
+
+
+def _count_failure(emulator: Emulator, rule: str) -> None:
+    """EventBridge user guide, monitoring: FailedInvocations, what did not reach its target."""
+    datum = {
+        "MetricName": "FailedInvocations",
+        "Dimensions": [{"Name": "RuleName", "Value": rule}],
+        "Unit": "Count",
+        "Value": 1,
+    }
+    _backend("cloudwatch", emulator).put_metric_data("AWS/Events", [datum])
 
 
 def _bury(emulator: Emulator, target: Mapping[str, Any], event: Mapping[str, Any]) -> None:
@@ -238,6 +252,7 @@ def _part(event: Any, path: str) -> Any:
 
 
 def _publish(emulator: Emulator, target: Mapping[str, Any], message: Any) -> None:
+    check_key(Account(region=emulator.region), EVENTS, "", target["Arn"])
     text = message if isinstance(message, str) else json.dumps(message)
     _backend("sns", emulator).publish(message=text, arn=target["Arn"])
 

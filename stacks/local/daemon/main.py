@@ -157,15 +157,18 @@ def _overlay(
 
 
 def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Any:
-    """The endpoint behind the gate that checks origin and signature."""
+    """The endpoint behind the gate that checks origin and signature, and what AWS refuses."""
     from stacks.local.aws import session_tokens
     from stacks.local.aws.gate import Gate, known_secrets
+    from stacks.local.aws.refusals.account import Account
+    from stacks.local.aws.refusals.filter import Refusing
     from stacks.local.aws.signatures import Secret
 
     sessions: dict[str, Secret] = {}
     session_tokens.install(sessions)
+    account = Account(region=REGION, recorded=sagemaker_app.fallback.store)
     return Gate(
-        application=sagemaker_app,
+        application=Refusing(application=sagemaker_app, account=account),
         port=listener.getsockname()[1],
         secret_of=known_secrets(keys.access_key_id, keys.secret_access_key, sessions),
     )

@@ -7,39 +7,34 @@ botocore's service models: a kind is data, whatever its protocol.
 from __future__ import annotations
 
 import functools
-import io
-import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
-from urllib.parse import unquote
 
 import jmespath
 
+from stacks.local.aws.protocols import (
+    AnswerError,
+    error_of,
+    model_of,
+    operation_of,
+    parsed,
+    serialized,
+    signed_for,
+)
 from stacks.local.aws.recorded.recorded import Recorded
 from stacks.local.aws.recorded.table import KINDS
 from stacks.local.aws.recorded.tagging import TAG_OPERATIONS, retag, tagged
 
 ACCOUNT_ID = "123456789012"
-SCOPE = re.compile(r"Credential=[^/]+/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 NOT_MEMBERS = frozenset({"clientRequestToken", "ClientRequestToken", "ClientToken", "clientToken"})
 
 Environ = dict[str, Any]
 Start = Callable[..., Any]
 Application = Callable[[Environ, Start], Iterable[bytes]]
-
-
-class RecordedError(Exception):
-    """An error answer: its class name is the code, as moto's serializers expect."""
-
-
-def _error(code: str, message: str) -> RecordedError:
-    made = type(code, (RecordedError,), {})(message)
-    made.code, made.message = code, message
-    return made  # type: ignore[no-any-return]
 
 
 @dataclass(eq=False)
@@ -79,21 +74,20 @@ class Recorder:
     store: Store = field(default_factory=Store)
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
-        scope = SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
-        service = _services().get(scope["service"]) if scope else None
-        operation = _operation(service, environ) if service else None
+        service = _services().get(signed_for(environ))
+        operation = operation_of(service, environ, _answered(service)) if service else None
         if service is None or operation is None:
             return self.fallback(environ, start)
-        request = _parsed(service, operation, environ)
+        request = parsed(service, operation, environ, _answered(service))
         arn = tagged(operation, request)
         if arn is not None and self.store.by_arn(service, arn) is None:
             return self.fallback(environ, start)
         try:
             with self.store.lock:
                 answer: Any = self._answer(service, operation, request, arn)
-        except RecordedError as error:
+        except AnswerError as error:
             answer = error
-        status, headers, body = _serialized(service, operation, answer)
+        status, headers, body = serialized(service, operation, answer)
         start(f"{status} {'OK' if status < 300 else 'Error'}", list(headers.items()))
         return [body]
 
@@ -103,7 +97,7 @@ class Recorder:
         if arn is not None:
             thing = self.store.by_arn(service, arn)
             assert thing is not None
-            model = _model(service)
+            model = model_of(service)
             return retag(model, operation, thing.members, thing.kind.tags, request)
         kind, act = _acts()[service, operation]
         return act(self, kind, operation, request)
@@ -127,7 +121,7 @@ class Recorder:
         if key in self.store.of(kind) and not kind.exists:
             return self._update(kind, operation, request)
         if key in self.store.of(kind):
-            raise _error(kind.exists, f"{kind.name} {'/'.join(key)} already exists")
+            raise error_of(kind.exists, f"{kind.name} {'/'.join(key)} already exists")
         times = dict.fromkeys(kind.times, datetime.now(UTC))
         thing = Thing(kind, key, {**times, **kind.sets, **values, **made})
         self.store.of(kind)[key] = thing
@@ -170,7 +164,7 @@ class Recorder:
     def _get(self, kind: Recorded, key: tuple[str, ...]) -> Thing:
         thing = self.store.of(kind).get(key)
         if thing is None:
-            raise _error(kind.missing, f"{kind.name} {'/'.join(key)} does not exist")
+            raise error_of(kind.missing, f"{kind.name} {'/'.join(key)} does not exist")
         return thing
 
     def _matching(self, kind: Recorded, request: Mapping[str, Any]) -> list[Thing]:
@@ -209,114 +203,19 @@ def _acts() -> dict[tuple[str, str], tuple[Recorded, Act]]:
 @functools.cache
 def _services() -> dict[str, str]:
     """Service by the name that requests are signed with."""
-    return {_model(kind.service).signing_name: kind.service for kind in KINDS}
-
-
-@functools.cache
-def _model(service: str) -> Any:
-    from moto.core.utils import get_service_model
-
-    return get_service_model(service)
+    return {model_of(kind.service).signing_name: kind.service for kind in KINDS}
 
 
 def service_operation(kind: Recorded, operation: str) -> Any:
     """botocore's model of an operation."""
-    return _model(kind.service).operation_model(operation)
+    return model_of(kind.service).operation_model(operation)
 
 
 @functools.cache
 def _answered(service: str) -> frozenset[str]:
     known = {operation for of, operation in _acts() if of == service}
-    tagging = set(TAG_OPERATIONS) & set(_model(service).operation_names)
+    tagging = set(TAG_OPERATIONS) & set(model_of(service).operation_names)
     return frozenset(known | tagging)
-
-
-def _operation(service: str, environ: Environ) -> str | None:
-    """The operation of a request, if it is one that is answered here."""
-    protocol = _model(service).metadata["protocol"]
-    if protocol == "json":
-        name: str | None = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
-    elif protocol in ("query", "ec2"):
-        from urllib.parse import parse_qs
-
-        name = parse_qs(_body(environ).decode()).get("Action", [""])[0]
-    else:
-        name = _rest_operation(service, environ["REQUEST_METHOD"], _path(environ))
-    return name if name in _answered(service) else None
-
-
-def _rest_operation(service: str, method: str, path: str) -> str | None:
-    for name, (verb, pattern) in _routes(service).items():
-        if verb == method and pattern.fullmatch(path):
-            return name
-    return None
-
-
-@functools.cache
-def _routes(service: str) -> dict[str, tuple[str, re.Pattern[str]]]:
-    """Method and path of every answered operation of a REST service; fixed paths come first."""
-    routes = {}
-    for name in _answered(service):
-        http = _model(service).operation_model(name).http
-        path = http["requestUri"].partition("?")[0]
-        pattern = re.sub(r"\\\{(\w+)\\\+\\\}", r"(?P<\1>.+)", re.escape(path))
-        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", pattern)
-        routes[name] = (http["method"], re.compile(pattern + "/?"))
-    return dict(sorted(routes.items(), key=lambda item: item[1][1].pattern.count("(")))
-
-
-def _path(environ: Environ) -> str:
-    """The path as it was sent: an ARN in it has its slashes escaped."""
-    raw: str = environ.get("REQUEST_URI") or environ["PATH_INFO"]
-    return raw.partition("?")[0]
-
-
-def _body(environ: Environ) -> bytes:
-    """The request's body, which stays readable for moto."""
-    if "plinth.body" not in environ:
-        size = int(environ.get("CONTENT_LENGTH") or 0)
-        environ["plinth.body"] = environ["wsgi.input"].read(size)
-        environ["wsgi.input"] = io.BytesIO(environ["plinth.body"])
-    body: bytes = environ["plinth.body"]
-    return body
-
-
-def _parsed(service: str, operation: str, environ: Environ) -> dict[str, Any]:
-    from moto.core.parse import PROTOCOL_PARSERS
-    from werkzeug.datastructures import EnvironHeaders, MultiDict
-    from werkzeug.wrappers import Request
-
-    model = _model(service)
-    body = _body(environ)
-    asked = Request({**environ, "wsgi.input": io.BytesIO(body)})
-    params: dict[str, str] = {}
-    if model.metadata["protocol"].startswith("rest"):
-        match = _routes(service)[operation][1].fullmatch(_path(environ))
-        params = {k: unquote(v) for k, v in match.groupdict().items()} if match else {}
-    parser = PROTOCOL_PARSERS[model.metadata["protocol"]](model.operation_model(operation))
-    values = MultiDict([*asked.args.items(multi=True), *asked.form.items(multi=True)])
-    return dict(
-        parser.parse(
-            {
-                "method": environ["REQUEST_METHOD"],
-                "values": values,
-                "headers": EnvironHeaders(environ),
-                "body": body,
-                "url_path": environ["PATH_INFO"],
-                "url_params": params,
-            }
-        )
-    )
-
-
-def _serialized(service: str, operation: str, answer: Any) -> tuple[int, dict[str, str], bytes]:
-    from moto.core.serialize import get_serializer_class
-
-    model = _model(service)
-    serializer = get_serializer_class(service, model.metadata["protocol"])
-    done = serializer(operation_model=model.operation_model(operation)).serialize(answer)
-    body = done["body"].encode() if isinstance(done["body"], str) else bytes(done["body"])
-    return int(done["status_code"]), {**done["headers"], "Content-Length": str(len(body))}, body
 
 
 def _values(kind: Recorded, request: Mapping[str, Any]) -> dict[str, Any]:

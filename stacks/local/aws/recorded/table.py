@@ -2,6 +2,7 @@
 
 from stacks.local.aws.recorded import (
     application_autoscaling,
+    builds,
     costs,
     ec2,
     eks,
@@ -11,6 +12,6 @@ from stacks.local.aws.recorded import (
 )
 from stacks.local.aws.recorded.recorded import Recorded
 
-MODULES = (application_autoscaling, costs, ec2, eks, elasticache, engines, fsx)
+MODULES = (application_autoscaling, builds, costs, ec2, eks, elasticache, engines, fsx)
 
 KINDS: tuple[Recorded, ...] = tuple(kind for module in MODULES for kind in module.KINDS)

@@ -188,7 +188,7 @@ CASES: dict[str, Case] = {
             "description": "storage",
             "enableKeyRotation": True,
             "deletionWindowInDays": 7,
-            "policy": ALLOW % "kms:*",
+            "policy": ALLOW.replace('"Action"', '"Principal": "*", "Action"') % "kms:*",
             "tags": TAGS,
         },
         change={"description": "store", "enableKeyRotation": False, "tags": RETAGGED},
@@ -393,7 +393,7 @@ CASES |= {
                 {"featureName": "id", "featureType": "String"},
                 {"featureName": "at", "featureType": "String"},
             ],
-            "roleArn": Ref(ROLE, "arn"),
+            "roleArn": "arn:aws:iam::123456789012:role/plinth-features",
             "onlineStoreConfig": {
                 "enableOnlineStore": True,
                 "securityConfig": {"kmsKeyId": Ref(KEY, "arn")},

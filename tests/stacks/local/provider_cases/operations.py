@@ -87,8 +87,8 @@ CASES: dict[str, Case] = {
     MONITOR: Case(
         inputs={
             "name": "plinth-anomalies",
-            "monitorType": "CUSTOM",
-            "monitorSpecification": '{"Tags": {"Key": "environment", "Values": ["test"]}}',
+            "monitorType": "DIMENSIONAL",
+            "monitorDimension": "SERVICE",
             "tags": TAGS,
         },
         change={"name": "plinth-unusual", "tags": RETAGGED},
@@ -236,6 +236,34 @@ CASES: dict[str, Case] = {
             "tags": TAGS,
         },
         change={"description": "TLS only", "tags": RETAGGED},
+    ),
+    "aws:codebuild/project:Project": Case(
+        inputs={
+            "name": "plinth-runner",
+            "description": "Deploys",
+            "serviceRole": Ref(ROLE, "arn"),
+            "encryptionKey": Ref(KEY, "arn"),
+            "buildTimeout": 60,
+            "artifacts": {"type": "NO_ARTIFACTS"},
+            "environment": {
+                "type": "LINUX_CONTAINER",
+                "computeType": "BUILD_GENERAL1_SMALL",
+                "image": "aws/codebuild/amazonlinux-x86_64-standard:5.0",
+                "environmentVariables": [{"name": "STACK", "value": "dev.cluster"}],
+            },
+            "source": {"type": "S3", "location": "bucket/runner.zip", "buildspec": "{}"},
+            "logsConfig": {
+                "cloudwatchLogs": {"status": "ENABLED", "groupName": "/aws/codebuild/r"}
+            },
+            "vpcConfig": {
+                "vpcId": "vpc-1",
+                "subnets": ["subnet-1"],
+                "securityGroupIds": ["sg-1"],
+            },
+            "tags": TAGS,
+        },
+        change={"buildTimeout": 90, "tags": RETAGGED},
+        drop=("description",),
     ),
     "aws:cloudtrail/trail:Trail": Case(
         inputs={

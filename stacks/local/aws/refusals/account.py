@@ -1,0 +1,103 @@
+"""The account as refusals look at it: keys, buckets, principals, monitors of cost."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+from urllib.parse import unquote
+
+from stacks.local.aws.emulator import ACCOUNT_ID
+from stacks.local.aws.policy_documents import listed
+from stacks.local.aws.recorded.recorder import Store
+
+ONE_DIGIT = re.compile(r"(\d)\1{11}")
+"""Account ids of examples: nobody's, or a stranger's."""
+
+IAM_ARN = re.compile(r"arn:aws[\w-]*:iam::(?P<account>\d{12}):(?P<kind>root|role|user)(/.*)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """One emulated account: a member of an organisation, as most are."""
+
+    region: str
+    recorded: Store = field(default_factory=Store)
+    today: date = field(default_factory=lambda: datetime.now(UTC).date())
+
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:aws:{service}:{self.region}:{ACCOUNT_ID}:{resource}"
+
+    def source(self, arn: str) -> dict[str, str]:
+        """What a service says of the resource for which it calls another one."""
+        return {"aws:SourceAccount": ACCOUNT_ID, "aws:SourceArn": arn}
+
+    def key_policy(self, key: str) -> Mapping[str, Any] | None:
+        """Policy of a key by id, ARN or alias; None: it is none of this account's customer keys."""
+        kms = backend("kms", self.region)
+        if ":alias/" in key or key.startswith("alias/"):
+            key = kms.get_key_id_from_alias(key[key.index("alias/") :]) or ""
+        found = kms.keys.get(kms.get_key_id(key))
+        if found is None:
+            return None
+        policy: Mapping[str, Any] = json.loads(found.policy)
+        return policy
+
+    def has_bucket_key(self, bucket: str) -> bool:
+        """Whether objects of a bucket are encrypted by keys of its own, made with one of KMS."""
+        found = backend("s3", "aws").buckets.get(bucket)
+        rule = ((found.encryption if found else None) or {}).get("Rule", {})
+        return any(one.get("BucketKeyEnabled") == "true" for one in listed(rule))
+
+    def key_of_topic(self, arn: str) -> str:
+        """The key that a topic is encrypted with; empty: none, or there is no such topic."""
+        topic = backend("sns", self.region).topics.get(arn)
+        return str(topic.kms_master_key_id or "") if topic else ""
+
+    def exists(self, principal: str) -> bool:
+        """Whether a policy may name this principal.
+
+        Of other accounts nothing is known here: they exist, but for ids that stand in examples.
+        """
+        if re.fullmatch(r"\d{12}", principal):
+            return not ONE_DIGIT.fullmatch(principal)
+        match = IAM_ARN.fullmatch(principal)
+        if match is None:
+            return True
+        if match["account"] != ACCOUNT_ID:
+            return not ONE_DIGIT.fullmatch(match["account"])
+        iam = backend("iam", "aws")
+        known = {"role": iam.roles, "user": iam.users}.get(match["kind"])
+        return known is None or any(one.arn == principal for one in list(known.values()))
+
+    def trust_of(self, role: str) -> Mapping[str, Any] | None:
+        """Who may take on a role, by its ARN; None: there is no such role."""
+        found = self._role(role)
+        if found is None:
+            return None
+        trust: Mapping[str, Any] = json.loads(unquote(found.assume_role_policy_document))
+        return trust
+
+    def inline_policies(self, role: str) -> list[Mapping[str, Any]]:
+        """The policies that a role has of its own."""
+        found = self._role(role)
+        return [json.loads(unquote(text)) for text in found.policies.values()] if found else []
+
+    def _role(self, arn: str) -> Any:
+        roles = list(backend("iam", "aws").roles.values())
+        return next((role for role in roles if role.arn == arn), None)
+
+    def monitors(self) -> list[Mapping[str, Any]]:
+        """The monitors of Cost Anomaly Detection."""
+        found = self.recorded.things.get(("ce", "anomaly monitor"), {})
+        return [thing.members for thing in list(found.values())]
+
+
+def backend(service: str, region: str) -> Any:
+    """What moto keeps of a service, in this very process."""
+    from moto.backends import get_backend
+
+    return get_backend(service)[ACCOUNT_ID][region]

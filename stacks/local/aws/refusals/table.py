@@ -1,0 +1,185 @@
+"""Everything that is refused for the state of the account, each with AWS's words and a source."""
+
+from __future__ import annotations
+
+from stacks.local.aws.refusals import conditions
+from stacks.local.aws.refusals.conditions import principal_is_nobody
+from stacks.local.aws.refusals.refusal import Refusal
+
+PRINCIPALS = (
+    Refusal(
+        service="kms",
+        operations=("CreateKey", "PutKeyPolicy"),
+        condition=principal_is_nobody(lambda request: request.get("Policy")),
+        code="MalformedPolicyDocumentException",
+        text="Policy contains a statement with one or more invalid principals.",
+        source="KMS developer guide, creating a key policy: principals must exist",
+    ),
+    Refusal(
+        service="s3",
+        operations=("PutBucketPolicy",),
+        condition=principal_is_nobody(lambda request: request.get("Policy")),
+        code="MalformedPolicy",
+        text="Invalid principal in policy",
+        source="Amazon S3 user guide, principals for bucket policies",
+    ),
+    Refusal(
+        service="ecr",
+        operations=("SetRepositoryPolicy",),
+        condition=principal_is_nobody(lambda request: request.get("policyText")),
+        code="InvalidParameterException",
+        text=(
+            "Invalid parameter at 'PolicyText' failed to satisfy constraint: "
+            "'Invalid repository policy provided'"
+        ),
+        source="hashicorp/terraform-provider-aws, internal/service/ecr/repository_policy.go",
+    ),
+    Refusal(
+        service="sns",
+        operations=("CreateTopic",),
+        condition=principal_is_nobody(
+            lambda request: (request.get("Attributes") or {}).get("Policy")
+        ),
+        code="InvalidParameter",
+        text="Invalid parameter: Policy Error: PrincipalNotFound",
+        source="hashicorp/terraform-provider-aws, internal/service/sns/topic.go",
+    ),
+    Refusal(
+        service="sns",
+        operations=("SetTopicAttributes",),
+        condition=principal_is_nobody(
+            lambda request: (
+                request.get("AttributeValue") if request["AttributeName"] == "Policy" else None
+            )
+        ),
+        code="InvalidParameter",
+        text="Invalid parameter: Policy Error: PrincipalNotFound",
+        source="hashicorp/terraform-provider-aws, internal/service/sns/topic.go",
+    ),
+    Refusal(
+        service="sagemaker",
+        operations=("PutModelPackageGroupPolicy",),
+        condition=principal_is_nobody(lambda request: request.get("ResourcePolicy")),
+        code="ValidationException",
+        text="Invalid resource policy: invalid principal {principal}",
+        source="SageMaker API, PutModelPackageGroupPolicy; the text is ours",
+    ),
+    Refusal(
+        service="iam",
+        operations=("CreateRole",),
+        condition=principal_is_nobody(lambda request: request.get("AssumeRolePolicyDocument")),
+        code="MalformedPolicyDocument",
+        text='Invalid principal in policy: "AWS":"{principal}"',
+        source="IAM user guide, troubleshooting IAM policies",
+    ),
+    Refusal(
+        service="iam",
+        operations=("UpdateAssumeRolePolicy",),
+        condition=principal_is_nobody(lambda request: request.get("PolicyDocument")),
+        code="MalformedPolicyDocument",
+        text='Invalid principal in policy: "AWS":"{principal}"',
+        source="IAM user guide, troubleshooting IAM policies",
+    ),
+    Refusal(
+        service="eks",
+        operations=("CreateAccessEntry",),
+        condition=conditions.entry_of_nobody,
+        code="InvalidParameterException",
+        text="The specified principalArn is invalid: invalid principal.",
+        source="hashicorp/terraform-provider-aws, internal/service/eks/access_entry.go",
+    ),
+)
+"""Policies and entries that name somebody who does not exist."""
+
+KEYS = (
+    Refusal(
+        service="cloudtrail",
+        operations=("CreateTrail", "UpdateTrail"),
+        condition=conditions.trail_key_is_closed,
+        code="InsufficientEncryptionPolicyException",
+        text="Insufficient permissions to access S3 bucket {bucket} or KMS key {key}.",
+        source="AWS CloudTrail user guide, configure AWS KMS key policies for CloudTrail",
+    ),
+    Refusal(
+        service="logs",
+        operations=("CreateLogGroup", "AssociateKmsKey"),
+        condition=conditions.log_key_is_closed,
+        code="AccessDeniedException",
+        text=(
+            "The specified KMS key does not exist or is not allowed to be used with Arn '{group}'"
+        ),
+        source="CloudWatch Logs user guide, encrypt log data using AWS KMS",
+    ),
+)
+"""Keys whose policies do not let the service use them that would."""
+
+ROLES = (
+    Refusal(
+        service="sagemaker",
+        operations=("CreateFeatureGroup", "CreateMlflowApp", "CreateMlflowTrackingServer"),
+        condition=conditions.trust_is_closed,
+        code="ValidationException",
+        text=(
+            "The execution role ARN is invalid. Please ensure that the role exists and that its "
+            "trust relationship policy allows the action 'sts:AssumeRole' for the service "
+            "principal 'sagemaker.amazonaws.com'."
+        ),
+        source=(
+            "hashicorp/terraform-provider-aws, internal/service/sagemaker/feature_group.go; "
+            "SageMaker developer guide, cross-service confused deputy prevention, lists neither "
+            "Feature Store nor MLflow: no account has shown it"
+        ),
+    ),
+    Refusal(
+        service="sagemaker",
+        operations=("CreateFeatureGroup",),
+        condition=conditions.offline_store_is_closed,
+        code="ValidationException",
+        text="The role {role} must be allowed {actions} on the offline store.",
+        source=(
+            "AWS managed policy AmazonSageMakerFeatureStoreAccess; AWS creates the group and says "
+            "CreateFailed later, in words of its own"
+        ),
+    ),
+)
+"""Roles that SageMaker tries when it is given them."""
+
+VERSIONS = (
+    Refusal(
+        service="eks",
+        operations=("CreateCluster", "UpdateClusterVersion"),
+        condition=conditions.version_is_gone,
+        code="InvalidParameterException",
+        text="unsupported Kubernetes version {version}",
+        source="EKS user guide, Kubernetes versions: none is created after extended support",
+    ),
+)
+"""What is no longer offered."""
+
+COSTS = (
+    Refusal(
+        service="ce",
+        operations=("CreateAnomalyMonitor",),
+        condition=conditions.monitor_of_the_payer,
+        code="ValidationException",
+        text="Linked account doesn't have access to cost allocation tags.",
+        source="AWS Cost Management user guide, getting started with AWS Cost Anomaly Detection",
+    ),
+    Refusal(
+        service="ce",
+        operations=("CreateAnomalyMonitor",),
+        condition=conditions.second_service_monitor,
+        code="ValidationException",
+        text="Limit exceeded on dimensional spend monitor creation",
+        source="aws-cloudformation/cloudformation-coverage-roadmap, issue 2515",
+    ),
+)
+"""Monitors that this account may not have."""
+
+REFUSALS: tuple[Refusal, ...] = (
+    *PRINCIPALS,
+    *KEYS,
+    *ROLES,
+    *VERSIONS,
+    *COSTS,
+)
