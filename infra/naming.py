@@ -31,9 +31,9 @@ PLATFORM_WORDS = frozenset(
         "alerts", "anomalies", "approver", "artifacts", "audit", "boundary", "capacity",
         "cluster", "cni", "config", "cost", "data", "deployer", "ebs", "efa", "eks", "endpoints",
         "features", "flow", "foundation", "gpu", "images", "jobs", "kafka", "karpenter", "llm",
-        "logs", "lustre", "ml", "monthly", "node", "off", "operations", "preview", "recorder",
-        "runner", "s3", "sagemaker", "serving", "spark", "stop", "storage", "system", "tracking",
-        "trail", "workload",
+        "logs", "lustre", "ml", "monthly", "node", "off", "operations", "preview", "pulumi",
+        "recorder", "runner", "s3", "sagemaker", "serving", "spark", "state", "stop", "storage",
+        "system", "tracking", "trail", "workload",
     )
 )  # fmt: skip
 """First words of the roles in the platform's names. No workload may be called like one: what it

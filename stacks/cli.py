@@ -35,6 +35,23 @@ def cli() -> None:
 
 
 @cli.command()
+@click.argument("env")
+@json_option
+@click.option("--dry-run", is_flag=True, help="Say what it would make, and end.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--undo", metavar="ENV", help="Delete bucket and key instead; the name once more.")
+def bootstrap(env: str, as_json: bool, dry_run: bool, yes: bool, undo: str | None) -> None:
+    """Make what an account must have before its first stack: a place for the state, a key."""
+    from stacks.commands import bootstrap as command
+
+    out = report(as_json)
+    if undo is not None:
+        out.result(command.undo(env, out, confirmed=undo))
+    else:
+        out.result(command.bootstrap(env, out, dry_run=dry_run, yes=yes))
+
+
+@cli.command()
 @stack
 @port_option
 @click.option(

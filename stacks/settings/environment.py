@@ -29,6 +29,10 @@ class Account(Part):
     are AWS Config's recorder, the monitor of its costs and GitHub's OIDC provider. Default: this
     environment has the account for itself."""
 
+    backend_url: Annotated[str, Field(pattern=r"^[a-z0-9]+://")] | None = None
+    """Where Pulumi keeps the state of the stacks; `plinth bootstrap` writes it. Default: what the
+    environment variable PULUMI_BACKEND_URL says."""
+
 
 class Accounts(Part):
     """The environments that share models: one registers them, the others read from it.

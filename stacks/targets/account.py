@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from infra.errors import UserError
 from infra.naming import Names
 from stacks.checks.cluster_access import caller_access
+from stacks.paths import shown
 from stacks.settings.load import load_environment
 from stacks.settings.model import ClusterSettings
-from stacks.stack_name import StackName, environments
+from stacks.stack_name import StackName, environment_file, environments
 from stacks.targets import aws_clients, machine, policy_settings, probes
 from stacks.targets.aws_clients import Clients
 from stacks.targets.logs import Log, of_groups
+from stacks.targets.state_place import secrets_provider
 from stacks.toolchain import pulumi
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from stacks.targets.engine import Stack
 
 Chosen = TypeVar("Chosen", bound="Settings")
+
+BACKEND = "PULUMI_BACKEND_URL"
 
 
 class AccountTarget:
@@ -47,11 +51,7 @@ class AccountTarget:
                 f"deploying {self.env} needs AWS credentials, got none",
                 fix=f"log in to the account of {self.env}; `plinth preview {self.env}` needs none",
             )
-        if "PULUMI_BACKEND_URL" not in os.environ:
-            raise UserError(
-                f"environment {self.env} needs a place for its state, got no PULUMI_BACKEND_URL",
-                fix=f"set it to a bucket of that account, such as s3://plinth-{self.env}-state",
-            )
+        self._backend()
         found = pulumi.find()
         if found is None or found.origin != "PATH":
             raise UserError(
@@ -71,10 +71,29 @@ class AccountTarget:
             name=str(stack),
             pulumi_root=found.root,
             pulumi_home=None,
-            environment={policy_settings.VARIABLE: str(policy_settings.file_of(stack))},
-            secrets_provider=f"awskms://alias/plinth-{self.env}-pulumi",
+            environment={
+                BACKEND: self._backend(),
+                policy_settings.VARIABLE: str(policy_settings.file_of(stack)),
+            },
+            secrets_provider=secrets_provider(self.env, load_environment(self.env).account.region),
             policy_pack=policy_settings.PACK,
         )
+
+    def _backend(self) -> str:
+        """Where the state lies: one place, or everything would be made twice."""
+        said, here = load_environment(self.env).account.backend_url, os.environ.get(BACKEND)
+        if said is None and here is None:
+            raise UserError(
+                f"environment {self.env} needs a place for its state, got none",
+                fix=f"type `plinth bootstrap {self.env}`, or set {BACKEND}",
+            )
+        if said is not None and here not in (None, said):
+            raise UserError(
+                f"{BACKEND} must be what {shown(environment_file(self.env))} says, "
+                f"account.backend_url {said!r}, got {here!r}",
+                fix=f"unset {BACKEND}",
+            )
+        return said or str(here)
 
     def deployable(self, settings: Chosen, report: CommandOutput) -> Chosen:
         """All of it, and a way into the cluster for whoever deploys it.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from stacks.local.daemon import client as daemon
 from stacks.paths import home
+from stacks.settings.load import load_environment
 from stacks.toolchain import control_plane, pulumi
 
 
@@ -88,6 +89,7 @@ def of_account(
     """For an environment in an AWS account."""
     found = pulumi.find()
     official = found.version if found and found.origin == "PATH" else None
+    backend = load_environment(env).account.backend_url or variables.get("PULUMI_BACKEND_URL")
     return [
         _need(
             "official Pulumi CLI on PATH",
@@ -110,8 +112,8 @@ def of_account(
         ),
         _need(
             "place for the state",
-            "PULUMI_BACKEND_URL" in variables,
-            variables.get("PULUMI_BACKEND_URL", "none"),
-            "set PULUMI_BACKEND_URL to a bucket of that account",
+            backend is not None,
+            backend or "none",
+            f"type `plinth bootstrap {env}`, or set PULUMI_BACKEND_URL",
         ),
     ]

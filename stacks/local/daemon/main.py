@@ -126,6 +126,7 @@ def _overlay(
     from stacks.local.aws import (
         eventbridge,
         moto_bucket_policies,
+        moto_service_roles,
         moto_thread_safety,
         service_quotas,
     )
@@ -148,6 +149,7 @@ def _overlay(
     )
     moto_thread_safety.install()
     moto_bucket_policies.install()
+    moto_service_roles.install()
     lambda_functions.install(host)
     service_quotas.install()
     emulator = Emulator(host=host)

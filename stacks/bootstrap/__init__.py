@@ -1,0 +1,1 @@
+"""What must exist in an account before its first stack does."""
