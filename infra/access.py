@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.component import Component, ComponentArgs, Role, Statement, plain_json
-from infra.naming import Names, account_roots
+from infra.naming import GITHUB, Names, account_roots
 
 POD_IDENTITY = "pods.eks.amazonaws.com"
 """EKS Pod Identity assumes roles for pods (EKS user guide, Pod Identity role trust policy)."""
@@ -16,9 +16,6 @@ POD_IDENTITY = "pods.eks.amazonaws.com"
 SENDS_NO_SOURCE = frozenset(("ec2.amazonaws.com", "lambda.amazonaws.com"))
 """Services not documented to say for which account they assume a role: a condition on it would
 shut them out."""
-
-GITHUB = "token.actions.githubusercontent.com"
-"""Issuer of the tokens of GitHub's workflow runs."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.component import Component, ComponentArgs, Role, Statement
-from infra.deploying import NAMED, READS, ROLES
+from infra.deploying import NAMED, READS, ROLES, dashboards, service_linked_roles
 from infra.naming import Names
 
 SERVICES = (
@@ -70,6 +70,7 @@ def _owned(names: Names) -> list[Statement]:
     )
     return [
         {"Sid": "Named", "Action": [f"{service}:*" for service in SERVICES], "Resource": resources},
+        {"Sid": "Dashboards", "Action": ["cloudwatch:*"], "Resource": dashboards(names)},
         {
             "Sid": "Budgets",
             "Action": ["budgets:*"],
@@ -113,9 +114,11 @@ def _without_names(names: Names) -> list[Statement]:
                 *READS,
                 "iam:Get*",
                 "iam:List*",
+                "iam:SimulatePrincipalPolicy",
             ],
             "Resource": ["*"],
         },
+        service_linked_roles(names),
     ]
 
 

@@ -1,7 +1,11 @@
 """What deploying takes in AWS, as data: services, how their resources carry our names, actions."""
 
+from collections.abc import Mapping
+
+from infra.naming import Names
+
 NAMED = {
-    "cloudwatch": ("alarm:{name}", "dashboard/{name}"),
+    "cloudwatch": ("alarm:{name}",),
     "codebuild": ("project/{name}",),
     "dynamodb": ("table/{name}",),
     "ecr": ("repository/{name}",),
@@ -12,7 +16,7 @@ NAMED = {
     "kinesis": ("stream/{name}",),
     "lambda": ("event-source-mapping:*", "function:{name}"),
     "logs": ("log-group:*{name}",),
-    "sagemaker": ("*/{name}",),
+    "sagemaker": ("*/{name}", "mlflow-app/*"),
     "scheduler": ("schedule/*/{name}", "schedule-group/{name}"),
     "secretsmanager": ("secret:*{name}",),
     "sns": ("{name}",),
@@ -28,6 +32,11 @@ UNNAMED = (
 )  # fmt: skip
 """Services that give their resources random names, or none: which are ours cannot be said."""
 
+GLOBAL = ("budgets", "ce", "cloudfront", "iam", "route53", "organizations")
+"""Services without a region of their own, and where their requests go."""
+
+GLOBAL_REGION = "us-east-1"
+
 ROLES = (
     "AddRoleToInstanceProfile", "AttachRolePolicy", "CreateInstanceProfile", "CreatePolicy",
     "CreatePolicyVersion", "CreateRole", "Delete*", "DetachRolePolicy",
@@ -37,10 +46,37 @@ ROLES = (
 """What deploying does to roles and policies; passing them on is a statement of its own."""
 
 RUNS_ROLES = (
-    "codebuild", "ec2", "eks", "emr-serverless", "events", "firehose", "lambda", "pods.eks",
-    "sagemaker", "scheduler", "states", "vpc-flow-logs",
+    "budgets", "codebuild", "ec2", "eks", "emr-serverless", "events", "firehose", "lambda",
+    "pods.eks", "sagemaker", "scheduler", "states", "vpc-flow-logs",
 )  # fmt: skip
 """Services that are given roles by the program."""
+
+SERVICE_LINKED = (
+    "config", "eks", "eks-nodegroup", "elasticache", "fsx", "kafka", "ops.emr-serverless",
+    "sagemaker.application-autoscaling", "spot",
+)  # fmt: skip
+"""Services whose own roles may have to be made in an account that never used them."""
+
+
+def dashboards(names: Names) -> list[str]:
+    """ARNs of an environment's dashboards, or of a workload's: they are of no region."""
+    arn = f"arn:aws:cloudwatch::{names.account_id}:dashboard"
+    return [f"{arn}/{names.prefix}", f"{arn}/{names.of('*')}"]
+
+
+def service_linked_roles(names: Names) -> Mapping[str, object]:
+    """Making the roles that services have in an account, for those that are used here alone."""
+    return {
+        "Sid": "ServiceLinkedRoles",
+        "Action": ["iam:CreateServiceLinkedRole"],
+        "Resource": [f"arn:aws:iam::{names.account_id}:role/aws-service-role/*"],
+        "Condition": {
+            "StringEquals": {
+                "iam:AWSServiceName": [f"{service}.amazonaws.com" for service in SERVICE_LINKED]
+            }
+        },
+    }
+
 
 DESCRIBES = (
     "cloudwatch", "dynamodb", "ecr", "eks", "events", "firehose", "kinesis", "logs", "sagemaker",

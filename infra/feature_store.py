@@ -50,7 +50,8 @@ class FeatureGroupSpec:
 
     features: Mapping[str, FeatureType]
     """Type by feature name, in the order of creation, record identifier and event time included.
-    A new one goes last: SageMaker adds it in place. Removing or retyping one replaces the group."""
+    A new one goes last. SageMaker adds it in place, but the AWS provider replaces the group and its
+    online records: `plinth add-features` first. Removing or retyping one replaces it too."""
 
     data_class: str = "internal"
     """What the records are about, as a tag: of `personal` ones, rules ask how long they are kept.

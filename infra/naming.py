@@ -39,6 +39,9 @@ PLATFORM_WORDS = frozenset(
 """First words of the roles in the platform's names. No workload may be called like one: what it
 owns begins with its name, and so would what it does not."""
 
+GITHUB = "token.actions.githubusercontent.com"
+"""Issuer of the tokens of GitHub's workflow runs."""
+
 TEAM_LABEL = "plinth.dev/team"
 """Whose a Kubernetes namespace or pod is: quotas, guardrails and costs go by it."""
 

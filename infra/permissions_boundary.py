@@ -54,7 +54,7 @@ def _allowed(names: Names) -> list[Mapping[str, object]]:
         _allow("OwnRoles", ["iam:*"], _own(names, "instance-profile", "policy", "role")),
         _allow(
             "Providers",
-            ["iam:*OpenIDConnectProvider*", "iam:CreateServiceLinkedRole"],
+            ["iam:*OpenIDConnectProvider*", "iam:CreateServiceLinkedRole", "iam:PassRole"],
             [
                 f"arn:aws:iam::{names.account_id}:oidc-provider/*",
                 f"arn:aws:iam::{names.account_id}:role/aws-service-role/*",

@@ -6,9 +6,18 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.component import Component, ComponentArgs, Role, Statement
-from infra.deploying import NAMED, READS, ROLES, RUNS_ROLES, UNNAMED
+from infra.deploying import (
+    GLOBAL_REGION,
+    NAMED,
+    READS,
+    ROLES,
+    RUNS_ROLES,
+    UNNAMED,
+    dashboards,
+    service_linked_roles,
+)
 from infra.instances import INSTANCE_TYPES
-from infra.naming import Names
+from infra.naming import GITHUB, Names
 
 PERSONAS = ("data-scientist", "ml-engineer", "approver", "deployer")
 
@@ -210,10 +219,27 @@ def _deploy(names: Names) -> list[Statement]:
             "Sid": "Unnamed",
             "Action": [f"{service}:*" for service in UNNAMED],
             "Resource": ["*"],
-            "Condition": {"StringEquals": {"aws:RequestedRegion": [names.region, "us-east-1"]}},
+            "Condition": {"StringEquals": {"aws:RequestedRegion": [names.region, GLOBAL_REGION]}},
         },
-        {"Sid": "Look", "Action": [*READS, "iam:Get*", "iam:List*"], "Resource": ["*"]},
+        {
+            "Sid": "Look",
+            "Action": [*READS, "iam:Get*", "iam:List*", "iam:SimulatePrincipalPolicy"],
+            "Resource": ["*"],
+        },
+        {"Sid": "Dashboards", "Action": ["cloudwatch:*"], "Resource": dashboards(names)},
         {"Sid": "Roles", "Action": [f"iam:{action}" for action in ROLES], "Resource": roles},
+        service_linked_roles(names),
+        {
+            # of the workflow runs that deploy, where this environment makes it
+            "Sid": "GitHub",
+            "Action": ["iam:*OpenIDConnectProvider*"],
+            "Resource": [f"arn:aws:iam::{names.account_id}:oidc-provider/{GITHUB}"],
+        },
+        {
+            "Sid": "PassRecorder",
+            "Action": ["iam:PassRole"],
+            "Resource": [names.service_linked_role_arn("config", "AWSServiceRoleForConfig")],
+        },
         {
             "Sid": "PassRoles",
             "Action": ["iam:PassRole"],

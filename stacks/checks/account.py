@@ -2,48 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from stacks.checks.check import CheckResult, Platform, failed, passed
+from infra.deploying import GLOBAL, GLOBAL_REGION
+from infra.naming import Names
+from policies.data import Resource
+from stacks.checks.caller import caller_arn
+from stacks.checks.check import CheckResult, Platform, failed, passed, unknown
 from stacks.paths import ENVIRONMENTS, shown
+from stacks.permissions import actions_of, needs, passed_roles
 from stacks.settings.placeholders import placeholders
 from stacks.stack_name import environment_file
 
-ACTIONS: dict[str, tuple[str, ...]] = {
-    "aws:appautoscaling": ("application-autoscaling:RegisterScalableTarget",),
-    "aws:budgets": ("budgets:ModifyBudget",),
-    "aws:cfg": ("config:PutConfigurationRecorder",),
-    "aws:cloudtrail": ("cloudtrail:CreateTrail",),
-    "aws:cloudwatch": ("cloudwatch:PutMetricAlarm", "events:PutRule", "logs:CreateLogGroup"),
-    "aws:costexplorer": ("ce:CreateAnomalyMonitor",),
-    "aws:dynamodb": ("dynamodb:CreateTable",),
-    "aws:ec2": ("ec2:CreateLaunchTemplate", "ec2:CreateSubnet", "ec2:CreateVpc",
-                "ec2:CreateVpcEndpoint", "ec2:RunInstances"),
-    "aws:ecr": ("ecr:CreateRepository",),
-    "aws:eks": ("eks:CreateCluster", "eks:CreateNodegroup"),
-    "aws:elasticache": ("elasticache:CreateReplicationGroup",),
-    "aws:emrserverless": ("emr-serverless:CreateApplication",),
-    "aws:fsx": ("fsx:CreateFileSystem",),
-    "aws:glue": ("glue:CreateDatabase",),
-    "aws:iam": ("iam:AttachRolePolicy", "iam:CreateRole", "iam:PassRole", "iam:PutRolePolicy"),
-    "aws:kinesis": ("kinesis:CreateStream",),
-    "aws:kms": ("kms:CreateAlias", "kms:CreateKey"),
-    "aws:lambda": ("lambda:CreateFunction",),
-    "aws:msk": ("kafka:CreateClusterV2",),
-    "aws:s3": ("s3:CreateBucket", "s3:PutBucketPolicy", "s3:PutEncryptionConfiguration"),
-    "aws:sagemaker": ("sagemaker:CreateEndpoint", "sagemaker:CreateFeatureGroup",
-                      "sagemaker:CreateModelPackageGroup", "sagemaker:CreatePipeline"),
-    "aws:scheduler": ("scheduler:CreateSchedule",),
-    "aws:sfn": ("states:CreateStateMachine",),
-    "aws:sns": ("sns:CreateTopic",),
-    "aws:sqs": ("sqs:CreateQueue",),
-    "aws:vpc": ("ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"),
-}  # fmt: skip
-"""Module of a resource type -> the actions without which nothing of it comes up.
+GUARDED = ("approver", "deployer")
+"""Personas whose roles no deployer changes, so as not to become one of them (infra/personas.py)."""
 
-Names of actions: AWS, service authorization reference.
-"""
+ASKED_AT_ONCE = 50
+"""Resources in one question to the simulator."""
 
 
 def check_account(platform: Platform) -> Iterator[CheckResult]:
@@ -90,37 +66,82 @@ def _file_of(platform: Platform, key: str) -> str:
 
 
 def check_permissions(platform: Platform) -> Iterator[CheckResult]:
-    """IAM's own simulator says that the caller may create what the program registers."""
-    caller = principal(platform.clients("sts").get_caller_identity()["Arn"])
-    wanted = actions(platform)
-    pages = (
-        platform.clients("iam")
-        .get_paginator("simulate_principal_policy")
-        .paginate(PolicySourceArn=caller, ActionNames=wanted)
-    )
-    results = [result for page in pages for result in page["EvaluationResults"]]
-    denied = sorted(r["EvalActionName"] for r in results if r["EvalDecision"] != "allowed")
+    """IAM's own simulator says that the caller may deploy what the program registers.
+
+    Each action is asked of the resource's own ARN and for the region: a question about every
+    resource (`*`) is denied to whoever is allowed those of this environment alone.
+    """
+    caller = caller_arn(platform.clients)
+    found = [one for one in platform.resources if one.type.startswith("aws:")]
+    asked = list(questions(found, platform.names))
+    denied = sorted({action for one in asked for action in _denied(platform, caller, one)})
+    guarded = tuple(f" on {platform.names.platform.role_arn(name)}" for name in GUARDED)
+    if kept := [action for action in denied if action.endswith(guarded)]:
+        yield unknown(
+            "permissions",
+            caller,
+            f"may not make or change the roles of {' and '.join(GUARDED)}, which an administrator "
+            f"does: {len(kept)} actions are denied, and needed if one of them changes",
+        )
+        denied = [action for action in denied if action not in kept]
+    count = len({(action, arn) for one in asked for action in one.actions for arn in one.arns})
     if denied:
         yield failed(
             "permissions",
             caller,
-            f"must be allowed {len(wanted)} actions, is not: {', '.join(denied)}",
+            f"must be allowed {count} actions on resources, is not: {', '.join(denied)}",
             "let the deployer role do these, or take the role that may",
         )
     else:
-        yield passed("permissions", caller, f"may do all {len(wanted)} actions that were simulated")
+        yield passed("permissions", caller, f"may do all {count} actions that were simulated")
+    unknown_types = sorted({one.type for one in found if not actions_of(one.type)})
+    if unknown_types:
+        yield unknown(
+            "permissions", caller, f"no schema says what these take: {', '.join(unknown_types)}"
+        )
 
 
-def actions(platform: Platform) -> list[str]:
-    """What the caller must be allowed, by the kinds of resources that there are."""
-    modules = {resource.type.partition("/")[0] for resource in platform.resources}
-    return sorted({action for module in modules for action in ACTIONS.get(module, ())})
+@dataclass(frozen=True)
+class Question:
+    """Actions on resources, in a context, as the simulator takes them."""
+
+    actions: tuple[str, ...]
+    arns: tuple[str, ...]
+    context: Mapping[str, str]
 
 
-def principal(arn: str) -> str:
-    """What the simulator takes: the role, not the session that assumed it.
+def questions(resources: Sequence[Resource], names: Names) -> Iterator[Question]:
+    """What to ask: the actions of each kind of resource on all of them, and the roles to pass."""
+    by_actions: dict[tuple[str, ...], list[str]] = {}
+    for need in needs(resources, names):
+        by_actions.setdefault(need.actions, []).append(need.arn)
+    for actions, arns in by_actions.items():
+        service = actions[0].partition(":")[0]
+        region = GLOBAL_REGION if service in GLOBAL else names.region
+        for start in range(0, len(arns), ASKED_AT_ONCE):
+            some = tuple(arns[start : start + ASKED_AT_ONCE])
+            yield Question(actions, some, {"aws:RequestedRegion": region})
+    for service, arns in passed_roles(resources, names).items():
+        yield Question(("iam:PassRole",), tuple(arns), {"iam:PassedToService": service})
 
-    A role's path is not part of its session's ARN, so a role with a path cannot be named so.
-    """
-    session = re.fullmatch(r"arn:(aws[\w-]*):sts::(\d+):assumed-role/([^/]+)/.+", arn)
-    return f"arn:{session[1]}:iam::{session[2]}:role/{session[3]}" if session else arn
+
+def _denied(platform: Platform, caller: str, question: Question) -> Iterator[str]:
+    """Actions that are not allowed, with where, if that has a name."""
+    pages = (
+        platform.clients("iam")
+        .get_paginator("simulate_principal_policy")
+        .paginate(
+            PolicySourceArn=caller,
+            ActionNames=list(question.actions),
+            ResourceArns=list(question.arns),
+            ContextEntries=[
+                {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+                for key, value in question.context.items()
+            ],
+        )
+    )
+    for page in pages:
+        for result in page["EvaluationResults"]:
+            if result["EvalDecision"] != "allowed":
+                arn = result.get("EvalResourceName", "*")
+                yield result["EvalActionName"] + ("" if arn == "*" else f" on {arn}")

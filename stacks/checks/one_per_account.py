@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.access import GITHUB
+from infra.naming import GITHUB
 from stacks.checks.check import CheckResult, Platform, failed, passed
 
 MONITOR = "aws:costexplorer/anomalyMonitor:AnomalyMonitor"

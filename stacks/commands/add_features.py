@@ -4,8 +4,8 @@ SageMaker adds features in place (UpdateFeatureGroup, FeatureAdditions), but the
 Pulumi and Terraform has no such update: it replaces the group, and its online records go with it
 (hashicorp/terraform-provider-aws issues 26809 and 36784). So they are added first, and the state
 is told: then the next `up` finds nothing to change. What is removed or retyped is left to
-`preview`, which shows the replacement that it is. The environment `local` needs none of this: its
-provider makes the update.
+`preview`, which shows the replacement that it is. The environment `local` replaces as the official
+provider does, unless PLINTH_REPLACES_AS=aws is set when it starts.
 """
 
 from __future__ import annotations

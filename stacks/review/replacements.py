@@ -1,7 +1,8 @@
 """Which changes replace a resource, for a review that has no engine to ask.
 
-Three sources, by the provider of the type: the table that deploys `local`, the fields that
-Kubernetes' validation keeps, and for other AWS types `createOnlyProperties` of CloudFormation's
+Three sources, by the provider of the type: the table that deploys `local`, where the official
+provider's word counts before AWS's (`official` of a row), the fields that Kubernetes' validation
+keeps, and for other AWS types `createOnlyProperties` of CloudFormation's
 resource schemas, which the providers of both go by. What none of them knows is said.
 """
 
@@ -58,7 +59,7 @@ def _is_ours(token: str) -> bool:
 
 
 def _compared(token: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Difference | None:
-    """As the local provider compares; None where it has no such type."""
+    """As the official provider compares, by the local table; None where that has no such type."""
     from stacks.local.provider.backend import Subject
 
     if not _is_ours(token):
@@ -71,7 +72,7 @@ def _compared(token: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Dif
     from stacks.local.provider.aws import backend
     from stacks.local.provider.aws.table import ROWS
 
-    return backend.difference(ROWS[token], _wire(old), _wire(new))
+    return backend.difference(ROWS[token], _wire(old), _wire(new), "official")
 
 
 def _wire(value: Any) -> Any:

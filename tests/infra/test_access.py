@@ -286,7 +286,10 @@ OWN = PROD.of_workload("block-time")
         ("sagemaker:UpdatePipeline", OWN.arn("sagemaker", f"pipeline/{OWN.of('training')}")),
         ("sagemaker:CreateFeatureGroup", OWN.arn("sagemaker", f"feature-group/{OWN.of('x')}")),
         ("lambda:UpdateFunctionCode", OWN.arn("lambda", f"function:{OWN.of('retraining')}")),
-        ("cloudwatch:PutDashboard", OWN.arn("cloudwatch", f"dashboard/{OWN.of('dashboard')}")),
+        (
+            "cloudwatch:PutDashboard",
+            f"arn:aws:cloudwatch::{OWN.account_id}:dashboard/{OWN.of('dashboard')}",
+        ),
         ("dynamodb:DeleteTable", OWN.arn("dynamodb", f"table/{OWN.of('retraining')}")),
         ("events:PutRule", OWN.arn("events", f"rule/{OWN.of('approvals')}")),
         ("logs:CreateLogGroup", OWN.arn("logs", f"log-group:/aws/lambda/{OWN.of('retraining')}")),

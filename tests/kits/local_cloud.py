@@ -41,7 +41,7 @@ class Cloud:
 
     def backend(self) -> AwsBackend:
         """The AWS side of the provider, in this process."""
-        return AwsBackend(self.info.endpoint_url, "us-east-1", keys.load(self.home))
+        return AwsBackend(self.info.endpoint_url, "us-east-1", keys.load(self.home), whose="aws")
 
 
 @contextlib.contextmanager

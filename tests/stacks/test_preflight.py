@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import botocore.session
 import pulumi_aws as aws
 import pytest
 
 from stacks.checks import account, addresses, quotas, reservations
 from stacks.checks.check import Unknowable
 from stacks.checks.quota_table import G_AND_VT, P5, STANDARD, vcpu_quota, vcpus
+from stacks.permissions import WITHOUT_SCHEMA
 from stacks.settings.load import load_environment, load_foundation
 from tests.kits.checks import (
     ENDPOINT_QUOTA,
@@ -173,21 +175,26 @@ def test_without_credentials_the_account_is_unknown() -> None:
     assert (found.status, found.message) == ("unknown", "no credentials")
 
 
+BUCKET = "arn:aws:s3:::plinth-dev-data"
+
+
+def a_bucket() -> None:
+    aws.s3.Bucket("bucket", bucket="plinth-dev-data")
+
+
 @pytest.mark.parametrize(("decision", "status"), [("allowed", "pass"), ("implicitDeny", "fail")])
 def test_the_caller_must_be_allowed_what_the_program_creates(decision: str, status: str) -> None:
-    session = "arn:aws:sts::222222222222:assumed-role/deployer/ci"
     results = [
-        {"EvalActionName": "s3:CreateBucket", "EvalDecision": decision},
-        {"EvalActionName": "s3:PutBucketPolicy", "EvalDecision": "allowed"},
+        {"EvalActionName": action, "EvalDecision": decided, "EvalResourceName": BUCKET}
+        for action, decided in (("s3:CreateBucket", decision), ("s3:PutBucketPolicy", "allowed"))
     ]
     script: Script = {
-        "sts": [("get_caller_identity", {"Account": "2" * 12, "Arn": session, "UserId": "x"})],
+        "sts": [("get_caller_identity", {"Account": "2" * 12, "Arn": ARN, "UserId": "x"})],
         "iam": [("simulate_principal_policy", {"EvaluationResults": results})],
     }
-    asked = platform(lambda: aws.s3.Bucket("bucket"), script)
-    [found] = ask(account.check_permissions, asked)
+    [found] = ask(account.check_permissions, platform(a_bucket, script))
     assert (found.subject, found.status) == (ARN, status)
-    assert ("s3:CreateBucket" in found.message) == (status == "fail")
+    assert (f"s3:CreateBucket on {BUCKET}" in found.message) == (status == "fail")
 
 
 def test_a_simulation_that_is_refused_is_unknown() -> None:
@@ -195,11 +202,11 @@ def test_a_simulation_that_is_refused_is_unknown() -> None:
         "sts": [("get_caller_identity", {"Account": "2" * 12, "Arn": ARN, "UserId": "x"})],
         "iam": [("simulate_principal_policy", DENIED)],
     }
-    [found] = ask(account.check_permissions, platform(script=script))
+    [found] = ask(account.check_permissions, platform(a_bucket, script))
     assert found.status == "unknown"
 
 
-def test_every_action_that_is_asked_for_is_one_that_aws_documents() -> None:
+def test_every_action_without_a_schema_is_one_that_aws_documents() -> None:
     """AWS's resource schemas list what CloudFormation needs to create each type."""
     from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
@@ -212,9 +219,12 @@ def test_every_action_that_is_asked_for_is_one_that_aws_documents() -> None:
             for handler in schema.get("handlers", {}).values()
             for action in handler.get("permissions", [])
         }
-    asked = {action.lower() for actions in account.ACTIONS.values() for action in actions}
-    # the schema of AWS::FSx::FileSystem names no permissions
-    assert asked - known == {"fsx:createfilesystem"}
+    asked = {action.lower() for actions in WITHOUT_SCHEMA.values() for action in actions.split()}
+    session = botocore.session.get_session()
+    for action in asked - known:  # then it is an operation of the service's API
+        service, _, operation = action.partition(":")
+        names = session.get_service_model(service).operation_names
+        assert operation in {name.lower() for name in names}, action
 
 
 def reservation(**changes: Any) -> Script:

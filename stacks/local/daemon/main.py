@@ -35,8 +35,13 @@ from stacks.local.runtime.processes import Children, port_owner, write_json
 
 if TYPE_CHECKING:
     from stacks.local.kubernetes.attach import Attachment
+    from stacks.local.provider.aws.row import Believed
 
 REGION = "us-east-1"
+
+REPLACES_AS = "PLINTH_REPLACES_AS"
+"""Variable that says `aws` where `local` is to replace what AWS would, and nothing else that the
+official provider replaces. Default: both."""
 UPKEEP_SECONDS = 1.0
 
 # No catalogue of images that nobody asked for; managed policies, because roles attach them.
@@ -176,6 +181,11 @@ def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Any:
     )
 
 
+def _whose() -> Believed:
+    """Whose replacements `local` makes: the official provider's too, or AWS's alone."""
+    return "aws" if os.environ.get(REPLACES_AS) == "aws" else "here"
+
+
 def _serve_http(application: Any, listener: socket.socket) -> None:
     """Serve in a thread. Connections are not kept alive: werkzeug's server cannot do it safely."""
     from moto.server import MotoRequestHandler
@@ -201,7 +211,7 @@ def _serve_provider(url: str, keys: Keys, admits: Admits) -> int:
     from stacks.local.provider.aws.backend import AwsBackend
     from stacks.local.provider.server import serve
 
-    backend = AwsBackend(url, REGION, keys)
+    backend = AwsBackend(url, REGION, keys, whose=_whose())
     server, port = serve(backend, admits=admits)
     _KEPT.append(server)
     threading.Thread(target=backend.warm, daemon=True).start()

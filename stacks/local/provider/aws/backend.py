@@ -11,7 +11,7 @@ from stacks.local.provider.aws import diff as aws_diff
 from stacks.local.provider.aws.calls import RowExecutor, Session
 from stacks.local.provider.aws.preload import warm
 from stacks.local.provider.aws.requests import RowMapper, outputs
-from stacks.local.provider.aws.row import ALL, Row
+from stacks.local.provider.aws.row import ALL, Believed, Row
 from stacks.local.provider.aws.table import ROWS
 from stacks.local.provider.backend import (
     UNKNOWN,
@@ -64,8 +64,15 @@ class AwsBackend:
     version = VERSION
 
     def __init__(
-        self, endpoint_url: str, region: str, keys: Keys, rows: Mapping[str, Row] = ROWS
+        self,
+        endpoint_url: str,
+        region: str,
+        keys: Keys,
+        rows: Mapping[str, Row] = ROWS,
+        *,
+        whose: Believed = "here",
     ) -> None:
+        self._whose: Believed = whose
         self._session = Session(endpoint_url, region, keys)
         self._region = region
         self._tables = {token: RowMapper(row) for token, row in rows.items()}
@@ -125,7 +132,7 @@ class AwsBackend:
 
     def diff(self, subject: Subject, old: Properties, new: Properties) -> Difference:
         """Compare two sets of inputs by the row's rules."""
-        return difference(self._table(subject).row, old, new)
+        return difference(self._table(subject).row, old, new, self._whose)
 
     def plan(self, subject: Subject, new: Properties, old: Properties | None) -> Properties:
         """Inputs, and unknown for what only the cloud can tell."""
@@ -256,11 +263,11 @@ class AwsBackend:
         }
 
 
-def difference(row: Row, old: Properties, new: Properties) -> Difference:
+def difference(row: Row, old: Properties, new: Properties, whose: Believed = "here") -> Difference:
     """What leads from one set of inputs to another, and whether the old one is in the way."""
     named = row.occupies or row.identity.inputs or (row.autoname and (row.autoname,))
     occupied = bool(named) and all(old.get(name) == new.get(name) for name in named)
-    return Difference(changes=aws_diff.changes(row, old, new), delete_first=occupied)
+    return Difference(changes=aws_diff.changes(row, old, new, whose), delete_first=occupied)
 
 
 def where_to_add(token: str) -> str:

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stacks.local.provider.aws.row import EVERYTHING, Row
-from stacks.local.provider.backend import Change, ChangeKind, Properties
+from stacks.local.provider.aws.row import EVERYTHING, Believed, Row
+from stacks.local.provider.backend import UNKNOWN, Change, ChangeKind, Properties
 
 PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 INDEX = re.compile(r"\[\d+\]")
@@ -52,7 +52,9 @@ def _document(value: Any) -> Any:
     return value
 
 
-def changes(row: Row, old: Properties, new: Properties) -> tuple[Change, ...]:
+def changes(
+    row: Row, old: Properties, new: Properties, whose: Believed = "here"
+) -> tuple[Change, ...]:
     """Every input that differs, in the order of its path."""
     found = []
     for name in sorted({*old, *new}):
@@ -60,7 +62,9 @@ def changes(row: Row, old: Properties, new: Properties) -> tuple[Change, ...]:
             continue
         before, after = _given(row, old, name, name), _given(row, new, name, name)
         for path, kind in _walk(row, name, before, after):
-            replaces = _replaces(row, path, before, after)
+            ours = _replaces(row, path, before, after)
+            theirs = _official(row, path, _at(old, path), _at(new, path), old)
+            replaces = _verdict(ours, theirs, whose)
             found.append(Change(path=path, kind=kind, replaces=replaces))
     return tuple(found)
 
@@ -123,6 +127,35 @@ def _replaces(row: Row, path: str, before: Any, after: Any) -> bool:
         plain == entry or plain.startswith(f"{entry}.") or entry.startswith(f"{plain}.")
         for entry in row.replace_on
     )
+
+
+def _official(row: Row, path: str, before: Any, after: Any, old: Properties) -> bool | None:
+    """Whether the official provider replaces; None: it does as the row says."""
+    plain = INDEX.sub("", path)
+    for entry, decides in row.official.items():
+        if plain == entry or plain.startswith(f"{entry}."):
+            if isinstance(decides, bool):
+                return decides
+            return UNKNOWN in (before, after) or decides(before, after, old)  # it may
+    return None
+
+
+def _verdict(ours: bool, theirs: bool | None, whose: Believed) -> bool:
+    if theirs is None or whose == "aws":
+        return ours
+    return theirs if whose == "official" else ours or theirs
+
+
+def _at(values: Any, path: str) -> Any:
+    """The value at a path of a change, or None."""
+    for part in re.findall(r"[^.\[\]]+", path):
+        if isinstance(values, Mapping):
+            values = values.get(part)
+        elif isinstance(values, list) and part.isdigit() and int(part) < len(values):
+            values = values[int(part)]
+        else:
+            return None
+    return values
 
 
 def believed(wanted: Any, observed: Any, key: str = "") -> Any:

@@ -11,7 +11,7 @@ side that has a list where the other has a single value.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from stacks.local.provider.backend import Properties
 
@@ -20,6 +20,14 @@ EVERYTHING = ("*",)
 
 ALL = ("*",)
 """`takes` of a call that carries every input, so that an absent one is reset."""
+
+
+Decides = Callable[[Any, Any, Properties], bool]
+"""Whether a change replaces: the value before and after, and all inputs before."""
+
+Believed = Literal["aws", "official", "here"]
+"""Whose word counts on what replaces: AWS's as the row has it, that of the official provider, or
+what is done here: what either of them replaces, as far as an update can be made at all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +195,10 @@ class Row:
     """Inputs, or paths into them, that AWS cannot change in place."""
     replace_if: Mapping[str, Callable[[Any, Any], bool]] = field(default_factory=dict)
     """For inputs where it depends on the change."""
+    official: Mapping[str, bool | Decides] = field(default_factory=dict)
+    """Inputs, or paths into them, where the official provider does otherwise than the row says:
+    whether it replaces. It is what deploys to an account, so a review believes it. Default: it does
+    as the row says."""
     ordered: Sequence[str] = ()
     """Lists whose order matters. Default: lists of plain values are compared as sets."""
     keyed: Mapping[str, str] = field(default_factory=dict)

@@ -87,6 +87,7 @@ ROWS = (
             "dimension": "Dimensions",
         },
         occupies=("name",),
+        official={"name": True},  # ForceNew (terraform-provider-aws, ce/anomaly_subscription.go)
         refuses=("accountId",),
         outputs={"arn": "{id}"},
         tags=tags(),

@@ -15,6 +15,7 @@ from stacks.local.provider.aws.row import (
     named,
     parts,
 )
+from stacks.local.provider.backend import Properties
 
 MISSING = (Missing("ResourceNotFoundException"),)
 CLUSTER_FAILED = ("FAILED",)
@@ -60,6 +61,11 @@ def taints(scene: HookContext) -> Mapping[str, Any]:
     removed = [taint for taint in old if (taint["key"], taint["effect"]) not in kept]
     payload = {"addOrUpdateTaints": new, "removeTaints": removed}
     return {"taints": {key: value for key, value in payload.items() if value}}
+
+
+def removed(_: Any, after: Any, __: Properties) -> bool:
+    """Whether a value is there no more."""
+    return not after
 
 
 ROWS = (
@@ -191,6 +197,9 @@ ROWS = (
             "name",
             "roleArn",
         ),
+        # another key is refused by the API, none any more replaces (terraform-provider-aws,
+        # eks/cluster.go, CustomizeDiff)
+        official={"encryptionConfig": removed},
         refuses=(
             "computeConfig",
             "controlPlaneScalingConfig",
@@ -275,6 +284,7 @@ ROWS = (
             "subnetIds",
             "tags",  # moto tags clusters alone; EKS would tag the group in place
         ),
+        official={"tags": False},
         refuses=("nodeGroupNamePrefix", "warmPoolConfig"),
         outputs={
             "amiType": "amiType",

@@ -33,6 +33,11 @@ ROWS = (
             "autoStopConfiguration.idleTimeoutMinutes": 15,
         },
         replace_on=("name", "type"),
+        # ForceNew (terraform-provider-aws, emrserverless/application.go)
+        official={
+            "networkConfiguration.securityGroupIds": True,
+            "networkConfiguration.subnetIds": True,
+        },
         refuses=(
             "imageConfiguration",
             "initialCapacities",

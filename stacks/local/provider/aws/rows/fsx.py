@@ -1,6 +1,9 @@
 """Lustre file systems and the buckets that they show as files."""
 
+from typing import Any
+
 from stacks.local.provider.aws.row import Call, Missing, Row, Tags, Wait, returned
+from stacks.local.provider.backend import Properties
 
 TAGS = Tags(
     add="TagResource", remove="UntagResource", keys="TagKeys", key={"ResourceARN": "{ResourceARN}"}
@@ -8,6 +11,12 @@ TAGS = Tags(
 WAIT = Wait(
     status="Lifecycle", good=("AVAILABLE",), bad=("FAILED",), reason="FailureDetails.Message"
 )
+
+
+def shrinks(before: Any, after: Any, old: Properties) -> bool:
+    """A file system grows in place, but for the scratch ones of the first generation."""
+    return float(after or 0) < float(before or 0) or old.get("deploymentType") == "SCRATCH_1"
+
 
 ROWS = (
     Row(
@@ -82,6 +91,13 @@ ROWS = (
             "subnetIds",
             "weeklyMaintenanceStartTime",
         ),
+        # terraform-provider-aws, fsx/lustre_file_system.go
+        official={
+            "automaticBackupRetentionDays": False,
+            "dataCompressionType": False,
+            "storageCapacity": shrinks,
+            "weeklyMaintenanceStartTime": False,
+        },
         refuses=(
             "autoImportPolicy",
             "backupId",

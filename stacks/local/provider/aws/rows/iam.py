@@ -108,6 +108,8 @@ ROWS = (
         reads={"url": "https://{tail}"},  # AWS tells it without the scheme
         computed=("thumbprintLists",),
         replace_on=("clientIdLists", "url"),
+        # added and removed in place (terraform-provider-aws, iam/openid_connect_provider.go)
+        official={"clientIdLists": False},
         occupies=("url",),
         outputs={"arn": "{id}"},
         tags=Tags(

@@ -146,6 +146,8 @@ ROWS = (
             "roleArn",
         ),
         replace_if={"featureDefinitions": not_only_additions},
+        # `feature_definition` is ForceNew (terraform-provider-aws, sagemaker/feature_group.go)
+        official={"featureDefinitions": True},
         keyed={"featureDefinitions": "featureName"},
         outputs={"arn": "FeatureGroupArn"},
         tags=tags("FeatureGroupArn"),
@@ -267,6 +269,9 @@ ROWS = (
         identity=named("modelCardName"),
         provider_only=("timeouts",),
         replace_on=("modelCardName", "securityConfig"),
+        # no RequiresReplace, and UpdateModelCard has no such member: a change never reaches AWS
+        # (terraform-provider-aws, sagemaker/model_card.go)
+        official={"securityConfig": False},
         outputs={"modelCardArn": "ModelCardArn"},
         tags=tags("ModelCardArn"),
         missing=MISSING,

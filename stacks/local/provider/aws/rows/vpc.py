@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stacks.local.provider.aws.row import Call, HookContext, Missing, Row, Tags, returned
+from stacks.local.provider.backend import Properties
 
 PORTS = {"ipProtocol": "IpProtocol", "fromPort": "FromPort", "toPort": "ToPort"}
 PEERS = {
@@ -43,6 +44,11 @@ def changed(scene: HookContext) -> Mapping[str, Any]:
     return {"SecurityGroupRules": [{"SecurityGroupRuleId": scene.id, "SecurityGroupRule": rule}]}
 
 
+def other_kind(before: Any, after: Any, _: Properties) -> bool:
+    """Whether the peer was none of this kind before, or is none any more."""
+    return not before or not after
+
+
 def rule(direction: str) -> Row:
     """Ingress and egress differ in two calls."""
     return Row(
@@ -75,6 +81,11 @@ def rule(direction: str) -> Row:
         computed=("fromPort", "toPort"),
         # moto's ModifySecurityGroupRules changes no other kind of peer
         replace_on=("cidrIpv6", "prefixListId", "referencedSecurityGroupId", "securityGroupId"),
+        # a rule is modified in place unless its peer becomes one of another kind
+        # (terraform-provider-aws, ec2/vpc_security_group_ingress_rule.go)
+        official=dict.fromkeys(
+            ("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId"), other_kind
+        ),
         outputs={
             "arn": "arn:aws:ec2:{region}:{account}:security-group-rule/{id}",
             "securityGroupRuleId": "SecurityGroupRuleId",
