@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 NETWORK = "there is one network: loopback"
 KEY = "objects and volumes are not encrypted on this machine"
-ACCESS = "programs run as the person who started the local cloud"
+ACCESS = "IAM decides what it may"
 LINEAGE = "experiments are tracked in MLflow"
 ACCOUNTING = "kept for reviews and policies"
 FAULTS = "a local job meets no fault of the service"
