@@ -171,6 +171,8 @@ def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Any:
     from stacks.local.aws.sagemaker.packages import group_policy
     from stacks.local.aws.signatures import Secret
 
+    tally = Tally(path=sagemaker_app.emulator.host.state / "iam.json")
+    tally.write()
     sessions: dict[str, Secret] = {}
     owners: dict[str, str] = {}
     session_tokens.install(sessions, owners)
@@ -181,7 +183,7 @@ def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Any:
         owners=owners,
         group_policy=lambda arn: group_policy(emulator, arn),
         tags_of=lambda arn: emulator.store.tags.get(arn, {}) if ":sagemaker:" in arn else None,
-        tally=Tally(path=emulator.host.state / "iam.json"),
+        tally=tally,
     )
     return Gate(
         authorize=authorizer.check,

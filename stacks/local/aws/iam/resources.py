@@ -28,11 +28,10 @@ OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
     "usernamewithpath": ("username",),
 }
 """Variable of an ARN in lower case -> other members that hold it; its own name comes first, and
-the last variable of an ARN may be called just `name`."""
+the last variable of an ARN may be called just `name` where the operation says what it is."""
 
 DEFAULTS: Mapping[str, str] = {
     "scheduler:groupname": "default",
-    "events:eventbusname": "default",
 }
 
 
@@ -63,7 +62,7 @@ def resources(action: str, asked: Asked, place: Place, special: Find) -> Sequenc
     lacking = False
     for used in known["resourceTypes"]:
         form = reference.arn_format(prefix, used["name"])
-        arn = _filled(form, prefix, asked.parameters, place) if form else None
+        arn = _filled(form, prefix, asked, place) if form else None
         if arn is not None:
             told.append(arn)
         elif used["required"]:
@@ -99,9 +98,9 @@ def _arns(parameters: Mapping[str, Any]) -> Iterator[str]:
             yield value
 
 
-def _filled(form: str, prefix: str, parameters: Mapping[str, Any], place: Place) -> str | None:
+def _filled(form: str, prefix: str, asked: Asked, place: Place) -> str | None:
     """The ARN of one form; None where the parameters do not tell it."""
-    pattern = _pattern(form)
+    pattern, parameters = _pattern(form), asked.parameters
     for arn in _arns(parameters):
         if pattern.fullmatch(arn):
             return arn
@@ -109,11 +108,12 @@ def _filled(form: str, prefix: str, parameters: Mapping[str, Any], place: Place)
     fixed = {"partition": place.partition, "region": place.region, "account": place.account}
     missing = False
     last = VARIABLE.findall(form)[-1].lower()
+    is_said = last.removesuffix("name") in asked.operation.lower()
 
     def fill(match: re.Match[str]) -> str:
         nonlocal missing
         name = match[1].lower()
-        value = fixed.get(name) or _value(name, prefix, values, is_last=name == last)
+        value = fixed.get(name) or _value(name, prefix, values, by_name=is_said and name == last)
         missing = missing or value is None
         return value or ""
 
@@ -121,8 +121,8 @@ def _filled(form: str, prefix: str, parameters: Mapping[str, Any], place: Place)
     return None if missing else found
 
 
-def _value(name: str, prefix: str, values: Mapping[str, Any], *, is_last: bool) -> str | None:
-    for candidate in (name, *OTHER_NAMES.get(name, ()), *(("name",) if is_last else ())):
+def _value(name: str, prefix: str, values: Mapping[str, Any], *, by_name: bool) -> str | None:
+    for candidate in (name, *OTHER_NAMES.get(name, ()), *(("name",) if by_name else ())):
         value = values.get(candidate)
         if isinstance(value, list) and len(value) == 1:
             value = value[0]

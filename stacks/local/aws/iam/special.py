@@ -107,6 +107,16 @@ def _iam(asked: Asked, place: Place) -> Sequence[Any] | None:
     return None
 
 
+def _events(asked: Asked, place: Place) -> Sequence[Any] | None:
+    """Rules, which stand at a bus or at the default one."""
+    name = asked.parameters.get("Rule", asked.parameters.get("Name"))
+    if not isinstance(name, str) or not asked.operation.endswith(("Rule", "Targets", "ByRule")):
+        return None
+    bus = str(asked.parameters.get("EventBusName") or "default").rpartition("/")[2]
+    held = name if bus == "default" else f"{bus}/{name}"
+    return [f"arn:{place.partition}:events:{place.region}:{place.account}:rule/{held}"]
+
+
 def _secrets(asked: Asked, place: Place) -> Sequence[Any] | None:
     from moto.secretsmanager.models import secretsmanager_backends
 
@@ -152,6 +162,7 @@ def _batch_of_records(asked: Asked, place: Place) -> Sequence[Any] | None:
 
 FINDS: Mapping[str, Find] = {
     "dynamodb": _dynamodb,
+    "events": _events,
     "iam": _iam,
     "kms": _kms,
     "lambda": _lambda,

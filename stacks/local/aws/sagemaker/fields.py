@@ -286,7 +286,9 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
     "DescribeModelPackage": {"IncludedData": "every answer carries all data"},
     "ListModelPackages": {"ModelPackageType": "only versions of groups exist"},
     "ListModelPackageGroups": {"CrossAccountFilterOption": "there is one account"},
-    "PutModelPackageGroupPolicy": {"ResourcePolicy": "there is one account, nobody is refused"},
+    "PutModelPackageGroupPolicy": {
+        "ResourcePolicy": "IAM decides by it, for callers of this account"
+    },
     "StartPipelineExecution": {"RoleArn": ACCESS},
     "StopPipelineExecution": {"ClientRequestToken": "a second stop changes nothing"},
     "UpdateEndpoint": DEPLOYMENT,
