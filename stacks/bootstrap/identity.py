@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from infra.access import GITHUB
-from infra.naming import Names
+from infra.naming import GITHUB, Names
 from stacks.bootstrap.need import NOT_THERE, Need, answer
 from stacks.service_linked_roles import ServiceLinkedRole
 

@@ -140,6 +140,7 @@ def coverage(report: CommandOutput) -> dict[str, Any]:
     """How faithful the local environment is, operation by operation and type by type."""
     from rich.table import Table
 
+    from stacks.local.aws.iam.coverage import DECIDED, NOT_DECIDED
     from stacks.local.aws.recorded.table import KINDS
     from stacks.local.aws.sagemaker.coverage import coverage as operations
     from stacks.local.provider.aws.table import ROWS
@@ -162,11 +163,14 @@ def coverage(report: CommandOutput) -> dict[str, Any]:
         report.out.print(table)
         report.out.print(kinds)
         report.table("Kubernetes", COVERED)
+        report.table("IAM decides", DECIDED)
+        report.table("allowed without a decision of IAM", NOT_DECIDED)
         report.out.print(f"recorded beside moto, nothing of it acts: {', '.join(recorded)}")
     return {
         "sagemaker_operations": api,
         "resource_types": types,
         "kubernetes": COVERED,
+        "iam": {"decided": DECIDED, "not_decided": NOT_DECIDED},
         "recorded": recorded,
     }
 

@@ -20,11 +20,22 @@ def state(home: Path, cloud: CloudInfo) -> dict[str, Any]:
     return {
         "endpoint_url": cloud.endpoint_url,
         "tracking_url": _tracking_url(home),
+        "iam": _decisions(home),
         "job_isolation": cloud.job_isolation,
         **local_kubernetes.state(home),
         "pids": [cloud.pid, *(child.pid for child in children)],
         "processes": {"cloud": cloud.pid} | {child.purpose: child.pid for child in children},
         "listeners": [asdict(listener) for listener in listeners(home, cloud)],
+    }
+
+
+def _decisions(home: Path) -> dict[str, int]:
+    """How many different calls IAM denied and could not decide; `iam.json` beside lists them."""
+    path = home / "local" / "iam.json"
+    found = json.loads(path.read_text()) if path.exists() else {}
+    return {
+        "denied": len(found.get("denied", {})),
+        "not_decided": len(found.get("not_decided", {})),
     }
 
 

@@ -30,7 +30,7 @@ REFUSED = 0
 BUCKET = "plinth-test"
 JOB = {
     "ProcessingJobName": "attack",
-    "RoleArn": "arn:aws:iam::123456789012:role/attack",
+    "RoleArn": "arn:aws:iam::123456789012:role/plinth-test",
     "AppSpecification": {"ImageUri": "image", "ContainerEntrypoint": ["true"]},
     "ProcessingResources": {
         "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}

@@ -1,6 +1,7 @@
 """A running local cloud for tests, and short ways to use it."""
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -50,10 +51,25 @@ def running_cloud(home: Path) -> Iterator[Cloud]:
     running = Cloud(home=home, info=session.start(home))
     try:
         running.client("s3").create_bucket(Bucket=BUCKET)
+        trusted_role(running.client("iam"))
         yield running
     finally:
         session.stop(home)
     assert left_of(home) == []
+
+
+def trusted_role(iam: Any, name: str = ROLE.rpartition("/")[2], **policy: Any) -> None:
+    """A role that services and the account may assume; it may do everything, or what is said."""
+    services = [f"{word}.amazonaws.com" for word in ("sagemaker", "lambda", "events", "scheduler")]
+    principals = {"Service": services, "AWS": ROLE.partition(":role/")[0] + ":root"}
+    trust = {"Effect": "Allow", "Principal": principals, "Action": "sts:AssumeRole"}
+    allowed = {"Effect": "Allow", "Action": "*", "Resource": "*", **policy}
+
+    def document(statement: Any) -> str:
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=document(trust))
+    iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=document(allowed))
 
 
 def left_of(home: Path) -> list[str]:
@@ -95,19 +111,15 @@ def process(sm: Any, name: str, code: str, **more: Any) -> Mapping[str, Any]:
 
 
 def create_processing(sm: Any, name: str, code: str, **more: Any) -> None:
-    sm.create_processing_job(
-        ProcessingJobName=name,
-        RoleArn=ROLE,
-        AppSpecification={"ImageUri": "image", **program(code)},
-        ProcessingResources={
-            "ClusterConfig": {
-                "InstanceCount": 1,
-                "InstanceType": "ml.m5.large",
-                "VolumeSizeInGB": 10,
-            }
-        },
+    cluster = {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 10}
+    request = {
+        "ProcessingJobName": name,
+        "RoleArn": ROLE,
+        "AppSpecification": {"ImageUri": "image", **program(code)},
+        "ProcessingResources": {"ClusterConfig": cluster},
         **more,
-    )
+    }
+    sm.create_processing_job(**request)
 
 
 def train(sm: Any, name: str, code: str, **more: Any) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,8 +10,12 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from stacks.local.aws.iam.networks import vpc_of
+from stacks.local.aws.iam.resources import Place
 from stacks.local.aws.metrics import Metrics
+from stacks.local.aws.role_sessions import assume
 from stacks.local.aws.store import Store
+from stacks.local.runtime.acting import Acting
 from stacks.local.runtime.container import ContainerRuntime
 from stacks.local.runtime.jobs import Jobs
 
@@ -57,15 +61,39 @@ class Emulator:
 
     @functools.cached_property
     def jobs(self) -> Jobs:
-        return Jobs(host=self.host, s3=self.s3)
+        def act(role_arn: str, job_arn: str, subnets: Sequence[str]) -> Acting:
+            return self.act(role_arn, job_arn, subnets=subnets)
 
-    def _client(self, service: str) -> Any:
+        return Jobs(host=self.host, act=act)
+
+    def act(
+        self,
+        role_arn: str,
+        source_arn: str = "",
+        *,
+        service: str = "sagemaker",
+        session_name: str = "SageMaker",
+        subnets: Sequence[str] = (),
+    ) -> Acting:
+        """A session of a role that a service assumes; CannotAssume where it may not.
+
+        `subnets`: where the program runs. Default: in no VPC of the account.
+        """
+        place = Place(partition="aws", region=self.region, account=ACCOUNT_ID)
+        vpc = vpc_of(list(subnets), place) if subnets else ""
+        keys = assume(role_arn, service, session_name, self.region, source_arn=source_arn, vpc=vpc)
+        return Acting(environment=keys, client=functools.cache(lambda of: self._client(of, keys)))
+
+    def _client(self, service: str, keys: Mapping[str, str] | None = None) -> Any:
+        """A client of this very cloud, by the keys of a session. Default: by the home's own."""
+        signed = self.host.keys.aws() if keys is None else keys
         return boto3.session.Session().client(
             service,
             endpoint_url=self.host.endpoint_url,
             region_name=self.region,
-            aws_access_key_id=self.host.keys.access_key_id,
-            aws_secret_access_key=self.host.keys.secret_access_key,
+            aws_access_key_id=signed["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=signed["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=signed.get("AWS_SESSION_TOKEN"),
             config=Config(max_pool_connections=32, retries={"total_max_attempts": 2}),
         )
 

@@ -265,10 +265,16 @@ def _start_pipeline(emulator: Emulator, target: Mapping[str, Any], event: Any) -
         for value in [item["Value"]]
     ]
     name = target["Arn"].rpartition("/")[2]
-    emulator.background(
-        lambda: emulator.sagemaker.start_pipeline_execution(
+    role = target.get("RoleArn", "")
+
+    def start() -> None:
+        acting = emulator.act(role, service="events", session_name=uuid.uuid4().hex)
+        acting.client("sagemaker").start_pipeline_execution(
             PipelineName=name, PipelineParameters=parameters
-        ),
+        )
+
+    emulator.background(
+        start,
         broken=lambda error: log.warning("pipeline %s did not start: %s", name, error),
     )
 

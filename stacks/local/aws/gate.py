@@ -33,6 +33,10 @@ from stacks.local.runtime.loopback import refusal
 Environ = dict[str, Any]
 Start = Callable[..., Any]
 Application = Callable[[Environ, Start], Iterable[bytes]]
+Authorize = Callable[[Mapping[str, Any], bytes, str, str], None]
+"""WSGI environment, body, service of the signature, access key id: Refused where IAM denies."""
+
+STATUS = {400: "400 Bad Request", 403: "403 Forbidden", 500: "500 Internal Server Error"}
 
 MOTO_API = re.compile(r"/+moto-api(/|$)", re.IGNORECASE)
 """moto's pages that seed, reset and read everything; werkzeug decodes the path before."""
@@ -50,17 +54,32 @@ class Gate:
     application: Application
     port: int
     secret_of: SecretOf
+    authorize: Authorize
+    """Refuses what IAM denies."""
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         try:
             self._check_origin(environ)
             request = _request(environ)
-            self._check_signature(environ, request)
+            access_key_id = self._check_signature(environ, request)
+            service = service_of(request) or "s3"  # a form of S3 names none
+            self._authorize(environ, request.body, service, access_key_id)
         except Refused as refused:
             asked = environ["REQUEST_METHOD"], environ["PATH_INFO"]
             log.warning("refused %s %r: %s", *asked, refused)
             return _answer(environ, refused, start)
         return self.application(environ, _without_cors(start))
+
+    def _authorize(self, environ: Environ, body: bytes, service: str, access_key_id: str) -> None:
+        """Refused where IAM denies; a fault of ours lets nobody through."""
+        try:
+            self.authorize(environ, body, service, access_key_id)
+        except Refused:
+            raise
+        except Exception as error:
+            log.exception("%s %s", environ["REQUEST_METHOD"], environ["PATH_INFO"])
+            told = f"fault of the local cloud in IAM's decision: {error!r}"
+            raise Refused("InternalFailure", told, status=500) from error
 
     def _check_origin(self, environ: Environ) -> None:
         why = refusal(environ.get("HTTP_HOST"), environ.get("HTTP_ORIGIN"), self.port)
@@ -69,15 +88,16 @@ class Gate:
         if MOTO_API.match(environ["PATH_INFO"]):
             raise Refused("AccessDenied", "moto's own API is closed")
 
-    def _check_signature(self, environ: Environ, request: Request) -> None:
+    def _check_signature(self, environ: Environ, request: Request) -> str:
+        """The access key id that the request was signed with."""
         fields = _form_of_an_upload(environ, request)
         if fields is not None:
             bucket = environ["PATH_INFO"].strip("/")
-            verify_form(bucket, fields, self.secret_of)
-            return
-        verify(request, self.secret_of)
+            return verify_form(bucket, fields, self.secret_of)
+        access_key_id = verify(request, self.secret_of)
         if service_of(request) in CLAIMED_BY_MOTO:
             raise Refused("AccessDenied", "moto's own API is closed")
+        return access_key_id
 
 
 def _request(environ: Environ) -> Request:
@@ -142,27 +162,37 @@ def _answer(environ: Environ, refused: Refused, start: Start) -> Iterable[bytes]
         ("x-amzn-ErrorType", refused.code),
         ("Connection", "close"),
     ]
-    start("403 Forbidden", headers)
+    start(STATUS[refused.status], headers)
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 
 def _body(environ: Environ, refused: Refused) -> tuple[str, bytes]:
     code, message = html.escape(refused.code), html.escape(refused.message)
-    scope = environ.get("HTTP_AUTHORIZATION", "")
-    if "x-www-form-urlencoded" in environ.get("CONTENT_TYPE", ""):
+    protocol = refused.protocol or _protocol(environ)
+    if protocol in ("query", "ec2"):
         error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
-        ec2 = "/ec2/aws4_request" in scope
         text = (
             f"<Response><Errors>{error}</Errors><RequestID>-</RequestID></Response>"
-            if ec2
+            if protocol == "ec2"
             else f"<ErrorResponse>{error}<RequestId>-</RequestId></ErrorResponse>"
         )
         return "text/xml", text.encode()
-    if "json" in environ.get("CONTENT_TYPE", "") or "HTTP_X_AMZ_TARGET" in environ:
+    if "json" in protocol:
         members = {"__type": refused.code, "message": refused.message, "Message": refused.message}
         return "application/x-amz-json-1.1", json.dumps(members).encode()
     text = f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'
     return "application/xml", text.encode()
+
+
+def _protocol(environ: Environ) -> str:
+    """The protocol that the headers of a request point to."""
+    content_type = environ.get("CONTENT_TYPE", "")
+    if "x-www-form-urlencoded" in content_type:
+        scope = environ.get("HTTP_AUTHORIZATION", "")
+        return "ec2" if "/ec2/aws4_request" in scope else "query"
+    if "json" in content_type or "HTTP_X_AMZ_TARGET" in environ:
+        return "json"
+    return "rest-xml"
 
 
 def known_secrets(own_key: str, own_secret: str, sessions: Mapping[str, Secret]) -> SecretOf:

@@ -11,16 +11,19 @@ from typing import Any
 from stacks.local.aws.signatures import Secret
 
 
-def install(sessions: dict[str, Secret]) -> None:
-    """Let moto's answers hold keys of their own, and enter them in `sessions` by their id."""
+def install(sessions: dict[str, Secret], owners: dict[str, str]) -> None:
+    """Let moto's answers hold keys of their own, and enter them in `sessions` by their id.
+
+    `owners` learns whose they are: the key that asked for them.
+    """
     from moto.sts.responses import TokenResponse
 
     for name in ("get_session_token", "get_federation_token"):
-        setattr(TokenResponse, name, _with_own_keys(getattr(TokenResponse, name), sessions))
+        setattr(TokenResponse, name, _with_own_keys(getattr(TokenResponse, name), sessions, owners))
 
 
 def _with_own_keys(
-    answer: Callable[[Any], Any], sessions: dict[str, Secret]
+    answer: Callable[[Any], Any], sessions: dict[str, Secret], owners: dict[str, str]
 ) -> Callable[[Any], Any]:
     def answered(response: Any) -> Any:
         from moto.iam.models import iam_backends
@@ -30,6 +33,7 @@ def _with_own_keys(
         key = backend.create_temp_access_key()
         credentials = result.result["Credentials"]
         token = secrets.token_urlsafe(96)
+        owners[key.access_key_id] = response.get_access_key()
         credentials |= {
             "AccessKeyId": key.access_key_id,
             "SecretAccessKey": key.secret_access_key,

@@ -74,10 +74,13 @@ class Request:
 class Refused(Exception):
     """AWS's error code for a request that is not answered, and its text."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, *, status: int = 403, protocol: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.status = status
+        self.protocol = protocol
+        """Of the operation, as botocore names it. Default: told from the request's headers."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -155,9 +155,14 @@ def _overlay(
     moto_thread_safety.install()
     moto_bucket_policies.install()
     moto_service_roles.install()
-    lambda_functions.install(host)
     service_quotas.install()
     emulator = Emulator(host=host)
+    lambda_functions.install(
+        host,
+        lambda role, name, subnets: emulator.act(
+            role, service="lambda", session_name=name, subnets=subnets
+        ),
+    )
     eventbridge.install(emulator)
     fallback = Recorder(DomainDispatcherApplication(create_backend_app), REGION)
     return SageMakerApp(emulator=emulator, captures=Captures(emulator.s3), fallback=fallback)
@@ -166,15 +171,32 @@ def _overlay(
 def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Any:
     """The endpoint behind the gate that checks origin and signature, and what AWS refuses."""
     from stacks.local.aws import session_tokens
+    from stacks.local.aws.emulator import ACCOUNT_ID
     from stacks.local.aws.gate import Gate, known_secrets
+    from stacks.local.aws.iam.authorizer import Authorizer, Tally
+    from stacks.local.aws.iam.resources import Place
     from stacks.local.aws.refusals.account import Account
     from stacks.local.aws.refusals.filter import Refusing
+    from stacks.local.aws.sagemaker.packages import group_policy
     from stacks.local.aws.signatures import Secret
 
+    tally = Tally(path=sagemaker_app.emulator.host.state / "iam.json")
+    tally.write()
     sessions: dict[str, Secret] = {}
-    session_tokens.install(sessions)
+    owners: dict[str, str] = {}
+    session_tokens.install(sessions, owners)
+    emulator = sagemaker_app.emulator
+    authorizer = Authorizer(
+        place=Place(partition="aws", region=REGION, account=ACCOUNT_ID),
+        own_key=keys.access_key_id,
+        owners=owners,
+        group_policy=lambda arn: group_policy(emulator, arn),
+        tags_of=lambda arn: emulator.store.tags.get(arn, {}) if ":sagemaker:" in arn else None,
+        tally=tally,
+    )
     account = Account(region=REGION, recorded=sagemaker_app.fallback.store)
     return Gate(
+        authorize=authorizer.check,
         application=Refusing(application=sagemaker_app, account=account),
         port=listener.getsockname()[1],
         secret_of=known_secrets(keys.access_key_id, keys.secret_access_key, sessions),

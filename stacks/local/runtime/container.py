@@ -60,7 +60,9 @@ NAMESPACES = (
 )
 
 
-AWS_ACCESS = ("AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "AWS_SECRET_ACCESS_KEY")
+AWS_ACCESS = (
+    "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+)  # fmt: skip
 """What SageMaker gives no isolated container (developer guide, "Run Training and Inference
 Containers in Internet-Free Mode")."""
 
@@ -75,7 +77,7 @@ class ContainerRuntime:
     endpoint_url: str
     region: str
     keys: Keys
-    """What programs sign their requests with."""
+    """Those of the home: what the local cloud itself signs with, never a program of somebody."""
 
     namespace: tuple[str, ...]
     """The `unshare` command in front of a program. Empty: paths are rewritten."""
@@ -105,14 +107,18 @@ class ContainerRuntime:
         directory: Path,
         environment: Mapping[str, str],
         log: Path,
+        credentials: Mapping[str, str],
         isolated: bool = False,
     ) -> subprocess.Popen[bytes]:
-        """Start a program whose /opt/ml is `<directory>/ml`; isolated, it can reach no AWS."""
+        """Start a program whose /opt/ml is `<directory>/ml`; isolated, it can reach no AWS.
+
+        `credentials`: variables of the session of its role.
+        """
         opt_ml = directory / "ml"
         hold = directory / "opt"
         for folder in (opt_ml, hold, directory / "tmp"):
             folder.mkdir(parents=True, exist_ok=True)
-        env = self._environment(environment, directory)
+        env = self._environment(environment, directory, credentials)
         if isolated:
             env = {name: value for name, value in env.items() if name not in AWS_ACCESS}
         if self.namespace:
@@ -125,11 +131,13 @@ class ContainerRuntime:
             env["OPT_ML"] = str(opt_ml)
         return self.children.spawn(command, purpose=purpose, env=env, cwd=directory, log=log)
 
-    def _environment(self, own: Mapping[str, str], directory: Path) -> dict[str, str]:
+    def _environment(
+        self, own: Mapping[str, str], directory: Path, credentials: Mapping[str, str]
+    ) -> dict[str, str]:
         """A clean environment: nothing of the person's shell reaches a job."""
         urls = self.tracking_urls()
         env = {
-            **base_environment(self.endpoint_url, self.region, self.keys),
+            **base_environment(self.endpoint_url, self.region, credentials),
             "HOME": str(directory),
             "TMPDIR": str(directory / "tmp"),
             **{name: urls.get(value, value) for name, value in own.items()},
@@ -139,7 +147,9 @@ class ContainerRuntime:
         return env
 
 
-def base_environment(endpoint_url: str, region: str, keys: Keys) -> dict[str, str]:
+def base_environment(
+    endpoint_url: str, region: str, credentials: Mapping[str, str]
+) -> dict[str, str]:
     """What every child of the cloud gets: this Python, the image's programs, this cloud."""
     programs = (str(Path(sys.executable).parent), str(REPOSITORY / "serving" / "image" / "bin"))
     return {
@@ -150,7 +160,7 @@ def base_environment(endpoint_url: str, region: str, keys: Keys) -> dict[str, st
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        **keys.aws(),
+        **credentials,
         "AWS_EC2_METADATA_DISABLED": "true",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "1",

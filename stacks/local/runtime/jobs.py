@@ -10,11 +10,12 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from stacks.local.runtime.acting import Acting
 from stacks.local.runtime.container import OPT_ML, ContainerRuntime
 from stacks.local.runtime.processes import tail
 from stacks.local.runtime.s3_files import TransferFailed, download, pack, put, split_uri, upload
@@ -79,18 +80,19 @@ class Jobs:
     """Runs jobs on this machine."""
 
     host: ContainerRuntime
-    s3: Any
-    """A boto3 client of the local cloud."""
+    act: Callable[[str, str, Sequence[str]], Acting]
+    """ARN of a role, ARN of the job, its subnets -> the session that the job acts with."""
 
     def process(self, request: Request, arn: str, stopping: threading.Event) -> Ending:
         """A processing job from its CreateProcessingJob request to its end."""
         directory = self._directory(request["ProcessingJobName"])
         app = request["AppSpecification"]
         outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
+        acting = self.act(request["RoleArn"], arn, _subnets(request))
         try:
             for entry in request.get("ProcessingInputs", []):
                 source = entry["S3Input"]
-                download(self.s3, source["S3Uri"], directory.path(source["LocalPath"]))
+                download(acting.s3, source["S3Uri"], directory.path(source["LocalPath"]))
             for entry in outputs:
                 directory.path(entry["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
             cluster = request["ProcessingResources"]["ClusterConfig"]
@@ -104,13 +106,14 @@ class Jobs:
                 request,
                 {"PROCESSING_JOB_NAME": request["ProcessingJobName"]},
                 stopping,
+                acting=acting,
                 message=f"{OPT_ML}/output/message",
                 isolated=request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
             )
             if ending.status == "Completed":
                 for entry in outputs:
                     output = entry["S3Output"]
-                    upload(self.s3, directory.path(output["LocalPath"]), output["S3Uri"])
+                    upload(acting.s3, directory.path(output["LocalPath"]), output["S3Uri"])
         except TransferFailed as error:
             ending = Ending(status="Failed", failure_reason=str(error)[:FAILURE_REASON_LIMIT])
         self._tidy(directory)
@@ -123,18 +126,20 @@ class Jobs:
         algorithm = request["AlgorithmSpecification"]
         entrypoint = algorithm.get("ContainerEntrypoint")
         argv = [*entrypoint, *algorithm.get("ContainerArguments", ())] if entrypoint else ["train"]
+        acting = self.act(request["RoleArn"], arn, _subnets(request))
         try:
-            self._write_training_inputs(directory, request)
+            self._write_training_inputs(directory, request, acting.s3)
             ending = self._run(
                 argv,
                 directory,
                 request,
                 {"TRAINING_JOB_NAME": name, "TRAINING_JOB_ARN": arn},
                 stopping,
+                acting=acting,
                 message=f"{OPT_ML}/output/failure",
                 isolated=request.get("EnableNetworkIsolation", False),
             )
-            artifact = self._collect_training(directory, request)
+            artifact = self._collect_training(directory, request, acting.s3)
         except TransferFailed as error:
             ending = Ending(status="Failed", failure_reason=str(error)[:FAILURE_REASON_LIMIT])
             artifact = None
@@ -149,19 +154,17 @@ class Jobs:
             metrics=metrics,
         )
 
-    def _write_training_inputs(self, directory: JobDirectory, request: Request) -> None:
+    def _write_training_inputs(self, directory: JobDirectory, request: Request, s3: Any) -> None:
         channels = request.get("InputDataConfig", [])
         for channel in channels:
             source = channel["DataSource"]["S3DataSource"]["S3Uri"]
             folder = directory.path(f"{OPT_ML}/input/data/{channel['ChannelName']}")
-            download(self.s3, source, folder)
+            download(s3, source, folder)
         checkpoints = request.get("CheckpointConfig")
         if checkpoints:
             bucket, prefix = split_uri(checkpoints["S3Uri"])
-            if self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"):
-                download(
-                    self.s3, checkpoints["S3Uri"], directory.path(_checkpoint_path(checkpoints))
-                )
+            if s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"):
+                download(s3, checkpoints["S3Uri"], directory.path(_checkpoint_path(checkpoints)))
         config = f"{OPT_ML}/input/config"
         directory.write(f"{config}/hyperparameters.json", request.get("HyperParameters", {}))
         directory.write(
@@ -171,19 +174,19 @@ class Jobs:
         for name in ("model", "output/data", "checkpoints"):
             directory.path(f"{OPT_ML}/{name}").mkdir(parents=True, exist_ok=True)
 
-    def _collect_training(self, directory: JobDirectory, request: Request) -> str | None:
+    def _collect_training(self, directory: JobDirectory, request: Request, s3: Any) -> str | None:
         """Bring away model, other output and checkpoints; the address of the model."""
         bucket, prefix = split_uri(request["OutputDataConfig"]["S3OutputPath"])
         base = "/".join(p for p in (prefix.strip("/"), request["TrainingJobName"], "output") if p)
         checkpoints = request.get("CheckpointConfig")
         if checkpoints:
-            upload(self.s3, directory.path(_checkpoint_path(checkpoints)), checkpoints["S3Uri"])
+            upload(s3, directory.path(_checkpoint_path(checkpoints)), checkpoints["S3Uri"])
         artifact = None
         for folder, name in (("output/data", "output.tar.gz"), ("model", "model.tar.gz")):
             written = directory.path(f"{OPT_ML}/{folder}")
             if any(written.iterdir()):
                 pack(written, directory.folder / name)
-                put(self.s3, directory.folder / name, bucket, f"{base}/{name}")
+                put(s3, directory.folder / name, bucket, f"{base}/{name}")
                 artifact = f"s3://{bucket}/{base}/{name}" if folder == "model" else None
         return artifact
 
@@ -195,6 +198,7 @@ class Jobs:
         names: Mapping[str, str],
         stopping: threading.Event,
         *,
+        acting: Acting,
         message: str,
         isolated: bool,
     ) -> Ending:
@@ -208,6 +212,7 @@ class Jobs:
                 directory=directory.folder,
                 environment={**names, **request.get("Environment", {})},
                 log=directory.log,
+                credentials=acting.environment,
                 isolated=isolated,
             )
         except OSError as error:  # without a namespace the program itself may be missing
@@ -243,6 +248,13 @@ class Jobs:
                 shutil.rmtree(entry, ignore_errors=True)
             elif entry != directory.log:
                 entry.unlink(missing_ok=True)
+
+
+def _subnets(request: Request) -> Sequence[str]:
+    """Where a job runs; none: in a network of SageMaker's own."""
+    config = request.get("VpcConfig") or request.get("NetworkConfig", {}).get("VpcConfig", {})
+    subnets: Sequence[str] = config.get("Subnets", ())
+    return subnets
 
 
 def failed(said: str, status: int, log: Path) -> Ending:

@@ -11,10 +11,11 @@ import subprocess
 import sys
 import uuid
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stacks.local.runtime.acting import Acting
 from stacks.local.runtime.container import ContainerRuntime, base_environment
 from stacks.local.runtime.processes import tail
 
@@ -25,12 +26,16 @@ Answer = tuple[str, bool, str]
 """What the function returned or what went wrong as JSON, whether it went wrong, and the log."""
 
 
-def install(host: ContainerRuntime) -> None:
+Act = Callable[[str, str, Sequence[str]], Acting]
+"""ARN of a function's role, its name, its subnets -> the session that it acts with."""
+
+
+def install(host: ContainerRuntime, act: Act) -> None:
     """Let moto's functions run on this machine, and leave streams to the reader of streams."""
     from moto.awslambda.models import LambdaBackend, LambdaFunction
 
     def run(function: Any, event: Any = None) -> Answer:
-        answer = invoke(host, function, event)
+        answer = invoke(host, function, event, act)
         function.logs_backend.ensure_log_group(function.logs_group_name)
         function.save_logs(answer[2])
         return answer
@@ -40,7 +45,7 @@ def install(host: ContainerRuntime) -> None:
     LambdaBackend.send_kinesis_message = lambda *_, **__: None
 
 
-def invoke(host: ContainerRuntime, function: Any, event: Any) -> Answer:
+def invoke(host: ContainerRuntime, function: Any, event: Any, act: Act) -> Answer:
     """Run a function of moto's on an event and wait for it."""
     if function.package_type != "Zip" or not str(function.run_time).startswith("python"):
         return _failure(
@@ -55,7 +60,12 @@ def invoke(host: ContainerRuntime, function: Any, event: Any) -> Answer:
     (directory / "event.json").write_text(json.dumps(event))
     kept = host.logs / "functions" / f"{function.function_name}.log"
     try:
-        answer = _run(host, function, directory)
+        credentials = act(
+            function.role,
+            function.function_name,
+            (function.vpc_config or {}).get("SubnetIds", ()),
+        ).environment
+        answer = _run(host, function, directory, credentials)
         kept.parent.mkdir(parents=True, exist_ok=True)
         with kept.open("a") as stream:
             stream.write(answer[2])
@@ -64,12 +74,14 @@ def invoke(host: ContainerRuntime, function: Any, event: Any) -> Answer:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _run(host: ContainerRuntime, function: Any, directory: Path) -> Answer:
+def _run(
+    host: ContainerRuntime, function: Any, directory: Path, credentials: Mapping[str, str]
+) -> Answer:
     log = directory / "log.txt"
     process = host.children.spawn(
         [sys.executable, "-P", str(RUN), function.handler],
         purpose=f"function {function.function_name}",
-        env=_environment(host, function, directory),
+        env=_environment(host, function, directory, credentials),
         cwd=directory / "task",
         log=log,
     )
@@ -87,8 +99,10 @@ def _run(host: ContainerRuntime, function: Any, directory: Path) -> Answer:
     return answer.read_text(), status != 0, tail(log, LOG_LINES)
 
 
-def _environment(host: ContainerRuntime, function: Any, directory: Path) -> Mapping[str, str]:
-    base = base_environment(host.endpoint_url, host.region, host.keys)
+def _environment(
+    host: ContainerRuntime, function: Any, directory: Path, credentials: Mapping[str, str]
+) -> Mapping[str, str]:
+    base = base_environment(host.endpoint_url, host.region, credentials)
     return {
         **base,
         "HOME": str(directory),

@@ -35,6 +35,7 @@ from tests.kits.local_cloud import (
     process,
     refusal,
     running_cloud,
+    trusted_role,
     until,
 )
 
@@ -296,6 +297,7 @@ def test_a_taken_port_is_reported_with_its_owner(tmp_path: Path) -> None:
 
 def test_a_killed_cloud_leaves_nothing_once_another_starts(tmp_path: Path) -> None:
     first = Cloud(home=tmp_path, info=session.start(tmp_path))
+    trusted_role(first.client("iam"))
     create_processing(first.client("sagemaker"), "orphan", "import time; time.sleep(600)")
     deadline = time.monotonic() + 10
     while not left_of(tmp_path) and time.monotonic() < deadline:

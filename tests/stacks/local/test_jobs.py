@@ -24,6 +24,7 @@ from tests.kits.local_cloud import (
     s3_input,
     s3_output,
     train,
+    trusted_role,
     until,
 )
 
@@ -162,7 +163,9 @@ def test_a_job_finds_a_clean_environment(
     log = (cloud.home / "local/jobs/environment/log.txt").read_text()
     found = json.loads(log.splitlines()[-1])
     assert found["AWS_ENDPOINT_URL"] == cloud.info.endpoint_url
-    assert found["AWS_ACCESS_KEY_ID"] == keys.load(cloud.home).access_key_id
+    assert found["AWS_ACCESS_KEY_ID"].startswith("ASIA")
+    assert found["AWS_SESSION_TOKEN"]
+    assert keys.load(cloud.home).secret_access_key not in log
     assert "PYTEST_CURRENT_TEST" not in found
     assert found["HOME"] != os.environ.get("HOME")
 
@@ -205,6 +208,7 @@ def test_without_namespaces_paths_are_rewritten(
     try:
         assert reduced.info.job_isolation == "rewritten-paths"
         reduced.client("s3").create_bucket(Bucket=BUCKET)
+        trusted_role(reduced.client("iam"))
         sm, s3 = reduced.client("sagemaker"), reduced.client("s3")
         job = process(
             sm,

@@ -12,22 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.kits.local_cloud import BUCKET, ROLE, Cloud, running_cloud
+from tests.kits.local_cloud import BUCKET, ROLE, Cloud, running_cloud, trusted_role
 
 INGEST = (Path(__file__).parents[3] / "pipelines" / "stream" / "ingest.py").read_text()
 
-TRUST = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "lambda.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            }
-        ],
-    }
-)
 
 POISON = """
 import base64, boto3, os
@@ -57,7 +45,7 @@ def handler(event, context):
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        running.client("iam").create_role(RoleName="stream", AssumeRolePolicyDocument=TRUST)
+        trusted_role(running.client("iam"), "stream")
         yield running
 
 

@@ -1,5 +1,7 @@
 """The errors the emulator answers with, in AWS's own words."""
 
+from stacks.local.aws.role_sessions import CannotAssume, check
+
 
 class ApiError(Exception):
     """An error answer of the API: code, message, HTTP status and extra members."""
@@ -20,3 +22,11 @@ def invalid(message: str) -> ApiError:
 def not_emulated(what: str, why: str) -> ApiError:
     """Neither done nor pretended. 501 is not retried by boto3."""
     return ApiError("NotEmulated", f"{what} is not emulated by the local cloud: {why}", status=501)
+
+
+def can_assume(region: str, role_arn: str, source_arn: str = "") -> None:
+    """ValidationException where SageMaker may not act as a role, as its Create operations say."""
+    try:
+        check(role_arn, "sagemaker", region, source_arn)
+    except CannotAssume as error:
+        raise invalid(str(error)) from error

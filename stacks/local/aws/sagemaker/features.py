@@ -4,7 +4,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
+from stacks.local.aws.role_sessions import CannotAssume
 from stacks.local.aws.sagemaker.errors import ApiError, invalid
 from stacks.local.aws.sagemaker.records import TTL_SECONDS, Records
 from stacks.local.aws.sagemaker.resource_type import Missing, Request, short_name
@@ -93,8 +96,9 @@ def flush(emulator: Emulator, item: Resource) -> None:
     records: Records = item.live
     status = {"Status": "Active"}
     try:
-        records.flush(emulator.s3)
-    except emulator.s3.exceptions.ClientError as error:
+        if records.waiting:
+            records.flush(emulator.act(item.fields.get("RoleArn", ""), item.arn).s3)
+    except (CannotAssume, ClientError) as error:
         status = {"Status": "Blocked", "BlockedReason": str(error)[:1024]}
     if records.offline_uri is not None and item.fields["OfflineStoreStatus"] != status:
         item.set(OfflineStoreStatus=status)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 NETWORK = "there is one network: loopback"
 KEY = "objects and volumes are not encrypted on this machine"
-ACCESS = "programs run as the person who started the local cloud"
+ACCESS = "IAM decides what it may"
 LINEAGE = "experiments are tracked in MLflow"
 ACCOUNTING = "kept for reviews and policies"
 FAULTS = "a local job meets no fault of the service"
@@ -286,7 +286,9 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
     "DescribeModelPackage": {"IncludedData": "every answer carries all data"},
     "ListModelPackages": {"ModelPackageType": "only versions of groups exist"},
     "ListModelPackageGroups": {"CrossAccountFilterOption": "there is one account"},
-    "PutModelPackageGroupPolicy": {"ResourcePolicy": "there is one account, nobody is refused"},
+    "PutModelPackageGroupPolicy": {
+        "ResourcePolicy": "IAM decides by it, for callers of this account"
+    },
     "StartPipelineExecution": {"RoleArn": ACCESS},
     "StopPipelineExecution": {"ClientRequestToken": "a second stop changes nothing"},
     "UpdateEndpoint": DEPLOYMENT,

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 import urllib3
 
 from stacks.local.aws.emulator import Emulator
+from stacks.local.aws.role_sessions import CannotAssume
 from stacks.local.aws.sagemaker.errors import ApiError
 from stacks.local.aws.sagemaker.packages import container
 from stacks.local.runtime.container import ContainerRuntime
@@ -91,7 +92,13 @@ class Variant:
 
     image: str
     container: Mapping[str, Any]
+    role_arn: str
+    """Execution role of its model."""
+
     health_seconds: float
+    subnets: Sequence[str] = ()
+    """Default: it runs in a network of SageMaker's own."""
+
     servers: list[Server] = field(default_factory=list)
     turns: Iterator[int] = field(default_factory=itertools.count)
     serverless: Mapping[str, Any] | None = None
@@ -165,6 +172,8 @@ def _variant(emulator: Emulator, entry: Mapping[str, Any]) -> Variant:
         instances=entry.get("InitialInstanceCount", 1),
         image=own.get("Image", ""),
         container=own,
+        role_arn=model.fields.get("ExecutionRoleArn", ""),
+        subnets=model.fields.get("VpcConfig", {}).get("Subnets", ()),
         health_seconds=entry.get("ContainerStartupHealthCheckTimeoutInSeconds", HEALTH_SECONDS),
         serverless=entry.get("ServerlessConfig"),
     )
@@ -247,7 +256,13 @@ def start_server(emulator: Emulator, endpoint: str, variant: Variant, number: in
     directory = emulator.host.state / "endpoints" / endpoint / f"{variant.name}-{number}-{port}"
     log = emulator.host.logs / "endpoints" / endpoint / f"{variant.name}-{number}.log"
     shutil.rmtree(directory, ignore_errors=True)
-    _download_model(emulator, variant.container, directory)
+    try:
+        acting = emulator.act(
+            variant.role_arn, emulator.arn(f"endpoint/{endpoint}"), subnets=variant.subnets
+        )
+    except CannotAssume as error:
+        raise ServingFailed(str(error)) from error
+    _download_model(acting.s3, variant.container, directory)
     process = emulator.host.start(
         ["serve"],
         purpose=f"endpoint {endpoint} variant {variant.name}",
@@ -258,11 +273,12 @@ def start_server(emulator: Emulator, endpoint: str, variant: Variant, number: in
             "BIND_SOCKET": SOCKET,
         },
         log=log,
+        credentials=acting.environment,
     )
     return Server(process=process, port=port, directory=directory, log=log)
 
 
-def _download_model(emulator: Emulator, own: Mapping[str, Any], directory: Path) -> None:
+def _download_model(s3: Any, own: Mapping[str, Any], directory: Path) -> None:
     """Model data as SageMaker lays it out: an archive unpacked, a prefix copied."""
     target = directory / "ml" / "model"
     target.mkdir(parents=True)
@@ -271,13 +287,13 @@ def _download_model(emulator: Emulator, own: Mapping[str, Any], directory: Path)
     if not uri:
         return
     if source.get("CompressionType") == "None":
-        download(emulator.s3, uri, target)
+        download(s3, uri, target)
         return
     archive = directory / "model.tar.gz"
     bucket, key = split_uri(uri)
     try:
-        fetch(emulator.s3, bucket, key, archive)
-    except emulator.s3.exceptions.ClientError as error:
+        fetch(s3, bucket, key, archive)
+    except s3.exceptions.ClientError as error:
         raise TransferFailed(f"Could not find model data at {uri}: {error}") from error
     unpack(archive, target)
     archive.unlink()

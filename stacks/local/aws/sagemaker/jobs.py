@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker.errors import invalid, not_emulated
+from stacks.local.aws.sagemaker.errors import can_assume, invalid, not_emulated
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.store import Resource
@@ -73,6 +73,7 @@ def delete_job(emulator: Emulator, item: Resource, request: Request) -> None:
 
 
 def _start(emulator: Emulator, item: Resource, stem: str, request: Request, run: Runner) -> None:
+    can_assume(emulator.region, request["RoleArn"], item.arn)
     stopping = threading.Event()
     item.live = stopping
     training = stem == "TrainingJob"

@@ -160,7 +160,11 @@ def _serve(emulator: Emulator, item: Resource, *, ready: str, failed: str) -> No
 
 def _environment(emulator: Emulator, item: Resource, folder: Path, port: int) -> dict[str, str]:
     return {
-        **base_environment(emulator.host.endpoint_url, emulator.region, emulator.host.keys),
+        **base_environment(
+            emulator.host.endpoint_url,
+            emulator.region,
+            emulator.act(item.fields["RoleArn"], item.arn).environment,
+        ),
         **emulator.host.keys.tracking(),
         PORT_VARIABLE: str(port),
         "HOME": str(folder),

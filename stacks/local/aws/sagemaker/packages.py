@@ -140,3 +140,13 @@ def _group(emulator: Emulator, request: Request) -> Resource:
     if group is None:
         raise invalid(f"Model Package Group {name!r} does not exist")
     return group
+
+
+def group_policy(emulator: Emulator, arn: str) -> str | None:
+    """The resource policy of the group that an ARN names or that a package is in."""
+    kind, _, name = arn.rpartition(":")[2].partition("/")
+    if ":sagemaker:" not in arn or kind not in ("model-package", "model-package-group"):
+        return None
+    group = emulator.store.find(GROUP, name.partition("/")[0])
+    found = group.fields.get("ResourcePolicy") if group else None
+    return str(found) if found else None

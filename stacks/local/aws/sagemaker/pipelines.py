@@ -185,12 +185,13 @@ def _run(
             item.modified = now()
 
     def work() -> None:
+        acting = emulator.act(item.fields["RoleArn"], item.arn)
         outcome = run.run(
             definition,
             parameters=live.parameters,
             execution=execution,
-            sagemaker=emulator.sagemaker,
-            s3=emulator.s3,
+            sagemaker=acting.client("sagemaker"),
+            s3=acting.s3,
             observe=observe,
             stopping=live.stopping.is_set,
             max_parallel_steps=parallelism.get("MaxParallelExecutionSteps"),

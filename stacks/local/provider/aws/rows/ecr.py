@@ -78,6 +78,6 @@ ROWS = (
         replace_on=("repository",),
         outputs={"registryId": "registryId"},
         missing=(*MISSING, Missing("RepositoryPolicyNotFoundException")),
-        fidelity="recorded by moto: nobody is refused",
+        fidelity="behaves: IAM decides by it",
     ),
 )

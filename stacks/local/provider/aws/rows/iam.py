@@ -16,7 +16,7 @@ from stacks.local.provider.aws.row import (
 
 MISSING = (Missing("NoSuchEntity"),)
 MOST_VERSIONS = 5
-UNCHECKED = "recorded by moto: no call is authorised against it"
+UNCHECKED = "behaves: IAM decides calls of roles and users by it"
 
 
 def boundary(scene: HookContext) -> Mapping[str, Any] | None:

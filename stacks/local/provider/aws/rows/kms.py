@@ -76,6 +76,6 @@ ROWS = (
             Missing("KMSInvalidStateException", "pending deletion"),
         ),
         gone="KeyState == 'PendingDeletion'",
-        fidelity="behaves: encrypts and decrypts; key policies are not checked",
+        fidelity="behaves: encrypts and decrypts; IAM decides by its policy and grants",
     ),
 )

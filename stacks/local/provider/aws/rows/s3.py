@@ -164,7 +164,7 @@ ROWS = (
             path="TagSet",
         ),
         missing=NO_BUCKET,
-        fidelity="behaves: objects, versions and tags are kept; access is not checked",
+        fidelity="behaves: objects, versions and tags are kept; IAM decides",
     ),
     setting(
         "BucketLifecycleConfiguration",
@@ -270,7 +270,7 @@ ROWS = (
         read=Call("GetBucketPolicy"),
         delete=Call("DeleteBucketPolicy"),
         absent=("NoSuchBucketPolicy",),
-        fidelity="recorded by moto: access is not checked",
+        fidelity="behaves: IAM decides by it",
     ),
     setting(
         "BucketPublicAccessBlock",

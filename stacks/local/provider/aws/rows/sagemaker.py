@@ -306,7 +306,7 @@ ROWS = (
         identity=named("modelPackageGroupName"),
         replace_on=("modelPackageGroupName",),
         missing=(*MISSING, Missing("ValidationException", "Cannot find")),
-        fidelity="recorded only: there is one account, and nobody is refused",
+        fidelity="behaves: IAM decides by it, for callers of this account",
     ),
     Row(
         token="aws:sagemaker/pipeline:Pipeline",

@@ -114,7 +114,7 @@ ROWS = (
         replace_on=("arn",),
         outputs={"owner": "Attributes.Owner"},
         missing=MISSING,
-        fidelity="recorded by moto: nobody is refused",
+        fidelity="behaves: IAM decides by it",
     ),
     Row(
         token="aws:sns/topicSubscription:TopicSubscription",

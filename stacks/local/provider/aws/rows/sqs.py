@@ -96,6 +96,6 @@ ROWS = (
         rename={"policy": "Attributes.Policy"},
         replace_on=("queueUrl",),
         missing=MISSING,
-        fidelity="recorded by moto: nobody is refused",
+        fidelity="behaves: IAM decides by it",
     ),
 )

@@ -1,0 +1,226 @@
+"""Allows or denies what was asked, in AWS's words, and counts what it cannot decide."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from policies.data import UNKNOWN
+from policies.iam.decision import Decision, Policies, decide
+from policies.iam.document import MalformedPolicy, Policy, compiled
+from policies.iam.request import Request
+from stacks.local.aws.iam import context, implied, operations, resources, special
+from stacks.local.aws.iam.asked import Asked, asked
+from stacks.local.aws.iam.callers import Caller, caller
+from stacks.local.aws.iam.networks import Way, way
+from stacks.local.aws.iam.resource_policies import NOTHING, Held, held
+from stacks.local.aws.iam.resources import Place
+from stacks.local.aws.signatures import Refused
+
+ASSUMES = ("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity")
+
+OF_SERVICES: Mapping[str, str] = {"budgets": "budgets", "states": "states"}
+"""Prefix of actions -> first part of the service principal. Default: the same word."""
+
+BY_HAND = ("eks", "ec2", "autoscaling", "ecs")
+"""Services that pass a role on to another one, which is not looked up: not decided."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One action on one resource that a request needs."""
+
+    action: str
+    resource: Any
+    known: Mapping[str, Any] = field(default_factory=dict)
+    """Condition keys of this check alone."""
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """How often what was decided, written down for `plinth status`."""
+
+    path: Path
+    allowed: int = 0
+    denied: Counter[str] = field(default_factory=Counter)
+    undecided: Counter[str] = field(default_factory=Counter)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def write(self) -> None:
+        """Keep the file up to date; called where something new was denied or not decided."""
+        content = {
+            "allowed": self.allowed,
+            "denied": dict(self.denied.most_common()),
+            "not_decided": dict(self.undecided.most_common()),
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_suffix(".draft")
+        draft.write_text(json.dumps(content, indent=1) + "\n")
+        draft.replace(self.path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Authorizer:
+    """Decides on signed requests."""
+
+    place: Place
+    own_key: str
+    """Access key of the home, whose holder is a deployer that IAM allows everything."""
+
+    owners: Mapping[str, str]
+    """Temporary key of GetSessionToken or GetFederationToken -> the key that asked for it."""
+
+    group_policy: Callable[[str], str | None]
+    """ARN of a model package or its group -> the group's resource policy."""
+
+    tags_of: context.TagsOf
+    tally: Tally
+
+    def check(
+        self, environ: Mapping[str, Any], body: bytes, signed_for: str, access_key_id: str
+    ) -> None:
+        """Refused where IAM denies."""
+        is_own = access_key_id == self.own_key
+        if is_own and not _concerns_the_owner(environ, signed_for, body):
+            return
+        who = caller(access_key_id, self.own_key, self.place, self.owners)
+        what = asked(environ, body, signed_for)
+        if what is None:
+            self._count_undecided(f"{signed_for}: {environ['REQUEST_METHOD']} of no operation")
+            return
+        through = (
+            way(who.vpc, what.signed_for, what.service, self.place) if who.vpc else Way(vpc="")
+        )
+        general = {
+            **context.of_principal(who.principal, who.tags, who.userid),
+            **context.of_network(environ, self.place),
+            **through.known(),
+        }
+        for check in self._checks(what):
+            self._decide(check, what, who, general, through.policy)
+
+    def _checks(self, what: Asked) -> Iterator[Check]:
+        """Everything that an operation needs."""
+        for action in operations.actions(what):
+            for resource in resources.resources(action, what, self.place, special.find):
+                yield Check(action=action, resource=resource)
+        if what.operation in ("CopyObject", "UploadPartCopy") and what.prefix == "s3":
+            source = str(what.parameters.get("CopySource", "")).lstrip("/").partition("?")[0]
+            yield Check(action="s3:GetObject", resource=f"arn:aws:s3:::{source}")
+        for action, key, known in implied.of_keys(what, self.place):
+            yield Check(action=action, resource=key, known=known)
+        for _, role in resources.passed_roles(what):
+            own = OF_SERVICES.get(what.prefix, what.prefix)
+            service = UNKNOWN if what.prefix in BY_HAND else f"{own}.amazonaws.com"
+            yield Check(
+                action="iam:PassRole", resource=role, known={"iam:PassedToService": service}
+            )
+
+    def _decide(
+        self,
+        check: Check,
+        what: Asked,
+        who: Caller,
+        general: Mapping[str, Any],
+        endpoint: Policy | None,
+    ) -> None:
+        found = self._held(check)
+        account = _account(check.resource) or self.place.account
+        request = Request(
+            principal=who.principal,
+            action=check.action,
+            resource=check.resource,
+            account=account,
+            context=context.context(
+                check.action,
+                what,
+                check.resource,
+                lambda arn: self.tags_of(arn) if found.tags is None else found.tags,
+                {**general, "aws:ResourceAccount": account, **found.known, **check.known},
+            ),
+        )
+        try:
+            on_the_way = endpoint if check.action.startswith(f"{what.prefix}:") else None
+            decision = decide(request, _policies(who, found, on_the_way))
+        except MalformedPolicy as error:
+            self._count_undecided(f"{check.action}: {error}")
+            return
+        self._settle(decision, request, what)
+
+    def _held(self, check: Check) -> Held:
+        if not isinstance(check.resource, str):
+            return NOTHING
+        found = held(check.resource, self.place.account)
+        if found.trust and check.action not in ASSUMES:
+            return Held(tags=found.tags, known=found.known)
+        if (text := self.group_policy(check.resource)) is not None:
+            return replace(found, policies=[*found.policies, compiled(text, "group policy")])
+        return found
+
+    def _settle(self, decision: Decision, request: Request, what: Asked) -> None:
+        if decision.undecided:
+            on = request.resource if isinstance(request.resource, str) else "an unknown resource"
+            missing = ", ".join(sorted(decision.undecided))
+            self._count_undecided(f"{request.action} on {on} by {_name(request)}: {missing}")
+            return
+        if decision.allowed:
+            self.tally.allowed += 1
+            return
+        message = decision.message(request)
+        with self.tally.lock:
+            self.tally.denied[message] += 1
+            self.tally.write()
+        raise denial(what, message)
+
+    def _count_undecided(self, text: str) -> None:
+        with self.tally.lock:
+            self.tally.undecided[text] += 1
+            if self.tally.undecided[text] == 1:
+                log.warning("not decided by IAM: %s", text)
+            self.tally.write()
+
+
+def _policies(who: Caller, found: Held, endpoint: Policy | None) -> Policies:
+    return Policies(
+        identity=who.identity,
+        boundary=who.boundary,
+        session=who.session,
+        resource=found.policies,
+        trust=found.trust,
+        resource_decides=found.decides,
+        endpoint=endpoint,
+    )
+
+
+def _concerns_the_owner(environ: Mapping[str, Any], signed_for: str, body: bytes) -> bool:
+    """Whether a request of the home's own key meets policies of resources: buckets and trust."""
+    return signed_for == "s3" or (signed_for == "sts" and b"AssumeRole" in body)
+
+
+def _account(resource: Any) -> str:
+    return resource.split(":")[4] if isinstance(resource, str) and resource.count(":") >= 5 else ""
+
+
+def _name(request: Request) -> str:
+    return request.principal.entity.rpartition("/")[2] or request.principal.arn
+
+
+def denial(what: Asked, message: str) -> Refused:
+    """The code and the HTTP status with which a service denies (its protocol's)."""
+    if what.service == "sns":
+        return Refused("AuthorizationError", message, protocol=what.protocol)
+    if what.protocol == "ec2":
+        text = f"You are not authorized to perform this operation. {message}"
+        return Refused("UnauthorizedOperation", text, protocol="ec2")
+    if what.protocol in ("query", "rest-xml"):
+        return Refused("AccessDenied", message, protocol=what.protocol)
+    status = 400 if what.protocol == "json" else 403
+    return Refused("AccessDeniedException", message, status=status, protocol=what.protocol)

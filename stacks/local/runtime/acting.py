@@ -1,0 +1,20 @@
+"""What a program of a service acts with: the session of a role."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acting:
+    """A session of a role."""
+
+    environment: Mapping[str, str]
+    """Variables with which any AWS client signs as the role."""
+
+    client: Callable[[str], Any]
+    """Service -> a boto3 client of the local cloud that signs as the role."""
+
+    @property
+    def s3(self) -> Any:
+        return self.client("s3")

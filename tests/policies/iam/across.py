@@ -1,0 +1,272 @@
+"""Cases between accounts, and of what an organization, a resource or an endpoint adds."""
+
+from __future__ import annotations
+
+from tests.policies.iam.case import (
+    ACROSS,
+    AS_ROOT,
+    ENDPOINTS,
+    HOME,
+    OTHER,
+    RCP,
+    ROLE,
+    S3_KEYS,
+    SCP,
+    SESSION,
+    allow,
+    deny,
+    to,
+)
+from tests.policies.iam.logic import ANY, BOUNDARY, IDENTITY, LINKED, OUTSIDER, RESOURCE, of_home
+
+BETWEEN = [
+    of_home(
+        "the other account's resource says nothing",
+        False,
+        RESOURCE,
+        ACROSS,
+        owner=OTHER,
+        identity=[allow()],
+    ),
+    of_home(
+        "the other account lets the account in",
+        True,
+        RESOURCE,
+        ACROSS,
+        owner=OTHER,
+        identity=[allow()],
+        resource_policy=[to(HOME)],
+    ),
+    of_home(
+        "the other account lets the role in",
+        True,
+        RESOURCE,
+        ACROSS,
+        owner=OTHER,
+        identity=[allow()],
+        resource_policy=[to(ROLE)],
+    ),
+    of_home(
+        "the own account says nothing",
+        False,
+        IDENTITY,
+        ACROSS,
+        owner=OTHER,
+        resource_policy=[to(ROLE)],
+    ),
+    of_home(
+        "the own account says nothing of a session that is named",
+        False,
+        IDENTITY,
+        ACROSS,
+        owner=OTHER,
+        resource_policy=[to(SESSION)],
+    ),
+    of_home(
+        "the own boundary",
+        False,
+        BOUNDARY,
+        ACROSS,
+        owner=OTHER,
+        identity=[allow()],
+        resource_policy=[to(ROLE)],
+        boundary=[allow("kms:*")],
+    ),
+    of_home(
+        "the other account denies",
+        False,
+        RESOURCE,
+        ACROSS,
+        explicit=True,
+        owner=OTHER,
+        identity=[allow()],
+        resource_policy=[to(HOME), {**to(ROLE), "Effect": "Deny"}],
+    ),
+    of_home(
+        "the other account lets somebody else in",
+        False,
+        RESOURCE,
+        ACROSS,
+        owner=OTHER,
+        identity=[allow()],
+        resource_policy=[to("999999999999")],
+    ),
+    of_home(
+        "an outsider with a policy alone", False, RESOURCE, ACROSS, principal=OUTSIDER, identity=ANY
+    ),
+    of_home(
+        "an outsider whom everybody's policy lets in",
+        True,
+        RESOURCE,
+        ACROSS,
+        principal=OUTSIDER,
+        identity=ANY,
+        resource_policy=[to("*")],
+    ),
+    of_home(
+        "root of another account is let in",
+        True,
+        RESOURCE,
+        ACROSS,
+        owner=OTHER,
+        principal=AS_ROOT,
+        resource_policy=[to(HOME)],
+    ),
+    of_home(
+        "root of another account is not let in",
+        False,
+        RESOURCE,
+        ACROSS,
+        owner=OTHER,
+        principal=AS_ROOT,
+    ),
+]
+
+GOVERNED = [
+    of_home("SCP and policy allow", True, IDENTITY, SCP, identity=[allow()], scps=[ANY, ANY]),
+    of_home(
+        "one level of SCPs does not allow",
+        False,
+        "service control policy",
+        SCP,
+        identity=[allow()],
+        scps=[ANY, [allow("kms:*")]],
+    ),
+    of_home(
+        "one of two SCPs of a level allows",
+        True,
+        IDENTITY,
+        SCP,
+        identity=[allow()],
+        scps=[[allow("kms:*"), allow("s3:*")]],
+    ),
+    of_home(
+        "an SCP denies",
+        False,
+        "service control policy",
+        SCP,
+        explicit=True,
+        identity=[allow()],
+        scps=[[allow("*"), deny()]],
+    ),
+    of_home(
+        "an SCP binds root",
+        False,
+        "service control policy",
+        SCP,
+        explicit=True,
+        principal=AS_ROOT,
+        scps=[[allow("*"), deny()]],
+    ),
+    of_home(
+        "an SCP leaves a service-linked role alone",
+        True,
+        IDENTITY,
+        SCP,
+        principal=LINKED,
+        identity=[allow()],
+        scps=[[deny()]],
+    ),
+    of_home("an SCP grants nothing", False, IDENTITY, SCP, scps=[ANY]),
+    of_home(
+        "an SCP limits what a resource policy grants",
+        False,
+        "service control policy",
+        SCP,
+        resource_policy=[to(SESSION)],
+        scps=[[allow("kms:*")]],
+    ),
+    of_home(
+        "an RCP denies",
+        False,
+        "resource control policy",
+        RCP,
+        explicit=True,
+        identity=[allow()],
+        rcps=[{**to("*"), "Effect": "Deny"}],
+    ),
+    of_home(
+        "an RCP denies an outsider",
+        False,
+        "resource control policy",
+        RCP,
+        explicit=True,
+        principal=OUTSIDER,
+        identity=ANY,
+        resource_policy=[to("*")],
+        context={"aws:PrincipalAccount": OTHER},
+        rcps=[
+            {
+                **to("*", Condition={"StringNotEquals": {"aws:PrincipalAccount": HOME}}),
+                "Effect": "Deny",
+            }
+        ],
+    ),
+    of_home(
+        "the endpoint's policy allows",
+        True,
+        IDENTITY,
+        ENDPOINTS,
+        identity=[allow()],
+        endpoint=[to("*", "*")],
+    ),
+    of_home(
+        "the endpoint's policy does not allow",
+        False,
+        "VPC endpoint policy",
+        ENDPOINTS,
+        identity=[allow()],
+        endpoint=[to("*", "s3:PutObject")],
+    ),
+    of_home(
+        "the endpoint's policy denies",
+        False,
+        "VPC endpoint policy",
+        ENDPOINTS,
+        explicit=True,
+        identity=[allow()],
+        endpoint=[to("*", "*"), {**to("*"), "Effect": "Deny"}],
+    ),
+    of_home(
+        "the endpoint's policy is for principals of the account",
+        True,
+        IDENTITY,
+        ENDPOINTS,
+        identity=[allow()],
+        context={"aws:PrincipalAccount": HOME},
+        endpoint=[to("*", "*", Condition={"StringEquals": {"aws:PrincipalAccount": HOME}})],
+    ),
+    of_home(
+        "the endpoint's policy grants nothing", False, IDENTITY, ENDPOINTS, endpoint=[to("*", "*")]
+    ),
+    of_home(
+        "a bucket that wants its endpoint",
+        False,
+        RESOURCE,
+        S3_KEYS,
+        explicit=True,
+        identity=[allow()],
+        resource_policy=[
+            {
+                **to("*", Condition={"StringNotEquals": {"aws:SourceVpce": "vpce-1"}}),
+                "Effect": "Deny",
+            }
+        ],
+    ),
+    of_home(
+        "a bucket that wants its endpoint and gets it",
+        True,
+        IDENTITY,
+        S3_KEYS,
+        identity=[allow()],
+        context={"aws:SourceVpce": "vpce-1"},
+        resource_policy=[
+            {
+                **to("*", Condition={"StringNotEquals": {"aws:SourceVpce": "vpce-1"}}),
+                "Effect": "Deny",
+            }
+        ],
+    ),
+]
+
+CASES = [*BETWEEN, *GOVERNED]
