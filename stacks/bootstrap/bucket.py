@@ -50,25 +50,8 @@ def state_bucket(s3: Any, names: Names, key_arn: Callable[[], str], tags: dict[s
 
 def subresources(bucket: str, key_arn: str, tags: dict[str, str]) -> Iterator[Subresource]:
     """How the bucket must be, in an order in which each can be set."""
-    yield Subresource(
-        name="ownership",
-        get="get_bucket_ownership_controls",
-        put="put_bucket_ownership_controls",
-        wanted={"OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}},
-    )
-    yield Subresource(
-        name="public access block",
-        get="get_public_access_block",
-        put="put_public_access_block",
-        wanted={
-            "PublicAccessBlockConfiguration": {
-                "BlockPublicAcls": True,
-                "IgnorePublicAcls": True,
-                "BlockPublicPolicy": True,
-                "RestrictPublicBuckets": True,
-            }
-        },
-    )
+    yield OWNERSHIP
+    yield PRIVATE
     encrypted = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key_arn}
     rule = {"ApplyServerSideEncryptionByDefault": encrypted, "BucketKeyEnabled": True}
     yield Subresource(
@@ -77,20 +60,8 @@ def subresources(bucket: str, key_arn: str, tags: dict[str, str]) -> Iterator[Su
         put="put_bucket_encryption",
         wanted={"ServerSideEncryptionConfiguration": {"Rules": [rule]}},
     )
-    yield Subresource(
-        name="versioning",
-        get="get_bucket_versioning",
-        put="put_bucket_versioning",
-        wanted={"VersioningConfiguration": {"Status": "Enabled"}},
-        read=lambda found: {"VersioningConfiguration": found},
-    )
-    yield Subresource(
-        name="lifecycle",
-        get="get_bucket_lifecycle_configuration",
-        put="put_bucket_lifecycle_configuration",
-        wanted={"LifecycleConfiguration": {"Rules": [_lifecycle()]}},
-        read=lambda found: {"LifecycleConfiguration": {"Rules": found["Rules"]}},
-    )
+    yield VERSIONED
+    yield LIFECYCLE
     yield Subresource(
         name="tags",
         get="get_bucket_tagging",
@@ -109,14 +80,46 @@ def subresources(bucket: str, key_arn: str, tags: dict[str, str]) -> Iterator[Su
     )
 
 
-def _lifecycle() -> dict[str, Any]:
-    return {
-        "ID": "old-versions",
-        "Status": "Enabled",
-        "Filter": {"Prefix": ""},
-        "NoncurrentVersionExpiration": {"NoncurrentDays": OLD_VERSIONS_DAYS},
-        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
-    }
+OWNERSHIP = Subresource(
+    name="ownership",
+    get="get_bucket_ownership_controls",
+    put="put_bucket_ownership_controls",
+    wanted={"OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}},
+)
+PRIVATE = Subresource(
+    name="public access block",
+    get="get_public_access_block",
+    put="put_public_access_block",
+    wanted={
+        "PublicAccessBlockConfiguration": {
+            "BlockPublicAcls": True,
+            "IgnorePublicAcls": True,
+            "BlockPublicPolicy": True,
+            "RestrictPublicBuckets": True,
+        }
+    },
+)
+VERSIONED = Subresource(
+    name="versioning",
+    get="get_bucket_versioning",
+    put="put_bucket_versioning",
+    wanted={"VersioningConfiguration": {"Status": "Enabled"}},
+    read=lambda found: {"VersioningConfiguration": found},
+)
+OLD_VERSIONS = {
+    "ID": "old-versions",
+    "Status": "Enabled",
+    "Filter": {"Prefix": ""},
+    "NoncurrentVersionExpiration": {"NoncurrentDays": OLD_VERSIONS_DAYS},
+    "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+}
+LIFECYCLE = Subresource(
+    name="lifecycle",
+    get="get_bucket_lifecycle_configuration",
+    put="put_bucket_lifecycle_configuration",
+    wanted={"LifecycleConfiguration": {"Rules": [OLD_VERSIONS]}},
+    read=lambda found: {"LifecycleConfiguration": {"Rules": found["Rules"]}},
+)
 
 
 def _policy(bucket: str) -> str:
