@@ -156,7 +156,7 @@ class Engine:
 @contextmanager
 def connected(backend: Any) -> Iterator[tuple[Engine, int]]:
     """A served backend and an engine connected to it."""
-    server, port = serve(backend, admits=lambda peer: True)
+    server, port = serve(backend, admits=lambda peer, port: True)
     try:
         with engine_at(port) as engine:
             yield engine, port

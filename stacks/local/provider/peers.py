@@ -16,8 +16,8 @@ from typing import Any
 
 import grpc
 
-Admits = Callable[[str], bool]
-"""Whether the peer of a connection, as gRPC names it, may call."""
+Admits = Callable[[str, int], bool]
+"""Whether the peer of a connection, as gRPC names it, may call this port of ours."""
 
 PEER = re.compile(r"(?:ipv4:|ipv6:(?:%5B|\[)::ffff:)127\.0\.0\.1(?:%5D|\])?:(?P<port>\d+)")
 LOOPBACK = ("0100007F", "0000000000000000FFFF00000100007F")
@@ -49,12 +49,12 @@ def owner_with(variable: str, value: str) -> Admits:
             admitted.popitem(last=False)
         return True
 
-    def admits(peer: str) -> bool:
+    def admits(peer: str, own_port: int) -> bool:
         found = PEER.fullmatch(peer)
         if found is None:
             return False
         for _ in range(TRIES):
-            inode = _inode(int(found["port"]))
+            inode = _inode(int(found["port"]), own_port)
             if inode is not None:
                 return holds(inode)
             time.sleep(PAUSE_SECONDS)
@@ -63,15 +63,20 @@ def owner_with(variable: str, value: str) -> Admits:
     return admits
 
 
-def _inode(port: int) -> str | None:
-    """The socket of this user that is connected from a loopback port."""
+def _inode(port: int, own_port: int) -> str | None:
+    """The socket of this user that is connected from a loopback port to one of ours.
+
+    Both ports say which: the kernel gives a port that is in use to connections elsewhere too.
+    """
     ours = str(os.getuid())
     for table in TABLES:
         for line in table.read_text().splitlines()[1:] if table.exists() else ():
             columns = line.split()
+            if columns[3] != ESTABLISHED or columns[7] != ours:
+                continue
             address, _, from_port = columns[1].partition(":")
-            is_peer = address in LOOPBACK and int(from_port, 16) == port
-            if is_peer and columns[3] == ESTABLISHED and columns[7] == ours:
+            _, _, to_port = columns[2].partition(":")
+            if address in LOOPBACK and (int(from_port, 16), int(to_port, 16)) == (port, own_port):
                 return columns[9]
     return None
 
@@ -104,6 +109,8 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[misc] # grpc has no types
 
     def __init__(self, admits: Admits) -> None:
         self._admits = admits
+        self.own_port = 0
+        """Known once the server is bound."""
 
     def intercept_service(self, continuation: Any, details: Any) -> Any:
         """The method's handler with the check in front."""
@@ -112,7 +119,7 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[misc] # grpc has no types
             return grpc.unary_unary_rpc_method_handler(_unknown)
 
         def checked(request: Any, context: grpc.ServicerContext) -> Any:
-            if not self._admits(context.peer()):
+            if not self._admits(context.peer(), self.own_port):
                 context.abort(grpc.StatusCode.PERMISSION_DENIED, REFUSED)
             return handler.unary_unary(request, context)
 

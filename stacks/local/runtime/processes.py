@@ -186,7 +186,9 @@ def port_owner(port: int) -> str:
         listening = connection.status == psutil.CONN_LISTEN
         if not (listening and connection.laddr and connection.laddr.port == port):
             continue
-        with contextlib.suppress(psutil.Error, TypeError):
+        if connection.pid is None:
+            continue
+        with contextlib.suppress(psutil.Error):
             process = psutil.Process(connection.pid)
             return f"pid {process.pid} ({' '.join(process.cmdline())})"
     return "a process of another user"

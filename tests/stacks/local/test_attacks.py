@@ -226,7 +226,7 @@ def test_another_user_who_knows_the_key_is_still_another_user() -> None:
             )
             with contextlib.closing(listener.accept()[0]) as wire:
                 peer = f"ipv4:127.0.0.1:{wire.getpeername()[1]}"
-                assert admits(peer) is admitted
+                assert admits(peer, port) is admitted
                 wire.sendall(b"over\n")
                 process.wait()
 
@@ -246,13 +246,47 @@ wire.recv(1)
 
 def test_the_owner_is_known_while_it_opens_and_closes_files() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
-        busy = subprocess.Popen([sys.executable, "-c", BUSY, port], env={"SECRET": "word"})
+        port = listener.getsockname()[1]
+        busy = subprocess.Popen([sys.executable, "-c", BUSY, str(port)], env={"SECRET": "word"})
         with contextlib.closing(listener.accept()[0]) as wire:
             peer = f"ipv4:127.0.0.1:{wire.getpeername()[1]}"
-            admitted = [owner_with("SECRET", "word")(peer) for _ in range(40)]
+            admitted = [owner_with("SECRET", "word")(peer, port) for _ in range(40)]
         busy.wait()
     assert admitted == [True] * 40
+
+
+FROM_ONE_PORT = """
+import socket, sys
+wire = socket.socket()
+wire.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+wire.bind(("127.0.0.1", int(sys.argv[1])))
+wire.connect(("127.0.0.1", int(sys.argv[2])))
+wire.recv(1)
+"""
+
+
+def test_of_two_connections_from_one_port_the_one_to_us_counts() -> None:
+    """The kernel gives one port to connections to several places, under load above all."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as ours,
+        socket.create_server(("127.0.0.1", 0)) as elsewhere,
+        socket.create_server(("127.0.0.1", 0)) as free,
+    ):
+        source = str(free.getsockname()[1])
+        free.close()
+        with contextlib.ExitStack() as open_wires:
+            processes = []
+            for secret, listener in (("word", ours), ("other", elsewhere)):
+                port = listener.getsockname()[1]
+                command = [sys.executable, "-c", FROM_ONE_PORT, source, str(port)]
+                processes.append(subprocess.Popen(command, env={"SECRET": secret}))
+                wire = open_wires.enter_context(contextlib.closing(listener.accept()[0]))
+                assert wire.getpeername()[1] == int(source)
+            peer, admits = f"ipv4:127.0.0.1:{source}", owner_with("SECRET", "word")
+            assert admits(peer, ours.getsockname()[1])
+            assert not admits(peer, elsewhere.getsockname()[1])
+        for process in processes:
+            process.wait()
 
 
 # The control plane
