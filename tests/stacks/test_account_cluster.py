@@ -201,3 +201,15 @@ def test_the_pins_can_be_listed_and_checked() -> None:
     assert shown.exit_code == 0, shown.output
     [ami] = [one for one in json.loads(shown.stdout)["pins"] if one["name"] == "ami/al2023"]
     assert ami["taken"] == ami["version"] == pins().version("ami/al2023")
+
+
+def test_a_claim_without_a_class_gets_an_encrypted_volume_and_pods_are_measured() -> None:
+    """As it was, claims and autoscalers of pods waited for ever."""
+    for env in ("dev", "staging", "prod", "local"):
+        found = synth(f"{env}.cluster")
+        [made] = [one for one in found if one.type.endswith(":StorageClass")]
+        metadata = made.inputs.get("metadata")
+        assert metadata["annotations"] == {"storageclass.kubernetes.io/is-default-class": "true"}
+        assert made.inputs.get("parameters", "encrypted") == "true"
+        addons = {one.inputs.get("addonName") for one in found if one.type == "aws:eks/addon:Addon"}
+        assert {"metrics-server", "aws-ebs-csi-driver"} <= addons

@@ -52,13 +52,13 @@ TAGS = Tags(
     key={"Resources": ["{id}"]},
 )
 
-KINDS_OF_PEERS = ("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId")
-"""Kinds of peers, of which a rule has one. The official provider modifies a rule in place unless
-it is of another kind then (terraform-provider-aws, ec2/vpc_security_group_ingress_rule.go)."""
-
 
 def other_kind(before: Any, after: Any, _: Properties) -> bool:
-    """Whether the peer was none of this kind before, or is none any more."""
+    """Whether the peer was none of this kind before, or is none any more.
+
+    The official provider modifies a rule in place otherwise (terraform-provider-aws,
+    ec2/vpc_security_group_ingress_rule.go).
+    """
     return not before or not after
 
 
@@ -94,7 +94,7 @@ def rule(direction: str) -> Row:
         computed=("fromPort", "toPort"),
         # moto's ModifySecurityGroupRules changes no other kind of peer
         replace_on=("cidrIpv6", "prefixListId", "referencedSecurityGroupId", "securityGroupId"),
-        official=dict.fromkeys(KINDS_OF_PEERS, other_kind),
+        official=dict.fromkeys(PEERS, other_kind),
         outputs={
             "arn": "arn:aws:ec2:{region}:{account}:security-group-rule/{id}",
             "securityGroupRuleId": "SecurityGroupRuleId",
