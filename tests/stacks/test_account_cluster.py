@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -23,8 +25,11 @@ from stacks.commands.output import CommandOutput
 from stacks.pins.table import pins
 from stacks.settings.load import load
 from stacks.stack_name import StackName
+from stacks.targets import work
 from stacks.targets.account import AccountTarget
+from stacks.targets.engine import Changes
 from stacks.targets.machine import of_account
+from stacks.targets.work import Work
 from tests.kits.checks import Script, stubbed
 from tests.kits.faults import asked, edited, told, with_inputs
 from tests.kits.stacks import changed, synth
@@ -213,3 +218,32 @@ def test_a_claim_without_a_class_gets_an_encrypted_volume_and_pods_are_measured(
         assert made.inputs.get("parameters", "encrypted") == "true"
         addons = {one.inputs.get("addonName") for one in found if one.type == "aws:eks/addon:Addon"}
         assert {"metrics-server", "aws-ebs-csi-driver"} <= addons
+
+
+# -- drift ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that says whether it was to read the cloud first."""
+
+    name: str = "dev.foundation"
+    refresh_first: bool = False
+
+    def run(self, operation: str, program: Any, watch: Any) -> Changes:
+        made = Changes()
+        made.outputs = {"operation": operation, "refreshed": self.refresh_first}
+        return made
+
+
+@pytest.mark.parametrize("refresh", [True, False])
+def test_an_update_reads_the_cloud_first_where_it_is_asked_to(
+    refresh: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AccountTarget, "engine", lambda *_: Engine())
+    monkeypatch.setattr(work, "whole_stack_can_block", lambda _: False)
+    with ThreadPoolExecutor() as pool:
+        made = Work("dev.foundation", CommandOutput(as_json=True), pool)
+        made.refresh = refresh
+        done = made.operate("up", StackName.parse("dev.foundation"))
+    assert done.outputs == {"operation": "up", "refreshed": refresh}
