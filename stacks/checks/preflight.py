@@ -12,6 +12,7 @@ from stacks.checks import (
     quotas,
     reservations,
     service_roles,
+    state,
     support,
 )
 from stacks.checks.check import CLUSTER, FOUNDATION, Check
@@ -20,6 +21,7 @@ PREFLIGHT = (
     Check("account", "account of the credentials", account.check_account, once=True),
     Check("machine", "tools on this machine", account.check_machine, once=True),
     Check("placeholders", "values to fill in", account.check_placeholders),
+    Check("state", "place and key of the state", state.check, once=True),
     Check("permissions", "permissions of the caller", account.check_permissions),
     Check("access", "access to the cluster", cluster_access.check_access, CLUSTER),
     Check("reach", "API of the cluster", cluster_access.check_reach, CLUSTER),

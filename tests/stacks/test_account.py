@@ -14,6 +14,7 @@ from stacks.checks import (
     image_layers,
     one_per_account,
     service_roles,
+    state,
 )
 from stacks.checks.account import check_placeholders
 from stacks.commands.deploy import _is_filled_in
@@ -213,3 +214,42 @@ def test_aws_config_records_with_its_own_role() -> None:
     assert "AWS Config must record with AWSServiceRoleForConfig" in message
     [missing] = told(asked(service_roles.check, "staging.foundation", roles_there(False)))
     assert missing.startswith("AWSServiceRoleForConfig: must be there before")
+
+
+# -- F6: the state's own key and bucket -----------------------------------------------------------
+
+
+def state_of(key: Any, versioning: Any) -> Script:
+    return {
+        "kms": [("describe_key", key)],
+        "s3": [("get_bucket_versioning", versioning)],
+    }
+
+
+KEY = {"KeyMetadata": {"KeyId": "k"}}
+
+
+@pytest.mark.parametrize(
+    ("script", "statuses"),
+    [
+        (state_of(KEY, {"Status": "Enabled"}), ["pass", "pass"]),
+        (state_of("!NotFoundException", {"Status": "Enabled"}), ["fail", "pass"]),
+        (state_of(KEY, {}), ["pass", "fail"]),
+        (state_of(KEY, "!NoSuchBucket"), ["pass", "fail"]),
+        (state_of("!AccessDenied", {}), ["unknown"]),
+    ],
+    ids=["there", "no alias", "no versions", "no bucket", "nobody says"],
+)
+def test_key_and_bucket_of_the_state_must_be_there(
+    script: Script, statuses: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(state.BACKEND, "s3://plinth-dev-state")
+    found = asked(state.check, script=script)
+    assert [one.status for one in found] == statuses
+    assert "alias/plinth-dev-pulumi" in found[0].subject or statuses == ["unknown"]
+
+
+def test_a_state_that_is_in_no_bucket_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(state.BACKEND, "file:///somewhere")
+    found = asked(state.check, script=state_of(KEY, {}))
+    assert [one.status for one in found] == ["pass", "unknown"]

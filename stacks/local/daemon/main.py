@@ -132,6 +132,7 @@ def _overlay(
         eventbridge,
         moto_bucket_policies,
         moto_thread_safety,
+        service_linked_roles,
         service_quotas,
     )
     from stacks.local.aws.app import SageMakerApp
@@ -155,6 +156,7 @@ def _overlay(
     moto_bucket_policies.install()
     lambda_functions.install(host)
     service_quotas.install()
+    service_linked_roles.make()
     emulator = Emulator(host=host)
     eventbridge.install(emulator)
     fallback = Recorder(DomainDispatcherApplication(create_backend_app), REGION)
