@@ -109,7 +109,7 @@ class Access(Component):
                 aws.iam.RolePolicyAttachment(
                     f"{name}-{purpose}-{policy.rpartition('/')[2]}",
                     role=role.name,
-                    policy_arn=f"arn:aws:iam::aws:policy/{policy}",
+                    policy_arn=self.names.aws_arn("iam", f"policy/{policy}"),
                     opts=self.child,
                 )
             self._roles[purpose] = Role(purpose, role.name, role.arn)
@@ -239,11 +239,11 @@ def _people_trust(trust: Trust, names: Names) -> list[Statement]:
         # Identity Center makes a role per permission set, with a random end and, outside
         # us-east-1, its region in the path (IAM Identity Center user guide, referencing
         # permission sets in resource policies)
-        path = f"arn:aws:iam::{names.account_id}:role/aws-reserved/sso.amazonaws.com*"
+        path = names.iam_arn("role/aws-reserved/sso.amazonaws.com*")
         roles = [f"{path}/AWSReservedSSO_{name}_*" for name in sorted(trust.permission_sets)]
         found.append(
             {
-                "Principal": {"AWS": account_roots([names.account_id])[0]},
+                "Principal": {"AWS": account_roots([names.account_id], names.region)[0]},
                 "Action": "sts:AssumeRole",
                 "Condition": {"ArnLike": {"aws:PrincipalArn": roles}},
             }
@@ -262,7 +262,7 @@ def _people_trust(trust: Trust, names: Names) -> list[Statement]:
             }
         )
     if trust.github_subjects:
-        provider = f"arn:aws:iam::{names.account_id}:oidc-provider/{GITHUB}"
+        provider = names.iam_arn(f"oidc-provider/{GITHUB}")
         subjects = sorted(set(trust.github_subjects))
         found.append(
             {

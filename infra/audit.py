@@ -96,12 +96,15 @@ class Audit(Component):
             self._config()
         self.seal()
 
+    def _arn(self, role: str) -> str:
+        return self.names.bucket_arn(self.names.bucket(role))
+
     def _trail(self) -> None:
         trail_name = self.names.of("trail")
         trail_arn = self.names.arn("cloudtrail", f"trail/{trail_name}")
         bucket, ready = self._bucket(
             "audit",
-            _deliveries("cloudtrail.amazonaws.com", self.names.bucket("audit"), trail_arn),
+            _deliveries("cloudtrail.amazonaws.com", self._arn("audit"), trail_arn),
             locked=self._args.lock is not None,
         )
         selectors = [_selector("management", "Management")]
@@ -129,7 +132,7 @@ class Audit(Component):
         name = self.component_name
         bucket, ready = self._bucket(
             "config",
-            _deliveries("config.amazonaws.com", self.names.bucket("config")),
+            _deliveries("config.amazonaws.com", self._arn("config")),
             locked=False,
         )
         recorder = aws.cfg.Recorder(
@@ -184,7 +187,7 @@ class Audit(Component):
         policy = aws.s3.BucketPolicy(
             name,
             bucket=bucket.bucket,
-            policy=plain_json(_policy(self.names.bucket(role), deliveries, self.names.account_id)),
+            policy=plain_json(_policy(self._arn(role), deliveries, self.names.account_id)),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[made.block]),
         )
         return bucket, [policy, versioning]
@@ -228,11 +231,8 @@ class Audit(Component):
             )
 
 
-def _deliveries(
-    service: str, bucket_name: str, source_arn: str | None = None
-) -> Sequence[Statement]:
+def _deliveries(service: str, arn: str, source_arn: str | None = None) -> Sequence[Statement]:
     """A service may look at the bucket and write under `AWSLogs/` (user guides of both)."""
-    arn = f"arn:aws:s3:::{bucket_name}"
     condition = {"ArnEquals": {"aws:SourceArn": source_arn}} if source_arn else {}
     return [
         {
@@ -252,11 +252,8 @@ def _deliveries(
     ]
 
 
-def _policy(
-    bucket_name: str, deliveries: Sequence[Statement], account_id: str
-) -> Mapping[str, object]:
+def _policy(arn: str, deliveries: Sequence[Statement], account_id: str) -> Mapping[str, object]:
     """Deliveries for this account alone, and nothing over plain HTTP."""
-    arn = f"arn:aws:s3:::{bucket_name}"
     own = {"StringEquals": {"aws:SourceAccount": account_id}}
     return {
         "Version": "2012-10-17",

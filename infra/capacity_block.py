@@ -67,18 +67,17 @@ class CapacityBlock(Component):
             "NodegroupName": group,
             "ScalingConfig": {"MinSize": 0, "DesiredSize": 0},
         }
-        api = "arn:aws:scheduler:::aws-sdk"
         self._once(
             "notice",
             timedelta(hours=args.notice_hours),
-            f"{api}:sns:publish",
+            self.names.universal_target("sns:publish"),
             pulumi.Output.json_dumps({"TopicArn": args.topic_arn, **notice}, sort_keys=True),
             may,
         )
         self._once(
             "drain",
             timedelta(minutes=args.drain_minutes),
-            f"{api}:eks:updateNodegroupConfig",
+            self.names.universal_target("eks:updateNodegroupConfig"),
             plain_json(drain),
             may,
         )

@@ -156,7 +156,7 @@ class Cluster(Component):
             name,
             cluster_name=self.cluster_name,
             principal_arn=entry.principal_arn,
-            policy_arn=f"arn:aws:eks::aws:cluster-access-policy/{access.policy}",
+            policy_arn=self.names.aws_arn("eks", f"cluster-access-policy/{access.policy}"),
             access_scope=(
                 {"type": "namespace", "namespaces": namespaces}
                 if namespaces

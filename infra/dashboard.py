@@ -112,6 +112,28 @@ class Dashboard(Component):
             },
             opts=self.child,
         )
+        self._undelivered(role, rule)
+
+    def _undelivered(self, role: str, rule: aws.cloudwatch.EventRule) -> None:
+        """EventBridge tells nobody but this metric of what does not arrive (EventBridge user guide,
+        monitoring): a topic whose key it may not use would stay silent for ever."""
+        aws.cloudwatch.MetricAlarm(
+            f"{self.component_name}-{role}-undelivered",
+            name=self.names.of(f"{role}-undelivered"),
+            alarm_description="EventBridge could not deliver what a rule is to tell",
+            namespace="AWS/Events",
+            metric_name="FailedInvocations",
+            dimensions={"RuleName": rule.name},
+            statistic="Sum",
+            threshold=1,
+            comparison_operator="GreaterThanOrEqualToThreshold",
+            period=300,
+            evaluation_periods=1,
+            treat_missing_data="notBreaching",
+            alarm_actions=[self._args.alerts_topic_arn],
+            tags=self.tags(f"{role}-undelivered"),
+            opts=self.child,
+        )
 
 
 def dashboard_body(graphs: Mapping[str, Graph], region: str) -> str:

@@ -74,7 +74,7 @@ def _owned(names: Names) -> list[Statement]:
         {
             "Sid": "Budgets",
             "Action": ["budgets:*"],
-            "Resource": [f"arn:aws:budgets::{names.account_id}:budget/{own}"],
+            "Resource": [f"arn:{names.partition}:budgets::{names.account_id}:budget/{own}"],
         },
         {
             "Sid": "NoApproval",
@@ -154,9 +154,7 @@ def _roles(names: Names) -> list[Statement]:
         {
             "Sid": "Roles",
             "Action": [f"iam:{action}" for action in ROLES],
-            "Resource": [
-                f"arn:aws:iam::{names.account_id}:{kind}/{names.of('*')}" for kind in kinds
-            ],
+            "Resource": [names.iam_arn(f"{kind}/{names.of('*')}") for kind in kinds],
         },
         {
             "Sid": "PassRoles",

@@ -33,9 +33,7 @@ UNNAMED = (
 """Services that give their resources random names, or none: which are ours cannot be said."""
 
 GLOBAL = ("budgets", "ce", "cloudfront", "iam", "route53", "organizations")
-"""Services without a region of their own, and where their requests go."""
-
-GLOBAL_REGION = "us-east-1"
+"""Services without a region of their own."""
 
 ROLES = (
     "AddRoleToInstanceProfile", "AttachRolePolicy", "CreateInstanceProfile", "CreatePolicy",
@@ -60,7 +58,7 @@ SERVICE_LINKED = (
 
 def dashboards(names: Names) -> list[str]:
     """ARNs of an environment's dashboards, or of a workload's: they are of no region."""
-    arn = f"arn:aws:cloudwatch::{names.account_id}:dashboard"
+    arn = f"arn:{names.partition}:cloudwatch::{names.account_id}:dashboard"
     return [f"{arn}/{names.prefix}", f"{arn}/{names.of('*')}"]
 
 
@@ -69,7 +67,7 @@ def service_linked_roles(names: Names) -> Mapping[str, object]:
     return {
         "Sid": "ServiceLinkedRoles",
         "Action": ["iam:CreateServiceLinkedRole"],
-        "Resource": [f"arn:aws:iam::{names.account_id}:role/aws-service-role/*"],
+        "Resource": [names.iam_arn("role/aws-service-role/*")],
         "Condition": {
             "StringEquals": {
                 "iam:AWSServiceName": [f"{service}.amazonaws.com" for service in SERVICE_LINKED]

@@ -93,7 +93,7 @@ class Drift(Component):
             flexible_time_window={"mode": "FLEXIBLE", "maximum_window_in_minutes": 15},
             target={
                 # a universal target (EventBridge Scheduler user guide)
-                "arn": "arn:aws:scheduler:::aws-sdk:sagemaker:createProcessingJob",
+                "arn": self.names.universal_target("sagemaker:createProcessingJob"),
                 "role_arn": args.schedule_role.arn,
                 "input": pulumi.Output.json_dumps(self._job(), sort_keys=True),
             },

@@ -229,7 +229,7 @@ def offline_keys(names: Names, name: str) -> str:
 
 def read_groups(names: Names, groups: Sequence[str]) -> list[Statement]:
     """Describing groups of other workloads, given by their names, and reading their records."""
-    bucket = f"arn:aws:s3:::{names.bucket('data')}"
+    bucket = names.bucket_arn(names.bucket("data"))
     keys = [offline_keys(names, group) for group in sorted(groups)]
     return [
         {

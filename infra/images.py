@@ -59,21 +59,21 @@ class Images(Component):
             aws.ecr.RepositoryPolicy(
                 f"{name}-repository",
                 repository=repository.name,
-                policy=plain_json(repository_policy(args.readers)),
+                policy=plain_json(repository_policy(args.readers, self.names.region)),
                 opts=self.child,
             )
         self.repository_url = repository.repository_url
         self.seal()
 
 
-def repository_policy(readers: Mapping[str, Sequence[str]]) -> dict[str, object]:
+def repository_policy(readers: Mapping[str, Sequence[str]], region: str) -> dict[str, object]:
     """Pulling, by the roles of these environments in their accounts."""
     statement = {
         "Sid": "Pull",
         "Effect": "Allow",
-        "Principal": {"AWS": account_roots(readers)},
+        "Principal": {"AWS": account_roots(readers, region)},
         "Action": list(PULL),
-        "Condition": {"ArnLike": {"aws:PrincipalArn": role_arn_patterns(readers)}},
+        "Condition": {"ArnLike": {"aws:PrincipalArn": role_arn_patterns(readers, region)}},
     }
     return {"Version": "2012-10-17", "Statement": [statement]}
 

@@ -104,7 +104,7 @@ def decrypt_of(other: Names, *purposes: str) -> list[Statement]:
     return [
         {
             "Action": ["kms:Decrypt"],
-            "Resource": [f"arn:aws:kms:{other.region}:{other.account_id}:key/*"],
+            "Resource": [other.arn("kms", "key/*")],
             "Condition": {"ForAnyValue:StringEquals": {"kms:ResourceAliases": aliases}},
         }
     ]
@@ -123,7 +123,7 @@ def key_policy(purpose: str, args: KeysArgs) -> dict[str, object]:
     statements: list[Statement] = [
         {
             "Sid": "Account",
-            "Principal": {"AWS": account_roots([args.names.account_id])[0]},
+            "Principal": {"AWS": account_roots([args.names.account_id], args.names.region)[0]},
             "Action": "kms:*",
         },
         *(one for service in args.purposes[purpose] for one in SERVICES[service](args.names)),
@@ -140,10 +140,10 @@ def _readers(args: KeysArgs) -> Statement:
     """Decrypting through S3 alone, by the roles of the environments that read."""
     return {
         "Sid": "Readers",
-        "Principal": {"AWS": account_roots(args.readers)},
+        "Principal": {"AWS": account_roots(args.readers, args.names.region)},
         "Action": "kms:Decrypt",
         "Condition": {
-            "ArnLike": {"aws:PrincipalArn": role_arn_patterns(args.readers)},
+            "ArnLike": {"aws:PrincipalArn": role_arn_patterns(args.readers, args.names.region)},
             "StringEquals": {"kms:ViaService": f"s3.{args.names.region}.amazonaws.com"},
         },
     }

@@ -23,6 +23,24 @@ REALTIME, ASYNCHRONOUS, SERVERLESS = ENDPOINT_KINDS = ("realtime", "async", "ser
 IMAGES = "images"
 """Role of the image repository in its name."""
 
+PARTITIONS = {
+    "cn-": ("aws-cn", "amazonaws.com.cn"),
+    "eu-isoe-": ("aws-iso-e", "cloud.adc-e.uk"),
+    "eusc-": ("aws-eusc", "amazonaws.eu"),
+    "us-gov-": ("aws-us-gov", "amazonaws.com"),
+    "us-iso-": ("aws-iso", "c2s.ic.gov"),
+    "us-isob-": ("aws-iso-b", "sc2s.sgov.gov"),
+    "us-isof-": ("aws-iso-f", "csp.hci.ic.gov"),
+}
+"""Beginning of regions -> partition and end of addresses, for all but the commercial one (botocore,
+partitions.json)."""
+
+GLOBAL_REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+"""Where requests to services without a region go, such as those of AWS Budgets, by partition."""
+
+SHORT_DIRECTIONS = {"northeast": "ne", "northwest": "nw", "southeast": "se", "southwest": "sw"}
+"""Two letters in the ids of zones; of other words there is one (AWS user guide, AZ ids)."""
+
 SHORT_HASH = 8
 """Hex digits that tell apart two names which were cut at the same place."""
 
@@ -67,6 +85,21 @@ class Names:
     """As AWS sees it, with hyphens (`fraud-score`). Default: the platform's own names."""
 
     @property
+    def partition(self) -> str:
+        """First part of every ARN: accounts of AWS's partitions know nothing of each other."""
+        return partition_of(self.region)[0]
+
+    @property
+    def dns_suffix(self) -> str:
+        """End of the addresses of AWS's services."""
+        return partition_of(self.region)[1]
+
+    @property
+    def global_region(self) -> str:
+        """Where services without a region of their own answer."""
+        return GLOBAL_REGIONS.get(self.partition, self.region)
+
+    @property
     def prefix(self) -> str:
         return f"plinth-{self.env}-{self.workload}" if self.workload else f"plinth-{self.env}"
 
@@ -98,40 +131,71 @@ class Names:
             raise ValueError(f"bucket name must have at most {BUCKET_NAME_LIMIT}, got {name!r}")
         return name
 
+    def iam_arn(self, resource: str) -> str:
+        """Of something in this account's IAM, such as `role/x`."""
+        return f"arn:{self.partition}:iam::{self.account_id}:{resource}"
+
+    def bucket_arn(self, name: str) -> str:
+        """Of a bucket, or of objects in it, by its whole name."""
+        return f"arn:{self.partition}:s3:::{name}"
+
+    def aws_arn(self, service: str, resource: str) -> str:
+        """Of something that AWS offers to every account, such as a managed policy."""
+        return f"arn:{self.partition}:{service}::aws:{resource}"
+
+    def universal_target(self, call: str) -> str:
+        """Of an API call as EventBridge Scheduler's target (user guide, universal targets)."""
+        return f"arn:{self.partition}:scheduler:::aws-sdk:{call}"
+
     def arn(self, service: str, resource: str) -> str:
-        return f"arn:aws:{service}:{self.region}:{self.account_id}:{resource}"
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{resource}"
 
     def role_arn(self, role: str) -> str:
-        return f"arn:aws:iam::{self.account_id}:role/{self.of(role)}"
+        return f"arn:{self.partition}:iam::{self.account_id}:role/{self.of(role)}"
 
     def service_linked_role_arn(self, service: str, name: str) -> str:
         """Of the role that a service has in every account that uses it (`config`, ...)."""
         path = f"aws-service-role/{service}.amazonaws.com"
-        return f"arn:aws:iam::{self.account_id}:role/{path}/{name}"
+        return f"arn:{self.partition}:iam::{self.account_id}:role/{path}/{name}"
 
     def fsx_role_arn(self) -> str:
         """Pattern of the roles with which FSx reads linked buckets, one per file system."""
         path = "aws-service-role/s3.data-source.lustre.fsx.amazonaws.com"
-        return f"arn:aws:iam::{self.account_id}:role/{path}/AWSServiceRoleForFSxS3Access_*"
+        return self.iam_arn(f"role/{path}/AWSServiceRoleForFSxS3Access_*")
 
     def repository_url(self, role: str) -> str:
         """Address of an ECR repository of this account, without tag or digest."""
-        return f"{self.account_id}.dkr.ecr.{self.region}.amazonaws.com/{self.platform.of(role)}"
+        registry = f"{self.account_id}.dkr.ecr.{self.region}.{self.dns_suffix}"
+        return f"{registry}/{self.platform.of(role)}"
 
 
-def account_roots(accounts: Iterable[str]) -> list[str]:
+def partition_of(region: str) -> tuple[str, str]:
+    """Partition and end of addresses of a region."""
+    found = (of for begin, of in PARTITIONS.items() if region.startswith(begin))
+    return next(found, ("aws", "amazonaws.com"))
+
+
+def zone_prefix(region: str) -> str:
+    """How the ids of a region's zones begin: `use1` for us-east-1, `apse2` for ap-southeast-2."""
+    place, *directions, number = region.split("-")
+    short = "".join(SHORT_DIRECTIONS.get(one, one[:1]) for one in directions)
+    return f"{place}{short}{number}"
+
+
+def account_roots(accounts: Iterable[str], region: str) -> list[str]:
     """Principals that stand for accounts, each once: environments may share one."""
-    return [f"arn:aws:iam::{account_id}:root" for account_id in sorted(set(accounts))]
+    partition = partition_of(region)[0]
+    return [f"arn:{partition}:iam::{account_id}:root" for account_id in sorted(set(accounts))]
 
 
-def role_arn_patterns(environments: Mapping[str, Sequence[str]]) -> list[str]:
+def role_arn_patterns(environments: Mapping[str, Sequence[str]], region: str) -> list[str]:
     """Patterns of the roles of these environments, given by account.
 
     A policy that names a role outright is refused until the role exists; with the account as its
     principal and these in a condition, it is not.
     """
     return sorted(
-        Names(env=env, account_id=account_id, region="").role_arn("*")
+        Names(env=env, account_id=account_id, region=region).role_arn("*")
         for account_id, envs in environments.items()
         for env in envs
     )

@@ -117,7 +117,7 @@ class OffHours(Component):
             flexible_time_window={"mode": "OFF"},
             target={
                 # a universal target (EventBridge Scheduler user guide)
-                "arn": "arn:aws:scheduler:::aws-sdk:eks:updateNodegroupConfig",
+                "arn": self.names.universal_target("eks:updateNodegroupConfig"),
                 "role_arn": role.arn,
                 "input": plain_json(request),
                 "retry_policy": {"maximum_event_age_in_seconds": RETRY_SECONDS},

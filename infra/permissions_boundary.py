@@ -22,7 +22,7 @@ POLICY_CHARACTERS = 6144
 
 def boundary_arn(names: Names) -> str:
     """ARN of an environment's own boundary."""
-    return f"arn:aws:iam::{names.account_id}:policy/{names.of('boundary')}"
+    return names.iam_arn(f"policy/{names.of('boundary')}")
 
 
 def boundary(names: Names) -> Mapping[str, object]:
@@ -38,7 +38,7 @@ def boundary(names: Names) -> Mapping[str, object]:
 
 def _own(names: Names, *kinds: str) -> list[str]:
     """ARNs of what has a name of ours."""
-    return [f"arn:aws:iam::{names.account_id}:{kind}/{names.of('*')}" for kind in kinds]
+    return [names.iam_arn(f"{kind}/{names.of('*')}") for kind in kinds]
 
 
 def _allowed(names: Names) -> list[Mapping[str, object]]:
@@ -56,8 +56,8 @@ def _allowed(names: Names) -> list[Mapping[str, object]]:
             "Providers",
             ["iam:*OpenIDConnectProvider*", "iam:CreateServiceLinkedRole", "iam:PassRole"],
             [
-                f"arn:aws:iam::{names.account_id}:oidc-provider/*",
-                f"arn:aws:iam::{names.account_id}:role/aws-service-role/*",
+                names.iam_arn("oidc-provider/*"),
+                names.iam_arn("role/aws-service-role/*"),
             ],
         ),
     ]

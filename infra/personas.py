@@ -7,7 +7,6 @@ import pulumi
 
 from infra.component import Component, ComponentArgs, Role, Statement
 from infra.deploying import (
-    GLOBAL_REGION,
     NAMED,
     READS,
     ROLES,
@@ -208,18 +207,16 @@ def _deploy(names: Names) -> list[Statement]:
     """
     named = {service: [names.arn(service, r) for r in found] for service, found in NAMED.items()}
     resources = sorted(arn.format(name=names.of("*")) for arns in named.values() for arn in arns)
-    roles = [
-        f"arn:aws:iam::{names.account_id}:{kind}/{names.of('*')}"
-        for kind in ("instance-profile", "policy", "role")
-    ]
     return [
         {"Sid": "Named", "Action": [f"{service}:*" for service in NAMED], "Resource": resources},
-        {"Sid": "Buckets", "Action": ["s3:*"], "Resource": [f"arn:aws:s3:::{names.of('*')}"]},
+        {"Sid": "Buckets", "Action": ["s3:*"], "Resource": [names.bucket_arn(names.of("*"))]},
         {
             "Sid": "Unnamed",
             "Action": [f"{service}:*" for service in UNNAMED],
             "Resource": ["*"],
-            "Condition": {"StringEquals": {"aws:RequestedRegion": [names.region, GLOBAL_REGION]}},
+            "Condition": {
+                "StringEquals": {"aws:RequestedRegion": sorted({names.region, names.global_region})}
+            },
         },
         {
             "Sid": "Look",
@@ -227,13 +224,29 @@ def _deploy(names: Names) -> list[Statement]:
             "Resource": ["*"],
         },
         {"Sid": "Dashboards", "Action": ["cloudwatch:*"], "Resource": dashboards(names)},
+        *_deploy_roles(names),
+        {
+            "Sid": "NoApproval",
+            "Effect": "Deny",
+            "Action": ["sagemaker:UpdateModelPackage"],
+            "Resource": "*",
+        },
+    ]
+
+
+def _deploy_roles(names: Names) -> list[Statement]:
+    """Roles of ours and of services, handing them on, and never becoming somebody else."""
+    roles = [
+        names.iam_arn(f"{kind}/{names.of('*')}") for kind in ("instance-profile", "policy", "role")
+    ]
+    return [
         {"Sid": "Roles", "Action": [f"iam:{action}" for action in ROLES], "Resource": roles},
         service_linked_roles(names),
         {
             # of the workflow runs that deploy, where this environment makes it
             "Sid": "GitHub",
             "Action": ["iam:*OpenIDConnectProvider*"],
-            "Resource": [f"arn:aws:iam::{names.account_id}:oidc-provider/{GITHUB}"],
+            "Resource": [names.iam_arn(f"oidc-provider/{GITHUB}")],
         },
         {
             "Sid": "PassRecorder",
@@ -256,11 +269,5 @@ def _deploy(names: Names) -> list[Statement]:
             "Effect": "Deny",
             "Action": ["iam:AttachRolePolicy", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy"],
             "Resource": [names.role_arn("approver"), names.role_arn("deployer")],
-        },
-        {
-            "Sid": "NoApproval",
-            "Effect": "Deny",
-            "Action": ["sagemaker:UpdateModelPackage"],
-            "Resource": "*",
         },
     ]

@@ -162,20 +162,20 @@ def group_policy(names: Names, readers: Mapping[str, Sequence[str]]) -> dict[str
         "sagemaker:ListModelPackages",
     ]
     return _document(
-        {**_allow("SeeGroup", readers, see), "Resource": group},
-        {**_allow("ReadVersions", readers, read), "Resource": versions},
+        {**_allow("SeeGroup", names, readers, see), "Resource": group},
+        {**_allow("ReadVersions", names, readers, read), "Resource": versions},
     )
 
 
 def _allow(
-    sid: str, readers: Mapping[str, Sequence[str]], actions: Sequence[str]
+    sid: str, names: Names, readers: Mapping[str, Sequence[str]], actions: Sequence[str]
 ) -> dict[str, object]:
     return {
         "Sid": sid,
         "Effect": "Allow",
-        "Principal": {"AWS": account_roots(readers)},
+        "Principal": {"AWS": account_roots(readers, names.region)},
         "Action": list(actions),
-        "Condition": {"ArnLike": {"aws:PrincipalArn": role_arn_patterns(readers)}},
+        "Condition": {"ArnLike": {"aws:PrincipalArn": role_arn_patterns(readers, names.region)}},
     }
 
 

@@ -142,7 +142,7 @@ class Storage(Component):
         return bucket
 
     def _arns(self, role: str) -> list[str]:
-        arn = f"arn:aws:s3:::{self.names.bucket(role)}"
+        arn = self.names.bucket_arn(self.names.bucket(role))
         return [arn, f"{arn}/*"]
 
     def _tls_only(self, role: str) -> dict[str, Any]:
@@ -180,10 +180,12 @@ class Storage(Component):
         return {
             "Sid": "Readers",
             "Effect": "Allow",
-            "Principal": {"AWS": account_roots(args.readers)},
+            "Principal": {"AWS": account_roots(args.readers, args.names.region)},
             "Action": ["s3:GetBucketLocation", "s3:GetObject", "s3:ListBucket"],
             "Resource": self._arns(role),
-            "Condition": {"ArnLike": {"aws:PrincipalArn": role_arn_patterns(args.readers)}},
+            "Condition": {
+                "ArnLike": {"aws:PrincipalArn": role_arn_patterns(args.readers, args.names.region)}
+            },
         }
 
     def _vpc_endpoint_only(self, role: str, args: StorageArgs) -> dict[str, Any]:
@@ -192,7 +194,9 @@ class Storage(Component):
         A request that comes through no endpoint has no `aws:SourceVpce`, which is unequal to all.
         Readers come through the endpoints of their own accounts.
         """
-        readers = role_arn_patterns(args.readers) if role in args.readable else []
+        readers = (
+            role_arn_patterns(args.readers, args.names.region) if role in args.readable else []
+        )
         exempt = sorted({*args.exempt_role_arns, *readers})
         return {
             "Sid": "VpcEndpointOnly",
@@ -225,7 +229,7 @@ def write_objects(names: Names, keys: Keys) -> list[Statement]:
 def _objects(
     names: Names, bucket: str, keys: Sequence[str], actions: Sequence[str]
 ) -> list[Statement]:
-    arn = f"arn:aws:s3:::{names.bucket(bucket)}"
+    arn = names.bucket_arn(names.bucket(bucket))
     listing: dict[str, object] = {"Action": ["s3:ListBucket"], "Resource": [arn]}
     if "*" not in keys:
         listing["Condition"] = {"StringLike": {"s3:prefix": sorted(keys)}}

@@ -124,7 +124,8 @@ class VpcEndpoints(Component):
                     "Principal": "*",
                     "Action": "s3:GetObject",
                     "Resource": [
-                        f"arn:aws:s3:::{one}/*" for one in layer_buckets(self.names.region)
+                        self.names.bucket_arn(f"{one}/*")
+                        for one in layer_buckets(self.names.region)
                     ],
                 }
             )

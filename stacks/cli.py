@@ -18,6 +18,7 @@ from stacks.commands.options import (
     json_option,
     layer,
     port_option,
+    refresh_option,
     report,
     stack,
     workload,
@@ -60,7 +61,16 @@ def bootstrap(env: str, as_json: bool, dry_run: bool, yes: bool, undo: str | Non
     help="Then train, approve, promote and serve a first model if none is served, and score it.",
 )
 @file_option("--plan", "Refuse unless state and commit are those of this review (its JSON report).")
-def up(name: str, as_json: bool, port: int | None, with_model: bool, plan: Path | None) -> None:
+@refresh_option
+def up(
+    name: str,
+    *,
+    as_json: bool,
+    port: int | None,
+    with_model: bool,
+    plan: Path | None,
+    refresh: bool,
+) -> None:
     """Make the environment what its file says."""
     from stacks.commands import deploy, first_model
 
@@ -68,21 +78,28 @@ def up(name: str, as_json: bool, port: int | None, with_model: bool, plan: Path 
     if plan is not None:
         if with_model:
             raise click.UsageError("--plan is about one update, --with-model makes several")
+        if refresh:
+            raise click.UsageError("--plan is about a state, which --refresh would change")
         out.result(deploy.up(name, out, port=port, plan=plan))
         return
-    act = first_model.up_with_model if with_model else deploy.up
-    out.result(act(name, out, port=port))
+    if with_model:
+        if refresh:
+            raise click.UsageError("--with-model makes several updates, --refresh is about one")
+        out.result(first_model.up_with_model(name, out, port=port))
+        return
+    out.result(deploy.up(name, out, port=port, refresh=refresh))
 
 
 @cli.command()
 @stack
 @port_option
-def preview(name: str, as_json: bool, port: int | None) -> None:
+@refresh_option
+def preview(name: str, as_json: bool, port: int | None, refresh: bool) -> None:
     """Say what `up` would change; a mocked synth where there are no credentials."""
     from stacks.commands import deploy
 
     out = report(as_json)
-    out.result(deploy.preview(name, out, port=port))
+    out.result(deploy.preview(name, out, port=port, refresh=refresh))
 
 
 @cli.command()

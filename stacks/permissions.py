@@ -98,8 +98,8 @@ NOT_OF_THE_RESOURCE = frozenset(
 """What handlers call for something else: roles that are passed or made for services are asked for
 by themselves, and nothing of ours is attached to users and groups."""
 
-NO_REGION, NO_ACCOUNT = "arn:aws:{service}::{account}:", "arn:aws:{service}:::"
-HERE = "arn:aws:{service}:{region}:{account}:"
+NO_REGION, NO_ACCOUNT = "arn:{partition}:{service}::{account}:", "arn:{partition}:{service}:::"
+HERE = "arn:{partition}:{service}:{region}:{account}:"
 
 ARNS: Mapping[str, str] = {
     "aws:budgets/budget:Budget": f"{NO_REGION}budget/{{name}}",
@@ -226,6 +226,7 @@ def arn_of(resource: Resource, names: Names) -> str:
         return "*"
     facts = {
         "service": service_of(resource.type),
+        "partition": names.partition,
         "region": names.region,
         "account": names.account_id,
         "own": names.of("0"),

@@ -57,7 +57,9 @@ def _existing(names: Names) -> dict[str, dict[str, object]]:
 
 def _starting(names: Names) -> list[Statement]:
     start = ["ec2:CreateFleet", "ec2:RunInstances"]
-    public = [f"arn:aws:ec2:{names.region}::{kind}/*" for kind in ("image", "snapshot")]
+    public = [
+        f"arn:{names.partition}:ec2:{names.region}::{kind}/*" for kind in ("image", "snapshot")
+    ]
     used = _ec2(names, "capacity-reservation", "placement-group", "security-group", "subnet")
     return [
         {"Action": start, "Resource": [*public, *used]},
@@ -106,7 +108,7 @@ def _ending(names: Names) -> list[Statement]:
 
 def look_statements(names: Names, queue_arn: pulumi.Output[str]) -> list[Statement]:
     """Find images, prices, subnets and reservations; read the queue."""
-    account, region = names.account_id, names.region
+    region = names.region
     return [
         {
             # EC2's describe calls know no resources (service authorization reference)
@@ -136,11 +138,11 @@ def look_statements(names: Names, queue_arn: pulumi.Output[str]) -> list[Stateme
         },
         {
             "Action": ["iam:GetInstanceProfile"],
-            "Resource": [f"arn:aws:iam::{account}:instance-profile/{names.of('karpenter-nodes')}"],
+            "Resource": [names.iam_arn(f"instance-profile/{names.of('karpenter-nodes')}")],
         },
         {
             "Action": ["ssm:GetParameter"],
-            "Resource": [f"arn:aws:ssm:{region}::parameter/aws/service/*"],
+            "Resource": [f"arn:{names.partition}:ssm:{region}::parameter/aws/service/*"],
         },
         {
             "Action": ["eks:DescribeCluster"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from infra.deploying import GLOBAL, GLOBAL_REGION
+from infra.deploying import GLOBAL
 from infra.naming import Names
 from policies.data import Resource
 from stacks.checks.caller import caller_arn
@@ -117,7 +117,7 @@ def questions(resources: Sequence[Resource], names: Names) -> Iterator[Question]
         by_actions.setdefault(need.actions, []).append(need.arn)
     for actions, arns in by_actions.items():
         service = actions[0].partition(":")[0]
-        region = GLOBAL_REGION if service in GLOBAL else names.region
+        region = names.global_region if service in GLOBAL else names.region
         for start in range(0, len(arns), ASKED_AT_ONCE):
             some = tuple(arns[start : start + ASKED_AT_ONCE])
             yield Question(actions, some, {"aws:RequestedRegion": region})

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+from infra.naming import partition_of
 from infra.vpc_endpoints import layer_buckets
 from policies.data import Resource
 from stacks.checks.check import CheckResult, Platform, failed, passed, unknown
@@ -49,7 +50,7 @@ def _passes(
 ) -> CheckResult:
     """Whether every gateway of the environment lets the chart's layers through."""
     [bucket] = [one for one in layer_buckets(region) if "starport" not in one]
-    objects = f"arn:aws:s3:::{bucket}/containers/images/layer"
+    objects = f"arn:{partition_of(region)[0]}:s3:::{bucket}/containers/images/layer"
     if all(lets_anonymous_read(policy, objects) for policy in policies):
         return passed(ID, chart, f"the S3 endpoint lets nodes read the layers of {registry}")
     return failed(

@@ -27,15 +27,22 @@ if TYPE_CHECKING:
 
 
 def up(
-    name: str, report: CommandOutput, *, port: int | None = None, plan: Path | None = None
+    name: str,
+    report: CommandOutput,
+    *,
+    port: int | None = None,
+    plan: Path | None = None,
+    refresh: bool = False,
 ) -> dict[str, Any]:
     """Make a stack, or all of an environment, what its files say; what `--json` prints.
 
     With `plan`, the JSON report of a review, only from the states and the commit it was about; what
-    it says of other stacks does not matter.
+    it says of other stacks does not matter. With `refresh`, from what is in the cloud and not from
+    what the states say.
     """
     reviewed = read_plan(plan) if plan else {}
     with prepared(name, report, port) as work:
+        work.refresh = refresh
         if plan:
             _is_planned(work, reviewed, plan)
             for stack in work.stacks:
@@ -45,12 +52,15 @@ def up(
     return summed(name, done, report)
 
 
-def preview(name: str, report: CommandOutput, *, port: int | None = None) -> dict[str, Any]:
+def preview(
+    name: str, report: CommandOutput, *, port: int | None = None, refresh: bool = False
+) -> dict[str, Any]:
     """Say what `up` would do, without doing it; a mocked synth where there are no credentials."""
     stacks = named(name)
     if not target_of(stacks[0].env).can_deploy():
         return summed(name, {stack: _synth(stack, report) for stack in stacks}, report)
     with prepared(name, report, port) as work:
+        work.refresh = refresh
         done = work.each(lambda stack: _previewed(work, stack))
     return summed(name, done, report)
 

@@ -43,6 +43,13 @@ port_option = click.option(
 )
 
 
+refresh_option = click.option(
+    "--refresh",
+    is_flag=True,
+    help="Read what is in the cloud first: somebody may have changed it by hand.",
+)
+
+
 def file_option(name: str, text: str) -> Callable[[Command], Command]:
     return click.option(name, type=click.Path(path_type=Path), metavar="FILE", help=text)
 

@@ -5,6 +5,7 @@ import pulumi
 from infra.access import POD_IDENTITY, RoleSpec
 from infra.capacity_block import CapacityBlock, CapacityBlockArgs
 from infra.cluster import SERVICE_ACCOUNTS, Cluster, ClusterAccess, ClusterArgs
+from infra.default_volumes import DefaultVolumes, DefaultVolumesArgs
 from infra.gpu_agents import GpuAgents, GpuAgentsArgs
 from infra.gpu_nodes import GpuNodeGroup, GpuNodeGroupArgs
 from infra.karpenter.karpenter import Karpenter, KarpenterArgs
@@ -14,8 +15,10 @@ from stacks.composition.base import Base
 from stacks.settings import compute as configuration
 from stacks.settings.model import ClusterSettings
 
+DRIVER = "aws-ebs-csi-driver"
+
 ADDON_ROLES = {
-    "aws-ebs-csi-driver": ("ebs-csi", "service-role/AmazonEBSCSIDriverPolicy"),
+    DRIVER: ("ebs-csi", "service-role/AmazonEBSCSIDriverPolicy"),
     "vpc-cni": ("cni", "AmazonEKS_CNI_Policy"),
 }
 """Add-on -> purpose of its role, and the managed policy that AWS keeps for it."""
@@ -105,11 +108,23 @@ def build(base: Base, settings: ClusterSettings) -> Cluster:
     for name, pool in managed.items():
         _gpu_node_group(base, cluster, name, pool)
     inside = pulumi.ResourceOptions(providers={"kubernetes": cluster.kubernetes})
+    if DRIVER in settings.cluster.addons:
+        _volumes(base, inside)
     if len(managed) < len(settings.gpu_pools):
         _karpenter(base, settings, cluster, inside)
     if settings.gpu_pools:
         _gpu_agents(base, settings, inside)
     return cluster
+
+
+def _volumes(base: Base, opts: pulumi.ResourceOptions) -> None:
+    """Volumes of pods, which the driver encrypts; AWS's policy of it leaves out our keys."""
+    may_encrypt = base.access.allow(base.access.role(ADDON_ROLES[DRIVER][0]), base.use_keys("ebs"))
+    DefaultVolumes(
+        "volumes",
+        DefaultVolumesArgs(names=base.names, tags=base.common.tags, kms_key_arn=base.key("ebs")),
+        pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[may_encrypt])),
+    )
 
 
 def watch(base: Base, settings: ClusterSettings) -> None:

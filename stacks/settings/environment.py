@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from infra.naming import Names
+from infra.naming import Names, zone_prefix
 from policies.config import Thresholds
 from stacks.settings.part import Part
 
@@ -16,14 +16,14 @@ AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
 ONE_DIGIT = re.compile(r"(\d)\1{11}")
 """An account id as this repository's files write it: nobody's, or a stranger's."""
 
-ZoneId = Annotated[str, Field(pattern=r"^[a-z]{3,5}\d-(az|[a-z]{3}\d-az)\d$")]
+ZoneId = Annotated[str, Field(pattern=r"^[a-z]{3,6}\d-(az|[a-z]{3}\d-az)\d$")]
 
 
 class Account(Part):
     """Where the environment lives. Names and ARNs are computed from it, not looked up."""
 
     account_id: AccountId
-    region: str = "us-east-1"
+    region: Annotated[str, Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d$")]
     owner: str | None = None
     """Of environments that share the account: the one that has what an account has one of, which
     are AWS Config's recorder, the monitor of its costs and GitHub's OIDC provider. Default: this
@@ -115,6 +115,17 @@ class Environment(Part):
         if len(set(zones)) < len(zones):
             raise ValueError(f"availability_zone_ids must differ, got {zones!r}")
         return zones
+
+    @model_validator(mode="after")
+    def _zones_are_of_the_region(self) -> Environment:
+        region, prefix = self.account.region, zone_prefix(self.account.region)
+        others = [one for one in self.availability_zone_ids if not one.startswith(f"{prefix}-")]
+        if others:
+            raise ValueError(
+                f"availability_zone_ids must be of {region} ({prefix}-az1, ...), got "
+                f"{', '.join(others)}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _tags_are_allowed(self) -> Environment:

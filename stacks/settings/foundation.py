@@ -72,9 +72,9 @@ class Trust(Part):
     permission_sets: list[Annotated[str, Field(pattern=r"^[\w+=,.@-]{1,32}$")]] = Field(
         default_factory=list
     )
-    principal_arns: list[Annotated[str, Field(pattern=r"^arn:aws:iam::\d{12}:(role|user)/.+$")]] = (
-        Field(default_factory=list)
-    )
+    principal_arns: list[
+        Annotated[str, Field(pattern=r"^arn:aws[\w-]*:iam::\d{12}:(role|user)/.+$")]
+    ] = Field(default_factory=list)
     require_mfa: bool = True
     external_id: Annotated[str, Field(min_length=2)] | None = None
 
@@ -174,7 +174,7 @@ class Access(Part):
     deployer of the platform alone."""
 
     permissions_boundary: (
-        Annotated[str, Field(pattern=r"^(managed|arn:aws:iam::\d{12}:policy/.+)$")] | None
+        Annotated[str, Field(pattern=r"^(managed|arn:aws[\w-]*:iam::\d{12}:policy/.+)$")] | None
     ) = "managed"
     """What no role may exceed: `managed`, the ARN of your own policy, or null for none. Default:
     managed, a policy of this environment."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stacks.policy_config import policy_config
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 class Work:
     """Stacks that are about to be deployed: their settings, definitions and target."""
+
+    refresh: bool = False
+    """Whether every operation reads the cloud first: somebody may have changed it by hand."""
 
     def __init__(self, name: str, report: CommandOutput, pool: ThreadPoolExecutor) -> None:
         self.stacks = named(name)
@@ -48,6 +52,8 @@ class Work:
 
         target, report = self.target, self.report
         engine = target.engine(stack, report)
+        if self.refresh:
+            engine = replace(engine, refresh_first=True)
         settings = target.deployable(self.settings[stack], report)
         compiled, offered = self._compiled[stack].result(), self._source(operation)
 

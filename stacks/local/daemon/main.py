@@ -133,6 +133,7 @@ def _overlay(
         moto_bucket_policies,
         moto_service_roles,
         moto_thread_safety,
+        service_linked_roles,
         service_quotas,
     )
     from stacks.local.aws.app import SageMakerApp
@@ -156,6 +157,7 @@ def _overlay(
     moto_bucket_policies.install()
     moto_service_roles.install()
     service_quotas.install()
+    service_linked_roles.make()
     emulator = Emulator(host=host)
     lambda_functions.install(
         host,

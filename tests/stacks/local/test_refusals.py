@@ -9,19 +9,20 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from infra.keys import KeysArgs, key_policy
 from infra.naming import Names
+from stacks.local.aws import service_linked_roles
 from stacks.local.aws.policy_documents import lets
 from stacks.local.aws.protocols import model_of, protocol_of
 from stacks.local.aws.refusals.account import Account, backend
 from stacks.local.aws.refusals.filter import refusal_of
 from stacks.local.aws.refusals.table import PRINCIPALS, REFUSALS
 from stacks.local.aws.topics import CLOUDWATCH, EVENTS, NotPublished, check_key
+from tests.kits.aws import client
 from tests.kits.stacks import synth
 
 NAMES = Names(env="test", account_id="123456789012", region="us-east-1")
@@ -35,11 +36,6 @@ Fault = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 def account() -> Iterator[Account]:
     with mock_aws():
         yield Account(region="us-east-1")
-
-
-def client(service: str) -> Any:
-    keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
-    return boto3.client(service, region_name="us-east-1", **keys)
 
 
 def policy_of(purpose: str, *services: str) -> Policy:
@@ -340,6 +336,15 @@ def test_aws_config_has_one_recorder_in_a_region(account: Account) -> None:
     record("plinth-dev-recorder")
     with pytest.raises(ClientError, match="MaxNumberOfConfigurationRecordersExceededException"):
         record("plinth-staging-recorder")
+
+
+def test_aws_config_needs_its_own_role_to_be_there(account: Account) -> None:
+    arn = NAMES.service_linked_role_arn("config", "AWSServiceRoleForConfig")
+    request = {"ConfigurationRecorder": {"name": "r", "roleARN": arn}}
+    refused = told(refusal_of("config", "PutConfigurationRecorder", request, account))
+    assert refused is not None and refused[0] == "InvalidRoleException"
+    service_linked_roles.make()
+    assert refusal_of("config", "PutConfigurationRecorder", request, account) is None
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,12 @@ def offline_store_is_closed(request: Request, account: Account) -> Mapping[str, 
     return {"role": role, "actions": ", ".join(denied)} if denied else None
 
 
+def role_is_missing(request: Request, account: Account) -> Mapping[str, str] | None:
+    """A recorder whose role does not exist, such as AWS Config's own in an account without one."""
+    arn = str(request["ConfigurationRecorder"].get("roleARN") or "")
+    return None if not arn or account.trust_of(arn) is not None else {"role": arn}
+
+
 def version_is_gone(request: Request, account: Account) -> Mapping[str, str] | None:
     """A version of Kubernetes that EKS supports no more, at any price."""
     version = request.get("version")

@@ -131,6 +131,14 @@ ROLES = (
         ),
     ),
     Refusal(
+        service="config",
+        operations=("PutConfigurationRecorder",),
+        condition=conditions.role_is_missing,
+        code="InvalidRoleException",
+        text="The role {role} does not exist or AWS Config may not assume it.",
+        source="AWS Config API, PutConfigurationRecorder; the text is ours",
+    ),
+    Refusal(
         service="sagemaker",
         operations=("CreateFeatureGroup",),
         condition=conditions.offline_store_is_closed,

@@ -44,8 +44,21 @@ def changed(scene: HookContext) -> Mapping[str, Any]:
     return {"SecurityGroupRules": [{"SecurityGroupRuleId": scene.id, "SecurityGroupRule": rule}]}
 
 
+TAGS = Tags(
+    resource_type="security-group-rule",
+    add="CreateTags",
+    remove="DeleteTags",
+    keys="Tags",
+    key={"Resources": ["{id}"]},
+)
+
+
 def other_kind(before: Any, after: Any, _: Properties) -> bool:
-    """Whether the peer was none of this kind before, or is none any more."""
+    """Whether the peer was none of this kind before, or is none any more.
+
+    The official provider modifies a rule in place otherwise (terraform-provider-aws,
+    ec2/vpc_security_group_ingress_rule.go).
+    """
     return not before or not after
 
 
@@ -81,22 +94,12 @@ def rule(direction: str) -> Row:
         computed=("fromPort", "toPort"),
         # moto's ModifySecurityGroupRules changes no other kind of peer
         replace_on=("cidrIpv6", "prefixListId", "referencedSecurityGroupId", "securityGroupId"),
-        # a rule is modified in place unless its peer becomes one of another kind
-        # (terraform-provider-aws, ec2/vpc_security_group_ingress_rule.go)
-        official=dict.fromkeys(
-            ("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId"), other_kind
-        ),
+        official=dict.fromkeys(PEERS, other_kind),
         outputs={
             "arn": "arn:aws:ec2:{region}:{account}:security-group-rule/{id}",
             "securityGroupRuleId": "SecurityGroupRuleId",
         },
-        tags=Tags(
-            resource_type="security-group-rule",
-            add="CreateTags",
-            remove="DeleteTags",
-            keys="Tags",
-            key={"Resources": ["{id}"]},
-        ),
+        tags=TAGS,
         missing=(
             Missing("InvalidSecurityGroupRuleId.NotFound"),
             Missing("InvalidGroup.NotFound"),
