@@ -48,10 +48,6 @@ class Emulator:
         return self._client("s3")
 
     @functools.cached_property
-    def sns(self) -> Any:
-        return self._client("sns")
-
-    @functools.cached_property
     def sagemaker(self) -> Any:
         return self._client("sagemaker")
 

@@ -158,7 +158,8 @@ def _overlay(
     )
     eventbridge.install(emulator)
     fallback = Recorder(DomainDispatcherApplication(create_backend_app), REGION)
-    return SageMakerApp(emulator=emulator, captures=Captures(emulator.s3), fallback=fallback)
+    captures = Captures(lambda role: emulator.act(role).s3)
+    return SageMakerApp(emulator=emulator, captures=captures, fallback=fallback)
 
 
 def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Any:
