@@ -34,6 +34,8 @@ from stacks.local.runtime.keys import ensure as ensure_keys
 from stacks.local.runtime.processes import Children, port_owner, write_json
 
 if TYPE_CHECKING:
+    from stacks.local.aws.iam.authorizer import Authorizer
+    from stacks.local.aws.store import Store
     from stacks.local.kubernetes.attach import Attachment
 
 REGION = "us-east-1"
@@ -134,6 +136,7 @@ def _overlay(
     from stacks.local.aws.recorded.recorder import Recorder
     from stacks.local.aws.sagemaker.capture import Captures
     from stacks.local.aws.sagemaker.mlflow_app import tracking_urls
+    from stacks.local.aws.store import Store
     from stacks.local.runtime import lambda_functions
 
     host = ContainerRuntime(
@@ -149,7 +152,8 @@ def _overlay(
     moto_thread_safety.install()
     moto_bucket_policies.install()
     service_quotas.install()
-    emulator = Emulator(host=host)
+    store = Store()
+    emulator = Emulator(host=host, store=store, authorizer=_authorizer(host, store))
     lambda_functions.install(
         host,
         lambda role, name, subnets: emulator.act(
@@ -162,30 +166,34 @@ def _overlay(
     return SageMakerApp(emulator=emulator, captures=captures, fallback=fallback)
 
 
-def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Any:
-    """The endpoint behind the gate that checks origin and signature."""
-    from stacks.local.aws import session_tokens
+def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
+    """What decides as IAM does, over moto's policies and ours."""
     from stacks.local.aws.emulator import ACCOUNT_ID
-    from stacks.local.aws.gate import Gate, known_secrets
     from stacks.local.aws.iam.authorizer import Authorizer, Tally
     from stacks.local.aws.iam.resources import Place
     from stacks.local.aws.sagemaker.packages import group_policy
-    from stacks.local.aws.signatures import Secret
 
-    tally = Tally(path=sagemaker_app.emulator.host.state / "iam.json")
+    tally = Tally(path=host.state / "iam.json")
     tally.write()
-    sessions: dict[str, Secret] = {}
-    owners: dict[str, str] = {}
-    session_tokens.install(sessions, owners)
-    emulator = sagemaker_app.emulator
-    authorizer = Authorizer(
+    return Authorizer(
         place=Place(partition="aws", region=REGION, account=ACCOUNT_ID),
-        own_key=keys.access_key_id,
-        owners=owners,
-        group_policy=lambda arn: group_policy(emulator, arn),
-        tags_of=lambda arn: emulator.store.tags.get(arn, {}) if ":sagemaker:" in arn else None,
+        own_key=host.keys.access_key_id,
+        owners={},
+        group_policy=lambda arn: group_policy(store, arn),
+        tags_of=lambda arn: store.tags.get(arn, {}) if ":sagemaker:" in arn else None,
         tally=tally,
     )
+
+
+def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Any:
+    """The endpoint behind the gate that checks origin and signature."""
+    from stacks.local.aws import session_tokens
+    from stacks.local.aws.gate import Gate, known_secrets
+    from stacks.local.aws.signatures import Secret
+
+    authorizer = sagemaker_app.emulator.authorizer
+    sessions: dict[str, Secret] = {}
+    session_tokens.install(sessions, authorizer.owners)
     return Gate(
         authorize=authorizer.check,
         application=sagemaker_app,
