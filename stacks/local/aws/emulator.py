@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from stacks.local.aws.iam.authorizer import Authorizer
 from stacks.local.aws.iam.networks import vpc_of
 from stacks.local.aws.iam.resources import Place
 from stacks.local.aws.metrics import Metrics
@@ -30,6 +31,7 @@ class Emulator:
     """One emulated account and what it runs on."""
 
     host: ContainerRuntime
+    authorizer: Authorizer
     store: Store = field(default_factory=Store)
     metrics: Metrics = field(default_factory=Metrics)
     threads: ThreadPoolExecutor = field(
@@ -46,10 +48,6 @@ class Emulator:
     @functools.cached_property
     def s3(self) -> Any:
         return self._client("s3")
-
-    @functools.cached_property
-    def sns(self) -> Any:
-        return self._client("sns")
 
     @functools.cached_property
     def sagemaker(self) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 from policies.iam.decision import Policies, decide
 from policies.iam.document import compiled
 from policies.iam.request import Principal, Request, keys
+from stacks.local.runtime.acting import CannotAct
 
 SESSION_SECONDS = 10 * 365 * 24 * 3600
 """AWS renews what it gives a container; a session here lasts longer than its cloud."""
@@ -25,8 +26,8 @@ can ask for it, since AWS takes no blanks there. The VPC follows."""
 _MAKING = threading.Lock()
 
 
-class CannotAssume(Exception):
-    """A service may not act as a role; the text says why."""
+class CannotAssume(CannotAct):
+    """A role does not exist or does not trust the service; the text says so."""
 
 
 def assume(

@@ -34,6 +34,8 @@ from stacks.local.runtime.keys import ensure as ensure_keys
 from stacks.local.runtime.processes import Children, port_owner, write_json
 
 if TYPE_CHECKING:
+    from stacks.local.aws.iam.authorizer import Authorizer
+    from stacks.local.aws.store import Store
     from stacks.local.kubernetes.attach import Attachment
     from stacks.local.provider.aws.row import Believed
 
@@ -141,6 +143,7 @@ def _overlay(
     from stacks.local.aws.recorded.recorder import Recorder
     from stacks.local.aws.sagemaker.capture import Captures
     from stacks.local.aws.sagemaker.mlflow_app import tracking_urls
+    from stacks.local.aws.store import Store
     from stacks.local.runtime import lambda_functions
 
     host = ContainerRuntime(
@@ -158,7 +161,8 @@ def _overlay(
     moto_service_roles.install()
     service_quotas.install()
     service_linked_roles.make()
-    emulator = Emulator(host=host)
+    store = Store()
+    emulator = Emulator(host=host, store=store, authorizer=_authorizer(host, store))
     lambda_functions.install(
         host,
         lambda role, name, subnets: emulator.act(
@@ -167,35 +171,40 @@ def _overlay(
     )
     eventbridge.install(emulator)
     fallback = Recorder(DomainDispatcherApplication(create_backend_app), REGION)
-    return SageMakerApp(emulator=emulator, captures=Captures(emulator.s3), fallback=fallback)
+    captures = Captures(lambda role: emulator.act(role).s3)
+    return SageMakerApp(emulator=emulator, captures=captures, fallback=fallback)
+
+
+def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
+    """What decides as IAM does, over moto's policies and ours."""
+    from stacks.local.aws.emulator import ACCOUNT_ID
+    from stacks.local.aws.iam.authorizer import Authorizer, Tally
+    from stacks.local.aws.iam.resources import Place
+    from stacks.local.aws.sagemaker.packages import group_policy
+
+    tally = Tally(path=host.state / "iam.json")
+    tally.write()
+    return Authorizer(
+        place=Place(partition="aws", region=REGION, account=ACCOUNT_ID),
+        own_key=host.keys.access_key_id,
+        owners={},
+        group_policy=lambda arn: group_policy(store, arn),
+        tags_of=lambda arn: store.tags.get(arn, {}) if ":sagemaker:" in arn else None,
+        tally=tally,
+    )
 
 
 def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Any:
     """The endpoint behind the gate that checks origin and signature, and what AWS refuses."""
     from stacks.local.aws import session_tokens
-    from stacks.local.aws.emulator import ACCOUNT_ID
     from stacks.local.aws.gate import Gate, known_secrets
-    from stacks.local.aws.iam.authorizer import Authorizer, Tally
-    from stacks.local.aws.iam.resources import Place
     from stacks.local.aws.refusals.account import Account
     from stacks.local.aws.refusals.filter import Refusing
-    from stacks.local.aws.sagemaker.packages import group_policy
     from stacks.local.aws.signatures import Secret
 
-    tally = Tally(path=sagemaker_app.emulator.host.state / "iam.json")
-    tally.write()
+    authorizer = sagemaker_app.emulator.authorizer
     sessions: dict[str, Secret] = {}
-    owners: dict[str, str] = {}
-    session_tokens.install(sessions, owners)
-    emulator = sagemaker_app.emulator
-    authorizer = Authorizer(
-        place=Place(partition="aws", region=REGION, account=ACCOUNT_ID),
-        own_key=keys.access_key_id,
-        owners=owners,
-        group_policy=lambda arn: group_policy(emulator, arn),
-        tags_of=lambda arn: emulator.store.tags.get(arn, {}) if ":sagemaker:" in arn else None,
-        tally=tally,
-    )
+    session_tokens.install(sessions, authorizer.owners)
     account = Account(region=REGION, recorded=sagemaker_app.fallback.store)
     return Gate(
         authorize=authorizer.check,

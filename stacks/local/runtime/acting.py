@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 
+class CannotAct(Exception):
+    """A service may not act as a role; the text says why."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Acting:
     """A session of a role."""

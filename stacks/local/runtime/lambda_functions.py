@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stacks.local.runtime.acting import Acting
+from stacks.local.runtime.acting import Acting, CannotAct
 from stacks.local.runtime.container import ContainerRuntime, base_environment
 from stacks.local.runtime.processes import tail
 
@@ -53,6 +53,11 @@ def invoke(host: ContainerRuntime, function: Any, event: Any, act: Act) -> Answe
             "the local cloud runs Python functions from zip archives, got "
             f"{function.package_type} {function.run_time}",
         )
+    subnets = (function.vpc_config or {}).get("SubnetIds", ())
+    try:
+        credentials = act(function.role, function.function_name, subnets).environment
+    except CannotAct as error:
+        return _failure("AccessDeniedException", str(error))
     directory = host.state / "functions" / function.function_name / uuid.uuid4().hex
     task = directory / "task"
     with zipfile.ZipFile(io.BytesIO(function.code_bytes)) as archive:
@@ -60,11 +65,6 @@ def invoke(host: ContainerRuntime, function: Any, event: Any, act: Act) -> Answe
     (directory / "event.json").write_text(json.dumps(event))
     kept = host.logs / "functions" / f"{function.function_name}.log"
     try:
-        credentials = act(
-            function.role,
-            function.function_name,
-            (function.vpc_config or {}).get("SubnetIds", ()),
-        ).environment
         answer = _run(host, function, directory, credentials)
         kept.parent.mkdir(parents=True, exist_ok=True)
         with kept.open("a") as stream:

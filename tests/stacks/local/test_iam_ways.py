@@ -70,7 +70,7 @@ def test_what_runs_in_a_vpc_meets_the_policy_of_its_endpoint(cloud: Cloud) -> No
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.0.0/24")["Subnet"]["SubnetId"]
     group = ec2.create_security_group(GroupName="g", Description="g", VpcId=vpc)["GroupId"]
     network = {"VpcConfig": {"SecurityGroupIds": [group], "Subnets": [subnet]}}
-    made = role(cloud, "in-vpc", allow("s3:*"))
+    made = role(cloud, "in-vpc", allow(["s3:*", "ec2:*"]))
     reads = {**allow("s3:GetObject"), "Principal": "*"}
     ec2.create_vpc_endpoint(
         VpcId=vpc,
@@ -84,6 +84,54 @@ def test_what_runs_in_a_vpc_meets_the_policy_of_its_endpoint(cloud: Cloud) -> No
         "because no VPC endpoint policy allows the s3:PutObject action" in inside["FailureReason"]
     )
     assert process(sm, "outside", PUTS, RoleArn=made)["ProcessingJobStatus"] == "Completed"
+
+
+VPC = {"NetworkConfig": {"VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}}}
+IMAGE = {
+    "AppSpecification": {
+        "ImageUri": f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/train@sha256:{'0' * 64}",
+        "ContainerEntrypoint": ["true"],
+    }
+}
+PULLED = "arn:aws:ecr:us-east-1:123456789012:repository/train"
+
+
+@pytest.mark.parametrize(
+    ("name", "request_", "allowed", "denied"),
+    [
+        ("image", IMAGE, [], "ecr:GetAuthorizationToken on resource: *"),
+        ("layers", IMAGE, ["ecr:GetAuthorizationToken"], f"on resource: {PULLED}"),
+        ("pulled", IMAGE, ["ecr:*"], ""),
+        ("network", VPC, [], "ec2:DescribeDhcpOptions on resource: *"),
+        ("interface", VPC, ["ec2:Describe*"], "ec2:CreateNetworkInterface on resource"),
+        ("subnet", VPC, ["ec2:*"], ""),
+    ],
+)
+def test_what_sagemaker_does_for_a_job_needs_its_role(
+    cloud: Cloud, name: str, request_: dict[str, Any], allowed: list[str], denied: str
+) -> None:
+    """The image, the network and the key of the volume; logs are only counted."""
+    made = role(cloud, f"needs-{name}", allow(allowed or "none:none"))
+    ended = process(cloud.client("sagemaker"), f"needs-{name}", "pass", RoleArn=made, **request_)
+    assert ended["ProcessingJobStatus"] == ("Failed" if denied else "Completed")
+    assert denied in ended.get("FailureReason", "")
+    tally = json.loads((cloud.home / "local" / "iam.json").read_text())
+    assert any(f"/needs-{name}/SageMaker is not" in told and "logs:PutLogEvents" in told
+               for told in tally["denied"])  # fmt: skip
+
+
+def test_a_key_of_a_volume_needs_a_grant(cloud: Cloud) -> None:
+    key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+    cluster = {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 10}
+    more = {"ProcessingResources": {"ClusterConfig": {**cluster, "VolumeKmsKeyId": key}}}
+    for name, statements, status in (
+        ("no-grant", [], "Failed"),
+        ("grant", [allow("kms:CreateGrant", key,
+                         Condition={"Bool": {"kms:GrantIsForAWSResource": "true"}})], "Completed"),
+    ):  # fmt: skip
+        made = role(cloud, name, *statements)
+        ended = process(cloud.client("sagemaker"), name, "pass", RoleArn=made, **more)
+        assert ended["ProcessingJobStatus"] == status, ended.get("FailureReason")
 
 
 HANDLER = """

@@ -75,7 +75,7 @@ class Authorizer:
     own_key: str
     """Access key of the home, whose holder is a deployer that IAM allows everything."""
 
-    owners: Mapping[str, str]
+    owners: dict[str, str]
     """Temporary key of GetSessionToken or GetFederationToken -> the key that asked for it."""
 
     group_policy: Callable[[str], str | None]
@@ -106,6 +106,32 @@ class Authorizer:
         }
         for check in self._checks(what):
             self._decide(check, what, who, general, through.policy)
+
+    def refuses(self, access_key_id: str, check: Check) -> str:
+        """AWS's text where IAM denies something that a service does as a role; empty: it may."""
+        prefix, _, operation = check.action.partition(":")
+        what = Asked(
+            signed_for=prefix,
+            service=prefix,
+            prefix=prefix,
+            operation=operation,
+            protocol="json",
+            parameters={},
+        )
+        who = caller(access_key_id, self.own_key, self.place, self.owners)
+        general = {
+            **context.of_principal(who.principal, who.tags, who.userid),
+            **context.of_network({}, self.place),
+        }
+        try:
+            self._decide(check, what, who, general, None)
+        except Refused as error:
+            return error.message
+        return ""
+
+    def key(self, name: str) -> str | None:
+        """The ARN of a KMS key by id, ARN or alias."""
+        return special.key_arn(name, self.place)
 
     def _checks(self, what: Asked) -> Iterator[Check]:
         """Everything that an operation needs."""

@@ -35,8 +35,8 @@ NOT_DECIDED: Mapping[str, str] = {
     "nodes and pods": ("no instance and no pod gets credentials (instance profiles, Pod Identity)"),
     "AssumeRoleWithWebIdentity, AssumeRoleWithSAML": "no token is verified, so nobody is one",
     "services by themselves": (
-        "events to functions, topics and queues, alarms to topics, logs of services, captures "
-        "and asynchronous answers of endpoints, schedules that fire"
+        "events to functions, topics and queues, alarms to topics, streams read for functions, "
+        "logs of services, schedules that fire"
     ),
     "keys through other services": (
         "DynamoDB, SQS, SNS, Kinesis, Secrets Manager, EBS and SageMaker ask KMS nothing"

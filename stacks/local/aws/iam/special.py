@@ -117,6 +117,16 @@ def _events(asked: Asked, place: Place) -> Sequence[Any] | None:
     return [f"arn:{place.partition}:events:{place.region}:{place.account}:rule/{held}"]
 
 
+def _logs(asked: Asked, place: Place) -> Sequence[Any] | None:
+    """CloudWatch Logs decides on groups as on `...:log-stream:`, as its denials show."""
+    group = asked.parameters.get("logGroupName")
+    if not isinstance(group, str) or asked.operation.startswith(("Tag", "Untag", "List")):
+        return None
+    stream = asked.parameters.get("logStreamName") or ""
+    head = f"arn:{place.partition}:logs:{place.region}:{place.account}:log-group"
+    return [f"{head}:{group}:log-stream:{stream}"]
+
+
 def _secrets(asked: Asked, place: Place) -> Sequence[Any] | None:
     from moto.secretsmanager.models import secretsmanager_backends
 
@@ -166,6 +176,7 @@ FINDS: Mapping[str, Find] = {
     "iam": _iam,
     "kms": _kms,
     "lambda": _lambda,
+    "logs": _logs,
     "s3": _s3,
     "sagemaker": _sagemaker,
     "secretsmanager": _secrets,

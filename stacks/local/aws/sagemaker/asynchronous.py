@@ -20,6 +20,7 @@ from stacks.local.aws.sagemaker.capture import Captures
 from stacks.local.aws.sagemaker.errors import ApiError, not_emulated
 from stacks.local.aws.sagemaker.fleet import Fleet
 from stacks.local.aws.sagemaker.invoke import FORWARDED, Question, ask, find, serving_fleet
+from stacks.local.runtime.acting import Acting
 from stacks.local.runtime.s3_files import split_uri
 
 PREFIX = "X-Amzn-SageMaker-"
@@ -49,6 +50,9 @@ class Job:
     """One request on its way."""
 
     endpoint: str
+    role_arn: str
+    """Execution role of the model."""
+
     inference_id: str
     input_location: str
     headers: Mapping[str, str]
@@ -112,7 +116,8 @@ def invoke_async(
         raise ApiError("ValidationError", f"Endpoint {endpoint} answers InvokeEndpoint only.")
     if f"{PREFIX}InputLocation" not in headers:
         raise not_emulated("InvokeEndpointAsync with Body", "give InputLocation instead")
-    job = _job(endpoint, config["OutputConfig"], headers)
+    role_arn = next(iter(fleet.variants.values())).role_arn
+    job = _job(endpoint, config["OutputConfig"], headers, role_arn)
     queue = queues.of(endpoint, fleet)
     queue.add(1)
 
@@ -130,7 +135,9 @@ def invoke_async(
     return {"InferenceId": job.inference_id}, told
 
 
-def _job(endpoint: str, output: Mapping[str, Any], headers: Mapping[str, str]) -> Job:
+def _job(
+    endpoint: str, output: Mapping[str, Any], headers: Mapping[str, str], role_arn: str
+) -> Job:
     name = headers.get(f"{PREFIX}Filename") or str(uuid.uuid4())
     extension = headers.get(f"{PREFIX}S3OutputPathExtension", "")
     folder = "/".join(part.strip("/") for part in (output["S3OutputPath"], extension) if part)
@@ -145,6 +152,7 @@ def _job(endpoint: str, output: Mapping[str, Any], headers: Mapping[str, str]) -
     lives = float(headers.get(f"{PREFIX}RequestTTLSeconds", TTL_SECONDS))
     return Job(
         endpoint=endpoint,
+        role_arn=role_arn,
         inference_id=headers.get(f"{PREFIX}Inference-Id") or str(uuid.uuid4()),
         input_location=headers[f"{PREFIX}InputLocation"],
         headers=sent,
@@ -157,33 +165,34 @@ def _job(endpoint: str, output: Mapping[str, Any], headers: Mapping[str, str]) -
 
 
 def _answer(emulator: Emulator, captures: Captures, output: Mapping[str, Any], job: Job) -> None:
-    """Ask the container and put what it says, or why it said nothing, into S3."""
+    """Ask the container and put what it says, or why it said nothing, into S3, as its role."""
+    acting = emulator.act(job.role_arn, emulator.arn(f"endpoint/{job.endpoint}"))
     topics = output.get("NotificationConfig", {})
     try:
         if time.monotonic() > job.expires:
             raise ApiError("RequestExpired", "The request waited longer than RequestTTLSeconds")
         fleet = serving_fleet(find(emulator, job.endpoint))
-        body = _fetch(emulator, job.input_location)
+        body = _fetch(acting.s3, job.input_location)
         question = Question(headers=job.headers, body=body, timeout_seconds=job.timeout_seconds)
         answer = ask(emulator, captures, fleet, fleet.choose(None), question)
     except (ApiError, ClientError) as error:
         if job.failure_location:
-            _store(emulator, job.failure_location, str(error).encode(), "text/plain")
-        _notify(emulator, topics.get("ErrorTopic"), _failed(emulator, job, error))
+            _store(acting.s3, job.failure_location, str(error).encode(), "text/plain")
+        _notify(acting, topics.get("ErrorTopic"), _failed(emulator, job, error))
         return
     content_type = answer.headers.get("Content-Type", "application/octet-stream")
-    _store(emulator, job.output_location, answer.body, content_type)
-    _notify(emulator, topics.get("SuccessTopic"), _completed(emulator, job, content_type))
+    _store(acting.s3, job.output_location, answer.body, content_type)
+    _notify(acting, topics.get("SuccessTopic"), _completed(emulator, job, content_type))
 
 
-def _fetch(emulator: Emulator, uri: str) -> bytes:
+def _fetch(s3: Any, uri: str) -> bytes:
     bucket, key = split_uri(uri)
-    return bytes(emulator.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
 
 
-def _store(emulator: Emulator, uri: str, body: bytes, content_type: str) -> None:
+def _store(s3: Any, uri: str, body: bytes, content_type: str) -> None:
     bucket, key = split_uri(uri)
-    emulator.s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+    s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
 
 
 def _message(emulator: Emulator, job: Job) -> dict[str, Any]:
@@ -220,9 +229,9 @@ def _failed(emulator: Emulator, job: Job, error: Exception) -> dict[str, Any]:
     }
 
 
-def _notify(emulator: Emulator, topic: str | None, message: Mapping[str, Any]) -> None:
+def _notify(acting: Acting, topic: str | None, message: Mapping[str, Any]) -> None:
     if topic:
-        emulator.sns.publish(TopicArn=topic, Message=json.dumps(message))
+        acting.client("sns").publish(TopicArn=topic, Message=json.dumps(message))
 
 
 def _instances(emulator: Emulator, endpoint: str) -> int:

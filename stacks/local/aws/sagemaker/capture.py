@@ -10,7 +10,7 @@ import logging
 import threading
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from stacks.local.aws.sagemaker.shapes import now
+from stacks.local.runtime.acting import CannotAct
 from stacks.local.runtime.s3_files import split_uri
 
 log = logging.getLogger(__name__)
@@ -36,20 +37,25 @@ class Exchange:
     request: bytes
     answer: bytes
     answer_type: str
+    role_arn: str
+    """Execution role of the model, which writes it."""
+
     time: datetime = field(default_factory=now)
 
 
 class Captures:
     """Captured exchanges that wait to be written."""
 
-    def __init__(self, s3: Any) -> None:
-        self._s3 = s3
+    def __init__(self, s3_of: Callable[[str], Any]) -> None:
+        self._s3_of = s3_of  # ARN of a role -> a client that signs as it
         self._lock = threading.Lock()
-        self._waiting: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+        self._waiting: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
 
     def add(self, config: Mapping[str, Any], exchange: Exchange) -> None:
         line = json.dumps(record(config, exchange))
-        key = (config["DestinationS3Uri"], exchange.endpoint, exchange.variant)
+        key = (
+            config["DestinationS3Uri"], exchange.endpoint, exchange.variant, exchange.role_arn,
+        )  # fmt: skip
         with self._lock:
             self._waiting[key].append(line)
 
@@ -58,13 +64,13 @@ class Captures:
         with self._lock:
             waiting, self._waiting = self._waiting, defaultdict(list)
         time = now()
-        for (destination, endpoint, variant), lines in waiting.items():
+        for (destination, endpoint, variant, role), lines in waiting.items():
             bucket, prefix = split_uri(destination)
             name = f"{time:%Y/%m/%d/%H/%M-%S}-{time.microsecond // 1000:03d}-{uuid.uuid4()}.jsonl"
             key = "/".join(part for part in (prefix.strip("/"), endpoint, variant, name) if part)
             try:
-                self._s3.put_object(Bucket=bucket, Key=key, Body="\n".join(lines).encode())
-            except ClientError as error:
+                self._s3_of(role).put_object(Bucket=bucket, Key=key, Body="\n".join(lines).encode())
+            except (CannotAct, ClientError) as error:
                 log.warning("%d captured records of %s are lost: %s", len(lines), endpoint, error)
 
 

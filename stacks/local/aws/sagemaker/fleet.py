@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.role_sessions import CannotAssume
 from stacks.local.aws.sagemaker.errors import ApiError
 from stacks.local.aws.sagemaker.packages import container
+from stacks.local.aws.sagemaker.role_needs import refused
 from stacks.local.runtime.container import ContainerRuntime
 from stacks.local.runtime.processes import free_port, tail
 from stacks.local.runtime.s3_files import TransferFailed, download, fetch, split_uri, unpack
@@ -96,8 +97,8 @@ class Variant:
     """Execution role of its model."""
 
     health_seconds: float
-    subnets: Sequence[str] = ()
-    """Default: it runs in a network of SageMaker's own."""
+    model: Mapping[str, Any] = field(default_factory=dict)
+    """The members of its model. Default: none, for what is never started."""
 
     servers: list[Server] = field(default_factory=list)
     turns: Iterator[int] = field(default_factory=itertools.count)
@@ -173,7 +174,7 @@ def _variant(emulator: Emulator, entry: Mapping[str, Any]) -> Variant:
         image=own.get("Image", ""),
         container=own,
         role_arn=model.fields.get("ExecutionRoleArn", ""),
-        subnets=model.fields.get("VpcConfig", {}).get("Subnets", ()),
+        model=model.fields,
         health_seconds=entry.get("ContainerStartupHealthCheckTimeoutInSeconds", HEALTH_SECONDS),
         serverless=entry.get("ServerlessConfig"),
     )
@@ -257,11 +258,14 @@ def start_server(emulator: Emulator, endpoint: str, variant: Variant, number: in
     log = emulator.host.logs / "endpoints" / endpoint / f"{variant.name}-{number}.log"
     shutil.rmtree(directory, ignore_errors=True)
     try:
+        subnets = variant.model.get("VpcConfig", {}).get("Subnets", ())
         acting = emulator.act(
-            variant.role_arn, emulator.arn(f"endpoint/{endpoint}"), subnets=variant.subnets
+            variant.role_arn, emulator.arn(f"endpoint/{endpoint}"), subnets=subnets
         )
     except CannotAssume as error:
         raise ServingFailed(str(error)) from error
+    if reason := refused(emulator, acting, variant.model, f"/aws/sagemaker/Endpoints/{endpoint}"):
+        raise ServingFailed(reason)
     _download_model(acting.s3, variant.container, directory)
     process = emulator.host.start(
         ["serve"],

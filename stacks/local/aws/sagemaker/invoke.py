@@ -166,6 +166,7 @@ def _capture(
                 request=question.body,
                 answer=answer.data,
                 answer_type=answer.headers.get("Content-Type", ""),
+                role_arn=variant.role_arn,
             ),
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.errors import can_assume, invalid, not_emulated
 from stacks.local.aws.sagemaker.resource_type import Request
+from stacks.local.aws.sagemaker.role_needs import refused
 from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.store import Resource
 from stacks.local.runtime.container import OPT_ML
@@ -86,7 +87,12 @@ def _start(emulator: Emulator, item: Resource, stem: str, request: Request, run:
             item.set(**{f"{'Training' if training else 'Processing'}StartTime": now()})
             if training and not stopping.is_set():
                 _secondary(item, "Training", "Training image is running")
-        ending = run(request, item.arn, stopping)
+        acting = emulator.act(request["RoleArn"], item.arn)
+        reason = refused(emulator, acting, request, f"/aws/sagemaker/{stem}s")
+        if reason:
+            ending = Ending(status="Failed", failure_reason=reason)
+        else:
+            ending = run(request, item.arn, stopping)
         with emulator.store.lock:
             (_end_training if training else _end_processing)(item, ending)
 

@@ -5,7 +5,7 @@ from typing import Any
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.errors import ApiError, invalid
 from stacks.local.aws.sagemaker.resource_type import Request, short_name
-from stacks.local.aws.store import Resource
+from stacks.local.aws.store import Resource, Store
 
 GROUP, PACKAGE = "model package group", "model package"
 
@@ -142,11 +142,11 @@ def _group(emulator: Emulator, request: Request) -> Resource:
     return group
 
 
-def group_policy(emulator: Emulator, arn: str) -> str | None:
+def group_policy(store: Store, arn: str) -> str | None:
     """The resource policy of the group that an ARN names or that a package is in."""
     kind, _, name = arn.rpartition(":")[2].partition("/")
     if ":sagemaker:" not in arn or kind not in ("model-package", "model-package-group"):
         return None
-    group = emulator.store.find(GROUP, name.partition("/")[0])
+    group = store.find(GROUP, name.partition("/")[0])
     found = group.fields.get("ResourcePolicy") if group else None
     return str(found) if found else None
