@@ -4,7 +4,8 @@
 
 NAME is ENV.LAYER, or ENV for all of its stacks; the report is what `plinth review NAME` wrote.
 Prints `gates=["ENV-LAYER-RISK", ...]` for GITHUB_OUTPUT. Give `dev-weather-low` no reviewers, and
-`prod-foundation-critical` those who may lose data. What cannot be read is critical.
+`prod-foundation-critical` those who may lose data. Only what the review calls auto-approvable, or no
+change, waits at `low`, where nobody has to agree; what cannot be read is critical.
 """
 
 from __future__ import annotations
@@ -43,7 +44,16 @@ def _gate(stack: touched.Stack, report: Mapping[str, Any]) -> str:
     if decision == "blocked":
         raise SystemExit(f"the change of {stack} is blocked: {report.get('headline', '')}")
     known = risk in RISKS and decision in DECISIONS and report.get("env") == str(stack)
+    if known and risk == "low" and not _needs_nobody(report):
+        risk = "medium"
     return f"{stack.env}-{stack.layer}-{risk if known else 'critical'}"
+
+
+def _needs_nobody(report: Mapping[str, Any]) -> bool:
+    """Whether a machine may approve it: no risk word says so, only this answer of the review."""
+    approval = report.get("approval")
+    alone = isinstance(approval, Mapping) and approval.get("auto_approvable") is True
+    return report["decision"] == "no change" or alone
 
 
 def main(name: str, report: str, root: Path = ROOT) -> str:

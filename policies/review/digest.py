@@ -304,6 +304,7 @@ def _change(urn: str, steps: list[_Step]) -> Change:
         new=after,
         properties=_properties(steps, before, after) if operation in ("update", "replace") else (),
         delete_first=operation == "replace" and _gap(steps),
+        component=all((step.new or step.old or {}).get("custom") is False for step in steps),
     )
 
 

@@ -8,6 +8,9 @@ from functools import cached_property
 from typing import Any, Literal
 
 from policies.data import UNKNOWN, Resource, Source
+from policies.review.differences import Leaf, leaves
+from policies.review.knowledge import known
+from policies.review.meaning import Meaning, is_a_set, meaning
 
 Operation = Literal["create", "update", "replace", "delete", "same"]
 OPERATIONS: tuple[Operation, ...] = ("delete", "replace", "update", "create", "same")
@@ -39,7 +42,7 @@ class Property:
         return self.path.partition(".")[0].partition("[")[0]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Change:
     """What one operation does to one resource."""
 
@@ -54,6 +57,34 @@ class Change:
     properties: tuple[Property, ...] = ()
     delete_first: bool = False
     """A replacement deletes the old one before the new one exists."""
+    component: bool = False
+    """It is a name for other resources, and nothing in the cloud."""
+
+    @cached_property
+    def differences(self) -> tuple[tuple[Leaf, Meaning], ...]:
+        """Every input that differs, leaf by leaf, with what it means; tags are none of them."""
+        if self.old is None or self.new is None:
+            return ()
+        before, after = self.old.inputs.value, self.new.inputs.value
+        sets = known(self.type).sets
+
+        def ordered(path: tuple[str, ...], items: Sequence[Any]) -> bool:
+            return path[0].lower() not in sets and not is_a_set(path, items)
+
+        return tuple(
+            (leaf, meaning(leaf))
+            for root in sorted({item.root for item in self.properties} - set(TAGS))
+            for leaf in leaves(before.get(root), after.get(root), (root,), ordered)
+        )
+
+    @property
+    def unshown(self) -> tuple[str, ...]:
+        """Properties that the engine names though no input of them differs."""
+        if self.old is None or self.new is None:
+            return ()
+        before, after = self.old.inputs.value, self.new.inputs.value
+        roots = dict.fromkeys(item.root for item in self.properties)
+        return tuple(root for root in roots if before.get(root) == after.get(root))
 
     @property
     def forced_by(self) -> tuple[Property, ...]:

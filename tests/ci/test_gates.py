@@ -60,14 +60,21 @@ def test_an_issue_has_room_for_every_stack() -> None:
 WEATHER = touched.Stack("prod", "weather")
 
 
-def report(env: str = "prod.weather", decision: str = "safe", risk: str = "low") -> dict[str, str]:
-    return {"env": env, "decision": decision, "risk": risk}
+def report(
+    env: str = "prod.weather", decision: str = "safe", risk: str = "low", *, alone: object = True
+) -> dict[str, object]:
+    approval = {"auto_approvable": alone}
+    return {"env": env, "decision": decision, "risk": risk, "approval": approval}
 
 
 @pytest.mark.parametrize(
     ("text", "gate_"),
     [
         (json.dumps(report()), "prod-weather-low"),
+        (json.dumps(report(alone=False)), "prod-weather-medium"),
+        (json.dumps(report(alone="true")), "prod-weather-medium"),
+        (json.dumps({**report(), "approval": None}), "prod-weather-medium"),
+        (json.dumps(report(decision="no change", alone=False)), "prod-weather-low"),
         (json.dumps(report(decision="needs review", risk="high")), "prod-weather-high"),
         (json.dumps(report(decision="no change")), "prod-weather-low"),
         (json.dumps(report(env="dev.weather")), "prod-weather-critical"),

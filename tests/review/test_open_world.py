@@ -1,0 +1,104 @@
+"""The review, measured: changes of every type that matters, none of which may pass for harmless."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import date
+from functools import cache
+
+import pytest
+
+from infra.errors import UserError
+from policies.config import PolicyConfig
+from policies.review.differences import Leaf
+from policies.review.digest import read
+from policies.review.meaning import meaning
+from policies.review.parts.order import FIRST, THEN
+from policies.review.report import RISKS, Context, Report, review
+from stacks.commands.explain import explained
+from tests.kits import generated
+from tests.kits.generated import Made
+from tests.review.test_approval import SPENDING
+
+CONTEXT = Context(config=PolicyConfig(production=True), today=date(2026, 1, 15))
+
+
+def report_of(made: Iterable[Made]) -> Report:
+    digest = json.dumps({"steps": [item.step for item in made], "changeSummary": {}})
+    return review(read(digest, "prod.foundation"), CONTEXT, (*FIRST, *SPENDING, *THEN))
+
+
+def loud(report: Report) -> set[str]:
+    """URNs with a reason above low."""
+    return {reason.urn for reason in report.reasons if RISKS.index(reason.risk) >= 1}
+
+
+def matrix(made: Sequence[Made], wrong: Sequence[Made]) -> str:
+    """Kind of change -> how many were tried, and how many of them were judged wrongly."""
+    tried, missed = (Counter(item.kind for item in some) for some in (made, wrong))
+    return "\n".join(f"{kind:24} {tried[kind]:6} {missed[kind]:6}" for kind in sorted(tried))
+
+
+@cache
+def dangerous() -> tuple[Made, ...]:
+    return tuple(generated.dangerous())
+
+
+def test_no_dangerous_change_of_any_type_passes_for_harmless() -> None:
+    made = dangerous()
+    assert len({item.token for item in made}) >= 300
+    assert len(made) >= 5_000
+    seen = loud(report_of(made))
+    missed = [item for item in made if item.urn not in seen]
+    print(matrix(made, missed))  # noqa: T201
+    assert [f"{item.kind}: {item.urn}" for item in missed] == []
+
+
+def test_next_to_no_harmless_change_raises_an_alarm() -> None:
+    made = tuple(generated.harmless())
+    assert len(made) >= 500
+    seen = loud(report_of(made))
+    alarms = [item for item in made if item.urn in seen]
+    print(matrix(made, alarms))  # noqa: T201
+    assert len(alarms) <= 0.03 * len(made), [f"{item.kind}: {item.urn}" for item in alarms]
+
+
+def test_a_review_explains_what_it_knows_and_from_where() -> None:
+    lines = explained("aws:dynamodb/table:Table").splitlines()
+    assert "  may hold data: in cfn-lint's list of types that hold state" in lines
+    assert lines[-1].endswith("CloudFormation's schema of AWS::DynamoDB::Table")
+    assert explained("aws:new/thing:Thing").endswith("every change of it takes a person")
+    property_ = explained("aws:dynamodb/table:Table.pointInTimeRecovery.enabled")
+    assert " true -> false  weaker" in property_ and "false -> true   stronger" in property_
+    with pytest.raises(UserError, match="must be TYPE"):
+        explained("table")
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "sense"),
+    [
+        ("retentionInDays", 30, 7, "weaker"),
+        ("retentionInDays", None, 7, "weaker"),
+        ("retentionInDays", 7, None, "stronger"),
+        ("backupRetentionPeriod", 7, 0, "weaker"),
+        ("rules.expiration.days", None, 30, "weaker"),
+        ("isEnabled", True, False, "weaker"),
+        ("forceDelete", None, True, "weaker"),
+        ("publiclyAccessible", True, False, "stronger"),
+        ("blockPublicAcls", True, False, "weaker"),
+        ("versioningConfiguration.status", "Enabled", "Suspended", "weaker"),
+        ("rule.defaultRetention.mode", "COMPLIANCE", "GOVERNANCE", "weaker"),
+        ("permissionsBoundary", "arn:aws:iam::1:policy/b", None, "weaker"),
+        ("snapshotRetentionLimit", 7, 30, "stronger"),
+        ("description", "a", "b", "harmless"),
+        ("instanceType", "m5.large", "m5.xlarge", "sized"),
+        ("replicas", 2, 0, "unclear"),
+        ("whatever", "a", "b", "unclassified"),
+    ],
+)
+def test_a_difference_is_taken_by_its_name_and_direction(
+    path: str, old: object, new: object, sense: str
+) -> None:
+    assert meaning(Leaf(tuple(path.split(".")), old, new)).sense == sense
