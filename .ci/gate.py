@@ -4,7 +4,7 @@
 
 NAME is ENV.LAYER, or ENV for all of its stacks; the report is what `plinth review NAME` wrote.
 Prints `gates=["ENV-LAYER-RISK", ...]` for GITHUB_OUTPUT. Give `dev-weather-low` no reviewers, and
-`prod-foundation-critical` those who may lose data. Only what the review calls auto-approvable, or no
+`prod-foundation-critical` those who may lose data. Only what a machine may approve, or no
 change, waits at `low`, where nobody has to agree; what cannot be read is critical.
 """
 

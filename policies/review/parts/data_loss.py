@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from policies.reading.networks import network
 from policies.review.differences import Leaf
 from policies.review.knowledge import WORDS, Known, formation_name, known
 from policies.review.meaning import Sense
@@ -205,12 +206,13 @@ def guards(item: Change, sense: Sense) -> list[Leaf]:
 
 
 def told(leaf: Leaf) -> bool:
-    """Whether another part says what this means: who may do what, and which key encrypts."""
+    """Whether another part says what this means: who may do what, from where, by which key."""
     return (
         "Statement" in leaf.path
         or is_a_key(leaf.name)
         or leaf.path[0] in ELSEWHERE
         or any(name in STEPS for name in leaf.path)
+        or any(isinstance(side, str) and network(side) for side in (leaf.old, leaf.new))
     )
 
 
