@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.data import UNKNOWN, Resource
+from policies.review.hidden import hide
 from policies.review.model import Change, Kind, Property, StackChange, lifted
 from policies.review.states import at
 
@@ -66,6 +67,7 @@ def compare(
 def _change(urn: str, old: Resource | None, new: Resource | None, differ: Differ) -> Change:
     resource = new or old
     assert resource is not None
+    old, new = hide(old, new)
     about: dict[str, Any] = {
         "urn": urn,
         "type": resource.type,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.data import UNKNOWN
+from policies.review.hidden import Hidden
 
 IDENTITIES = (
     "name", "id", "sid", "key", "ruleid", "variantname", "alarmname", "arn", "logicalid",
@@ -147,6 +148,8 @@ def _canonical(value: Any) -> str:
 
 
 def _spelled(value: Any) -> Any:
+    if isinstance(value, Hidden):
+        return f"secret {value.mark.hex()}"
     value = _opened(value)
     if isinstance(value, Mapping):
         spelled = {str(key): _spelled(item) for key, item in value.items()}

@@ -13,9 +13,18 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from policies.data import UNKNOWN, Resource
+from policies.review.hidden import hide, hide_plain
 from policies.review.model import Change, Kind, Operation, Property, StackChange, lifted
-from policies.review.shape import Malformed, documents, listed, mapping, readable, text_of
+from policies.review.shape import (
+    Malformed,
+    documents,
+    listed,
+    mapping,
+    readable,
+    text_of,
+)
 from policies.review.states import at, masked, resource_of, state_of, type_of
+from policies.review.whole import counted, of_one_stack, refuse_others
 
 STACK = "pulumi:pulumi:Stack"
 
@@ -29,7 +38,7 @@ MEANING: Mapping[str, Operation | None] = {
     "delete-replaced": "replace",
     "discard-replaced": None,
     "read": "same",
-    "read-replacement": "replace",
+    "read-replacement": "same",
     "read-discard": None,
     "discard": None,
     "refresh": "same",
@@ -39,9 +48,6 @@ MEANING: Mapping[str, Operation | None] = {
     "remove-pending-replace": "delete",
 }
 """Engine step -> what it means for the resource; None: nothing that a person would see."""
-
-DRIFTED = ("update", "delete", "replace")
-"""What a refresh comes to where the cloud is not what the state says."""
 
 RANK: Mapping[Operation, int] = {"same": 0, "create": 1, "update": 2, "replace": 3, "delete": 4}
 """A resource with several steps is told by the most dangerous one."""
@@ -54,8 +60,10 @@ def read(text: str, env: str = "", *, commit: str = "", base: str = "state") -> 
     """
     found = documents(text)
     readable(found)
-    if len(found) == 1 and isinstance(found[0], Mapping) and "steps" in found[0]:
-        return of_digest(found[0], env, commit=commit, base=base)
+    if len(found) == 1 and isinstance(found[0], Mapping):
+        if "steps" in found[0]:
+            return of_digest(found[0], env, commit=commit, base=base)
+        refuse_others(found[0])
     return of_events(found, env, commit=commit, base=base)
 
 
@@ -70,8 +78,10 @@ def of_digest(
         reader.add(_Step.of_digest(mapping(step, where), where))
     for index, item in enumerate(listed(digest.get("diagnostics") or [], "diagnostics")):
         reader.hear(mapping(item, f"diagnostics[{index}]"))
-    warnings = ["the engine calls its output maybe corrupt"] if digest.get("maybeCorrupt") else []
-    warnings += _left_out(digest, steps)
+    counted(digest.get("changeSummary"), steps, "changeSummary")
+    if digest.get("maybeCorrupt"):
+        reader.doubts.append("the engine calls its own output maybe corrupt")
+    warnings = list(_left_out(digest, steps))
     return reader.result("preview digest", env, commit, base, warnings)
 
 
@@ -86,33 +96,12 @@ def _left_out(digest: Mapping[str, Any], steps: list[Any]) -> Iterator[str]:
         )
 
 
-def drift(text: str) -> list[str]:
-    """URNs that a refresh found changed or gone, from the events or the digest of its preview.
-
-    The engine tells what a refresh came to in the event after each step (`resOutputsEvent`).
-    """
-    found = set()
-    for document in documents(text):
-        readable(document)
-        whole = mapping(document, "drift")
-        steps = listed(whole.get("steps") or [], "steps")
-        after = whole.get("resOutputsEvent")
-        if after is not None:
-            steps = [mapping(after, "resOutputsEvent").get("metadata")]
-        for item in steps:
-            step = mapping(item, "step")
-            kind = str(step.get("type") or "")
-            if step.get("op") in DRIFTED and not kind.startswith("pulumi:"):
-                found.add(text_of(step.get("urn"), "step.urn"))
-    return sorted(found)
-
-
 def of_events(
     events: Iterable[Any], env: str = "", *, commit: str = "", base: str = "state"
 ) -> StackChange:
     """A preview from engine events, as JSON objects."""
     reader = _Reader()
-    seen = 0
+    seen, steps, ended = 0, [], None
     for index, event in enumerate(events):
         where = f"event {index + 1}"
         seen += 1
@@ -120,14 +109,20 @@ def of_events(
         if before is not None:
             metadata = mapping(before, f"{where}.resourcePreEvent").get("metadata")
             path = f"{where}.resourcePreEvent.metadata"
+            steps.append(mapping(metadata, path))
             reader.add(_Step.of_digest(_renamed(mapping(metadata, path)), path), final=False)
         after = event.get("resOutputsEvent")
         if after is not None:
             reader.ended(mapping(after, f"{where}.resOutputsEvent").get("metadata"), where)
         if event.get("diagnosticEvent") is not None:
             reader.hear(mapping(event["diagnosticEvent"], f"{where}.diagnosticEvent"))
+        if event.get("summaryEvent") is not None:
+            ended = mapping(event["summaryEvent"], f"{where}.summaryEvent")
     if not seen:
         raise Malformed("a preview must be a digest with steps or engine events, got neither")
+    if ended is None and not reader.errors:
+        raise Malformed("a stream of events must end with its summaryEvent, got none: it is cut")
+    counted((ended or {}).get("resourceChanges"), steps, "summaryEvent.resourceChanges")
     return reader.result("event stream", env, commit, base, [NO_EDGES])
 
 
@@ -159,6 +154,8 @@ class _Step:
     new: Mapping[str, Any] | None
     reasons: tuple[str, ...]
     detailed: Mapping[str, Mapping[str, Any]]
+    name: str = ""
+    """As the engine calls it. Default: nobody asks."""
 
     @property
     def skipped(self) -> bool:
@@ -169,6 +166,18 @@ class _Step:
             if self.old is None
             else old.get("custom") is True and not old.get("id")
         )
+
+    @property
+    def is_pending(self) -> bool:
+        """The deletion of an old one that an earlier, interrupted update left over."""
+        return self.operation == "delete" and (self.old or {}).get("delete") is True
+
+    @property
+    def drifts(self) -> bool:
+        """A refresh that found something else than the state says."""
+        if self.name != "refresh" or self.old is None:
+            return False
+        return self.new is None or self.old.get("outputs") != self.new.get("outputs")
 
     @classmethod
     def of_digest(cls, step: Mapping[str, Any], where: str) -> _Step:
@@ -185,6 +194,7 @@ class _Step:
         if operation in ("delete", "update", "replace") and old is None and new is None:
             raise Malformed(f"{where} must have an oldState or a newState for {name}, got neither")
         return cls(
+            name=name,
             operation=operation,
             urn=urn,
             old=old,
@@ -206,6 +216,9 @@ class _Reader:
     steps: dict[str, list[_Step]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    drifted: list[str] = field(default_factory=list)
+    pending: dict[str, Resource] = field(default_factory=dict)
     outputs: tuple[Mapping[str, Any], Mapping[str, Any] | None] = ({}, None)
 
     def add(self, step: _Step, *, final: bool = True) -> None:
@@ -213,7 +226,13 @@ class _Reader:
             self._outputs(step.old, step.new if final else None)
         elif step.skipped:
             self.skipped.append(step.urn)
+        elif step.is_pending:
+            left = resource_of(step.urn, step.old)
+            if left is not None:
+                self.pending[step.urn] = left
         elif step.operation is not None:
+            if step.drifts:
+                self.drifted.append(step.urn)
             self.steps.setdefault(step.urn, []).append(step)
 
     def ended(self, metadata: Any, where: str) -> None:
@@ -226,6 +245,7 @@ class _Reader:
 
     def _outputs(self, *states: Mapping[str, Any] | None) -> None:
         before, after = (masked(state.get("outputs")) if state else None for state in states)
+        before, after = hide_plain(before, after)
         self.outputs = (before or {}, after)
 
     def hear(self, diagnostic: Mapping[str, Any]) -> None:
@@ -241,6 +261,7 @@ class _Reader:
         base: str,
         warnings: list[str],
     ) -> StackChange:
+        of_one_stack([*self.steps, *self.pending], env)
         changes = []
         providers: dict[str, list[_Step]] = {}
         for urn, steps in sorted(self.steps.items()):
@@ -257,6 +278,9 @@ class _Reader:
             base=base,
             versions=dict(pair for item in providers.items() for pair in _versions(*item)),
             failures=list(dict.fromkeys(self.errors)),
+            doubts=self.doubts,
+            drifted=sorted(set(self.drifted)),
+            pending=self.pending,
             skipped=sorted(self.skipped),
             outputs_before=self.outputs[0],
             outputs_after=self.outputs[1],
@@ -291,6 +315,7 @@ def _change(urn: str, steps: list[_Step]) -> Change:
     stays = operation in ("same", "update")
     before = resource_of(urn, old)
     after = resource_of(urn, new, of=old if stays else None, fresh=not stays)
+    before, after = hide(before, after)
     if before is None and after is None:
         raise Malformed(f"{operation} of {urn} must have the state that it is about, got none")
     if operation == "same" and before and after and lifted(before, after):
@@ -304,6 +329,8 @@ def _change(urn: str, steps: list[_Step]) -> Change:
         new=after,
         properties=_properties(steps, before, after) if operation in ("update", "replace") else (),
         delete_first=operation == "replace" and _gap(steps),
+        imported=any(step.name.startswith("import") for step in steps),
+        external=all((step.new or step.old or {}).get("external") is True for step in steps),
         component=all((step.new or step.old or {}).get("custom") is False for step in steps),
     )
 

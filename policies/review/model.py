@@ -19,9 +19,6 @@ OPERATIONS: tuple[Operation, ...] = ("delete", "replace", "update", "create", "s
 Origin = Literal["preview digest", "event stream", "local preview", "mocked synth"]
 Kind = Literal["add", "update", "delete"]
 
-SECRET = "[secret]"
-"""Stands for every secret value, as the engine itself prints it."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Property:
@@ -59,6 +56,10 @@ class Change:
     """A replacement deletes the old one before the new one exists."""
     component: bool = False
     """It is a name for other resources, and nothing in the cloud."""
+    imported: bool = False
+    """It is there already, and the stack takes it over."""
+    external: bool = False
+    """It is somebody else's, and only read: nothing here judges or pays for it."""
 
     @cached_property
     def differences(self) -> tuple[tuple[Leaf, Meaning], ...]:
@@ -175,6 +176,10 @@ class StackChange:
     """Engine or provider -> its version before and after. Default: the same, or nobody looked."""
     failures: Sequence[str] = ()
     """Errors with which the preview ended. Default: it ran to its end."""
+    doubts: Sequence[str] = ()
+    """Why the input may not be the whole change. Default: it is."""
+    pending: Mapping[str, Resource] = field(default_factory=dict)
+    """URN -> the old one that an earlier, interrupted update left over, and this one deletes."""
     skipped: Sequence[str] = ()
     """URNs that `--target` or `--exclude` leaves out, as far as the engine tells. Default: none."""
     outputs_before: Mapping[str, Any] = field(default_factory=dict)
@@ -195,11 +200,11 @@ class StackChange:
 
     def before(self) -> list[Resource]:
         """The stack as it is."""
-        return [change.old for change in self.changes if change.old is not None]
+        return [c.old for c in self.changes if c.old is not None and not c.external]
 
     def after(self) -> list[Resource]:
         """The stack as it would be."""
-        return [change.new for change in self.changes if change.new is not None]
+        return [c.new for c in self.changes if c.new is not None and not c.external]
 
     def quiet(self) -> StackChange:
         """The same without changes of tags alone: for drawings, and for what hangs on what."""

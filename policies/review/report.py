@@ -16,6 +16,7 @@ from policies.data import Source
 from policies.exemptions import Exemption
 from policies.offline import RuleFinding
 from policies.review.model import StackChange
+from policies.review.one_line import lines, one_line
 from policies.review.pack import Pack
 from policies.rule import MALFORMED
 
@@ -176,7 +177,7 @@ Part = Callable[[StackChange, Context], Section | None]
 def review(change: StackChange, context: Context, parts: Sequence[Part]) -> Report:
     """Ask every part, and decide."""
     asked = (_asked(part, change, context) for part in parts)
-    sections = [section for section in asked if section is not None]
+    sections = [_cleaned(section) for section in asked if section is not None]
     found = [_acknowledged(reason, context) for section in sections for reason in section.reasons]
     reasons = sorted(found, key=lambda r: (-RISKS.index(r.risk), not r.blocks, r.rule, r.urn))
     risk = reasons[0].risk if reasons else "low"
@@ -193,7 +194,23 @@ def review(change: StackChange, context: Context, parts: Sequence[Part]) -> Repo
             for operation in ("delete", "replace", "update", "create", "same")
         },
         sections=sections,
-        warnings=change.warnings,
+        warnings=list(map(one_line, change.warnings)),
+    )
+
+
+def _cleaned(section: Section) -> Section:
+    """Names and values come from programs: none of them writes a line, a link or a title."""
+    return replace(
+        section,
+        rows=[
+            replace(row, cells=tuple(map(one_line, row.cells)), detail=lines(row.detail))
+            for row in section.rows
+        ],
+        notes=list(map(one_line, section.notes)),
+        reasons=[
+            replace(reason, message=one_line(reason.message), fix=one_line(reason.fix))
+            for reason in section.reasons
+        ],
     )
 
 

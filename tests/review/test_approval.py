@@ -174,7 +174,8 @@ def test_a_github_job_gets_risk_class_and_reviewers(
     from stacks.commands.review import review as command
 
     made = resource(DASHBOARD)
-    step = {"op": "create", "urn": made.urn, "newState": {"inputs": {}}}
+    urn = made.urn.replace("urn:pulumi:prod::", "urn:pulumi:dev.cluster::")
+    step = {"op": "create", "urn": urn, "newState": {"inputs": {}}}
     (tmp_path / "digest.json").write_text(json.dumps({"steps": [step]}))
     outputs = tmp_path / "outputs"
     outputs.write_text("before=1\n")

@@ -14,7 +14,8 @@ from policies.config import PolicyConfig
 from policies.data import Data, Options, Resource
 from policies.exemptions import Exemption
 from policies.review.compare import compare
-from policies.review.digest import drift, read
+from policies.review.digest import read
+from policies.review.drift import drift
 from policies.review.model import Change, StackChange
 from policies.review.pack import pack
 from policies.review.parts import data_loss, exposure, preconditions, promotion

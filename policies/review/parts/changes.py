@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from policies.data import UNKNOWN, Resource
-from policies.review.model import SECRET, Change, Operation, Property, StackChange, lifted
+from policies.review.hidden import SECRET
+from policies.review.model import Change, Operation, Property, StackChange, lifted
 from policies.review.report import Context, Reason, Risk, Row, Section
 
 RISK: dict[Operation, Risk] = {"delete": "medium", "replace": "medium"}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from policies.data import Resource
 from policies.reading.networks import network
 from policies.review.differences import Leaf
 from policies.review.knowledge import WORDS, Known, formation_name, known
@@ -138,6 +139,7 @@ def part(change: StackChange, context: Context) -> Section | None:
         for item in change.changed()
         for reason in (*_lost(item, context), *_unguarded(item))
     ]
+    found += [(_left_over(urn, old), _pending(old)) for urn, old in change.pending.items()]
     if not found:
         return None
     return Section(
@@ -176,6 +178,25 @@ def _lost(item: Change, context: Context) -> Iterator[Reason]:
         urn=item.urn,
         source=item.source,
         blocks=context.config.production and loss.risk == "critical",
+    )
+
+
+def _left_over(urn: str, old: Resource) -> Change:
+    """The deletion of an old one, beside whatever happens to the live one of its URN."""
+    return Change(operation="delete", urn=urn, type=old.type, name=old.name, old=old)
+
+
+def _pending(old: Resource) -> Reason:
+    """The rest of an earlier update: the new one is there, and what the old one holds goes."""
+    loss = loss_of(old.type)
+    lost = f", with {loss.lost}" if loss else ""
+    return Reason(
+        rule=STATEFUL if loss and loss.rule in (LOSES, STATEFUL) else UNKNOWN,
+        risk="medium",
+        message=f"the old {old.name} that an earlier, interrupted update left over goes{lost}",
+        fix="see that the new one has what the old one held",
+        urn=old.urn,
+        source=old.source,
     )
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from policies.review.one_line import lines
 from policies.review.render import mermaid
 from policies.review.render.graph import Graph
 from policies.review.report import Decision, Report, Risk, Row, Section
@@ -23,7 +24,12 @@ VISIBLE_ROWS = 30
 SHARE = 0.6
 """Of what is left, the most that one section may take: a long one must not hide the next."""
 
-SPECIAL = str.maketrans({c: f"&#{ord(c)};" for c in "&<>|`*[]()@#\\~!{}$:"})
+APART = "&#8203;"
+"""A space of no width: an entity alone still mentions a person or links an issue."""
+
+SPECIAL = str.maketrans(
+    {c: f"&#{ord(c)};" for c in "&<>|`*[]()\\~!{}$:"} | {c: f"&#{ord(c)};{APART}" for c in "@#"}
+)
 UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 """One that Markdown could read: between letters it is a part of the word."""
 
@@ -181,7 +187,7 @@ def _escaped(text: str) -> str:
 
 def _fenced(text: str) -> str:
     """Text inside a code fence that cannot end it."""
-    return text.replace("```", "'''")
+    return lines(text).replace("```", "'''")
 
 
 def _bytes(text: str) -> int:
