@@ -52,12 +52,12 @@ def compared(conditions: Any) -> Iterator[tuple[str, str, list[Any]]]:
                 yield str(operator).lower(), str(key).lower(), listed(values)
 
 
-def is_narrowing(conditions: Any) -> bool:
-    """Whether these conditions let in only somebody who is named."""
+def is_narrowing(conditions: Any, among: frozenset[str] = WHO) -> bool:
+    """Whether these conditions let in only somebody who is named, by one of these keys."""
     return any(
         _names(operator.removeprefix("foranyvalue:"), values)
         for operator, key, values in compared(conditions)
-        if key in WHO
+        if key in among
     )
 
 
