@@ -92,6 +92,8 @@ class Context:
     pack_before: Pack | None = None
     pack_after: Pack | None = None
     """The rules at the base and now. Default: nobody compared them."""
+    loosened: Sequence[tuple[Risk, str]] = ()
+    """What the change does to what judges it: thresholds, reviewers, files of CI."""
     packages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Model package ARN -> what the registry says: `approval`, metrics. Default: nobody asked."""
 

@@ -12,7 +12,8 @@ import pytest
 from policies.review.render import data, html, markdown, sarif
 from policies.review.render.graph import graph
 from policies.review.report import RISKS
-from stacks.review.report import reviewed_change
+from stacks.review.change import read_digest
+from stacks.review.report import report_of
 from stacks.settings.load import load
 from stacks.stack_name import StackName
 
@@ -28,7 +29,8 @@ def test_there_are_cases() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_a_case_is_judged_as_its_report_asks(name: str) -> None:
     wanted: dict[str, Any] = json.loads((FOLDER / f"{name}.expect.json").read_text())
-    report, change = reviewed_change(STACK, load(STACK), FOLDER / f"{name}.json")
+    change = read_digest(str(STACK), FOLDER / f"{name}.json")
+    report = report_of(change, load(STACK), "no-base", None)  # whatever is edited here just now
     texts = [
         data.render(report),
         sarif.render(report),

@@ -127,6 +127,13 @@ def _versions(change: StackChange) -> Iterator[Reason]:
 
 def _rules(context: Context) -> Iterator[Reason]:
     """Rules that are weakened by the very change that they judge."""
+    for risk, message in context.loosened:
+        yield Reason(
+            rule=RULES,
+            risk=risk,
+            message=message,
+            fix="change it alone, and have its owners approve that first",
+        )
     old, new = context.pack_before, context.pack_after
     if old is None or new is None or old == new:
         return
