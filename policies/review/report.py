@@ -182,6 +182,7 @@ def review(change: StackChange, context: Context, parts: Sequence[Part]) -> Repo
     sections = [_cleaned(section) for section in asked if section is not None]
     found = [_acknowledged(reason, context) for section in sections for reason in section.reasons]
     reasons = sorted(found, key=lambda r: (-RISKS.index(r.risk), not r.blocks, r.rule, r.urn))
+    sections = [_coloured(section, reasons) for section in sections]
     risk = reasons[0].risk if reasons else "low"
     return Report(
         env=change.env,
@@ -198,6 +199,20 @@ def review(change: StackChange, context: Context, parts: Sequence[Part]) -> Repo
         sections=sections,
         warnings=list(map(one_line, change.warnings)),
     )
+
+
+def _coloured(section: Section, reasons: Sequence[Reason]) -> Section:
+    """The list of changes shows at each what all parts together think of it."""
+    if section.id != "changes":
+        return section
+    worst: dict[str, Risk] = {}
+    for reason in reversed(reasons):  # the most dangerous one last
+        worst[reason.urn] = reason.risk
+    rows = [
+        replace(row, risk=max(row.risk, worst.get(row.urn, row.risk), key=RISKS.index))
+        for row in section.rows
+    ]
+    return replace(section, rows=rows)
 
 
 def _cleaned(section: Section) -> Section:

@@ -167,3 +167,25 @@ def test_a_name_moves_no_cursor_opens_no_link_and_mentions_nobody() -> None:
         assert not {"\x1b", "\u202e", "\x07"} & set(text)
     assert "\nfake line" not in report.headline
     assert "@octocat" not in comment and "repo#12" not in comment
+
+
+def test_many_equal_updates_are_one_line_and_the_verdict_comes_last() -> None:
+    steps = []
+    for number in range(30):
+        old, new = (state(QUEUE, f"q{number}", {"delaySeconds": n}) for n in (1, 2))
+        steps.append(step("update", QUEUE, f"q{number}", oldState=old, newState=new))
+    gone = state("aws:new/thing:Thing", "lost", {})
+    steps.append(step("delete", gone["type"], "lost", oldState=gone))
+    change = read_steps(*steps)
+    report = report_of(change)
+    section = report.section("changes")
+    assert section is not None
+    assert [row.cells[2] for row in section.rows] == ["lost", "30 resources"]
+    assert section.rows[0].risk == "medium"
+    console = Console(file=io.StringIO(), width=80)
+    with console.capture() as captured:
+        show(report, console)
+    shown = captured.get().splitlines()
+    assert shown[-1] == "needs review (medium risk) for prod.foundation"
+    assert max(map(len, shown)) <= 80
+    assert "lost" in markdown.render(report, graph(change.quiet())).partition("####")[0]

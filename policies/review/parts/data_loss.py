@@ -233,6 +233,7 @@ def told(leaf: Leaf) -> bool:
         or is_a_key(leaf.name)
         or leaf.path[0] in ELSEWHERE
         or any(name in STEPS for name in leaf.path)
+        or leaf.name in IMAGES
         or any(isinstance(side, str) and network(side) for side in (leaf.old, leaf.new))
     )
 
@@ -245,6 +246,9 @@ ELSEWHERE = (
     "endpointConfigName",
 )
 """Inputs that sections of their own take apart."""
+
+IMAGES = ("image", "imageUri", "imageIdentifier", "imageTag")
+"""Names of what runs, which is told with what is served."""
 
 STEPS = ("canarySize", "linearStepSize", "maximumBatchSize")
 """Shares of an endpoint that an update moves at once."""

@@ -69,6 +69,9 @@ def _served(item: Change, context: Context) -> Iterator[Reason]:
             what = _of_variant(leaf)
             if what:
                 yield _said(item, what, "high" if context.config.production else "medium")
+        elif leaf.name in data_loss.IMAGES and leaf.path[0] not in data_loss.ELSEWHERE:
+            what = f"runs {shown(leaf.new)} instead of {shown(leaf.old)}"
+            yield _said(item, what, "high" if context.config.production else "medium")
         elif any(name in data_loss.STEPS for name in leaf.path):
             yield _step(item, leaf)
 
@@ -181,12 +184,24 @@ def _reason(
     return Reason(
         rule=PROMOTED,
         risk="high" if context.config.production or not approved else "medium",
-        message=f"{item.name} serves {_short(new)} instead of {_short(old)}{status}",
+        message=f"{item.name} serves {_short(new)} instead of {_short(old)}"
+        f"{_kinship(old, new)}{status}",
         fix="compare its metrics with those of the model that serves now",
         urn=item.urn,
         source=item.source,
         blocks=not approved,
     )
+
+
+def _kinship(old: str, new: str) -> str:
+    """What is odd about a successor: of another group of models, or older."""
+    was, becomes = _short(old).rpartition("/"), _short(new).rpartition("/")
+    if not was[0] or not becomes[0] or "model-package/" not in old + new:
+        return ""
+    if was[0] != becomes[0]:
+        return ", a model of another group"
+    older = was[2].isdecimal() and becomes[2].isdecimal() and int(becomes[2]) < int(was[2])
+    return ", an older version" if older else ""
 
 
 def _unguarded(item: Change, context: Context) -> Iterator[Reason]:

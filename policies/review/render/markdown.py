@@ -161,7 +161,11 @@ def _section(section: Section, rows: Sequence[Row]) -> str:
     notes = [_escaped(note) for note in section.notes]
     if hidden:
         notes.append(f"{hidden} more rows are in the full report")
-    details = [f"```\n{_fenced(row.detail)}\n```" for row in rows if row.detail]
+    details = [
+        f"{_escaped(' '.join(row.cells[:3]))}\n\n```\n{_fenced(row.detail)}\n```"
+        for row in rows
+        if row.detail
+    ]
     folded = section.folded or len(rows) > VISIBLE_ROWS
     body = "\n\n".join(part for part in (table, "\n".join(f"* {n}" for n in notes)) if part)
     if details:

@@ -32,6 +32,7 @@ def show(report: Report, console: Console) -> None:
         console.print(plain(f"warning: {warning}", "yellow"))
     base = f" against {report.base}" if report.base else ""
     console.print(plain(f"read from a {report.origin}{base}", "dim"))
+    console.print(plain(f"{report.decision} ({report.risk} risk) for {report.env}", style))
 
 
 def _indented(console: Console, text: Text, columns: int) -> None:
