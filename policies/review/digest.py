@@ -15,39 +15,19 @@ from typing import Any, Literal
 from policies.data import UNKNOWN, Resource
 from policies.review.hidden import hide, hide_plain
 from policies.review.model import Change, Kind, Operation, Property, StackChange, lifted
+from policies.review.providers import moved, versions
 from policies.review.shape import (
     Malformed,
     documents,
     listed,
     mapping,
     readable,
-    text_of,
 )
 from policies.review.states import at, masked, resource_of, state_of, type_of
+from policies.review.steps import Step
 from policies.review.whole import counted, of_one_stack, refuse_others
 
 STACK = "pulumi:pulumi:Stack"
-
-MEANING: Mapping[str, Operation | None] = {
-    "same": "same",
-    "create": "create",
-    "update": "update",
-    "delete": "delete",
-    "replace": "replace",
-    "create-replacement": "replace",
-    "delete-replaced": "replace",
-    "discard-replaced": None,
-    "read": "same",
-    "read-replacement": "same",
-    "read-discard": None,
-    "discard": None,
-    "refresh": "same",
-    "diff": None,
-    "import": "create",
-    "import-replacement": "replace",
-    "remove-pending-replace": "delete",
-}
-"""Engine step -> what it means for the resource; None: nothing that a person would see."""
 
 RANK: Mapping[Operation, int] = {"same": 0, "create": 1, "update": 2, "replace": 3, "delete": 4}
 """A resource with several steps is told by the most dangerous one."""
@@ -75,7 +55,7 @@ def of_digest(
     reader = _Reader()
     for index, step in enumerate(steps):
         where = f"steps[{index}]"
-        reader.add(_Step.of_digest(mapping(step, where), where))
+        reader.add(Step.of_digest(mapping(step, where), where))
     for index, item in enumerate(listed(digest.get("diagnostics") or [], "diagnostics")):
         reader.hear(mapping(item, f"diagnostics[{index}]"))
     counted(digest.get("changeSummary"), steps, "changeSummary")
@@ -110,7 +90,7 @@ def of_events(
             metadata = mapping(before, f"{where}.resourcePreEvent").get("metadata")
             path = f"{where}.resourcePreEvent.metadata"
             steps.append(mapping(metadata, path))
-            reader.add(_Step.of_digest(_renamed(mapping(metadata, path)), path), final=False)
+            reader.add(Step.of_digest(_renamed(mapping(metadata, path)), path), final=False)
         after = event.get("resOutputsEvent")
         if after is not None:
             reader.ended(mapping(after, f"{where}.resOutputsEvent").get("metadata"), where)
@@ -144,76 +124,11 @@ def _renamed(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Step:
-    """One engine step, checked."""
-
-    operation: Operation | None
-    urn: str
-    old: Mapping[str, Any] | None
-    new: Mapping[str, Any] | None
-    reasons: tuple[str, ...]
-    detailed: Mapping[str, Mapping[str, Any]]
-    name: str = ""
-    """As the engine calls it. Default: nobody asks."""
-
-    @property
-    def skipped(self) -> bool:
-        """A creation that `--target` or `--exclude` leaves out: it stays what it is, nothing."""
-        old = self.old or {}
-        return self.operation == "same" and (
-            self.new is None
-            if self.old is None
-            else old.get("custom") is True and not old.get("id")
-        )
-
-    @property
-    def is_pending(self) -> bool:
-        """The deletion of an old one that an earlier, interrupted update left over."""
-        return self.operation == "delete" and (self.old or {}).get("delete") is True
-
-    @property
-    def drifts(self) -> bool:
-        """A refresh that found something else than the state says."""
-        if self.name != "refresh" or self.old is None:
-            return False
-        return self.new is None or self.old.get("outputs") != self.new.get("outputs")
-
-    @classmethod
-    def of_digest(cls, step: Mapping[str, Any], where: str) -> _Step:
-        name, urn = text_of(step.get("op"), f"{where}.op"), text_of(step.get("urn"), f"{where}.urn")
-        if name not in MEANING:
-            raise Malformed(f"{where}.op must be one of {', '.join(MEANING)}, got {name!r}")
-        if urn.count("::") < 3:
-            raise Malformed(f"{where}.urn must be a URN, got {urn!r}")
-        reasons = listed(step.get("replaceReasons") or [], f"{where}.replaceReasons")
-        detailed = mapping(step.get("detailedDiff") or {}, f"{where}.detailedDiff")
-        operation = MEANING[name]
-        old = state_of(step.get("oldState"), f"{where}.oldState")
-        new = state_of(step.get("newState"), f"{where}.newState")
-        if operation in ("delete", "update", "replace") and old is None and new is None:
-            raise Malformed(f"{where} must have an oldState or a newState for {name}, got neither")
-        return cls(
-            name=name,
-            operation=operation,
-            urn=urn,
-            old=old,
-            new=new,
-            reasons=tuple(
-                text_of(key, f"{where}.replaceReasons[{i}]") for i, key in enumerate(reasons)
-            ),
-            detailed={
-                path: mapping(item, f"{where}.detailedDiff[{path!r}]")
-                for path, item in detailed.items()
-            },
-        )
-
-
 @dataclass
 class _Reader:
     """Puts the steps of each resource together."""
 
-    steps: dict[str, list[_Step]] = field(default_factory=dict)
+    steps: dict[str, list[Step]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
@@ -221,7 +136,7 @@ class _Reader:
     pending: dict[str, Resource] = field(default_factory=dict)
     outputs: tuple[Mapping[str, Any], Mapping[str, Any] | None] = ({}, None)
 
-    def add(self, step: _Step, *, final: bool = True) -> None:
+    def add(self, step: Step, *, final: bool = True) -> None:
         if type_of(step.urn) == STACK:
             self._outputs(step.old, step.new if final else None)
         elif step.skipped:
@@ -263,11 +178,13 @@ class _Reader:
     ) -> StackChange:
         of_one_stack([*self.steps, *self.pending], env)
         changes = []
-        providers: dict[str, list[_Step]] = {}
+        providers: dict[str, list[Step]] = {}
+        gone: list[str] = []
         for urn, steps in sorted(self.steps.items()):
             kind = type_of(urn)
             if kind.startswith("pulumi:providers:"):
                 providers.setdefault(kind.rpartition(":")[2], []).extend(steps)
+                gone += moved(urn, steps, self.steps)
             else:
                 changes.append(_change(urn, steps))
         return StackChange(
@@ -276,9 +193,10 @@ class _Reader:
             changes=changes,
             commit=commit,
             base=base,
-            versions=dict(pair for item in providers.items() for pair in _versions(*item)),
+            versions=dict(pair for item in providers.items() for pair in versions(*item)),
             failures=list(dict.fromkeys(self.errors)),
             doubts=self.doubts,
+            moved=gone,
             drifted=sorted(set(self.drifted)),
             pending=self.pending,
             skipped=sorted(self.skipped),
@@ -288,21 +206,7 @@ class _Reader:
         )
 
 
-def _versions(package: str, steps: list[_Step]) -> Iterator[tuple[str, tuple[str, str]]]:
-    """The versions of a provider, where it is there already and others come.
-
-    A default provider has its version in its URN: another version is another resource.
-    """
-    old, new = (
-        {str(state["inputs"].get("version") or "") for state in sides if state and state["inputs"]}
-        for sides in ([s.old for s in steps], [s.new for s in steps])
-    )
-    if old - {""} and new - old - {""}:
-        shown = (", ".join(sorted(side - {""})) for side in (old, new))
-        yield f"provider {package}", (next(shown), next(shown))
-
-
-def _change(urn: str, steps: list[_Step]) -> Change:
+def _change(urn: str, steps: list[Step]) -> Change:
     operation: Operation = max((s.operation for s in steps if s.operation), key=RANK.__getitem__)
     if operation == "delete" and any(s.operation in ("create", "update") for s in steps):
         operation = "replace"
@@ -335,7 +239,7 @@ def _change(urn: str, steps: list[_Step]) -> Change:
     )
 
 
-def _gap(steps: Sequence[_Step]) -> bool:
+def _gap(steps: Sequence[Step]) -> bool:
     """Whether the old one goes before the new one is there: by the order of the steps, and where a
     digest has only one of them by the mark that the engine leaves on the old one."""
     first = steps[0]
@@ -344,7 +248,7 @@ def _gap(steps: Sequence[_Step]) -> bool:
 
 
 def _properties(
-    steps: list[_Step], old: Resource | None, new: Resource | None
+    steps: list[Step], old: Resource | None, new: Resource | None
 ) -> tuple[Property, ...]:
     """What differs, as the engine told it, else by the inputs themselves."""
     before = old.inputs.value if old else {}

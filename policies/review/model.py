@@ -180,6 +180,9 @@ class StackChange:
     """Why the input may not be the whole change. Default: it is."""
     pending: Mapping[str, Resource] = field(default_factory=dict)
     """URN -> the old one that an earlier, interrupted update left over, and this one deletes."""
+    moved: Sequence[str] = ()
+    """Providers that reach another place than before, and what stands behind them. Default: none.
+    """
     skipped: Sequence[str] = ()
     """URNs that `--target` or `--exclude` leaves out, as far as the engine tells. Default: none."""
     outputs_before: Mapping[str, Any] = field(default_factory=dict)

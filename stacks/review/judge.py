@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,8 @@ class Judge:
     exemptions: Sequence[Exemption]
     reviewers: Reviewers
     loosened: Sequence[tuple[Risk, str]]
+    moved: Sequence[str] = ()
+    """Where the stack stood before, if it is another place now."""
 
 
 def judge(
@@ -50,7 +52,8 @@ def judge(
     if not before:
         return Judge(config=now, exemptions=exemptions, reviewers=people, loosened=())
     found: list[tuple[Risk, str]] = []
-    old = _config(stack, before, found) or now
+    base = _settings(stack, before, found)
+    old = base[1] if base else now
     asked = people
     if REVIEWERS in before and before[REVIEWERS] != after.get(REVIEWERS):
         asked = _reviewers(before[REVIEWERS])
@@ -61,13 +64,22 @@ def judge(
         exemptions=_exemptions(before, exemptions, found),
         reviewers=asked,
         loosened=found,
+        moved=list(_moved(base[0], settings)) if base else (),
     )
 
 
-def _config(
+def _moved(old: Settings, new: Settings) -> Iterator[str]:
+    """Another account or region makes the whole stack anew, elsewhere."""
+    for name in ("account_id", "region"):
+        before, after = (getattr(side.environment.account, name) for side in (old, new))
+        if before != after:
+            yield f"the environment's {name} changes from {before} to {after}: all of it moves"
+
+
+def _settings(
     stack: StackName, files: Mapping[str, str], found: list[tuple[Risk, str]]
-) -> PolicyConfig | None:
-    """The thresholds of the stack at the base; None where it was none."""
+) -> tuple[Settings, PolicyConfig] | None:
+    """Settings and thresholds of the stack at the base; None where it was none."""
     there = {path: text for path, text in files.items() if path.startswith(ENVIRONMENTS)}
     if f"{ENVIRONMENTS}{stack.file.name}" not in there:
         return None
@@ -76,7 +88,8 @@ def _config(
         for path, text in there.items():
             (folder / Path(path).name).write_text(text)
         try:
-            return policy_config(load(stack, folder), folder)
+            settings = load(stack, folder)
+            return settings, policy_config(settings, folder)
         except UserError as error:
             problem = error.problem.replace(f"{folder}/", ENVIRONMENTS)
             found.append(("high", f"the base's thresholds cannot be read: {problem}"))

@@ -43,6 +43,7 @@ def report_of(
     before, after = judging(base) if exists(base) else {}, judging(None)
     stack = StackName.parse(change.env)
     judged_by = judge(stack, settings, exemptions(), before, after)
+    change = replace(change, moved=[*change.moved, *judged_by.moved])
     config, exempt = judged_by.config, judged_by.exemptions
     change = replace(change, versions={**change.versions, **versions(before, after)})
     pack_before, pack_after = packs(before, after)

@@ -18,6 +18,7 @@ def part(change: StackChange, context: Context) -> Section | None:
     reasons = [
         *_failures(change),
         *_doubts(change),
+        *_moved(change),
         *_taken_over(change),
         *_partial(change),
         *_drift(change),
@@ -68,6 +69,18 @@ def _doubts(change: StackChange) -> Iterator[Reason]:
             risk="high",
             message=f"{doubt}: it may leave steps out",
             fix="preview again, and compare with what the engine shows in the terminal",
+        )
+
+
+def _moved(change: StackChange) -> Iterator[Reason]:
+    """Another region, account, role or cluster: everything behind it is made anew, elsewhere."""
+    for what in change.moved:
+        yield Reason(
+            rule=VERSION,
+            risk="critical",
+            message=what,
+            fix="make a second stack there and move what matters; keep this one until it is empty",
+            blocks=True,
         )
 
 
