@@ -59,8 +59,6 @@ class Known:
 
 
 HARMLESS: Mapping[str, str] = {
-    "aws:cloudwatch/dashboard:Dashboard": "it draws metrics that are kept elsewhere",
-    "AWS::CloudWatch::Dashboard": "it draws metrics that are kept elsewhere",
     "aws:cloudwatch/queryDefinition:QueryDefinition": "a saved search; the logs stay",
     "AWS::Logs::QueryDefinition": "a saved search; the logs stay",
     "AWS::CDK::Metadata": "it says which tool made the template, and does nothing",

@@ -212,9 +212,7 @@ def dangerous() -> Iterator[Made]:
     """Every change that a person has to see."""
     for shape in (*formation(), *provider(), *(Shape(token, {}) for token in KUBERNETES)):
         token = shape.token
-        yield Made("delete", token, _step(token, "delete", "delete", {"name": "a"}, None))
-        replaced = _step(token, "replace", "replace", {"name": "a"}, {"name": "b"})
-        yield Made("replacement", token, replaced)
+        yield from ends(token)
         for option in ("protect", "retainOnDelete"):
             lifted = _step(token, option, "same", {"name": "a"}, {"name": "a"})
             lifted["oldState"][option] = True
@@ -230,6 +228,13 @@ def _inside(path: str, value: Any) -> dict[str, Any]:
     for name in reversed(path.split(".")):
         value = {name: value}
     return dict(value)
+
+
+def ends(token: str) -> Iterator[Made]:
+    """A resource of this type goes, or another takes its place."""
+    yield Made("delete", token, _step(token, "delete", "delete", {"name": "a"}, None))
+    replaced = _step(token, "replace", "replace", {"name": "a"}, {"name": "b"})
+    yield Made("replacement", token, replaced)
 
 
 def _weakened(name: str, kind: str) -> Iterator[tuple[str, Any, Any]]:

@@ -3,31 +3,64 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import cache
+from typing import Any
 
 import pytest
 
 from infra.errors import UserError
 from policies.config import PolicyConfig
+from policies.data import Resource
 from policies.review.differences import Leaf
 from policies.review.digest import read
 from policies.review.meaning import meaning
 from policies.review.parts.order import FIRST, THEN
-from policies.review.report import RISKS, Context, Report, review
+from policies.review.report import Context, Report, review
 from stacks.commands.explain import explained
+from stacks.stack_name import stacks_of
+from stacks.synth import synth_of
 from tests.kits import generated
 from tests.kits.generated import Made
 from tests.review.test_approval import SPENDING
+from tests.review.test_fuzz import wire
 
 CONTEXT = Context(config=PolicyConfig(production=True), today=date(2026, 1, 15))
 
 
+@cache
+def prod() -> tuple[Resource, ...]:
+    """What prod's stacks register."""
+    return tuple(item for stack in stacks_of("prod") for item in synth_of(stack))
+
+
+@cache
+def surroundings() -> tuple[Mapping[str, Any], ...]:
+    """Steps that leave prod's foundation as it is: nothing of it may drown or excuse a change."""
+    around = [item for item in prod() if item.urn.startswith("urn:pulumi:prod.foundation::")]
+    states = [generated.state(item.urn, wire(item.inputs.value)) for item in around]
+    return tuple(
+        {"op": "same", "urn": state["urn"], "oldState": state, "newState": state}
+        for state in states
+    )
+
+
 def report_of(made: Iterable[Made]) -> Report:
-    digest = json.dumps({"steps": [item.step for item in made], "changeSummary": {}})
+    digest = json.dumps({"steps": [*surroundings(), *(item.step for item in made)]})
     return review(read(digest, "prod.foundation"), CONTEXT, (*FIRST, *SPENDING, *THEN))
+
+
+def test_every_type_of_prod_asks_for_a_person_when_it_goes_or_is_replaced() -> None:
+    tokens = sorted({item.type for item in prod()})
+    assert len(tokens) >= 60
+    made = [item for token in tokens for item in generated.ends(token)]
+    report = report_of(made)
+    seen = loud(report)
+    assert {item.token for item in made if item.urn not in seen} == set()
+    for item in made:
+        said = [reason.message for reason in report.reasons if reason.urn == item.urn]
+        assert any(": " in message or "loses" in message for message in said), item
 
 
 def loud(report: Report) -> set[str]:
