@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import cache
 from typing import Any
@@ -17,7 +18,7 @@ from policies.review.differences import Leaf
 from policies.review.digest import read
 from policies.review.meaning import meaning
 from policies.review.parts.order import FIRST, THEN
-from policies.review.report import Context, Report, review
+from policies.review.report import RISKS, Context, Report, review
 from stacks.commands.explain import explained
 from stacks.stack_name import stacks_of
 from stacks.synth import synth_of
