@@ -39,7 +39,7 @@ SIZE = re.compile(
     r"|capacity(units)?$|desired(size|capacity|count)|(max|min)(imum)?(size|capacity|instances)"
     r"|memory(size)?$|cpu$|timeout(s|seconds|inseconds|inminutes|inmillis)?$|batchsize|concurrency"
     r"|volumesize|allocatedstorage|iops$|throughput|parallelism|replicas$|memorysizeinmb|shardcount"
-    r"|requests$|limits$|nvidiacomgpu|ephemeralstorage|disksize|sizeingb|bandwidth|workers?count"
+    r"|requests$|limits$|adjustment|nvidiacomgpu|ephemeralstorage|disksize|sizeingb|bandwidth|workers?count"
 )
 """Names of what says how large or how long: the cost says what it comes to."""
 
@@ -73,7 +73,7 @@ GUARD = re.compile(
 
 KEEPS = re.compile(
     r"retention|retain|backup|lock|recovery|window|days|period|keep|history|archiv|minimum|^min"
-    r"|wait|bake|versions|snapshot|expir|ttl|maxage|hours|years|count(number|moreThan)?$"
+    r"|wait|bake|sampling|versions|snapshot|expir|ttl|maxage|hours|years|count(number|moreThan)?$"
 )
 """Words of numbers of which less is kept, or waited, for."""
 
@@ -130,7 +130,7 @@ def meaning(leaf: Leaf) -> Meaning:
     words = tuple(_word(name) for name in leaf.path if name[:1] != "[")
     last, whole = _word(leaf.name), ".".join(words)
     guards = bool(GUARD.search(whole))
-    if any(HARMLESS.search(word) for word in words if word):
+    if any(HARMLESS.search(word) for word in words if word) or _is_a_label(leaf.path):
         return Meaning("harmless", f"{leaf.name} is for people to read")
     if leaf.reordered:
         return Meaning("unclassified", "the same in another order")
@@ -145,14 +145,29 @@ def meaning(leaf: Leaf) -> Meaning:
     )
 
 
+def _is_a_label(path: Sequence[str]) -> bool:
+    """An object's own label of no domain: nothing that Kubernetes or an operator goes by."""
+    return len(path) == LABEL and path[:2] == ("metadata", "labels") and "/" not in path[2]
+
+
+LABEL = 3
+
+
 def _rest(words: Sequence[str], leaf: Leaf, guards: bool) -> Meaning:
     if any(SIZE.search(word) for word in words):
-        if _amount(leaf.new) == 0:
+        old, new = _amount(leaf.old), _amount(leaf.new)
+        if new == 0:
             return Meaning("unclear", "none of it is left")
+        if old and new and max(old / new, new / old) >= LEAP:
+            return Meaning("unclear", f"{LEAP} times as large or small as before, or more")
         return Meaning("sized", "how large it is")
     if guards:
         return Meaning("unclear", "it guards something, and nobody here knows which way this goes")
     return Meaning("unclassified", "nobody here knows what it does")
+
+
+LEAP = 4
+"""Times by which a size is another matter, and no longer a step."""
 
 
 @cache
@@ -208,7 +223,7 @@ def _number(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
         return _cap(last, old, new) if guards else None
     if not numbers or not KEEPS.search(whole) or not (guards or KEEPS.search(last)):
         return None
-    endless = bool(FOREVER.search(last)) and "backup" not in whole and "lock" not in whole
+    endless = bool(FOREVER.search(last)) and not ENDING.search(whole)
     edge = float("inf") if endless else 0.0
     before, after = (value or edge for value in (old, new))
     if before == after:
@@ -216,7 +231,12 @@ def _number(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
     return _which(after > before, "it is kept, or waited for, as long as this says")
 
 
-LEAST = re.compile(r"minimum|^min|retention|retain|snapshot|backup|recovery|wait|bake|keep")
+ENDING = re.compile(r"backup|lock|recovery|window|deletion")
+"""Words of numbers whose absence means that nothing is kept, or the default."""
+
+LEAST = re.compile(
+    r"minimum|^min|retention|retain|snapshot|backup|recovery|wait|bake|keep|sampling"
+)
 """Words by which even a limit is one of what is kept."""
 
 
@@ -276,12 +296,20 @@ ID = re.compile(
 )
 
 
+OBJECTS = frozenset(
+    ("statement", "ingress", "egress", "taints", "tolerations", "env", "volumes", "subjects",
+     "attributes", "globalsecondaryindexes", "localsecondaryindexes", "notifications", "tags",
+     "parameters", "inlinepolicies", "secrets", "ports", "featuredefinitions", "imagepullsecrets")
+)  # fmt: skip
+"""Lists of objects, each found again by what it says."""
+
+
 def is_a_set(path: Sequence[str], items: Sequence[Any]) -> bool:
     """Whether the order of this list says nothing: by its name, or by what stands in it."""
     name = _word(next((part for part in reversed(path) if part[:1] != "["), ""))
     plain = [item for item in items if isinstance(item, str)]
     if len(plain) < len(items) or ORDERED.search(name):
-        return name == "statement"
+        return name in OBJECTS
     return bool(SETS.search(name)) or all(map(ID.match, plain))
 
 

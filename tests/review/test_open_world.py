@@ -129,6 +129,11 @@ def test_a_review_explains_what_it_knows_and_from_where() -> None:
         ("description", "a", "b", "harmless"),
         ("instanceType", "m5.large", "m5.xlarge", "sized"),
         ("replicas", 2, 0, "unclear"),
+        ("maxCapacity", 4, 400, "unclear"),
+        ("recoveryWindowInDays", 30, 0, "weaker"),
+        ("initialSamplingPercentage", 10, 50, "stronger"),
+        ("metadata.labels.team", "a", "b", "harmless"),
+        ("metadata.labels.pod-security/enforce", "restricted", "privileged", "weaker"),
         ("whatever", "a", "b", "unclassified"),
     ],
 )

@@ -13,6 +13,7 @@ from policies.review.differences import Leaf
 from policies.review.knowledge import WORDS, Known, formation_name, known
 from policies.review.meaning import Sense
 from policies.review.model import Change, StackChange
+from policies.review.parts import access
 from policies.review.parts.changes import short, shown
 from policies.review.parts.keys import is_a_key
 from policies.review.report import Context, Reason, Risk, Row, Section
@@ -218,7 +219,7 @@ def _unguarded(item: Change) -> Iterator[Reason]:
     if gone:
         yield _less(item, f"is guarded less: {_some(gone)}", "high")
     if unclear:
-        yield _less(item, f"is guarded otherwise: {_some(unclear)}", "medium")
+        yield _less(item, f"is guarded or bounded otherwise: {_some(unclear)}", "medium")
 
 
 def guards(item: Change, sense: Sense) -> list[Leaf]:
@@ -234,6 +235,7 @@ def told(leaf: Leaf) -> bool:
         or leaf.path[0] in ELSEWHERE
         or any(name in STEPS for name in leaf.path)
         or leaf.name in IMAGES
+        or bool(access.WHOLE.search(leaf.path[0].lower()))
         or any(isinstance(side, str) and network(side) for side in (leaf.old, leaf.new))
     )
 
