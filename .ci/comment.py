@@ -52,7 +52,7 @@ FENCE = re.compile(r"(`{3,}|~{3,})[^`~\n]+")
 
 DECISION = re.compile(r"^### \S+ [\w.&#;-]+: (blocked|needs review|safe|no change),", re.M)
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-ARMED = {"@": "&#64;", "](": "]&#40;", "![": "&#33;[", "://": "&#58;//", "www.": "www&#46;"}
+ARMED = {"@": "&#64;&#8203;", "](": "]&#40;", "![": "&#33;[", "://": "&#58;//", "www.": "www&#46;"}
 """Mentions, links, images and bare addresses, and what is written instead."""
 
 
@@ -137,7 +137,7 @@ def disarmed(text: str) -> str:
     text = parts[0] + "".join(tag + part for tag, part in zip(kept, parts[1:], strict=True))
     for armed, harmless in ARMED.items():
         text = text.replace(armed, harmless)
-    text = re.sub(r"(?<![&\w])#(?=\d)|\bGH-(?=\d)", "&#35;", text)
+    text = re.sub(r"(?<![&\w])#(?=\d)|\bGH-(?=\d)", "&#35;&#8203;", text)
     text = re.sub(r"^( {0,3}\[[^\]]*\]):", r"\1&#58;", text, flags=re.M)  # a link's definition
     for chart in charts:
         text = text.replace("\0", chart, 1)

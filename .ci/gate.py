@@ -4,7 +4,8 @@
 
 NAME is ENV.LAYER, or ENV for all of its stacks; the report is what `plinth review NAME` wrote.
 Prints `gates=["ENV-LAYER-RISK", ...]` for GITHUB_OUTPUT. Give `dev-weather-low` no reviewers, and
-`prod-foundation-critical` those who may lose data. What cannot be read is critical.
+`prod-foundation-critical` those who may lose data. Only what a machine may approve, or no
+change, waits at `low`, where nobody has to agree; what cannot be read is critical.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import quote
 
 import touched
+from github import GitHub, of_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 RISKS = ("low", "medium", "high", "critical")
@@ -43,13 +47,56 @@ def _gate(stack: touched.Stack, report: Mapping[str, Any]) -> str:
     if decision == "blocked":
         raise SystemExit(f"the change of {stack} is blocked: {report.get('headline', '')}")
     known = risk in RISKS and decision in DECISIONS and report.get("env") == str(stack)
+    if known and risk == "low" and not _needs_nobody(report):
+        risk = "medium"
     return f"{stack.env}-{stack.layer}-{risk if known else 'critical'}"
 
 
-def main(name: str, report: str, root: Path = ROOT) -> str:
+def _needs_nobody(report: Mapping[str, Any]) -> bool:
+    """Whether a machine may approve it: no risk word says so, only this answer of the review."""
+    approval = report.get("approval")
+    alone = isinstance(approval, Mapping) and approval.get("auto_approvable") is True
+    return report["decision"] == "no change" or alone
+
+
+def held(found: Sequence[str], github: GitHub) -> None:
+    """SystemExit unless each gate above `low` has reviewers whom GitHub waits for.
+
+    A job that names an environment which does not exist makes it, without any.
+    """
+    open_ = [gate for gate in found if not gate.endswith("-low") and not _reviewers(gate, github)]
+    if open_:
+        raise SystemExit(
+            f"{', '.join(open_)} must have required reviewers, got none\n"
+            "  fix: make these environments in the repository's settings, with those of "
+            "policies/reviewers.yaml"
+        )
+
+
+def _reviewers(gate: str, github: GitHub) -> int:
+    """How many people and teams GitHub waits for."""
+    try:
+        found = github.call("GET", f"/environments/{quote(gate, safe='')}")
+    except HTTPError as error:
+        if error.code == NOT_FOUND:
+            return 0
+        raise
+    rules = found.get("protection_rules", ())
+    asked = [rule for rule in rules if rule.get("type") == "required_reviewers"]
+    return sum(len(rule.get("reviewers") or ()) for rule in asked)
+
+
+NOT_FOUND = 404
+
+
+def main(name: str, report: str, root: Path = ROOT, github: GitHub | None = None) -> str:
     """The line for GITHUB_OUTPUT."""
-    return f"gates={json.dumps(gates(touched.of(name, touched.known(root)), report))}"
+    found = gates(touched.of(name, touched.known(root)), report)
+    if github is not None:
+        held(found, github)
+    return f"gates={json.dumps(found)}"
 
 
 if __name__ == "__main__":
-    sys.stdout.write(main(sys.argv[1], Path(sys.argv[2]).read_text()) + "\n")
+    line = main(sys.argv[1], Path(sys.argv[2]).read_text(), github=of_environment())
+    sys.stdout.write(line + "\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
-from datetime import date
+from datetime import date, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,10 @@ EXEMPTION = "EXEMPTION"
 
 DELTA = "RV-"
 """Rules about a change: only a review knows whether their entry is needed."""
+
+
+LONGEST = timedelta(days=366)
+"""An exemption for longer is none: nobody looks at it again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +53,8 @@ def exempt(
     """Turns what is wrong or undecided into `exempt` where a valid exemption covers it."""
     if verdict.status in ("fail", "unknown", "error"):
         for entry in exemptions:
-            if entry.rule == rule_id and today <= entry.expires and fnmatchcase(urn, entry.urn):
+            holds = today <= entry.expires <= today + LONGEST
+            if entry.rule == rule_id and holds and fnmatchcase(urn, entry.urn):
                 message = f"{entry}; {verdict.message}"
                 return Exempted(Verdict("exempt", message, verdict.paths), entry)
     return Exempted(verdict)
@@ -62,6 +67,9 @@ def stale(
     for entry in exemptions:
         if entry.expires < today:
             yield entry, f"exemption of {entry.rule} for {entry.urn} expired: {entry}"
+        elif entry.expires > today + LONGEST:
+            most = f"at most {LONGEST.days} days"
+            yield entry, f"exemption of {entry.rule} for {entry.urn} must last {most}: {entry}"
         elif entry not in used and not entry.rule.startswith(DELTA):
             yield entry, f"exemption of {entry.rule} for {entry.urn} is not needed: {entry}"
 
@@ -89,4 +97,6 @@ def _entry(raw: Any, where: str) -> Exemption:
         raise ValueError(f"{where} must have {', '.join(sorted(wanted))}, got {got}")
     if not isinstance(raw["expires"], date):
         raise ValueError(f"{where}.expires must be a date, got {raw['expires']!r}")
+    if not any(character.isalnum() for character in str(raw["urn"])):
+        raise ValueError(f"{where}.urn must name resources, got {raw['urn']!r}, which is every one")
     return Exemption(**raw)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -67,6 +68,15 @@ def evaluate(
             findings.append(_finding(rule, level, "", NOTHING_TO_JUDGE))
     findings.extend(_about(entry, why) for entry, why in stale(exemptions, used, today))
     return findings
+
+
+def unjudged(resources: Sequence[Resource]) -> Counter[str]:
+    """Types of cloud resources whose provider no rule knows, such as aws-native's, and how many."""
+    return Counter(
+        item.type
+        for item in resources
+        if not item.type.startswith(("aws:", "kubernetes:", "pulumi:", "plinth:"))
+    )
 
 
 NOTHING_TO_JUDGE = Verdict("not_applicable", "the stack has no resource of this kind")

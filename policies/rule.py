@@ -18,6 +18,7 @@ from typing import Literal, TypeVar
 
 from policies.config import PolicyConfig
 from policies.data import Resource, RuleError, Unknown
+from policies.reading.pods import OTHERS, describes_pods
 from policies.theme import Theme
 
 Kind = Literal["resource", "stack", "pipeline"]
@@ -67,6 +68,8 @@ class Scope:
             self._given = defaultdict(list)
             for resource in resources:
                 self._given[resource.type].append(resource)
+                if describes_pods(resource):
+                    self._given[OTHERS].append(resource)
 
     def of_type(self, *types: str) -> list[Resource]:
         """All resources of these types in the stack."""

@@ -250,8 +250,26 @@ def promote(name: str, package: str | None, as_json: bool) -> None:
     out.result(model.promote(name, package, out))
 
 
+def explain(context: click.Context, option: click.Parameter, asked: str | None) -> None:
+    """What a review knows of a type or a property; of no stack, so the rest is not read."""
+    del option
+    if asked and not context.resilient_parsing:
+        from stacks.commands.explain import explained
+
+        click.echo(explained(asked))
+        context.exit()
+
+
 @cli.command()
 @stack
+@click.option(
+    "--explain",
+    metavar="TYPE[.PROPERTY]",
+    is_eager=True,
+    expose_value=False,
+    callback=explain,
+    help="Only say what a review knows of a type of resource or of a property, and from where.",
+)
 @click.option("--base", metavar="REV", help="Compare the synth of this revision with that of now.")
 @file_option("--digest", "Read `pulumi preview --json --show-sames`, or its event stream, instead.")
 @file_option("--drift", "Tell what `pulumi refresh --preview-only --event-log FILE` found changed.")

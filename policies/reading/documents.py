@@ -7,15 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from policies.data import Data
-
-NARROWING = frozenset(
-    (
-        "aws:principalaccount", "aws:principalarn", "aws:principalorgid", "aws:principalorgpaths",
-        "aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid", "aws:sourceowner",
-        "aws:sourcevpc", "aws:sourcevpce", "kms:calleraccount",
-    )
-)  # fmt: skip
-"""Condition keys that say who may come: a policy for everybody with one of them is not public."""
+from policies.reading.principals import is_narrowing, names_everybody
 
 WHOLE = frozenset(("*", "sns:Publish"))
 """Actions that stand for all that others may do: a policy of a topic cannot name sns:*."""
@@ -51,10 +43,11 @@ def condition_keys(statement: Data) -> set[str]:
 
 
 def is_public(statement: Data) -> bool:
-    """Whether everybody is allowed something, from any account."""
-    if statement.get("Effect") != "Allow" or not _names_everybody(statement):
+    """Whether everybody is allowed something, from any account, by what AWS calls public."""
+    if statement.get("Effect") != "Allow":
         return False
-    return not condition_keys(statement) & NARROWING
+    everybody = statement.has("NotPrincipal") or names_everybody(statement.get("Principal"))
+    return everybody and not is_narrowing(statement.get("Condition"))
 
 
 def denies_plaintext(statement: Data) -> bool:
@@ -63,14 +56,7 @@ def denies_plaintext(statement: Data) -> bool:
     whole = any(action in WHOLE or action.endswith(":*") for action in strings(statement, "Action"))
     return (
         statement.get("Effect") == "Deny"
-        and _names_everybody(statement)
+        and names_everybody(statement.get("Principal"))
         and whole
         and str(secure).lower() == "false"
     )
-
-
-def _names_everybody(statement: Data) -> bool:
-    principal = statement.get("Principal")
-    if isinstance(principal, dict):
-        return "*" in strings(statement, "Principal", "AWS")
-    return bool(principal == "*")

@@ -2,8 +2,12 @@
 
 import re
 from fnmatch import fnmatchcase
+from functools import partial
 
 from policies.rule import Fail, Result, Scope
+
+_ECR = re.compile(r"(\d{12})\.dkr[.-]ecr(-fips)?\.[a-z0-9-]+\.(amazonaws\.com(\.cn)?|on\.aws)")
+"""Hosts of ECR's private registries: an account's number alone names none."""
 
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 
@@ -12,7 +16,15 @@ def approved(image: str, scope: Scope) -> Result:
     """An image is pinned by digest and comes from a registry in `approved_registries`."""
     host = image.partition("/")[0] if "/" in image else ""
     entries = scope.config.approved_registries
-    if not any(entry == host.partition(".")[0] or fnmatchcase(host, entry) for entry in entries):
+    if not any(map(partial(_is_of, host), entries)):
         allowed = ", ".join(entries) or "an approved registry (none is configured)"
         return Fail(f"image must come from {allowed}, got {image!r}")
     return None if _DIGEST.search(image) else Fail(f"image must be pinned by digest, got {image!r}")
+
+
+def _is_of(host: str, entry: str) -> bool:
+    """Whether a host is that of an entry: the ECR of an account, or a pattern of hosts."""
+    if entry.isdigit():
+        found = _ECR.fullmatch(host)
+        return found is not None and found[1] == entry
+    return fnmatchcase(host, entry)

@@ -1,5 +1,7 @@
 """Pods as rules see them, wherever a resource of Kubernetes describes them."""
 
+from collections.abc import Iterator
+
 from policies.data import HIDDEN_INPUTS, Data, Resource
 
 POD = "kubernetes:core/v1:Pod"
@@ -10,7 +12,11 @@ RAY = tuple(f"kubernetes:ray.io/v1:Ray{kind}" for kind in ("Cluster", "Job", "Se
 JOBS = ("kubernetes:batch/v1:Job", *RAY)
 """What Kueue lets wait as a whole."""
 
-WORKLOADS = (*SERVERS, "kubernetes:apps/v1:DaemonSet", CRON_JOB, POD, *JOBS)
+OTHERS = "kubernetes:*"
+"""Stands for every kind that nobody named here and that describes pods all the same."""
+
+NAMED = (*SERVERS, "kubernetes:apps/v1:DaemonSet", CRON_JOB, POD, *JOBS)
+WORKLOADS = (*NAMED, OTHERS)
 """Resources that describe pods."""
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
@@ -32,7 +38,35 @@ def pods(resource: Resource) -> list[Data]:
         ray = spec.at(*_CLUSTER_OF_RAY.get(resource.type, ()))
         groups = [ray.at("headGroupSpec"), *ray.each("workerGroupSpecs")]
         return [group.at("template", "spec") for group in groups]
-    return [spec.at("template", "spec")]
+    if resource.type in NAMED:
+        return [spec.at("template", "spec")]
+    return list(_described(spec))
+
+
+def describes_pods(resource: Resource) -> bool:
+    """Whether a resource of a kind that is not named here describes pods, as a ReplicaSet does."""
+    if not resource.type.startswith("kubernetes:") or resource.type in NAMED:
+        return False
+    seen = resource.outputs if resource.inputs is HIDDEN_INPUTS else resource.inputs
+    if not isinstance(seen.value, dict):
+        return False
+    return next(_described(Data(seen.value.get("spec"), "spec")), None) is not None
+
+
+def _described(spec: Data) -> Iterator[Data]:
+    """Every part that has containers with images, however deep."""
+    value = spec.value
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _described(Data(item, f"{spec.path}[{index}]"))
+    if not isinstance(value, dict):
+        return
+    found = value.get("containers")
+    if isinstance(found, list) and any(isinstance(c, dict) and c.get("image") for c in found):
+        yield spec
+        return
+    for name, item in value.items():
+        yield from _described(Data(item, f"{spec.path}.{name}"))
 
 
 def containers(spec: Data) -> list[Data]:

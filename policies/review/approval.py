@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from policies.review.knowledge import known
 from policies.review.model import Change, StackChange
 from policies.review.parts import access, data_loss, exposure, keys
 from policies.review.report import RISKS, Approval, Report, Risk, Section
@@ -188,13 +189,26 @@ def _never(item: Change) -> str:
         return "keys"
     if item.type.startswith(OF_PERMISSIONS):
         return "permissions"
-    if item.type in access.DOCUMENTS or item.type in access.ATTACHMENTS:
+    if access.documents(item.resource):
         return "permissions"
     if item.type.startswith(NETWORK) or item.type in exposure.OPENINGS:
         return "the network"
     if item.operation in ("delete", "replace") or item.type in data_loss.LOSSES:
         return "state"
-    return ""
+    return _by_kind(item.type)
+
+
+def _by_kind(token: str) -> str:
+    about = known(token)
+    if about.harmless:
+        return ""
+    if not about.is_known:
+        return "what nobody here knows"
+    return next((word for kind, word in NEVER.items() if kind in about.kinds), "")
+
+
+NEVER = {"grants": "permissions", "opens": "the network", "state": "state"}
+"""Kind of a type -> what of it no machine approves."""
 
 
 def _notes(report: Report, why: Mapping[str, Sequence[str]]) -> Iterator[str]:

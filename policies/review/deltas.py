@@ -164,6 +164,13 @@ DELTAS: tuple[Delta, ...] = (
         f"{PULUMI}/concepts/stacks/#stackreferences",
         Theme.SAFE_ROLLOUT,
     ),
+    Delta(
+        "RV-017", "known-harmless", "medium",
+        "What nobody knows to be harmless is looked at by a person",
+        "read its line: keep the resource or the value, or say in the pull request what it does",
+        f"{PULUMI}/cli/commands/pulumi_preview/",
+        Theme.SAFE_ROLLOUT | Theme.APPROVAL,
+    ),
 )  # fmt: skip
 """By id."""
 

@@ -13,35 +13,21 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from policies.data import UNKNOWN, Resource
+from policies.review.hidden import hide, hide_plain
 from policies.review.model import Change, Kind, Operation, Property, StackChange, lifted
-from policies.review.shape import Malformed, documents, listed, mapping, readable, text_of
+from policies.review.providers import moved, versions
+from policies.review.shape import (
+    Malformed,
+    documents,
+    listed,
+    mapping,
+    readable,
+)
 from policies.review.states import at, masked, resource_of, state_of, type_of
+from policies.review.steps import Step
+from policies.review.whole import counted, of_one_stack, refuse_others
 
 STACK = "pulumi:pulumi:Stack"
-
-MEANING: Mapping[str, Operation | None] = {
-    "same": "same",
-    "create": "create",
-    "update": "update",
-    "delete": "delete",
-    "replace": "replace",
-    "create-replacement": "replace",
-    "delete-replaced": "replace",
-    "discard-replaced": None,
-    "read": "same",
-    "read-replacement": "replace",
-    "read-discard": None,
-    "discard": None,
-    "refresh": "same",
-    "diff": None,
-    "import": "create",
-    "import-replacement": "replace",
-    "remove-pending-replace": "delete",
-}
-"""Engine step -> what it means for the resource; None: nothing that a person would see."""
-
-DRIFTED = ("update", "delete", "replace")
-"""What a refresh comes to where the cloud is not what the state says."""
 
 RANK: Mapping[Operation, int] = {"same": 0, "create": 1, "update": 2, "replace": 3, "delete": 4}
 """A resource with several steps is told by the most dangerous one."""
@@ -54,8 +40,10 @@ def read(text: str, env: str = "", *, commit: str = "", base: str = "state") -> 
     """
     found = documents(text)
     readable(found)
-    if len(found) == 1 and isinstance(found[0], Mapping) and "steps" in found[0]:
-        return of_digest(found[0], env, commit=commit, base=base)
+    if len(found) == 1 and isinstance(found[0], Mapping):
+        if "steps" in found[0]:
+            return of_digest(found[0], env, commit=commit, base=base)
+        refuse_others(found[0])
     return of_events(found, env, commit=commit, base=base)
 
 
@@ -67,11 +55,13 @@ def of_digest(
     reader = _Reader()
     for index, step in enumerate(steps):
         where = f"steps[{index}]"
-        reader.add(_Step.of_digest(mapping(step, where), where))
+        reader.add(Step.of_digest(mapping(step, where), where))
     for index, item in enumerate(listed(digest.get("diagnostics") or [], "diagnostics")):
         reader.hear(mapping(item, f"diagnostics[{index}]"))
-    warnings = ["the engine calls its output maybe corrupt"] if digest.get("maybeCorrupt") else []
-    warnings += _left_out(digest, steps)
+    counted(digest.get("changeSummary"), steps, "changeSummary")
+    if digest.get("maybeCorrupt"):
+        reader.doubts.append("the engine calls its own output maybe corrupt")
+    warnings = list(_left_out(digest, steps))
     return reader.result("preview digest", env, commit, base, warnings)
 
 
@@ -86,33 +76,12 @@ def _left_out(digest: Mapping[str, Any], steps: list[Any]) -> Iterator[str]:
         )
 
 
-def drift(text: str) -> list[str]:
-    """URNs that a refresh found changed or gone, from the events or the digest of its preview.
-
-    The engine tells what a refresh came to in the event after each step (`resOutputsEvent`).
-    """
-    found = set()
-    for document in documents(text):
-        readable(document)
-        whole = mapping(document, "drift")
-        steps = listed(whole.get("steps") or [], "steps")
-        after = whole.get("resOutputsEvent")
-        if after is not None:
-            steps = [mapping(after, "resOutputsEvent").get("metadata")]
-        for item in steps:
-            step = mapping(item, "step")
-            kind = str(step.get("type") or "")
-            if step.get("op") in DRIFTED and not kind.startswith("pulumi:"):
-                found.add(text_of(step.get("urn"), "step.urn"))
-    return sorted(found)
-
-
 def of_events(
     events: Iterable[Any], env: str = "", *, commit: str = "", base: str = "state"
 ) -> StackChange:
     """A preview from engine events, as JSON objects."""
     reader = _Reader()
-    seen = 0
+    seen, steps, ended = 0, [], None
     for index, event in enumerate(events):
         where = f"event {index + 1}"
         seen += 1
@@ -120,14 +89,20 @@ def of_events(
         if before is not None:
             metadata = mapping(before, f"{where}.resourcePreEvent").get("metadata")
             path = f"{where}.resourcePreEvent.metadata"
-            reader.add(_Step.of_digest(_renamed(mapping(metadata, path)), path), final=False)
+            steps.append(mapping(metadata, path))
+            reader.add(Step.of_digest(_renamed(mapping(metadata, path)), path), final=False)
         after = event.get("resOutputsEvent")
         if after is not None:
             reader.ended(mapping(after, f"{where}.resOutputsEvent").get("metadata"), where)
         if event.get("diagnosticEvent") is not None:
             reader.hear(mapping(event["diagnosticEvent"], f"{where}.diagnosticEvent"))
+        if event.get("summaryEvent") is not None:
+            ended = mapping(event["summaryEvent"], f"{where}.summaryEvent")
     if not seen:
         raise Malformed("a preview must be a digest with steps or engine events, got neither")
+    if ended is None and not reader.errors:
+        raise Malformed("a stream of events must end with its summaryEvent, got none: it is cut")
+    counted((ended or {}).get("resourceChanges"), steps, "summaryEvent.resourceChanges")
     return reader.result("event stream", env, commit, base, [NO_EDGES])
 
 
@@ -149,71 +124,30 @@ def _renamed(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Step:
-    """One engine step, checked."""
-
-    operation: Operation | None
-    urn: str
-    old: Mapping[str, Any] | None
-    new: Mapping[str, Any] | None
-    reasons: tuple[str, ...]
-    detailed: Mapping[str, Mapping[str, Any]]
-
-    @property
-    def skipped(self) -> bool:
-        """A creation that `--target` or `--exclude` leaves out: it stays what it is, nothing."""
-        old = self.old or {}
-        return self.operation == "same" and (
-            self.new is None
-            if self.old is None
-            else old.get("custom") is True and not old.get("id")
-        )
-
-    @classmethod
-    def of_digest(cls, step: Mapping[str, Any], where: str) -> _Step:
-        name, urn = text_of(step.get("op"), f"{where}.op"), text_of(step.get("urn"), f"{where}.urn")
-        if name not in MEANING:
-            raise Malformed(f"{where}.op must be one of {', '.join(MEANING)}, got {name!r}")
-        if urn.count("::") < 3:
-            raise Malformed(f"{where}.urn must be a URN, got {urn!r}")
-        reasons = listed(step.get("replaceReasons") or [], f"{where}.replaceReasons")
-        detailed = mapping(step.get("detailedDiff") or {}, f"{where}.detailedDiff")
-        operation = MEANING[name]
-        old = state_of(step.get("oldState"), f"{where}.oldState")
-        new = state_of(step.get("newState"), f"{where}.newState")
-        if operation in ("delete", "update", "replace") and old is None and new is None:
-            raise Malformed(f"{where} must have an oldState or a newState for {name}, got neither")
-        return cls(
-            operation=operation,
-            urn=urn,
-            old=old,
-            new=new,
-            reasons=tuple(
-                text_of(key, f"{where}.replaceReasons[{i}]") for i, key in enumerate(reasons)
-            ),
-            detailed={
-                path: mapping(item, f"{where}.detailedDiff[{path!r}]")
-                for path, item in detailed.items()
-            },
-        )
-
-
 @dataclass
 class _Reader:
     """Puts the steps of each resource together."""
 
-    steps: dict[str, list[_Step]] = field(default_factory=dict)
+    steps: dict[str, list[Step]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    drifted: list[str] = field(default_factory=list)
+    pending: dict[str, Resource] = field(default_factory=dict)
     outputs: tuple[Mapping[str, Any], Mapping[str, Any] | None] = ({}, None)
 
-    def add(self, step: _Step, *, final: bool = True) -> None:
+    def add(self, step: Step, *, final: bool = True) -> None:
         if type_of(step.urn) == STACK:
             self._outputs(step.old, step.new if final else None)
         elif step.skipped:
             self.skipped.append(step.urn)
+        elif step.is_pending:
+            left = resource_of(step.urn, step.old)
+            if left is not None:
+                self.pending[step.urn] = left
         elif step.operation is not None:
+            if step.drifts:
+                self.drifted.append(step.urn)
             self.steps.setdefault(step.urn, []).append(step)
 
     def ended(self, metadata: Any, where: str) -> None:
@@ -226,6 +160,7 @@ class _Reader:
 
     def _outputs(self, *states: Mapping[str, Any] | None) -> None:
         before, after = (masked(state.get("outputs")) if state else None for state in states)
+        before, after = hide_plain(before, after)
         self.outputs = (before or {}, after)
 
     def hear(self, diagnostic: Mapping[str, Any]) -> None:
@@ -241,12 +176,15 @@ class _Reader:
         base: str,
         warnings: list[str],
     ) -> StackChange:
+        of_one_stack([*self.steps, *self.pending], env)
         changes = []
-        providers: dict[str, list[_Step]] = {}
+        providers: dict[str, list[Step]] = {}
+        gone: list[str] = []
         for urn, steps in sorted(self.steps.items()):
             kind = type_of(urn)
             if kind.startswith("pulumi:providers:"):
                 providers.setdefault(kind.rpartition(":")[2], []).extend(steps)
+                gone += moved(urn, steps, self.steps)
             else:
                 changes.append(_change(urn, steps))
         return StackChange(
@@ -255,8 +193,12 @@ class _Reader:
             changes=changes,
             commit=commit,
             base=base,
-            versions=dict(pair for item in providers.items() for pair in _versions(*item)),
+            versions=dict(pair for item in providers.items() for pair in versions(*item)),
             failures=list(dict.fromkeys(self.errors)),
+            doubts=self.doubts,
+            moved=gone,
+            drifted=sorted(set(self.drifted)),
+            pending=self.pending,
             skipped=sorted(self.skipped),
             outputs_before=self.outputs[0],
             outputs_after=self.outputs[1],
@@ -264,21 +206,7 @@ class _Reader:
         )
 
 
-def _versions(package: str, steps: list[_Step]) -> Iterator[tuple[str, tuple[str, str]]]:
-    """The versions of a provider, where it is there already and others come.
-
-    A default provider has its version in its URN: another version is another resource.
-    """
-    old, new = (
-        {str(state["inputs"].get("version") or "") for state in sides if state and state["inputs"]}
-        for sides in ([s.old for s in steps], [s.new for s in steps])
-    )
-    if old - {""} and new - old - {""}:
-        shown = (", ".join(sorted(side - {""})) for side in (old, new))
-        yield f"provider {package}", (next(shown), next(shown))
-
-
-def _change(urn: str, steps: list[_Step]) -> Change:
+def _change(urn: str, steps: list[Step]) -> Change:
     operation: Operation = max((s.operation for s in steps if s.operation), key=RANK.__getitem__)
     if operation == "delete" and any(s.operation in ("create", "update") for s in steps):
         operation = "replace"
@@ -291,6 +219,7 @@ def _change(urn: str, steps: list[_Step]) -> Change:
     stays = operation in ("same", "update")
     before = resource_of(urn, old)
     after = resource_of(urn, new, of=old if stays else None, fresh=not stays)
+    before, after = hide(before, after)
     if before is None and after is None:
         raise Malformed(f"{operation} of {urn} must have the state that it is about, got none")
     if operation == "same" and before and after and lifted(before, after):
@@ -304,10 +233,13 @@ def _change(urn: str, steps: list[_Step]) -> Change:
         new=after,
         properties=_properties(steps, before, after) if operation in ("update", "replace") else (),
         delete_first=operation == "replace" and _gap(steps),
+        imported=any(step.name.startswith("import") for step in steps),
+        external=all((step.new or step.old or {}).get("external") is True for step in steps),
+        component=all((step.new or step.old or {}).get("custom") is False for step in steps),
     )
 
 
-def _gap(steps: Sequence[_Step]) -> bool:
+def _gap(steps: Sequence[Step]) -> bool:
     """Whether the old one goes before the new one is there: by the order of the steps, and where a
     digest has only one of them by the mark that the engine leaves on the old one."""
     first = steps[0]
@@ -316,7 +248,7 @@ def _gap(steps: Sequence[_Step]) -> bool:
 
 
 def _properties(
-    steps: list[_Step], old: Resource | None, new: Resource | None
+    steps: list[Step], old: Resource | None, new: Resource | None
 ) -> tuple[Property, ...]:
     """What differs, as the engine told it, else by the inputs themselves."""
     before = old.inputs.value if old else {}

@@ -8,6 +8,9 @@ from functools import cached_property
 from typing import Any, Literal
 
 from policies.data import UNKNOWN, Resource, Source
+from policies.review.differences import Leaf, leaves
+from policies.review.knowledge import known
+from policies.review.meaning import Meaning, is_a_set, meaning
 
 Operation = Literal["create", "update", "replace", "delete", "same"]
 OPERATIONS: tuple[Operation, ...] = ("delete", "replace", "update", "create", "same")
@@ -15,9 +18,6 @@ OPERATIONS: tuple[Operation, ...] = ("delete", "replace", "update", "create", "s
 
 Origin = Literal["preview digest", "event stream", "local preview", "mocked synth"]
 Kind = Literal["add", "update", "delete"]
-
-SECRET = "[secret]"
-"""Stands for every secret value, as the engine itself prints it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +39,7 @@ class Property:
         return self.path.partition(".")[0].partition("[")[0]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Change:
     """What one operation does to one resource."""
 
@@ -54,6 +54,38 @@ class Change:
     properties: tuple[Property, ...] = ()
     delete_first: bool = False
     """A replacement deletes the old one before the new one exists."""
+    component: bool = False
+    """It is a name for other resources, and nothing in the cloud."""
+    imported: bool = False
+    """It is there already, and the stack takes it over."""
+    external: bool = False
+    """It is somebody else's, and only read: nothing here judges or pays for it."""
+
+    @cached_property
+    def differences(self) -> tuple[tuple[Leaf, Meaning], ...]:
+        """Every input that differs, leaf by leaf, with what it means; tags are none of them."""
+        if self.old is None or self.new is None:
+            return ()
+        before, after = self.old.inputs.value, self.new.inputs.value
+        sets = known(self.type).sets
+
+        def ordered(path: tuple[str, ...], items: Sequence[Any]) -> bool:
+            return path[0].lower() not in sets and not is_a_set(path, items)
+
+        return tuple(
+            (leaf, meaning(leaf))
+            for root in sorted({item.root for item in self.properties} - set(TAGS))
+            for leaf in leaves(before.get(root), after.get(root), (root,), ordered)
+        )
+
+    @property
+    def unshown(self) -> tuple[str, ...]:
+        """Properties that the engine names though no input of them differs."""
+        if self.old is None or self.new is None:
+            return ()
+        before, after = self.old.inputs.value, self.new.inputs.value
+        roots = dict.fromkeys(item.root for item in self.properties)
+        return tuple(root for root in roots if before.get(root) == after.get(root))
 
     @property
     def forced_by(self) -> tuple[Property, ...]:
@@ -144,6 +176,13 @@ class StackChange:
     """Engine or provider -> its version before and after. Default: the same, or nobody looked."""
     failures: Sequence[str] = ()
     """Errors with which the preview ended. Default: it ran to its end."""
+    doubts: Sequence[str] = ()
+    """Why the input may not be the whole change. Default: it is."""
+    pending: Mapping[str, Resource] = field(default_factory=dict)
+    """URN -> the old one that an earlier, interrupted update left over, and this one deletes."""
+    moved: Sequence[str] = ()
+    """Providers that reach another place than before, and what stands behind them. Default: none.
+    """
     skipped: Sequence[str] = ()
     """URNs that `--target` or `--exclude` leaves out, as far as the engine tells. Default: none."""
     outputs_before: Mapping[str, Any] = field(default_factory=dict)
@@ -164,11 +203,11 @@ class StackChange:
 
     def before(self) -> list[Resource]:
         """The stack as it is."""
-        return [change.old for change in self.changes if change.old is not None]
+        return [c.old for c in self.changes if c.old is not None and not c.external]
 
     def after(self) -> list[Resource]:
         """The stack as it would be."""
-        return [change.new for change in self.changes if change.new is not None]
+        return [c.new for c in self.changes if c.new is not None and not c.external]
 
     def quiet(self) -> StackChange:
         """The same without changes of tags alone: for drawings, and for what hangs on what."""

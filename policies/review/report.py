@@ -16,6 +16,7 @@ from policies.data import Source
 from policies.exemptions import Exemption
 from policies.offline import RuleFinding
 from policies.review.model import StackChange
+from policies.review.one_line import lines, one_line
 from policies.review.pack import Pack
 from policies.rule import MALFORMED
 
@@ -91,6 +92,8 @@ class Context:
     pack_before: Pack | None = None
     pack_after: Pack | None = None
     """The rules at the base and now. Default: nobody compared them."""
+    loosened: Sequence[tuple[Risk, str]] = ()
+    """What the change does to what judges it: thresholds, reviewers, files of CI."""
     packages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Model package ARN -> what the registry says: `approval`, metrics. Default: nobody asked."""
 
@@ -176,9 +179,10 @@ Part = Callable[[StackChange, Context], Section | None]
 def review(change: StackChange, context: Context, parts: Sequence[Part]) -> Report:
     """Ask every part, and decide."""
     asked = (_asked(part, change, context) for part in parts)
-    sections = [section for section in asked if section is not None]
+    sections = [_cleaned(section) for section in asked if section is not None]
     found = [_acknowledged(reason, context) for section in sections for reason in section.reasons]
     reasons = sorted(found, key=lambda r: (-RISKS.index(r.risk), not r.blocks, r.rule, r.urn))
+    sections = [_coloured(section, reasons) for section in sections]
     risk = reasons[0].risk if reasons else "low"
     return Report(
         env=change.env,
@@ -193,7 +197,37 @@ def review(change: StackChange, context: Context, parts: Sequence[Part]) -> Repo
             for operation in ("delete", "replace", "update", "create", "same")
         },
         sections=sections,
-        warnings=change.warnings,
+        warnings=list(map(one_line, change.warnings)),
+    )
+
+
+def _coloured(section: Section, reasons: Sequence[Reason]) -> Section:
+    """The list of changes shows at each what all parts together think of it."""
+    if section.id != "changes":
+        return section
+    worst: dict[str, Risk] = {}
+    for reason in reversed(reasons):  # the most dangerous one last
+        worst[reason.urn] = reason.risk
+    rows = [
+        replace(row, risk=max(row.risk, worst.get(row.urn, row.risk), key=RISKS.index))
+        for row in section.rows
+    ]
+    return replace(section, rows=rows)
+
+
+def _cleaned(section: Section) -> Section:
+    """Names and values come from programs: none of them writes a line, a link or a title."""
+    return replace(
+        section,
+        rows=[
+            replace(row, cells=tuple(map(one_line, row.cells)), detail=lines(row.detail))
+            for row in section.rows
+        ],
+        notes=list(map(one_line, section.notes)),
+        reasons=[
+            replace(reason, message=one_line(reason.message), fix=one_line(reason.fix))
+            for reason in section.reasons
+        ],
     )
 
 

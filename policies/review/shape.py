@@ -20,18 +20,32 @@ class Malformed(ValueError):
 def documents(text: str) -> list[Any]:
     """The JSON documents of a text: one, or one per line among lines that are none."""
     try:
-        return [json.loads(text)]
+        return [json.loads(text, object_pairs_hook=_once)]
+    except Malformed:
+        raise
     except (ValueError, RecursionError):
         pass
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         if line.lstrip().startswith("{"):
             try:
-                found.append(json.loads(line))
+                found.append(json.loads(line, object_pairs_hook=_once))
+            except Malformed:
+                raise
             except (ValueError, RecursionError) as error:
                 raise Malformed(f"line {number} must be JSON, got {error}") from None
     if not found:
         raise Malformed("a preview must be JSON, got none")
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; one that gives a key twice says two things, and a reader sees one of them."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise Malformed(f"an object must give each key once, got {twice[:40]!r} twice")
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from policies.data import UNKNOWN, Data, Options, Resource, plain
-from policies.review.model import SECRET
+from policies.review.hidden import of_envelope
 from policies.review.shape import listed, mapping, source_of, text_of
 
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"
@@ -93,10 +93,10 @@ def _bag(state: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def masked(value: Any) -> Any:
-    """Plain data with every secret masked: what a review shows must never hold one."""
+    """Plain data with every secret hidden: what a review shows must never hold one."""
     if isinstance(value, Mapping):
         if value.get(_SIGNATURE) == _SECRET:
-            return SECRET
+            return of_envelope(value)
         return plain(value) if _SIGNATURE in value else {k: masked(v) for k, v in value.items()}
     if isinstance(value, list):
         return [masked(item) for item in value]

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from policies.data import Data, Resource
-from policies.reading.documents import condition_keys, statements, strings
+from policies.reading.documents import is_public, statements, strings
+from policies.reading.principals import has_effect, is_narrowing
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 from policies.theme import Theme
 
@@ -33,6 +34,13 @@ ESCALATION = tuple(
 )  # fmt: skip
 """Each of these, on any identity and without a condition, lets its holder become administrator."""
 
+READING = (
+    "s3:GetObject", "secretsmanager:GetSecretValue", "ssm:GetParameter", "ssm:GetParameters",
+    "ssm:GetParametersByPath", "dynamodb:Scan", "kms:Decrypt",
+)  # fmt: skip
+"""Each of these, on everything, reads all data or every secret of the account (the first five are
+what cloudsplaining calls data exfiltration, and Checkov's CKV_AWS_107 and 108 look for)."""
+
 _MAY_BE_IAM = ("i", "*", "?", "[")
 """How the patterns begin that can match an action of IAM."""
 
@@ -50,7 +58,7 @@ _EVERYTHING = re.compile(r"(\*|arn:[^:]*:iam::[^:]*:(\*|(role|user|group|policy)
     themes=Theme.LEAST_PRIVILEGE,
 )
 def forbid_broad_access(resource: Resource, scope: Scope) -> Result:
-    """No identity may do everything, become administrator, pass any role or own all of SageMaker.
+    """No identity may do or read everything, become administrator, pass any role or own SageMaker.
 
     `iam:PassRole` on every role counts even with a condition: whoever may start a job with any role
     has the rights of the strongest one. AmazonSageMakerFullAccess is refused in production.
@@ -96,7 +104,16 @@ def _narrow_statement(statement: Data) -> Result:
     if "sagemaker:*" in actions and _reaches_everything(statement):
         return Fail(f"{where} sagemaker:*")
     of_iam = [action for action in actions if action.startswith(_MAY_BE_IAM)]
-    return _narrow_identity(statement, of_iam, where) if of_iam else None
+    return _narrow_identity(statement, of_iam, where) or _narrow_reader(statement, actions, where)
+
+
+def _narrow_reader(statement: Data, actions: list[str], where: str) -> Result:
+    """Of a whole service, a permissions boundary may name all; whoever names a read names where."""
+    named = [action for action in actions if not action.endswith(":*")]
+    reading = [action for action in READING if _allows(named, action)]
+    if reading and _reads_everything(statement) and not has_effect(statement.get("Condition")):
+        return Fail(f"{where} {', '.join(reading)}")
+    return None
 
 
 def _narrow_identity(statement: Data, of_iam: list[str], where: str) -> Result:
@@ -110,6 +127,18 @@ def _narrow_identity(statement: Data, of_iam: list[str], where: str) -> Result:
 
 def _allows(patterns: list[str], action: str) -> bool:
     return any(fnmatchcase(action.lower(), pattern) for pattern in patterns)
+
+
+def _reads_everything(statement: Data) -> bool:
+    """The same for data: every bucket, secret, parameter, table or key."""
+    if _reaches_everything(statement):
+        return True
+    return any(_ALL_DATA.fullmatch(each) for each in strings(statement, "Resource"))
+
+
+_ALL_DATA = re.compile(
+    r"arn:[^:]*:[a-z0-9*]*:[^:]*:[^:]*:(\*|\*/\*|(secret:|parameter/|table/|key/)\*)"
+)
 
 
 def _reaches_everything(statement: Data) -> bool:
@@ -132,7 +161,7 @@ TRUSTED_WITHOUT_CONDITION = frozenset(("ec2.amazonaws.com", "lambda.amazonaws.co
     themes=Theme.LEAST_PRIVILEGE,
 )
 def require_source_of_service(resource: Resource, scope: Scope) -> Result:
-    """A service assumes a role for resources of a named account alone.
+    """A service assumes a role for resources of a named account alone, and nobody unnamed does.
 
     Otherwise somebody in another account who can name the role makes the service use it for him.
     EC2 and Lambda send neither key when they assume a role.
@@ -140,13 +169,15 @@ def require_source_of_service(resource: Resource, scope: Scope) -> Result:
     trusts = [
         statement
         for statement in _trusts(resource.inputs)
-        if set(strings(statement, "Principal", "Service")) - TRUSTED_WITHOUT_CONDITION
+        if is_public(statement) or _services(statement) - TRUSTED_WITHOUT_CONDITION
     ]
     if not trusts:
         return NotApplicable("no service that says where it stands may assume it")
 
     def narrow(statement: Data) -> Result:
-        if condition_keys(statement) & {"aws:sourceaccount", "aws:sourcearn"}:
+        if is_public(statement):
+            return Fail(f"{statement.path} must not let everybody assume the role")
+        if is_narrowing(statement.get("Condition"), among=SOURCES):
             return None
         return Fail(f"{statement.path} must have a condition on aws:SourceAccount or aws:SourceArn")
 
@@ -178,6 +209,14 @@ def require_exact_github_subject(resource: Resource, scope: Scope) -> Result:
     if not trusts:
         return NotApplicable("no workflow of GitHub may assume it")
     return every(trusts, _exact_subject)
+
+
+SOURCES = frozenset(("aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid", "aws:sourceorgpaths"))
+
+
+def _services(statement: Data) -> set[str]:
+    principal = statement.get("Principal")
+    return set(strings(statement, "Principal", "Service")) if isinstance(principal, dict) else set()
 
 
 GITHUB = "token.actions.githubusercontent.com"

@@ -3,12 +3,13 @@
 from typing import Any
 
 from policies.data import Resource
+from policies.reading.networks import is_internet, networks
 from policies.reading.predicates import ON, SET, Must, meets
 from policies.rule import Fail, NotApplicable, Result, Scope, rule
 from policies.theme import Theme
 
 CLUSTER = "aws:eks/cluster:Cluster"
-EVERYBODY = ("0.0.0.0/0", "::/0")
+EVERYBODY = "0.0.0.0/0"
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 
 
@@ -24,13 +25,14 @@ LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 def limit_public_api_endpoint(resource: Resource, scope: Scope) -> Result:
     """A cluster's public API endpoint admits named networks alone.
 
-    EKS makes it public, and open to everybody, where a program says nothing.
+    Two halves of the internet are the internet. EKS makes it public, and open to everybody, where a
+    program says nothing.
     """
     network = resource.inputs
     if network.get("vpcConfig", "endpointPublicAccess") is False:
         return NotApplicable("the endpoint is private")
-    admitted = network.get("vpcConfig", "publicAccessCidrs") or EVERYBODY[:1]
-    wide = [cidr for cidr in admitted if cidr in EVERYBODY]
+    admitted = networks(network.get("vpcConfig", "publicAccessCidrs") or [EVERYBODY])
+    wide = [str(each) for each in admitted if is_internet([each])]
     return Fail(f"publicAccessCidrs must not hold {', '.join(wide)}") if wide else None
 
 

@@ -67,7 +67,9 @@ def _asked(spec: Data) -> set[str]:
 
 
 def _tolerated(spec: Data) -> set[str]:
-    return {each.get("key") for each in spec.each("tolerations")} & {*TAINTS.values()}
+    """The taints that the pod tolerates; a toleration without a key is one of everything."""
+    keys = {each.get("key") for each in spec.each("tolerations")}
+    return {*TAINTS.values()} & (keys if keys.isdisjoint((None, "")) else {*TAINTS.values()})
 
 
 def _equal(container: Data) -> Result:
@@ -82,7 +84,7 @@ def _equal(container: Data) -> Result:
 
 
 def _reached(spec: Data, asked: set[str]) -> Result:
-    missing = asked - {each.get("key") for each in spec.each("tolerations")}
+    missing = asked - _tolerated(spec)
     if missing:
         return Fail(f"{spec.path}.tolerations must have {', '.join(sorted(missing))}")
     selects = spec.has("nodeSelector") or spec.has("affinity", "nodeAffinity")
@@ -99,7 +101,7 @@ def _reached(spec: Data, asked: set[str]) -> Result:
     themes=Theme.LEAST_PRIVILEGE,
 )
 def require_restricted_pod(resource: Resource, scope: Scope) -> Result:
-    """Pods run without root, privileges, the node's namespaces, a writable root and a token.
+    """Pods run without root, privileges, a writable root, a token, and any part of the node.
 
     Ray writes beside its code, in images that it did not make: its root may be written.
     """
@@ -112,6 +114,11 @@ def _restricted(spec: Data, writable: bool) -> Result:
     own = {
         "securityContext.allowPrivilegeEscalation": one_of(False),
         "securityContext.capabilities.drop": Must("must have ALL", lambda v: "ALL" in (v or ())),
+        "securityContext.capabilities.add": Must(
+            "must have NET_BIND_SERVICE at most", lambda v: {*(v or ())} <= {"NET_BIND_SERVICE"}
+        ),
+        "securityContext.procMount": one_of("Default", None),
+        "securityContext.windowsOptions.hostProcess": OFF,
         "securityContext.privileged": OFF,
     }
     if not writable:
@@ -127,10 +134,20 @@ def _restricted(spec: Data, writable: bool) -> Result:
             for path, must in inherited.items()
             if container.has(*path.split(".")) or meets(spec, {path: must})
         }
-        return meets(container, {**own, **lacking})
+        found = meets(container, {**own, **lacking})
+        ports = every(container.each("ports"), lambda port: meets(port, {"hostPort": NONE}))
+        return _joined(found, ports)
 
     pod = meets(spec, {**shared, "automountServiceAccountToken": one_of(False)})
-    found = [pod, every(containers(spec), container_holds)]
+    volumes = every(spec.each("volumes"), lambda volume: meets(volume, {"hostPath": UNSET}))
+    return _joined(pod, volumes, every(containers(spec), container_holds))
+
+
+NONE = Must("must not be set", lambda value: value in (None, 0))
+UNSET = Must("must not be set", lambda value: value is None)
+
+
+def _joined(*found: Result) -> Result:
     messages = [result.message for result in found if isinstance(result, Fail)]
     return Fail("; ".join(messages)) if messages else None
 

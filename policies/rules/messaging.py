@@ -6,6 +6,7 @@ from collections.abc import Callable
 from policies.data import Data, Resource
 from policies.reading.documents import denies_plaintext, is_public, statements
 from policies.reading.predicates import SET, Must, meets, one_of
+from policies.reading.principals import is_narrowing
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 from policies.theme import Theme
 
@@ -27,7 +28,7 @@ DEPRECATED = re.compile(
 """Runtimes that AWS no longer patches (Lambda runtimes, Deprecated runtimes)."""
 
 SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL")
-REFERENCE = re.compile(r"_(ARN|NAME|ID|URL|URI|PATH)$")
+REFERENCE = re.compile(r"_(ARN|NAME|ID|URL|URI|PATH|LIMIT|COUNT|SECONDS|TTL|LENGTH|SIZE|MAX|MIN)$")
 """Ends of names that say where a secret is and not what it is."""
 
 
@@ -140,9 +141,10 @@ def require_governed_function(resource: Resource, scope: Scope) -> Result:
 
 def _caller(permission: Data) -> Result:
     principal = str(permission.get("principal"))
-    named = ("sourceArn", "sourceAccount", "principalOrgId")
     if principal != "*" and not principal.endswith(".amazonaws.com"):
         return None
-    if any(permission.has(key) for key in named):
+    if permission.has("sourceAccount") or permission.has("principalOrgId"):
+        return None
+    if is_narrowing({"ArnLike": {"aws:SourceArn": permission.get("sourceArn") or ()}}):
         return None
     return Fail(f"sourceArn or sourceAccount must be set for {principal}")

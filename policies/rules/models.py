@@ -243,9 +243,14 @@ def _encrypted(bucket: Resource, scope: Scope) -> Result:
 
 
 _SECRET_NAME = re.compile(
-    r"(^|_)(PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?)(_|$)",
+    r"(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIAL)S?$",
     re.IGNORECASE,
 )
+"""How names of secrets end: `TOKEN_LIMIT` is a number, `DBPASSWORD` is none."""
+
+_PLAIN_VALUE = re.compile(r"arn:|/|\d+$|(true|false)$", re.IGNORECASE)
+"""Values that are no secret: an ARN, the name of a parameter, a number, a flag."""
+
 _SECRET_VALUE = re.compile(
     r"(AKIA|ASIA)[A-Z0-9]{16}|-----BEGIN [A-Z ]*PRIVATE KEY|\bgh[pousr]_[A-Za-z0-9]{36}"
     r"|\bhf_[A-Za-z0-9]{30}|\bsk-[A-Za-z0-9_-]{20}|://[^/\s:@]+:[^/\s@]+@"
@@ -281,7 +286,7 @@ def forbid_secrets_in_models(resource: Resource, scope: Scope) -> Result:
 def _is_no_secret(container: Data, name: str) -> Result:
     value = str(container.get("environment", name) or "")
     secret = _SECRET_VALUE.search(value) or (
-        _SECRET_NAME.search(name) and value and not value.startswith(("arn:", "/"))
+        _SECRET_NAME.search(name) and value and not _PLAIN_VALUE.match(value)
     )
     if not secret:
         return None

@@ -3,7 +3,8 @@
 import re
 
 from policies.data import Data, Resource
-from policies.reading.documents import condition_keys, is_public, statements, strings
+from policies.reading.documents import is_public, statements, strings
+from policies.reading.principals import is_narrowing
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 from policies.theme import Theme
 
@@ -41,7 +42,7 @@ def limit_registry_readers(resource: Resource, scope: Scope) -> Result:
 def _is_narrow(statement: Data, scope: Scope) -> Result:
     if is_public(statement):
         return Fail(f"{statement.path} must not allow everybody")
-    if not condition_keys(statement) & NARROW:
+    if not is_narrowing(statement.get("Condition"), among=NARROW):
         return Fail(f"{statement.path} must have a condition on the organization or on roles")
     known = scope.config.trusted_accounts
     if statement.get("Principal") == "*":

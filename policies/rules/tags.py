@@ -34,7 +34,7 @@ def require_cost_tags(resource: Resource, scope: Scope) -> Result:
         value = tags.get(tag)
         if value is None:
             value = defaults.get(tag)
-        if not value:
+        if not value or not str(value).strip():
             return Fail(f"tag {tag!r} must be set, got none")
         allowed = scope.config.tag_values.get(tag)
         if allowed and value not in allowed:
@@ -50,7 +50,7 @@ def _carries_all(tags: Any, config: PolicyConfig) -> bool:
         return False
     for tag in config.required_tags:
         value, allowed = tags.get(tag), config.tag_values.get(tag)
-        if not isinstance(value, str) or not value or (allowed and value not in allowed):
+        if not isinstance(value, str) or not value.strip() or (allowed and value not in allowed):
             return False
     return True
 

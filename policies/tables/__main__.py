@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from textwrap import fill
 
+from policies.tables import resource_kinds
+
 HERE = Path(__file__).parent
 
 INSTANCES = '''"""Instance families by what their hosts carry, from moto's copy of EC2's own data.
@@ -133,7 +135,11 @@ def _wrapped(words: Iterable[str]) -> str:
     )
 
 
-TABLES = {"instances.py": instances, "taggable.py": taggable}
+TABLES = {
+    "instances.py": instances,
+    "resource_kinds.json": resource_kinds.text,
+    "taggable.py": taggable,
+}
 """File name -> its text, made anew."""
 
 

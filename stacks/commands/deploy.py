@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from infra.errors import CheckFailed, UserError
 from stacks.commands.output import CommandOutput
 from stacks.policy_config import policy_config
-from stacks.review.binding import binding, hold
+from stacks.review.binding import binding, hold, refuse_blocked
 from stacks.review.binding import read as read_plan
 from stacks.review.git import clean_commit
 from stacks.settings.load import load
@@ -45,6 +45,7 @@ def up(
         work.refresh = refresh
         if plan:
             _is_planned(work, reviewed, plan)
+            refuse_blocked(plan, [str(stack) for stack in work.stacks])
             for stack in work.stacks:
                 state = work.target.engine(stack, report).deployment()
                 hold(reviewed[str(stack)], binding(clean_commit(), state), str(stack))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,23 @@ def read(path: Path) -> dict[str, dict[str, str]]:
             fix="write it with `plinth review ENV --format json --output FILE`",
         )
     return found
+
+
+def refuse_blocked(path: Path, stacks: Sequence[str]) -> None:
+    """CheckFailed where the review of a stack that is to be deployed blocked its change."""
+    report = json.loads(path.read_text())
+    members = report["stacks"] if "stacks" in report else {report["env"]: report}
+    decisions = {stack: members[stack].get("decision") for stack in stacks if stack in members}
+    blocked = [stack for stack, found in decisions.items() if found not in DEPLOYABLE]
+    if blocked:
+        told = ", ".join(f"{stack} ({decisions[stack]})" for stack in blocked)
+        raise CheckFailed(
+            f"{path} must let every stack be deployed, got {told}",
+            fix="mend what the review names, and review again",
+        )
+
+
+DEPLOYABLE = ("safe", "needs review", "no change")
 
 
 def _facts(member: Mapping[str, Any]) -> dict[str, str]:

@@ -98,7 +98,7 @@ def read_digest(env: str, path: Path) -> StackChange:
 
 def read_drift(path: Path) -> list[str]:
     """What a refresh found, as its event log tells."""
-    from policies.review.digest import drift
+    from policies.review.drift import drift
 
     try:
         return drift(path.read_text())

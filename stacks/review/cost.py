@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from infra.instances import INSTANCE_TYPES
 from policies.data import Resource, Unknown
+from policies.review.knowledge import known
 from policies.review.model import StackChange
 from policies.review.report import Context, Part, Reason, Risk, Row, Section
-from stacks.sizing.fleets import Fleet, fleets
+from stacks.review.gpus import Beside, gpus_of, undecided, untold
+from stacks.sizing.fleets import fleets
 from stacks.sizing.prices.estimate import Estimate, estimate
 from stacks.sizing.prices.table import PriceTable, no_prices
 
 COST_LIMIT = "FO-003"
-GPU_LIMIT = "FO-004"
 RUN_LIMIT = "FO-003"
-HOURS_PER_MONTH = 730
-
-ALONE = (
-    "what other stacks of the environment need is not counted here, though its limits hold for all "
-    "of them: a review without --digest counts it"
-)
 
 Range = tuple[float, float, float]
 """Low, expected, high."""
-
-Beside = Sequence[Sequence[Resource]] | None
-"""What each other stack of the environment registers; None where nobody looked."""
 
 
 def parts(
@@ -48,7 +39,7 @@ def parts(
         return _cost(change, context, table, cost_usd_max, beside)
 
     def gpus(change: StackChange, context: Context) -> Section | None:
-        return _gpus(change, context, gpus_max, beside)
+        return gpus_of(change, context, gpus_max, beside)
 
     def jobs(change: StackChange, context: Context) -> Section | None:
         return _jobs(change, context, table, run_usd_max, beside)
@@ -61,11 +52,6 @@ def _where(beside: Beside) -> str:
     return "the environment" if beside else "the stack"
 
 
-def _untold(beside: Beside, *, grows: bool) -> list[str]:
-    """Says that a limit was held against a part of what it is for."""
-    return [ALONE] if beside is None and grows else []
-
-
 def _jobs(
     change: StackChange, context: Context, table: PriceTable, limit: float, beside: Beside
 ) -> Section | None:
@@ -74,7 +60,7 @@ def _jobs(
         was, becomes = (ceilings(side, table) for side in (change.before(), change.after()))
         others = sum(_bounded(ceilings(side, table)) for side in beside or ())
     except Unknown as unknown:
-        return Section(id="jobs", title="Jobs", notes=[_undecided(unknown)])
+        return Section(id="jobs", title="Jobs", notes=[undecided(unknown)])
     names = [name for name in sorted({*was, *becomes}) if was.get(name) != becomes.get(name)]
     before, after = _bounded(was), _bounded(becomes)
     open_end = [name for name in names if name in becomes and becomes[name] is None]
@@ -100,7 +86,7 @@ def _jobs(
         rows=[Row(cells=(n, _ceiling(n, becomes), _ceiling(n, was))) for n in names],
         notes=[
             *([f"no bound is known here for {', '.join(open_end)}"] if open_end else []),
-            *_untold(beside, grows=after > before),
+            *untold(beside, grows=after > before),
         ],
         data={"before": was, "after": becomes, "limit": limit},
         reasons=reasons,
@@ -137,7 +123,7 @@ def _cost(
         before, after = (estimate(side, table) for side in (change.before(), change.after()))
         others = [totals(estimate(side, table)) for side in beside or ()]
     except Unknown as unknown:
-        return Section(id="cost", title="Cost", notes=[_undecided(unknown)])
+        return Section(id="cost", title="Cost", notes=[undecided(unknown)])
     if missing := no_prices(table):
         return _unpriced(after, missing)
     was, becomes = totals(before), totals(after)
@@ -148,7 +134,7 @@ def _cost(
     if beside:
         rows.append(Row(cells=("the stack", *map(_usd, (*becomes, *added))), risk=risk))
     rows += _lines(before, after)
-    notes = [*_notes(before, after, table), *_untold(beside, grows=added[0] > 0)]
+    notes = [*_notes(before, after, table), *untold(beside, grows=added[0] > 0)]
     return Section(
         id="cost",
         title="Cost",
@@ -169,8 +155,34 @@ def _cost(
             "unpriced": dict(sorted(after.unpriced.items())),
             "as_of": after.as_of,
         },
-        reasons=_over_budget(whole, added[0], limit, context, _where(beside)),
+        reasons=[
+            *_over_budget(whole, added[0], limit, context, _where(beside)),
+            *_without_price(before, after),
+        ],
     )
+
+
+def _without_price(before: Estimate, after: Estimate) -> list[Reason]:
+    """What has no price is missing in the total: that is neither a saving nor for nothing."""
+    come = after.unpriced - before.unpriced
+    dear = {name: n for name, n in sorted(come.items()) if ":" not in name or _is_dear(name)}
+    if not dear:
+        return []
+    listed = ", ".join(f"{name} ({count})" for name, count in dear.items())
+    return [
+        Reason(
+            rule=COST_LIMIT,
+            risk="medium",
+            message=f"{sum(dear.values())} more have no price here, so the total is without them: "
+            f"{listed}",
+            fix="look the price up, and add it to stacks/sizing/prices/tables",
+        )
+    ]
+
+
+def _is_dear(token: str) -> bool:
+    """Whether a type has sizes or instances, so that it costs by the hour."""
+    return "costs" in known(token).kinds
 
 
 def _notes(before: Estimate, after: Estimate, table: PriceTable) -> list[str]:
@@ -258,120 +270,6 @@ def _over_budget(
             blocks=context.config.production,
         )
     ]
-
-
-def _gpus(change: StackChange, context: Context, limit: int, beside: Beside) -> Section | None:
-    try:
-        before, after = (gpu_counts(side) for side in (change.before(), change.after()))
-        others = sum(_at_most(gpu_counts(side)) for side in beside or ())
-        hours = [gpu_hours(side) for side in (change.before(), change.after())]
-        memory = [gpu_memory_gib(side) for side in (change.before(), change.after())]
-    except Unknown as unknown:
-        return Section(id="gpus", title="GPUs", notes=[_undecided(unknown)])
-    names = sorted({*before, *after})
-    if not names:
-        return None
-    most, was = _at_most(after), _at_most(before)
-    over = most + others > limit and most > was
-    here = " in the environment" if others else ""
-    message = f"up to {most + others} GPUs could run{here}, at most {limit} are allowed"
-    return Section(
-        id="gpus",
-        title="GPUs",
-        columns=("type", "low", "expected", "high", "high before", "memory at most"),
-        rows=[_gpu_row(name, before, after, memory[1]) for name in names],
-        notes=[
-            f"up to {most} GPUs, {hours[1][0]:.0f} to {hours[1][1]:.0f} GPU-hours a month; "
-            f"before up to {was}, {hours[0][0]:.0f} to {hours[0][1]:.0f}",
-            *([f"up to {others} more in other stacks of the environment"] if others else []),
-            *_untold(beside, grows=most > was),
-        ],
-        data={
-            "before": {name: list(counts) for name, counts in sorted(before.items())},
-            "after": {name: list(counts) for name, counts in sorted(after.items())},
-            "gpu_hours_per_month": {"before": list(hours[0]), "after": list(hours[1])},
-            "gpu_memory_gib_at_most": {"before": memory[0], "after": memory[1]},
-            "limit": limit,
-        },
-        reasons=[
-            Reason(
-                rule=GPU_LIMIT,
-                risk="high",
-                message=message,
-                fix="lower max_size or the limits of a pool, or raise the allowed number",
-                blocks=context.config.production,
-            )
-        ]
-        if over
-        else [],
-    )
-
-
-def _at_most(counts: Mapping[str, tuple[int, int, int]]) -> int:
-    return sum(each[2] for each in counts.values())
-
-
-def _gpu_row(
-    name: str,
-    before: Mapping[str, tuple[int, int, int]],
-    after: Mapping[str, tuple[int, int, int]],
-    memory: Mapping[str, int],
-) -> Row:
-    was, becomes = before.get(name, (0, 0, 0)), after.get(name, (0, 0, 0))
-    return Row(
-        cells=(name, *map(str, becomes), str(was[2]), f"{memory.get(name, 0)} GiB"),
-        risk="medium" if was != becomes else "low",
-    )
-
-
-def gpu_counts(resources: Sequence[Resource]) -> dict[str, tuple[int, int, int]]:
-    """GPU product -> how many run at least, at first and at most, in nodes and endpoints."""
-    found: dict[str, Counter[str]] = defaultdict(Counter)
-    for fleet in _standing(resources):
-        facts = INSTANCE_TYPES.get(fleet.instance_type.removeprefix("ml."))
-        if facts is not None and facts.gpus:
-            for size in ("low", "expected", "high"):
-                found[facts.gpu_name][size] += facts.gpus * getattr(fleet, size)
-    return {name: (c["low"], c["expected"], c["high"]) for name, c in found.items()}
-
-
-def gpu_memory_gib(resources: Sequence[Resource]) -> dict[str, int]:
-    """GPU product -> the memory of all that could run at once."""
-    found: Counter[str] = Counter()
-    for fleet in _standing(resources):
-        facts = INSTANCE_TYPES.get(fleet.instance_type.removeprefix("ml."))
-        if facts is not None and facts.gpus:
-            found[facts.gpu_name] += facts.gpus * fleet.high * facts.gpu_memory_mib
-    return {name: mib // 1024 for name, mib in sorted(found.items())}
-
-
-def gpu_hours(resources: Sequence[Resource]) -> tuple[float, float]:
-    """GPU-hours a month of what is asked for, and of what could run."""
-    counts = gpu_counts(resources).values()
-    return (
-        sum(count[1] for count in counts) * HOURS_PER_MONTH,
-        sum(count[2] for count in counts) * HOURS_PER_MONTH,
-    )
-
-
-def _standing(resources: Sequence[Resource]) -> list[Fleet]:
-    """Fleets that run by themselves; of a pool's types and markets, the one with most GPUs."""
-    most: dict[str, Fleet] = {}
-    for fleet in fleets(resources):
-        if fleet.use not in ("node", "endpoint"):
-            continue
-        if fleet.name not in most or _gpus_of(most[fleet.name]) < _gpus_of(fleet):
-            most[fleet.name] = fleet
-    return list(most.values())
-
-
-def _gpus_of(fleet: Fleet) -> int:
-    facts = INSTANCE_TYPES.get(fleet.instance_type.removeprefix("ml."))
-    return fleet.high * facts.gpus if facts else 0
-
-
-def _undecided(unknown: Unknown) -> str:
-    return f"cannot be told before the update: it depends on {unknown}"
 
 
 def _usd(value: float) -> str:

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from policies.review.pack import Pack
 
 LOCK = "requirements.lock"
-POLICIES = "policies"
 ENGINES = ("pulumi", "pulumi-aws", "pulumi-kubernetes", "pulumi-policy")
 """Packages whose version decides what an update does with the same program."""
 
 _PINNED = re.compile(r"^([a-z0-9-]+)==([^\s\\;]+)", re.MULTILINE)
-_TEXT = (".py", ".json", ".yaml", ".lock")
+_TEXT = (".py", ".json", ".yaml", ".yml", ".lock")
+JUDGING = ("policies", "stacks/environments", ".ci", ".github", ".gitlab-ci.yml", LOCK)
+"""What judges a change, and what stands between it and the cloud."""
 
 
 def git(*arguments: str) -> str:
@@ -58,15 +59,15 @@ def checked(revision: str) -> str:
 
 
 def judging(revision: str | None) -> Mapping[str, str]:
-    """The rules and the lock file at a revision; None: as they are now."""
+    """Rules, environments, files of CI and the lock file at a revision; None: as they are now."""
     if revision is None:
-        paths = [*(ROOT / POLICIES).rglob("*"), ROOT / LOCK]
+        paths = [path for name in JUDGING for path in ((ROOT / name), *(ROOT / name).rglob("*"))]
         return {
-            path.relative_to(ROOT).as_posix(): path.read_text()
+            path.relative_to(ROOT).as_posix(): path.read_text(errors="replace")
             for path in paths
-            if path.suffix in _TEXT and path.is_file()
+            if _is_text(path) and path.is_file()
         }
-    have = [name for name in (POLICIES, LOCK) if git("ls-tree", "--name-only", revision, name)]
+    have = [name for name in JUDGING if git("ls-tree", "--name-only", revision, name)]
     if not have:
         return {}
     packed = subprocess.run(
@@ -74,10 +75,15 @@ def judging(revision: str | None) -> Mapping[str, str]:
     )
     with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
         return {
-            member.name: content.read().decode()
+            member.name: content.read().decode(errors="replace")
             for member in archive
-            if Path(member.name).suffix in _TEXT and (content := archive.extractfile(member))
+            if _is_text(Path(member.name)) and (content := archive.extractfile(member))
         }
+
+
+def _is_text(path: Path) -> bool:
+    """Scripts of CI have no suffix; bytecode is nobody's decision."""
+    return path.suffix in _TEXT or (path.suffix in ("", ".md") and "__pycache__" not in path.parts)
 
 
 def versions(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, tuple[str, str]]:

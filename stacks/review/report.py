@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import UserError
-from stacks.policy_config import policy_config
 from stacks.review.change import read_digest
 from stacks.review.git import exists, judging, packs, versions
+from stacks.review.judge import judge
 from stacks.settings.load import load
 from stacks.settings.model import Settings
 from stacks.stack_name import StackName
@@ -20,7 +20,6 @@ from stacks.targets.target import target_of
 
 if TYPE_CHECKING:
     from policies.data import Resource
-    from policies.review.approval import Reviewers
     from policies.review.model import StackChange
     from policies.review.report import Part, Report
 
@@ -41,13 +40,17 @@ def report_of(
     from stacks.review.cost import parts
     from stacks.sizing.prices.table import price_table
 
-    config, exempt = policy_config(settings), exemptions()
     before, after = judging(base) if exists(base) else {}, judging(None)
+    stack = StackName.parse(change.env)
+    judged_by = judge(stack, settings, exemptions(), before, after)
+    change = replace(change, moved=[*change.moved, *judged_by.moved])
+    config, exempt = judged_by.config, judged_by.exemptions
     change = replace(change, versions={**change.versions, **versions(before, after)})
     pack_before, pack_after = packs(before, after)
     context = Context(
         pack_before=pack_before,
         pack_after=pack_after,
+        loosened=judged_by.loosened,
         packages=_packages(change),
         config=config,
         today=date.today(),
@@ -55,26 +58,15 @@ def report_of(
         findings_before=evaluate(change.before(), config, exemptions=exempt),
         findings_after=evaluate(change.after(), config, exemptions=exempt),
     )
-    limits = settings.environment.policies
     spending = parts(
         price_table(settings.environment.account.region),
-        cost_usd_max=limits.cost_usd_per_month_max,
-        gpus_max=limits.gpus_max,
-        run_usd_max=limits.run_usd_max,
+        cost_usd_max=config.cost_usd_per_month_max,
+        gpus_max=config.gpus_max,
+        run_usd_max=config.run_usd_max,
         beside=None if beside is None else list(beside.values()),
     )
     report = reviewed(change, context, (*FIRST, *spending, *further, *THEN))
-    return asked(report, change, _reviewers())
-
-
-def _reviewers() -> Reviewers:
-    """Who looks at what, as this repository says."""
-    from policies.review import approval
-
-    try:
-        return approval.load()
-    except ValueError as error:
-        raise UserError(str(error), fix="mend policies/reviewers.yaml") from None
+    return asked(report, change, judged_by.reviewers)
 
 
 def _packages(change: StackChange) -> dict[str, dict[str, Any]]:

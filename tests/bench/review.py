@@ -56,7 +56,8 @@ def _step(item: Any) -> dict[str, Any]:
         "protect": item.options.protect,
         "propertyDependencies": item.dependencies,
     }
-    return {"op": "create", "urn": item.urn, "newState": state}
+    _, _, rest = item.urn.partition("::")  # a preview is of one stack
+    return {"op": "create", "urn": f"urn:pulumi:{STACK}::{rest}", "newState": state}
 
 
 def reviewed(path: Path) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pulumi.runtime.proto import provider_pb2
 
-from policies.review.digest import drift
+from policies.review.drift import drift
 from tests.kits.echo_provider import EchoProvider, echo_provider
 
 ROOT = Path(__file__).parents[2]

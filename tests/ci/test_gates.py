@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT / ".ci"))  # its scripts import each other by name, 
 import drift  # noqa: E402
 import gate  # noqa: E402
 import touched  # noqa: E402
+import verdict  # noqa: E402
 from github import GitHub  # noqa: E402
 
 STACKS = ["dev.weather", "prod.foundation"]
@@ -60,14 +61,21 @@ def test_an_issue_has_room_for_every_stack() -> None:
 WEATHER = touched.Stack("prod", "weather")
 
 
-def report(env: str = "prod.weather", decision: str = "safe", risk: str = "low") -> dict[str, str]:
-    return {"env": env, "decision": decision, "risk": risk}
+def report(
+    env: str = "prod.weather", decision: str = "safe", risk: str = "low", *, alone: object = True
+) -> dict[str, object]:
+    approval = {"auto_approvable": alone}
+    return {"env": env, "decision": decision, "risk": risk, "approval": approval}
 
 
 @pytest.mark.parametrize(
     ("text", "gate_"),
     [
         (json.dumps(report()), "prod-weather-low"),
+        (json.dumps(report(alone=False)), "prod-weather-medium"),
+        (json.dumps(report(alone="true")), "prod-weather-medium"),
+        (json.dumps({**report(), "approval": None}), "prod-weather-medium"),
+        (json.dumps(report(decision="no change", alone=False)), "prod-weather-low"),
         (json.dumps(report(decision="needs review", risk="high")), "prod-weather-high"),
         (json.dumps(report(decision="no change")), "prod-weather-low"),
         (json.dumps(report(env="dev.weather")), "prod-weather-critical"),
@@ -97,6 +105,46 @@ def test_a_blocked_change_has_no_gate() -> None:
     members = {"prod.weather": report(decision="blocked")}
     with pytest.raises(SystemExit, match=r"prod\.weather is blocked"):
         gate.gates([WEATHER], json.dumps({"stacks": members}))
+
+
+def protected(*teams: str) -> dict[str, Any]:
+    rules = [{"type": "required_reviewers", "reviewers": list(teams)}] if teams else []
+    return {"protection_rules": [*rules, {"type": "wait_timer"}]}
+
+
+@pytest.mark.parametrize(
+    ("answers", "stops"),
+    [
+        ({}, True),
+        ({"/environments/prod-weather-high": protected()}, True),
+        ({"/environments/prod-weather-high": protected("leads")}, False),
+    ],
+)
+def test_a_gate_without_reviewers_lets_nobody_through(answers: dict[str, Any], stops: bool) -> None:
+    text = json.dumps(report(decision="needs review", risk="high"))
+    with serving(answers) as fake:
+        github = GitHub(fake.url, REPOSITORY, "token")
+        if stops:
+            with pytest.raises(SystemExit, match="prod-weather-high must have required reviewers"):
+                gate.main("prod.weather", text, github=github)
+        else:
+            assert "prod-weather-high" in gate.main("prod.weather", text, github=github)
+        low = json.dumps(report())
+        assert gate.main("prod.weather", low, github=github) == 'gates=["prod-weather-low"]'
+
+
+@pytest.mark.parametrize("decision", ["blocked", "sure", None])
+def test_a_blocked_review_fails_the_check(decision: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    for fine in ("safe", "needs review", "no change"):
+        path.write_text(json.dumps({"decision": fine, "headline": "h"}))
+        assert verdict.main(path) == "h"
+    path.write_text(json.dumps({"decision": decision, "headline": "a\x1bb"}))
+    with pytest.raises(SystemExit, match="ab"):
+        verdict.main(path)
+    path.write_text("[]")
+    with pytest.raises(SystemExit, match="must be the report"):
+        verdict.main(path)
 
 
 def test_gates_are_one_output_of_a_step() -> None:

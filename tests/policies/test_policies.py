@@ -40,6 +40,8 @@ CORE = (
     "data",
     "reading.definition",
     "reading.documents",
+    "reading.networks",
+    "reading.principals",
     "reading.endpoints",
     "reading.images",
     "reading.jobs",

@@ -79,8 +79,9 @@ def test_those_who_are_asked_follow_the_risk_and_what_is_touched() -> None:
 def test_a_machine_may_approve_what_is_on_the_list_alone() -> None:
     fine = judged(created(DASHBOARD), reviewers=DASHBOARDS)
     assert fine.approval and fine.approval.auto_approvable
-    both = judged(created(DASHBOARD), created("aws:sns/topic:Topic"), reviewers=DASHBOARDS)
-    assert both.approval and both.approval.why_not == ("create of Topic is not on the list",)
+    alarm = created("aws:cloudwatch/metricAlarm:MetricAlarm")
+    both = judged(created(DASHBOARD), alarm, reviewers=DASHBOARDS)
+    assert both.approval and both.approval.why_not == ("create of MetricAlarm is not on the list",)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +97,8 @@ def test_a_machine_may_approve_what_is_on_the_list_alone() -> None:
         (created("aws:kms/alias:Alias"), "keys"),
         (created("aws:dynamodb/table:Table"), "state"),
         (deleted("aws:sqs/queue:Queue"), "state"),
+        (created("aws:sns/topic:Topic"), "permissions"),
+        (created("aws:new/thing:Thing"), "what nobody here knows"),
     ],
 )
 def test_no_list_lets_a_machine_approve_permissions_networks_keys_or_state(
@@ -171,7 +174,8 @@ def test_a_github_job_gets_risk_class_and_reviewers(
     from stacks.commands.review import review as command
 
     made = resource(DASHBOARD)
-    step = {"op": "create", "urn": made.urn, "newState": {"inputs": {}}}
+    urn = made.urn.replace("urn:pulumi:prod::", "urn:pulumi:dev.cluster::")
+    step = {"op": "create", "urn": urn, "newState": {"inputs": {}}}
     (tmp_path / "digest.json").write_text(json.dumps({"steps": [step]}))
     outputs = tmp_path / "outputs"
     outputs.write_text("before=1\n")

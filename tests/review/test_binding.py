@@ -13,7 +13,7 @@ import pytest
 from infra.errors import CheckFailed, UserError
 from stacks.commands import deploy
 from stacks.commands.output import CommandOutput
-from stacks.review.binding import binding, hold, read
+from stacks.review.binding import binding, hold, read, refuse_blocked
 from stacks.review.git import clean_commit
 from stacks.stack_name import StackName, named
 from tests.conftest import Clone
@@ -36,6 +36,18 @@ def test_a_state_that_moved_since_the_review_is_refused(moved: dict[str, Any]) -
         hold(binding("c", deployment()), binding("c", deployment(**moved)), "prod.weather")
 
 
+@pytest.mark.parametrize(("decision", "stops"), [("blocked", True), ("safe", False), (None, True)])
+def test_a_blocked_review_is_no_plan(tmp_path: Path, decision: str | None, stops: bool) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps({"env": "prod.weather", "decision": decision}))
+    refuse_blocked(path, ["prod.cluster"])
+    if stops:
+        with pytest.raises(CheckFailed, match="must let every stack be deployed"):
+            refuse_blocked(path, ["prod.weather"])
+    else:
+        refuse_blocked(path, ["prod.weather"])
+
+
 def test_another_commit_than_the_reviewed_one_is_refused() -> None:
     with pytest.raises(CheckFailed, match="commit was one, is two"):
         hold(binding("one", {}), binding("two", {}), "prod.weather")
@@ -52,7 +64,7 @@ def test_a_report_that_binds_nothing_is_no_plan(text: str, tmp_path: Path) -> No
 
 
 FACTS = binding(clean_commit(), deployment())
-ONE = {"env": "dev.weather", "binding": FACTS}
+ONE = {"env": "dev.weather", "decision": "safe", "binding": FACTS}
 SEVERAL: dict[str, Any] = {
     "name": "dev",
     "stacks": {"dev.weather": ONE, "dev.cluster": {**ONE, "env": "x"}},
@@ -112,7 +124,8 @@ def deployed_by_plan(
 
 
 def all_of(env: str) -> dict[str, Any]:
-    return {"stacks": {str(stack): {"binding": FACTS} for stack in named(env)}}
+    of_one = {"decision": "safe", "binding": FACTS}
+    return {"stacks": {str(stack): of_one for stack in named(env)}}
 
 
 def test_nothing_moves_before_the_plan_was_looked_at(

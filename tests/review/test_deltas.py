@@ -93,6 +93,7 @@ RAISED: Mapping[str, Callable[[], Report]] = {
     "RV-013": lambda: of(pipeline(GATE), pipeline()),
     "RV-014": lambda: of(resource(GROUP), resource(GROUP, ingress=3)),
     "RV-015": lambda: reviewed(SCENARIOS["gpu-growth"]),
+    "RV-017": lambda: of(resource("aws:new/thing:Thing")),
     "RV-016": lambda: of(SAME, SAME, outputs_before={"arn": "x"}, outputs_after={}),
 }
 """Rule -> a change that it is about."""

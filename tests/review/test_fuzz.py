@@ -17,12 +17,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from policies.data import UNKNOWN
-from policies.review.digest import MEANING, read
+from policies.review.digest import read
 from policies.review.model import Change, StackChange
 from policies.review.render import data, html, markdown, sarif
 from policies.review.render.graph import graph
 from policies.review.report import Report, Row, Section
 from policies.review.shape import Malformed
+from policies.review.steps import MEANING
 from tests.kits.review import SCENARIOS, Facts, Scenario, changed, reviewed
 
 EXAMPLES = int(os.environ.get("PLINTH_FUZZ_EXAMPLES", "500"))

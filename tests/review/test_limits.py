@@ -13,7 +13,8 @@ from policies.data import Data, Resource
 from policies.review.compare import compare
 from policies.review.model import StackChange
 from policies.review.report import Context, Report, review
-from stacks.review.cost import ALONE, Beside, parts
+from stacks.review.cost import parts
+from stacks.review.gpus import ALONE, Beside
 from stacks.sizing.prices.table import price_table
 
 STACK, OTHER = "prod.cluster", "prod.flight_delay"

@@ -14,7 +14,8 @@ from policies.config import PolicyConfig
 from policies.data import Data, Options, Resource
 from policies.exemptions import Exemption
 from policies.review.compare import compare
-from policies.review.digest import drift, read
+from policies.review.digest import read
+from policies.review.drift import drift
 from policies.review.model import Change, StackChange
 from policies.review.pack import pack
 from policies.review.parts import data_loss, exposure, preconditions, promotion
@@ -157,7 +158,7 @@ def test_a_locked_engine_of_another_version_is_told() -> None:
 
 
 RULE = 'from policies.rule import rule\n\n@rule(\n    "{}",\n)\ndef check(): ...\n'
-ENTRY = "- {rule: ML-1, urn: '*', reason: trial, owner: ml, expires: 2026-03-01}\n"
+ENTRY = "- {rule: ML-1, urn: '*a', reason: trial, owner: ml, expires: 2026-03-01}\n"
 
 
 def test_rules_that_go_and_exemptions_that_come_are_told_by_name() -> None:
@@ -167,7 +168,7 @@ def test_rules_that_go_and_exemptions_that_come_are_told_by_name() -> None:
     messages = [reason.message for reason in report.reasons]
     assert messages[:2] == [
         "ML-1 judges no longer",
-        "new exemption of ML-1 for *: trial (ml, until 2026-03-01)",
+        "new exemption of ML-1 for *a: trial (ml, until 2026-03-01)",
     ]
     assert "new: ML-2" in messages[2]
     assert report.decision == "needs review"

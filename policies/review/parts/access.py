@@ -3,51 +3,59 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from policies.data import UNKNOWN, Resource
+from policies.reading.principals import (
+    account_of,
+    admitted,
+    has_effect,
+    is_public,
+    listed,
+    names_everybody,
+)
+from policies.reading.statements import Grant, beyond, grants, statements_of
+from policies.review.knowledge import known
 from policies.review.model import Change, StackChange
-from policies.review.report import Context, Reason, Risk, Row, Section
+from policies.review.report import RISKS, Context, Reason, Risk, Row, Section
 
 BROADENED = "RV-003"
 
-DOCUMENTS: Mapping[str, tuple[str, ...]] = {
-    "aws:ecr/repositoryPolicy:RepositoryPolicy": ("policy",),
-    "aws:iam/groupPolicy:GroupPolicy": ("policy",),
-    "aws:iam/policy:Policy": ("policy",),
-    "aws:iam/role:Role": ("assumeRolePolicy",),
-    "aws:iam/rolePolicy:RolePolicy": ("policy",),
-    "aws:iam/userPolicy:UserPolicy": ("policy",),
-    "aws:kms/key:Key": ("policy",),
-    "aws:s3/bucketPolicy:BucketPolicy": ("policy",),
-    "aws:sagemaker/modelPackageGroupPolicy:ModelPackageGroupPolicy": ("resourcePolicy",),
-    "aws:sns/topicPolicy:TopicPolicy": ("policy",),
-    "aws:sqs/queuePolicy:QueuePolicy": ("policy",),
-    "aws:secretsmanager/secretPolicy:SecretPolicy": ("policy",),
-}
-"""Type -> its properties that hold a policy document."""
+NAMED = re.compile(r"(policy|policydocument|policybody|policytext|policystatement)$")
+"""Ends of names, in lower case, of inputs that hold a document; one of another name is found by its
+shape."""
 
-ATTACHMENTS: Mapping[str, str] = {
-    "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": "policyArn",
-    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": "policyArn",
-    "aws:iam/userPolicyAttachment:UserPolicyAttachment": "policyArn",
-}
-"""Type -> its property that names a whole policy."""
+WHOLE = re.compile(
+    r"(policyarns?|managedpolicy(arns?)?|permissionsetarn|permissionarns|managedpolicies)$"
+)
+"""Inputs that name whole policies."""
 
-KEYS = ("Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource")
+WHO = re.compile(
+    r"^(principals?|principalarn|principalid|granteeprincipal|accountids?|userids?|acl|subjects?|members?"
+    r"|sharedaccounts?|allowedaccounts?|organizationarns?|organizationalunitarns?|groupnames?"
+    r"|trustedaccounts?|accountgrants?|permissiongroups?|kubernetesgroups|consumeraccountid"
+    r"|allowedprincipals?|vpcendpointallowedprincipals|grantee|grants|rolesmapping|usergroups|email"
+    r"|targetaccountids?|accountid|destinationaccounts?|userarn|usernames?|principaltype)$"
+)
+"""Inputs, in lower case, that say who is let in beside any document."""
 
 
 def part(change: StackChange, context: Context) -> Section | None:
-    """One row per statement that is added or removed."""
-    del context
-    found = [line for item in change.changed() for line in _lines(item)]
+    """One row per statement that allows more or less, and per principal who comes or goes."""
+    found = [line for item in change.changed() if not item.component for line in _lines(item)]
     if not found:
         return None
+    ours = frozenset(
+        name
+        for name in (*context.config.approved_registries, *context.config.trusted_accounts)
+        if ACCOUNT.fullmatch(name)
+    )
     rows = [
         Row(
             cells=(sign, item.name, statement["Effect"], *_who(statement)),
-            risk=_risk(sign, statement),
+            risk=_risk(sign, statement, ours),
             urn=item.urn,
             source=item.source,
             detail=_text(statement),
@@ -65,46 +73,107 @@ def part(change: StackChange, context: Context) -> Section | None:
                 for sign, item, statement in found
             ]
         },
-        reasons=list(_reasons(found)),
+        reasons=list(_reasons(found, ours)),
     )
 
 
+ACCOUNT = re.compile(r"\d{12}")
 Line = tuple[str, Change, dict[str, Any]]
+UNTOLD = {"Effect": "?", "Action": ["known after the update"]}
+ODD = {"Effect": "?", "Action": ["not a policy document"]}
 
 
 def _lines(item: Change) -> Iterator[Line]:
-    for name in DOCUMENTS.get(item.type, ()):
-        before, after = (statements(side, name) for side in (item.old, item.new))
-        yield from (("+", item, before_or_after) for before_or_after in _without(after, before))
-        yield from (("-", item, before_or_after) for before_or_after in _without(before, after))
-    name = ATTACHMENTS.get(item.type, "")
-    if name:
-        for sign, one, other in (("+", item.new, item.old), ("-", item.old, item.new)):
-            policy = one.inputs.value.get(name) if one else None
-            if policy is not None and (other is None or other.inputs.value.get(name) != policy):
-                shown = "known after the update" if policy is UNKNOWN else str(policy)
-                yield sign, item, {"Effect": "Allow", "Action": [f"everything in {shown}"]}
+    before, after = documents(item.old), documents(item.new)
+    for path in sorted({*before, *after}):
+        old, new = before.get(path, []), after.get(path, [])
+        yield from (("+", item, statement) for statement in _beyond(new, old))
+        yield from (("-", item, statement) for statement in _beyond(old, new))
+    for sign, one, other in (("+", item.new, item.old), ("-", item.old, item.new)):
+        known = _named(other)
+        for action, value in sorted(_named(one) - known, key=str):
+            yield sign, item, {"Effect": "Allow", "Action": [action], "Principal": value}
 
 
-def _without(some: list[dict[str, Any]], others: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    known = {_text(statement) for statement in others}
-    yield from (statement for statement in some if _text(statement) not in known)
+def documents(resource: Resource | None) -> dict[str, list[dict[str, Any]]]:
+    """Path -> statements of every document among the inputs, by its name or by its shape."""
+    if resource is None:
+        return {}
+    return {path: found for path, value in _leaves(resource.inputs.value, "", 3)
+            if (found := _statements(path, value)) is not None}  # fmt: skip
 
 
-def statements(resource: Resource | None, name: str) -> list[dict[str, Any]]:
-    """The statements of a document, each in one spelling; an unknown document is one of its own."""
-    value = resource.inputs.value.get(name) if resource else None
-    if value is None:
-        return []
+def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
+    """What may be a document, a few levels deep."""
+    if isinstance(value, Mapping) and "Statement" not in value and depth:
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}" if path else str(key), depth - 1)
+    elif isinstance(value, list) and depth:
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{path}[{index}]", depth - 1)
+    elif value is UNKNOWN or isinstance(value, str | Mapping):
+        yield path, value
+
+
+def _statements(path: str, value: Any) -> list[dict[str, Any]] | None:
+    found = statements_of(value) if value is not UNKNOWN else None
+    if found is not None:
+        return [_normal(statement) for statement in found]
+    named = NAMED.search(path.rpartition(".")[2].partition("[")[0].lower().replace("_", ""))
+    if not named:
+        return None
     if value is UNKNOWN:
-        return [{"Effect": "?", "Action": ["known after the update"]}]
-    try:
-        document = json.loads(value) if isinstance(value, str) else value
-        listed = document.get("Statement", [])
-        listed = [listed] if isinstance(listed, Mapping) else listed
-        return [_normal(statement) for statement in listed]
-    except (AttributeError, TypeError, ValueError):
-        return [{"Effect": "?", "Action": ["not a policy document"]}]
+        return [UNTOLD]
+    return [ODD] if isinstance(value, str) and value[:1] in ("{", "[") else None
+
+
+def _beyond(some: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]) -> Iterator[Any]:
+    """The statements of the first, without what the second says as well."""
+    if some == others:
+        return
+    said = [grant for statement in others for grant in grants(statement)]
+    for statement in some:
+        if statement["Effect"] == "?":
+            if statement not in others:
+                yield statement
+            continue
+        mine = grants(statement)
+        left = beyond(mine, said)
+        if left:
+            yield statement if len(left) == len(mine) else _only(statement, left)
+
+
+def _only(statement: dict[str, Any], left: Sequence[Grant]) -> dict[str, Any]:
+    """The statement with what is left of it."""
+    actions = {grant.action for grant in left}
+    resources = {grant.resource for grant in left}
+    kept = dict(statement)
+    if "Action" in kept:
+        kept["Action"] = [name for name in kept["Action"] if str(name).lower() in actions]
+    if "Resource" in kept:
+        kept["Resource"] = [name for name in kept["Resource"] if name in resources]
+    return kept
+
+
+def _named(resource: Resource | None) -> frozenset[tuple[str, Any]]:
+    """Whole policies and principals that inputs name outside of any document."""
+    if resource is None:
+        return frozenset()
+    found: set[tuple[str, Any]] = set()
+    grants_access = "grants" in known(resource.type).kinds or not known(resource.type).is_known
+    for name, value in resource.inputs.value.items():
+        lower = name.lower().replace("_", "")
+        if WHOLE.search(lower):
+            found |= {(f"everything in {_shown(each)}", None) for each in listed(value)}
+        elif grants_access and WHO.search(lower):
+            found |= {(f"what {name} lets in", _shown(each)) for each in listed(value)}
+    return frozenset(found)
+
+
+def _shown(value: Any) -> str:
+    if value is UNKNOWN:
+        return "known after the update"
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
 
 
 def _normal(statement: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,42 +205,66 @@ def _who(statement: Mapping[str, Any]) -> tuple[str, str]:
 
 def _is_wide(statement: Mapping[str, Any]) -> bool:
     actions, resources = statement.get("Action", ()), statement.get("Resource", ())
-    everybody = statement.get("Principal") in ("*", {"AWS": "*"})
     return (
-        "NotAction" in statement
-        or everybody
+        statement["Effect"] == "?"
+        or any(key in statement for key in ("NotAction", "NotResource", "NotPrincipal"))
+        or is_public({**statement, "Effect": "Allow"})
         or any(action == "*" or action.endswith(":*") for action in actions)
-        or ("*" in resources and "Condition" not in statement)
+        or ("*" in resources and not has_effect(statement.get("Condition")))
     )
 
 
-def _risk(sign: str, statement: Mapping[str, Any]) -> Risk:
+def _is_foreign(statement: Mapping[str, Any], ours: frozenset[str]) -> bool:
+    """Whether it names somebody of an account that the environment does not know."""
+    if names_everybody(statement.get("Principal")):
+        return True
+    accounts = set(filter(None, map(account_of, admitted(statement))))
+    return bool(accounts - ours)
+
+
+def _risk(sign: str, statement: Mapping[str, Any], ours: frozenset[str]) -> Risk:
     """More allowed, or less denied, is what needs a reader."""
     broader = (sign == "+") == (statement["Effect"] != "Deny")
     if not broader:
         return "low"
-    return "high" if _is_wide(statement) or statement["Effect"] == "Deny" else "medium"
+    if _is_wide(statement) or statement["Effect"] == "Deny":
+        return "high"
+    return "high" if ours and _is_foreign(statement, ours) else "medium"
 
 
-def _reasons(found: list[Line]) -> Iterator[Reason]:
-    """One reason per resource whose permissions grow; those of a new resource surprise less."""
+def _of_a_new_one(line: Line, risk: Risk, ours: frozenset[str]) -> Risk:
+    """What a new resource allows surprises less, unless nobody can read it or it is for others."""
+    if line[1].operation != "create" or risk != "medium":
+        return "medium" if line[1].operation == "create" and line[2]["Effect"] == "?" else risk
+    stranger = not ours and any(map(account_of, admitted(line[2])))
+    return "medium" if stranger else "low"
+
+
+def _reasons(found: list[Line], ours: frozenset[str]) -> Iterator[Reason]:
+    """One reason per resource whose permissions grow."""
     by_urn: dict[str, list[Line]] = {}
     for line in found:
         by_urn.setdefault(line[1].urn, []).append(line)
     for urn, lines in by_urn.items():
         item = lines[0][1]
-        broader = [line for line in lines if _risk(line[0], line[2]) != "low"]
-        wide = [line for line in broader if _risk(line[0], line[2]) == "high"]
+        risks = {
+            id(line): _of_a_new_one(line, _risk(line[0], line[2], ours), ours) for line in lines
+        }
+        broader = [line for line in lines if (line[0] == "+") == (line[2]["Effect"] != "Deny")]
         if not broader:
             continue
-        actions = sorted({action for _, _, s in broader for action in s.get("Action", ())})
-        risk: Risk = "high" if wide else "low" if item.operation == "create" else "medium"
+        actions = sorted({str(action) for _, _, s in broader for action in s.get("Action", ())})
+        who = sorted({name for _, _, s in broader for name in admitted(s)})
         yield Reason(
             rule=BROADENED,
-            risk=risk,
-            message=f"{item.name} allows more: {', '.join(map(str, actions[:5]))}"
-            + (f" and {len(actions) - 5} more" if len(actions) > 5 else ""),
+            risk=max((risks[id(line)] for line in broader), key=RISKS.index),
+            message=f"{item.name} allows more: {_some(actions)}"
+            + (f", for {_some(who)}" if who else ""),
             fix="name the actions and the resources that are needed",
             urn=urn,
             source=item.source,
         )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

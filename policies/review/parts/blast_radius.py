@@ -28,7 +28,9 @@ def part(change: StackChange, context: Context) -> Section | None:
         return None
     readers = dependents(item.resource for item in change.changes)
     reached = {item.urn: reach(item.urn, readers) for item in sources}
-    rows = [_row(item, reached[item.urn], change) for item in change.changed() if item in sources]
+    rows = [
+        _row(item, reached[item.urn], change) for item in change.changed() if item.urn in reached
+    ]
     rows = [row for row in rows if row.cells[2] != "0"]
     everything = set().union(*reached.values())
     if not everything:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from policies.data import UNKNOWN, Resource
-from policies.review.model import SECRET, Change, Operation, Property, StackChange, lifted
+from policies.review.hidden import SECRET
+from policies.review.model import Change, Operation, Property, StackChange, lifted
 from policies.review.report import Context, Reason, Risk, Row, Section
 
 RISK: dict[Operation, Risk] = {"delete": "medium", "replace": "medium"}
@@ -37,23 +39,39 @@ def part(change: StackChange, context: Context) -> Section | None:
 
 
 ALIKE = 3
-"""Resources with the same change of tags that become one line."""
+"""Resources with the same change that become one line."""
 
 
 def _rows(found: Sequence[Change]) -> Iterator[Row]:
-    """A row each, but for tags that change alike on many: those share one."""
-    alike: dict[tuple[str, ...], list[Change]] = {}
+    """A row each, but for what changes alike on many: those share one."""
+    alike: dict[tuple[object, ...], list[Change]] = {}
+    keys = {item.urn: _alike(item) for item in found}
     for item in found:
-        alike.setdefault(item.retags, []).append(item)
+        alike.setdefault(keys[item.urn], []).append(item)
     for item in found:
-        same = alike[item.retags]
-        if not item.retags or len(same) < ALIKE:
+        same = alike[keys[item.urn]]
+        if not keys[item.urn] or len(same) < ALIKE:
             yield _row(item)
+        elif item is same[0] and not item.retags:
+            names = ", ".join(one.name for one in same)
+            row = _row(item)
+            cells = (item.operation, short(item.type), f"{len(same)} resources", row.cells[3])
+            yield replace(row, cells=cells, detail=f"{row.detail}\nof {names}")
         elif item is same[0]:
             yield Row(
                 cells=(item.operation, "tags", f"{len(same)} resources", ", ".join(item.retags)),
                 detail="\n".join(f"{short(one.type)} {one.name}" for one in same),
             )
+
+
+def _alike(item: Change) -> tuple[object, ...]:
+    """What two updates must share to be told as one; empty: it stands alone."""
+    if item.retags:
+        return item.retags
+    if item.operation != "update" or not item.properties:
+        return ()
+    options = lifted(item.old, item.new) if item.old and item.new else []
+    return (item.type, *map(diff_line, item.properties), *options)
 
 
 def _row(item: Change) -> Row:

@@ -36,7 +36,7 @@ class Side:
 
 
 def part(change: StackChange, context: Context) -> Section | None:
-    """One line about all frameworks, and a row for each in which a failure comes or goes.
+    """A row for each framework in which a failure comes or goes; nothing where none does.
 
     No reason of its own: a control fails because a policy does, and that one speaks for itself.
     """
@@ -49,6 +49,8 @@ def part(change: StackChange, context: Context) -> Section | None:
         for subject in frameworks().values()
     ]
     rows = [row for each in sides if (row := _row(*each))]
+    if not rows:
+        return None
     line = ", ".join(f"{subject.starred} {side.share}" for subject, _, side in sides)
     covered = ", ".join(
         f"{subject.starred} {len(subject.covered)} of {len(subject.controls)}"
@@ -57,14 +59,13 @@ def part(change: StackChange, context: Context) -> Section | None:
     return Section(
         id="coverage",
         title="Frameworks",
-        columns=("framework", "pass", "before", "what") if rows else (),
+        columns=("framework", "pass", "before", "what"),
         rows=rows,
         notes=[
             f"controls that pass, of those that had something to judge: {line}",
             f"controls with a rule, of those that are listed: {covered}",
             "* by our own reading of the framework; no rule makes anybody comply",
         ],
-        folded=not rows,
         data={
             "frameworks": {subject.id: _data(subject, was, side) for subject, was, side in sides}
         },

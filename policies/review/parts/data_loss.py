@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from policies.data import Resource
+from policies.reading.networks import network
+from policies.review.differences import Leaf
+from policies.review.knowledge import WORDS, Known, formation_name, known
+from policies.review.meaning import Sense
 from policies.review.model import Change, StackChange
+from policies.review.parts import access
+from policies.review.parts.changes import short, shown
+from policies.review.parts.keys import is_a_key
 from policies.review.report import Context, Reason, Risk, Row, Section
 
 STATEFUL = "RV-001"
 UNGUARDED = "RV-002"
+UNKNOWN = "RV-017"
+LOSES = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +31,8 @@ class Loss:
     lost: str
     instead: str
     risk: Risk = "critical"
+    rule: str = LOSES
+    """Default: known by name, and told as a loss."""
 
 
 LOSSES: Mapping[str, Loss] = {
@@ -88,6 +101,38 @@ LOSSES: Mapping[str, Loss] = {
 """By type; the API semantics of each service (user guides on deletion and replacement)."""
 
 
+@cache
+def loss_of(token: str) -> Loss | None:
+    """What goes with a resource of this type; None where nothing does."""
+    about = known(token)
+    if about.harmless:
+        return None
+    listed = LOSSES.get(token) or _by_formation().get(formation_name(token))
+    if listed is not None:
+        return listed
+    fix = "keep it, or say in the pull request what becomes of it"
+    if not about.is_known:
+        return Loss(f"nobody here knows what goes with a {token}", fix, "medium", rule=UNKNOWN)
+    words = ", ".join(WORDS[kind] for kind in about.kinds) or "is none of what this review knows"
+    said = f"{token if token.startswith('AWS::') else short(token)} {words}" + (
+        f": {about.lost}" if about.lost else ""
+    )
+    risk: Risk = "high" if about.kinds.keys() & {"guards", "records"} or _ends(about) else "medium"
+    return Loss(said, fix, risk, rule=STATEFUL if "state" in about.kinds else UNKNOWN)
+
+
+def _ends(about: Known) -> bool:
+    """Whether AWS itself says that data goes."""
+    return about.kinds.get("state", "").startswith(("in cfn-lint", "by what AWS"))
+
+
+@cache
+def _by_formation() -> Mapping[str, Loss]:
+    """The same losses by CloudFormation's names, for the types of aws-native."""
+    names = {formation_name(token): loss for token, loss in LOSSES.items()}
+    return {name: loss for name, loss in names.items() if name}
+
+
 def part(change: StackChange, context: Context) -> Section | None:
     """Rows for what is lost; a loss blocks in production unless it is exempt."""
     found = [
@@ -95,6 +140,7 @@ def part(change: StackChange, context: Context) -> Section | None:
         for item in change.changed()
         for reason in (*_lost(item, context), *_unguarded(item))
     ]
+    found += [(_left_over(urn, old), _pending(old)) for urn, old in change.pending.items()]
     if not found:
         return None
     return Section(
@@ -108,8 +154,10 @@ def part(change: StackChange, context: Context) -> Section | None:
 
 
 def _lost(item: Change, context: Context) -> Iterator[Reason]:
-    loss = LOSSES.get(item.type)
-    if loss is None or item.operation not in ("delete", "replace"):
+    if item.operation not in ("delete", "replace") or item.component:
+        return
+    loss = loss_of(item.type)
+    if loss is None:
         return
     if item.old is not None and item.old.options.retain_on_delete:
         yield Reason(
@@ -122,10 +170,11 @@ def _lost(item: Change, context: Context) -> Iterator[Reason]:
         )
         return
     may = "may lose" if item.may_stay else "loses"
+    lost = f" {may} {loss.lost}" if loss.rule == LOSES else f": {loss.lost}"
     yield Reason(
-        rule=STATEFUL,
+        rule=STATEFUL if loss.rule == LOSES else loss.rule,
         risk=loss.risk,
-        message=f"{item.operation} of {item.name} {may} {loss.lost}",
+        message=f"{item.operation} of {item.name}{lost}",
         fix=loss.instead,
         urn=item.urn,
         source=item.source,
@@ -133,32 +182,108 @@ def _lost(item: Change, context: Context) -> Iterator[Reason]:
     )
 
 
+def _left_over(urn: str, old: Resource) -> Change:
+    """The deletion of an old one, beside whatever happens to the live one of its URN."""
+    return Change(operation="delete", urn=urn, type=old.type, name=old.name, old=old)
+
+
+def _pending(old: Resource) -> Reason:
+    """The rest of an earlier update: the new one is there, and what the old one holds goes."""
+    loss = loss_of(old.type)
+    lost = f", with {loss.lost}" if loss else ""
+    return Reason(
+        rule=STATEFUL if loss and loss.rule in (LOSES, STATEFUL) else UNKNOWN,
+        risk="medium",
+        message=f"the old {old.name} that an earlier, interrupted update left over goes{lost}",
+        fix="see that the new one has what the old one held",
+        urn=old.urn,
+        source=old.source,
+    )
+
+
 def _unguarded(item: Change) -> Iterator[Reason]:
-    """Protection that is taken away; values that only get larger keep it."""
+    """Protection that is taken away; what only gets stricter keeps it."""
     old, new = item.old, item.new
     if old is None or new is None:
         return
-    lifted = []
-    if old.options.protect and not new.options.protect:
-        lifted.append("protect")
-    if old.options.retain_on_delete and not new.options.retain_on_delete:
-        lifted.append("retainOnDelete")
-    for name in ("deletionProtection", "deletionProtectionEnabled"):
-        if old.inputs.value.get(name) is True and new.inputs.value.get(name) is not True:
-            lifted.append(name)
-    for name in ("retentionInDays", "retentionPeriod", "deletionWindowInDays"):
-        before, after = old.inputs.value.get(name), new.inputs.value.get(name)
-        if isinstance(before, int) and isinstance(after, int) and after < before:
-            lifted.append(f"{name} {before} to {after}")
-    if lifted:
-        yield Reason(
-            rule=UNGUARDED,
-            risk="high",
-            message=f"{item.name} is guarded less: {', '.join(lifted)}",
-            fix="keep the protection, or say in the pull request why it may go",
-            urn=item.urn,
-            source=item.source,
+    gone = [
+        name
+        for name, was, is_now in (
+            ("protect", old.options.protect, new.options.protect),
+            ("retainOnDelete", old.options.retain_on_delete, new.options.retain_on_delete),
         )
+        if was and not is_now
+    ]
+    gone += list(dict.fromkeys(_told(leaf) for leaf in guards(item, "weaker")))
+    unclear = list(dict.fromkeys(_told(leaf) for leaf in guards(item, "unclear")))
+    if gone:
+        yield _less(item, f"is guarded less: {_some(gone)}", "high")
+    if unclear:
+        yield _less(item, f"is guarded or bounded otherwise: {_some(unclear)}", "medium")
+
+
+def guards(item: Change, sense: Sense) -> list[Leaf]:
+    """Differences of this sense that no other part of the review tells of."""
+    return [leaf for leaf, found in item.differences if found.sense == sense and not told(leaf)]
+
+
+def told(leaf: Leaf) -> bool:
+    """Whether another part says what this means: who may do what, from where, by which key."""
+    return (
+        "Statement" in leaf.path
+        or is_a_key(leaf.name)
+        or leaf.path[0] in ELSEWHERE
+        or any(name in STEPS for name in leaf.path)
+        or leaf.name in IMAGES
+        or bool(access.WHOLE.search(leaf.path[0].lower()))
+        or any(isinstance(side, str) and network(side) for side in (leaf.old, leaf.new))
+    )
+
+
+ELSEWHERE = (
+    "pipelineDefinition",
+    "primaryContainer",
+    "productionVariants",
+    "shadowProductionVariants",
+    "endpointConfigName",
+)
+"""Inputs that sections of their own take apart."""
+
+IMAGES = ("image", "imageUri", "imageIdentifier", "imageTag")
+"""Names of what runs, which is told with what is served."""
+
+STEPS = ("canarySize", "linearStepSize", "maximumBatchSize")
+"""Shares of an endpoint that an update moves at once."""
+
+
+def _told(leaf: Leaf) -> str:
+    return f"{leaf.text} {_value(leaf.old)} -> {_value(leaf.new)}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping | list):
+        return "set" if value else "none"
+    return "none" if value is None else shown(value)
+
+
+def _some(found: list[str]) -> str:
+    more = len(found) - SHOWN
+    return ", ".join(found[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+SHOWN = 5
+"""Properties that one line names."""
+
+
+def _less(item: Change, message: str, risk: Risk) -> Reason:
+    return Reason(
+        rule=UNGUARDED,
+        risk=risk,
+        message=f"{item.name} {message}",
+        fix="keep the protection, or say in the pull request why it may go",
+        urn=item.urn,
+        source=item.source,
+    )
 
 
 def _row(item: Change, reason: Reason) -> Row:

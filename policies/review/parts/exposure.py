@@ -2,64 +2,169 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from policies.data import UNKNOWN, Resource
+from policies.reading.networks import added, is_internet, is_private, networks
+from policies.reading.principals import is_public, listed
 from policies.review.model import Change, StackChange
-from policies.review.parts.access import statements
-from policies.review.report import Context, Reason, Row, Section
+from policies.review.parts.access import documents
+from policies.review.report import Context, Reason, Risk, Row, Section
 
 EXPOSED = "RV-004"
-ANYWHERE = frozenset({"0.0.0.0/0", "::/0"})
 
 
 def part(change: StackChange, context: Context) -> Section | None:
-    """One row per opening that appears or disappears."""
+    """One row per opening that appears or disappears, and per network that is let in."""
     del context
-    found = []
+    found: list[Line] = []
     for item in change.changed():
+        if item.component:
+            continue
         before, after = openings(item.old), openings(item.new)
-        found += [("opens", item, text) for text in sorted(after - before)]
-        found += [("closes", item, text) for text in sorted(before - after)]
+        found += [(item, _opens(item, text)) for text in sorted(after - before)]
+        found += [(item, text) for text in sorted(before - after)]
+        found += [(item, reason) for reason in _networks(item, after - before)]
     if not found:
         return None
     return Section(
         id="exposure",
         title="Reachable from outside",
         columns=("", "resource", "what"),
-        rows=[
-            Row(
-                cells=(verb, item.name, text),
-                risk="critical" if verb == "opens" else "low",
-                urn=item.urn,
-                source=item.source,
-            )
-            for verb, item, text in found
-        ],
-        data={"changes": [{"change": v, "urn": item.urn, "what": text} for v, item, text in found]},
-        reasons=[_reason(item, text) for verb, item, text in found if verb == "opens"],
+        rows=[_row(*line) for line in found],
+        data={
+            "changes": [
+                {"change": _verb(what), "urn": item.urn, "what": _text(item, what)}
+                for item, what in found
+            ]
+        },
+        reasons=[what for _, what in found if isinstance(what, Reason)],
     )
 
 
-def _reason(item: Change, text: str) -> Reason:
+Line = tuple[Change, "Reason | str"]
+"""What opens, as a reason, or what closes."""
+
+
+def _verb(what: Reason | str) -> str:
+    return "opens" if isinstance(what, Reason) else "closes"
+
+
+def _text(item: Change, what: Reason | str) -> str:
+    if isinstance(what, Reason):
+        return what.message.removeprefix(f"{item.name} ").removeprefix("becomes reachable: ")
+    return what
+
+
+def _row(item: Change, what: Reason | str) -> Row:
+    risk: Risk = what.risk if isinstance(what, Reason) else "low"
+    cells = (_verb(what), item.name, _text(item, what))
+    return Row(cells=cells, risk=risk, urn=item.urn, source=item.source)
+
+
+def _opens(item: Change, text: str) -> Reason:
+    if text.startswith(BY_NAME):  # a new thing may be made for the public; an old one was not
+        new = item.operation == "create"
+        return _reason(item, f"becomes reachable: {text}", "high" if new else "critical", not new)
+    return _reason(item, f"becomes reachable: {text}", "critical", True)
+
+
+def _reason(item: Change, text: str, risk: Risk, blocks: bool) -> Reason:
     return Reason(
         rule=EXPOSED,
-        risk="critical",
-        message=f"{item.name} becomes reachable: {text}",
+        risk=risk,
+        message=f"{item.name} {text}",
         fix="allow named ranges, principals or endpoints only",
         urn=item.urn,
         source=item.source,
-        blocks=True,
+        blocks=blocks,
     )
+
+
+OUTWARD = re.compile(r"egress|destination|outbound|route|cidrblock$", re.I)
+"""Names of ranges that are reached from here, or that a network is made of."""
+
+
+def _networks(item: Change, told: set[str]) -> Iterator[Reason]:
+    """The ranges that an update lets in, or lets out, beyond those of before."""
+    if told or item.old is None or item.new is None:
+        return
+    sides = item.old.inputs.value, item.new.inputs.value
+    for root in sorted({p.root for p in item.properties} - {"tags", "tagsAll"}):
+        old, new = (networks(_strings(side.get(root))) for side in sides)
+        come = added(old, new)
+        if not come:
+            continue
+        names = ", ".join(map(str, come[:3])) + (f" and {len(come) - 3} more" if come[3:] else "")
+        if OUTWARD.search(root):
+            risk: Risk = "high" if is_internet(come) and root != "cidrBlock" else "medium"
+            yield _reason(item, f"reaches further by {root}: {names}", risk, False)
+        elif is_internet(come):
+            yield _reason(item, f"becomes reachable: {root} from {names}", "critical", True)
+        else:
+            risk = "medium" if is_private(come) else "high"
+            yield _reason(item, f"lets in more by {root}: {names}", risk, False)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every text in a value, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
 
 
 def openings(resource: Resource | None) -> set[str]:
     """How this resource can be reached from outside the account or the network."""
     if resource is None:
         return set()
-    look = OPENINGS.get(resource.type)
-    return set(look(resource.inputs.value)) if look else set(_by_policy(resource))
+    look = OPENINGS.get(resource.type, _by_name)
+    return {*look(resource.inputs.value), *_by_policy(resource)}
+
+
+BY_NAME = "by its "
+INWARD = re.compile(
+    r"ingress|source|allow|cidr|iprange|whitelist|permission|inbound|authorized", re.I
+)
+FLAGS: Mapping[str, tuple[object, ...]] = {
+    "acl": ("public-read", "public-read-write", "authenticated-read"),
+    "accesscontrol": ("PublicRead", "PublicReadWrite", "AuthenticatedRead"),
+    "allowexternalprincipals": (True,),
+    "associatepublicipaddress": (True, "true"),
+    "authorization": ("NONE",),
+    "authorizationtype": ("NONE",),
+    "authtype": ("NONE",),
+    "directinternetaccess": ("Enabled",),
+    "endpointpublicaccess": (True,),
+    "internal": (False,),
+    "mappubliciponlaunch": (True,),
+    "networkaccesstype": ("PUBLIC",),
+    "publiclyaccessible": (True,),
+    "publicnetworkaccess": (True, "Enabled"),
+    "scheme": ("internet-facing",),
+}
+"""Inputs, in lower case, and the values by which a resource of any type is open."""
+
+
+def _by_name(inputs: Mapping[str, Any], path: str = "", depth: int = 4) -> Iterator[str]:
+    """What a type that is in no list opens, by the names and values of its inputs."""
+    for name, value in inputs.items():
+        where = f"{path}.{name}" if path else str(name)
+        if value in FLAGS.get(str(name).lower().replace("_", ""), ()) and value is not UNKNOWN:
+            yield f"{BY_NAME}{where} {value}"
+        elif isinstance(value, str | list) and INWARD.search(where) and not OUTWARD.search(where):
+            texts = [value] if isinstance(value, str) else [v for v in value if isinstance(v, str)]
+            if is_internet(found := networks(texts)):
+                yield f"{where} from {', '.join(map(str, found[:3]))}"
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, Mapping) and depth:
+                yield from _by_name(item, where, depth - 1)
 
 
 def _cluster(inputs: Mapping[str, Any]) -> Iterator[str]:
@@ -72,15 +177,16 @@ def _cluster(inputs: Mapping[str, Any]) -> Iterator[str]:
 
 def _rule(inputs: Mapping[str, Any]) -> Iterator[str]:
     for name in ("cidrIpv4", "cidrIpv6"):
-        if inputs.get(name) in ANYWHERE:
+        if is_internet(networks([inputs.get(name)])):
             yield f"{_ports(inputs)} from {inputs[name]}"
 
 
 def _security_group(inputs: Mapping[str, Any]) -> Iterator[str]:
     for rule in inputs.get("ingress") or ():
-        for cidr in (*(rule.get("cidrBlocks") or ()), *(rule.get("ipv6CidrBlocks") or ())):
-            if cidr in ANYWHERE:
-                yield f"{_ports(rule)} from {cidr}"
+        ranges = (*(rule.get("cidrBlocks") or ()), *(rule.get("ipv6CidrBlocks") or ()))
+        for found in networks(ranges):
+            if is_internet([found]):
+                yield f"{_ports(rule)} from {found}"
 
 
 def _ports(rule: Mapping[str, Any]) -> str:
@@ -143,10 +249,50 @@ def _function_url(inputs: Mapping[str, Any]) -> Iterator[str]:
         yield "the function by anybody who knows its address"
 
 
+def _service(inputs: Mapping[str, Any]) -> Iterator[str]:
+    """AWS's controller makes a load balancer of the internet unless an annotation says internal."""
+    spec, noted = inputs.get("spec") or {}, (inputs.get("metadata") or {}).get("annotations") or {}
+    if not isinstance(spec, Mapping) or not isinstance(noted, Mapping):
+        return
+    inside = any(
+        str(value) in ("internal", "true")
+        for name, value in noted.items()
+        if "load-balancer-internal" in name or "load-balancer-scheme" in name
+    )
+    if spec.get("type") == "LoadBalancer" and not inside:
+        found = networks(spec.get("loadBalancerSourceRanges") or ["0.0.0.0/0"])
+        if is_internet(found):
+            yield f"a load balancer from {', '.join(map(str, found))}"
+    if spec.get("type") == "NodePort":
+        yield f"{BY_NAME}spec.type NodePort: a port of every node"
+    for address in spec.get("externalIPs") or ():
+        yield f"{BY_NAME}spec.externalIPs {address}"
+
+
+def _ingress(inputs: Mapping[str, Any]) -> Iterator[str]:
+    noted = (inputs.get("metadata") or {}).get("annotations") or {}
+    if isinstance(noted, Mapping) and noted.get(SCHEME) == "internet-facing":
+        yield "a load balancer of the internet"
+
+
+SCHEME = "alb.ingress.kubernetes.io/scheme"
+
+
+def _route(inputs: Mapping[str, Any]) -> Iterator[str]:
+    """The way in and out of the internet; a NAT gateway is a way out alone."""
+    everywhere = is_internet(
+        networks([inputs.get("destinationCidrBlock"), inputs.get("destinationIpv6CidrBlock")])
+    )
+    gateway = inputs.get("gatewayId")
+    if everywhere and (gateway is UNKNOWN or str(gateway or "").startswith("igw-")):
+        yield f"{BY_NAME}gatewayId the internet, both ways, for the subnets of its table"
+
+
 OPENINGS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
     "aws:alb/loadBalancer:LoadBalancer": _balancer,
     "aws:ec2/instance:Instance": _instance,
     "aws:ec2/launchTemplate:LaunchTemplate": _template,
+    "aws:ec2/route:Route": _route,
     "aws:ec2/securityGroup:SecurityGroup": _security_group,
     "aws:ec2/subnet:Subnet": _subnet,
     "aws:eks/cluster:Cluster": _cluster,
@@ -157,26 +303,19 @@ OPENINGS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
     "aws:sagemaker/domain:Domain": _domain,
     "aws:sagemaker/notebookInstance:NotebookInstance": _notebook,
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _rule,
+    "kubernetes:core/v1:Service": _service,
+    "kubernetes:networking.k8s.io/v1:Ingress": _ingress,
 }
 """By type; where a default of AWS is the open one, an absent input is open."""
 
-POLICIES = {
-    "aws:ecr/repositoryPolicy:RepositoryPolicy": "policy",
-    "aws:kms/key:Key": "policy",
-    "aws:s3/bucketPolicy:BucketPolicy": "policy",
-    "aws:sagemaker/modelPackageGroupPolicy:ModelPackageGroupPolicy": "resourcePolicy",
-    "aws:sns/topicPolicy:TopicPolicy": "policy",
-    "aws:sqs/queuePolicy:QueuePolicy": "policy",
-}
-
 
 def _by_policy(resource: Resource) -> Iterator[str]:
-    """A resource policy that allows everybody, without a condition."""
-    name = POLICIES.get(resource.type)
-    for statement in statements(resource, name) if name else ():
-        everybody = statement.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
-        if statement["Effect"] == "Allow" and everybody and not statement.get("Condition"):
-            yield f"{', '.join(statement.get('Action', ()))} by everybody"
+    """A document that lets everybody in, by what AWS calls public."""
+    for statements in documents(resource).values():
+        for statement in statements:
+            if is_public(statement):
+                what = statement.get("Action") or statement.get("NotAction") or ["something"]
+                yield f"{', '.join(map(str, listed(what)))} by everybody"
 
 
 def _shown(value: Any) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from policies.data import Source
 from policies.exemptions import EXEMPTION
-from policies.offline import RuleFinding
+from policies.offline import RuleFinding, unjudged
 from policies.review.model import StackChange
 from policies.review.report import Context, Reason, Risk, Row, Section
 from policies.rules import RULES
@@ -23,11 +24,13 @@ FIXES = {rule.id: " ".join(rule.fix.split()) for rule in RULES}
 
 def part(change: StackChange, context: Context) -> Section | None:
     """New findings first; only they speak against the change."""
-    before = {_key(f): f for f in context.findings_before if f.status in BAD}
-    after = {_key(f): f for f in context.findings_after if f.status in BAD}
-    new = [f for key, f in sorted(after.items()) if key not in before]
-    existing = [f for key, f in sorted(after.items()) if key in before]
-    fixed = [f for key, f in sorted(before.items()) if key not in after]
+    before, after = (
+        {_key(f): f for f in side if f.status in BAD}
+        for side in (context.findings_before, context.findings_after)
+    )
+    new = [less for key, f in sorted(after.items()) if (less := _beyond(f, before.get(key)))]
+    existing = [less for key, f in sorted(after.items()) if (less := _shared(f, before.get(key)))]
+    fixed = [less for key, f in sorted(before.items()) if (less := _beyond(f, after.get(key)))]
     undecided = [f for f in context.findings_after if f.status == "unknown"]
     exempt = [f for f in context.findings_after if f.status == "exempt"]
     counts = Counter(str(f.status) for f in context.findings_after)
@@ -35,7 +38,7 @@ def part(change: StackChange, context: Context) -> Section | None:
     rows = [_row(word, f, change) for word, found in groups for f in found]
     if not counts and not rows:
         return None
-    notes = [_tally(counts)]
+    notes = [_tally(counts), *_unjudged(change)]
     if undecided:
         names = sorted({f.rule_id for f in undecided})
         notes.append(f"undecided before the update: {len(undecided)} times, by {', '.join(names)}")
@@ -57,8 +60,45 @@ def part(change: StackChange, context: Context) -> Section | None:
     )
 
 
+def _unjudged(change: StackChange) -> Iterator[str]:
+    """What no rule can judge is counted, so that its silence is not taken for a pass."""
+    ours = {item.urn for item in change.changes if item.component}
+    found = unjudged([item for item in change.after() if item.urn not in ours])
+    if found:
+        listed = ", ".join(f"{token} ({count})" for token, count in found.most_common(SHOWN))
+        more = f" and {len(found) - SHOWN} more types" if len(found) > SHOWN else ""
+        yield f"{found.total()} resources are judged by no rule: {listed}{more}"
+
+
+SHOWN = 6
+"""Types, and parts of a message, that one line names."""
+
+
 def _key(finding: RuleFinding) -> tuple[str, str, str]:
     return finding.rule_id, finding.urn, finding.message if finding.rule_id == EXEMPTION else ""
+
+
+def _beyond(finding: RuleFinding, other: RuleFinding | None) -> RuleFinding | None:
+    """What of a failure the other does not say: one that is old must not hide one that is new."""
+    if other is None:
+        return finding
+    known = _facets(other)
+    return _with(finding, [each for each in finding.message.split("; ") if each not in known])
+
+
+def _shared(finding: RuleFinding, other: RuleFinding | None) -> RuleFinding | None:
+    if other is None:
+        return None
+    known = _facets(other)
+    return _with(finding, [each for each in finding.message.split("; ") if each in known])
+
+
+def _facets(finding: RuleFinding) -> set[str]:
+    return set(finding.message.split("; "))
+
+
+def _with(finding: RuleFinding, facets: Sequence[str]) -> RuleFinding | None:
+    return replace(finding, message="; ".join(facets)) if facets else None
 
 
 def _reasons(new: Sequence[RuleFinding], change: StackChange) -> Iterator[Reason]:

@@ -45,8 +45,12 @@ def part(change: StackChange, context: Context) -> Section | None:
 
 def names_a_key(item: Property) -> bool:
     """Whether this property says which key encrypts something."""
-    last = item.path.rpartition(".")[2].partition("[")[0]
-    return last.lower().replace("_", "") in NAMES
+    return is_a_key(item.path.rpartition(".")[2].partition("[")[0])
+
+
+def is_a_key(name: str) -> bool:
+    """Whether this is a name of a property that names a key."""
+    return name.lower().replace("_", "") in NAMES
 
 
 def _other_key(item: Change) -> Iterator[tuple[Change, Reason]]:

@@ -16,10 +16,11 @@ from policies.review.parts import (
     pipelines,
     preconditions,
     promotion,
+    unexplained,
 )
 from policies.review.report import Part
 
-FIRST: tuple[Part, ...] = (preconditions.part, data_loss.part, changes.part)
+FIRST: tuple[Part, ...] = (preconditions.part, data_loss.part, changes.part, unexplained.part)
 """What nobody may miss."""
 
 THEN: tuple[Part, ...] = (

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.reading.definition import Definition, Step, parse
+from policies.review.gates import differences
 from policies.review.model import Change, StackChange
 from policies.review.report import Context, Reason, Risk, Row, Section
 
@@ -38,6 +39,11 @@ def part(change: StackChange, context: Context) -> Section | None:
         before, after = (_definition(side) for side in (item.old, item.new))
         if before is None or after is None:
             notes.append(f"{item.name}: the definition is not known before the update")
+            if item.new is not None:
+                unread = Line(
+                    "?", "definition", item.name, "cannot be read, nor its gates", "medium"
+                )
+                reasons.append(_reason(item, unread))
             continue
         for line in compared(before, after):
             rows.append(_row(item, line))
@@ -111,8 +117,11 @@ def _step(old: Step, new: Step, before: Definition, after: Definition) -> Iterat
     gained = sorted(guards_after - guards_before)
     if gained:
         yield Line("+", f"{new.type} step", new.name, f"now behind {', '.join(gained)}")
+    told = list(differences(old, new, before, after)) if new.type == "Condition" else []
+    for what, how in told:
+        yield Line("~", "condition", new.name, what, how)
     paths = sorted(_differences(_own(old), _own(new)))
-    if paths:
+    if paths and not (told and paths == ["Conditions"]):
         risk: Risk = "medium" if new.type in GATES or "ModelApprovalStatus" in paths else "low"
         shown = ", ".join(paths[:4]) + (f" and {len(paths) - 4} more" if len(paths) > 4 else "")
         yield Line("~", f"{new.type} step", new.name, shown, risk)
@@ -120,7 +129,10 @@ def _step(old: Step, new: Step, before: Definition, after: Definition) -> Iterat
 
 def _guards(step: Step, definition: Definition) -> set[str]:
     """The gates that must have let something through before this step starts."""
-    conditions = {branch.condition for branch in step.branches}
+    conditions = {
+        f"{branch.condition} ({'if' if branch.outcome == 'IfSteps' else 'else'})"
+        for branch in step.branches
+    }
     before = {name for name in definition.before(step) if definition.steps[name].type in GATES}
     return conditions | before
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from policies.review.model import StackChange
+from policies.review.parts.changes import shown
 from policies.review.report import UNREAD, Context, Reason, Row, Section
 
 VERSION = "RV-008"
@@ -16,6 +17,9 @@ def part(change: StackChange, context: Context) -> Section | None:
     """Nothing where the ground is the same as at the base."""
     reasons = [
         *_failures(change),
+        *_doubts(change),
+        *_moved(change),
+        *_taken_over(change),
         *_partial(change),
         *_drift(change),
         *_versions(change),
@@ -55,6 +59,45 @@ def _failures(change: StackChange) -> Iterator[Reason]:
             fix="mend the error and preview again: what the engine did not reach is not in here",
             blocks=True,
         )
+
+
+def _doubts(change: StackChange) -> Iterator[Reason]:
+    """What the engine itself does not vouch for takes a person."""
+    for doubt in change.doubts:
+        yield Reason(
+            rule=UNREAD,
+            risk="high",
+            message=f"{doubt}: it may leave steps out",
+            fix="preview again, and compare with what the engine shows in the terminal",
+        )
+
+
+def _moved(change: StackChange) -> Iterator[Reason]:
+    """Another region, account, role or cluster: everything behind it is made anew, elsewhere."""
+    for what in change.moved:
+        yield Reason(
+            rule=VERSION,
+            risk="critical",
+            message=what,
+            fix="make a second stack there and move what matters; keep this one until it is empty",
+            blocks=True,
+        )
+
+
+def _taken_over(change: StackChange) -> Iterator[Reason]:
+    """An import manages from now on what somebody else may manage still."""
+    for item in change.changed():
+        if item.imported:
+            found = item.resource.outputs.value.get("id")
+            yield Reason(
+                rule=VERSION,
+                risk="medium",
+                message=f"{item.name} takes over what is there already"
+                + (f": {shown(found)}" if isinstance(found, str) else ""),
+                fix="see that nobody else manages it, and that its inputs are as it is",
+                urn=item.urn,
+                source=item.source,
+            )
 
 
 def _partial(change: StackChange) -> Iterator[Reason]:
@@ -97,6 +140,13 @@ def _versions(change: StackChange) -> Iterator[Reason]:
 
 def _rules(context: Context) -> Iterator[Reason]:
     """Rules that are weakened by the very change that they judge."""
+    for risk, message in context.loosened:
+        yield Reason(
+            rule=RULES,
+            risk=risk,
+            message=message,
+            fix="change it alone, and have its owners approve that first",
+        )
     old, new = context.pack_before, context.pack_after
     if old is None or new is None or old == new:
         return

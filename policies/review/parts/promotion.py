@@ -7,8 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from policies.data import UNKNOWN, Resource
+from policies.review.differences import Leaf
 from policies.review.model import Change, StackChange
-from policies.review.report import Context, Reason, Row, Section
+from policies.review.parts import data_loss
+from policies.review.parts.changes import shown
+from policies.review.report import Context, Reason, Risk, Row, Section
 
 UNSAFE = "RV-006"
 PROMOTED = "RV-007"
@@ -21,7 +24,8 @@ def part(change: StackChange, context: Context) -> Section | None:
     """One row per artefact that is served instead of another."""
     found = [(item, *pair) for item in change.changed() for pair in _artefacts(item)]
     unsafe = [r for item in change.of("update") for r in _unguarded(item, context)]
-    if not found and not unsafe:
+    served = [r for item in change.of("update", "replace") for r in _served(item, context)]
+    if not found and not unsafe and not served:
         return None
     cards = _cards(change)
     facts = {item.urn: {**_facts(context, new), **cards.get(new, {})} for item, _, new in found}
@@ -50,7 +54,66 @@ def part(change: StackChange, context: Context) -> Section | None:
                 for item, old, new in found
             ]
         },
-        reasons=[*(_reason(*one, context, facts) for one in found), *unsafe],
+        notes=[reason.message for reason in served],
+        reasons=[*(_reason(*one, context, facts) for one in found), *unsafe, *served],
+    )
+
+
+VARIANTS = ("productionVariants", "shadowProductionVariants")
+
+
+def _served(item: Change, context: Context) -> Iterator[Reason]:
+    """Who answers which share of the callers, and how many of them meet a new version at once."""
+    for leaf, _ in item.differences:
+        if leaf.path[0] in VARIANTS and item.type.startswith("aws:sagemaker/endpointConf"):
+            what = _of_variant(leaf)
+            if what:
+                yield _said(item, what, "high" if context.config.production else "medium")
+        elif leaf.name in data_loss.IMAGES and leaf.path[0] not in data_loss.ELSEWHERE:
+            what = f"runs {shown(leaf.new)} instead of {shown(leaf.old)}"
+            yield _said(item, what, "high" if context.config.production else "medium")
+        elif any(name in data_loss.STEPS for name in leaf.path):
+            yield _step(item, leaf)
+
+
+def _of_variant(leaf: Leaf) -> str:
+    """What one difference of a variant means for those who ask; empty: its price is all of it."""
+    variant = next((name for name in leaf.path if name[:1] == "["), "[]")[1:-1] or "a variant"
+    if leaf.name in VARIANTS:
+        return f"variant {variant} {'comes' if leaf.new else 'goes'}"
+    if leaf.name == "modelName":
+        return f"variant {variant} serves model {shown(leaf.new)} instead of {shown(leaf.old)}"
+    if leaf.name == "initialVariantWeight":
+        return f"variant {variant} is asked with weight {leaf.new}, before {leaf.old}"
+    if leaf.name in PRICED:
+        return ""
+    return f"variant {variant}: {leaf.text} {shown(leaf.old)} -> {shown(leaf.new)}"
+
+
+PRICED = ("instanceType", "initialInstanceCount", "volumeSizeInGb", "variantName")
+"""Members of a variant of which the cost and the rules tell."""
+
+HALF = 50
+"""Percent of an endpoint from which a canary is none."""
+
+
+def _step(item: Change, leaf: Leaf) -> Reason:
+    """A larger share meets the new version before anybody knows whether it works."""
+    known = isinstance(leaf.old, int | float) and isinstance(leaf.new, int | float)
+    grows = not known or leaf.new > leaf.old
+    risk: Risk = "low" if not grows else "low" if known and leaf.new < HALF else "high"
+    message = f"{leaf.text} {shown(leaf.old)} -> {shown(leaf.new)}: "
+    return _said(item, message + ("more" if grows else "fewer") + " callers meet it first", risk)
+
+
+def _said(item: Change, what: str, risk: Risk) -> Reason:
+    return Reason(
+        rule=PROMOTED,
+        risk=risk,
+        message=f"{item.name}: {what}",
+        fix="compare its metrics with those of the model that serves now",
+        urn=item.urn,
+        source=item.source,
     )
 
 
@@ -121,12 +184,24 @@ def _reason(
     return Reason(
         rule=PROMOTED,
         risk="high" if context.config.production or not approved else "medium",
-        message=f"{item.name} serves {_short(new)} instead of {_short(old)}{status}",
+        message=f"{item.name} serves {_short(new)} instead of {_short(old)}"
+        f"{_kinship(old, new)}{status}",
         fix="compare its metrics with those of the model that serves now",
         urn=item.urn,
         source=item.source,
         blocks=not approved,
     )
+
+
+def _kinship(old: str, new: str) -> str:
+    """What is odd about a successor: of another group of models, or older."""
+    was, becomes = _short(old).rpartition("/"), _short(new).rpartition("/")
+    if not was[0] or not becomes[0] or "model-package/" not in old + new:
+        return ""
+    if was[0] != becomes[0]:
+        return ", a model of another group"
+    older = was[2].isdecimal() and becomes[2].isdecimal() and int(becomes[2]) < int(was[2])
+    return ", an older version" if older else ""
 
 
 def _unguarded(item: Change, context: Context) -> Iterator[Reason]:

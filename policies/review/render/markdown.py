@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from policies.review.one_line import lines
 from policies.review.render import mermaid
 from policies.review.render.graph import Graph
 from policies.review.report import Decision, Report, Risk, Row, Section
@@ -23,7 +24,12 @@ VISIBLE_ROWS = 30
 SHARE = 0.6
 """Of what is left, the most that one section may take: a long one must not hide the next."""
 
-SPECIAL = str.maketrans({c: f"&#{ord(c)};" for c in "&<>|`*[]()@#\\~!{}$:"})
+APART = "&#8203;"
+"""A space of no width: an entity alone still mentions a person or links an issue."""
+
+SPECIAL = str.maketrans(
+    {c: f"&#{ord(c)};" for c in "&<>|`*[]()\\~!{}$:"} | {c: f"&#{ord(c)};{APART}" for c in "@#"}
+)
 UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 """One that Markdown could read: between letters it is a part of the word."""
 
@@ -155,7 +161,11 @@ def _section(section: Section, rows: Sequence[Row]) -> str:
     notes = [_escaped(note) for note in section.notes]
     if hidden:
         notes.append(f"{hidden} more rows are in the full report")
-    details = [f"```\n{_fenced(row.detail)}\n```" for row in rows if row.detail]
+    details = [
+        f"{_escaped(' '.join(row.cells[:3]))}\n\n```\n{_fenced(row.detail)}\n```"
+        for row in rows
+        if row.detail
+    ]
     folded = section.folded or len(rows) > VISIBLE_ROWS
     body = "\n\n".join(part for part in (table, "\n".join(f"* {n}" for n in notes)) if part)
     if details:
@@ -181,7 +191,7 @@ def _escaped(text: str) -> str:
 
 def _fenced(text: str) -> str:
     """Text inside a code fence that cannot end it."""
-    return text.replace("```", "'''")
+    return lines(text).replace("```", "'''")
 
 
 def _bytes(text: str) -> int:

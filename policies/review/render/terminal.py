@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from policies.review.one_line import lines
 from policies.review.report import Report, Risk, Section
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
-
-CONTROL = {code: None for code in (*range(9), *range(11, 32), 127, *range(128, 160))}
-"""A name must not move the cursor, change colours or write a title: no control characters."""
 
 STYLES: dict[Risk, str] = {"low": "", "medium": "yellow", "high": "dark_orange", "critical": "red"}
 DECISIONS = {"blocked": "bold red", "needs review": "bold yellow", "safe": "bold green"}
@@ -34,6 +32,7 @@ def show(report: Report, console: Console) -> None:
         console.print(plain(f"warning: {warning}", "yellow"))
     base = f" against {report.base}" if report.base else ""
     console.print(plain(f"read from a {report.origin}{base}", "dim"))
+    console.print(plain(f"{report.decision} ({report.risk} risk) for {report.env}", style))
 
 
 def _indented(console: Console, text: Text, columns: int) -> None:
@@ -51,7 +50,7 @@ def plain(text: str, style: str = "") -> Text:
     """Text of a program, shown as it is and nothing else."""
     from rich.text import Text
 
-    return Text(text.translate(CONTROL), style=style)
+    return Text(lines(text), style=style)
 
 
 def show_section(section: Section, console: Console) -> None:

@@ -1,0 +1,132 @@
+"""Secrets: values that a review compares and never shows.
+
+What is or was secret, on either side of a change, is hidden on both; so are the values of a
+Kubernetes Secret, and those whose name says that they are one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any
+
+from policies.data import UNKNOWN, Data, Resource
+
+SECRET = "[secret]"
+"""Stands for every secret value, as the engine itself prints it."""
+
+_SALT = secrets.token_bytes(16)
+"""Of this process: the mark of a secret is worth nothing to another."""
+
+BY_NAME = re.compile(
+    r"(password|passphrase|secretstring|secretbinary|privatekey|secretaccesskey|authtoken"
+    r"|clientsecret|accesstoken|apikeyvalue|connectionstring|keymaterial)$"
+)
+"""Names, in lower case, of values that are secret whether or not a program says so."""
+
+BY_TYPE: Mapping[str, tuple[str, ...]] = {"kubernetes:core/v1:Secret": ("data", "stringData")}
+"""Type -> inputs whose every value is secret."""
+
+Path = tuple[str, ...]
+
+
+class Hidden(str):
+    """A secret: reads as `[secret]`, and is equal only to the same secret."""
+
+    mark: bytes
+
+    def __new__(cls, value: Any) -> Hidden:
+        made = super().__new__(cls, SECRET)
+        text = json.dumps(value, sort_keys=True, default=str)
+        made.mark = blake2b(text.encode(errors="replace"), key=_SALT).digest()
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Hidden):
+            return self.mark == other.mark
+        return str.__eq__(self, other) is True
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
+
+
+def of_envelope(envelope: Mapping[str, Any]) -> Hidden:
+    """The secret in the engine's wrapping: its plain text if it is there, else its cipher."""
+    text = envelope.get("plaintext", envelope.get("value"))
+    if isinstance(text, str):
+        try:
+            return Hidden(json.loads(text))
+        except (ValueError, RecursionError):
+            return Hidden(text)
+    return Hidden(text if text is not None else envelope.get("ciphertext"))
+
+
+def hide(old: Resource | None, new: Resource | None) -> tuple[Resource | None, Resource | None]:
+    """Both sides without anything that is secret on either of them."""
+    sides = [side for side in (old, new) if side is not None]
+    bags = [bag.value for side in sides for bag in (side.inputs, side.outputs)]
+    paths = {path for bag in bags for path in _hidden(bag)}
+    token = sides[0].type.removesuffix("Patch") if sides else ""
+    paths |= {(name,) for name in BY_TYPE.get(token, ())}
+    if not paths:
+        return old, new
+    return _without(old, paths), _without(new, paths)
+
+
+def hide_plain(old: Any, new: Any) -> tuple[Any, Any]:
+    """The same for two values, such as what a stack exports."""
+    paths = {path for side in (old, new) for path in _hidden(side)}
+    return (_masked(old, paths), _masked(new, paths)) if paths else (old, new)
+
+
+def _without(side: Resource | None, paths: set[Path]) -> Resource | None:
+    if side is None:
+        return None
+    inputs, outputs = (_masked(bag.value, paths) for bag in (side.inputs, side.outputs))
+    return replace(side, inputs=Data(inputs), outputs=Data(outputs))
+
+
+def _hidden(value: Any, path: Path = ()) -> Iterator[Path]:
+    """Where secrets stand; a list is one place, whatever the order of its elements."""
+    if isinstance(value, Hidden):
+        yield path
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            if isinstance(item, str) and BY_NAME.search(_word(key)):
+                yield (*path, key)
+            elif not isinstance(item, str) or isinstance(item, Hidden):
+                yield from _hidden(item, (*path, key))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _hidden(item, (*path, "[]"))
+
+
+def _word(name: Any) -> str:
+    return str(name).lower().replace("_", "").replace("-", "")
+
+
+def _masked(value: Any, paths: set[Path], path: Path = ()) -> Any:
+    if path in paths:
+        return _all_of(value)
+    if isinstance(value, Mapping):
+        return {key: _masked(item, paths, (*path, key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_masked(item, paths, (*path, "[]")) for item in value]
+    return value
+
+
+def _all_of(value: Any) -> Any:
+    """Every value in it, with the names that they stand under."""
+    if isinstance(value, Mapping):
+        return {key: _all_of(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_all_of(item) for item in value]
+    return (
+        value if value is None or value is UNKNOWN or isinstance(value, Hidden) else Hidden(value)
+    )

@@ -1,0 +1,191 @@
+"""What a review knows of a type of resource, and from where.
+
+Nothing here is a list of what is dangerous: a type that nobody knows is dangerous until somebody
+says otherwise. AWS's types are read from a table that is made from AWS's own data
+(policies/tables/resource_kinds.py), those of Kubernetes from its API groups. What stands here by
+hand are exceptions, each with its reason.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+TABLE = Path(__file__).parent.parent / "tables" / "resource_kinds.json"
+
+SENSITIVE = ("state", "grants", "opens", "records", "guards", "runs")
+"""Kinds of types whose every change wants a meaning; what only costs money has its own section."""
+
+WORDS: Mapping[str, str] = {
+    "state": "may hold data",
+    "grants": "grants access",
+    "opens": "opens a network",
+    "records": "records what happened",
+    "guards": "guards something else",
+    "runs": "decides what runs",
+    "costs": "costs money by the hour",
+}
+"""Kind -> how to say it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """One type: what it is, by which evidence."""
+
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """Kind -> evidence."""
+    lost: str = ""
+    """What goes with it, in the words of AWS or Kubernetes. Default: nobody says."""
+    sets: frozenset[str] = frozenset()
+    """Inputs whose order means nothing, in lower case."""
+    source: str = ""
+    """Where that is from. Default: from nowhere, the type is unknown."""
+    harmless: str = ""
+    """Why nothing goes with it. Default: something may."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anybody described this type."""
+        return bool(self.source)
+
+    @property
+    def is_sensitive(self) -> bool:
+        """Whether an unexplained change of it needs a reader; of an unknown type it does."""
+        return not self.harmless and (not self.is_known or any(k in self.kinds for k in SENSITIVE))
+
+
+HARMLESS: Mapping[str, str] = {
+    "aws:cloudwatch/queryDefinition:QueryDefinition": "a saved search; the logs stay",
+    "AWS::Logs::QueryDefinition": "a saved search; the logs stay",
+    "AWS::CDK::Metadata": "it says which tool made the template, and does nothing",
+    "aws:ec2/tag:Tag": "a tag says whose a resource is, not what it does",
+    "kubernetes:core/v1:Event": "it tells what happened to an object, for an hour",
+    "kubernetes:events.k8s.io/v1:Event": "it tells what happened to an object, for an hour",
+}
+"""Types whose deletion takes nothing along, and why."""
+
+KUBERNETES_KINDS: Mapping[str, tuple[str, str]] = {
+    "ConfigMap": ("state", "configuration that nothing else keeps"),
+    "CustomResourceDefinition": ("state", "every object of its kind goes with it"),
+    "CSIDriver": ("state", "volumes of its driver can be mounted no longer"),
+    "Namespace": ("state", "every object in it goes with it"),
+    "PersistentVolume": ("state", "the volume's data, unless its reclaim policy is Retain"),
+    "PersistentVolumeClaim": ("state", "the volume's data, unless its reclaim policy is Retain"),
+    "Release": ("state", "everything that the chart installed, its definitions too"),
+    "Chart": ("state", "everything that the chart installed, its definitions too"),
+    "ConfigFile": ("state", "every object of the manifest"),
+    "ConfigGroup": ("state", "every object of the manifests"),
+    "Directory": ("state", "every object of the manifests"),
+    "Secret": ("state", "what it keeps is nowhere else in the cluster"),
+    "StatefulSet": ("state", "its pods; of their volumes its retention policy decides"),
+    "StorageClass": ("state", "it decides what becomes of a volume that is given up"),
+    "VolumeSnapshot": ("state", "the snapshot, unless its class retains it"),
+    "VolumeSnapshotContent": ("state", "the snapshot, unless its class retains it"),
+    "Service": ("opens", "it says from where pods are reached"),
+    "Endpoints": ("opens", "it says what answers for a service"),
+    "ServiceAccount": ("grants", "pods act as it, in AWS too"),
+    "CertificateSigningRequest": ("grants", "an approved one is an identity"),
+    "LimitRange": ("guards", "it bounds what one object may ask for"),
+    "ResourceQuota": ("guards", "it bounds what a namespace may use"),
+    "PodDisruptionBudget": ("guards", "it keeps pods while nodes drain"),
+    "NetworkPolicy": ("guards", "it keeps pods apart"),
+    "PriorityClass": ("guards", "it says who has to make room for whom"),
+}
+"""Kind of Kubernetes' API -> what it is, and what goes with it (its API reference)."""
+
+KUBERNETES_GROUPS: Mapping[str, tuple[str, str]] = {
+    "admissionregistration.k8s.io": ("guards", "it judges what others ask of the API"),
+    "apiregistration.k8s.io": ("grants", "another server answers for a part of the API"),
+    "apps": ("runs", "its pods"),
+    "autoscaling": ("costs", "it decides how many pods run"),
+    "batch": ("runs", "its pods"),
+    "cilium.io": ("guards", "it keeps pods apart"),
+    "flowcontrol.apiserver.k8s.io": ("guards", "it keeps the API server from being flooded"),
+    "gateway.networking.k8s.io": ("opens", "it says from where pods are reached"),
+    "networking.k8s.io": ("opens", "it says from where pods are reached"),
+    "discovery.k8s.io": ("opens", "it says what answers for a service"),
+    "policy": ("guards", "it bounds what may be done"),
+    "rbac.authorization.k8s.io": ("grants", "who may do what in the cluster"),
+    "scheduling.k8s.io": ("guards", "who has to make room for whom"),
+    "snapshot.storage.k8s.io": ("state", "the snapshot"),
+    "storage.k8s.io": ("state", "what becomes of volumes"),
+}
+"""API group -> the same for all of it."""
+
+
+@cache
+def known(token: str) -> Known:
+    """What is known of a type: of `aws:`, `aws-native:`, `kubernetes:`, or `AWS::Service::Kind`."""
+    harmless = HARMLESS.get(token, "")
+    if token.startswith("kubernetes:"):
+        return _kubernetes(token, harmless)
+    if token.startswith("aws:"):
+        return _of_pulumi(token, harmless)
+    name = formation_name(token)
+    fact = _table()["cloudformation"].get(name)
+    if fact is None:
+        return Known(harmless=harmless)
+    return _known([fact], f"CloudFormation's schema of {name}", harmless or HARMLESS.get(name, ""))
+
+
+def formation_name(token: str) -> str:
+    """`AWS::RDS::DBCluster` for `aws-native:rds:DbCluster`; empty where there is none."""
+    if token.startswith("AWS::"):
+        return token
+    if not token.startswith("aws-native:"):
+        return str(_table()["pulumi"].get(token.removeprefix("aws:"), {}).get("cfn", ""))
+    module, _, kind = token.removeprefix("aws-native:").partition(":")
+    service = {"configuration": "config"}.get(module, module)
+    return _formation_names().get(f"{service}:{kind}".lower(), "")
+
+
+@cache
+def _formation_names() -> Mapping[str, str]:
+    """Service and kind in lower case -> CloudFormation's name."""
+    return {":".join(name.split("::")[1:]).lower(): name for name in _table()["cloudformation"]}
+
+
+@cache
+def _table() -> Mapping[str, Any]:
+    table: Mapping[str, Any] = json.loads(TABLE.read_text())
+    return table
+
+
+def _of_pulumi(token: str, harmless: str) -> Known:
+    fact = _table()["pulumi"].get(token.removeprefix("aws:"))
+    if fact is None:
+        return Known(harmless=harmless)
+    formation = _table()["cloudformation"].get(fact.get("cfn"), {})
+    source = f"inputs of pulumi-aws's {token}"
+    if formation:
+        source += f", CloudFormation's schema of {fact['cfn']}"
+    return _known([formation, fact], source, harmless)
+
+
+def _known(facts: list[Mapping[str, Any]], source: str, harmless: str) -> Known:
+    merged: dict[str, Any] = {}
+    for fact in facts:
+        merged.update(fact)
+    return Known(
+        kinds={kind: merged[kind] for kind in WORDS if kind in merged},
+        lost=str(merged.get("lost", "")),
+        sets=frozenset(name.lower() for name in merged.get("sets", ())),
+        source=source,
+        harmless=harmless,
+    )
+
+
+def _kubernetes(token: str, harmless: str) -> Known:
+    group, _, kind = token.removeprefix("kubernetes:").rpartition(":")
+    name = group.partition("/")[0]
+    base = kind.removesuffix("Patch").removesuffix("List")
+    found = KUBERNETES_KINDS.get(base) or KUBERNETES_GROUPS.get(name)
+    if found is None and (name != "core" or base != "Pod"):
+        return Known(harmless=harmless)
+    what, lost = found or ("runs", "the pod")
+    kinds = {what: f"kind {base} of API group {name}"}
+    return Known(kinds=kinds, lost=lost, source="Kubernetes' API reference", harmless=harmless)

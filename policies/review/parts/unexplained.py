@@ -1,0 +1,76 @@
+"""What nobody can say to be harmless: differences that no word explains, updates that show none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from policies.review.knowledge import WORDS, known
+from policies.review.model import Change, StackChange, lifted
+from policies.review.parts.changes import short
+from policies.review.parts.data_loss import UNKNOWN, guards
+from policies.review.report import Context, Reason, Risk, Row, Section
+
+SHOWN = 6
+"""Properties that one line names."""
+
+
+def part(change: StackChange, context: Context) -> Section | None:
+    """One row per resource with a difference that nobody classified."""
+    del context
+    found = [
+        (item, what, risk)
+        for item in change.of("update")  # a replacement asks for a person by itself
+        if not item.component
+        for what, risk in _unexplained(item)
+    ]
+    if not found:
+        return None
+    return Section(
+        id="unexplained",
+        title="Not known to be harmless",
+        columns=("resource", "type", "what"),
+        rows=[
+            Row(
+                cells=(item.name, short(item.type), what),
+                risk=risk,
+                urn=item.urn,
+                source=item.source,
+            )
+            for item, what, risk in found
+        ],
+        folded=True,
+        data={"changes": [{"urn": item.urn, "what": what} for item, what, _ in found]},
+        reasons=[_reason(item, what, risk) for item, what, risk in found if risk != "low"],
+    )
+
+
+def _unexplained(item: Change) -> Iterator[tuple[str, Risk]]:
+    about = known(item.type)
+    names = list(dict.fromkeys(leaf.text for leaf in guards(item, "unclassified")))
+    risk: Risk = "medium" if about.is_sensitive else "low"
+    if names:
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        why = ", ".join(WORDS[kind] for kind in about.kinds) if about.is_known else "is not known"
+        says = f"nobody here knows what a change of {', '.join(names[:SHOWN])}{more} does"
+        yield f"{says}, and {short(item.type)} {why or 'is known to hold nothing'}", risk
+    elif _shows_nothing(item):
+        yield "the engine updates it and shows no input that differs", risk
+
+
+def _shows_nothing(item: Change) -> bool:
+    """An update without a difference, in inputs or options: what it does, nobody is told."""
+    if item.operation != "update" or item.differences or item.retags:
+        return False
+    options = lifted(item.old, item.new) if item.old and item.new else []
+    return not options and bool(item.unshown or not item.properties)
+
+
+def _reason(item: Change, what: str, risk: Risk) -> Reason:
+    return Reason(
+        rule=UNKNOWN,
+        risk=risk,
+        message=f"{item.name}: {what}",
+        fix="read the property diff: what is not known to be harmless takes a person",
+        urn=item.urn,
+        source=item.source,
+    )

@@ -1,0 +1,143 @@
+"""The review, measured: changes of every type that matters, none of which may pass for harmless."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from functools import cache
+from typing import Any
+
+import pytest
+
+from infra.errors import UserError
+from policies.config import PolicyConfig
+from policies.data import Resource
+from policies.review.differences import Leaf
+from policies.review.digest import read
+from policies.review.meaning import meaning
+from policies.review.parts.order import FIRST, THEN
+from policies.review.report import RISKS, Context, Report, review
+from stacks.commands.explain import explained
+from stacks.stack_name import stacks_of
+from stacks.synth import synth_of
+from tests.kits import generated
+from tests.kits.generated import Made
+from tests.review.test_approval import SPENDING
+from tests.review.test_fuzz import wire
+
+CONTEXT = Context(config=PolicyConfig(production=True), today=date(2026, 1, 15))
+
+
+@cache
+def prod() -> tuple[Resource, ...]:
+    """What prod's stacks register."""
+    return tuple(item for stack in stacks_of("prod") for item in synth_of(stack))
+
+
+@cache
+def surroundings() -> tuple[Mapping[str, Any], ...]:
+    """Steps that leave prod's foundation as it is: nothing of it may drown or excuse a change."""
+    around = [item for item in prod() if item.urn.startswith("urn:pulumi:prod.foundation::")]
+    states = [generated.state(item.urn, wire(item.inputs.value)) for item in around]
+    return tuple(
+        {"op": "same", "urn": state["urn"], "oldState": state, "newState": state}
+        for state in states
+    )
+
+
+def report_of(made: Iterable[Made]) -> Report:
+    digest = json.dumps({"steps": [*surroundings(), *(item.step for item in made)]})
+    return review(read(digest, "prod.foundation"), CONTEXT, (*FIRST, *SPENDING, *THEN))
+
+
+def test_every_type_of_prod_asks_for_a_person_when_it_goes_or_is_replaced() -> None:
+    tokens = sorted({item.type for item in prod()})
+    assert len(tokens) >= 60
+    made = [item for token in tokens for item in generated.ends(token)]
+    report = report_of(made)
+    seen = loud(report)
+    assert {item.token for item in made if item.urn not in seen} == set()
+    for item in made:
+        said = [reason.message for reason in report.reasons if reason.urn == item.urn]
+        assert any(": " in message or "loses" in message for message in said), item
+
+
+def loud(report: Report) -> set[str]:
+    """URNs with a reason above low."""
+    return {reason.urn for reason in report.reasons if RISKS.index(reason.risk) >= 1}
+
+
+def matrix(made: Sequence[Made], wrong: Sequence[Made]) -> str:
+    """Kind of change -> how many were tried, and how many of them were judged wrongly."""
+    tried, missed = (Counter(item.kind for item in some) for some in (made, wrong))
+    return "\n".join(f"{kind:24} {tried[kind]:6} {missed[kind]:6}" for kind in sorted(tried))
+
+
+@cache
+def dangerous() -> tuple[Made, ...]:
+    return tuple(generated.dangerous())
+
+
+def test_no_dangerous_change_of_any_type_passes_for_harmless() -> None:
+    made = dangerous()
+    assert len({item.token for item in made}) >= 300
+    assert len(made) >= 5_000
+    seen = loud(report_of(made))
+    missed = [item for item in made if item.urn not in seen]
+    print(matrix(made, missed))  # noqa: T201
+    assert [f"{item.kind}: {item.urn}" for item in missed] == []
+
+
+def test_next_to_no_harmless_change_raises_an_alarm() -> None:
+    made = tuple(generated.harmless())
+    assert len(made) >= 500
+    seen = loud(report_of(made))
+    alarms = [item for item in made if item.urn in seen]
+    print(matrix(made, alarms))  # noqa: T201
+    assert len(alarms) <= 0.03 * len(made), [f"{item.kind}: {item.urn}" for item in alarms]
+
+
+def test_a_review_explains_what_it_knows_and_from_where() -> None:
+    lines = explained("aws:dynamodb/table:Table").splitlines()
+    assert "  may hold data: in cfn-lint's list of types that hold state" in lines
+    assert lines[-1].endswith("CloudFormation's schema of AWS::DynamoDB::Table")
+    assert explained("aws:new/thing:Thing").endswith("every change of it takes a person")
+    property_ = explained("aws:dynamodb/table:Table.pointInTimeRecovery.enabled")
+    assert " true -> false  weaker" in property_ and "false -> true   stronger" in property_
+    with pytest.raises(UserError, match="must be TYPE"):
+        explained("table")
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "sense"),
+    [
+        ("retentionInDays", 30, 7, "weaker"),
+        ("retentionInDays", None, 7, "weaker"),
+        ("retentionInDays", 7, None, "stronger"),
+        ("backupRetentionPeriod", 7, 0, "weaker"),
+        ("rules.expiration.days", None, 30, "weaker"),
+        ("isEnabled", True, False, "weaker"),
+        ("forceDelete", None, True, "weaker"),
+        ("publiclyAccessible", True, False, "stronger"),
+        ("blockPublicAcls", True, False, "weaker"),
+        ("versioningConfiguration.status", "Enabled", "Suspended", "weaker"),
+        ("rule.defaultRetention.mode", "COMPLIANCE", "GOVERNANCE", "weaker"),
+        ("permissionsBoundary", "arn:aws:iam::1:policy/b", None, "weaker"),
+        ("snapshotRetentionLimit", 7, 30, "stronger"),
+        ("description", "a", "b", "harmless"),
+        ("instanceType", "m5.large", "m5.xlarge", "sized"),
+        ("replicas", 2, 0, "unclear"),
+        ("maxCapacity", 4, 400, "unclear"),
+        ("recoveryWindowInDays", 30, 0, "weaker"),
+        ("initialSamplingPercentage", 10, 50, "stronger"),
+        ("metadata.labels.team", "a", "b", "harmless"),
+        ("metadata.labels.pod-security/enforce", "restricted", "privileged", "weaker"),
+        ("whatever", "a", "b", "unclassified"),
+    ],
+)
+def test_a_difference_is_taken_by_its_name_and_direction(
+    path: str, old: object, new: object, sense: str
+) -> None:
+    assert meaning(Leaf(tuple(path.split(".")), old, new)).sense == sense

@@ -1,0 +1,191 @@
+"""What a preview is: whole, of one stack, about its own steps, and without anything secret."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from policies.config import PolicyConfig
+from policies.review.digest import read
+from policies.review.model import StackChange
+from policies.review.one_line import one_line
+from policies.review.parts.order import FIRST, THEN
+from policies.review.render import data, html, markdown, sarif
+from policies.review.render.graph import graph
+from policies.review.render.terminal import show
+from policies.review.report import Context, Report, review
+from policies.review.shape import Malformed
+
+URN = "urn:pulumi:prod.foundation::plinth::"
+QUEUE = "aws:sqs/queue:Queue"
+
+
+def state(token: str, name: str, inputs: Any, **more: Any) -> dict[str, Any]:
+    urn = f"{URN}{token}::{name}"
+    return {"urn": urn, "custom": True, "type": token, "id": "i", "inputs": inputs,
+            "outputs": inputs, **more}  # fmt: skip
+
+
+def step(op: str, token: str = QUEUE, name: str = "one", **sides: Any) -> dict[str, Any]:
+    return {"op": op, "urn": f"{URN}{token}::{name}", **sides}
+
+
+def report_of(change: StackChange) -> Report:
+    context = Context(config=PolicyConfig(production=True), today=date(2026, 1, 15))
+    return review(change, context, (*FIRST, *THEN))
+
+
+def read_steps(*steps: Any, **members: Any) -> StackChange:
+    return read(json.dumps({"steps": list(steps), **members}), "prod.foundation")
+
+
+SAME = step("same", oldState=state(QUEUE, "one", {}), newState=state(QUEUE, "one", {}))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{}", "an empty object: that is what a failing"),
+        ('{"resource_changes": []}', "the plan of Terraform"),
+        ('{"version": 3, "deployment": {"resources": []}}', "an exported state of Pulumi"),
+        ('{"schema_version": 1, "decision": "safe"}', "the report of a review"),
+        ('{"Resources": {}}', "a template of CloudFormation"),
+        ('{"steps": [], "steps": []}', "got 'steps' twice"),
+        ('{"steps": [], "x": {"op": 1, "op": 2}}', "got 'op' twice"),
+        ('{"steps": [], "changeSummary": {"delete": 2}}', "delete must be the number of its"),
+        (json.dumps({"steps": [SAME, {**SAME, "op": "update"}], "changeSummary": {"same": 1}}),
+         "update must be the number of its steps"),
+        ('{"preludeEvent": {}}', "must end with its summaryEvent"),
+        ('{"summaryEvent": {"resourceChanges": {"create": 1}}}', "create must be the number"),
+        (json.dumps({"steps": [json.loads(json.dumps(SAME).replace("prod.f", "dev.f"))]}),
+         "must name it, got 'dev.foundation'"),
+        (json.dumps({"steps": [SAME, json.loads(json.dumps(SAME).replace("prod.f", "dev.f"))]}),
+         "must be of one stack"),
+    ],
+)  # fmt: skip
+def test_what_is_no_whole_preview_of_this_stack_is_refused_by_name(text: str, says: str) -> None:
+    with pytest.raises(Malformed, match=says):
+        read(text, "prod.foundation")
+
+
+def test_what_the_engine_does_not_vouch_for_takes_a_person() -> None:
+    report = report_of(read_steps(SAME, maybeCorrupt=True))
+    assert (report.decision, report.reasons[0].rule) == ("needs review", "RV-014")
+
+
+def test_an_import_takes_over_what_somebody_may_manage() -> None:
+    report = report_of(read_steps(step("import", newState=state(QUEUE, "one", {}))))
+    assert any("takes over what is there already: i" in r.message for r in report.reasons)
+    assert report.decision == "needs review"
+
+
+def test_an_old_one_that_goes_is_not_the_one_that_stays() -> None:
+    old = state("aws:dynamodb/table:Table", "t", {}, delete=True)
+    live = state("aws:dynamodb/table:Table", "t", {})
+    same = step("same", live["type"], "t", oldState=live, newState=live)
+    change = read_steps(step("delete", live["type"], "t", oldState=old), same)
+    report = report_of(change)
+    assert (report.tally["same"], report.tally["delete"]) == (1, 0)
+    assert (report.decision, report.risk) == ("needs review", "medium")
+
+
+def test_a_refresh_that_found_something_else_is_drift() -> None:
+    was, is_now = state(QUEUE, "one", {"a": 1}), state(QUEUE, "one", {"a": 2})
+    assert read_steps(step("refresh", oldState=was, newState=was)).drifted == []
+    found = report_of(read_steps(step("refresh", oldState=was, newState=is_now)))
+    assert [reason.rule for reason in found.reasons] == ["RV-009"]
+
+
+def test_an_update_that_shows_nothing_is_told_as_such() -> None:
+    one = state("aws:new/thing:Thing", "x", {"a": 1})
+    update = step("update", one["type"], "x", oldState=one, newState=one)
+    report = report_of(read_steps(update))
+    assert report.decision == "needs review"
+    assert "shows no input that differs" in report.reasons[0].message
+
+
+def everything(report: Report, change: StackChange) -> str:
+    console = Console(file=io.StringIO(), width=100)
+    with console.capture() as captured:
+        show(report, console)
+    drawn = graph(change.quiet())
+    return "\n".join(
+        [data.render(report), markdown.render(report, drawn), html.render(report, drawn),
+         sarif.render(report), captured.get()]
+    )  # fmt: skip
+
+
+def wrapped(value: str) -> dict[str, str]:
+    return {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
+            "plaintext": json.dumps(value)}  # fmt: skip
+
+
+SECRET = "kubernetes:core/v1:Secret"
+
+
+@pytest.mark.parametrize(
+    ("token", "old", "new"),
+    [
+        ("aws:rds/instance:Instance", {"x": "canary-1"}, {"x": wrapped("canary-2")}),
+        ("aws:rds/instance:Instance", {"x": wrapped("canary-1")}, {"x": "canary-2"}),
+        ("aws:rds/instance:Instance", {"x": [{"y": "canary-1"}]}, {"x": [{"y": wrapped("c")}]}),
+        (SECRET, {"data": {"a": "canary-1"}}, {"data": {"a": "canary-2"}}),
+        (SECRET, {"stringData": {"a": "canary-1"}}, {"stringData": {"b": "canary-2"}}),
+        ("aws:rds/instance:Instance", {"masterPassword": "canary-1"}, {"masterPassword": "c"}),
+    ],
+)
+def test_what_is_or_was_secret_is_shown_on_neither_side(token: str, old: Any, new: Any) -> None:
+    sides = {"oldState": state(token, "s", old), "newState": state(token, "s", new)}
+    change = read_steps(step("update", token, "s", **sides))
+    report = report_of(change)
+    assert report.decision == "needs review"
+    assert "canary" not in everything(report, change)
+
+
+def test_the_same_secret_in_its_wrapping_is_no_difference() -> None:
+    sides = [state(QUEUE, "s", {"x": wrapped("a")}) for _ in range(2)]
+    [item] = read_steps(step("update", oldState=sides[0], newState=sides[1])).changes
+    assert item.differences == ()
+
+
+HOSTILE = "a\x1b]8;;http://evil\x07b\u202ec\nfake line @octocat owner/repo#12"
+
+
+def test_a_name_moves_no_cursor_opens_no_link_and_mentions_nobody() -> None:
+    assert one_line(HOSTILE) == "a]8;;http://evilbc fake line @octocat owner/repo#12"
+    token = "aws:new/thing:Thing"
+    old = state(token, HOSTILE, {})
+    change = read_steps({"op": "delete", "urn": f"{URN}{token}::{HOSTILE}", "oldState": old})
+    report = report_of(change)
+    comment = markdown.render(report, graph(change.quiet()))
+    for text in (comment, html.render(report), *(reason.message for reason in report.reasons)):
+        assert not {"\x1b", "\u202e", "\x07"} & set(text)
+    assert "\nfake line" not in report.headline
+    assert "@octocat" not in comment and "repo#12" not in comment
+
+
+def test_many_equal_updates_are_one_line_and_the_verdict_comes_last() -> None:
+    steps = []
+    for number in range(30):
+        old, new = (state(QUEUE, f"q{number}", {"delaySeconds": n}) for n in (1, 2))
+        steps.append(step("update", QUEUE, f"q{number}", oldState=old, newState=new))
+    gone = state("aws:new/thing:Thing", "lost", {})
+    steps.append(step("delete", gone["type"], "lost", oldState=gone))
+    change = read_steps(*steps)
+    report = report_of(change)
+    section = report.section("changes")
+    assert section is not None
+    assert [row.cells[2] for row in section.rows] == ["lost", "30 resources"]
+    assert section.rows[0].risk == "medium"
+    console = Console(file=io.StringIO(), width=80)
+    with console.capture() as captured:
+        show(report, console)
+    shown = captured.get().splitlines()
+    assert shown[-1] == "needs review (medium risk) for prod.foundation"
+    assert max(map(len, shown)) <= 80
+    assert "lost" in markdown.render(report, graph(change.quiet())).partition("####")[0]
