@@ -10,6 +10,7 @@ from stacks.sizing.prices.table import no_prices, price_table
 
 CHECK = "cost"
 SUBJECT = "price per month"
+ENDPOINT = "interface endpoint"
 
 
 def check(platform: Platform) -> Iterator[CheckResult]:
@@ -20,6 +21,14 @@ def check(platform: Platform) -> Iterator[CheckResult]:
         yield unknown(CHECK, SUBJECT, f"{missing}: {made.unpriced.total()} things are unpriced")
         return
     yield passed(CHECK, SUBJECT, summary([made]))
+    doors = [line for line in made.lines if ENDPOINT in line.what]
+    if doors:
+        yield passed(
+            CHECK,
+            "interface endpoints",
+            f"${sum(line.expected_usd for line in doors):,.0f} of it a month, for {len(doors)} "
+            "services in every zone (plinth:network.interface_endpoints)",
+        )
     if made.run_usd:
         yield passed(
             CHECK, "price per pipeline run", f"${made.run_usd:,.2f} at most, every job to its limit"

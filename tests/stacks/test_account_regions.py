@@ -12,11 +12,14 @@ import pytest
 from infra.errors import UserError
 from infra.naming import PARTITIONS, partition_of
 from stacks.checks import (
+    cost,
     endpoint_services,
     image_layers,
 )
 from stacks.paths import ROOT
 from stacks.settings.load import load, load_environment
+from stacks.sizing.prices.estimate import estimate
+from stacks.sizing.prices.table import price_table
 from stacks.stack_name import StackName
 from tests.kits.checks import Script
 from tests.kits.faults import asked, edited, told
@@ -126,3 +129,23 @@ def test_no_code_names_a_partition_or_a_region(room: str) -> None:
 
 MOCKED = "arn:aws:mock"
 """Of stand-ins in a synth."""
+
+
+# -- F20, F22: what costs more than one thinks ---------------------------------------------------
+
+
+@pytest.mark.parametrize(("env", "usd", "services"), [("dev", 175, 12), ("prod", 482, 22)])
+def test_preflight_says_what_interface_endpoints_cost(env: str, usd: int, services: int) -> None:
+    found = asked(cost.check, f"{env}.foundation")
+    [doors] = [one for one in found if one.subject == "interface endpoints"]
+    assert doors.message.startswith(f"${usd} of it a month, for {services} services")
+
+
+@pytest.mark.parametrize(("policy", "high"), [("STANDARD", 73), ("EXTENDED", 438)])
+def test_a_cluster_that_is_kept_after_its_support_is_priced_so(policy: str, high: int) -> None:
+    settings: Any = load(StackName.parse("dev.cluster"))
+    chosen = settings.cluster.model_copy(update={"upgrade_policy": policy})
+    found = [one for one in synth("dev.cluster", changed(settings, cluster=chosen))
+             if one.type == "aws:eks/cluster:Cluster"]  # fmt: skip
+    made = estimate(found, price_table("us-east-1"))
+    assert (made.expected_usd, made.high_usd) == pytest.approx((73, high))

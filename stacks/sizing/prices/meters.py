@@ -72,6 +72,18 @@ def _vpc_endpoint(resource: Resource, hours: int) -> Iterator[Use]:
         )
 
 
+def _cluster(resource: Resource, hours: int) -> Iterator[Use]:
+    """Six times the price once standard support ends, where EKS does not upgrade then.
+
+    Without an upgrade policy it does not (EKS user guide, cluster upgrade policy).
+    """
+    stays = resource.inputs.get("upgradePolicy", "supportType") != "STANDARD"
+    name, late = resource.name, hours if stays else 0
+    yield Use(name=name, price=("eks", "standard support"), quantity=(hours, hours, hours - late))
+    if stays:
+        yield Use(name=name, price=("eks", "extended support"), quantity=(0, 0, late))
+
+
 def _capacity_reservation(resource: Resource, hours: int) -> Iterator[Use]:
     """A reservation costs as much as the instances it is for, used or not."""
     count = int(resource.inputs.get("instanceCount") or 0)
@@ -125,7 +137,7 @@ METERS: Mapping[str, Meter] = {
     "aws:ec2/eip:Eip": _hourly("vpc", "public IPv4 address"),
     "aws:ec2/natGateway:NatGateway": _hourly("vpc", "NAT gateway"),
     "aws:ec2/vpcEndpoint:VpcEndpoint": _vpc_endpoint,
-    "aws:eks/cluster:Cluster": _hourly("eks", "standard support"),
+    "aws:eks/cluster:Cluster": _cluster,
     "aws:eks/nodeGroup:NodeGroup": _as_fleet,
     "aws:elasticache/replicationGroup:ReplicationGroup": _cache_nodes,
     "aws:fsx/lustreFileSystem:LustreFileSystem": _file_system,
