@@ -31,6 +31,9 @@ OF_SERVICES: Mapping[str, str] = {"budgets": "budgets", "states": "states"}
 BY_HAND = ("eks", "ec2", "autoscaling", "ecs")
 """Services that pass a role on to another one, which is not looked up: not decided."""
 
+WRITE_EVERY = 100
+"""Allowed calls after which the count is written down again."""
+
 log = logging.getLogger(__name__)
 
 
@@ -198,7 +201,10 @@ class Authorizer:
             self._count_undecided(f"{request.action} on {on} by {_name(request)}: {missing}")
             return
         if decision.allowed:
-            self.tally.allowed += 1
+            with self.tally.lock:
+                self.tally.allowed += 1
+                if self.tally.allowed % WRITE_EVERY == 0:
+                    self.tally.write()
             return
         message = decision.message(request)
         with self.tally.lock:

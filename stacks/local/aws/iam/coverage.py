@@ -41,6 +41,10 @@ NOT_DECIDED: Mapping[str, str] = {
     "keys through other services": (
         "DynamoDB, SQS, SNS, Kinesis, Secrets Manager, EBS and SageMaker ask KMS nothing"
     ),
+    "objects that are not there": "S3 answers 404 also to who may not list, AWS 403",
+    "roles that Lambda, CreateModel or CreatePipeline name": (
+        "their trust is asked when they are used, where AWS asks when they are named"
+    ),
     "a VPC without an endpoint": "whether a request has a way out at all",
     "tags of resources": "of services other than SageMaker and IAM's roles",
     "operations without a model": (
