@@ -79,6 +79,8 @@ class Step:
         operation = MEANING[name]
         old = state_of(step.get("oldState"), f"{where}.oldState")
         new = state_of(step.get("newState"), f"{where}.newState")
+        if new is not None and new.get("urn") not in (None, urn):
+            raise Malformed(f"{where}.newState.urn must be {urn!r}, got {new.get('urn')!r}")
         if operation in ("delete", "update", "replace") and old is None and new is None:
             raise Malformed(f"{where} must have an oldState or a newState for {name}, got neither")
         return cls(
