@@ -63,6 +63,8 @@ def of_digest(
     counted(digest.get("changeSummary"), steps, "changeSummary")
     if digest.get("maybeCorrupt"):
         reader.doubts.append("the engine calls its own output maybe corrupt")
+    if not steps and not digest.get("changeSummary"):
+        reader.doubts.append("the preview has neither steps nor counts")
     warnings = list(_left_out(digest, steps))
     return reader.result("preview digest", env, commit, base, warnings)
 

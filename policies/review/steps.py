@@ -8,7 +8,7 @@ from typing import Any
 
 from policies.review.model import Operation
 from policies.review.shape import Malformed, listed, mapping, text_of
-from policies.review.states import state_of
+from policies.review.states import state_of, type_of
 
 MEANING: Mapping[str, Operation | None] = {
     "same": "same",
@@ -81,6 +81,10 @@ class Step:
         new = state_of(step.get("newState"), f"{where}.newState")
         if new is not None and new.get("urn") not in (None, urn):
             raise Malformed(f"{where}.newState.urn must be {urn!r}, got {new.get('urn')!r}")
+        if new is not None and new.get("type") not in (None, type_of(urn)):
+            raise Malformed(f"{where}.newState.type must be that of its URN, got {new['type']!r}")
+        if name == "create" and old is not None:
+            raise Malformed(f"{where} must have no oldState for create, got one")
         if operation in ("delete", "update", "replace") and old is None and new is None:
             raise Malformed(f"{where} must have an oldState or a newState for {name}, got neither")
         return cls(

@@ -60,6 +60,12 @@ SAME = step("same", oldState=state(QUEUE, "one", {}), newState=state(QUEUE, "one
         ('{"steps": [], "changeSummary": {"delete": 2}}', "delete must be the number of its"),
         (json.dumps({"steps": [SAME, {**SAME, "op": "update"}], "changeSummary": {"same": 1}}),
          "update must be the number of its steps"),
+        ('{"config": {}, "duration": 1}', "an object with config, duration"),
+        ('{"projects": []}', "an object with projects"),
+        ('{"steps": [], "changeSummary": {"same": "3"}}', "same must be a number of steps"),
+        (json.dumps({"steps": [{**SAME, "op": "create"}]}), "must have no oldState for create"),
+        (json.dumps({"steps": [{**SAME, "newState": {**SAME["newState"], "type": "a:b/c:D"}}]}),
+         "type must be that of its URN"),
         ('{"preludeEvent": {}}', "must end with its summaryEvent"),
         ('{"summaryEvent": {"resourceChanges": {"create": 1}}}', "create must be the number"),
         (json.dumps({"steps": [json.loads(json.dumps(SAME).replace("prod.f", "dev.f"))]}),
@@ -101,6 +107,10 @@ def test_what_goes_is_named_before_what_changes() -> None:
 def test_what_the_engine_does_not_vouch_for_takes_a_person() -> None:
     report = report_of(read_steps(SAME, maybeCorrupt=True))
     assert (report.decision, report.reasons[0].rule) == ("needs review", "RV-014")
+
+
+def test_a_preview_without_steps_and_counts_is_not_taken_for_no_change() -> None:
+    assert report_of(read_steps()).decision == "needs review"
 
 
 def test_an_import_takes_over_what_somebody_may_manage() -> None:
