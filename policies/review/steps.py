@@ -81,7 +81,8 @@ class Step:
         new = state_of(step.get("newState"), f"{where}.newState")
         if new is not None and new.get("urn") not in (None, urn):
             raise Malformed(f"{where}.newState.urn must be {urn!r}, got {new.get('urn')!r}")
-        if new is not None and new.get("type") not in (None, type_of(urn)):
+        kind = str((new or {}).get("type") or type_of(urn)).rpartition("$")[2]
+        if new is not None and kind != type_of(urn):
             raise Malformed(f"{where}.newState.type must be that of its URN, got {new['type']!r}")
         if name == "create" and old is not None:
             raise Malformed(f"{where} must have no oldState for create, got one")
