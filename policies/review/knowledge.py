@@ -106,6 +106,11 @@ KUBERNETES_GROUPS: Mapping[str, tuple[str, str]] = {
     "cilium.io": ("guards", "it keeps pods apart"),
     "flowcontrol.apiserver.k8s.io": ("guards", "it keeps the API server from being flooded"),
     "gateway.networking.k8s.io": ("opens", "it says from where pods are reached"),
+    "karpenter.k8s.aws": ("runs", "the nodes of its class"),
+    "karpenter.sh": ("runs", "its nodes, and what runs on them"),
+    "kueue.x-k8s.io": ("guards", "it bounds who may use which part of the cluster"),
+    "ray.io": ("runs", "its pods, and what they hold in memory"),
+    "serving.kserve.io": ("runs", "what answers, until another does"),
     "networking.k8s.io": ("opens", "it says from where pods are reached"),
     "discovery.k8s.io": ("opens", "it says what answers for a service"),
     "policy": ("guards", "it bounds what may be done"),
@@ -114,7 +119,7 @@ KUBERNETES_GROUPS: Mapping[str, tuple[str, str]] = {
     "snapshot.storage.k8s.io": ("state", "the snapshot"),
     "storage.k8s.io": ("state", "what becomes of volumes"),
 }
-"""API group -> the same for all of it."""
+"""API group -> the same for all of it; operators by their own documentation."""
 
 
 @cache

@@ -181,7 +181,14 @@ def review(change: StackChange, context: Context, parts: Sequence[Part]) -> Repo
     asked = (_asked(part, change, context) for part in parts)
     sections = [_cleaned(section) for section in asked if section is not None]
     found = [_acknowledged(reason, context) for section in sections for reason in section.reasons]
-    reasons = sorted(found, key=lambda r: (-RISKS.index(r.risk), not r.blocks, r.rule, r.urn))
+    ends = {item.urn for item in change.of("delete", "replace")}
+
+    def weight(reason: Reason) -> tuple[object, ...]:
+        """What goes comes before what changes, of one risk."""
+        stays = reason.urn not in ends
+        return -RISKS.index(reason.risk), not reason.blocks, stays, reason.rule, reason.urn
+
+    reasons = sorted(found, key=weight)
     sections = [_coloured(section, reasons) for section in sections]
     risk = reasons[0].risk if reasons else "low"
     return Report(

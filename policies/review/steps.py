@@ -8,7 +8,7 @@ from typing import Any
 
 from policies.review.model import Operation
 from policies.review.shape import Malformed, listed, mapping, text_of
-from policies.review.states import state_of
+from policies.review.states import state_of, type_of
 
 MEANING: Mapping[str, Operation | None] = {
     "same": "same",
@@ -79,6 +79,13 @@ class Step:
         operation = MEANING[name]
         old = state_of(step.get("oldState"), f"{where}.oldState")
         new = state_of(step.get("newState"), f"{where}.newState")
+        if new is not None and new.get("urn") not in (None, urn):
+            raise Malformed(f"{where}.newState.urn must be {urn!r}, got {new.get('urn')!r}")
+        kind = str((new or {}).get("type") or type_of(urn)).rpartition("$")[2]
+        if new is not None and kind != type_of(urn):
+            raise Malformed(f"{where}.newState.type must be that of its URN, got {new['type']!r}")
+        if name == "create" and old is not None:
+            raise Malformed(f"{where} must have no oldState for create, got one")
         if operation in ("delete", "update", "replace") and old is None and new is None:
             raise Malformed(f"{where} must have an oldState or a newState for {name}, got neither")
         return cls(

@@ -32,6 +32,9 @@ def refuse_others(whole: Mapping[str, Any]) -> None:
     for member, what in OTHERS.items():
         if member in whole:
             raise Malformed(f"a preview must be a digest or engine events, got {what}")
+    if not any(str(member).endswith("Event") for member in whole):
+        members = ", ".join(sorted(map(str, whole)))[:80]
+        raise Malformed(f"a preview must be a digest with steps, got an object with {members}")
 
 
 LOGICAL = ("create", "update", "delete", "replace", "import")
@@ -41,6 +44,9 @@ LOGICAL = ("create", "update", "delete", "replace", "import")
 def counted(counts: Any, steps: Sequence[Mapping[str, Any]], where: str) -> None:
     """Refuse a preview that holds other steps than its own count says."""
     counted = mapping(counts or {}, where)
+    for op, count in counted.items():
+        if type(count) is not int or count < 0:
+            raise Malformed(f"{where}.{op} must be a number of steps, got {count!r}")
     for op in LOGICAL if counted else ():
         told = sum(step.get("op") == op for step in steps)
         if counted.get(op, 0) != told:

@@ -183,7 +183,7 @@ def state(urn: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "urn": urn,
         "custom": True,
-        "type": urn.split("::")[2],
+        "type": urn.split("::")[2].rpartition("$")[2],
         "id": "one-0a1b",
         "inputs": dict(inputs),
         "outputs": dict(inputs),

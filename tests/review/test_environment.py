@@ -78,7 +78,8 @@ def test_a_line_for_each_stack_comes_last_and_fits_a_terminal(
     assert told["dev"][0] == "blocked"
     assert told["dev"][2] == "2 replace, 3 update"
     assert "  approvals of dev.cluster: 2 of @example/ml-platform" in table
-    assert head.count(" for dev.") == len(CHANGES), "what does not change needs no report"
+    verdicts = 2 * len(CHANGES)  # first and last line of each
+    assert head.count(" for dev.") == verdicts, "what does not change needs no report"
     assert "the change of dev.cluster is blocked:\n  ML-K8-006 gpu: " in shown.err
 
 

@@ -10,9 +10,10 @@ import pytest
 
 from policies.config import PolicyConfig
 from policies.exemptions import Exemption, exempt, parse, stale
+from policies.offline import RuleFinding
 from policies.review import judge as compared
 from policies.review.model import StackChange
-from policies.review.parts import preconditions
+from policies.review.parts import findings, preconditions
 from policies.review.report import Context, review
 from policies.rule import Verdict
 from stacks.review.git import judging
@@ -118,3 +119,30 @@ def test_an_exemption_names_resources_and_ends() -> None:
     assert exempt(Verdict("fail", "m"), "R", "x::a", [long], TODAY).verdict.status == "fail"
     [(_, why)] = stale([long], [long], TODAY)
     assert "must last at most 366 days" in why
+
+
+def finding(message: str) -> RuleFinding:
+    return RuleFinding(
+        rule_id="ML-K8-012", severity="high", level="mandatory", status="fail", urn="urn:a::x",
+        message=message,
+    )  # fmt: skip
+
+
+def test_an_old_failure_hides_no_new_one_of_the_same_rule_and_resource() -> None:
+    context = Context(
+        config=PolicyConfig(production=True),
+        today=TODAY,
+        findings_before=[finding("hostNetwork must not be true; hostPath must not be set")],
+        findings_after=[finding("hostNetwork must not be true; privileged must not be true")],
+    )
+    change = StackChange(env="prod", origin="preview digest", changes=[])
+    report = review(change, context, (findings.part,))
+    section = report.section("policies")
+    assert section is not None
+    assert [(row.cells[0], row.cells[3]) for row in section.rows] == [
+        ("new", "privileged must not be true"),
+        ("existing", "hostNetwork must not be true"),
+        ("fixed", "hostPath must not be set"),
+    ]
+    assert report.decision == "blocked"
+    assert [reason.message for reason in report.reasons] == ["x: privileged must not be true"]

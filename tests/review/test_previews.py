@@ -60,6 +60,12 @@ SAME = step("same", oldState=state(QUEUE, "one", {}), newState=state(QUEUE, "one
         ('{"steps": [], "changeSummary": {"delete": 2}}', "delete must be the number of its"),
         (json.dumps({"steps": [SAME, {**SAME, "op": "update"}], "changeSummary": {"same": 1}}),
          "update must be the number of its steps"),
+        ('{"config": {}, "duration": 1}', "an object with config, duration"),
+        ('{"projects": []}', "an object with projects"),
+        ('{"steps": [], "changeSummary": {"same": "3"}}', "same must be a number of steps"),
+        (json.dumps({"steps": [{**SAME, "op": "create"}]}), "must have no oldState for create"),
+        (json.dumps({"steps": [{**SAME, "newState": {**SAME["newState"], "type": "a:b/c:D"}}]}),
+         "type must be that of its URN"),
         ('{"preludeEvent": {}}', "must end with its summaryEvent"),
         ('{"summaryEvent": {"resourceChanges": {"create": 1}}}', "create must be the number"),
         (json.dumps({"steps": [json.loads(json.dumps(SAME).replace("prod.f", "dev.f"))]}),
@@ -73,9 +79,38 @@ def test_what_is_no_whole_preview_of_this_stack_is_refused_by_name(text: str, sa
         read(text, "prod.foundation")
 
 
+def test_a_digest_of_counts_alone_is_no_change_where_nothing_but_sames_is_counted() -> None:
+    whole = {"changeSummary": {"same": 3}, "duration": 1}
+    assert report_of(read(json.dumps(whole), "prod.foundation")).decision == "no change"
+    with pytest.raises(Malformed, match="delete must be the number"):
+        read(json.dumps({"changeSummary": {"same": 3, "delete": 1}}), "prod.foundation")
+
+
+def test_what_is_called_the_same_and_differs_is_an_update() -> None:
+    old, new = (state("aws:kms/key:Key", "k", {"isEnabled": on}) for on in (True, False))
+    change = read_steps(step("same", "aws:kms/key:Key", "k", oldState=old, newState=new))
+    report = report_of(change)
+    assert (report.tally["update"], report.risk) == (1, "high")
+    with pytest.raises(Malformed, match=r"newState\.urn must be"):
+        read_steps(step("same", QUEUE, "one", oldState=old, newState=new))
+
+
+def test_what_goes_is_named_before_what_changes() -> None:
+    gone = state("aws:new/thing:Thing", "zz", {})
+    steps = [step("delete", gone["type"], "zz", oldState=gone)]
+    for number in range(20):
+        old, new = (state("aws:new/a:A", f"a{number}", {f"p{number}": n}) for n in ("a", "b"))
+        steps.append(step("update", "aws:new/a:A", f"a{number}", oldState=old, newState=new))
+    assert "zz" in report_of(read_steps(*steps)).headline
+
+
 def test_what_the_engine_does_not_vouch_for_takes_a_person() -> None:
     report = report_of(read_steps(SAME, maybeCorrupt=True))
     assert (report.decision, report.reasons[0].rule) == ("needs review", "RV-014")
+
+
+def test_a_preview_without_steps_and_counts_is_not_taken_for_no_change() -> None:
+    assert report_of(read_steps()).decision == "needs review"
 
 
 def test_an_import_takes_over_what_somebody_may_manage() -> None:
@@ -149,7 +184,8 @@ def test_what_is_or_was_secret_is_shown_on_neither_side(token: str, old: Any, ne
 
 def test_the_same_secret_in_its_wrapping_is_no_difference() -> None:
     sides = [state(QUEUE, "s", {"x": wrapped("a")}) for _ in range(2)]
-    [item] = read_steps(step("update", oldState=sides[0], newState=sides[1])).changes
+    update = step("update", QUEUE, "s", oldState=sides[0], newState=sides[1])
+    [item] = read_steps(update).changes
     assert item.differences == ()
 
 

@@ -130,6 +130,10 @@ def test_a_denial_that_goes_or_shrinks_allows_more() -> None:
         ("aws-native:ec2:SecurityGroupIngress", {"cidrIp": "0.0.0.0/0"}, "critical"),
         ("aws:new/database:Database", {"publiclyAccessible": True}, "high"),
         ("kubernetes:core/v1:Service", {"spec": {"type": "LoadBalancer"}}, "critical"),
+        ("aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
+         {"cidrIpv4": "0.0.0.0/0", "ipProtocol": "tcp"}, "low"),
+        ("aws:ec2/vpcEndpoint:VpcEndpoint", {"policy": document(allow())["policy"]}, "high"),
+        ("aws:ecr/lifecyclePolicy:LifecyclePolicy", {"policy": '{"rules": []}'}, "low"),
         ("aws:ec2/route:Route", {"destinationCidrBlock": "0.0.0.0/0", "gatewayId": "igw-1"},
          "high"),
     ],
@@ -159,3 +163,32 @@ def test_an_account_that_nobody_knows_weighs_more_where_ours_are_known() -> None
     unknown = replace(CONTEXT, config=PolicyConfig(production=True))
     change = compare("prod", [resource(TOPIC, **before)], [resource(TOPIC, **after)])
     assert review(change, unknown, (access.part,)).risk == "medium"
+
+
+@pytest.mark.parametrize(
+    ("token", "inputs", "risk"),
+    [
+        ("aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+         {"policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}, "high"),
+        ("aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+         {"policyArn": f"arn:aws:iam::{OURS}:policy/read"}, "low"),
+        ("aws:iam/accessKey:AccessKey", {"user": "x"}, "high"),
+        ("aws:ssoadmin/accountAssignment:AccountAssignment", {"principalId": "x"}, "high"),
+        ("aws:ec2/vpcPeeringConnection:VpcPeeringConnection", {"peerOwnerId": "999999999999"},
+         "high"),
+        ("kubernetes:rbac.authorization.k8s.io/v1:ClusterRole",
+         {"rules": [{"verbs": ["*"], "resources": ["*"]}]}, "high"),
+        ("kubernetes:rbac.authorization.k8s.io/v1:Role",
+         {"rules": [{"verbs": ["get"], "resources": ["pods"]}]}, "low"),
+        ("kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding",
+         {"roleRef": {"name": "cluster-admin"}}, "high"),
+        ("aws:s3/bucketReplicationConfig:BucketReplicationConfig",
+         {"rules": [{"destination": {"account": "999999999999"}}]}, "high"),
+        ("aws:cloudwatch/logSubscriptionFilter:LogSubscriptionFilter",
+         {"destinationArn": f"arn:aws:logs:us-east-1:{OURS}:destination:x"}, "low"),
+    ],
+)  # fmt: skip
+def test_what_is_access_by_being_there_is_told(
+    token: str, inputs: dict[str, Any], risk: str
+) -> None:
+    assert of(token, None, inputs).risk == risk

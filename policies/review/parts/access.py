@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from policies.data import UNKNOWN, Resource
@@ -37,21 +38,26 @@ WHO = re.compile(
     r"|sharedaccounts?|allowedaccounts?|organizationarns?|organizationalunitarns?|groupnames?"
     r"|trustedaccounts?|accountgrants?|permissiongroups?|kubernetesgroups|consumeraccountid"
     r"|allowedprincipals?|vpcendpointallowedprincipals|grantee|grants|rolesmapping|usergroups|email"
-    r"|targetaccountids?|accountid|destinationaccounts?|userarn|usernames?|principaltype)$"
+    r"|peerownerid|peeraccountid|targetaccountids?|accountid|destinationaccounts?|userarn|usernames?|principaltype)$"
 )
 """Inputs, in lower case, that say who is let in beside any document."""
 
 
 def part(change: StackChange, context: Context) -> Section | None:
     """One row per statement that allows more or less, and per principal who comes or goes."""
-    found = [line for item in change.changed() if not item.component for line in _lines(item)]
-    if not found:
-        return None
     ours = frozenset(
         name
         for name in (*context.config.approved_registries, *context.config.trusted_accounts)
         if ACCOUNT.fullmatch(name)
     )
+    found = [
+        line
+        for item in change.changed()
+        if not item.component
+        for line in (*_lines(item), *_strangers(item, ours))
+    ]
+    if not found:
+        return None
     rows = [
         Row(
             cells=(sign, item.name, statement["Effect"], *_who(statement)),
@@ -95,6 +101,32 @@ def _lines(item: Change) -> Iterator[Line]:
             yield sign, item, {"Effect": "Allow", "Action": [action], "Principal": value}
 
 
+def _strangers(item: Change, ours: frozenset[str]) -> Iterator[Line]:
+    """Accounts that inputs name from now on, beside documents, and that nobody here knows."""
+    if not ours or item.new is None:
+        return
+    before = _accounts(item.old.inputs.value) if item.old else set()
+    for account in sorted(_accounts(item.new.inputs.value) - before - ours):
+        who = {"AWS": f"arn:aws:iam::{account}:root"}
+        action = f"is connected with account {account}"
+        yield "+", item, {"Effect": "Allow", "Action": [action], "Principal": who}
+
+
+_ACCOUNT_OF = re.compile(r"^arn:[\w-]+:[\w-]*:[\w-]*:(\d{12}):|^(\d{12})$")
+
+
+def _accounts(value: Any) -> set[str]:
+    """Accounts in ARNs, and those that stand alone, outside of documents."""
+    if isinstance(value, str):
+        found = _ACCOUNT_OF.match(value)
+        return {found[1] or found[2]} if found else set()
+    if isinstance(value, Mapping):
+        return {each for item in value.values() for each in _accounts(item)}
+    return (
+        {each for item in value for each in _accounts(item)} if isinstance(value, list) else set()
+    )
+
+
 def documents(resource: Resource | None) -> dict[str, list[dict[str, Any]]]:
     """Path -> statements of every document among the inputs, by its name or by its shape."""
     if resource is None:
@@ -124,7 +156,19 @@ def _statements(path: str, value: Any) -> list[dict[str, Any]] | None:
         return None
     if value is UNKNOWN:
         return [UNTOLD]
-    return [ODD] if isinstance(value, str) and value[:1] in ("{", "[") else None
+    return (
+        [ODD]
+        if isinstance(value, str) and value[:1] in ("{", "[") and not _is_json(value)
+        else None
+    )
+
+
+def _is_json(text: str) -> bool:
+    """Whether a policy without statements is one of another kind, such as a lifecycle's."""
+    try:
+        return "Statement" not in json.loads(text)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _beyond(some: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]) -> Iterator[Any]:
@@ -160,14 +204,40 @@ def _named(resource: Resource | None) -> frozenset[tuple[str, Any]]:
     if resource is None:
         return frozenset()
     found: set[tuple[str, Any]] = set()
-    grants_access = "grants" in known(resource.type).kinds or not known(resource.type).is_known
+    about = known(resource.type)
+    grants_access = not about.is_known or bool(about.kinds.keys() & {"grants", "opens"})
     for name, value in resource.inputs.value.items():
         lower = name.lower().replace("_", "")
         if WHOLE.search(lower):
             found |= {(f"everything in {_shown(each)}", None) for each in listed(value)}
         elif grants_access and WHO.search(lower):
             found |= {(f"what {name} lets in", _shown(each)) for each in listed(value)}
+    if GIVEN.search(resource.type):
+        found.add((f"what a {resource.type.rpartition(':')[2]} gives", None))
+    found |= set(_of_the_cluster(resource))
     return frozenset(found)
+
+
+GIVEN = re.compile(
+    r"accessKey:|loginProfile:|serviceSpecificCredential:|signingCertificate:|groupMembership:"
+    r"|userGroupMembership:|accountAssignment:|organizations/policyAttachment:|AccessKey$"
+    r"|AccountAssignment$|GroupMembership$|UserToGroupAddition$",
+    re.I,
+)
+"""Types that are access by being there: a credential, a member of a group, an assignment."""
+
+
+def _of_the_cluster(resource: Resource) -> Iterator[tuple[str, Any]]:
+    """What a role of Kubernetes allows, and whom a binding gives it to."""
+    if "rbac.authorization.k8s.io" not in resource.type:
+        return
+    for rule in listed(resource.inputs.value.get("rules")):
+        if isinstance(rule, Mapping):
+            verbs, things = (map(str, listed(rule.get(key))) for key in ("verbs", "resources"))
+            yield from ((f"{verb} {thing}", None) for verb, thing in product(verbs, list(things)))
+    reference = resource.inputs.value.get("roleRef")
+    if isinstance(reference, Mapping):
+        yield f"everything in {reference.get('name')}", None
 
 
 def _shown(value: Any) -> str:
@@ -203,6 +273,15 @@ def _who(statement: Mapping[str, Any]) -> tuple[str, str]:
     return ", ".join(map(str, actions)), ", ".join(map(str, where)) or "itself"
 
 
+WIDE = re.compile(
+    r"^everything in .*(AdministratorAccess|PowerUser|FullAccess|IAMFull|ClusterAdmin|cluster-admin"
+    r"|known after)|^\* |^\w+ \*$|^(bind|escalate|impersonate) |nodes/proxy"
+    r"|^(get|list|watch) secrets$|^what a |lets in$.*system:(masters|authenticated|anonymous)"
+)
+"""What is too much whoever gets it: managed policies of administrators, verbs of Kubernetes that
+reach everything or every secret, and credentials."""
+
+
 def _is_wide(statement: Mapping[str, Any]) -> bool:
     actions, resources = statement.get("Action", ()), statement.get("Resource", ())
     return (
@@ -210,6 +289,7 @@ def _is_wide(statement: Mapping[str, Any]) -> bool:
         or any(key in statement for key in ("NotAction", "NotResource", "NotPrincipal"))
         or is_public({**statement, "Effect": "Allow"})
         or any(action == "*" or action.endswith(":*") for action in actions)
+        or any(WIDE.search(str(action)) for action in actions)
         or ("*" in resources and not has_effect(statement.get("Condition")))
     )
 

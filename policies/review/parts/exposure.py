@@ -98,7 +98,7 @@ def _networks(item: Change, told: set[str]) -> Iterator[Reason]:
         if not come:
             continue
         names = ", ".join(map(str, come[:3])) + (f" and {len(come) - 3} more" if come[3:] else "")
-        if OUTWARD.search(root):
+        if OUTWARD.search(root) or OUTWARD.search(item.type):
             risk: Risk = "high" if is_internet(come) and root != "cidrBlock" else "medium"
             yield _reason(item, f"reaches further by {root}: {names}", risk, False)
         elif is_internet(come):
@@ -125,7 +125,10 @@ def openings(resource: Resource | None) -> set[str]:
     if resource is None:
         return set()
     look = OPENINGS.get(resource.type, _by_name)
-    return {*look(resource.inputs.value), *_by_policy(resource)}
+    inputs = resource.inputs.value
+    if look is _by_name and OUTWARD.search(resource.type):
+        inputs = {name: value for name, value in inputs.items() if not INWARD.search(name)}
+    return {*look(inputs), *_by_policy(resource)}
 
 
 BY_NAME = "by its "
@@ -142,6 +145,7 @@ FLAGS: Mapping[str, tuple[object, ...]] = {
     "authtype": ("NONE",),
     "directinternetaccess": ("Enabled",),
     "endpointpublicaccess": (True,),
+    "endpointtype": ("PUBLIC",),
     "internal": (False,),
     "mappubliciponlaunch": (True,),
     "networkaccesstype": ("PUBLIC",),
@@ -288,10 +292,24 @@ def _route(inputs: Mapping[str, Any]) -> Iterator[str]:
         yield f"{BY_NAME}gatewayId the internet, both ways, for the subnets of its table"
 
 
+def _gateway(inputs: Mapping[str, Any]) -> Iterator[str]:
+    if inputs.get("vpcId"):
+        yield f"{BY_NAME}vpcId a way to the internet and back, for whatever is routed there"
+
+
+def _acl_rule(inputs: Mapping[str, Any]) -> Iterator[str]:
+    ranges = networks([inputs.get("cidrBlock"), inputs.get("ipv6CidrBlock")])
+    inward = inputs.get("ruleAction") == "allow" and inputs.get("egress") is not True
+    if inward and is_internet(ranges):
+        yield f"{BY_NAME}cidrBlock {_ports(inputs)} from {', '.join(map(str, ranges))}"
+
+
 OPENINGS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
     "aws:alb/loadBalancer:LoadBalancer": _balancer,
     "aws:ec2/instance:Instance": _instance,
     "aws:ec2/launchTemplate:LaunchTemplate": _template,
+    "aws:ec2/internetGateway:InternetGateway": _gateway,
+    "aws:ec2/networkAclRule:NetworkAclRule": _acl_rule,
     "aws:ec2/route:Route": _route,
     "aws:ec2/securityGroup:SecurityGroup": _security_group,
     "aws:ec2/subnet:Subnet": _subnet,
@@ -310,7 +328,12 @@ OPENINGS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
 
 
 def _by_policy(resource: Resource) -> Iterator[str]:
-    """A document that lets everybody in, by what AWS calls public."""
+    """A document that lets everybody in, by what AWS calls public.
+
+    That of a VPC endpoint lets nobody in: it says who of the VPC gets out by it, and to what.
+    """
+    if "vpcendpoint" in resource.type.lower():
+        return
     for statements in documents(resource).values():
         for statement in statements:
             if is_public(statement):

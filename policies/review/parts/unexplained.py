@@ -19,7 +19,7 @@ def part(change: StackChange, context: Context) -> Section | None:
     del context
     found = [
         (item, what, risk)
-        for item in change.of("update")  # a replacement asks for a person by itself
+        for item in change.of("create", "update")  # a replacement asks by itself
         if not item.component
         for what, risk in _unexplained(item)
     ]
@@ -46,6 +46,10 @@ def part(change: StackChange, context: Context) -> Section | None:
 
 def _unexplained(item: Change) -> Iterator[tuple[str, Risk]]:
     about = known(item.type)
+    if item.operation == "create":
+        if not about.is_known and not about.harmless:
+            yield f"nobody here knows what a {item.type} grants, opens or costs", "medium"
+        return
     names = list(dict.fromkeys(leaf.text for leaf in guards(item, "unclassified")))
     risk: Risk = "medium" if about.is_sensitive else "low"
     if names:
