@@ -1,10 +1,10 @@
 """Identity and access management."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
-from policies.data import Data, Resource
+from policies.data import Data, Resource, Unknown
 from policies.reading.documents import is_public, statements, strings
 from policies.reading.principals import has_effect, is_narrowing
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
@@ -151,6 +151,25 @@ TRUSTED_WITHOUT_CONDITION = frozenset(("ec2.amazonaws.com", "lambda.amazonaws.co
 """Services that assume roles for instances and functions and say nothing of where they stand."""
 
 
+def _narrows_if_said(statement: Data) -> bool:
+    """Whether the account would be named, were it said: the operator has IfExists."""
+    conditions = statement.get("Condition")
+    if not isinstance(conditions, Mapping):
+        return False
+    without = {
+        str(operator)[: -len("IfExists")]: keys
+        for operator, keys in conditions.items()
+        if str(operator).lower().endswith("ifexists")
+    }
+    return is_narrowing(without, among=ACCOUNT)
+
+
+ACCOUNT = frozenset(("aws:sourceaccount",))
+SAYS_NOT_ALWAYS = frozenset(("sagemaker.amazonaws.com",))
+"""Services of which some features are not documented to say for which account they act: the guide
+of SageMaker (cross-service confused deputy prevention) names neither Feature Store nor MLflow."""
+
+
 @rule(
     "PF-IAM-002",
     applies_to=ROLE,
@@ -164,7 +183,8 @@ def require_source_of_service(resource: Resource, scope: Scope) -> Result:
     """A service assumes a role for resources of a named account alone, and nobody unnamed does.
 
     Otherwise somebody in another account who can name the role makes the service use it for him.
-    EC2 and Lambda send neither key when they assume a role.
+    EC2 and Lambda send neither key when they assume a role. Whether a feature of SageMaker does is
+    not known of all: a condition on the account where it is said is neither right nor wrong.
     """
     trusts = [
         statement
@@ -179,6 +199,8 @@ def require_source_of_service(resource: Resource, scope: Scope) -> Result:
             return Fail(f"{statement.path} must not let everybody assume the role")
         if is_narrowing(statement.get("Condition"), among=SOURCES):
             return None
+        if _services(statement) <= SAYS_NOT_ALWAYS and _narrows_if_said(statement):
+            raise Unknown(f"{statement.path} (whether the service says its account)")
         return Fail(f"{statement.path} must have a condition on aws:SourceAccount or aws:SourceArn")
 
     return every(trusts, narrow)

@@ -31,7 +31,14 @@ from stacks.settings.load import load_foundation, load_workload
 from stacks.settings.model import WorkloadSettings
 from stacks.stack_name import environments
 from stacks.synth import recorded
-from tests.kits.stacks import WORKLOADS, changed, fields_of, named, synth
+from tests.kits.stacks import (
+    WORKLOADS,
+    changed,
+    fields_of,
+    named,
+    only_an_account_knows,
+    synth,
+)
 
 NAMES = Names(env="test", account_id="123456789012", region="us-east-1")
 TAGS = {"owner": "me"}
@@ -180,7 +187,8 @@ def test_production_with_every_engine_passes_its_policies(other: bool) -> None:
         *evaluate(prod(other), policy_config(above)),
     ]
     assert len(findings) > 100
-    assert [f for f in findings if f.status in ("fail", "error", "unknown")] == []
+    open_points = [f for f in findings if f.status in ("fail", "error", "unknown")]
+    assert [f for f in open_points if not only_an_account_knows(f)] == []
 
 
 def test_no_engine_is_there_unless_asked_for() -> None:

@@ -67,6 +67,19 @@ def test_a_service_is_trusted_for_a_named_account(operator: str, value: str, exp
 
 
 @pytest.mark.parametrize(
+    ("service", "account", "expected"),
+    [("sagemaker", OURS, "unknown"), ("glue", OURS, "fail")],
+)
+def test_an_account_where_it_is_said_is_undecided_of_a_service_that_may_not_say_it(
+    service: str, account: str, expected: str
+) -> None:
+    condition = {"StringEqualsIfExists": {"aws:SourceAccount": account}}
+    trust = document("assumeRolePolicy", Action="sts:AssumeRole", Condition=condition,
+                     Principal={"Service": f"{service}.amazonaws.com"})  # fmt: skip
+    assert status("PF-IAM-002", ROLE, trust) == expected
+
+
+@pytest.mark.parametrize(
     ("action", "resource", "expected"),
     [
         ("secretsmanager:GetSecretValue", "*", "fail"),

@@ -302,9 +302,9 @@ def test_the_shipped_exemptions_are_readable() -> None:
 
 def test_an_exemption_is_read_from_yaml(tmp_path: Path) -> None:
     path = tmp_path / "exemptions.yaml"
-    path.write_text("- {rule: R, urn: '*', reason: r, owner: o, expires: 2026-01-15}\n")
+    path.write_text("- {rule: R, urn: '*::topic', reason: r, owner: o, expires: 2026-01-15}\n")
     (entry,) = load(path)
-    assert entry == exemption(rule="R", urn="*", reason="r", owner="o")
+    assert entry == exemption(rule="R", urn="*::topic", reason="r", owner="o")
 
 
 @pytest.mark.parametrize(

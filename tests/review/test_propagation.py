@@ -67,5 +67,7 @@ def test_a_provider_that_reaches_another_place_moves_everything_behind_it() -> N
 
 def test_another_region_or_account_of_an_environment_is_told() -> None:
     assert list(judged(NOW).moved) == []
-    [told] = judged(edited(PROD, "region: us-east-1", "region: eu-west-1")).moved
+    elsewhere = edited(PROD, "region: us-east-1", "region: eu-west-1")
+    zones = {PROD: elsewhere[PROD].replace("use1-", "euw1-")}
+    [told] = judged({**elsewhere, **zones}).moved
     assert "region changes from eu-west-1 to us-east-1" in told
