@@ -36,36 +36,6 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("env")
-@json_option
-@click.option("--dry-run", is_flag=True, help="Say what it would make, and end.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--undo", metavar="ENV", help="Delete bucket and key instead; the name once more.")
-def bootstrap(env: str, as_json: bool, dry_run: bool, yes: bool, undo: str | None) -> None:
-    """Make what an account must have before its first stack: a place for the state, a key."""
-    from stacks.commands import bootstrap as command
-
-    out = report(as_json)
-    if undo is not None:
-        out.result(command.undo(env, out, confirmed=undo))
-    else:
-        out.result(command.bootstrap(env, out, dry_run=dry_run, yes=yes))
-
-
-@cli.command()
-@click.argument("env")
-@json_option
-@click.option("--yes", is_flag=True, help="Make all of it, and destroy it again.")
-@file_option("--output", "A page (HTML) with every step, its time and what it said.")
-def accept(env: str, as_json: bool, yes: bool, output: Path | None) -> None:
-    """Take a disposable environment from nothing to answers and back, and report."""
-    from stacks.commands import accept as command
-
-    out = report(as_json)
-    out.result(command.accept(env, out, yes=yes, output=output))
-
-
-@cli.command()
 @stack
 @port_option
 @click.option(
