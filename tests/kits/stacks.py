@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,8 @@ def _of_file(stack: str) -> list[Resource]:
     return synthesize(named(stack), settings, no_definitions(settings))
 
 
-def only_an_account_knows(finding: RuleFinding) -> bool:
+def only_an_account_knows(finding: RuleFinding | Mapping[str, Any]) -> bool:
     """Undecided by nature: whether SageMaker says its account for these roles is not documented."""
-    role = finding.urn.rpartition("::")[2] in ("access-features", "access-tracking")
-    return role and (finding.rule_id, finding.status) == ("PF-IAM-002", "unknown")
+    said = asdict(finding) if isinstance(finding, RuleFinding) else finding
+    role = said["urn"].rpartition("::")[2] in ("access-features", "access-tracking")
+    return role and (said["rule_id"], said["status"]) == ("PF-IAM-002", "unknown")

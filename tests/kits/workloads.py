@@ -5,6 +5,7 @@ As a program it runs pipelines of workloads to their end and prints how they end
 """
 
 import json
+import re
 import sys
 import tempfile
 import time
@@ -18,7 +19,7 @@ from pipelines import compiled
 from pipelines.compiled import PipelineInputs, Request
 from pipelines.workload import named
 from stacks import definitions as bridge
-from tests.kits.local_cloud import Cloud, running_cloud, until
+from tests.kits.local_cloud import Cloud, running_cloud, trusted_role, until
 
 NAMES = Names(env="local", account_id="123456789012", region="us-east-1")
 RUN_SECONDS = 600
@@ -51,6 +52,9 @@ def deploy(cloud: Cloud, asked: Mapping[str, PipelineInputs]) -> None:
     s3, sagemaker = cloud.client("s3"), cloud.client("sagemaker")
     for bucket in ("data", "artifacts"):
         s3.create_bucket(Bucket=NAMES.bucket(bucket))
+    said = json.dumps([vars(found) for found in asked.values()])
+    for name in sorted(set(re.findall(r":role/([\w+=,.@-]+)", said))):
+        trusted_role(cloud.client("iam"), name)
     requests = [
         Request(workload=named(found.workload), pipeline=title.partition("/")[2], inputs=found)
         for title, found in asked.items()

@@ -13,7 +13,7 @@ import pytest
 
 from pipelines.retraining.decision import Record, RetrainingDecision, RetrainingLimits, decide
 from pipelines.retraining.start import reason_of
-from tests.kits.local_cloud import ROLE, Cloud, running_cloud
+from tests.kits.local_cloud import ROLE, Cloud, running_cloud, trusted_role
 
 NOW = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 LIMITS = RetrainingLimits(cool_down=timedelta(hours=1), max_runs_per_day=3)
@@ -121,8 +121,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 
 def _deploy(cloud: Cloud) -> None:
-    trust = '{"Version": "2012-10-17", "Statement": []}'
-    cloud.client("iam").create_role(RoleName="retraining", AssumeRolePolicyDocument=trust)
+    trusted_role(cloud.client("iam"), "retraining")
     cloud.client("sagemaker").create_pipeline(
         PipelineName=PIPELINE, PipelineDefinition=definition(FAIL), RoleArn=ROLE
     )

@@ -10,6 +10,7 @@ import pytest
 
 from stacks.cli import main
 from stacks.stack_name import environments, stacks_of
+from tests.kits.stacks import only_an_account_knows
 
 
 @pytest.mark.parametrize("env", environments())
@@ -24,7 +25,8 @@ def test_every_stack_of_an_environment_passes_its_policies(
     summed: Counter[str] = Counter()
     for said in result["stacks"].values():
         assert said["resources"] > 10
-        assert [found for found in said["findings"] if found["status"] != "exempt"] == []
+        open_points = [found for found in said["findings"] if found["status"] != "exempt"]
+        assert [f for f in open_points if not only_an_account_knows(f)] == []
         summed.update(said["counts"])
     assert result["counts"] == dict(summed)
     assert (result["name"], result["env"], result["blocking"]) == (env, env, 0)
@@ -39,7 +41,9 @@ def test_the_controls_of_a_framework_are_those_of_all_stacks_together(
     assert done.value.code == 0
     lines = capsys.readouterr().out.splitlines()
     [summary] = [line for line in lines if line.startswith("hipaa: ")]
-    assert "13 of 34 listed controls have a rule; here 11 passed, 2 no resource" in summary
+    assert (
+        "13 of 34 listed controls have a rule; here 3 undecided, 8 passed, 2 no resource" in summary
+    )
     assert [line for line in lines if line.startswith("local: ")] == [lines[-1]]
     heads = [line for line in lines if line.startswith("control ")]
     assert len(heads) == 1

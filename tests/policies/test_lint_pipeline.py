@@ -219,13 +219,15 @@ def test_too_many_undecided_checks_stop_production_only(
 ) -> None:
     unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
     inputs = dict.fromkeys(("subnetId", "kmsKeyId"), unknown)
-    digest = written({"steps": [{"op": "create", "urn": NOTEBOOK, "newState": {"inputs": inputs}}]})
     asked = [rule for rule in RULES if rule.id in ("ML-NB-002", "ML-NB-004")]
     monkeypatch.setattr("policies.offline.evaluate", partial(evaluate, rules=asked))
     for env, most, code in (("prod", 0, 1), ("prod", 50, 0), ("local", 0, 0)):
         config = PolicyConfig(production=env == "prod", undecided_max=most)
         monkeypatch.setattr(commands, "policy_config", lambda settings, config=config: config)
         stack = f"{env}.foundation"
+        urn = NOTEBOOK.replace(STACK, stack)
+        step = {"op": "create", "urn": urn, "newState": {"inputs": inputs}}
+        digest = written({"steps": [step]})
         assert exit_code("policy", stack, "--digest", digest, "--json") == code
         result = judged(capsys, stack)
         assert (result["counts"]["unknown"], result["blocking"]) == (2, 0)

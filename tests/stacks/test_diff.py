@@ -25,6 +25,7 @@ def twin(tmp_path: Path) -> Path:
     for stack in stacks_of("dev", folder):
         shutil.copy(stack.file_in(folder), StackName("twin", stack.layer).file_in(folder))
     text = environment_file("dev", folder).read_text()
+    text = text.replace("account:\n", "account:\n  owner: dev # of the account that both have\n", 1)
     environment_file("twin", folder).write_text(
         re.sub(r"^accounts:\n(  .*\n)*", "", text, flags=re.M)
     )

@@ -133,7 +133,6 @@ def _overlay(
     from stacks.local.aws import (
         eventbridge,
         moto_bucket_policies,
-        moto_service_roles,
         moto_thread_safety,
         service_linked_roles,
         service_quotas,
@@ -158,7 +157,7 @@ def _overlay(
     )
     moto_thread_safety.install()
     moto_bucket_policies.install()
-    moto_service_roles.install()
+    service_linked_roles.install()
     service_quotas.install()
     service_linked_roles.make()
     store = Store()

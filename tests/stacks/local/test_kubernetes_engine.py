@@ -54,7 +54,7 @@ def kubeconfig(cluster: aws.eks.Cluster) -> pulumi.Output[str]:
 
 
 def cluster_with_gpus() -> aws.eks.Cluster:
-    role = aws.iam.Role("role", name="plinth-test", assume_role_policy=TRUST)
+    role = aws.iam.Role("role", name="plinth-test-eks", assume_role_policy=TRUST)
     vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16")
     subnets = [
         aws.ec2.Subnet(z, vpc_id=vpc.id, cidr_block=f"10.0.{i}.0/24", availability_zone=z)
