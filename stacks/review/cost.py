@@ -130,9 +130,10 @@ def _cost(
     whole = _summed([becomes, *others])
     added = becomes[1] - was[1], becomes[2] - was[2]
     risk = _risk(added[0], whole, limit)
-    rows = [Row(cells=(_where(beside), *map(_usd, (*whole, *added))), risk=risk)]
+    without_price = _without_price(before, after)
+    rows = [_total(_where(beside), whole, added, risk, known=not without_price)]
     if beside:
-        rows.append(Row(cells=("the stack", *map(_usd, (*becomes, *added))), risk=risk))
+        rows.append(_total("the stack", becomes, added, risk, known=not without_price))
     rows += _lines(before, after)
     notes = [*_notes(before, after, table), *untold(beside, grows=added[0] > 0)]
     return Section(
@@ -145,7 +146,7 @@ def _cost(
             "currency": "USD",
             "before": dict(zip(("low", "expected", "high"), was, strict=True)),
             "after": dict(zip(("low", "expected", "high"), becomes, strict=True)),
-            "added_expected": added[0],
+            "added_expected": None if without_price else added[0],
             **(
                 {"environment": dict(zip(("low", "expected", "high"), whole, strict=True))}
                 if beside
@@ -157,9 +158,16 @@ def _cost(
         },
         reasons=[
             *_over_budget(whole, added[0], limit, context, _where(beside)),
-            *_without_price(before, after),
+            *without_price,
         ],
     )
+
+
+def _total(what: str, usd: Range, added: tuple[float, float], risk: Risk, *, known: bool) -> Row:
+    """A line of sums; where a price is missing, they are the least and the rest is not known."""
+    sums = map(_usd, usd) if known else (f"{_usd(each)} or more" for each in usd)
+    more = map(_usd, added) if known else ("not known", "not known")
+    return Row(cells=(what, *sums, *more), risk=risk)
 
 
 def _without_price(before: Estimate, after: Estimate) -> list[Reason]:

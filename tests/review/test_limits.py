@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -132,3 +133,14 @@ def test_without_a_look_at_the_others_a_review_says_so_where_it_matters(
     section = judged(grown(*(make(STACK, size) for size in sides)), None).section(name)
     assert section
     assert (ALONE in section.notes) == untold
+
+
+def test_what_becomes_unpriced_is_no_saving() -> None:
+    unpriced = nodes(STACK, 1)
+    inputs = Data({**unpriced.inputs.value, "instanceTypes": ["x99.metal"]})
+    change = grown(nodes(STACK, 1), replace(unpriced, inputs=inputs, outputs=inputs))
+    section = judged(change, [], cost=10**6).section("cost")
+    assert section
+    assert section.rows[0].cells == ("the stack", *["$0.00 or more"] * 3, *["not known"] * 2)
+    assert section.data["added_expected"] is None
+    assert [reason.risk for reason in section.reasons] == ["medium"]
