@@ -13,6 +13,7 @@ from stacks.commands.output import CommandOutput
 from stacks.paths import shown
 from stacks.settings.load import load_environment, load_workload
 from stacks.stack_name import StackName, environment_file, stacks_of
+from stacks.targets.state_place import alias
 from stacks.targets.target import Target, target_of
 
 
@@ -150,7 +151,9 @@ def _nothing_stands(env: str, target: Target, report: CommandOutput) -> Mapping[
 def _destroyed(env: str, target: Target, report: CommandOutput) -> Mapping[str, Any]:
     """Everything is deleted, and nothing that bears the environment's tags is left."""
     said = destroy.destroy(env, report, confirmed=env, data=True)
-    left = said["left"] if target.on_this_machine else _tagged(env, target)
+    own = {f"kms {alias(env)}", f"s3 {load_environment(env).names.bucket('state')}"}
+    here = [one for one in said["left"] if one not in own]  # of `bootstrap`: it went with the cloud
+    left = here if target.on_this_machine else _tagged(env, target)
     if left:
         raise CheckFailed(f"nothing of {env} must be left, got {', '.join(left)}")
     return said
