@@ -29,7 +29,7 @@ def check(platform: Platform) -> Iterator[CheckResult]:
                 ID,
                 role.name,
                 "must be there before: nothing of this stack makes it, and what needs it fails",
-                f"aws iam create-service-linked-role --aws-service-name {role.service}",
+                f"plinth bootstrap {platform.env}",
             )
 
 

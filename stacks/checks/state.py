@@ -41,14 +41,13 @@ def _key(platform: Platform, alias: str) -> CheckResult:
             ID,
             alias,
             f"must be an alias of a key in {region}, is not: no stack can be made without it",
-            f"make a key there, then: aws kms create-alias --alias-name {alias} "
-            f"--target-key-id KEY --region {region}",
+            f"plinth bootstrap {platform.env}",
         )
     return passed(ID, alias, f"is there in {region}")
 
 
 def _bucket(platform: Platform) -> CheckResult:
-    url = os.environ.get(BACKEND, "")
+    url = platform.settings.environment.account.backend_url or os.environ.get(BACKEND, "")
     if urlsplit(url).scheme != "s3":
         return unknown(ID, BACKEND, f"the place of the state is no bucket here: {url or 'not set'}")
     bucket = urlsplit(url).netloc
@@ -57,13 +56,12 @@ def _bucket(platform: Platform) -> CheckResult:
     except ClientError as error:
         if error.response["Error"]["Code"] not in GONE:
             raise
-        return failed(ID, bucket, "must be there, is not", "make it: versioned, private, encrypted")
+        return failed(ID, bucket, "must be there, is not", f"plinth bootstrap {platform.env}")
     if answer.get("Status") == "Enabled":
         return passed(ID, bucket, "is there, with versions")
     return failed(
         ID,
         bucket,
         "must keep old versions of the state, does not: what an update broke would be lost",
-        f"aws s3api put-bucket-versioning --bucket {bucket} "
-        "--versioning-configuration Status=Enabled",
+        f"plinth bootstrap {platform.env}, or turn its versioning on if it is another one",
     )

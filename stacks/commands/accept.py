@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def _runs(stack: StackName, report: CommandOutput) -> Iterator[Step]:
     for pipeline in workload.pipelines:
         yield Step(
             name=f"run {stack} {pipeline}",
-            act=lambda pipeline=pipeline: model.run(str(stack), pipeline, {}, report),  # type: ignore[misc] # bound at once
+            act=partial(model.run, str(stack), pipeline, {}, report),
             facts=lambda said: said["metrics"],
         )
     if workload.model is not None:

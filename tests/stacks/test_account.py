@@ -192,9 +192,7 @@ def test_spots_role_must_be_there_where_a_pool_runs_on_spot() -> None:
         ("AWSServiceRoleForAmazonEKSNodegroup", "pass"),
         ("AWSServiceRoleForEC2Spot", "fail"),
     ]
-    assert found[-1].fix == (
-        "aws iam create-service-linked-role --aws-service-name spot.amazonaws.com"
-    )
+    assert found[-1].fix == "plinth bootstrap dev"
     there = asked(service_roles.check, "dev.cluster", roles_there(True, True, True))
     assert [one.status for one in there] == ["pass"] * 3
     pools = [one for one in synth("prod.cluster") if on_spot(one)]

@@ -93,7 +93,7 @@ def offline_store_is_closed(request: Request, account: Account) -> Mapping[str, 
         "s3:PutObjectAcl": f"arn:aws:s3:::{bucket}/{prefix}/{group}",
     }
     policies = account.inline_policies(role)
-    denied = [action for action, arn in needed.items() if not grants(policies, action, arn)]
+    denied = [action for action, arn in needed.items() if not grants(policies, role, action, arn)]
     return {"role": role, "actions": ", ".join(denied)} if denied else None
 
 
