@@ -19,7 +19,7 @@ from stacks.checks import (
 from stacks.checks.account import check_placeholders
 from stacks.commands.deploy import _is_filled_in
 from stacks.service_linked_roles import on_spot
-from stacks.settings.load import load, load_environment
+from stacks.settings.load import load, load_environment, load_foundation
 from stacks.stack_name import StackName
 from tests.kits.checks import Script
 from tests.kits.faults import asked, roles_there, told, with_inputs
@@ -245,6 +245,19 @@ def test_key_and_bucket_of_the_state_must_be_there(
     found = asked(state.check, script=script)
     assert [one.status for one in found] == statuses
     assert "alias/plinth-dev-pulumi" in found[0].subject or statuses == ["unknown"]
+
+
+def test_the_place_that_the_file_names_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(state.BACKEND, raising=False)
+    chosen = load_foundation("dev")
+    account = chosen.environment.account.model_copy(update={"backend_url": "s3://named?region=r"})
+    environment = chosen.environment.model_copy(update={"account": account})
+    found = asked(
+        state.check,
+        script=state_of(KEY, {"Status": "Enabled"}),
+        settings=chosen.model_copy(update={"environment": environment}),
+    )
+    assert [(one.subject, one.status) for one in found][1:] == [("named", "pass")]
 
 
 def test_a_state_that_is_in_no_bucket_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
