@@ -7,7 +7,8 @@ free are released; log groups come last.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,13 +35,25 @@ if TYPE_CHECKING:
 
 
 def destroy(
-    name: str, report: CommandOutput, *, confirmed: str | None, data: bool
+    name: str, report: CommandOutput, *, confirmed: str | None, data: bool, wait: bool = False
 ) -> dict[str, Any]:
-    """Delete a stack, or all stacks of an environment backwards and then, locally, the cloud."""
+    """Delete a stack, or all stacks of an environment backwards and then, locally, the cloud.
+
+    `wait` for others who change the same stacks.
+    """
     stacks = named(name)
     target = target_of(stacks[0].env)
+    target.wait = wait
     settings = {stack: load(stack) for stack in stacks}
     check_confirmed(name, settings[stacks[0]], target, confirmed, data)
+    with target.ending(report) if "." not in name else nullcontext():
+        return _destroyed(name, settings, target, report)
+
+
+def _destroyed(
+    name: str, settings: Mapping[StackName, Settings], target: Target, report: CommandOutput
+) -> dict[str, Any]:
+    stacks = tuple(settings)
     target.start(report)
     check_unused(stacks, target, report)
     above = {stack: _above(stack, stacks) for stack in stacks}
@@ -115,7 +128,13 @@ def check_unused(stacks: Sequence[StackName], target: Target, report: CommandOut
 
 
 def _delete(stack: StackName, settings: Settings, target: Target, report: CommandOutput) -> Changes:
-    engine = target.engine(stack, report)
+    with target.writing(stack, report) as engine:
+        return _delete_with(engine, stack, settings, target, report)
+
+
+def _delete_with(
+    engine: Stack, stack: StackName, settings: Settings, target: Target, report: CommandOutput
+) -> Changes:
     clients = target.clients(settings.environment.account.region)
     if settings.environment.protect:
         _unprotect(stack, settings, engine, report)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from infra.errors import UserError
 from infra.naming import Names
 from stacks.local.daemon import client as daemon
-from stacks.local.daemon import environment
+from stacks.local.daemon import environment, killed_engines, leases, state_files
 from stacks.local.runtime import keys
-from stacks.paths import home
+from stacks.local.runtime.processes import is_alive
+from stacks.paths import home, shown
 from stacks.settings.model import Settings, WorkloadSettings
 from stacks.stack_name import LOCAL, StackName, stacks_of
 from stacks.targets import aws_clients, local_state, machine, policy_settings, probes
 from stacks.targets.aws_clients import Clients
 from stacks.targets.logs import Log, of_files
+from stacks.targets.target import State
 from stacks.toolchain import control_plane, pulumi
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ class LocalTarget:
         self._pulumi: pulumi.Pulumi | None = None
         self._made: dict[str, Any] = {}
         self._making = threading.Lock()
+        self.wait = False
 
     def can_deploy(self) -> bool:
         """Always."""
@@ -64,12 +68,13 @@ class LocalTarget:
             )
 
     def engine(self, stack: StackName, report: CommandOutput) -> Stack:
-        """The CLI on the file backend of this home, with what a killed one left put right."""
+        """The CLI on the file backend of this home; UserError where its state is damaged."""
         from stacks.targets.engine import Stack
 
         assert self._ready is not None and self._pulumi is not None  # after `start`
-        environment.clear_dead_lock(home(), str(stack), report.note)
-        made = Stack(
+        behind = killed_engines.was_cut_off(home(), str(stack))
+        state_files.check(home(), str(stack), cut_off=behind)
+        return Stack(
             name=str(stack),
             pulumi_root=self._pulumi.root,
             pulumi_home=home() / "pulumi",
@@ -79,11 +84,54 @@ class LocalTarget:
             },
             secrets_provider="passphrase",
             policy_pack=policy_settings.PACK,
+            refresh_first=behind,
+            whats_gone=partial(_ended, self._ready.cloud),
         )
-        if environment.has_pending_operations(home(), str(stack)):
-            count = made.drop_pending_operations()
-            report.note(f"{stack}: {count} operations were cut off: what they created is adopted")
-        return replace(made, refresh_first=environment.was_cut_off(home(), str(stack)))
+
+    @contextmanager
+    def writing(self, stack: StackName, report: CommandOutput) -> Iterator[Stack]:
+        """The engine, with what a killed one left put right, for this command alone."""
+        name = str(stack)
+        with leases.held(home(), name, wait=self.wait, say=report.note):
+            killed_engines.clear_dead_lock(home(), name, report.note)
+            made = self.engine(stack, report)
+            if environment.has_pending_operations(home(), name):
+                count = made.drop_pending_operations()
+                state_files.keep(home(), name)
+                report.note(f"{name}: {count} operations were cut off: what they made is adopted")
+            try:
+                yield made
+            finally:
+                if state_files.engine_ended(home(), name):
+                    state_files.keep(home(), name)
+
+    @contextmanager
+    def ending(self, report: CommandOutput) -> Iterator[None]:
+        """No other command changes this environment."""
+        with leases.held_all(home(), wait=self.wait, say=report.note):
+            yield
+
+    def state_of(self, stack: StackName) -> State:
+        """By its file, the engine's history and copies outside the engine's folder."""
+        behind = killed_engines.was_cut_off(home(), str(stack))
+        found = state_files.copies(home(), str(stack))
+        return State(
+            damage=state_files.damage(home(), str(stack), cut_off=behind),
+            copies=tuple(copy.written for copy in found),
+        )
+
+    def restore_state(self, stack: StackName) -> float:
+        """The cloud may hold more: the next update reads it first."""
+        put_back = state_files.restore(home(), str(stack))
+        state_files.keep(home(), str(stack))
+        killed_engines.cut_off(home(), str(stack))
+        return put_back.written
+
+    def accept_state(self, stack: StackName) -> None:
+        """The cloud may hold something else: the next update reads it first."""
+        state_files.check(home(), str(stack), cut_off=True)
+        state_files.keep(home(), str(stack))
+        killed_engines.cut_off(home(), str(stack))
 
     def deployable(self, settings: Chosen, report: CommandOutput) -> Chosen:
         """Without a pinned package that this cloud never had: say so and go on without.
@@ -104,7 +152,7 @@ class LocalTarget:
 
     def settled(self, stack: StackName) -> None:
         """Its state is what the cloud holds."""
-        environment.mended(home(), str(stack))
+        killed_engines.mended(home(), str(stack))
 
     def clients(self, region: str) -> Clients:
         """Clients of the running cloud, with the keys of this home."""
@@ -180,7 +228,17 @@ class LocalTarget:
             daemon.stop(home())
         if left:
             report.note(f"{len(left)} things unknown to the state went with the cloud: {left}")
-        environment.forget(home())
+        killed_engines.forget(home())
         for name in ("state", "state-of-a-lost-cloud"):
             shutil.rmtree(home() / LOCAL / name, ignore_errors=True)
         return left
+
+
+def _ended(cloud: daemon.CloudInfo) -> str | None:
+    """That the local cloud is gone; None while it runs."""
+    if is_alive(cloud.pid, cloud.create_time):
+        return None
+    return (
+        f"the local cloud (process {cloud.pid}) ended meanwhile; its last words are in "
+        f"{shown(home() / LOCAL / 'cloud.log')}"
+    )

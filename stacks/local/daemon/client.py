@@ -45,13 +45,14 @@ class CloudInfo:
 
 
 def find(home: Path) -> CloudInfo | None:
-    """The cloud of this home if it is alive."""
-    try:
-        record = json.loads(_record(home).read_text())
-        info = CloudInfo(**{name: record[name] for name in CloudInfo.__dataclass_fields__})
-    except (OSError, ValueError, KeyError):
-        return None
-    return info if is_alive(info.pid, info.create_time) else None
+    """The cloud of this home if it is alive, by its record or by what its lock holds."""
+    for path in (_record(home), _lock_file(home)):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            record = json.loads(path.read_text())
+            info = CloudInfo(**{name: record[name] for name in CloudInfo.__dataclass_fields__})
+            if is_alive(info.pid, info.create_time):
+                return info
+    return None
 
 
 def start(home: Path, port: int | None = None, timeout_seconds: float = START_SECONDS) -> CloudInfo:
@@ -117,8 +118,8 @@ def _spawn(home: Path, port: int | None, timeout_seconds: float) -> CloudInfo:
 
 def take_lock(home: Path) -> TextIO | None:
     """The lock that one cloud per home holds for its life; None when another has it."""
-    folder = private_folder(home)
-    lock = (folder / "daemon.lock").open("a")
+    private_folder(home)
+    lock = _lock_file(home).open("a")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -130,7 +131,8 @@ def take_lock(home: Path) -> TextIO | None:
 def private_folder(home: Path) -> Path:
     """Where the local cloud of a home keeps everything, closed to other users of the machine."""
     folder = home / "local"
-    folder.mkdir(parents=True, exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(exist_ok=True, mode=0o700)
     folder.chmod(0o700)
     return folder
 
@@ -157,6 +159,10 @@ def _foreign(name: str) -> bool:
 
 def _record(home: Path) -> Path:
     return home / "local" / "cloud.json"
+
+
+def _lock_file(home: Path) -> Path:
+    return home / "local" / "daemon.lock"
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ then end every child.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import secrets
@@ -15,13 +16,15 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import psutil
 
 from stacks.local.daemon.client import ALREADY_RUNNING, take_lock
+from stacks.local.daemon.state_files import ledger_file
+from stacks.local.provider.ledger import Ledger
 from stacks.local.provider.peers import Admits, owner_with
 from stacks.local.runtime.container import (
     ContainerRuntime,
@@ -29,9 +32,10 @@ from stacks.local.runtime.container import (
     isolation,
     without_network,
 )
+from stacks.local.runtime.files import write, write_json
 from stacks.local.runtime.keys import SECRET_VARIABLE, Keys
 from stacks.local.runtime.keys import ensure as ensure_keys
-from stacks.local.runtime.processes import Children, port_owner, write_json
+from stacks.local.runtime.processes import Children, port_owner
 
 if TYPE_CHECKING:
     from stacks.local.aws.iam.authorizer import Authorizer
@@ -81,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    _serve(arguments, home, children, listener, stop)
+    _serve(arguments, home, children, listener, stop=stop, lock=lock)
     children.reap()
     logging.shutdown()
     os._exit(0)  # threads of jobs and of the provider must not keep a stopped cloud alive
@@ -92,7 +96,9 @@ def _serve(
     home: Path,
     children: Children,
     listener: socket.socket,
+    *,
     stop: threading.Event,
+    lock: TextIO,
 ) -> None:
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     namespace = find_namespace()
@@ -101,28 +107,49 @@ def _serve(
     sagemaker_app = _overlay(home, url, namespace, children, keys)
     _serve_http(_guarded(sagemaker_app, listener, keys), listener)
     threading.Thread(target=_reconcile, args=(sagemaker_app, stop), daemon=True).start()
+    ledger = Ledger()
     attachment = _attachment(home, children)
     threading.Thread(target=attachment.run, args=(stop,), daemon=True).start()
     admits = owner_with(SECRET_VARIABLE, keys.secret_access_key)
-    provider_port = 0 if arguments.no_provider else _serve_provider(url, keys, admits)
-    kubernetes_port = 0 if arguments.no_provider else _serve_kubernetes(attachment, admits)
-    record = home / "local" / "cloud.json"
-    write_json(
-        record,
-        {
-            "pid": os.getpid(),
-            "create_time": psutil.Process().create_time(),
-            "cloud_id": secrets.token_hex(8),
-            "endpoint_url": url,
-            "provider_port": provider_port,
-            "kubernetes_port": kubernetes_port,
-            "job_isolation": isolation(namespace),
-        },
-    )
+    provider_port = 0 if arguments.no_provider else _serve_provider(url, keys, admits, ledger)
+    kubernetes_port = 0 if arguments.no_provider else _serve_kubernetes(attachment, admits, ledger)
+    record = {
+        "pid": os.getpid(),
+        "create_time": psutil.Process().create_time(),
+        "cloud_id": secrets.token_hex(8),
+        "endpoint_url": url,
+        "provider_port": provider_port,
+        "kubernetes_port": kubernetes_port,
+        "job_isolation": isolation(namespace),
+    }
     log.info("ready at %s", url)
-    stop.wait()
-    record.unlink(missing_ok=True)
+    _write_down(home, record, lock, ledger, stop)
+    (home / "local" / "cloud.json").unlink(missing_ok=True)
     log.info("stopping")
+
+
+def _write_down(
+    home: Path, record: Mapping[str, Any], lock: TextIO, ledger: Ledger, stop: threading.Event
+) -> None:
+    """Until the end, keep in the home where this cloud answers and what it made.
+
+    Whoever deletes or damages `cloud.json` gets it back; what the lock holds is the same.
+    """
+    path, written, text = home / "local" / "cloud.json", -1, json.dumps(record)
+    lock.truncate(0)
+    lock.write(text)
+    lock.flush()
+    while True:
+        try:
+            if not path.exists() or path.read_bytes() != text.encode():
+                write(path, text.encode())
+            if ledger.changes != written:
+                written = ledger.changes
+                write_json(ledger_file(home), ledger.ids())
+        except OSError as error:  # a full disk must not end a cloud
+            log.warning("%s", error)
+        if stop.wait(UPKEEP_SECONDS):
+            return
 
 
 def _overlay(
@@ -239,12 +266,12 @@ def _serve_http(application: Any, listener: socket.socket) -> None:
     threading.Thread(target=server.serve_forever, name="aws", daemon=True).start()
 
 
-def _serve_provider(url: str, keys: Keys, admits: Admits) -> int:
+def _serve_provider(url: str, keys: Keys, admits: Admits, ledger: Ledger) -> int:
     from stacks.local.provider.aws.backend import AwsBackend
     from stacks.local.provider.server import serve
 
     backend = AwsBackend(url, REGION, keys, whose=_whose())
-    server, port = serve(backend, admits=admits)
+    server, port = serve(backend, admits=admits, ledger=ledger)
     _KEPT.append(server)
     threading.Thread(target=backend.warm, daemon=True).start()
     return int(port)
@@ -267,11 +294,11 @@ def _attachment(home: Path, children: Children) -> Attachment:
     return made
 
 
-def _serve_kubernetes(attachment: Attachment, admits: Admits) -> int:
+def _serve_kubernetes(attachment: Attachment, admits: Admits, ledger: Ledger) -> int:
     from stacks.local.provider.kubernetes.backend import KubernetesBackend
     from stacks.local.provider.server import serve
 
-    server, port = serve(KubernetesBackend(attachment), admits=admits)
+    server, port = serve(KubernetesBackend(attachment), admits=admits, ledger=ledger)
     _KEPT.append(server)
     return int(port)
 

@@ -323,13 +323,15 @@ def _diff_response(changes: list[Change], *, delete_first: bool) -> provider_pb2
     return response
 
 
-def serve(backend: Backend, *, admits: Admits, port: int = 0) -> tuple[grpc.Server, int]:
+def serve(
+    backend: Backend, *, admits: Admits, port: int = 0, ledger: Ledger | None = None
+) -> tuple[grpc.Server, int]:
     """A started server on the loopback interface, for the peers that it admits, and its port."""
     guard = Guard(admits)
     server = grpc.server(
         futures.ThreadPoolExecutor(WORKERS), options=UNLIMITED, interceptors=[guard]
     )
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(backend), server)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(backend, ledger), server)
     guard.own_port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     return server, guard.own_port

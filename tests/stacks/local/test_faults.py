@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from stacks.local.daemon import client as daemon
-from stacks.local.daemon import environment
+from stacks.local.daemon import environment, killed_engines, state_files
 from tests.conftest import GOLDEN, Clone, copy_checkout
 from tests.kits.path import engine_of, not_same, wait_until
 
@@ -93,7 +93,7 @@ def test_what_a_killed_engine_wrote_half_is_removed_and_nothing_else(tmp_path: P
         (tmp_path / name).write_text("")
     for name in whole:
         (tmp_path / name).write_text('{"version": 3}')
-    environment.remove_torn_files(tmp_path, "local.weather")
+    killed_engines.remove_torn_files(tmp_path, "local.weather")
     assert {path.name for path in tmp_path.iterdir()} == {*whole, *of_others}
 
 
@@ -101,7 +101,7 @@ def test_commands_that_start_at_once_put_aside_the_state_of_a_lost_cloud_once(
     tmp_path: Path,
 ) -> None:
     said: list[str] = []
-    state = environment.state_folder(tmp_path)
+    state = state_files.state_folder(tmp_path)
     state.mkdir(parents=True)
     (state / "old").touch()
     (tmp_path / "local" / "state-of-cloud").write_text("another")
