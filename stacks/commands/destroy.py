@@ -53,9 +53,11 @@ def destroy(
 def _destroyed(
     name: str, settings: Mapping[StackName, Settings], target: Target, report: CommandOutput
 ) -> dict[str, Any]:
-    stacks = tuple(settings)
     target.start(report)
-    check_unused(stacks, target, report)
+    lost = _lost(name, tuple(settings), target, report)
+    stacks = tuple(stack for stack in settings if stack not in lost)
+    if not lost:
+        check_unused(stacks, target, report)
     above = {stack: _above(stack, stacks) for stack in stacks}
     done = side_by_side(
         tuple(reversed(stacks)),
@@ -67,12 +69,28 @@ def _destroyed(
     report.say(f"{name}: {changes['delete']} resources deleted")
     return {
         "name": name,
-        "env": stacks[0].env,
+        "env": target.env,
         "stacks": {str(stack): said for stack, said in done.items()},
         "changes": changes,
         "left": left,
         "seconds": report.seconds,
     }
+
+
+def _lost(
+    name: str, stacks: Sequence[StackName], target: Target, report: CommandOutput
+) -> list[StackName]:
+    """Stacks that no engine can delete, because their state is damaged, and that go all the same.
+
+    On one machine everything goes with its cloud.
+    """
+    if "." in name or not target.on_this_machine:
+        return []
+    damage = {stack: target.state_of(stack).damage for stack in stacks}
+    for stack, what in damage.items():
+        if what:
+            report.note(f"the state of {stack} is {what}: what it lists goes with the cloud")
+    return [stack for stack, what in damage.items() if what]
 
 
 def check_confirmed(

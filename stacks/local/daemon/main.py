@@ -24,6 +24,7 @@ import psutil
 
 from stacks.local.daemon.client import ALREADY_RUNNING, take_lock
 from stacks.local.daemon.state_files import ledger_file
+from stacks.local.provider.aws.answers import Answers
 from stacks.local.provider.ledger import Ledger
 from stacks.local.provider.peers import Admits, owner_with
 from stacks.local.runtime.container import (
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
     from stacks.local.aws.iam.authorizer import Authorizer
     from stacks.local.aws.store import Store
     from stacks.local.kubernetes.attach import Attachment
+    from stacks.local.provider.aws.backend import AwsBackend
     from stacks.local.provider.aws.row import Believed
+    from stacks.local.provider.backend import Backend
 
 REGION = "us-east-1"
 
@@ -105,21 +108,26 @@ def _serve(
     os.environ.update(MOTO_SETTINGS)
     keys = ensure_keys(home)
     sagemaker_app = _overlay(home, url, namespace, children, keys)
-    _serve_http(_guarded(sagemaker_app, listener, keys), listener)
+    answers = Answers()
+    _serve_http(_guarded(sagemaker_app, listener, keys, answers), listener)
     threading.Thread(target=_reconcile, args=(sagemaker_app, stop), daemon=True).start()
     ledger = Ledger()
     attachment = _attachment(home, children)
     threading.Thread(target=attachment.run, args=(stop,), daemon=True).start()
     admits = owner_with(SECRET_VARIABLE, keys.secret_access_key)
-    provider_port = 0 if arguments.no_provider else _serve_provider(url, keys, admits, ledger)
-    kubernetes_port = 0 if arguments.no_provider else _serve_kubernetes(attachment, admits, ledger)
+    ports = [0, 0]
+    if not arguments.no_provider:
+        from stacks.local.provider.kubernetes.backend import KubernetesBackend
+
+        backends = (_aws_backend(url, keys, answers), KubernetesBackend(attachment))
+        ports = [_serve_provider(backend, admits, ledger) for backend in backends]
     record = {
         "pid": os.getpid(),
         "create_time": psutil.Process().create_time(),
         "cloud_id": secrets.token_hex(8),
         "endpoint_url": url,
-        "provider_port": provider_port,
-        "kubernetes_port": kubernetes_port,
+        "provider_port": ports[0],
+        "kubernetes_port": ports[1],
         "job_isolation": isolation(namespace),
     }
     log.info("ready at %s", url)
@@ -220,7 +228,7 @@ def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
     )
 
 
-def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Any:
+def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys, answers: Answers) -> Any:
     """The endpoint behind the gate that checks origin and signature, and what AWS refuses."""
     from stacks.local.aws import session_tokens
     from stacks.local.aws.gate import Gate, known_secrets
@@ -234,7 +242,9 @@ def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Any:
     account = Account(region=REGION, recorded=sagemaker_app.fallback.store)
     return Gate(
         authorize=authorizer.check,
-        application=Refusing(application=sagemaker_app, account=account),
+        application=answers.kept_by(
+            Refusing(application=sagemaker_app, account=account), keys.access_key_id
+        ),
         port=listener.getsockname()[1],
         secret_of=known_secrets(keys.access_key_id, keys.secret_access_key, sessions),
     )
@@ -266,14 +276,19 @@ def _serve_http(application: Any, listener: socket.socket) -> None:
     threading.Thread(target=server.serve_forever, name="aws", daemon=True).start()
 
 
-def _serve_provider(url: str, keys: Keys, admits: Admits, ledger: Ledger) -> int:
+def _aws_backend(url: str, keys: Keys, answers: Answers) -> AwsBackend:
     from stacks.local.provider.aws.backend import AwsBackend
+
+    backend = AwsBackend(url, REGION, keys, whose=_whose(), answers=answers)
+    threading.Thread(target=backend.warm, daemon=True).start()
+    return backend
+
+
+def _serve_provider(backend: Backend, admits: Admits, ledger: Ledger) -> int:
     from stacks.local.provider.server import serve
 
-    backend = AwsBackend(url, REGION, keys, whose=_whose())
     server, port = serve(backend, admits=admits, ledger=ledger)
     _KEPT.append(server)
-    threading.Thread(target=backend.warm, daemon=True).start()
     return int(port)
 
 
@@ -292,15 +307,6 @@ def _attachment(home: Path, children: Children) -> Attachment:
     )
     made.install()
     return made
-
-
-def _serve_kubernetes(attachment: Attachment, admits: Admits, ledger: Ledger) -> int:
-    from stacks.local.provider.kubernetes.backend import KubernetesBackend
-    from stacks.local.provider.server import serve
-
-    server, port = serve(KubernetesBackend(attachment), admits=admits, ledger=ledger)
-    _KEPT.append(server)
-    return int(port)
 
 
 _KEPT: list[object] = []

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +12,8 @@ import pytest
 
 from stacks.local.daemon import client as daemon
 from stacks.local.daemon import environment, killed_engines, state_files
-from tests.conftest import GOLDEN, Clone, copy_checkout
+from tests.conftest import Clone, copy_checkout
+from tests.kits.made import EXPECTED, created, vpcs
 from tests.kits.path import engine_of, not_same, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -31,48 +31,6 @@ def fresh(tmp_path: Path, pulumi_cli: Path) -> Iterator[Clone]:
 
 def cloud_pid(clone: Clone) -> int:
     return int(json.loads((clone.home / "local" / "cloud.json").read_text())["pid"])
-
-
-def vpcs(clone: Clone) -> int:
-    found = clone.client("ec2").describe_vpcs()["Vpcs"]
-    return sum(not vpc["IsDefault"] for vpc in found)
-
-
-def created(clone: Clone) -> Counter[str]:
-    """How many there are of things that AWS names itself, so that a double goes unnoticed."""
-    ec2, kms = clone.client("ec2"), clone.client("kms")
-    keys = [key["KeyId"] for key in kms.list_keys()["Keys"]]
-    states = [kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] for key in keys]
-    return Counter(
-        vpcs=vpcs(clone),
-        subnets=sum(
-            "plinth" in str(subnet.get("Tags")) for subnet in ec2.describe_subnets()["Subnets"]
-        ),
-        endpoints=sum(
-            endpoint["State"] != "deleted"
-            for endpoint in ec2.describe_vpc_endpoints()["VpcEndpoints"]
-        ),
-        groups=sum(
-            group["GroupName"] != "default"
-            for group in ec2.describe_security_groups()["SecurityGroups"]
-        ),
-        keys=states.count("Enabled"),
-    )
-
-
-ACCEPTED = Counter(
-    line.split()[0]
-    for line in (GOLDEN / "stacks" / "local.foundation.txt").read_text().splitlines()
-)
-"""The other stacks make nothing of what is counted here."""
-
-EXPECTED = Counter(
-    vpcs=ACCEPTED["aws:ec2/vpc:Vpc"],
-    subnets=ACCEPTED["aws:ec2/subnet:Subnet"],
-    endpoints=ACCEPTED["aws:ec2/vpcEndpoint:VpcEndpoint"],
-    groups=ACCEPTED["aws:ec2/securityGroup:SecurityGroup"],
-    keys=ACCEPTED["aws:kms/key:Key"],
-)
 
 
 def half_way(clone: Clone) -> Callable[[], bool]:
