@@ -46,8 +46,14 @@ def _drilled(clone: Clone, names: Sequence[str]) -> int:
         whole = put_back and clone.plinth("state", STACK, "verify").code == 0
         outcome = f"{'refused' if refused else 'NOT REFUSED'}, {'restored' if whole else 'LOST'}"
         counts[outcome] += 1
-        say(f"{name:28} {outcome}: {up.err.splitlines()[0][:120] if up.err else up.out[-120:]}")
+        say(f"{name:28} {outcome}: {_words(up.err)}")
     changes = clone.ok("up", STACK)["changes"]
     say(f"{len(names)} mutations: {dict(counts)}; the next update: {changes}")
     unchanged = not any(number for kind, number in changes.items() if kind != "same")
     return 0 if unchanged and set(counts) == {"refused, restored"} else 1
+
+
+def _words(text: str) -> str:
+    """What was refused, out of all that a command said."""
+    said = [line for line in text.splitlines() if line.startswith("plinth: ")]
+    return said[0].partition(", got ")[2] if said else text[-200:]

@@ -12,12 +12,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from stacks.local.aws.gate import _answer
+from stacks.local.aws.signatures import Refused
 from stacks.local.daemon import main as daemon
 from stacks.local.runtime.files import write_json
 
 KINDS = ("500 before", "500 after", "cut before", "cut after", "throttled")
-ERROR = b'{"__type": "InternalFailure", "message": "the drill lost this"}'
-THROTTLED = b'{"__type": "ThrottlingException", "message": "Rate exceeded"}'
+LOST = Refused("InternalFailure", "the drill lost this", status=500)
+THROTTLED = Refused("ThrottlingException", "Rate exceeded", status=400)
+QUIET = "quiet"
+"""File of the home that ends the faults."""
 
 
 class Faulty:
@@ -40,13 +44,11 @@ class Faulty:
                 pass
         if kind.startswith("cut"):
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-        status = "400 Bad Request" if kind == "throttled" else "500 Internal Server Error"
-        start(status, [("Content-Type", "application/x-amz-json-1.1")])
-        return [THROTTLED if kind == "throttled" else ERROR]
+        return _answer(environ, THROTTLED if kind == "throttled" else LOST, start)
 
     def _kind(self) -> str | None:
         with self.guard:
-            if self.choices.random() >= self.rate:
+            if self.choices.random() >= self.rate or self.record.with_name(QUIET).exists():
                 return None
             kind = self.choices.choice(KINDS)
             self.done[kind] += 1

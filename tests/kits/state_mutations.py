@@ -77,6 +77,7 @@ def _older(path: Path) -> None:
 
 
 MUTATIONS: dict[str, Mutation] = {
+    "older": _older,  # first: the file beside is gone after some of the others
     "deleted": lambda path: path.unlink(),
     "folder deleted": _folder,
     "empty": _text(""),
@@ -117,5 +118,4 @@ MUTATIONS: dict[str, Mutation] = {
     "output altered": _resources(lambda found: _set(_custom(found, -1)["outputs"], "arn", "arn:x")),
     "input altered": _resources(lambda found: _set(_custom(found, -1)["inputs"], "tags", {})),
     "protection altered": _resources(lambda found: _set(_custom(found), "protect", value=True)),
-    "older": _older,
 }

@@ -13,6 +13,7 @@ import jmespath
 from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.parsers import ResponseParserError
 
 from infra.errors import UserError
 from stacks.local.provider.aws.answers import making, name_calls
@@ -269,7 +270,7 @@ class RowExecutor:
             raise self._refusal(call, f"{code}: {message}") from error
         except ParamValidationError as error:
             raise self._refusal(call, str(error)) from error
-        except BotoCoreError as error:
+        except (BotoCoreError, ResponseParserError) as error:
             raise UserError(
                 f"{self.subject}: {call.operation} must get an answer, got {error}",
                 fix="see why the local cloud gives none in .plinth/local/cloud.log",
