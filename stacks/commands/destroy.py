@@ -173,7 +173,9 @@ def _delete_foundation(
 ) -> Changes:
     from stacks.targets import leftovers
 
-    what = leftovers.owned(clients, settings.names)
+    resources = engine.deployment().get("resources") or []
+    vpcs = [one["id"] for one in resources if one["type"] == "aws:ec2/vpc:Vpc" and "id" in one]
+    what = leftovers.owned(clients, settings.names, vpcs)
     with leftovers.releasing(clients, what, report.note) as released:
         changes = run_engine("destroy", engine, lambda: None, report)
     if released:

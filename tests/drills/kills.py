@@ -34,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
     """Drill; 0 where everything was put right every time."""
     times = int(arguments[0]) if arguments else 10
     choices = random.Random(arguments[1] if len(arguments) > 1 else 0)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         copy_checkout(Path(folder) / "clone")
         clone = Clone(Path(folder) / "clone", Path(folder) / "home")
         try:

@@ -26,7 +26,7 @@ from tests.kits.path import wait_until
 @contextmanager
 def hurt(rate: float, seed: int) -> Iterator[Clone]:
     """A home whose cloud loses requests and answers."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         clone = Clone(ROOT, Path(folder))
         argv = [sys.executable, "-m", "tests.kits.faulty_cloud", folder, str(rate), str(seed)]
         with subprocess.Popen(argv, cwd=ROOT, env=clone.env(), stderr=subprocess.DEVNULL) as cloud:

@@ -41,7 +41,7 @@ def run(arguments: Sequence[str]) -> int:
     choices = random.Random(arguments[1] if len(arguments) > 1 else 0)
     wrong, heard = 0, Counter[str]()
     for number in range(times):
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             clone = Clone(ROOT, Path(folder))
             if number % 2:
                 clone.ok("up", STACK)

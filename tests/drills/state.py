@@ -26,7 +26,7 @@ def say(line: str) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Drill the mutations named, or all; 0 where each was refused and put back."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         clone = Clone(ROOT, Path(folder))
         try:
             return _drilled(clone, arguments or list(MUTATIONS))

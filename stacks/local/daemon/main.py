@@ -168,6 +168,7 @@ def _overlay(
     from stacks.local.aws import (
         eventbridge,
         moto_bucket_policies,
+        moto_nat_gateways,
         moto_thread_safety,
         service_linked_roles,
         service_quotas,
@@ -192,6 +193,7 @@ def _overlay(
     )
     moto_thread_safety.install()
     moto_bucket_policies.install()
+    moto_nat_gateways.install()
     service_linked_roles.install()
     service_quotas.install()
     service_linked_roles.make()
