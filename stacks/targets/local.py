@@ -48,6 +48,7 @@ class LocalTarget:
         self._made: dict[str, Any] = {}
         self._making = threading.Lock()
         self.wait = False
+        self._ends = False
 
     def can_deploy(self) -> bool:
         """Always."""
@@ -56,7 +57,8 @@ class LocalTarget:
     def start(self, report: CommandOutput, *, port: int | None = None) -> None:
         """The cloud runs, and the CLI is found or built."""
         with report.stage("cloud", "local cloud") as stage:
-            self._ready = environment.start(home(), port, stage.say)
+            room = 0 if self._ends else environment.ROOM_BYTES
+            self._ready = environment.start(home(), port, stage.say, room)
             stage.done = self._ready.cloud.endpoint_url
         with report.stage("toolchain", "Pulumi CLI") as stage:
             self._pulumi = pulumi.ensure(stage.say)
@@ -107,7 +109,9 @@ class LocalTarget:
 
     @contextmanager
     def ending(self, report: CommandOutput) -> Iterator[None]:
-        """No other command changes this environment."""
+        """No other command changes this environment; a full disk keeps nobody from ending it."""
+        self._ends = True
+        environment.check_room(home(), 0)
         with leases.held_all(home(), wait=self.wait, say=report.note):
             yield
 

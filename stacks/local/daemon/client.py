@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from infra.errors import UserError
+from stacks.local.runtime.files import OWNER_ALONE
 from stacks.local.runtime.processes import Children, is_alive, tail
 
 START_SECONDS = 60
@@ -87,6 +88,7 @@ def _spawn(home: Path, port: int | None, timeout_seconds: float) -> CloudInfo:
     argv = [sys.executable, "-m", "stacks.local.daemon.main", "--home", str(home)]
     if port is not None:
         argv += ["--port", str(port)]
+    log.touch(mode=OWNER_ALONE)
     with log.open("wb") as out:
         process = subprocess.Popen(
             argv,
@@ -169,6 +171,7 @@ def _lock_file(home: Path) -> Path:
 def _locked(home: Path) -> Iterator[None]:
     """One start or stop at a time per home; the lock of a dead process is free."""
     folder = private_folder(home)
+    (folder / "cloud.lock").touch(mode=OWNER_ALONE)
     with (folder / "cloud.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

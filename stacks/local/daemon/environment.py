@@ -107,12 +107,12 @@ class LocalEnvironment:
         return homes | {name: value for name, value in mine.items() if name not in hidden}
 
 
-def start(home: Path, port: int | None, say: Say) -> LocalEnvironment:
+def start(home: Path, port: int | None, say: Say, room_bytes: int = ROOM_BYTES) -> LocalEnvironment:
     """Find or start the cloud and make the state of the stacks fit it.
 
     A state that describes another cloud is put aside: what it lists is gone with that cloud.
     """
-    check_room(home)
+    check_room(home, room_bytes)
     cloud = session.find(home)
     fresh = cloud is None
     if cloud is None:
@@ -131,6 +131,7 @@ def start(home: Path, port: int | None, say: Say) -> LocalEnvironment:
 @contextmanager
 def _one_at_a_time(home: Path) -> Iterator[None]:
     """Commands on several stacks may start at once: they look at the state one after another."""
+    (home / ENV / "state.lock").touch(mode=files.OWNER_ALONE)
     with (home / ENV / "state.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -153,7 +154,7 @@ def _fit_state(home: Path, cloud_id: str, say: Say, *, fresh: bool) -> None:
     files.write(owner, cloud_id.encode())
 
 
-def check_room(home: Path) -> None:
+def check_room(home: Path, room_bytes: int) -> None:
     """UserError where the home cannot be written: an engine would find out half-way."""
     try:
         session.private_folder(home)
@@ -164,9 +165,9 @@ def check_room(home: Path) -> None:
             f"{home} must be a folder that can be written, got {error.strerror}: {error.filename}",
             fix="mend its rights or free room, or set PLINTH_HOME to another folder",
         ) from None
-    if free < ROOM_BYTES:
+    if free < room_bytes:
         raise UserError(
-            f"the disk of {home} must have {ROOM_BYTES // 2**20} MiB free, got {free // 2**20}",
+            f"the disk of {home} must have {room_bytes // 2**20} MiB free, got {free // 2**20}",
             fix="free room, or set PLINTH_HOME to another folder",
         )
 

@@ -90,8 +90,9 @@ def _sign(descriptor: int) -> None:
     """Say in the file whose lease it is."""
     command = " ".join(["plinth", *sys.argv[1:]])
     text = json.dumps({"pid": os.getpid(), "command": command, "since": int(time.time())})
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, text.encode(), 0)
+    with contextlib.suppress(OSError):  # a full disk: the lock holds without its words
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text.encode(), 0)
 
 
 def _holder(path: Path) -> str:

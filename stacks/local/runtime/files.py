@@ -26,9 +26,9 @@ def write(path: Path, content: bytes) -> None:
             out.flush()
             os.fsync(out.fileno())
         draft.replace(path)
-    except OSError:
+    except OSError as error:
         draft.unlink(missing_ok=True)
-        raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def write_json(path: Path, content: object) -> None:
