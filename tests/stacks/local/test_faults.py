@@ -81,7 +81,7 @@ def test_commands_that_start_at_once_put_aside_the_state_of_a_lost_cloud_once(
 
 def test_a_killed_command_line_leaves_nothing_that_the_next_up_does_not_mend(fresh: Clone) -> None:
     started = fresh.start("up", "local")
-    wait_until(half_way(fresh))
+    wait_until(half_way(fresh), by=started)
     started.send_signal(signal.SIGKILL)
     started.communicate()
     fresh.ok("up", "local")
@@ -91,11 +91,11 @@ def test_a_killed_command_line_leaves_nothing_that_the_next_up_does_not_mend(fre
 
 def test_a_killed_engine_leaves_nothing_that_the_next_up_does_not_mend(fresh: Clone) -> None:
     started = fresh.start("up", "local.foundation")
-    wait_until(half_way(fresh))
+    wait_until(half_way(fresh), by=started)
     engine = engine_of(fresh)
     assert engine is not None
     engine.kill()
-    started.communicate(timeout=60)
+    started.communicate()
     assert started.returncode == 1
     done = fresh.plinth("up", "local.foundation", "--json")
     assert done.code == 0, done.err
@@ -106,9 +106,9 @@ def test_a_killed_engine_leaves_nothing_that_the_next_up_does_not_mend(fresh: Cl
 
 def test_a_killed_cloud_is_replaced_and_the_stack_starts_anew(fresh: Clone) -> None:
     started = fresh.start("up", "local.foundation")
-    wait_until(half_way(fresh))
+    wait_until(half_way(fresh), by=started)
     os.kill(cloud_pid(fresh), signal.SIGKILL)
-    started.communicate(timeout=120)
+    started.communicate()
     done = fresh.plinth("up", "local.foundation", "--json")
     assert done.code == 0, done.err
     assert "starting anew" in done.err
@@ -127,9 +127,12 @@ def test_a_port_in_use_is_reported_with_its_owner(fresh: Clone) -> None:
 
 def test_a_second_up_at_the_same_time_is_refused_by_name(fresh: Clone) -> None:
     started = fresh.start("up", "local.foundation")
-    wait_until(lambda: engine_of(fresh) is not None and any(fresh.home.rglob("locks/**/*.json")))
+    wait_until(
+        lambda: engine_of(fresh) is not None and any(fresh.home.rglob("locks/**/*.json")),
+        by=started,
+    )
     second = fresh.plinth("up", "local")
-    started.communicate(timeout=120)
+    started.communicate()
     assert started.returncode == 0
     assert second.code == 2
     assert "local.foundation must not be updated twice at once" in second.err
@@ -162,9 +165,9 @@ def test_destroy_in_the_middle_of_a_run_and_after_a_kill_leaves_no_process(fresh
     name = "plinth-local-flight-delay-training"
     fresh.client("sagemaker").start_pipeline_execution(PipelineName=name)
     started = fresh.start("up", "local")
-    wait_until(lambda: engine_of(fresh) is not None)
+    wait_until(lambda: engine_of(fresh) is not None, by=started)
     started.send_signal(signal.SIGKILL)
     started.communicate()
     fresh.ok("destroy", "local", "--yes")
-    wait_until(lambda: fresh.processes() == [], seconds=5)
+    wait_until(lambda: fresh.processes() == [])
     assert not (fresh.home / "local" / "cloud.json").exists()
