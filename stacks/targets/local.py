@@ -133,8 +133,7 @@ class LocalTarget:
 
     def accept_state(self, stack: StackName) -> None:
         """The cloud may hold something else: the next update reads it first."""
-        state_files.check(home(), str(stack), cut_off=True)
-        state_files.keep(home(), str(stack))
+        state_files.accept(home(), str(stack))
         killed_engines.cut_off(home(), str(stack))
 
     def deployable(self, settings: Chosen, report: CommandOutput) -> Chosen:

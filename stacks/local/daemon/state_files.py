@@ -148,6 +148,21 @@ def restore(home: Path, stack: str) -> Copy:
     return known[0]
 
 
+def accept(home: Path, stack: str) -> None:
+    """Take a state for what the last update left; UserError where no engine could act on it."""
+    path = checkpoint(home, stack)
+    if not path.exists():
+        return
+    try:
+        resources_of(path.read_bytes(), stack)
+    except Damaged as damaged:
+        raise UserError(
+            f"the state of {stack} must be whole to be accepted, got {damaged}",
+            fix=f"type `plinth state {stack} restore`",
+        ) from None
+    keep(home, stack)
+
+
 def forget(home: Path) -> None:
     """Drop all copies: what they list is gone."""
     shutil.rmtree(_folder(home), ignore_errors=True)
