@@ -34,6 +34,7 @@ from stacks.local.runtime.keys import ensure as ensure_keys
 from stacks.local.runtime.processes import Children, port_owner, write_json
 
 if TYPE_CHECKING:
+    from stacks.local.aws.gate import Gate
     from stacks.local.aws.iam.authorizer import Authorizer
     from stacks.local.aws.store import Store
     from stacks.local.kubernetes.attach import Attachment
@@ -99,9 +100,10 @@ def _serve(
     os.environ.update(MOTO_SETTINGS)
     keys = ensure_keys(home)
     sagemaker_app = _overlay(home, url, namespace, children, keys)
-    _serve_http(_guarded(sagemaker_app, listener, keys), listener)
+    gate = _guarded(sagemaker_app, listener, keys)
+    _serve_http(gate, listener)
     threading.Thread(target=_reconcile, args=(sagemaker_app, stop), daemon=True).start()
-    attachment = _attachment(home, children)
+    attachment = _attachment(home, children, gate, sagemaker_app, keys)
     threading.Thread(target=attachment.run, args=(stop,), daemon=True).start()
     admits = owner_with(SECRET_VARIABLE, keys.secret_access_key)
     provider_port = 0 if arguments.no_provider else _serve_provider(url, keys, admits)
@@ -138,7 +140,9 @@ def _overlay(
         service_quotas,
     )
     from stacks.local.aws.app import SageMakerApp
-    from stacks.local.aws.emulator import Emulator
+    from stacks.local.aws.eks import entries
+    from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
+    from stacks.local.aws.iam import owner
     from stacks.local.aws.recorded.recorder import Recorder
     from stacks.local.aws.sagemaker.capture import Captures
     from stacks.local.aws.sagemaker.mlflow_app import tracking_urls
@@ -169,7 +173,11 @@ def _overlay(
         ),
     )
     eventbridge.install(emulator)
-    fallback = Recorder(DomainDispatcherApplication(create_backend_app), REGION)
+    fallback = Recorder(
+        DomainDispatcherApplication(create_backend_app), REGION, after=entries.AFTER
+    )
+    entries.install(fallback, emulator.authorizer)
+    owner.make(keys, ACCOUNT_ID, emulator.authorizer.place.partition, REGION)
     captures = Captures(lambda role: emulator.act(role).s3)
     return SageMakerApp(emulator=emulator, captures=captures, fallback=fallback)
 
@@ -193,7 +201,7 @@ def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
     )
 
 
-def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Any:
+def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Gate:
     """The endpoint behind the gate that checks origin and signature, and what AWS refuses."""
     from stacks.local.aws import session_tokens
     from stacks.local.aws.gate import Gate, known_secrets
@@ -250,11 +258,25 @@ def _serve_provider(url: str, keys: Keys, admits: Admits) -> int:
     return int(port)
 
 
-def _attachment(home: Path, children: Children) -> Attachment:
+def _attachment(
+    home: Path, children: Children, gate: Gate, sagemaker_app: Any, keys: Keys
+) -> Attachment:
     """What gives the EKS cluster a control plane, where this machine has the programs of one."""
+    from stacks.local.aws.eks.access import ClusterAccess
     from stacks.local.aws.emulator import ACCOUNT_ID
     from stacks.local.kubernetes.attach import Attachment
     from stacks.toolchain import control_plane
+
+    url = f"http://127.0.0.1:{gate.port}"
+
+    def access(cluster: str) -> ClusterAccess:
+        return ClusterAccess(
+            cluster=cluster,
+            endpoint=url,
+            store=sagemaker_app.fallback.store,
+            authorizer=sagemaker_app.emulator.authorizer,
+            secret_of=gate.secret_of,
+        )
 
     made = Attachment(
         home=home,
@@ -262,6 +284,9 @@ def _attachment(home: Path, children: Children) -> Attachment:
         programs=control_plane.find(),
         account_id=ACCOUNT_ID,
         region=REGION,
+        endpoint=url,
+        keys=keys.aws(),
+        access=access,
     )
     made.install()
     return made

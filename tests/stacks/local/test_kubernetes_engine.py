@@ -16,6 +16,7 @@ from infra.errors import CheckFailed
 from stacks.local.daemon import environment
 from stacks.local.kubernetes import nodes, stand_ins
 from stacks.local.kubernetes.client import Client
+from stacks.local.kubernetes.control_plane import OWN_KUBECONFIG
 from stacks.targets.engine import Changes, Stack
 from stacks.toolchain import control_plane as toolchain
 from tests.kits.kubernetes import control_plane_binaries, until
@@ -142,7 +143,7 @@ def test_a_cluster_and_what_runs_on_it_live_and_go(
 
         assert run("preview", program("2")).counts["create"] == 10
         assert run("up", program("2")).counts["create"] == 10
-        client = Client.of(local.kubeconfig)
+        client = Client.of(tmp_path / "local" / "kubernetes" / OWN_KUBECONFIG)
         quota = client.kind("v1", "ResourceQuota")
         assert quota is not None
         until(lambda: len(client.list(nodes.NODE)) == 2)
