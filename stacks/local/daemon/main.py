@@ -141,7 +141,7 @@ def _overlay(
     )
     from stacks.local.aws.app import SageMakerApp
     from stacks.local.aws.eks import entries
-    from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
+    from stacks.local.aws.emulator import Emulator
     from stacks.local.aws.iam import owner
     from stacks.local.aws.recorded.recorder import Recorder
     from stacks.local.aws.sagemaker.capture import Captures
@@ -164,6 +164,7 @@ def _overlay(
     service_linked_roles.install()
     service_quotas.install()
     service_linked_roles.make()
+    owner.make(keys, REGION)
     store = Store()
     emulator = Emulator(host=host, store=store, authorizer=_authorizer(host, store))
     lambda_functions.install(
@@ -173,11 +174,9 @@ def _overlay(
         ),
     )
     eventbridge.install(emulator)
-    fallback = Recorder(
-        DomainDispatcherApplication(create_backend_app), REGION, after=entries.AFTER
-    )
+    moto = DomainDispatcherApplication(create_backend_app)
+    fallback = Recorder(moto, REGION, after=entries.AFTER)
     entries.install(fallback, emulator.authorizer)
-    owner.make(keys, ACCOUNT_ID, emulator.authorizer.place.partition, REGION)
     captures = Captures(lambda role: emulator.act(role).s3)
     return SageMakerApp(emulator=emulator, captures=captures, fallback=fallback)
 

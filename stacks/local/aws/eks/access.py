@@ -131,7 +131,7 @@ def _dns_name(instance: str, authorizer: Authorizer) -> str:
         found = get_backend("ec2")[place.account][place.region].get_instance(instance)
     except InvalidInstanceIdError:
         raise _unknown(f"no EC2 instance {instance!r} whose session this could be") from None
-    return str(found.private_dns)
+    return str(found.private_dns_name)
 
 
 def _unknown(reason: str) -> Refused:

@@ -22,6 +22,7 @@ from stacks.local.provider.backend import (
 )
 from stacks.local.provider.kubernetes import objects, validate
 from stacks.local.provider.kubernetes.diff import difference
+from stacks.local.provider.kubernetes.kubeconfig import server, user
 
 VERSION = "4.34.2"
 """The release of pulumi_kubernetes whose resources this serves; a test compares."""
@@ -93,16 +94,16 @@ class KubernetesBackend:
         given = settings.get("kubeconfig")
         if given == UNKNOWN:
             return failures
-        server, known = _server(given), self._servers.endpoints()
-        if server not in known:
+        named, known = server(given), self._servers.endpoints()
+        if named not in known:
             reason = (
                 f"kubeconfig must name the server of an EKS cluster of the local environment "
-                f"({', '.join(known) or 'there is none yet'}), got {server or 'no server'}"
+                f"({', '.join(known) or 'there is none yet'}), got {named or 'no server'}"
             )
             failures.append(Failure(property="kubeconfig", reason=reason))
             return failures
         try:
-            self._servers.client(_user(given))
+            self._servers.client(user(given))
         except UserError as error:
             failures.append(Failure(property="kubeconfig", reason=error.problem))
         return failures
@@ -110,7 +111,7 @@ class KubernetesBackend:
     def replaced_settings(self, old: Properties, new: Properties) -> list[str]:
         """The kubeconfig, when it names another server."""
         before, after = old.get("kubeconfig"), new.get("kubeconfig")
-        moved = UNKNOWN not in (before, after) and _server(before) != _server(after)
+        moved = UNKNOWN not in (before, after) and server(before) != server(after)
         return ["kubeconfig"] if moved else []
 
     def check(
@@ -196,7 +197,7 @@ class KubernetesBackend:
 
     def _client(self, subject: Subject) -> Client | None:
         """As whoever the provider resource logs in; None while there is no server."""
-        return self._servers.client(_user(subject.settings.get("kubeconfig")))
+        return self._servers.client(user(subject.settings.get("kubeconfig")))
 
     @contextmanager
     def _told(self, subject: Subject, what: str, item: Object | None = None) -> Iterator[None]:
@@ -205,7 +206,7 @@ class KubernetesBackend:
             yield
         except ApiError as error:
             if error.status == 401:
-                whom = self._servers.whom(_user(subject.settings.get("kubeconfig")))
+                whom = self._servers.whom(user(subject.settings.get("kubeconfig")))
                 raise UserError(
                     f"{subject}: the cluster's API must let {whom} in, got 401 {error}",
                     fix=f"give {whom} an access entry with an access policy (plinth:cluster."
@@ -296,38 +297,6 @@ class KubernetesBackend:
             applied = {}  # what is there cannot be led back in place: all that differs is drift
         held: Properties = objects.drifted(inputs, applied, live)
         return held
-
-
-def _server(kubeconfig: Any) -> str | None:
-    """URL of the current context's cluster."""
-    found = _chosen(kubeconfig, "cluster").get("server")
-    return str(found) if found else None
-
-
-def _user(kubeconfig: Any) -> Mapping[str, Any]:
-    """How the current context's user logs in."""
-    return _chosen(kubeconfig, "user")
-
-
-def _chosen(kubeconfig: Any, part: str) -> Mapping[str, Any]:
-    """The `cluster` or `user` of the current context, out of JSON or YAML; empty: it has none."""
-    if isinstance(kubeconfig, str):
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import YAMLError
-
-        try:
-            kubeconfig = YAML(typ="safe").load(kubeconfig)
-        except YAMLError:
-            return {}
-    if not isinstance(kubeconfig, Mapping):
-        return {}
-    named = {c["name"]: c["context"] for c in kubeconfig.get("contexts") or []}
-    context = named.get(kubeconfig.get("current-context"), {})
-    held = {one["name"]: one[part] or {} for one in kubeconfig.get(f"{part}s") or []}
-    found: Mapping[str, Any] | None = (
-        held.get(context.get(part)) if context else next(iter(held.values()), None)
-    )
-    return found or {}
 
 
 def _refusal(subject: Subject, inputs: Properties) -> Failure | None:
