@@ -36,6 +36,7 @@ from stacks.local.runtime.processes import Children, port_owner, write_json
 if TYPE_CHECKING:
     from stacks.local.aws.gate import Gate
     from stacks.local.aws.iam.authorizer import Authorizer
+    from stacks.local.aws.recorded.recorder import Recorder
     from stacks.local.aws.store import Store
     from stacks.local.kubernetes.attach import Attachment
     from stacks.local.provider.aws.row import Believed
@@ -130,8 +131,6 @@ def _serve(
 def _overlay(
     home: Path, url: str, namespace: tuple[str, ...], children: Children, keys: Keys
 ) -> Any:
-    from moto.server import DomainDispatcherApplication, create_backend_app
-
     from stacks.local.aws import (
         eventbridge,
         moto_bucket_policies,
@@ -140,10 +139,8 @@ def _overlay(
         service_quotas,
     )
     from stacks.local.aws.app import SageMakerApp
-    from stacks.local.aws.eks import entries
     from stacks.local.aws.emulator import Emulator
     from stacks.local.aws.iam import owner
-    from stacks.local.aws.recorded.recorder import Recorder
     from stacks.local.aws.sagemaker.capture import Captures
     from stacks.local.aws.sagemaker.mlflow_app import tracking_urls
     from stacks.local.aws.store import Store
@@ -174,11 +171,22 @@ def _overlay(
         ),
     )
     eventbridge.install(emulator)
-    moto = DomainDispatcherApplication(create_backend_app)
-    fallback = Recorder(moto, REGION, after=entries.AFTER)
-    entries.install(fallback, emulator.authorizer)
+    fallback = _recorder(emulator.authorizer)
     captures = Captures(lambda role: emulator.act(role).s3)
     return SageMakerApp(emulator=emulator, captures=captures, fallback=fallback)
+
+
+def _recorder(authorizer: Authorizer) -> Recorder:
+    """What answers for what moto lacks, in front of moto."""
+    from moto.server import DomainDispatcherApplication, create_backend_app
+
+    from stacks.local.aws.eks import entries
+    from stacks.local.aws.recorded.recorder import Recorder
+
+    moto = DomainDispatcherApplication(create_backend_app)
+    made = Recorder(moto, REGION, after=entries.AFTER)
+    entries.install(made, authorizer)
+    return made
 
 
 def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:

@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import botocore.auth
 import pytest
 
 from stacks.local.daemon import environment
@@ -257,6 +259,28 @@ def test_a_token_that_is_not_as_it_was_signed_is_nobodys(cloud: Cloud, eks: Any)
     )
 
 
+def test_a_token_is_good_for_fifteen_minutes_whatever_it_says(
+    cloud: Cloud, eks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_in(eks, OWNER, "AmazonEKSClusterAdminPolicy")
+
+    def status_after(minutes: float) -> int:
+        then = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=minutes)
+        with monkeypatch.context() as patched:
+            patched.setattr(botocore.auth, "get_current_datetime", lambda **_: then)
+            token = login.token(CLUSTER, cloud.place())
+        assert "X-Amz-Expires=60&" in presigned(token)[1]
+        return status(shown(cloud, token), "/version")
+
+    assert [status_after(minutes) for minutes in (0, 14, 15.2, 60, -20)] == [
+        200,
+        200,
+        401,
+        401,
+        401,
+    ]
+
+
 def test_an_entry_that_is_deleted_lets_nobody_in(cloud: Cloud, eks: Any) -> None:
     arn = role(cloud, "leaver")
     let_in(eks, arn, "AmazonEKSAdminViewPolicy")
@@ -343,7 +367,7 @@ def test_eks_makes_an_entry_of_the_nodes_role(cloud: Cloud, eks: Any) -> None:
 
 def test_what_eks_refuses_about_entries(cloud: Cloud, eks: Any) -> None:
     arn = role(cloud, "reserved")
-    wrong = {
+    wrong: dict[str, dict[str, Any]] = {
         "it cannot start with system:": {"kubernetesGroups": ["system:masters"]},
         "must not begin with eks:": {"username": "eks:mine"},
         "of type EC2_LINUX": {"type": "EC2_LINUX", "kubernetesGroups": ["mine"]},
@@ -365,7 +389,7 @@ def test_what_eks_refuses_about_entries(cloud: Cloud, eks: Any) -> None:
 
 def test_whoever_makes_a_cluster_is_let_in_unless_it_says_otherwise(cloud: Cloud) -> None:
     eks = cloud.client("eks")
-    new = {"roleArn": ROLE, "resourcesVpcConfig": {}}
+    new: dict[str, Any] = {"roleArn": ROLE, "resourcesVpcConfig": {}}
     eks.create_cluster(name="by-api", accessConfig={"authenticationMode": "API"}, **new)
     assert eks.list_access_entries(clusterName="by-api")["accessEntries"] == [OWNER]
     [held] = eks.list_associated_access_policies(clusterName="by-api", principalArn=OWNER)[
