@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urlsplit
 import botocore.auth
 import pytest
 
+from infra.errors import UserError
 from stacks.local.daemon import environment
 from stacks.local.kubernetes import access, control_plane, login
 from stacks.local.kubernetes.client import ApiError, Client
@@ -340,6 +341,39 @@ def test_the_kubeconfig_logs_in_as_one_of_eks_does(
     held = json.loads(local.kubeconfig.read_text())
     assert held["clusters"][0]["name"] == CLUSTER and list(held["users"][0]["user"]) == ["exec"]
     assert cloud.place().keys["AWS_SECRET_ACCESS_KEY"] not in local.kubeconfig.read_text()
+
+
+def get_token(*more: str, command: str = "aws", **user: Any) -> dict[str, Any]:
+    """A kubeconfig's user that asks for a token."""
+    args = ["eks", "get-token", "--cluster-name", CLUSTER, "--region", "us-east-1", *more]
+    return {"exec": {"command": command, "args": args, **user}}
+
+
+def test_the_provider_logs_in_as_the_role_that_a_kubeconfig_names(cloud: Cloud, eks: Any) -> None:
+    arn = role(cloud, "pipeline")
+    let_in(eks, arn, "AmazonEKSViewPolicy", "research")
+    named = login.login(get_token("--role-arn", arn), cloud.place())
+    assert named.whom() == arn
+    assert who(shown(cloud, named.token()))["username"].endswith("/pipeline/EKSGetTokenAuth")
+    assert named.token() == named.token()
+    assert login.login(get_token(), cloud.place()).whom() == OWNER
+
+
+@pytest.mark.parametrize(
+    ("user", "told"),
+    [
+        ({}, "must log in with the command `aws eks get-token`"),
+        ({"token": "secret"}, "must log in with the command `aws eks get-token`"),
+        (get_token(command="kubelogin"), "got kubelogin"),
+        (get_token(env=[{"name": "AWS_PROFILE", "value": "x"}]), "got variables of its own"),
+        (get_token("--profile", "x"), "unrecognized arguments: --profile x"),
+        ({"exec": {"command": "aws", "args": ["eks", "get-token"]}}, "--cluster-name"),
+    ],
+)
+def test_no_other_login_is_taken(user: dict[str, Any], told: str) -> None:
+    place = login.Place(endpoint="http://127.0.0.1:1", region="us-east-1", keys={})
+    with pytest.raises(UserError, match=told):
+        login.login(user, place)
 
 
 def test_eks_makes_an_entry_of_the_nodes_role(cloud: Cloud, eks: Any) -> None:
