@@ -110,9 +110,14 @@ def test_a_scope_of_namespaces_holds_nowhere_else() -> None:
 
     found = {name: may(name) for name in ("research", "dev-ada", "dev", "other", "research2", "")}
     assert [name for name, allowed in found.items() if allowed] == ["research", "dev-ada"]
+    anywhere = {"type": "namespace", "namespaces": ["*"]}
+    of_all = Asked(verb="list", resource="pods")
+    assert not access_policies.allows("AmazonEKSClusterAdminPolicy", anywhere, of_all)
     everything = Asked(verb="get", url="/metrics")
     assert not access_policies.allows("AmazonEKSClusterAdminPolicy", IN, everything)
-    assert access_policies.allows("AmazonEKSClusterAdminPolicy", {"type": "cluster"}, everything)
+    whole = {"type": "cluster"}
+    assert access_policies.allows("AmazonEKSClusterAdminPolicy", whole, everything)
+    assert not access_policies.allows("AmazonEKSAdminViewPolicy", whole, everything)
 
 
 def allowed(policy: str, group: str, resource: str) -> tuple[str, ...]:
@@ -142,6 +147,7 @@ def allowed(policy: str, group: str, resource: str) -> tuple[str, ...]:
         ("rbac.authorization.k8s.io", "roles", (), (), READ + WRITE),
         ("rbac.authorization.k8s.io", "clusterroles", (), (), ()),
         ("kueue.x-k8s.io", "localqueues", (), (), ()),
+        ("example.com", "pods", (), (), ()),
     ],
 )  # fmt: skip
 def test_policies_allow_what_the_guide_lists(
