@@ -411,6 +411,11 @@ def test_what_eks_refuses_about_entries(cloud: Cloud, eks: Any) -> None:
             eks.create_access_entry, clusterName=CLUSTER, principalArn=arn, **more
         )
         assert code == "InvalidParameterException" and told in message
+    linked = (
+        f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"
+    )
+    _, message, _ = refusal(eks.create_access_entry, clusterName=CLUSTER, principalArn=linked)
+    assert "do not support service linked roles" in message
     scope = {"accessScope": {"type": "cluster"}, "policyArn": policy("AmazonEKSViewPolicy")}
     code, _, _ = refusal(
         eks.associate_access_policy, clusterName=CLUSTER, principalArn=arn, **scope

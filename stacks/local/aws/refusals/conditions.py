@@ -99,6 +99,12 @@ def groups_of_a_node(request: Request, _: Account) -> Mapping[str, str] | None:
     return {"type": type_} if request.get("kubernetesGroups") and type_ != "STANDARD" else None
 
 
+def service_linked(request: Request, _: Account) -> Mapping[str, str] | None:
+    """Roles that services keep for themselves get no entry."""
+    arn = str(request["principalArn"])
+    return {"principal": arn} if ":role/aws-service-role/" in arn else None
+
+
 def no_entry(request: Request, account: Account) -> Mapping[str, str] | None:
     """A policy is associated with an entry that exists."""
     cluster, arn = str(request["clusterName"]), str(request["principalArn"])

@@ -127,6 +127,14 @@ ACCESS = (
     Refusal(
         service="eks",
         operations=("CreateAccessEntry",),
+        condition=conditions.service_linked,
+        code="InvalidParameterException",
+        text="Access entries do not support service linked roles, such as {principal}",
+        source='EKS User Guide, "Create access entries"; the text is ours',
+    ),
+    Refusal(
+        service="eks",
+        operations=("CreateAccessEntry",),
         condition=conditions.groups_of_a_node,
         code="InvalidParameterException",
         text="Kubernetes groups cannot be specified for access entries of type {type}",
