@@ -28,6 +28,9 @@ OF_ITS_OWN: Mapping[str, tuple[str, ...]] = {
 READ: Mapping[str, str] = {
     "aws:cloudwatch/eventRule:EventRule": "nothing hears it until a target is joined",
     "aws:sagemaker/featureGroup:FeatureGroup": "an empty store; what guards it is read",
+    "aws:sagemaker/model:Model": "it serves nobody until an endpoint has it",
+    "aws:sagemaker/endpointConfiguration:EndpointConfiguration": "no endpoint has it yet",
+    "aws:eks/nodeGroup:NodeGroup": "what it costs and who reaches its nodes is read by rules",
     "aws:cfg/rule:Rule": "it looks at what is there, and changes nothing",
     "aws:cloudtrail/trail:Trail": "a further record; whether it is on is read",
     "aws:cloudwatch/logMetricFilter:LogMetricFilter": "it counts lines of a log",
