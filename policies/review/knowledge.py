@@ -164,6 +164,32 @@ def formation_name(token: str) -> str:
 
 
 @cache
+def _of_formation() -> Mapping[str, str]:
+    """CloudFormation's name -> the type of pulumi-aws that is the same resource."""
+    rows = sorted(_table()["pulumi"].items(), key=lambda row: -len(row[0]))  # the plainest last
+    return {fact["cfn"]: f"aws:{token}" for token, fact in rows if "cfn" in fact}
+
+
+def counterpart(token: str) -> str:
+    """The type of `aws:` that is the same resource as one of `aws-native:`; empty: there is none.
+
+    Rules read the inputs of `aws:`; those of aws-native have other names, so no rule judges them.
+    """
+    return _of_formation().get(formation_name(token), "") if token[:11] == "aws-native:" else ""
+
+
+def told_unjudged(found: Mapping[str, int], most: int) -> str:
+    """One line about types that no rule judges; those first of which there are many."""
+    ranked = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
+    listed = ", ".join(
+        f"{token} ({count}{f'; rules judge {other}' if (other := counterpart(token)) else ''})"
+        for token, count in ranked[:most]
+    )
+    more = f" and {len(found) - most} more types" if len(found) > most else ""
+    return f"{sum(found.values())} resources are judged by no rule: {listed}{more}"
+
+
+@cache
 def _formation_names() -> Mapping[str, str]:
     """Service and kind in lower case -> CloudFormation's name."""
     return {":".join(name.split("::")[1:]).lower(): name for name in _table()["cloudformation"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from policies.config import PolicyConfig
 from policies.data import Data, Resource
 from policies.offline import evaluate, unjudged
+from policies.review.knowledge import counterpart, told_unjudged
+from stacks.cli import main
 
 OURS = "123456789012"
 CONFIG = PolicyConfig(production=True, approved_registries=(OURS,), required_tags=("owner",))
@@ -171,3 +174,28 @@ def test_types_that_no_rule_knows_are_counted() -> None:
     token = "aws-native:s3:Bucket"
     made = Resource(type=token, name="a", urn=f"urn:pulumi:p::p::{token}::a", inputs=Data({}))
     assert unjudged([made]) == {token: 1}
+    said = "1 resources are judged by no rule: aws-native:s3:Bucket (1; rules judge aws:s3/bucket:"
+    assert told_unjudged(unjudged([made]), 1).startswith(said)
+    assert counterpart("aws-native:nothing:AtAll") == ""
+
+
+def test_the_command_and_the_review_count_what_no_rule_judges(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = "aws-native:s3:Bucket"
+    urn = f"urn:pulumi:dev.foundation::plinth::{token}::a"
+    state = {"urn": urn, "custom": True, "type": token, "id": "a", "inputs": {}, "outputs": {}}
+    digest = tmp_path / "digest.json"
+    digest.write_text(json.dumps({"steps": [{"op": "create", "urn": urn, "newState": state}]}))
+
+    def said(*arguments: str) -> str:
+        with pytest.raises(SystemExit):
+            main([*arguments, "dev.foundation", "--digest", str(digest)])
+        return capsys.readouterr().out
+
+    policies = json.loads(said("policy", "--json").splitlines()[-1])
+    assert policies["stacks"]["dev.foundation"]["unjudged"] == {token: 1}
+    assert "judged by no rule" in said("policy")
+    review = json.loads(said("review", "--json").splitlines()[-1])
+    assert review["sections"]["policies"]["unjudged"] == {token: 1}
+    assert "judged by no rule" in said("review", "--format", "markdown")
