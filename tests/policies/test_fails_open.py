@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from policies.config import PolicyConfig
-from policies.data import Data, Resource
+from policies.data import Data, Resource, Unknown
 from policies.offline import evaluate, unjudged
 from policies.review.knowledge import counterpart, told_unjudged
 from stacks.cli import main
@@ -80,6 +80,13 @@ def test_an_account_where_it_is_said_is_undecided_of_a_service_that_may_not_say_
     trust = document("assumeRolePolicy", Action="sts:AssumeRole", Condition=condition,
                      Principal={"Service": f"{service}.amazonaws.com"})  # fmt: skip
     assert status("PF-IAM-002", ROLE, trust) == expected
+
+
+def test_what_no_update_makes_known_is_told_as_such() -> None:
+    assert Unknown("a.b").why == "not known before the update: a.b"
+    fact = "whether glue.amazonaws.com says its account"
+    assert Unknown(fact).why == f"nobody here knows {fact}"
+    assert Unknown("a", fact).why == f"not known before the update: a; nobody here knows {fact}"
 
 
 @pytest.mark.parametrize(
