@@ -30,7 +30,8 @@ from tests.bench import checkov  # noqa: E402
 OURS = "123456789012"
 CONFIG = PolicyConfig(production=True, approved_registries=(OURS,))
 README = ROOT / "policies" / "README.md"
-MARKS = ("<!-- checkov -->", "<!-- /checkov -->")
+HEADING = "## Where Checkov"
+"""Of the section whose table this makes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,8 +189,9 @@ def main() -> int:
     asked = parser.parse_args()
     made = table([(case, theirs(asked.checkov, case), ours(case)) for case in CASES])
     text = README.read_text()
-    begin, end = (text.index(mark) for mark in MARKS)
-    new = f"{text[: begin + len(MARKS[0])]}\n{made}\n{text[end:]}"
+    begin = text.index("\n|", text.index(HEADING)) + 1
+    end = text.index("\n\n", begin)
+    new = f"{text[:begin]}{made}{text[end:]}"
     sys.stdout.write(f"{made}\n")
     if asked.write:
         README.write_text(new)
