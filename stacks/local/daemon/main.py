@@ -44,6 +44,11 @@ REGION = "us-east-1"
 REPLACES_AS = "PLINTH_REPLACES_AS"
 """Variable that says `aws` where `local` is to replace what AWS would, and nothing else that the
 official provider replaces. Default: both."""
+
+IAM_TRACE = "PLINTH_IAM_TRACE"
+"""Variable that names a file into which every decision of IAM is written, for `tests.drills`.
+Default: they are counted alone."""
+
 UPKEEP_SECONDS = 1.0
 
 # No catalogue of images that nobody asked for; managed policies, because roles attach them.
@@ -179,10 +184,12 @@ def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
     from stacks.local.aws.emulator import ACCOUNT_ID
     from stacks.local.aws.iam.authorizer import Authorizer, Tally
     from stacks.local.aws.iam.resources import Place
+    from stacks.local.aws.iam.trace import Trace
     from stacks.local.aws.sagemaker.packages import group_policy
 
     tally = Tally(path=host.state / "iam.json")
     tally.write()
+    traced = os.environ.get(IAM_TRACE)
     return Authorizer(
         place=Place(partition="aws", region=REGION, account=ACCOUNT_ID),
         own_key=host.keys.access_key_id,
@@ -190,6 +197,7 @@ def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
         group_policy=lambda arn: group_policy(store, arn),
         tags_of=lambda arn: store.tags.get(arn, {}) if ":sagemaker:" in arn else None,
         tally=tally,
+        trace=Trace(path=Path(traced)) if traced else None,
     )
 
 

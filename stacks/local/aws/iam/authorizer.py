@@ -21,6 +21,7 @@ from stacks.local.aws.iam.callers import Caller, caller
 from stacks.local.aws.iam.networks import Way, way
 from stacks.local.aws.iam.resource_policies import NOTHING, Held, held
 from stacks.local.aws.iam.resources import Place
+from stacks.local.aws.iam.trace import Trace
 from stacks.local.aws.signatures import Refused
 
 ASSUMES = ("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity")
@@ -86,6 +87,8 @@ class Authorizer:
 
     tags_of: context.TagsOf
     tally: Tally
+    trace: Trace | None = None
+    """Where every decision is written down. Default: nowhere."""
 
     def check(
         self, environ: Mapping[str, Any], body: bytes, signed_for: str, access_key_id: str
@@ -178,10 +181,13 @@ class Authorizer:
         )
         try:
             on_the_way = endpoint if check.action.startswith(f"{what.prefix}:") else None
-            decision = decide(request, _policies(who, found, on_the_way))
+            policies = _policies(who, found, on_the_way)
+            decision = decide(request, policies)
         except MalformedPolicy as error:
             self._count_undecided(f"{check.action}: {error}")
             return
+        if self.trace is not None:
+            self.trace.write(what.operation, request, policies, decision)
         self._settle(decision, request, what)
 
     def _held(self, check: Check) -> Held:

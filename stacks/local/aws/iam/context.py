@@ -93,22 +93,22 @@ class Context(Mapping[str, Any]):
     def __init__(
         self, known: Mapping[str, Any], open_: frozenset[str], prefixes: tuple[str, ...]
     ) -> None:
-        self._known = known
-        self._open = open_
-        self._prefixes = prefixes
+        self.known = known
+        self.open = open_
+        self.prefixes = prefixes
 
     def __getitem__(self, key: str) -> Any:
-        if key in self._known:
-            return self._known[key]
-        if key in self._open or key.startswith(self._prefixes):
+        if key in self.known:
+            return self.known[key]
+        if key in self.open or key.startswith(self.prefixes):
             return UNKNOWN
         raise KeyError(key)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._known)
+        return iter(self.known)
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self.known)
 
 
 def of_principal(principal: Principal, tags: Mapping[str, str], userid: str) -> dict[str, Any]:
