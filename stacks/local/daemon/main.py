@@ -137,6 +137,7 @@ def _overlay(
 
     from stacks.local.aws import (
         eventbridge,
+        function_roles,
         moto_bucket_policies,
         moto_thread_safety,
         service_linked_roles,
@@ -167,12 +168,7 @@ def _overlay(
     service_linked_roles.make()
     store = Store()
     emulator = Emulator(host=host, store=store, authorizer=_authorizer(host, store))
-    lambda_functions.install(
-        host,
-        lambda role, name, subnets: emulator.act(
-            role, service="lambda", session_name=name, subnets=subnets
-        ),
-    )
+    lambda_functions.install(host, lambda function: function_roles.acting(emulator, function))
     eventbridge.install(emulator)
     fallback = Recorder(DomainDispatcherApplication(create_backend_app), REGION)
     captures = Captures(lambda role: emulator.act(role).s3)
@@ -185,6 +181,7 @@ def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
     from stacks.local.aws.iam.authorizer import Authorizer, Tally
     from stacks.local.aws.iam.resources import Place
     from stacks.local.aws.iam.trace import Trace
+    from stacks.local.aws.sagemaker.features import online_key
     from stacks.local.aws.sagemaker.packages import group_policy
 
     tally = Tally(path=host.state / "iam.json")
@@ -197,6 +194,7 @@ def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
         group_policy=lambda arn: group_policy(store, arn),
         tags_of=lambda arn: store.tags.get(arn, {}) if ":sagemaker:" in arn else None,
         tally=tally,
+        online_key=lambda name: online_key(store, name),
         trace=Trace(path=Path(traced)) if traced else None,
     )
 
@@ -212,7 +210,7 @@ def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Any:
     authorizer = sagemaker_app.emulator.authorizer
     sessions: dict[str, Secret] = {}
     session_tokens.install(sessions, authorizer.owners)
-    account = Account(region=REGION, recorded=sagemaker_app.fallback.store)
+    account = Account(region=REGION, recorded=sagemaker_app.fallback.store, authorizer=authorizer)
     return Gate(
         authorize=authorizer.check,
         application=Refusing(application=sagemaker_app, account=account),
@@ -294,13 +292,15 @@ def _reconcile(sagemaker_app: Any, stop: threading.Event) -> None:
     from stacks.local.aws.event_source_mappings import Streams, read
     from stacks.local.aws.eventbridge import States, tell
     from stacks.local.aws.sagemaker.reconcile import reconcile
+    from stacks.local.aws.schedules import Due, fire
 
-    streams, states, alarms = Streams(), States(), Watch()
+    streams, states, alarms, due = Streams(), States(), Watch(), Due()
     while not stop.wait(UPKEEP_SECONDS):
         reconcile(sagemaker_app.emulator, sagemaker_app.captures, sagemaker_app.queues)
         read(sagemaker_app.emulator, streams)
         watch(sagemaker_app.emulator, alarms)
         tell(sagemaker_app.emulator, states)
+        fire(sagemaker_app.emulator, due)
 
 
 def _listen(port: int) -> socket.socket:

@@ -17,7 +17,7 @@ from policies.iam.document import MalformedPolicy, Policy, compiled
 from policies.iam.request import Request
 from stacks.local.aws.iam import context, implied, operations, resources, special
 from stacks.local.aws.iam.asked import Asked, asked
-from stacks.local.aws.iam.callers import Caller, caller
+from stacks.local.aws.iam.callers import Caller, caller, caller_as
 from stacks.local.aws.iam.networks import Way, way
 from stacks.local.aws.iam.resource_policies import NOTHING, Held, held
 from stacks.local.aws.iam.resources import Place
@@ -52,7 +52,9 @@ class Check:
 class Tally:
     """How often what was decided, written down for `plinth status`."""
 
-    path: Path
+    path: Path | None = None
+    """Default: nobody reads it."""
+
     allowed: int = 0
     denied: Counter[str] = field(default_factory=Counter)
     undecided: Counter[str] = field(default_factory=Counter)
@@ -60,6 +62,8 @@ class Tally:
 
     def write(self) -> None:
         """Keep the file up to date; called where something new was denied or not decided."""
+        if self.path is None:
+            return
         content = {
             "allowed": self.allowed,
             "denied": dict(self.denied.most_common()),
@@ -76,17 +80,20 @@ class Authorizer:
     """Decides on signed requests."""
 
     place: Place
-    own_key: str
+    own_key: str = ""
     """Access key of the home, whose holder is a deployer that IAM allows everything."""
 
-    owners: dict[str, str]
+    owners: dict[str, str] = field(default_factory=dict)
     """Temporary key of GetSessionToken or GetFederationToken -> the key that asked for it."""
 
-    group_policy: Callable[[str], str | None]
+    group_policy: Callable[[str], str | None] = field(default=lambda _: None)
     """ARN of a model package or its group -> the group's resource policy."""
 
-    tags_of: context.TagsOf
-    tally: Tally
+    tags_of: context.TagsOf = field(default=lambda _: None)
+    tally: Tally = field(default_factory=Tally)
+    online_key: Callable[[str], str | None] = field(default=lambda _: None)
+    """Name or ARN of a feature group -> the KMS key of its online store."""
+
     trace: Trace | None = None
     """Where every decision is written down. Default: nowhere."""
 
@@ -115,6 +122,13 @@ class Authorizer:
 
     def refuses(self, access_key_id: str, check: Check) -> str:
         """AWS's text where IAM denies something that a service does as a role; empty: it may."""
+        return self._refuses(caller(access_key_id, self.own_key, self.place, self.owners), check)
+
+    def refuses_role(self, role_arn: str, session_name: str, check: Check) -> str:
+        """The same of a role that a service has not taken on yet."""
+        return self._refuses(caller_as(role_arn, session_name), check)
+
+    def _refuses(self, who: Caller, check: Check) -> str:
         prefix, _, operation = check.action.partition(":")
         what = Asked(
             signed_for=prefix,
@@ -124,7 +138,6 @@ class Authorizer:
             protocol="json",
             parameters={},
         )
-        who = caller(access_key_id, self.own_key, self.place, self.owners)
         general = {
             **context.of_principal(who.principal, who.tags, who.userid),
             **context.of_network({}, self.place),
@@ -147,7 +160,9 @@ class Authorizer:
         if what.operation in ("CopyObject", "UploadPartCopy") and what.prefix == "s3":
             source = str(what.parameters.get("CopySource", "")).lstrip("/").partition("?")[0]
             yield Check(action="s3:GetObject", resource=f"arn:aws:s3:::{source}")
-        for action, key, known in implied.of_keys(what, self.place):
+        if (bucket := implied.missing_object(what, self.place)) is not None:
+            yield Check(action="s3:ListBucket", resource=bucket)
+        for action, key, known in implied.of_keys(what, self.place, self.online_key):
             yield Check(action=action, resource=key, known=known)
         for _, role in resources.passed_roles(what):
             own = OF_SERVICES.get(what.prefix, what.prefix)
