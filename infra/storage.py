@@ -234,7 +234,6 @@ def _objects(
     if "*" not in keys:
         listing["Condition"] = {"StringLike": {"s3:prefix": sorted(keys)}}
     return [
-        {"Action": ["s3:GetBucketLocation"], "Resource": [arn]},
         listing,
         {"Action": list(actions), "Resource": [f"{arn}/{key}" for key in sorted(keys)]},
     ]

@@ -116,6 +116,7 @@ def _drift(base: Base, settings: WorkloadSettings) -> Drift:
         role,
         base.attach(),
         base.use_keys("operations", "serving", "storage"),
+        base.mount_volumes("operations"),
         observe(names),
         pull_images(names),
         read_objects(

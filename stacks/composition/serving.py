@@ -70,6 +70,7 @@ def _may_serve(base: Base, settings: WorkloadSettings) -> pulumi.Resource:
     return base.access.allow(
         base.access.role("serving"),
         base.use_keys("serving", "storage"),
+        base.mount_volumes("serving"),
         observe(names),
         pull_images(names),
         read_objects(names, {"artifacts": [own]}),
@@ -231,6 +232,7 @@ def _llm(base: Base, settings: WorkloadSettings, chosen: configuration.Llm) -> A
     allowed = base.access.allow(
         role,
         base.use_keys("serving", "storage"),
+        base.mount_volumes("serving"),
         observe(names),
         read_objects(names, {"artifacts": [f"{weights}/*"]}),
         write_objects(names, captured),

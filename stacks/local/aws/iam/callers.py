@@ -109,7 +109,10 @@ def caller(access_key_id: str, own_key: str, place: Any, owners: Mapping[str, st
 
 def caller_as(role_arn: str, session_name: str) -> Caller:
     """Whoever takes on a role would be this."""
-    partition, account = role_arn.split(":")[1], role_arn.split(":")[4]
+    parts = role_arn.split(":")
+    if len(parts) != 6:
+        return Caller(principal=Principal(kind="anonymous", arn="anonymous"))
+    partition, account = parts[1], parts[4]
     name = role_arn.rpartition("/")[2]
     arn = f"arn:{partition}:sts::{account}:assumed-role/{name}/{session_name}"
     role = _role(role_arn, account, partition)

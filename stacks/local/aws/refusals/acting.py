@@ -18,13 +18,12 @@ from stacks.local.aws.role_sessions import check
 from stacks.local.runtime.acting import CannotAct
 
 INTERFACES = (
-    "ec2:CreateNetworkInterface",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSubnets",
-    "ec2:DeleteNetworkInterface",
-    "ec2:AssignPrivateIpAddresses",
-    "ec2:UnassignPrivateIpAddresses",
+    "CreateNetworkInterface",
+    "DeleteNetworkInterface",
+    "AssignPrivateIpAddresses",
+    "UnassignPrivateIpAddresses",
 )
+LOOKS = ("DescribeNetworkInterfaces", "DescribeSubnets")
 """Lambda developer guide, "Giving Lambda functions access to resources in an Amazon VPC"."""
 
 
@@ -52,9 +51,18 @@ def _source(service: str, account: Account) -> str:
 
 def function_without_interfaces(request: Request, account: Account) -> Mapping[str, str] | None:
     """A function in a VPC whose role may not make Lambda's interfaces there."""
-    if not (request.get("VpcConfig") or {}).get("SubnetIds") or not request.get("Role"):
+    config = request.get("VpcConfig") or {}
+    if not config.get("SubnetIds") or not request.get("Role"):
         return None
-    checks = [Check(action=action, resource="*") for action in INTERFACES]
+    interface = account.arn("ec2", "network-interface/eni-0123456789abcdef0")
+    beside = [f"subnet/{one}" for one in config["SubnetIds"]]
+    beside += [f"security-group/{one}" for one in config.get("SecurityGroupIds", ())]
+    checks = [Check(action=f"ec2:{action}", resource=interface) for action in INTERFACES]
+    checks += [
+        Check(action="ec2:CreateNetworkInterface", resource=account.arn("ec2", one))
+        for one in beside
+    ]
+    checks += [Check(action=f"ec2:{action}", resource="*") for action in LOOKS]
     denied = account.first_denied(str(request["Role"]), "Lambda", checks)
     return {"action": denied.action.partition(":")[2]} if denied else None
 
