@@ -1,2 +1,1 @@
-"""Drills: a whole environment is put to a question that no single test asks. `python -m
-tests.drills` lists them."""
+"""Ways to break Plinth, many times over; `make test` runs the small version of each."""

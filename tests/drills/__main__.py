@@ -1,30 +1,19 @@
-"""`python -m tests.drills NAME [ARGUMENTS]`: every module here is a drill and has a `main`."""
-
-from __future__ import annotations
+"""`python -m tests.drills NAME`: one module of this folder; it prints counts."""
 
 import importlib
-import pkgutil
 import sys
-from collections.abc import Sequence
+from pathlib import Path
 
-from tests import drills
-
-
-def names() -> list[str]:
-    """Every drill."""
-    found = [module.name for module in pkgutil.iter_modules(drills.__path__)]
-    return sorted(name for name in found if not name.startswith("_"))
+NAMES = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the drill that is named; its exit code, or 2 where there is none of the name."""
-    if not arguments or arguments[0] not in names():
-        got = arguments[0] if arguments else "nothing"
-        sys.stderr.write(f"drill: must be one of {', '.join(names())}, got {got}\n")
-        sys.stderr.write("  fix: python -m tests.drills NAME\n")
+def main(arguments: list[str]) -> int:
+    """Run one drill; 0 where nothing broke."""
+    if not arguments or arguments[0] not in NAMES:
+        sys.stderr.write(f"usage: python -m tests.drills NAME, one of {', '.join(NAMES)}\n")
         return 2
-    drill = importlib.import_module(f"{drills.__name__}.{arguments[0]}")
-    return int(drill.main(arguments[1:]))
+    drill = importlib.import_module(f"tests.drills.{arguments[0]}")
+    return int(drill.run(arguments[1:]))
 
 
 if __name__ == "__main__":

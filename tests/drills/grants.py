@@ -31,7 +31,7 @@ PREFIX = "plinth-local-"
 SAMPLE = 3
 
 
-def main(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str]) -> int:
     """Run the journey, or read what one left, and report."""
     asked = _parser().parse_args(arguments)
     temporary = tempfile.TemporaryDirectory(prefix="plinth-grants-")

@@ -56,7 +56,10 @@ def principal_is_nobody(document: Callable[[Request], Any]) -> Condition:
         text = document(request)
         if not text:
             return None
-        policy = json.loads(text) if isinstance(text, str | bytes) else text
+        try:
+            policy = json.loads(text) if isinstance(text, str | bytes) else text
+        except ValueError:
+            return None  # what is no JSON the service refuses
         missing = [one for one in principals(policy) if not account.exists(one)]
         return {"principal": missing[0]} if missing else None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from stacks.local.aws.refusals import acting, conditions
 from stacks.local.aws.refusals.acting import cannot_assume
 from stacks.local.aws.refusals.conditions import principal_is_nobody
+from stacks.local.aws.refusals.grammar import GRAMMAR
+from stacks.local.aws.refusals.limits import LIMITS
 from stacks.local.aws.refusals.refusal import Refusal
 
 PRINCIPALS = (
@@ -284,6 +286,8 @@ COSTS = (
 """Monitors that this account may not have."""
 
 REFUSALS: tuple[Refusal, ...] = (
+    *GRAMMAR,
+    *LIMITS,
     *PRINCIPALS,
     *KEYS,
     *ROLES,
