@@ -56,7 +56,7 @@ def fire(emulator: Emulator, due: Due) -> None:
         if key not in due.at:
             due.at[key] = _first(schedule, now)
         when = due.at[key]
-        if when is None or when > now or schedule.state != "ENABLED":
+        if when is None or when > now or schedule.state == "DISABLED":  # moto's default is None
             continue
         due.at[key] = _after(schedule, when)
         _call(emulator, schedule)
