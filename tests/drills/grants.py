@@ -78,7 +78,14 @@ def _journey(folder: Path) -> None:
             sample = [_really(clone, grants, found, one) for one in _chosen(found)]
     held = [[role, policy, text] for (role, policy), text in grants.documents.items()]
     (folder / "grants.json").write_text(
-        json.dumps({"grants": held, "began": journey.began, "sample": sample})
+        json.dumps(
+            {
+                "grants": held,
+                "began": journey.began,
+                "sample": sample,
+                "failed": journey.failed,
+            }
+        )
     )
 
 
@@ -167,4 +174,5 @@ def _report(folder: Path) -> Report:
         kit.explanations(),
         step_at=journey.step_at,
         sample=kept["sample"],
+        failed=kept["failed"],
     )

@@ -231,6 +231,9 @@ class Report:
     sample: Sequence[Mapping[str, Any]] = ()
     """Removals that were really made: allowed, denied, allowed again."""
 
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Step of the journey that did not get to its end -> why."""
+
     @property
     def unexplained(self) -> list[Row]:
         return [row for row in self.rows if not row.noticed and row.explained is None]
@@ -242,7 +245,7 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        return not (self.unexplained or self.idle or self.wrong)
+        return not (self.unexplained or self.idle or self.wrong or self.failed)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """By how much is taken away at once: a policy, a statement, an action."""
@@ -269,6 +272,7 @@ class Report:
             ],
             "idle": [str(one) for one in self.idle],
             "sample": list(self.sample),
+            "failed": dict(self.failed),
             "holds": self.holds,
         }
 
@@ -287,6 +291,7 @@ class Report:
             why = row.noticed or (row.explained.why if row.explained else "NOT NOTICED")
             lines.append(f"{row.removal!s:<84} {why}")
         lines += [f"EXPLAINS NOTHING {one.roles} {one.grants} {one.actions}" for one in self.idle]
+        lines += [f"FAILED {step}: {why}" for step, why in self.failed.items()]
         lines += [f"really removed: {one['removal']}: {one['allowed']}" for one in self.sample]
         return "\n".join(lines) + "\n"
 
@@ -305,6 +310,7 @@ def report(
     *,
     step_at: Callable[[float], str],
     sample: Sequence[Mapping[str, Any]] = (),
+    failed: Mapping[str, str] | None = None,
 ) -> Report:
     """What became of every removal; a whole is explained where each of its actions is."""
     rows, used = [], set()
@@ -321,7 +327,8 @@ def report(
         if row.explained:
             used.add(id(row.explained))
         rows.append(row)
-    return Report(rows=rows, idle=[one for one in known if id(one) not in used], sample=sample)
+    idle = [one for one in known if id(one) not in used]
+    return Report(rows=rows, idle=idle, sample=sample, failed=failed or {})
 
 
 def _together(removal: Removal, grants: Grants, known: Sequence[Explanation]) -> Explanation | None:

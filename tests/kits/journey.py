@@ -35,12 +35,19 @@ class Journey:
     began: list[tuple[str, float]] = field(default_factory=list)
     """Name of each step and when it began, in seconds since the epoch."""
 
+    failed: dict[str, str] = field(default_factory=dict)
+    """Step -> why it did not get to its end; later ones are tried nevertheless."""
+
     def run(self) -> None:
-        """All steps in order; AssertionError or ClientError where one fails."""
+        """All steps in order."""
         for name, step in STEPS.items():
             self.tell(name)
             self.began.append((name, time.time()))
-            step(self)
+            try:
+                step(self)
+            except (AssertionError, ClientError, KeyError, IndexError) as error:
+                self.failed[name] = f"{type(error).__name__}: {error}"
+                self.tell(f"  {self.failed[name][:2000]}")
 
     def step_at(self, seconds: float) -> str:
         """The step during which something happened."""
@@ -107,10 +114,10 @@ def _drift(journey: Journey) -> None:
             **{member: found[member] for member in kept}, ScheduleExpression=f"at({due})"
         )
     for workload in WORKLOADS:
-        name = f"plinth-local-{workload}-drift"
+        start = f"plinth-local-{workload[:4]}"  # the rest of the name is a digest
 
-        def ended(prefix: str = name) -> bool:
-            listed = sagemaker.list_processing_jobs(NameContains=prefix)
+        def ended(start: str = start) -> bool:
+            listed = sagemaker.list_processing_jobs(NameContains=start)
             return any(
                 job["ProcessingJobStatus"] in ("Completed", "Failed")
                 for job in listed["ProcessingJobSummaries"]
