@@ -201,16 +201,24 @@ def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
 
 def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Any:
     """The endpoint behind the gate that checks origin and signature, and what AWS refuses."""
-    from stacks.local.aws import session_tokens
+    from stacks.local.aws import service_quotas, session_tokens
     from stacks.local.aws.gate import Gate, known_secrets
     from stacks.local.aws.refusals.account import Account
     from stacks.local.aws.refusals.filter import Refusing
+    from stacks.local.aws.sagemaker.endpoints import CONFIG
     from stacks.local.aws.signatures import Secret
 
     authorizer = sagemaker_app.emulator.authorizer
     sessions: dict[str, Secret] = {}
     session_tokens.install(sessions, authorizer.owners)
-    account = Account(region=REGION, recorded=sagemaker_app.fallback.store, authorizer=authorizer)
+    store = sagemaker_app.emulator.store
+    account = Account(
+        region=REGION,
+        recorded=sagemaker_app.fallback.store,
+        authorizer=authorizer,
+        is_new=service_quotas.is_new(),
+        endpoint_config=lambda name: getattr(store.find(CONFIG, name), "fields", {}),
+    )
     return Gate(
         authorize=authorizer.check,
         application=Refusing(application=sagemaker_app, account=account),

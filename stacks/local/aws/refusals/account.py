@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -33,6 +33,12 @@ class Account:
     """Decides what roles may do. Default: one that decides alike and counts nothing."""
 
     account_id: str = ACCOUNT_ID
+
+    is_new: bool = False
+    """Whether it has the quotas of a new account, and they are enforced."""
+
+    endpoint_config: Callable[[str], Mapping[str, Any]] = field(default=lambda _: {})
+    """Name of an endpoint configuration -> its members; empty: there is none."""
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:aws:{service}:{self.region}:{ACCOUNT_ID}:{resource}"

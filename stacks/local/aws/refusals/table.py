@@ -7,6 +7,7 @@ from stacks.local.aws.refusals.acting import cannot_assume
 from stacks.local.aws.refusals.conditions import principal_is_nobody
 from stacks.local.aws.refusals.grammar import GRAMMAR
 from stacks.local.aws.refusals.limits import LIMITS
+from stacks.local.aws.refusals.quotas import QUOTAS
 from stacks.local.aws.refusals.refusal import Refusal
 
 PRINCIPALS = (
@@ -294,4 +295,5 @@ REFUSALS: tuple[Refusal, ...] = (
     *TAKEN_ON,
     *VERSIONS,
     *COSTS,
+    *QUOTAS,
 )
