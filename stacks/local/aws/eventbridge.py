@@ -283,7 +283,8 @@ def _start_pipeline(emulator: Emulator, target: Mapping[str, Any], event: Any) -
 def _invoke(emulator: Emulator, target: Mapping[str, Any], event: Any) -> None:
     """Call a function asynchronously; what it fails on goes to its destination on failure."""
     function = _backend("lambda", emulator).get_function(target["Arn"])
-    config: Mapping[str, Any] = next(iter(reversed(function.event_invoke_config)), {})
+    configured = next(iter(reversed(function.event_invoke_config)), None)
+    config: Mapping[str, Any] = configured.config if configured else {}
     tries = 1 + config.get("MaximumRetryAttempts", RETRIES)
     destination = config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", "")
 

@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -303,12 +303,20 @@ def _reconcile(sagemaker_app: Any, stop: threading.Event) -> None:
     from stacks.local.aws.schedules import Due, fire
 
     streams, states, alarms, due = Streams(), States(), Watch(), Due()
+    emulator = sagemaker_app.emulator
+    rounds: tuple[Callable[[], None], ...] = (
+        lambda: reconcile(emulator, sagemaker_app.captures, sagemaker_app.queues),
+        lambda: read(emulator, streams),
+        lambda: watch(emulator, alarms),
+        lambda: tell(emulator, states),
+        lambda: fire(emulator, due),
+    )
     while not stop.wait(UPKEEP_SECONDS):
-        reconcile(sagemaker_app.emulator, sagemaker_app.captures, sagemaker_app.queues)
-        read(sagemaker_app.emulator, streams)
-        watch(sagemaker_app.emulator, alarms)
-        tell(sagemaker_app.emulator, states)
-        fire(sagemaker_app.emulator, due)
+        for one in rounds:
+            try:
+                one()
+            except Exception:
+                log.exception("a round failed; the next one tries again")
 
 
 def _listen(port: int) -> socket.socket:
