@@ -75,19 +75,22 @@ class Keys(Component):
     def grant_decrypt(self, role: Role, *purposes: str) -> pulumi.Resource:
         """Let a role read what these keys encrypt, and encrypt nothing."""
         keys = [self._arns[purpose] for purpose in purposes]
-        return self.grant(
-            role, "decrypt", [{"Action": ["kms:Decrypt", "kms:DescribeKey"], "Resource": keys}]
-        )
+        return self.grant(role, "decrypt", read_keys(keys))
 
 
 def use_keys(arns: Sequence[pulumi.Input[str]]) -> list[Statement]:
     """Encrypting and decrypting with these keys."""
     return [
         {
-            "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey*"],
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
             "Resource": list(arns),
         },
     ]
+
+
+def read_keys(arns: Sequence[pulumi.Input[str]]) -> list[Statement]:
+    """Decrypting with these keys, and encrypting nothing."""
+    return [{"Action": ["kms:Decrypt"], "Resource": list(arns)}]
 
 
 def mount_volumes(arns: Sequence[pulumi.Input[str]]) -> list[Statement]:

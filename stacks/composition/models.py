@@ -128,7 +128,7 @@ def _may_run(base: Base, settings: WorkloadSettings) -> list[pulumi.Resource]:
     )
     pipeline_may = base.access.allow(
         role,
-        base.use_keys("storage"),
+        base.read_keys("storage"),
         pass_roles([job.arn], SAGEMAKER),
         read_objects(names, {"artifacts": [own]}),
     )

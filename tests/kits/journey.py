@@ -69,13 +69,13 @@ def _up(journey: Journey) -> None:
 
 
 def _again(journey: Journey) -> None:
-    """A release: an update of the endpoint, watched by its alarms."""
-    workload = "local.block_time"
-    journey.clone.ok("run", workload, "training")
-    journey.clone.ok("approve", workload)
-    journey.clone.ok("promote", workload)
-    journey.clone.ok("up", workload, timeout=600)
-    journey.clone.ok("predict", workload)
+    """A release of both: updates of the endpoints, watched by their alarms."""
+    for workload in ("local.block_time", "local.flight_delay"):
+        journey.clone.ok("run", workload, "training")
+        journey.clone.ok("approve", workload)
+        journey.clone.ok("promote", workload)
+        journey.clone.ok("up", workload, timeout=600)
+        journey.clone.ok("predict", workload)
 
 
 def _stream(journey: Journey) -> None:
@@ -224,6 +224,7 @@ def _explores(journey: Journey, persona: str) -> Clients:
     _asked(sagemaker.search, Resource="TrainingJob")
     tuning = {"HyperParameterTuningJobName": name}
     _asked(sagemaker.stop_hyper_parameter_tuning_job, **tuning)
+    sagemaker.describe_pipeline(PipelineName=TRAINING)
     runtime = person("sagemaker-featurestore-runtime")
     key = {"FeatureGroupName": GROUP, "RecordIdentifierValueAsString": "drill"}
     runtime.get_record(**key)

@@ -157,6 +157,8 @@ class Authorizer:
         for action in operations.actions(what):
             for resource in resources.resources(action, what, self.place, special.find):
                 yield Check(action=action, resource=resource)
+        if what.prefix == "sagemaker" and what.operation.startswith("Create"):
+            yield from self._tagging(what)
         if what.operation in ("CopyObject", "UploadPartCopy") and what.prefix == "s3":
             source = str(what.parameters.get("CopySource", "")).lstrip("/").partition("?")[0]
             yield Check(action="s3:GetObject", resource=f"arn:aws:s3:::{source}")
@@ -170,6 +172,15 @@ class Authorizer:
             yield Check(
                 action="iam:PassRole", resource=role, known={"iam:PassedToService": service}
             )
+
+    def _tagging(self, what: Asked) -> Iterator[Check]:
+        """Making something with tags needs the right to tag it (SageMaker developer guide,
+        "Provide permissions for tagging SageMaker AI resources")."""
+        if not what.parameters.get("Tags"):
+            return
+        for action in operations.actions(what):
+            for resource in resources.resources(action, what, self.place, special.find):
+                yield Check(action="sagemaker:AddTags", resource=resource)
 
     def _decide(
         self,
