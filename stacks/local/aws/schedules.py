@@ -32,11 +32,6 @@ SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 
 UNIVERSAL = "arn:aws:scheduler:::aws-sdk:"
 
-FIDELITY = (
-    "rate and at expressions fire and call functions, queues and universal targets as their role; "
-    "cron does not, nothing is tried again, and flexible windows are not waited for"
-)
-
 log = logging.getLogger(__name__)
 
 

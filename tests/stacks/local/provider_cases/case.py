@@ -42,6 +42,13 @@ TRUST = (
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", '
     '"Principal": {"Service": "%s.amazonaws.com"}}]}'
 )
+TRUSTS = (
+    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", '
+    '"Principal": {"Service": ["ec2.amazonaws.com", "eks.amazonaws.com", "lambda.amazonaws.com", '
+    '"sagemaker.amazonaws.com", "scheduler.amazonaws.com"]}}]}'
+)
+"""The services whose resources name the role of the cases."""
+
 ALLOW = (
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "%s", "Resource": "*"}]}'
 )

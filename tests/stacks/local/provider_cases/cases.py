@@ -23,6 +23,7 @@ from tests.stacks.local.provider_cases.case import (
     TEMPLATE,
     TOPIC,
     TRUST,
+    TRUSTS,
     VPC,
     Case,
     Ref,
@@ -159,7 +160,7 @@ CASES: dict[str, Case] = {
     ROLE: Case(
         inputs={
             "name": "plinth-job",
-            "assumeRolePolicy": TRUST % "sagemaker",
+            "assumeRolePolicy": TRUSTS,
             "description": "Jobs",
             "tags": TAGS,
         },
