@@ -24,6 +24,8 @@ class Case:
     """Inputs that the change removes."""
     stays: bool = False
     """AWS has no way to take it away: reading it after the deletion finds it."""
+    after: tuple[str, ...] = ()
+    """Types that it names nowhere and that stand before it."""
 
 
 VPC = "aws:ec2/vpc:Vpc"

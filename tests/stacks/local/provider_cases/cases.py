@@ -168,7 +168,7 @@ CASES: dict[str, Case] = {
         drop=("description",),
     ),
     "aws:iam/rolePolicy:RolePolicy": Case(
-        inputs={"name": "read", "role": Ref(ROLE, "name"), "policy": ALLOW % "s3:Get*"},
+        inputs={"name": "read", "role": Ref(ROLE, "name"), "policy": ALLOW % "*"},
         change={"policy": ALLOW % "s3:List*"},
     ),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Case(
