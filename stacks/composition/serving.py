@@ -69,8 +69,7 @@ def _may_serve(base: Base, settings: WorkloadSettings) -> pulumi.Resource:
     other = base.environment.accounts.registry_names(names)
     return base.access.allow(
         base.access.role("serving"),
-        base.use_keys("serving", "storage"),
-        base.mount_volumes("serving"),
+        [*base.use_keys("serving", "storage"), *base.mount_volumes("serving")],
         observe(names),
         pull_images(names),
         read_objects(names, {"artifacts": [own]}),
@@ -232,8 +231,7 @@ def _llm(base: Base, settings: WorkloadSettings, chosen: configuration.Llm) -> A
     captured = {"data": [f"capture/{names.prefix}-*"]} if settings.endpoint.capture_percent else {}
     allowed = base.access.allow(
         role,
-        base.use_keys("serving", "storage"),
-        base.mount_volumes("serving"),
+        [*base.use_keys("serving", "storage"), *base.mount_volumes("serving")],
         observe(names),
         read_objects(names, {"artifacts": [f"{weights}/*"]}),
         put_objects(names, captured),
