@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from infra.errors import UserError
 from infra.naming import Names
-from stacks.checks.cluster_access import caller_access
 from stacks.paths import shown
 from stacks.settings.load import load_environment
 from stacks.settings.model import ClusterSettings
 from stacks.stack_name import StackName, environment_file, environments
 from stacks.targets import aws_clients, machine, policy_settings, probes
 from stacks.targets.aws_clients import Clients
+from stacks.targets.caller import with_caller
 from stacks.targets.logs import Log, of_groups
 from stacks.targets.state_place import secrets_provider
 from stacks.toolchain import pulumi
@@ -102,12 +102,8 @@ class AccountTarget:
         """
         if not isinstance(settings, ClusterSettings):
             return settings
-        found = caller_access(settings, self.clients(settings.environment.account.region))
-        if not found:
-            return settings
-        report.note(f"{settings.names.of('cluster')} lets you in, as {found['caller']}")
-        cluster = settings.cluster.model_copy(update={"admin_role_arns": found})
-        return cast("Chosen", settings.model_copy(update={"cluster": cluster}))
+        clients = self.clients(settings.environment.account.region)
+        return cast("Chosen", with_caller(settings, clients, report))
 
     def settled(self, stack: StackName) -> None:
         """The state is the backend's."""

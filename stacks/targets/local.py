@@ -12,12 +12,14 @@ from infra.errors import UserError
 from infra.naming import Names
 from stacks.local.daemon import client as daemon
 from stacks.local.daemon import environment
+from stacks.local.kubernetes import login
 from stacks.local.runtime import keys
 from stacks.paths import home
-from stacks.settings.model import Settings, WorkloadSettings
+from stacks.settings.model import ClusterSettings, Settings, WorkloadSettings
 from stacks.stack_name import LOCAL, StackName, stacks_of
 from stacks.targets import aws_clients, local_state, machine, policy_settings, probes
 from stacks.targets.aws_clients import Clients
+from stacks.targets.caller import with_caller
 from stacks.targets.logs import Log, of_files
 from stacks.toolchain import control_plane, pulumi
 
@@ -86,10 +88,13 @@ class LocalTarget:
         return replace(made, refresh_first=environment.was_cut_off(home(), str(stack)))
 
     def deployable(self, settings: Chosen, report: CommandOutput) -> Chosen:
-        """Without a pinned package that this cloud never had: say so and go on without.
+        """With a way into the cluster for whoever deploys it, as in an account, and without a
+        pinned package that this cloud never had: say so and go on without.
 
         The pin lives in the repository, the local registry on one machine.
         """
+        if isinstance(settings, ClusterSettings):
+            return cast("Chosen", with_caller(settings, self.clients(REGION), report))
         if not isinstance(settings, WorkloadSettings):
             return settings
         arn = settings.endpoint.model_package_arn
@@ -141,7 +146,14 @@ class LocalTarget:
 
     def kubernetes(self, clients: Clients, names: Names) -> Any:
         """The control plane behind the local EKS cluster."""
-        return probes.kubernetes_of_file(home() / LOCAL / "kubernetes" / "kubeconfig")
+        cloud = daemon.find(home())
+        if cloud is None:
+            raise probes.unknowable("the local cloud does not run")
+        place = login.Place(
+            endpoint=cloud.endpoint_url, region=REGION, keys=keys.load(home()).aws()
+        )
+        file = home() / LOCAL / "kubernetes" / "kubeconfig"
+        return probes.kubernetes_of_file(file, lambda cluster: login.token(cluster, place))
 
     def state(self) -> dict[str, Any]:
         """Processes, ports and addresses of the local cloud."""

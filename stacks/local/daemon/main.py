@@ -34,7 +34,9 @@ from stacks.local.runtime.keys import ensure as ensure_keys
 from stacks.local.runtime.processes import Children, port_owner, write_json
 
 if TYPE_CHECKING:
+    from stacks.local.aws.gate import Gate
     from stacks.local.aws.iam.authorizer import Authorizer
+    from stacks.local.aws.recorded.recorder import Recorder
     from stacks.local.aws.store import Store
     from stacks.local.kubernetes.attach import Attachment
     from stacks.local.provider.aws.row import Believed
@@ -104,9 +106,10 @@ def _serve(
     os.environ.update(MOTO_SETTINGS)
     keys = ensure_keys(home)
     sagemaker_app = _overlay(home, url, namespace, children, keys)
-    _serve_http(_guarded(sagemaker_app, listener, keys), listener)
+    gate = _guarded(sagemaker_app, listener, keys)
+    _serve_http(gate, listener)
     threading.Thread(target=_reconcile, args=(sagemaker_app, stop), daemon=True).start()
-    attachment = _attachment(home, children)
+    attachment = _attachment(home, children, gate, sagemaker_app, keys)
     threading.Thread(target=attachment.run, args=(stop,), daemon=True).start()
     admits = owner_with(SECRET_VARIABLE, keys.secret_access_key)
     provider_port = 0 if arguments.no_provider else _serve_provider(url, keys, admits)
@@ -133,8 +136,6 @@ def _serve(
 def _overlay(
     home: Path, url: str, namespace: tuple[str, ...], children: Children, keys: Keys
 ) -> Any:
-    from moto.server import DomainDispatcherApplication, create_backend_app
-
     from stacks.local.aws import (
         eventbridge,
         function_roles,
@@ -145,7 +146,7 @@ def _overlay(
     )
     from stacks.local.aws.app import SageMakerApp
     from stacks.local.aws.emulator import Emulator
-    from stacks.local.aws.recorded.recorder import Recorder
+    from stacks.local.aws.iam import owner
     from stacks.local.aws.sagemaker.capture import Captures
     from stacks.local.aws.sagemaker.mlflow_app import tracking_urls
     from stacks.local.aws.store import Store
@@ -166,13 +167,27 @@ def _overlay(
     service_linked_roles.install()
     service_quotas.install()
     service_linked_roles.make()
+    owner.make(keys, REGION)
     store = Store()
     emulator = Emulator(host=host, store=store, authorizer=_authorizer(host, store))
     lambda_functions.install(host, lambda function: function_roles.acting(emulator, function))
     eventbridge.install(emulator)
-    fallback = Recorder(DomainDispatcherApplication(create_backend_app), REGION)
+    fallback = _recorder(emulator.authorizer)
     captures = Captures(lambda role: emulator.act(role).s3)
     return SageMakerApp(emulator=emulator, captures=captures, fallback=fallback)
+
+
+def _recorder(authorizer: Authorizer) -> Recorder:
+    """What answers for what moto lacks, in front of moto."""
+    from moto.server import DomainDispatcherApplication, create_backend_app
+
+    from stacks.local.aws.eks import entries
+    from stacks.local.aws.recorded.recorder import Recorder
+
+    moto = DomainDispatcherApplication(create_backend_app)
+    made = Recorder(moto, REGION, after=entries.AFTER)
+    entries.install(made, authorizer)
+    return made
 
 
 def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
@@ -199,7 +214,7 @@ def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
     )
 
 
-def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Any:
+def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Gate:
     """The endpoint behind the gate that checks origin and signature, and what AWS refuses."""
     from stacks.local.aws import service_quotas, session_tokens
     from stacks.local.aws.gate import Gate, known_secrets
@@ -264,11 +279,25 @@ def _serve_provider(url: str, keys: Keys, admits: Admits) -> int:
     return int(port)
 
 
-def _attachment(home: Path, children: Children) -> Attachment:
+def _attachment(
+    home: Path, children: Children, gate: Gate, sagemaker_app: Any, keys: Keys
+) -> Attachment:
     """What gives the EKS cluster a control plane, where this machine has the programs of one."""
+    from stacks.local.aws.eks.access import ClusterAccess
     from stacks.local.aws.emulator import ACCOUNT_ID
     from stacks.local.kubernetes.attach import Attachment
     from stacks.toolchain import control_plane
+
+    url = f"http://127.0.0.1:{gate.port}"
+
+    def access(cluster: str) -> ClusterAccess:
+        return ClusterAccess(
+            cluster=cluster,
+            endpoint=url,
+            store=sagemaker_app.fallback.store,
+            authorizer=sagemaker_app.emulator.authorizer,
+            secret_of=gate.secret_of,
+        )
 
     made = Attachment(
         home=home,
@@ -276,6 +305,9 @@ def _attachment(home: Path, children: Children) -> Attachment:
         programs=control_plane.find(),
         account_id=ACCOUNT_ID,
         region=REGION,
+        endpoint=url,
+        keys=keys.aws(),
+        access=access,
     )
     made.install()
     return made

@@ -33,7 +33,7 @@ def test_a_row_creates_reads_changes_and_deletes(cloud: Cloud, token: str) -> No
     for before in case.after:
         cloud.need(before)
     program = cloud.resolve(case.inputs)
-    inputs, failures = backend.check(it, program, {}, {}, b"seed")
+    inputs, failures = backend.check(it, program, {}, b"seed")
     assert failures == [] and inputs == program
 
     made = cloud.keep(token, inputs)

@@ -108,7 +108,7 @@ class AwsBackend:
         return f"region must be {self._region!r} in the local environment, got {region!r}"
 
     def check(
-        self, subject: Subject, new: Properties, old: Properties, settings: Properties, seed: bytes
+        self, subject: Subject, new: Properties, old: Properties, seed: bytes
     ) -> tuple[Properties, list[Failure]]:
         """Fill in name and default tags; refuse what no call would carry."""
         table = self._tables.get(subject.token)
@@ -118,7 +118,7 @@ class AwsBackend:
         if row.autoname and row.autoname not in inputs:
             suffix = seed[:SUFFIX_BYTES].hex()[:-1]
             inputs[row.autoname] = old.get(row.autoname, f"{subject.name}-{suffix}")
-        default_tags = (settings.get("defaultTags") or {}).get("tags") or {}
+        default_tags = (subject.settings.get("defaultTags") or {}).get("tags") or {}
         if row.tags and default_tags:
             inputs["tags"] = {**default_tags, **(inputs.get("tags") or {})}
         failures = [
