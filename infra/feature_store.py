@@ -206,7 +206,7 @@ class FeatureStore(Component):
             "offline-store",
             [
                 {
-                    "Action": ["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:ListBucket"],
+                    "Action": ["s3:GetBucketAcl"],
                     "Resource": [bucket_arn],
                 },
                 {

@@ -67,31 +67,41 @@ class Keys(Component):
         """ARN of the key with this purpose; KeyError names a purpose that has no key."""
         return self._arns[purpose]
 
-    def grant_use(self, role: Role, *purposes: str) -> pulumi.Resource:
-        """Let a role encrypt and decrypt with these keys."""
-        return self.grant(role, "use", use_keys([self._arns[purpose] for purpose in purposes]))
+    def grant_use(self, role: Role, *purposes: str, volumes: bool = False) -> pulumi.Resource:
+        """Let a role encrypt and decrypt with these keys, and volumes of its jobs where asked."""
+        arns = [self._arns[purpose] for purpose in purposes]
+        return self.grant(role, "use", [*use_keys(arns), *(mount_volumes(arns) if volumes else [])])
 
     def grant_decrypt(self, role: Role, *purposes: str) -> pulumi.Resource:
         """Let a role read what these keys encrypt, and encrypt nothing."""
         keys = [self._arns[purpose] for purpose in purposes]
-        return self.grant(
-            role, "decrypt", [{"Action": ["kms:Decrypt", "kms:DescribeKey"], "Resource": keys}]
-        )
+        return self.grant(role, "decrypt", read_keys(keys))
 
 
 def use_keys(arns: Sequence[pulumi.Input[str]]) -> list[Statement]:
     """Encrypting and decrypting with these keys."""
     return [
         {
-            "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey*"],
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
             "Resource": list(arns),
         },
+    ]
+
+
+def read_keys(arns: Sequence[pulumi.Input[str]]) -> list[Statement]:
+    """Decrypting with these keys, and encrypting nothing."""
+    return [{"Action": ["kms:Decrypt"], "Resource": list(arns)}]
+
+
+def mount_volumes(arns: Sequence[pulumi.Input[str]]) -> list[Statement]:
+    """Volumes that these keys encrypt: whoever makes them for a role opens a grant as the role
+    (SageMaker developer guide, execution roles; EBS user guide, permissions for keys)."""
+    return [
         {
-            # SageMaker opens a grant on behalf of the role to mount encrypted volumes
             "Action": ["kms:CreateGrant"],
             "Resource": list(arns),
             "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}},
-        },
+        }
     ]
 
 

@@ -8,6 +8,9 @@ import pulumi_aws as aws
 
 from infra.component import Component, ComponentArgs, Role
 
+JOBS = ("Processing", "Training")
+"""Kinds of jobs that a step can be."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineArgs(ComponentArgs):
@@ -27,6 +30,9 @@ class PipelineArgs(ComponentArgs):
     depends_on: Sequence[pulumi.Resource] = ()
     """What the definition names but Pulumi cannot see in its text. Default: nothing."""
 
+    jobs: Sequence[str] = JOBS
+    """Kinds of jobs that its steps are. Default: all."""
+
 
 class Pipeline(Component):
     """A pipeline whose role may start jobs and nothing else."""
@@ -38,7 +44,7 @@ class Pipeline(Component):
         self, name: str, args: PipelineArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, args, opts)
-        self._grant_jobs(args.role)
+        self._grant_jobs(args.role, args.jobs)
         pipeline = aws.sagemaker.Pipeline(
             f"{name}-{args.pipeline}",
             pipeline_name=self.names.of(args.pipeline),
@@ -53,9 +59,8 @@ class Pipeline(Component):
         self.pipeline_arn = pipeline.arn
         self.seal()
 
-    def _grant_jobs(self, role: Role) -> None:
+    def _grant_jobs(self, role: Role, kinds: Sequence[str]) -> None:
         """SageMaker names the jobs of a pipeline `pipelines-<execution>-<step>-<suffix>`."""
-        kinds = ("processing-job", "training-job")
         self.grant(
             role,
             "jobs",
@@ -63,15 +68,15 @@ class Pipeline(Component):
                 {
                     "Action": [
                         "sagemaker:AddTags",
-                        "sagemaker:CreateProcessingJob",
-                        "sagemaker:CreateTrainingJob",
-                        "sagemaker:DescribeProcessingJob",
-                        "sagemaker:DescribeTrainingJob",
-                        "sagemaker:StopProcessingJob",
-                        "sagemaker:StopTrainingJob",
+                        *(
+                            f"sagemaker:{verb}{kind}Job"
+                            for verb in ("Create", "Describe", "Stop")
+                            for kind in kinds
+                        ),
                     ],
                     "Resource": [
-                        self.names.arn("sagemaker", f"{kind}/pipelines-*") for kind in kinds
+                        self.names.arn("sagemaker", f"{kind.lower()}-job/pipelines-*")
+                        for kind in kinds
                     ],
                 }
             ],

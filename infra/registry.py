@@ -128,7 +128,6 @@ class Registry(Component):
                         "sagemaker:AddTags",
                         "sagemaker:CreateModelPackage",
                         "sagemaker:DescribeModelPackage",
-                        "sagemaker:DescribeModelPackageGroup",
                     ],
                     "Resource": [self.model_package_group_arn, versions],
                 }

@@ -119,7 +119,7 @@ class Storage(Component):
         return self.grant(
             role,
             "read-write",
-            write_objects(self.names, {bucket: [f"{prefix}*"] for bucket in buckets}),
+            change_objects(self.names, {bucket: [f"{prefix}*"] for bucket in buckets}),
         )
 
     def grant_read(self, role: Role, *buckets: str) -> pulumi.Resource:
@@ -221,9 +221,28 @@ def read_objects(names: Names, keys: Keys) -> list[Statement]:
 
 
 def write_objects(names: Names, keys: Keys) -> list[Statement]:
-    """Listing, reading, writing and deleting what has these keys."""
+    """Listing, reading and writing what has these keys."""
+    actions = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"]
+    return [s for bucket in keys for s in _objects(names, bucket, keys[bucket], actions)]
+
+
+def change_objects(names: Names, keys: Keys) -> list[Statement]:
+    """The same, and deleting it."""
     actions = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
     return [s for bucket in keys for s in _objects(names, bucket, keys[bucket], actions)]
+
+
+def put_objects(names: Names, keys: Keys) -> list[Statement]:
+    """Writing what has these keys, and neither reading nor finding it."""
+    return [
+        {
+            "Action": ["s3:AbortMultipartUpload", "s3:PutObject"],
+            "Resource": [
+                f"{names.bucket_arn(names.bucket(bucket))}/{key}" for key in sorted(keys[bucket])
+            ],
+        }
+        for bucket in keys
+    ]
 
 
 def _objects(
@@ -234,7 +253,6 @@ def _objects(
     if "*" not in keys:
         listing["Condition"] = {"StringLike": {"s3:prefix": sorted(keys)}}
     return [
-        {"Action": ["s3:GetBucketLocation"], "Resource": [arn]},
         listing,
         {"Action": list(actions), "Resource": [f"{arn}/{key}" for key in sorted(keys)]},
     ]

@@ -110,6 +110,8 @@ class Policy:
     """ARN or name, as people know it."""
 
     statements: tuple[Statement, ...]
+    text: str = ""
+    """The document as it was given. Default: nobody keeps it."""
 
 
 def _account_names(account: str, arn: str) -> frozenset[str]:
@@ -166,9 +168,8 @@ def _of_text(text: str, name: str) -> Policy:
         raise MalformedPolicy(f"{name or 'a policy'} must have statements, got {error!r}") from None
     variables = document.get("Version") == WITH_VARIABLES
     listed = listed if isinstance(listed, list) else [listed]
-    return Policy(
-        name, tuple(_statement(item, name, index, variables) for index, item in enumerate(listed))
-    )
+    statements = (_statement(item, name, index, variables) for index, item in enumerate(listed))
+    return Policy(name, tuple(statements), text)
 
 
 def _statement(item: Any, policy: str, index: int, variables: bool) -> Statement:

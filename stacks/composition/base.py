@@ -7,7 +7,7 @@ import pulumi
 
 from infra.access import Access, AccessArgs, RoleSpec, pass_roles
 from infra.component import ComponentArgs, Statement, network_interfaces
-from infra.keys import use_keys
+from infra.keys import mount_volumes, read_keys, use_keys
 from infra.naming import Names
 from infra.spark import run_spark
 from infra.tracking import log_runs
@@ -49,6 +49,14 @@ class Base:
     def use_keys(self, *purposes: str) -> list[Statement]:
         """Encrypting and decrypting with the keys of these purposes."""
         return use_keys([self.key(purpose) for purpose in purposes])
+
+    def read_keys(self, *purposes: str) -> list[Statement]:
+        """Decrypting with the keys of these purposes."""
+        return read_keys([self.key(purpose) for purpose in purposes])
+
+    def mount_volumes(self, *purposes: str) -> list[Statement]:
+        """Having volumes that the keys of these purposes encrypt."""
+        return mount_volumes([self.key(purpose) for purpose in purposes])
 
     def attach(self) -> list[Statement]:
         """Putting jobs into the private subnets, with the jobs' group alone."""

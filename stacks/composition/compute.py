@@ -119,7 +119,13 @@ def build(base: Base, settings: ClusterSettings) -> Cluster:
 
 def _volumes(base: Base, opts: pulumi.ResourceOptions) -> None:
     """Volumes of pods, which the driver encrypts; AWS's policy of it leaves out our keys."""
-    may_encrypt = base.access.allow(base.access.role(ADDON_ROLES[DRIVER][0]), base.use_keys("ebs"))
+    may_encrypt = base.access.allow(
+        base.access.role(ADDON_ROLES[DRIVER][0]),
+        base.use_keys("ebs"),
+        base.mount_volumes("ebs"),
+        # EBS user guide, required permissions for Amazon EBS encryption
+        [{"Action": ["kms:DescribeKey"], "Resource": [base.key("ebs")]}],
+    )
     DefaultVolumes(
         "volumes",
         DefaultVolumesArgs(names=base.names, tags=base.common.tags, kms_key_arn=base.key("ebs")),

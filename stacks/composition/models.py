@@ -1,5 +1,6 @@
 """The life of a workload's model: registry, card, pipelines, endpoints."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from infra.endpoint.endpoint import Endpoint
 from infra.feature_store import offline_keys
 from infra.images import pull_images
 from infra.model_card import ModelCard, ModelCardArgs
-from infra.pipeline import Pipeline, PipelineArgs
+from infra.pipeline import JOBS, Pipeline, PipelineArgs
 from infra.registry import Registry, RegistryArgs
 from infra.storage import read_objects, write_objects
 from pipelines.workload import Model
@@ -116,9 +117,10 @@ def _may_run(base: Base, settings: WorkloadSettings) -> list[pulumi.Resource]:
     job_may = base.access.allow(
         job,
         base.attach(),
-        base.log_runs(),
+        base.log_runs() if settings.workload.model else [],
         base.run_spark(),
         base.use_keys("features", "storage"),
+        base.mount_volumes("storage"),
         observe(names),
         pull_images(names),
         read_used(base, settings),
@@ -126,7 +128,7 @@ def _may_run(base: Base, settings: WorkloadSettings) -> list[pulumi.Resource]:
     )
     pipeline_may = base.access.allow(
         role,
-        base.use_keys("storage"),
+        base.read_keys("storage"),
         pass_roles([job.arn], SAGEMAKER),
         read_objects(names, {"artifacts": [own]}),
     )
@@ -149,6 +151,7 @@ def _workflow(
             pipeline=name,
             definition=known.apply(lambda values: filled_in(text, values)),
             role=base.access.role("pipeline"),
+            jobs=[kind for kind in JOBS if re.search(rf'"Type":\s*"{kind}"', text)] or JOBS,
             max_parallel_steps=settings.pipeline(name).max_parallel_steps,
             depends_on=[base.access, *depends_on],
         ),

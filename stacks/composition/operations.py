@@ -13,7 +13,7 @@ from infra.images import pull_images
 from infra.naming import REALTIME
 from infra.off_hours import OffHours, OffHoursArgs, ScalableTarget
 from infra.retraining import Retraining, RetrainingArgs
-from infra.storage import read_objects, write_objects
+from infra.storage import put_objects, read_objects
 from pipelines import retraining as retraining_code
 from stacks.composition import serving
 from stacks.composition.base import SAGEMAKER, Base
@@ -116,12 +116,13 @@ def _drift(base: Base, settings: WorkloadSettings) -> Drift:
         role,
         base.attach(),
         base.use_keys("operations", "serving", "storage"),
+        base.mount_volumes("operations"),
         observe(names),
         pull_images(names),
         read_objects(
             names, {"artifacts": [f"{names.prefix}-*"], "data": [f"capture/{endpoint_name}/*"]}
         ),
-        write_objects(names, {"data": [f"{reports}/*"]}),
+        put_objects(names, {"data": [f"{reports}/*"]}),
     )
     return Drift(
         "drift",

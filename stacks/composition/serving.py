@@ -18,7 +18,7 @@ from infra.llm_endpoint import LlmEndpoint, LlmEndpointArgs
 from infra.naming import ASYNCHRONOUS, REALTIME, SERVERLESS, Names
 from infra.registry import Registry
 from infra.serverless_endpoint import ServerlessEndpoint, ServerlessEndpointArgs
-from infra.storage import read_objects, write_objects
+from infra.storage import put_objects, read_objects, write_objects
 from stacks.composition.base import Base
 from stacks.settings import models as configuration
 from stacks.settings.model import WorkloadSettings
@@ -65,15 +65,16 @@ def _endpoints(
 def _may_serve(base: Base, settings: WorkloadSettings) -> pulumi.Resource:
     """What containers of every endpoint need: image, artefact, keys, logs, a place for captures."""
     names, own = base.names, f"{base.names.prefix}-*"
-    kept = settings.endpoint.capture_percent or settings.endpoints.asynchronous
+    captured = settings.endpoint.capture_percent or settings.endpoints.asynchronous
     other = base.environment.accounts.registry_names(names)
     return base.access.allow(
         base.access.role("serving"),
-        base.use_keys("serving", "storage"),
+        [*base.use_keys("serving", "storage"), *base.mount_volumes("serving")],
         observe(names),
         pull_images(names),
         read_objects(names, {"artifacts": [own]}),
-        write_objects(names, {"data": [f"async/{own}", f"capture/{own}"]} if kept else {}),
+        put_objects(names, {"data": [f"capture/{own}"]} if captured else {}),
+        write_objects(names, {"data": [f"async/{own}"]} if settings.endpoints.asynchronous else {}),
         _may_read_registry(other) if other else [],
     )
 
@@ -230,10 +231,10 @@ def _llm(base: Base, settings: WorkloadSettings, chosen: configuration.Llm) -> A
     captured = {"data": [f"capture/{names.prefix}-*"]} if settings.endpoint.capture_percent else {}
     allowed = base.access.allow(
         role,
-        base.use_keys("serving", "storage"),
+        [*base.use_keys("serving", "storage"), *base.mount_volumes("serving")],
         observe(names),
         read_objects(names, {"artifacts": [f"{weights}/*"]}),
-        write_objects(names, captured),
+        put_objects(names, captured),
     )
     artifacts = names.bucket("artifacts")
     capture = _capture(base, settings)

@@ -257,7 +257,6 @@ def test_the_pods_of_a_language_model_read_its_weights_and_nothing_else_of_aws()
     ]
     actions = {a for grant in grants for part in grant["Statement"] for a in part["Action"]}
     assert {action for action in actions if action.startswith("s3:")} == {
-        "s3:GetBucketLocation",
         "s3:GetObject",
         "s3:ListBucket",
     }

@@ -66,7 +66,8 @@ def running_cloud(home: Path) -> Iterator[Cloud]:
 
 def trusted_role(iam: Any, name: str = ROLE.rpartition("/")[2], **policy: Any) -> None:
     """A role that services and the account may assume; it may do everything, or what is said."""
-    services = [f"{word}.amazonaws.com" for word in ("sagemaker", "lambda", "events", "scheduler")]
+    words = ("ec2", "eks", "events", "lambda", "sagemaker", "scheduler")
+    services = [f"{word}.amazonaws.com" for word in words]
     principals = {"Service": services, "AWS": ROLE.partition(":role/")[0] + ":root"}
     trust = {"Effect": "Allow", "Principal": principals, "Action": "sts:AssumeRole"}
     allowed = {"Effect": "Allow", "Action": "*", "Resource": "*", **policy}

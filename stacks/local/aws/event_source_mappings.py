@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
+from stacks.local.aws.function_roles import may_read, may_send
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries of the same records
 DEPTH_SECONDS = 60.0
@@ -62,6 +63,8 @@ def read(emulator: Emulator, streams: Streams) -> None:
             continue
         _tell_depth(emulator, streams, mapping)
         if mapping.uuid not in streams.busy and next(_waiting(streams, mapping, stream), None):
+            if not may_read(emulator, _function(emulator, mapping), stream):
+                continue  # AWS says so as the mapping's LastProcessingResult, and tries again
             streams.busy.add(mapping.uuid)
             _start(emulator, streams, mapping, stream)
 
@@ -134,7 +137,7 @@ def deliver(emulator: Emulator, batch: Batch) -> bool:
 
 def _call(emulator: Emulator, batch: Batch) -> tuple[Sequence[Record], Mapping[str, Any]]:
     """The records that the function did not handle, and how the call went."""
-    function = _backend("lambda", emulator).get_function_by_arn(batch.mapping.function_arn)
+    function = _function(emulator, batch.mapping)
     headers: dict[str, str] = {}
     text = function.invoke(json.dumps({"Records": _events(batch, function.role)}), {}, headers)
     failed = "x-amz-function-error" in headers
@@ -210,7 +213,14 @@ def _give_up(emulator: Emulator, batch: Batch, answer: Mapping[str, Any], tries:
             "streamArn": batch.stream.arn,
         },
     }
-    _backend("sqs", emulator).send_message(arn.rpartition(":")[2], json.dumps(message))
+    name = arn.rpartition(":")[2]
+    queue = _backend("sqs", emulator).queues.get(name)
+    if queue and may_send(emulator, _function(emulator, batch.mapping), queue):
+        _backend("sqs", emulator).send_message(name, json.dumps(message))
+
+
+def _function(emulator: Emulator, mapping: Any) -> Any:
+    return _backend("lambda", emulator).get_function_by_arn(mapping.function_arn)
 
 
 def _destination(mapping: Any) -> str:

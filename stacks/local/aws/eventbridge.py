@@ -18,6 +18,7 @@ from typing import Any
 import jmespath
 
 from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
+from stacks.local.aws.function_roles import may_send
 from stacks.local.aws.refusals.account import Account
 from stacks.local.aws.topics import EVENTS, check_key
 
@@ -282,7 +283,8 @@ def _start_pipeline(emulator: Emulator, target: Mapping[str, Any], event: Any) -
 def _invoke(emulator: Emulator, target: Mapping[str, Any], event: Any) -> None:
     """Call a function asynchronously; what it fails on goes to its destination on failure."""
     function = _backend("lambda", emulator).get_function(target["Arn"])
-    config: Mapping[str, Any] = next(iter(reversed(function.event_invoke_config)), {})
+    configured = next(iter(reversed(function.event_invoke_config)), None)
+    config: Mapping[str, Any] = configured.config if configured else {}
     tries = 1 + config.get("MaximumRetryAttempts", RETRIES)
     destination = config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", "")
 
@@ -295,9 +297,10 @@ def _invoke(emulator: Emulator, target: Mapping[str, Any], event: Any) -> None:
             if "x-amz-function-error" not in headers:
                 return
             log.warning("%s failed: %s", function.function_name, answer.decode()[:500])
-        if ":sqs:" in destination:
+        queue = _backend("sqs", emulator).queues.get(destination.rpartition(":")[2])
+        if queue and may_send(emulator, function, queue):
             text = json.dumps(_given_up(function, event, answer, tries))
-            _backend("sqs", emulator).send_message(destination.rpartition(":")[2], text)
+            _backend("sqs", emulator).send_message(queue.name, text)
 
     emulator.background(work, broken=lambda _: None)
 

@@ -1,8 +1,8 @@
-"""Whether a policy lets an AWS service, or the role that it belongs to, do something."""
+"""Whether a policy lets an AWS service do something."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from policies.iam.decision import Policies, decide
@@ -23,17 +23,6 @@ def lets(policy: Mapping[str, Any], service: str, action: str, context: Mapping[
     return decide(
         asked, Policies(resource=(compiled(policy),), trust=trust, resource_decides=True)
     ).allowed
-
-
-def grants(policies: Iterable[Mapping[str, Any]], role: str, action: str, resource: str) -> bool:
-    """Whether the policies of a role allow an action on a resource, with nothing else known."""
-    asked = Request(
-        principal=Principal(kind="session", arn=role, account=ACCOUNT_ID, entity=role),
-        action=action,
-        account=ACCOUNT_ID,
-        resource=resource,
-    )
-    return decide(asked, Policies(identity=tuple(compiled(one) for one in policies))).allowed
 
 
 def listed(value: Any) -> list[Any]:

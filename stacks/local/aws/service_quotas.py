@@ -1,20 +1,56 @@
 """Service Quotas of the local cloud: moto has those of `vpc` alone.
 
 Values are what a new account has, but for what an ML account asks AWS for first: those stand in
-GRANTED. An increase is granted at once, where AWS takes hours or days. No other service of the
-local cloud enforces any of them.
+GRANTED. An increase is granted at once, where AWS takes hours or days. The local cloud enforces
+none of them, but for those of instances in a new account (refusals/quotas.py).
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
 from stacks.checks import quota_table as table
 from stacks.checks.quota_table import Quota
+from stacks.local.aws.emulator import ACCOUNT_ID
 
-FIDELITY = "answers with AWS's default values and grants every increase; nothing enforces them"
+FIDELITY = (
+    "answers with AWS's default values and grants every increase; PLINTH_QUOTAS=new enforces those "
+    "of instances as of an account that was granted nothing"
+)
+
+NEW = "PLINTH_QUOTAS"
+"""Variable that says `new` where the account of `local` is to be one that never asked AWS for
+more: no GPUs. Default: it was granted GRANTED."""
+
+
+def is_new() -> bool:
+    """Whether this cloud's account is a new one."""
+    return os.environ.get(NEW) == "new"
+
+
+def of_new_account(instance_type: str) -> int | None:
+    """Instances of a SageMaker type that a new account has for any use; None: nobody knows.
+
+    AWS publishes none of these by code; machines with accelerators are 0 for everybody who did not
+    ask (General Reference, Amazon SageMaker AI endpoints and quotas).
+    """
+    quota = table.vcpu_quota(instance_type.removeprefix("ml."), "ON_DEMAND")
+    if quota is not None and quota.default == 0:
+        return 0
+    return SAGEMAKER_INSTANCES if instance_type in SAGEMAKER_TYPES else None
+
+
+def increases(region: str) -> dict[str, float]:
+    """What was granted since the cloud started, kept where moto keeps its own things."""
+    from moto.servicequotas.models import servicequotas_backends
+
+    backend = servicequotas_backends[ACCOUNT_ID][region]
+    granted: dict[str, float] = vars(backend).setdefault("plinth_increases", {})
+    return granted
+
 
 GRANTED = {
     table.STANDARD["ON_DEMAND"].code: 64,
@@ -62,7 +98,7 @@ def list_aws_default_service_quotas(response: Any) -> str:
 def request_service_quota_increase(response: Any) -> str:
     quota = _one(response, applied=True)
     wanted = float(json.loads(response.body)["DesiredValue"])
-    _increases(response)[quota["QuotaCode"]] = wanted
+    increases(response.region)[quota["QuotaCode"]] = wanted
     request = {
         "Id": f"{quota['QuotaCode']}-{wanted:g}",
         "ServiceCode": quota["ServiceCode"],
@@ -72,12 +108,6 @@ def request_service_quota_increase(response: Any) -> str:
         "Status": "APPROVED",
     }
     return json.dumps({"RequestedQuota": request})
-
-
-def _increases(response: Any) -> dict[str, float]:
-    """What was granted since the cloud started, kept where moto keeps its own things."""
-    increases: dict[str, float] = vars(response.backend).setdefault("plinth_increases", {})
-    return increases
 
 
 def _one(response: Any, *, applied: bool) -> dict[str, Any]:
@@ -106,22 +136,24 @@ def _all(response: Any, *, applied: bool) -> list[dict[str, Any]]:
         raise NoSuchResource
     if applied:
         for item in found:
-            item["Value"] = _increases(response).get(item["QuotaCode"], item["Value"])
+            item["Value"] = increases(response.region).get(item["QuotaCode"], item["Value"])
     return found
 
 
 def _table() -> Iterator[tuple[Quota, float]]:
     vcpus = {quota.code: quota for by_market in table.VCPU_QUOTAS for quota in by_market.values()}
     for quota in (*vcpus.values(), *table.COUNTED):
-        yield quota, GRANTED.get(quota.code, 0)
+        yield quota, 0 if is_new() else GRANTED.get(quota.code, 0)
     for instance_type in SAGEMAKER_TYPES:
         for use in table.SAGEMAKER_USES.values():
             name = f"{instance_type} {use}"
             # AWS's codes of these are not public: a stable one of the same form stands in
-            yield Quota("sagemaker", _code(name), name, 0), SAGEMAKER_INSTANCES
+            granted = of_new_account(instance_type) if is_new() else SAGEMAKER_INSTANCES
+            yield Quota("sagemaker", code_of(name), name, 0), granted or 0
 
 
-def _code(name: str) -> str:
+def code_of(name: str) -> str:
+    """The code of a quota of SageMaker's, by its name."""
     from hashlib import sha256
 
     return f"L-{sha256(name.encode()).hexdigest()[:8].upper()}"

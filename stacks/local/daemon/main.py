@@ -8,7 +8,6 @@ then end every child.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import secrets
@@ -16,14 +15,14 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import psutil
 
 from stacks.local.daemon.client import ALREADY_RUNNING, take_lock
-from stacks.local.daemon.state_files import ledger_file
+from stacks.local.daemon.record import UPKEEP_SECONDS, write_down
 from stacks.local.provider.aws.answers import Answers
 from stacks.local.provider.ledger import Ledger
 from stacks.local.provider.peers import Admits, owner_with
@@ -33,7 +32,6 @@ from stacks.local.runtime.container import (
     isolation,
     without_network,
 )
-from stacks.local.runtime.files import write, write_json
 from stacks.local.runtime.keys import SECRET_VARIABLE, Keys
 from stacks.local.runtime.keys import ensure as ensure_keys
 from stacks.local.runtime.processes import Children, port_owner
@@ -53,7 +51,11 @@ REGION = "us-east-1"
 REPLACES_AS = "PLINTH_REPLACES_AS"
 """Variable that says `aws` where `local` is to replace what AWS would, and nothing else that the
 official provider replaces. Default: both."""
-UPKEEP_SECONDS = 1.0
+
+IAM_TRACE = "PLINTH_IAM_TRACE"
+"""Variable that names a file into which every decision of IAM is written, for `tests.drills`.
+Default: they are counted alone."""
+
 
 # No catalogue of images that nobody asked for; managed policies, because roles attach them.
 MOTO_SETTINGS = {
@@ -134,33 +136,9 @@ def _serve(
         "job_isolation": isolation(namespace),
     }
     log.info("ready at %s", url)
-    _write_down(home, record, lock, ledger, stop)
+    write_down(home, record, lock, ledger, stop)
     (home / "local" / "cloud.json").unlink(missing_ok=True)
     log.info("stopping")
-
-
-def _write_down(
-    home: Path, record: Mapping[str, Any], lock: TextIO, ledger: Ledger, stop: threading.Event
-) -> None:
-    """Until the end, keep in the home where this cloud answers and what it made.
-
-    Whoever deletes or damages `cloud.json` gets it back; what the lock holds is the same.
-    """
-    path, written, text = home / "local" / "cloud.json", -1, json.dumps(record)
-    lock.truncate(0)
-    lock.write(text)
-    lock.flush()
-    while True:
-        try:
-            if not path.exists() or path.read_bytes() != text.encode():
-                write(path, text.encode())
-            if ledger.changes != written:
-                written = ledger.changes
-                write_json(ledger_file(home), ledger.ids())
-        except OSError as error:  # a full disk must not end a cloud
-            log.warning("%s", error)
-        if stop.wait(UPKEEP_SECONDS):
-            return
 
 
 def _overlay(
@@ -168,6 +146,7 @@ def _overlay(
 ) -> Any:
     from stacks.local.aws import (
         eventbridge,
+        function_roles,
         moto_bucket_policies,
         moto_nat_gateways,
         moto_thread_safety,
@@ -201,12 +180,7 @@ def _overlay(
     owner.make(keys, REGION)
     store = Store()
     emulator = Emulator(host=host, store=store, authorizer=_authorizer(host, store))
-    lambda_functions.install(
-        host,
-        lambda role, name, subnets: emulator.act(
-            role, service="lambda", session_name=name, subnets=subnets
-        ),
-    )
+    lambda_functions.install(host, lambda function: function_roles.acting(emulator, function))
     eventbridge.install(emulator)
     fallback = _recorder(emulator.authorizer)
     captures = Captures(lambda role: emulator.act(role).s3)
@@ -231,10 +205,13 @@ def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
     from stacks.local.aws.emulator import ACCOUNT_ID
     from stacks.local.aws.iam.authorizer import Authorizer, Tally
     from stacks.local.aws.iam.resources import Place
+    from stacks.local.aws.iam.trace import Trace
+    from stacks.local.aws.sagemaker.features import online_key
     from stacks.local.aws.sagemaker.packages import group_policy
 
     tally = Tally(path=host.state / "iam.json")
     tally.write()
+    traced = os.environ.get(IAM_TRACE)
     return Authorizer(
         place=Place(partition="aws", region=REGION, account=ACCOUNT_ID),
         own_key=host.keys.access_key_id,
@@ -242,21 +219,31 @@ def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
         group_policy=lambda arn: group_policy(store, arn),
         tags_of=lambda arn: store.tags.get(arn, {}) if ":sagemaker:" in arn else None,
         tally=tally,
+        online_key=lambda name: online_key(store, name),
+        trace=Trace(path=Path(traced)) if traced else None,
     )
 
 
 def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys, answers: Answers) -> Gate:
     """The endpoint behind the gate that checks origin and signature, and what AWS refuses."""
-    from stacks.local.aws import session_tokens
+    from stacks.local.aws import service_quotas, session_tokens
     from stacks.local.aws.gate import Gate, known_secrets
     from stacks.local.aws.refusals.account import Account
     from stacks.local.aws.refusals.filter import Refusing
+    from stacks.local.aws.sagemaker.endpoints import CONFIG
     from stacks.local.aws.signatures import Secret
 
     authorizer = sagemaker_app.emulator.authorizer
     sessions: dict[str, Secret] = {}
     session_tokens.install(sessions, authorizer.owners)
-    account = Account(region=REGION, recorded=sagemaker_app.fallback.store)
+    store = sagemaker_app.emulator.store
+    account = Account(
+        region=REGION,
+        recorded=sagemaker_app.fallback.store,
+        authorizer=authorizer,
+        is_new=service_quotas.is_new(),
+        endpoint_config=lambda name: getattr(store.find(CONFIG, name), "fields", {}),
+    )
     return Gate(
         authorize=authorizer.check,
         application=answers.kept_by(
@@ -353,13 +340,23 @@ def _reconcile(sagemaker_app: Any, stop: threading.Event) -> None:
     from stacks.local.aws.event_source_mappings import Streams, read
     from stacks.local.aws.eventbridge import States, tell
     from stacks.local.aws.sagemaker.reconcile import reconcile
+    from stacks.local.aws.schedules import Due, fire
 
-    streams, states, alarms = Streams(), States(), Watch()
+    streams, states, alarms, due = Streams(), States(), Watch(), Due()
+    emulator = sagemaker_app.emulator
+    rounds: tuple[Callable[[], None], ...] = (
+        lambda: reconcile(emulator, sagemaker_app.captures, sagemaker_app.queues),
+        lambda: read(emulator, streams),
+        lambda: watch(emulator, alarms),
+        lambda: tell(emulator, states),
+        lambda: fire(emulator, due),
+    )
     while not stop.wait(UPKEEP_SECONDS):
-        reconcile(sagemaker_app.emulator, sagemaker_app.captures, sagemaker_app.queues)
-        read(sagemaker_app.emulator, streams)
-        watch(sagemaker_app.emulator, alarms)
-        tell(sagemaker_app.emulator, states)
+        for one in rounds:
+            try:
+                one()
+            except Exception:
+                log.exception("a round failed; the next one tries again")
 
 
 def _listen(port: int) -> socket.socket:

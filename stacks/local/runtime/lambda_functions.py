@@ -11,7 +11,7 @@ import subprocess
 import sys
 import uuid
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ Answer = tuple[str, bool, str]
 """What the function returned or what went wrong as JSON, whether it went wrong, and the log."""
 
 
-Act = Callable[[str, str, Sequence[str]], Acting]
-"""ARN of a function's role, its name, its subnets -> the session that it acts with."""
+Act = Callable[[Any], Acting]
+"""Function of moto's -> the session that it acts with; CannotAct where Lambda cannot start it."""
 
 
 def install(host: ContainerRuntime, act: Act) -> None:
@@ -53,9 +53,8 @@ def invoke(host: ContainerRuntime, function: Any, event: Any, act: Act) -> Answe
             "the local cloud runs Python functions from zip archives, got "
             f"{function.package_type} {function.run_time}",
         )
-    subnets = (function.vpc_config or {}).get("SubnetIds", ())
     try:
-        credentials = act(function.role, function.function_name, subnets).environment
+        credentials = act(function).environment
     except CannotAct as error:
         return _failure("AccessDeniedException", str(error))
     directory = host.state / "functions" / function.function_name / uuid.uuid4().hex

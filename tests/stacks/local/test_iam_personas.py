@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -19,30 +18,17 @@ from infra.personas import PERSONAS
 from policies.data import Resource
 from stacks.settings.load import load_environment
 from tests.kits.local_cloud import Cloud, running_cloud
+from tests.kits.people import TRUST, become, may_assume
 from tests.kits.stacks import synth
 
 NAMES = load_environment("local").names
 ACCOUNT = NAMES.account_id
-CENTRE = "/aws-reserved/sso.amazonaws.com/us-east-1/"
 DENIALS = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError")
 PACKAGE = NAMES.arn("sagemaker", "model-package/plinth-local-flight-delay-model/1")
 PIPELINE = "plinth-local-flight-delay-training"
 ENDPOINT = "plinth-local-flight-delay-realtime"
 BUCKET = NAMES.bucket("artifacts")
 OTHERS_ROLE = "plinth-local-flight-delay-job"
-TRUST = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
-        ],
-    }
-)
-
-
-def _may_assume() -> str:
-    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def _arn(item: Resource) -> str:
@@ -92,32 +78,12 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         yield running
 
 
-def _clients(cloud: Cloud, keys: Mapping[str, str]) -> Callable[[str], Any]:
-    session = boto3.session.Session(
-        keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], NAMES.region
-    )
-    return lambda service: session.client(service, endpoint_url=cloud.info.endpoint_url)
-
-
-def become(cloud: Cloud, persona: str) -> Callable[[str], Any]:
-    """Clients of a person who came by Identity Center and assumed the persona's role."""
-    iam = cloud.client("iam")
-    role = iam.get_role(RoleName=NAMES.of(persona))["Role"]
-    condition = role["AssumeRolePolicyDocument"]["Statement"][0]["Condition"]
-    pattern = condition["ArnLike"]["aws:PrincipalArn"][0]
-    name = pattern.rpartition("/")[2].replace("*", "0123456789abcdef")
-    iam.create_role(RoleName=name, Path=CENTRE, AssumeRolePolicyDocument=TRUST)
-    iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=_may_assume())
-    arn = f"arn:aws:iam::{ACCOUNT}:role{CENTRE}{name}"
-    entered = cloud.client("sts").assume_role(RoleArn=arn, RoleSessionName="anna@example.org")
-    person = _clients(cloud, entered["Credentials"])
-    taken = person("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="anna@example.org")
-    return _clients(cloud, taken["Credentials"])
-
-
 @pytest.fixture(scope="module")
 def people(cloud: Cloud) -> dict[str, Callable[[str], Any]]:
-    return {persona: become(cloud, persona) for persona in PERSONAS}
+    return {
+        persona: become(cloud.client, cloud.info.endpoint_url, NAMES.of(persona))
+        for persona in PERSONAS
+    }
 
 
 ROLE_OF = f"arn:aws:iam::{ACCOUNT}:role/"
@@ -144,7 +110,7 @@ ACTS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
                               {"RoleName": "plinth-local-approver"}),
     "change the boundary": ("iam", "create_policy_version", {
         "PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/plinth-local-boundary",
-        "PolicyDocument": _may_assume(), "SetAsDefault": True}),
+        "PolicyDocument": may_assume(), "SetAsDefault": True}),
     "make a user": ("iam", "create_user", {"UserName": "mallory"}),
     "make keys of a user": ("iam", "create_access_key", {"UserName": "mallory"}),
     "become the approver": ("sts", "assume_role", {

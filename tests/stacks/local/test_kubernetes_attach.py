@@ -7,11 +7,13 @@ import signal
 import ssl
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from botocore.exceptions import ClientError
 
 from stacks.local.daemon import client as session
 from stacks.local.daemon import environment
@@ -20,7 +22,7 @@ from stacks.local.kubernetes.client import Client, Object
 from stacks.targets.local_kubernetes import state
 from stacks.toolchain import control_plane as toolchain
 from tests.kits.kubernetes import control_plane_binaries, pod, until
-from tests.kits.local_cloud import Cloud, left_of, running_cloud
+from tests.kits.local_cloud import Cloud, left_of, running_cloud, trusted_role
 
 __all__ = ["control_plane_binaries"]
 
@@ -58,6 +60,8 @@ def subnets(cloud: Cloud) -> list[str]:
 
 def create_cluster(cloud: Cloud) -> Any:
     eks = cloud.client("eks")
+    with suppress(ClientError):  # it is there already
+        trusted_role(cloud.client("iam"))
     eks.create_cluster(name=CLUSTER, roleArn=ROLE, resourcesVpcConfig={})
     eks.get_waiter("cluster_active").wait(name=CLUSTER, WaiterConfig={"Delay": 1})
     return eks.describe_cluster(name=CLUSTER)["cluster"]

@@ -30,6 +30,8 @@ def test_every_row_has_a_case() -> None:
 @pytest.mark.parametrize("token", sorted(CASES), ids=lambda token: token.rpartition(":")[2])
 def test_a_row_creates_reads_changes_and_deletes(cloud: Cloud, token: str) -> None:
     case, backend, it = CASES[token], cloud.backend, subject(token)
+    for before in case.after:
+        cloud.need(before)
     program = cloud.resolve(case.inputs)
     inputs, failures = backend.check(it, program, {}, b"seed")
     assert failures == [] and inputs == program

@@ -189,6 +189,15 @@ def naming(principal: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
+def trusting(principal: str) -> str:
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": ["123456789012", principal]},
+        "Action": "sts:AssumeRole",
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
 ASKED: Mapping[tuple[str, str], Callable[[str], dict[str, Any]]] = {
     ("kms", "CreateKey"): lambda who: {"Policy": naming(who)},
     ("kms", "PutKeyPolicy"): lambda who: {"KeyId": "k", "Policy": naming(who)},
@@ -200,8 +209,8 @@ ASKED: Mapping[tuple[str, str], Callable[[str], dict[str, Any]]] = {
         "AttributeValue": naming(who),
     },
     ("sagemaker", "PutModelPackageGroupPolicy"): lambda who: {"ResourcePolicy": naming(who)},
-    ("iam", "CreateRole"): lambda who: {"AssumeRolePolicyDocument": naming(who)},
-    ("iam", "UpdateAssumeRolePolicy"): lambda who: {"PolicyDocument": naming(who)},
+    ("iam", "CreateRole"): lambda who: {"AssumeRolePolicyDocument": trusting(who)},
+    ("iam", "UpdateAssumeRolePolicy"): lambda who: {"PolicyDocument": trusting(who)},
     ("eks", "CreateAccessEntry"): lambda who: {"principalArn": who},
 }
 """Service and operation -> a request that names somebody."""

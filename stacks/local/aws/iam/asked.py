@@ -5,10 +5,13 @@ moto routes and reads requests by botocore's service models; this asks it before
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from stacks.local.aws.protocols import model_of
 
 SIGNED_AS: Mapping[str, tuple[str, ...]] = {
     "dynamodb": ("dynamodb", "dynamodbstreams"),
@@ -35,6 +38,10 @@ name."""
 
 PREFIXES: Mapping[str, str] = {"monitoring": "cloudwatch", "tagging": "tag", "email": "ses"}
 """Service in the scope of a signature -> prefix of its actions. Default: the same."""
+
+
+FORMS = ("query", "ec2")
+"""Protocols whose requests are forms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,13 +86,14 @@ def asked(environ: Mapping[str, Any], body: bytes, signed_for: str) -> Asked | N
             operation=operation.name,
             protocol=protocol,
             parameters=_parameters(request, operation, found, protocol),
-            members=_members(operation),
+            members=_members(service, operation.name),
         )
     return None
 
 
-def _members(operation: Any) -> frozenset[str]:
-    shape = operation.input_shape
+@functools.cache
+def _members(service: str, operation: str) -> frozenset[str]:
+    shape = model_of(service).operation_model(operation).input_shape
     return frozenset(name.lower() for name in shape.members) if shape is not None else frozenset()
 
 
@@ -99,7 +107,8 @@ def _parameters(
         parsed = PROTOCOL_PARSERS[protocol](operation).parse(
             {
                 "method": request.method,
-                "values": request.values,
+                # reading a form that is none takes as long as the rest
+                "values": request.values if protocol in FORMS else request.args,
                 "headers": request.headers,
                 "body": request.data or request.get_data(),
                 "url_path": request.path,

@@ -16,10 +16,11 @@ from policies.iam.document import MalformedPolicy, Policy, compiled
 from policies.iam.request import Request
 from stacks.local.aws.iam import context, implied, operations, resources, special
 from stacks.local.aws.iam.asked import Asked, asked
-from stacks.local.aws.iam.callers import Caller, caller
+from stacks.local.aws.iam.callers import Caller, caller, caller_as
 from stacks.local.aws.iam.networks import Way, way
 from stacks.local.aws.iam.resource_policies import NOTHING, Held, held
 from stacks.local.aws.iam.resources import Place
+from stacks.local.aws.iam.trace import Trace
 from stacks.local.aws.signatures import Refused
 from stacks.local.runtime import files
 
@@ -51,7 +52,9 @@ class Check:
 class Tally:
     """How often what was decided, written down for `plinth status`."""
 
-    path: Path
+    path: Path | None = None
+    """Default: nobody reads it."""
+
     allowed: int = 0
     denied: Counter[str] = field(default_factory=Counter)
     undecided: Counter[str] = field(default_factory=Counter)
@@ -59,6 +62,8 @@ class Tally:
 
     def write(self) -> None:
         """Keep the file up to date; called where something new was denied or not decided."""
+        if self.path is None:
+            return
         content = {
             "allowed": self.allowed,
             "denied": dict(self.denied.most_common()),
@@ -72,17 +77,22 @@ class Authorizer:
     """Decides on signed requests."""
 
     place: Place
-    own_key: str
+    own_key: str = ""
     """Access key of the home, whose holder is a deployer that IAM allows everything."""
 
-    owners: dict[str, str]
+    owners: dict[str, str] = field(default_factory=dict)
     """Temporary key of GetSessionToken or GetFederationToken -> the key that asked for it."""
 
-    group_policy: Callable[[str], str | None]
+    group_policy: Callable[[str], str | None] = field(default=lambda _: None)
     """ARN of a model package or its group -> the group's resource policy."""
 
-    tags_of: context.TagsOf
-    tally: Tally
+    tags_of: context.TagsOf = field(default=lambda _: None)
+    tally: Tally = field(default_factory=Tally)
+    online_key: Callable[[str], str | None] = field(default=lambda _: None)
+    """Name or ARN of a feature group -> the KMS key of its online store."""
+
+    trace: Trace | None = None
+    """Where every decision is written down. Default: nowhere."""
 
     def check(
         self, environ: Mapping[str, Any], body: bytes, signed_for: str, access_key_id: str
@@ -109,6 +119,13 @@ class Authorizer:
 
     def refuses(self, access_key_id: str, check: Check) -> str:
         """AWS's text where IAM denies something that a service does as a role; empty: it may."""
+        return self._refuses(caller(access_key_id, self.own_key, self.place, self.owners), check)
+
+    def refuses_role(self, role_arn: str, session_name: str, check: Check) -> str:
+        """The same of a role that a service has not taken on yet."""
+        return self._refuses(caller_as(role_arn, session_name), check)
+
+    def _refuses(self, who: Caller, check: Check) -> str:
         prefix, _, operation = check.action.partition(":")
         what = Asked(
             signed_for=prefix,
@@ -118,7 +135,6 @@ class Authorizer:
             protocol="json",
             parameters={},
         )
-        who = caller(access_key_id, self.own_key, self.place, self.owners)
         general = {
             **context.of_principal(who.principal, who.tags, who.userid),
             **context.of_network({}, self.place),
@@ -138,10 +154,14 @@ class Authorizer:
         for action in operations.actions(what):
             for resource in resources.resources(action, what, self.place, special.find):
                 yield Check(action=action, resource=resource)
+        if what.prefix == "sagemaker" and what.operation.startswith("Create"):
+            yield from self._tagging(what)
         if what.operation in ("CopyObject", "UploadPartCopy") and what.prefix == "s3":
             source = str(what.parameters.get("CopySource", "")).lstrip("/").partition("?")[0]
             yield Check(action="s3:GetObject", resource=f"arn:aws:s3:::{source}")
-        for action, key, known in implied.of_keys(what, self.place):
+        if (bucket := implied.missing_object(what, self.place)) is not None:
+            yield Check(action="s3:ListBucket", resource=bucket)
+        for action, key, known in implied.of_keys(what, self.place, self.online_key):
             yield Check(action=action, resource=key, known=known)
         for _, role in resources.passed_roles(what):
             own = OF_SERVICES.get(what.prefix, what.prefix)
@@ -149,6 +169,15 @@ class Authorizer:
             yield Check(
                 action="iam:PassRole", resource=role, known={"iam:PassedToService": service}
             )
+
+    def _tagging(self, what: Asked) -> Iterator[Check]:
+        """Making something with tags needs the right to tag it (SageMaker developer guide,
+        "Provide permissions for tagging SageMaker AI resources")."""
+        if not what.parameters.get("Tags"):
+            return
+        for action in operations.actions(what):
+            for resource in resources.resources(action, what, self.place, special.find):
+                yield Check(action="sagemaker:AddTags", resource=resource)
 
     def _decide(
         self,
@@ -175,10 +204,13 @@ class Authorizer:
         )
         try:
             on_the_way = endpoint if check.action.startswith(f"{what.prefix}:") else None
-            decision = decide(request, _policies(who, found, on_the_way))
+            policies = _policies(who, found, on_the_way)
+            decision = decide(request, policies)
         except MalformedPolicy as error:
             self._count_undecided(f"{check.action}: {error}")
             return
+        if self.trace is not None:
+            self.trace.write(what.operation, request, policies, decision)
         self._settle(decision, request, what)
 
     def _held(self, check: Check) -> Held:

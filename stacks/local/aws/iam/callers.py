@@ -111,6 +111,20 @@ def caller(access_key_id: str, own_key: str, place: Any, owners: Mapping[str, st
     return Caller(principal=Principal(kind="anonymous", arn="anonymous"))
 
 
+def caller_as(role_arn: str, session_name: str) -> Caller:
+    """Whoever takes on a role would be this."""
+    parts = role_arn.split(":")
+    if len(parts) != 6:
+        return Caller(principal=Principal(kind="anonymous", arn="anonymous"))
+    partition, account = parts[1], parts[4]
+    name = role_arn.rpartition("/")[2]
+    arn = f"arn:{partition}:sts::{account}:assumed-role/{name}/{session_name}"
+    role = _role(role_arn, account, partition)
+    if role is None:
+        return unknown_role(arn, role_arn, account)
+    return of_role(role, arn, None, f"{role.id}:{session_name}")
+
+
 def _role(arn: str, account: str, partition: str) -> Any:
     from moto.iam.models import iam_backends
 

@@ -73,6 +73,12 @@ PATHS: Mapping[str, Sequence[str]] = {
 """Condition key -> where the request says it; it says nothing: the key is not there. A key with the
 name of a member is that member and stands not here."""
 
+OWN_PATHS: Mapping[str, frozenset[str]] = {
+    prefix: frozenset(key for key in PATHS if key.startswith(f"{prefix}:"))
+    for prefix in {key.partition(":")[0] for key in PATHS}
+}
+"""Prefix of a service -> its keys among PATHS."""
+
 SAME: Mapping[str, str] = {
     "sagemaker:outputkmskeyarn": "sagemaker:outputkmskey",
     "sagemaker:volumekmskeyarn": "sagemaker:volumekmskey",
@@ -93,22 +99,22 @@ class Context(Mapping[str, Any]):
     def __init__(
         self, known: Mapping[str, Any], open_: frozenset[str], prefixes: tuple[str, ...]
     ) -> None:
-        self._known = known
-        self._open = open_
-        self._prefixes = prefixes
+        self.known = known
+        self.open = open_
+        self.prefixes = prefixes
 
     def __getitem__(self, key: str) -> Any:
-        if key in self._known:
-            return self._known[key]
-        if key in self._open or key.startswith(self._prefixes):
+        if key in self.known:
+            return self.known[key]
+        if key in self.open or key.startswith(self.prefixes):
             return UNKNOWN
         raise KeyError(key)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._known)
+        return iter(self.known)
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self.known)
 
 
 def of_principal(principal: Principal, tags: Mapping[str, str], userid: str) -> dict[str, Any]:
@@ -151,7 +157,7 @@ def context(
     """The condition keys of one action on one resource."""
     known = dict(general)
     documented = reference.condition_keys(action)
-    for key in documented | set(PATHS):
+    for key in documented | OWN_PATHS.get(action.partition(":")[0], frozenset()):
         if (paths := _paths(key, asked)) is not None:
             values = _values(paths, asked.parameters)
             known |= {key: values} if values else {}
@@ -183,6 +189,9 @@ def _paths(key: str, asked: Asked) -> Sequence[str] | None:
 def _values(paths: Sequence[str], parameters: Mapping[str, Any]) -> list[Any]:
     found: list[Any] = []
     for path in paths:
+        first = path.partition(".")[0].partition("[")[0]
+        if first.isidentifier() and first not in parameters:
+            continue  # most paths lead nowhere, and a search takes longer than the decision
         try:
             value = jmespath.search(path, parameters)
         except jmespath.exceptions.JMESPathError:

@@ -12,13 +12,24 @@ DECIDED: Mapping[str, str] = {
         "keys with grants, topics, queues, functions, repositories, secrets, package groups"
     ),
     "trust": (
-        "AssumeRole with its conditions; a role given to SageMaker jobs, an endpoint, a "
-        "function, a pipeline or a target of an event"
+        "AssumeRole with its conditions; a role given to SageMaker jobs, a model, a pipeline, a "
+        "function, a schedule, a target of an event, an EKS cluster or its nodes: when it is named"
     ),
     "passing": (
         "iam:PassRole of whoever gives a service a role, by any member that ends with Role"
     ),
-    "keys": "kms:GenerateDataKey and kms:Decrypt through S3, by the key of object or bucket",
+    "keys": (
+        "kms:GenerateDataKey and kms:Decrypt through S3, SQS, SNS, Kinesis, Secrets Manager and "
+        "the online stores of feature groups; the environment of functions; volumes of jobs and "
+        "endpoints"
+    ),
+    "services as roles": (
+        "schedules that fire, streams read for functions, records given up and failed events sent "
+        "to queues, logs of functions and jobs (counted alone), alarms of updates, a function's "
+        "interfaces in a VPC"
+    ),
+    "tags": "sagemaker:AddTags of whoever makes something of SageMaker's with tags",
+    "objects that are not there": "403 to who may not list the bucket, 404 to who may",
     "context": (
         "global keys, tags of the request, of roles and of SageMaker's resources, members of "
         "the request that have the name of a key; others count as not decided where they "
@@ -35,20 +46,18 @@ NOT_DECIDED: Mapping[str, str] = {
     "nodes and pods": ("no instance and no pod gets credentials (instance profiles, Pod Identity)"),
     "AssumeRoleWithWebIdentity, AssumeRoleWithSAML": "no token is verified, so nobody is one",
     "services by themselves": (
-        "events to functions, topics and queues, alarms to topics, streams read for functions, "
-        "logs of services, schedules that fire"
+        "events to functions, topics and queues, alarms to topics, logs of services without a role"
     ),
-    "keys through other services": (
-        "DynamoDB, SQS, SNS, Kinesis, Secrets Manager, EBS and SageMaker ask KMS nothing"
+    "keys through other services": "DynamoDB, EBS, EFS and CloudWatch Logs ask KMS nothing",
+    "s3:prefix of an object that is not there": (
+        "AWS does not say what it holds then; a role that may list some prefixes is allowed"
     ),
-    "objects that are not there": "S3 answers 404 also to who may not list, AWS 403",
-    "roles that Lambda, CreateModel or CreatePipeline name": (
-        "their trust is asked when they are used, where AWS asks when they are named"
-    ),
+    "schedules of the form cron": "they do not fire, so their role is asked nothing",
     "a VPC without an endpoint": "whether a request has a way out at all",
     "tags of resources": "of services other than SageMaker and IAM's roles",
     "operations without a model": (
-        "a request that moto cannot read by a service model; MLflow's API"
+        "a request that moto cannot read by a service model; MLflow's API, of which a job's right "
+        "to call it is counted alone"
     ),
     "Lake Formation, Block Public Access, ACLs of objects": "beside IAM; nothing asks them",
 }

@@ -1,52 +1,152 @@
-"""What S3 asks of KMS for the caller of a request: its own permission on the object's key.
+"""What a service asks of KMS for the caller of a request: its own permission on the key.
 
-Source: S3 user guide, "Using server-side encryption with AWS KMS keys": GenerateDataKey to write,
-Decrypt to read, both for an upload in parts.
+Sources: S3 user guide, "Using server-side encryption with AWS KMS keys"; SQS developer guide, "Key
+management", and SNS developer guide, "Key management" (GenerateDataKey and Decrypt to send);
+Kinesis developer guide, "Permissions to use user-generated KMS keys"; Secrets Manager user guide,
+"Secret encryption and decryption"; SageMaker API, OnlineStoreSecurityConfig (Decrypt for records).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from policies.data import UNKNOWN
 from stacks.local.aws.iam.asked import Asked
 from stacks.local.aws.iam.resources import Place
 from stacks.local.aws.iam.special import key_arn
 
 WRITE, READ = "kms:GenerateDataKey", "kms:Decrypt"
-NEEDS: Mapping[str, tuple[str, ...]] = {
-    "CompleteMultipartUpload": (READ,),
-    "CopyObject": (WRITE,),
-    "CreateMultipartUpload": (WRITE,),
-    "GetObject": (READ,),
-    "PutObject": (WRITE,),
-    "UploadPart": (WRITE, READ),
+NEEDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "s3": {
+        "CompleteMultipartUpload": (READ,),
+        "CopyObject": (WRITE,),
+        "CreateMultipartUpload": (WRITE,),
+        "GetObject": (READ,),
+        "PutObject": (WRITE,),
+        "UploadPart": (WRITE, READ),
+    },
+    "sqs": {
+        "ReceiveMessage": (READ,),
+        "SendMessage": (WRITE, READ),
+        "SendMessageBatch": (WRITE, READ),
+    },
+    "sns": {"Publish": (WRITE, READ), "PublishBatch": (WRITE, READ)},
+    "kinesis": {"GetRecords": (READ,), "PutRecord": (WRITE,), "PutRecords": (WRITE,)},
+    "secretsmanager": {"GetSecretValue": (READ,), "PutSecretValue": (WRITE, READ)},
+    "sagemaker-featurestore-runtime": {
+        "BatchGetRecord": (READ,),
+        "DeleteRecord": (READ,),
+        "GetRecord": (READ,),
+        "PutRecord": (READ,),
+    },
 }
+"""Service of botocore -> operation -> actions on the key that encrypts what it is about."""
+
+CONTEXT_OF: Mapping[str, str] = {
+    "kinesis": "aws:kinesis:arn",
+    "secretsmanager": "SecretARN",
+    "sns": "aws:sns:topicArn",
+    "sqs": "aws:sqs:arn",
+}
+"""Service -> key of the encryption context that holds the ARN of the resource."""
+
 KMS = ("aws:kms", "aws:kms:dsse")
+SERVED_BY: Mapping[str, str] = {"sagemaker-featurestore-runtime": "sagemaker"}
+"""Service of botocore -> the one that asks KMS. Default: itself."""
+
+OnlineKey = Callable[[str], "str | None"]
+"""Name or ARN of a feature group -> the key of its online store."""
 
 
-def of_keys(asked: Asked, place: Place) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def of_keys(
+    asked: Asked, place: Place, online_key: OnlineKey
+) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Action, key and condition keys of each permission; none where no key of KMS is used."""
-    if asked.service != "s3" or asked.operation not in NEEDS:
+    actions = NEEDS.get(asked.service, {}).get(asked.operation)
+    if actions is None:
         return
-    bucket = _bucket(asked, place)
-    if bucket is None:
+    if asked.service == "s3":
+        found = _of_object(asked, place)
+    elif asked.service == "sagemaker-featurestore-runtime":
+        found = _of_records(asked, online_key)
+    else:
+        found = _of_thing(asked, place)
+    if found is None:
         return
-    name, with_bucket_key = _key(asked, bucket)
+    name, encrypted = found
     arn = key_arn(name, place) if name else None
     if arn is None:  # not encrypted by KMS, or by AWS's own key, whose policy lets everybody
         return
+    service = f"{SERVED_BY.get(asked.service, asked.service)}.{place.region}.amazonaws.com"
+    known = {
+        "kms:ViaService": service,
+        **{f"kms:EncryptionContext:{key}": value for key, value in encrypted.items()},
+        "kms:EncryptionContextKeys": [*encrypted] or UNKNOWN,
+        "aws:ViaAWSService": True,
+        "aws:CalledVia": [service.replace(f".{place.region}", "")],
+    }
+    for action in actions:
+        yield action, arn, known
+
+
+Found = tuple["str | None", Mapping[str, str]]
+"""A key, and the encryption context with which it is used."""
+
+
+def _of_object(asked: Asked, place: Place) -> Found | None:
+    bucket = _bucket(asked, place)
+    if bucket is None:
+        return None
+    name, with_bucket_key = _key(asked, bucket)
     on = f"arn:{place.partition}:s3:::{bucket.name}"
     held = on if with_bucket_key else f"{on}/{asked.parameters.get('Key', '')}"
-    known = {
-        "kms:ViaService": f"s3.{place.region}.amazonaws.com",
-        "kms:EncryptionContext:aws:s3:arn": held,
-        "kms:EncryptionContextKeys": ["aws:s3:arn"],
-        "aws:ViaAWSService": True,
-        "aws:CalledVia": ["s3.amazonaws.com"],
-    }
-    for action in NEEDS[asked.operation]:
-        yield action, arn, known
+    return name, {"aws:s3:arn": held}
+
+
+def _of_records(asked: Asked, online_key: OnlineKey) -> Found | None:
+    """What is known of the encryption context of a feature group's records: nothing."""
+    items = asked.parameters.get("Identifiers") or [asked.parameters]
+    names = [str(item.get("FeatureGroupName", "")) for item in items]
+    keys = {key for name in names if (key := online_key(name))}
+    return (min(keys), {}) if keys else None
+
+
+def _of_thing(asked: Asked, place: Place) -> Found | None:
+    """Queues, topics, streams and secrets, as moto holds them."""
+    from moto.backends import get_backend
+
+    backend = get_backend(asked.service)[place.account][place.region]
+    given = asked.parameters
+    match asked.service:
+        case "sqs":
+            thing = backend.queues.get(str(given.get("QueueUrl", "")).rpartition("/")[2])
+            key, arn = getattr(thing, "kms_master_key_id", None), getattr(thing, "queue_arn", "")
+        case "sns":
+            thing = backend.topics.get(str(given.get("TopicArn") or given.get("TargetArn") or ""))
+            key, arn = getattr(thing, "kms_master_key_id", None), getattr(thing, "arn", "")
+        case "kinesis":
+            name = str(given.get("StreamName") or given.get("StreamARN") or "").rpartition("/")[2]
+            thing = backend.streams.get(name)
+            key, arn = getattr(thing, "key_id", None), getattr(thing, "arn", "")
+        case _:
+            thing = backend.secrets.get(str(given.get("SecretId", "")))
+            key, arn = getattr(thing, "kms_key_id", None), getattr(thing, "arn", "")
+    return (str(key), {CONTEXT_OF[asked.service]: str(arn)}) if key else None
+
+
+def missing_object(asked: Asked, place: Place) -> str | None:
+    """The bucket in which an object is asked for that is not there.
+
+    That it is missing is told to those alone who may list the bucket (S3 API, GetObject and
+    HeadObject: 404 with s3:ListBucket, 403 without).
+    """
+    if asked.service != "s3" or asked.operation not in ("GetObject", "HeadObject"):
+        return None
+    bucket = _bucket(asked, place)
+    if bucket is None or bucket.keys.getlist(asked.parameters.get("Key"), []):
+        return None
+    return f"arn:{place.partition}:s3:::{bucket.name}"
 
 
 def _bucket(asked: Asked, place: Place) -> Any:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import unquote
 
 from stacks.local.aws.emulator import ACCOUNT_ID
+from stacks.local.aws.iam.authorizer import Authorizer, Check
+from stacks.local.aws.iam.resources import Place
 from stacks.local.aws.policy_documents import listed
 from stacks.local.aws.recorded.eks import ENTRY
 from stacks.local.aws.recorded.recorder import Store
@@ -28,6 +30,16 @@ class Account:
     region: str
     recorded: Store = field(default_factory=Store)
     today: date = field(default_factory=lambda: datetime.now(UTC).date())
+    authorizer: Authorizer | None = None
+    """Decides what roles may do. Default: one that decides alike and counts nothing."""
+
+    account_id: str = ACCOUNT_ID
+
+    is_new: bool = False
+    """Whether it has the quotas of a new account, and they are enforced."""
+
+    endpoint_config: Callable[[str], Mapping[str, Any]] = field(default=lambda _: {})
+    """Name of an endpoint configuration -> its members; empty: there is none."""
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:aws:{service}:{self.region}:{ACCOUNT_ID}:{resource}"
@@ -82,10 +94,23 @@ class Account:
         trust: Mapping[str, Any] = json.loads(unquote(found.assume_role_policy_document))
         return trust
 
-    def inline_policies(self, role: str) -> list[Mapping[str, Any]]:
-        """The policies that a role has of its own."""
-        found = self._role(role)
-        return [json.loads(unquote(text)) for text in found.policies.values()] if found else []
+    def first_denied(self, role: str, session: str, checks: Iterable[Check]) -> Check | None:
+        """The first of these that IAM denies to whoever takes on a role; None: it may all."""
+        place = Place(partition="aws", region=self.region, account=ACCOUNT_ID)
+        decides = self.authorizer or Authorizer(place=place)
+        return next((one for one in checks if decides.refuses_role(role, session, one)), None)
+
+    def key_arn(self, name: str) -> str | None:
+        """The ARN of a key of this account by id, ARN or alias."""
+        place = Place(partition="aws", region=self.region, account=ACCOUNT_ID)
+        return Authorizer(place=place).key(name) if name else None
+
+    def role_of_function(self, name: str) -> str:
+        """The role of a Lambda function by name or ARN; empty: there is no such function."""
+        functions = backend("lambda", self.region).list_functions()
+        short = name.rpartition(":function:")[2].partition(":")[0]
+        found = next((one for one in functions if one.function_name == short), None)
+        return str(found.role) if found else ""
 
     def _role(self, arn: str) -> Any:
         roles = list(backend("iam", "aws").roles.values())

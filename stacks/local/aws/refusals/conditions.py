@@ -6,8 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stacks.local.aws.emulator import ACCOUNT_ID
-from stacks.local.aws.policy_documents import grants, lets, principals
+from stacks.local.aws.policy_documents import lets, principals
 from stacks.local.aws.refusals.account import Account
 from stacks.local.aws.refusals.refusal import Condition, Request
 from stacks.pins.table import pins
@@ -57,7 +56,10 @@ def principal_is_nobody(document: Callable[[Request], Any]) -> Condition:
         text = document(request)
         if not text:
             return None
-        policy = json.loads(text) if isinstance(text, str | bytes) else text
+        try:
+            policy = json.loads(text) if isinstance(text, str | bytes) else text
+        except ValueError:
+            return None  # what is no JSON the service refuses
         missing = [one for one in principals(policy) if not account.exists(one)]
         return {"principal": missing[0]} if missing else None
 
@@ -154,25 +156,6 @@ def trust_is_closed(request: Request, account: Account) -> Mapping[str, str] | N
     if trust is None or lets(trust, SAGEMAKER, "sts:AssumeRole", {}):
         return None
     return {"role": str(request["RoleArn"])}
-
-
-def offline_store_is_closed(request: Request, account: Account) -> Mapping[str, str] | None:
-    """SageMaker tries, as the role, what it will do with the offline store."""
-    store = request.get("OfflineStoreConfig")
-    role = str(request["RoleArn"])
-    if not store or account.trust_of(role) is None:
-        return None
-    bucket, _, prefix = store["S3StorageConfig"]["S3Uri"].removeprefix("s3://").partition("/")
-    name = request["FeatureGroupName"]
-    group = f"{ACCOUNT_ID}/sagemaker/{account.region}/offline-store/{name}-1/data/file"
-    needed = {
-        "s3:GetBucketAcl": f"arn:aws:s3:::{bucket}",
-        "s3:PutObject": f"arn:aws:s3:::{bucket}/{prefix}/{group}",
-        "s3:PutObjectAcl": f"arn:aws:s3:::{bucket}/{prefix}/{group}",
-    }
-    policies = account.inline_policies(role)
-    denied = [action for action, arn in needed.items() if not grants(policies, role, action, arn)]
-    return {"role": role, "actions": ", ".join(denied)} if denied else None
 
 
 def role_is_missing(request: Request, account: Account) -> Mapping[str, str] | None:

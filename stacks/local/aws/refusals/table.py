@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from stacks.local.aws.refusals import conditions
+from stacks.local.aws.refusals import acting, conditions
+from stacks.local.aws.refusals.acting import cannot_assume
 from stacks.local.aws.refusals.conditions import principal_is_nobody
+from stacks.local.aws.refusals.grammar import GRAMMAR
+from stacks.local.aws.refusals.limits import LIMITS
+from stacks.local.aws.refusals.quotas import QUOTAS
 from stacks.local.aws.refusals.refusal import Refusal
 
 PRINCIPALS = (
@@ -236,7 +240,7 @@ ROLES = (
     Refusal(
         service="sagemaker",
         operations=("CreateFeatureGroup",),
-        condition=conditions.offline_store_is_closed,
+        condition=acting.role_lacks("RoleArn", acting.offline_store),
         code="ValidationException",
         text="The role {role} must be allowed {actions} on the offline store.",
         source=(
@@ -246,6 +250,104 @@ ROLES = (
     ),
 )
 """Roles that SageMaker tries when it is given them."""
+
+TAKEN_ON = (
+    Refusal(
+        service="lambda",
+        operations=("CreateFunction", "UpdateFunctionConfiguration"),
+        condition=cannot_assume("Role", "lambda"),
+        code="InvalidParameterValueException",
+        text="The role defined for the function cannot be assumed by Lambda.",
+        source="boto/boto3 issue 2976; Lambda API, CreateFunction",
+    ),
+    Refusal(
+        service="lambda",
+        operations=("CreateFunction",),
+        condition=acting.function_without_interfaces,
+        code="InvalidParameterValueException",
+        text="The provided execution role does not have permissions to call {action} on EC2",
+        source="aws/aws-cdk issue 23589; Lambda developer guide, configuring VPC access",
+    ),
+    Refusal(
+        service="lambda",
+        operations=("CreateEventSourceMapping",),
+        condition=acting.stream_is_closed,
+        code="InvalidParameterValueException",
+        text=(
+            "Cannot access stream {stream}. Please ensure the role can perform the GetRecords, "
+            "GetShardIterator, DescribeStream, ListShards, and ListStreams Actions on your stream "
+            "in IAM."
+        ),
+        source=(
+            "aws-samples/cross-account-amazon-dynamodb-replication issue 11; which actions: Lambda "
+            "developer guide, Kinesis, required permissions (ListStreams is not among them)"
+        ),
+    ),
+    Refusal(
+        service="sagemaker",
+        operations=("CreateModel",),
+        condition=cannot_assume("ExecutionRoleArn", "sagemaker"),
+        code="ValidationException",
+        text=(
+            "Could not assume role {role}. Please ensure that the role exists and allows principal "
+            "'sagemaker.amazonaws.com' to assume the role."
+        ),
+        source="awslabs/predictive-maintenance-using-machine-learning issue 3",
+    ),
+    Refusal(
+        service="sagemaker",
+        operations=("CreatePipeline", "UpdatePipeline"),
+        condition=cannot_assume("RoleArn", "sagemaker"),
+        code="ValidationException",
+        text=(
+            "Could not assume role {role}. Please ensure that the role exists and allows principal "
+            "'sagemaker.amazonaws.com' to assume the role."
+        ),
+        source="as CreateModel: SageMaker's text for any role; no account has shown it here",
+    ),
+    Refusal(
+        service="scheduler",
+        operations=("CreateSchedule", "UpdateSchedule"),
+        condition=cannot_assume("Target.RoleArn", "scheduler"),
+        code="ValidationException",
+        text=(
+            "The execution role you provide must allow AWS EventBridge Scheduler to assume the "
+            "role."
+        ),
+        source="EventBridge Scheduler user guide, troubleshooting",
+    ),
+    Refusal(
+        service="events",
+        operations=("PutTargets",),
+        condition=cannot_assume("Targets[].RoleArn", "events"),
+        code="ValidationException",
+        text="Provided role '{role}' cannot be assumed by principal 'events.amazonaws.com'.",
+        source="Miserlou/Zappa issue 381",
+    ),
+    Refusal(
+        service="eks",
+        operations=("CreateCluster",),
+        condition=cannot_assume("roleArn", "eks"),
+        code="InvalidParameterException",
+        text=(
+            "Role with arn: {role}, could not be assumed because it does not exist or the trusted "
+            "entity is not correct"
+        ),
+        source="terraform-aws-modules/terraform-aws-eks issue 2406",
+    ),
+    Refusal(
+        service="eks",
+        operations=("CreateNodegroup",),
+        condition=cannot_assume("nodeRole", "ec2"),
+        code="InvalidParameterException",
+        text=(
+            "Following required service principals [ec2.amazonaws.com] were not found in the trust "
+            "relationships of nodeRole {role}"
+        ),
+        source="EKS user guide, Amazon EKS node IAM role: it trusts EC2; the text is ours",
+    ),
+)
+"""Roles that a service must be able to take on, and to use, when it is given them."""
 
 VERSIONS = (
     Refusal(
@@ -280,10 +382,14 @@ COSTS = (
 """Monitors that this account may not have."""
 
 REFUSALS: tuple[Refusal, ...] = (
+    *GRAMMAR,
+    *LIMITS,
     *PRINCIPALS,
     *ACCESS,
     *KEYS,
     *ROLES,
+    *TAKEN_ON,
     *VERSIONS,
     *COSTS,
+    *QUOTAS,
 )

@@ -11,7 +11,7 @@ from stacks.local.aws.role_sessions import CannotAssume
 from stacks.local.aws.sagemaker.errors import ApiError, invalid
 from stacks.local.aws.sagemaker.records import TTL_SECONDS, Records
 from stacks.local.aws.sagemaker.resource_type import Missing, Request, short_name
-from stacks.local.aws.store import Resource
+from stacks.local.aws.store import Resource, Store
 
 GROUP = "feature group"
 STORES = ("OnlineStore", "OfflineStore")
@@ -21,6 +21,13 @@ MISSING = Missing(
     code="ResourceNotFound",
     text="Resource Not Found: Amazon SageMaker can't find a FeatureGroup with name {name}",
 )
+
+
+def online_key(store: Store, name: str) -> str | None:
+    """The KMS key of a group's online store; None: there is none of the customer's."""
+    item = store.find(GROUP, short_name(name))
+    config = item.fields.get("OnlineStoreConfig") if item else None
+    return ((config or {}).get("SecurityConfig") or {}).get("KmsKeyId")
 
 
 def start_group(emulator: Emulator, item: Resource, request: Request) -> None:

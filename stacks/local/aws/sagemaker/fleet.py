@@ -100,6 +100,9 @@ class Variant:
     model: Mapping[str, Any] = field(default_factory=dict)
     """The members of its model. Default: none, for what is never started."""
 
+    volume_key: str = ""
+    """KMS key of its instances' volumes. Default: AWS's own."""
+
     servers: list[Server] = field(default_factory=list)
     turns: Iterator[int] = field(default_factory=itertools.count)
     serverless: Mapping[str, Any] | None = None
@@ -151,8 +154,10 @@ class Fleet:
 
 def plan(emulator: Emulator, endpoint: str, config: Mapping[str, Any]) -> Fleet:
     """The fleet of a configuration, nothing started yet; refuses missing or unapproved models."""
-    variants = [_variant(emulator, entry) for entry in config["ProductionVariants"]]
-    shadows = [_variant(emulator, entry) for entry in config.get("ShadowProductionVariants", [])]
+    key, entries = str(config.get("KmsKeyId") or ""), config["ProductionVariants"]
+    variants = [_variant(emulator, entry, key) for entry in entries]
+    others = config.get("ShadowProductionVariants", [])
+    shadows = [_variant(emulator, entry, key) for entry in others]
     return Fleet(
         endpoint=endpoint,
         config=config,
@@ -161,7 +166,7 @@ def plan(emulator: Emulator, endpoint: str, config: Mapping[str, Any]) -> Fleet:
     )
 
 
-def _variant(emulator: Emulator, entry: Mapping[str, Any]) -> Variant:
+def _variant(emulator: Emulator, entry: Mapping[str, Any], volume_key: str) -> Variant:
     model = emulator.store.find("model", entry["ModelName"])
     if model is None:
         arn = emulator.arn(f"model/{entry['ModelName']}")
@@ -177,6 +182,7 @@ def _variant(emulator: Emulator, entry: Mapping[str, Any]) -> Variant:
         model=model.fields,
         health_seconds=entry.get("ContainerStartupHealthCheckTimeoutInSeconds", HEALTH_SECONDS),
         serverless=entry.get("ServerlessConfig"),
+        volume_key=volume_key,
     )
 
 
@@ -264,7 +270,12 @@ def start_server(emulator: Emulator, endpoint: str, variant: Variant, number: in
         )
     except CannotAssume as error:
         raise ServingFailed(str(error)) from error
-    if reason := refused(emulator, acting, variant.model, f"/aws/sagemaker/Endpoints/{endpoint}"):
+    needs = {
+        **variant.model,
+        "PrimaryContainer": {"Image": variant.image},  # as a package names it, too
+        "ResourceConfig": {"VolumeKmsKeyId": variant.volume_key},
+    }
+    if reason := refused(emulator, acting, needs, f"/aws/sagemaker/Endpoints/{endpoint}"):
         raise ServingFailed(reason)
     _download_model(acting.s3, variant.container, directory)
     process = emulator.host.start(

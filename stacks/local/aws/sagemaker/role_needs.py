@@ -2,7 +2,7 @@
 
 Source: SageMaker developer guide, "How to use SageMaker AI execution roles": it pulls the image,
 puts interfaces into the subnets, lets the volume's key be used, writes logs and metrics, all as the
-role. Without the last two a job runs on; they are counted as denied alone.
+role. Without the last two, or MLflow, a job runs on; they are counted as denied alone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,12 @@ ATTACHES = (
     "ec2:DeleteNetworkInterface",
     "ec2:DeleteNetworkInterfacePermission",
 )
-LOGS = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
+LOGS = (
+    "logs:CreateLogGroup",
+    "logs:CreateLogStream",
+    "logs:DescribeLogStreams",
+    "logs:PutLogEvents",
+)
 AN_INTERFACE = "network-interface/eni-0123456789abcdef0"
 
 
@@ -40,7 +45,7 @@ def refused(emulator: Emulator, acting: Acting, request: Mapping[str, Any], log_
     """Why SageMaker could not start what is asked for, as its FailureReason; empty: it can."""
     key = acting.environment["AWS_ACCESS_KEY_ID"]
     ask = emulator.authorizer.refuses
-    for check in _wanted(emulator.region, log_group):
+    for check in (*_wanted(emulator.region, log_group), *_tracked(request)):
         ask(key, check)
     for check in _needed(emulator, request):
         if told := ask(key, check):
@@ -58,6 +63,14 @@ def _wanted(region: str, log_group: str) -> Iterator[Check]:
         resource="*",
         known={"cloudwatch:namespace": log_group},
     )
+
+
+def _tracked(request: Mapping[str, Any]) -> Iterator[Check]:
+    """The program calls MLflow by a password here, and signed as the role on AWS (developer guide,
+    "Set up IAM permissions for MLflow"): counted where AWS would deny it."""
+    for value in (request.get("Environment") or {}).values():
+        if ":mlflow-app/" in str(value):
+            yield Check(action="sagemaker:CallMlflowAppApi", resource=value)
 
 
 def _needed(emulator: Emulator, request: Mapping[str, Any]) -> Iterator[Check]:

@@ -4,9 +4,11 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
-from stacks.local.aws.emulator import Emulator
+from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
+from stacks.local.aws.iam.authorizer import Check
 from stacks.local.aws.sagemaker.fleet import Fleet, ServingFailed
 
 WATCH_SECONDS = 1.0
@@ -71,6 +73,7 @@ def plan_of(settings: Mapping[str, Any], instances: int) -> Plan:
 
 def shift(emulator: Emulator, deployment: Deployment, green: Fleet, plan: Plan) -> None:
     """Move the traffic step by step; ServingFailed, all of it back, when an alarm goes off."""
+    _check_alarms(emulator, green, plan)
     deployment.green = green
     try:
         for share in plan.shares:
@@ -80,6 +83,16 @@ def shift(emulator: Emulator, deployment: Deployment, green: Fleet, plan: Plan) 
         deployment.green, deployment.green_share = None, 0.0
         raise
     deployment.fleet, deployment.green, deployment.green_share = green, None, 0.0
+
+
+def _check_alarms(emulator: Emulator, green: Fleet, plan: Plan) -> None:
+    """SageMaker reads the alarms as the role of the model (developer guide, "Auto-rollback
+    configuration and monitoring"); ServingFailed where it may not."""
+    for variant, name in product(green.variants.values(), plan.alarms):
+        arn = f"arn:aws:cloudwatch:{emulator.region}:{ACCOUNT_ID}:alarm:{name}"
+        check = Check(action="cloudwatch:DescribeAlarms", resource=arn)
+        if told := emulator.authorizer.refuses_role(variant.role_arn, "SageMaker", check):
+            raise ServingFailed(f"The alarms of AutoRollbackConfiguration cannot be read: {told}")
 
 
 def _even(step: float) -> list[float]:

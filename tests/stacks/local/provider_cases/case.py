@@ -24,6 +24,8 @@ class Case:
     """Inputs that the change removes."""
     stays: bool = False
     """AWS has no way to take it away: reading it after the deletion finds it."""
+    after: tuple[str, ...] = ()
+    """Types that it names nowhere and that stand before it."""
 
 
 VPC = "aws:ec2/vpc:Vpc"
@@ -42,6 +44,13 @@ TRUST = (
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", '
     '"Principal": {"Service": "%s.amazonaws.com"}}]}'
 )
+TRUSTS = (
+    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", '
+    '"Principal": {"Service": ["ec2.amazonaws.com", "eks.amazonaws.com", "lambda.amazonaws.com", '
+    '"sagemaker.amazonaws.com", "scheduler.amazonaws.com"]}}]}'
+)
+"""The services whose resources name the role of the cases."""
+
 ALLOW = (
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "%s", "Resource": "*"}]}'
 )

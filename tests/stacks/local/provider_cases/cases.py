@@ -23,6 +23,7 @@ from tests.stacks.local.provider_cases.case import (
     TEMPLATE,
     TOPIC,
     TRUST,
+    TRUSTS,
     VPC,
     Case,
     Ref,
@@ -159,7 +160,7 @@ CASES: dict[str, Case] = {
     ROLE: Case(
         inputs={
             "name": "plinth-job",
-            "assumeRolePolicy": TRUST % "sagemaker",
+            "assumeRolePolicy": TRUSTS,
             "description": "Jobs",
             "tags": TAGS,
         },
@@ -167,7 +168,7 @@ CASES: dict[str, Case] = {
         drop=("description",),
     ),
     "aws:iam/rolePolicy:RolePolicy": Case(
-        inputs={"name": "read", "role": Ref(ROLE, "name"), "policy": ALLOW % "s3:Get*"},
+        inputs={"name": "read", "role": Ref(ROLE, "name"), "policy": ALLOW % "*"},
         change={"policy": ALLOW % "s3:List*"},
     ),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Case(

@@ -199,6 +199,7 @@ CASES: dict[str, Case] = {
             "tags": TAGS,
         },
         change={"batchSize": 20, "enabled": False, "tags": RETAGGED},
+        after=("aws:iam/rolePolicy:RolePolicy",),
     ),
     FUNCTION: Case(
         inputs={

@@ -38,6 +38,9 @@ ROWS = (
         ),
         outputs={"arn": "Arn"},
         missing=(Missing("ResourceNotFoundException"),),
-        fidelity="recorded by moto: it never fires",
+        fidelity=(
+            "rate and at fire and call functions, queues and universal targets as their role; cron "
+            "does not, nothing is tried again, and flexible windows are not waited for"
+        ),
     ),
 )

@@ -1,0 +1,144 @@
+"""What happens by itself is done as a role: schedules that come due, functions that events call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from stacks.local.aws.iam.trace import read
+from stacks.local.daemon.main import IAM_TRACE
+from tests.kits.grants import Grants, Removal, noticed, report
+from tests.kits.local_cloud import Cloud, running_cloud, trusted_role
+from tests.stacks.local.test_streams import archive, eventually
+
+ACCOUNT = "123456789012"
+QUEUES = ("target", "letters", "given-up")
+FAILS = "def handler(event, context):\n    raise ValueError('no')\n"
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    folder = tmp_path_factory.mktemp("cloud")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(IAM_TRACE, str(folder / "trace.jsonl"))
+        with running_cloud(folder) as running:
+            for name in QUEUES:
+                running.client("sqs").create_queue(QueueName=name)
+            yield running
+
+
+def queue(name: str) -> str:
+    return f"arn:aws:sqs:us-east-1:{ACCOUNT}:{name}"
+
+
+def message(cloud: Cloud, name: str) -> Any:
+    """What comes to a queue next."""
+    sqs = cloud.client("sqs")
+    url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+
+    def taken() -> Any:
+        found = sqs.receive_message(QueueUrl=url).get("Messages", [])
+        for one in found:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
+        return found
+
+    return json.loads(eventually(taken, seconds=30)[0]["Body"])
+
+
+def schedule(cloud: Cloud, name: str, role: str, **more: Any) -> None:
+    """A schedule that comes due in a moment."""
+    due = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S")
+    target = {
+        "Arn": queue("target"),
+        "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/{role}",
+        "Input": json.dumps({"id": "<aws.scheduler.execution-id>", "name": name}),
+        "DeadLetterConfig": {"Arn": queue("letters")},
+    }
+    cloud.client("scheduler").create_schedule(
+        Name=name,
+        ScheduleExpression=f"at({due})",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        **{"Target": target, **more},
+    )
+
+
+def test_a_schedule_calls_its_target_as_its_role(cloud: Cloud) -> None:
+    trusted_role(cloud.client("iam"), "sends", Action="sqs:SendMessage", Resource=queue("target"))
+    schedule(cloud, "due", "sends")
+    schedule(cloud, "off", "sends", State="DISABLED")
+    said = message(cloud, "target")
+    assert said["name"] == "due"
+    assert len(said["id"]) == 36
+
+
+def test_what_a_role_may_not_do_goes_to_the_dead_letters(cloud: Cloud) -> None:
+    trusted_role(cloud.client("iam"), "buries", Action="sqs:*", Resource=queue("letters"))
+    schedule(cloud, "denied", "buries")
+    assert message(cloud, "letters")["name"] == "denied"
+
+
+def function(cloud: Cloud, name: str, role: Mapping[str, Any], **more: Any) -> str:
+    trusted_role(cloud.client("iam"), name, **role)
+    made = cloud.client("lambda").create_function(
+        FunctionName=name, Role=f"arn:aws:iam::{ACCOUNT}:role/{name}", Runtime="python3.13",
+        Handler="main.handler", Code={"ZipFile": archive(FAILS)}, **more,
+    )  # fmt: skip
+    return str(made["FunctionArn"])
+
+
+def test_what_a_function_fails_on_goes_where_its_role_may_send_it(cloud: Cloud) -> None:
+    """The rounds of the cloud once ended at a function that was configured so."""
+    functions, events = cloud.client("lambda"), cloud.client("events")
+    for name, role in {
+        "may-not": {"Action": "s3:*"},
+        "may": {"Action": "sqs:SendMessage", "Resource": queue("given-up")},
+    }.items():
+        arn = function(cloud, name, role)
+        functions.put_function_event_invoke_config(
+            FunctionName=name, MaximumRetryAttempts=0,
+            DestinationConfig={"OnFailure": {"Destination": queue("given-up")}},
+        )  # fmt: skip
+        pattern = {"source": ["ours"], "detail-type": [name]}
+        events.put_rule(Name=name, EventPattern=json.dumps(pattern))
+        events.put_targets(Rule=name, Targets=[{"Id": "f", "Arn": arn}])
+        entry = {"Source": "ours", "DetailType": name, "Detail": "{}"}
+        events.put_events(Entries=[entry])
+    assert message(cloud, "given-up")["requestContext"]["functionArn"].endswith(":may")
+
+
+def test_a_function_needs_the_key_of_its_environment(cloud: Cloud) -> None:
+    key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+    function(
+        cloud, "closed", {"Action": "s3:*"},
+        KMSKeyArn=key, Environment={"Variables": {"A": "b"}},
+    )  # fmt: skip
+    answer = cloud.client("lambda").invoke(FunctionName="closed")["Payload"].read().decode()
+    assert "Lambda was unable to decrypt the environment variables" in answer
+    assert "kms:Decrypt" in answer
+
+
+def test_a_trace_says_which_grants_nobody_would_miss(cloud: Cloud) -> None:
+    """Over what the tests before did: one grant is noticed, the rest is not, one is explained."""
+    trace = cloud.home / "trace.jsonl"
+    statement = {"Effect": "Allow", "Action": ["sqs:SendMessage", "sqs:PurgeQueue"]}
+    text = {"Version": "2012-10-17", "Statement": [{**statement, "Resource": queue("target")}]}
+    trusted_role(cloud.client("iam"), "traced", **statement, Resource=queue("target"))
+    schedule(cloud, "traced", "traced")
+    assert message(cloud, "target")["name"] == "traced"
+    found = noticed(read(trace))
+    grants = Grants(documents={("traced", "own"): text})
+    one = Removal(role="traced", policy="own", statement=0)
+    assert {str(key) for key in found.by if key.role == "traced"} == {
+        "traced own *",
+        "traced own[0] *",
+        "traced own[0] sqs:SendMessage",
+    }
+    assert found.by[one].request.resource == queue("target")
+    said = report(grants, found, [], step_at=lambda _: "now")
+    assert [str(row.removal) for row in said.unexplained] == ["traced own[0] sqs:PurgeQueue"]
+    assert said.counts()["actions"] == {"removed": 2, "noticed": 1, "explained": 0}
+    assert not said.holds
