@@ -378,6 +378,15 @@ def test_no_other_login_is_taken(user: dict[str, Any], told: str) -> None:
 
 def test_eks_makes_an_entry_of_the_nodes_role(cloud: Cloud, eks: Any) -> None:
     arn = role(cloud, "node")
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "ec2.amazonaws.com", "AWS": "arn:aws:iam::123456789012:root"},
+        "Action": "sts:AssumeRole",
+    }
+    cloud.client("iam").update_assume_role_policy(
+        RoleName="node",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+    )
     subnet = cloud.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
     group = {"clusterName": CLUSTER, "nodegroupName": "n", "subnets": [subnet], "nodeRole": arn}
     eks.create_nodegroup(**group, scalingConfig={"minSize": 0, "maxSize": 1, "desiredSize": 0})

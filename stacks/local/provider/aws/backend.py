@@ -76,7 +76,8 @@ class AwsBackend:
     ) -> None:
         self._answers = answers or Answers()
         self._whose: Believed = whose
-        self._session = Session(endpoint_url, region, keys)
+        # only who shares the endpoint's process can tell it what has arrived
+        self._session = Session(endpoint_url, region, keys, names_urns=answers is not None)
         self._region = region
         self._tables = {token: RowMapper(row) for token, row in rows.items()}
 

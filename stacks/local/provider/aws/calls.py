@@ -38,7 +38,10 @@ class Gone(Exception):
 class Session:
     """boto3 clients of one endpoint; they are thread-safe, so there is one per service."""
 
-    def __init__(self, endpoint_url: str, region: str, keys: Keys) -> None:
+    def __init__(
+        self, endpoint_url: str, region: str, keys: Keys, *, names_urns: bool = False
+    ) -> None:
+        self._names_urns = names_urns
         self.region = region
         self._keys = keys
         self._endpoint_url = endpoint_url
@@ -62,7 +65,8 @@ class Session:
                         s3={"addressing_style": "path"},
                     ),
                 )
-                name_calls(self._clients[service])
+                if self._names_urns:
+                    name_calls(self._clients[service])
             return self._clients[service]
 
     @cached_property
