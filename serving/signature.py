@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,7 +58,7 @@ def read(path: Path) -> Signature:
         raise ArtefactRefused(f"{path.name}: features must be a list of at least one feature")
     features = tuple(_feature(item, f"{path.name}: features[{i}]") for i, item in enumerate(listed))
     names = [feature.name for feature in features]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ArtefactRefused(f"{path.name}: features are listed twice: {', '.join(twice)}")
     kind, outputs = _target(document.get("target"), f"{path.name}: target")
