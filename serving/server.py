@@ -11,6 +11,8 @@ ends without it when the time for that is over.
 """
 
 import asyncio
+import faulthandler
+import gc
 import json
 import logging
 import os
@@ -40,6 +42,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 class ServerLimits:
     """How much one server takes on."""
 
+    load_seconds: float = 100
+    """Longest that loading the model may take. Default: SageMaker waits 120 s for /ping."""
     body_bytes: int = 6 * 1024 * 1024
     """Largest body. Default: what SageMaker lets through."""
     records: int = 10_000
@@ -238,11 +242,16 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     folder = Path(environment.get("OPT_ML", "/opt/ml")) / "model"
     limits = ServerLimits()
+    faulthandler.dump_traceback_later(limits.load_seconds, exit=True)
     try:
         model = load(folder)
     except ArtefactRefused as error:
         LOG.error("the model is refused: %s", error)
         return 1
+    faulthandler.cancel_dump_traceback_later()
+    # What is loaded stays, and a request makes no cycles: looking for some took a second per body.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)
     import uvicorn
 
     from serving.connections import Draining, Impatient

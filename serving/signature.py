@@ -11,6 +11,8 @@ from typing import Any, Literal
 FORMAT = 1
 """Of signature.json; another one is refused."""
 
+SIGNATURE_BYTES = 16 << 20
+
 MISSING = math.nan
 """What the model sees for a null, and for a category that it was not trained on."""
 
@@ -48,6 +50,9 @@ class Signature:
 def read(path: Path) -> Signature:
     """The signature in a file, or ArtefactRefused with everything that is wrong with it."""
     try:
+        size = path.stat().st_size
+        if size > SIGNATURE_BYTES:
+            raise ArtefactRefused(f"{path.name} must have at most {SIGNATURE_BYTES} bytes: {size}")
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ArtefactRefused(f"{path.name} cannot be read: {error}") from error
@@ -60,7 +65,7 @@ def read(path: Path) -> Signature:
     names = [feature.name for feature in features]
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
-        raise ArtefactRefused(f"{path.name}: features are listed twice: {', '.join(twice)}")
+        raise ArtefactRefused(f"{path.name}: features are listed twice: {', '.join(twice[:10])}")
     kind, outputs = _target(document.get("target"), f"{path.name}: target")
     return Signature(features=features, names=frozenset(names), kind=kind, outputs=outputs)
 
