@@ -169,7 +169,14 @@ def _overlay(
         ),
     )
     eventbridge.install(emulator)
-    fallback = Recorder(DomainDispatcherApplication(create_backend_app), REGION)
+
+    def moto_app(service: str) -> Any:
+        """moto's application of a service, whose failures we turn into answers."""
+        made = create_backend_app(service)
+        made.config["PROPAGATE_EXCEPTIONS"] = True
+        return made
+
+    fallback = Recorder(DomainDispatcherApplication(moto_app), REGION)
     captures = Captures(lambda role: emulator.act(role).s3)
     return SageMakerApp(emulator=emulator, captures=captures, fallback=fallback)
 
@@ -196,6 +203,7 @@ def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
 def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Any:
     """The endpoint behind the gate that checks origin and signature, and what AWS refuses."""
     from stacks.local.aws import session_tokens
+    from stacks.local.aws.answers import Answering
     from stacks.local.aws.gate import Gate, known_secrets
     from stacks.local.aws.refusals.account import Account
     from stacks.local.aws.refusals.filter import Refusing
@@ -207,7 +215,7 @@ def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Any:
     account = Account(region=REGION, recorded=sagemaker_app.fallback.store)
     return Gate(
         authorize=authorizer.check,
-        application=Refusing(application=sagemaker_app, account=account),
+        application=Answering(application=Refusing(application=sagemaker_app, account=account)),
         port=listener.getsockname()[1],
         secret_of=known_secrets(keys.access_key_id, keys.secret_access_key, sessions),
     )
@@ -219,23 +227,10 @@ def _whose() -> Believed:
 
 
 def _serve_http(application: Any, listener: socket.socket) -> None:
-    """Serve in a thread. Connections are not kept alive: werkzeug's server cannot do it safely."""
-    from moto.server import MotoRequestHandler
-    from werkzeug.serving import make_server
+    """Serve in a thread."""
+    from stacks.local.daemon.http import Server
 
-    class Handler(MotoRequestHandler):  # type: ignore[misc]
-        def log_request(self, *_: Any) -> None:
-            """One line per request would bury everything else."""
-
-    host, port = listener.getsockname()
-    server = make_server(
-        host,
-        port,
-        application,
-        threaded=True,
-        request_handler=Handler,
-        fd=listener.fileno(),
-    )
+    server = Server(listener, application)
     threading.Thread(target=server.serve_forever, name="aws", daemon=True).start()
 
 
