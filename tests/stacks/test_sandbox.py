@@ -155,7 +155,7 @@ def test_memory_of_every_kind_counts(kind: str, control_group: bool) -> None:
 
 def test_nothing_of_a_checkout_is_seen_but_its_commit() -> None:
     """Whatever it is called: no list of names has all of them."""
-    listing = "import os\nfor folder, _, names in os.walk('.'):\n    print(folder, names)\n"
+    listing = "import os\nfor folder, _, names in os.walk('.'):\n    print(folder, sorted(names))\n"
     with world() as there:
         (there.repository / "change.py").write_text(listing)
         commit(there.repository, "change.py")
