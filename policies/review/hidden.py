@@ -7,7 +7,6 @@ Kubernetes Secret, and those whose name says that they are one.
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -15,20 +14,13 @@ from hashlib import blake2b
 from typing import Any
 
 from policies.data import UNKNOWN, Data, Resource
+from policies.secret_names import says_secret, word_of
 
 SECRET = "[secret]"
 """Stands for every secret value, as the engine itself prints it."""
 
 _SALT = secrets.token_bytes(16)
 """Of this process: the mark of a secret is worth nothing to another."""
-
-BY_NAME = re.compile(
-    r"(passw(or)?d|passphrase|pwd|secret|secretstring|secretbinary|secretvalue|token|credentials?"
-    r"|(private|secret|access|api|signing|encryption|shared|master|auth|client|webhook|ssh|license"
-    r"|account|service)key|apikeyvalue|connectionstring|keymaterial|authorization|bearer|dsn|pat)$"
-)
-"""Names, in lower case and without signs, of values that are secret whether or not a program says
-so. A key by itself is none: most are names, of KMS or of objects."""
 
 NAMES, VALUES = ("name", "key", "parametername"), ("value", "defaultvalue", "parametervalue")
 """How lists write a name and its value: environments of containers, parameters of pipelines."""
@@ -124,6 +116,12 @@ def _marked(value: Any) -> Any:
     return [_marked(item) for item in value] if isinstance(value, list) else value
 
 
+def shown(value: Any) -> Any:
+    """A value for a message: what is secret in it by its name is not."""
+    paths = set(_hidden(value))
+    return _masked(value, paths) if paths else value
+
+
 def _without(side: Resource | None, paths: set[Path]) -> Resource | None:
     if side is None:
         return None
@@ -138,8 +136,8 @@ def _hidden(value: Any, path: Path = ()) -> Iterator[Path]:
     elif isinstance(value, Mapping):
         named = _says_secret(value)
         for key, item in value.items():
-            word = _word(key)
-            if isinstance(item, str) and (BY_NAME.search(word) or (named and word in VALUES)):
+            word = word_of(key)
+            if isinstance(item, str) and (says_secret(key) or (named and word in VALUES)):
                 yield (*path, key)
             elif not isinstance(item, str) or isinstance(item, Hidden):
                 yield from _hidden(item, (*path, key))
@@ -150,12 +148,8 @@ def _hidden(value: Any, path: Path = ()) -> Iterator[Path]:
 
 def _says_secret(item: Mapping[str, Any]) -> bool:
     """Whether an element of a list is a value whose name says that it is secret."""
-    names = [name for key, name in item.items() if _word(key) in NAMES and isinstance(name, str)]
-    return any(BY_NAME.search(_word(name)) for name in names)
-
-
-def _word(name: Any) -> str:
-    return re.sub(r"[-_. /]", "", str(name).lower())
+    names = [name for key, name in item.items() if word_of(key) in NAMES and isinstance(name, str)]
+    return any(map(says_secret, names))
 
 
 def _masked(value: Any, paths: set[Path], path: Path = ()) -> Any:

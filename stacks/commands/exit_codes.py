@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from policies.secret_names import says_secret
+
 EXIT_CHECK_FAILED = 1
 EXIT_USER = 2
 EXIT_BUG = 3
@@ -42,8 +44,14 @@ def bug(error: Exception, arguments: list[str]) -> int:
     trace = "".join(traceback.format_exception(error))
     versions = ", ".join(f"{name} {version(name)}" for name in ("plinth", "pulumi", "moto"))
     path.write_text(
-        f"`plinth {' '.join(arguments)}` on {platform.platform()}, Python "
+        f"`plinth {' '.join(map(without_secret, arguments))}` on {platform.platform()}, Python "
         f"{platform.python_version()}, {versions}\n\n```\n{trace}```\n"
     )
     problem = f"this is a bug of plinth: {type(error).__name__}: {error}"
     return failed(problem, f"send us {path}", EXIT_BUG, arguments)
+
+
+def without_secret(argument: str) -> str:
+    """An argument for a file that is sent to others: `--param ApiToken=...` without its value."""
+    name, given, _ = argument.rpartition("=")
+    return f"{name}=[secret]" if given and says_secret(name) else argument
