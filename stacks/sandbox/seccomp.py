@@ -115,6 +115,13 @@ def program(machine: str) -> bytes:
         (RETURN, 0, 0, deny),
         (RETURN, 0, 0, ALLOW),
     ]
+    code += _by_argument(column, deny)
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+
+
+def _by_argument(column: int, deny: int) -> list[tuple[int, int, int, int]]:
+    """Calls that are denied for what they ask: families of sockets, buffers, terminals."""
+    code: list[tuple[int, int, int, int]] = []
     families = [(EQUAL, len(FAMILIES) - place, 0, family) for place, family in enumerate(FAMILIES)]
     code += [
         (EQUAL, 0, len(FAMILIES) + 3, SOCKET[column]),
@@ -144,4 +151,4 @@ def program(machine: str) -> bytes:
         (RETURN, 0, 0, deny),
         (RETURN, 0, 0, ALLOW),
     ]
-    return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+    return code

@@ -128,7 +128,7 @@ def _serve(
 def _overlay(
     home: Path, url: str, namespace: tuple[str, ...], children: Children, keys: Keys
 ) -> Any:
-    from moto.server import DomainDispatcherApplication, create_backend_app
+    from moto.server import DomainDispatcherApplication
 
     from stacks.local.aws import (
         eventbridge,
@@ -170,15 +170,18 @@ def _overlay(
     )
     eventbridge.install(emulator)
 
-    def moto_app(service: str) -> Any:
-        """moto's application of a service, whose failures we turn into answers."""
-        made = create_backend_app(service)
-        made.config["PROPAGATE_EXCEPTIONS"] = True
-        return made
-
-    fallback = Recorder(DomainDispatcherApplication(moto_app), REGION)
+    fallback = Recorder(DomainDispatcherApplication(_moto_app), REGION)
     captures = Captures(lambda role: emulator.act(role).s3)
     return SageMakerApp(emulator=emulator, captures=captures, fallback=fallback)
+
+
+def _moto_app(service: str) -> Any:
+    """moto's application of a service, whose failures we turn into answers."""
+    from moto.server import create_backend_app
+
+    made = create_backend_app(service)
+    made.config["PROPAGATE_EXCEPTIONS"] = True
+    return made
 
 
 def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
