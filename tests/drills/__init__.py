@@ -1,1 +1,1 @@
-"""What a person drills now and then: more cases than the tests have time for."""
+"""Ways to break Plinth, many times over; `make test` runs the small version of each."""

@@ -1,20 +1,19 @@
-"""Runs one drill by the name of its module: `python -m tests.drills NAME [ARGUMENTS]`."""
+"""`python -m tests.drills NAME`: one module of this folder; it prints counts."""
 
 import importlib
 import sys
 from pathlib import Path
 
-NAMES = sorted(
-    path.stem for path in Path(__file__).parent.glob("[a-z]*.py") if path.stem != "__main__"
-)
+NAMES = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
 
 
-def main(words: list[str]) -> int:
-    if not words or words[0] not in NAMES:
-        sys.stderr.write(f"NAME must be one of {', '.join(NAMES)}\n")
+def main(arguments: list[str]) -> int:
+    """Run one drill; 0 where nothing broke."""
+    if not arguments or arguments[0] not in NAMES:
+        sys.stderr.write(f"usage: python -m tests.drills NAME, one of {', '.join(NAMES)}\n")
         return 2
-    code: int = importlib.import_module(f"tests.drills.{words[0]}").run(words[1:])
-    return code
+    drill = importlib.import_module(f"tests.drills.{arguments[0]}")
+    return int(drill.run(arguments[1:]))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psutil
 
+from stacks.local.runtime.files import write_json
+
 RUN_VARIABLE = "PLINTH_RUN"
 """Set in every child to its run folder: finds a child whose record was never written."""
 
@@ -120,14 +122,6 @@ class Children:
 
     def _record(self, child: Child) -> None:
         write_json(self.folder / f"{child.pid}.json", asdict(child))
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write a file so that a reader sees all of it or none of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(content, indent=1) + "\n")
-    draft.replace(path)
 
 
 def is_alive(pid: int, create_time: float) -> bool:
