@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,13 @@ from serving.signature import Signature
 
 # Python's float() also takes 'nan', '1_000', ' 1' and digits of other scripts.
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+MOST_BRACKETS = 100_000
+"""Of a JSON body: ten times what the records that a request may hold have. Millions of empty lists
+fit into six megabytes, and take longer to make than anything that is predicted."""
+
+_FIELDS = re.compile(r'(?:(?:"(?:[^"]++|"")*+"|[^",\r\n]++)?+(?:,|\r\n|\n|\r|\Z))*+')
+"""Fields of CSV and what ends each; possessive, so that no text is read twice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +69,8 @@ def _too_many(limit: int) -> BadRequest:
 
 
 def _json(text: str, _: MediaType, signature: Signature, limit: int) -> Sequence[Any]:
+    if text.count("[") + text.count("{") > MOST_BRACKETS:
+        raise BadRequest(413, f"the body holds more than {MOST_BRACKETS} lists and objects")
     document = _parsed(text, "the body")
     if isinstance(document, dict) and "records" in document and "records" not in signature.names:
         if document.keys() != {"records"}:
@@ -95,8 +105,8 @@ def _refuse_constant(name: str) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        counts = Counter(key for key, _ in pairs)  # in one pass: a body may hold a million of them
+        twice = next(key for key, count in counts.items() if count > 1)
         raise ValueError(f"field {twice[:80]!r} is given twice")
     return found
 
@@ -105,6 +115,7 @@ def _csv(text: str, media: MediaType, signature: Signature, limit: int) -> Seque
     header = media.parameters.get("header", "absent")
     if header not in ("present", "absent"):
         raise BadRequest(415, f"header must be present or absent, got {header[:80]!r}")
+    _refuse_stray_quote(text)
     lines = _csv_lines(text, limit + (header == "present"))
     names = [feature.name for feature in signature.features]
     if header == "present":
@@ -120,6 +131,18 @@ def _csv(text: str, media: MediaType, signature: Signature, limit: int) -> Seque
         pairs = zip(names, cells, strict=True)
         records.append({name: _cell(cell, name in numeric) for name, cell in pairs})
     return records
+
+
+def _refuse_stray_quote(text: str) -> None:
+    """Refuse a quote inside of a field that does not begin with one, which Python's reader takes
+    for a part of the value (RFC 4180, section 2, rules 5 to 7)."""
+    if '"' not in text:
+        return
+    sound = _FIELDS.match(text)
+    end = sound.end() if sound else 0
+    if end < len(text):
+        line = text.count("\n", 0, end)
+        raise BadRequest(400, f"the body is not CSV: stray quote in line {line + 1}")
 
 
 def _csv_lines(text: str, limit: int) -> Iterator[list[str]]:
@@ -175,9 +198,9 @@ ENCODERS: Mapping[str, Callable[[Values, Sequence[str]], str]] = {
 
 
 def accepted(header: str) -> str:
-    """The media type to answer in: the best that an Accept header allows."""
+    """The media type to answer in: the best that an Accept header allows (RFC 9110, 12.5.1)."""
     offers = []
-    for part in header.split(",") if header.strip() else ["*/*"]:
+    for part in header.split(",", MOST_OFFERS)[:MOST_OFFERS] if header.strip() else ["*/*"]:
         media = media_type(part)
         try:
             quality = float(media.parameters.get("q", "1"))
@@ -185,8 +208,15 @@ def accepted(header: str) -> str:
             quality = 0.0
         offers.append((quality, media.name))
     for quality, name in sorted(offers, key=lambda offer: -offer[0]):
-        pattern = re.escape(name).replace(r"\*", "[^/]+")
-        match = next((known for known in ENCODERS if re.fullmatch(pattern, known)), None)
+        match = next((known for known in ENCODERS if _allows(name, known)), None)
         if match is not None and quality > 0:
             return match
     raise BadRequest(406, f"Accept must allow one of {', '.join(ENCODERS)}, got {header[:80]!r}")
+
+
+MOST_OFFERS = 100
+"""Of an Accept header; more are not looked at."""
+
+
+def _allows(name: str, known: str) -> bool:
+    return name in (known, f"{known.partition('/')[0]}/*", "*/*")

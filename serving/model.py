@@ -2,24 +2,22 @@
 
 A model is somebody's file that becomes code's input, so nothing in it chooses what is run: pickles
 and joblib dumps are never opened, and a skops file may hold the types of MODEL_TYPES alone. To be
-among the hundreds of types that skops itself trusts is not enough to get in.
+among the hundreds of types that skops itself trusts is not enough to get in. What it may cost is
+bounded before it is read ([artefact.py](artefact.py)), and its trees are looked at before they are
+asked ([trees.py](trees.py)).
 """
 
-import json
 import math
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from serving import artefact, trees
 from serving.signature import ArtefactRefused, Signature, read
 
 MODEL_FILE = "model.skops"
 SIGNATURE_FILE = "signature.json"
-UNPACKED_LIMIT = 1 << 30
-"""Bytes that the members of a skops file may unpack to."""
-
 _GRADIENT_BOOSTING = "sklearn.ensemble._hist_gradient_boosting"
 TRUSTED_TYPES = (f"{_GRADIENT_BOOSTING}.predictor.TreePredictor",)
 """What skops does not trust by itself and a model of ours needs; training holds the same tuple."""
@@ -94,64 +92,33 @@ def load(folder: Path) -> Model:
     model = Model(
         estimators=tuple(found) if isinstance(found, list) else (found,), signature=signature
     )
-    _check(model)
+    try:
+        with artefact.bounded_memory():
+            _check(model)
+    except ArtefactRefused:
+        raise
+    except Exception as error:  # attributes that are there and are something else
+        raise ArtefactRefused(f"{path.name} holds no model that answers: {error!r}") from error
     return model
 
 
 def _loaded(path: Path, allowed: Sequence[str]) -> Any:
-    unknown = sorted(_types(_schema(path)) - set(allowed))
+    """What a skops file holds; all of it is looked at before anything of it is made."""
+    content = artefact.read(path)
+    unknown = sorted(content.types - set(allowed))
     if unknown:
         raise ArtefactRefused(f"{path.name} holds types that are not trusted: {', '.join(unknown)}")
+    if content.loaders - artefact.LOADERS:
+        others = ", ".join(sorted(content.loaders - artefact.LOADERS))
+        raise ArtefactRefused(f"{path.name} cannot be loaded: {others} is not trusted")
     import skops.io
-    from skops.io.exceptions import UntrustedTypesFoundException
 
-    try:
-        return skops.io.load(path, trusted=list(TRUSTED_TYPES))
-    except UntrustedTypesFoundException as error:
-        raise ArtefactRefused(f"{path.name} holds types that are not trusted: {error}") from error
-    # What skops raises on a file that was tampered with depends on the place.
-    except (
-        ArithmeticError,
-        AttributeError,
-        ImportError,
-        LookupError,
-        OSError,
-        RecursionError,
-        TypeError,
-        ValueError,
-        zipfile.BadZipFile,
-    ) as error:
-        raise ArtefactRefused(f"{path.name} cannot be loaded: {error}") from error
-
-
-def _schema(path: Path) -> Any:
-    """The schema of a skops file, read without loading anything it describes."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(item.file_size for item in archive.infolist())
-            if size > UNPACKED_LIMIT:
-                raise ArtefactRefused(f"{path.name} unpacks to {size} bytes: too large")
-            return json.loads(archive.read("schema.json"))
-    except (zipfile.BadZipFile, KeyError, OSError, ValueError, RecursionError) as error:
-        raise ArtefactRefused(
-            f"{path.name} is not a skops file ({error}); pickles are never loaded"
-        ) from error
-
-
-def _types(schema: Any) -> set[str]:
-    return set(_type_names(schema))
-
-
-def _type_names(node: Any) -> Iterator[str]:
-    waiting = [node]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, dict):
-            if "__class__" in item or "__module__" in item:
-                yield f"{item.get('__module__')}.{item.get('__class__')}"
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
+    with artefact.bounded_memory():
+        try:
+            return skops.io.load(path, trusted=list(TRUSTED_TYPES))
+        # What skops raises on a file that was tampered with depends on the place.
+        except Exception as error:
+            raise ArtefactRefused(f"{path.name} cannot be loaded: {error!r}") from error
 
 
 def _check(model: Model) -> None:
@@ -166,6 +133,7 @@ def _check(model: Model) -> None:
         found = getattr(estimator, "n_features_in_", None)
         if found != expected:
             raise ArtefactRefused(f"the model has {found} features, its signature {expected}")
+        trees.check(estimator, expected)
     if model.signature.kind == "binary":
         _check_classifier(model.estimators[0])
     elif not all(hasattr(estimator, "predict") for estimator in model.estimators):

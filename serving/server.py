@@ -6,15 +6,19 @@ in a few threads behind a bounded queue, so /ping answers while a large batch is
 full queue answers 503 at once instead of late.
 
 Stages: `Service` turns bytes into a reply and never raises on what a caller sends; `App` is the
-ASGI edge; `main` loads the model, binds the port, and on SIGTERM finishes what it has begun.
+ASGI edge; `main` loads the model, binds the port, and on SIGTERM finishes what it has begun, or
+ends without it when the time for that is over.
 """
 
 import asyncio
+import faulthandler
+import gc
 import json
 import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from serving import codecs
+from serving.bodies import Bodies, declared_bytes, framed_twice
 from serving.model import Model, load
 from serving.records import BadRequest, validated
 from serving.signature import ArtefactRefused
@@ -37,16 +42,24 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 class ServerLimits:
     """How much one server takes on."""
 
+    load_seconds: float = 100
+    """Longest that loading the model may take. Default: SageMaker waits 120 s for /ping."""
     body_bytes: int = 6 * 1024 * 1024
     """Largest body. Default: what SageMaker lets through."""
     records: int = 10_000
     """Most records of one request. Default: some 20 ms of prediction per thousand."""
     requests: int = 64
-    """Most requests being read, waiting or predicted. Default: a full queue waits about 0.1 s."""
+    """Most requests waiting or predicted. Default: a full queue waits about 0.1 s."""
+    bodies: int = 512
+    """Most bodies on their way; one more, and the oldest is refused."""
+    bodies_bytes: int = 256 * 1024 * 1024
+    """What they may come to, by what their headers say."""
     read_seconds: float = 20
     """Longest that a body may take to arrive."""
     drain_seconds: int = 25
     """Longest to finish what is running after SIGTERM. Default: SageMaker kills after 30 s."""
+    end_seconds: int = 2
+    """After the drain, when the process ends whatever it is doing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +78,10 @@ def refusal(error: BadRequest) -> Reply:
     return Reply(status=error.status, body=body, headers=error.headers)
 
 
+NOBODY_WAITS = Reply(status=499, body=b"")
+"""In place of an answer that nobody would get."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Service:
     """From the bytes of an invocation to the bytes of its answer."""
@@ -72,8 +89,12 @@ class Service:
     model: Model
     limits: ServerLimits
 
-    def invoke(self, content_type: str, accept: str, body: bytes) -> Reply:
-        """Predict, or say what is wrong with the request."""
+    def invoke(
+        self, content_type: str, accept: str, body: bytes, left: threading.Event | None = None
+    ) -> Reply:
+        """Predict, or say what is wrong with the request; nothing once its caller has left."""
+        if left is not None and left.is_set():
+            return NOBODY_WAITS
         try:
             media = codecs.accepted(accept)
             signature = self.model.signature
@@ -81,6 +102,8 @@ class Service:
             batch = validated(records, signature)
         except BadRequest as error:
             return refusal(error)
+        if left is not None and left.is_set():
+            return NOBODY_WAITS
         text = codecs.ENCODERS[media](self.model.predict(batch.rows), signature.outputs)
         headers = {}
         if batch.unknown_categories:
@@ -97,6 +120,7 @@ class App:
         self._service = service
         self._limits = service.limits
         self._requests = 0
+        self._bodies = Bodies(most=self._limits.bodies, most_bytes=self._limits.bodies_bytes)
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="predict")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,34 +147,64 @@ class App:
             raise BadRequest(405, reason, headers={"Allow": method})
         if method == "GET":
             return Reply(status=200, body=b'{"status":"healthy"}')
-        if self._requests >= self._limits.requests:
-            raise BadRequest(503, "too many requests at once", headers={"Retry-After": "1"})
-        self._requests += 1
-        try:
-            return await self._invoke(scope, receive)
-        finally:
-            self._requests -= 1
+        if framed_twice(scope["headers"]):
+            reason = "the request must have one of Content-Length and Transfer-Encoding, got both"
+            raise BadRequest(400, reason, headers=CLOSE)
+        return await self._invoke(scope, receive)
 
     async def _invoke(self, scope: Scope, receive: Receive) -> Reply:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        try:
-            async with asyncio.timeout(self._limits.read_seconds):
-                body = await _body(receive, self._limits.body_bytes)
-        except TimeoutError:
-            raise BadRequest(408, "the body took too long to arrive") from None
+        self._refuse_if_full()
+        body = await self._read(headers, receive)
+        self._refuse_if_full()
         content_type, accept = headers.get(b"content-type", ""), headers.get(b"accept", "")
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._threads, self._service.invoke, content_type, accept, body
+        self._requests += 1
+        left = threading.Event()
+        work = asyncio.get_running_loop().run_in_executor(
+            self._threads, self._service.invoke, content_type, accept, body, left
         )
+        leaving = asyncio.create_task(_left(receive))
+        either: list[asyncio.Future[Any]] = [work, leaving]
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise _Disconnected
+            return work.result()
+        finally:
+            left.set()
+            work.cancel()  # where it has not begun yet
+            leaving.cancel()
+            self._requests -= 1
 
+    async def _read(self, headers: Mapping[bytes, str], receive: Receive) -> bytes:
+        limit = self._limits.body_bytes
+        try:
+            async with asyncio.timeout(self._limits.read_seconds) as timeout:
+                with self._bodies.one_more(timeout, declared_bytes(headers, limit)):
+                    return await _body(receive, limit)
+        except TimeoutError:
+            raise BadRequest(408, "the body took too long to arrive", headers=CLOSE) from None
+
+    def _refuse_if_full(self) -> None:
+        if self._requests >= self._limits.requests:
+            raise BadRequest(503, "too many requests at once", headers={"Retry-After": "1"})
+
+
+CLOSE = {"Connection": "close"}
+"""Header of an answer after which the rest of the connection is not understood."""
 
 ROUTES: Mapping[str, str] = {"/ping": "GET", "/invocations": "POST"}
 """Path -> the one method it takes."""
 
 
 class _Disconnected(Exception):
-    """The caller went away before the body was there."""
+    """The caller went away before there was an answer."""
+
+
+async def _left(receive: Receive) -> None:
+    """Wait until the caller has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _body(receive: Receive, limit: int) -> bytes:
@@ -188,12 +242,19 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     folder = Path(environment.get("OPT_ML", "/opt/ml")) / "model"
     limits = ServerLimits()
+    faulthandler.dump_traceback_later(limits.load_seconds, exit=True)
     try:
         model = load(folder)
     except ArtefactRefused as error:
         LOG.error("the model is refused: %s", error)
         return 1
+    faulthandler.cancel_dump_traceback_later()
+    # What is loaded stays, and a request makes no cycles: looking for some took a second per body.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)
     import uvicorn
+
+    from serving.connections import Draining, Impatient
 
     config = uvicorn.Config(
         App(Service(model=model, limits=limits)),
@@ -201,6 +262,7 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
         host=environment.get("BIND_HOST", "127.0.0.1"),
         port=int(environment.get("SAGEMAKER_BIND_TO_PORT", "8080")),
         access_log=False,
+        http=Impatient,
         lifespan="off",
         log_level="warning",
         server_header=False,
@@ -209,11 +271,16 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     )
     # uvicorn drains on SIGTERM and then raises it again: to this, so that a drained exit is 0.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    uvicorn.Server(config).run()
+    server = Draining(config)
+    server.end_seconds = limits.drain_seconds + limits.end_seconds
+    server.run()
     return 0
 
 
 if __name__ == "__main__":
     # Trees are small: OpenMP's threads cost more per request than they save. Read at import.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    sys.exit(main())
+    code = main()
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(code)  # a prediction that outlived the drain is not waited for

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any, Literal
 
 FORMAT = 1
 """Of signature.json; another one is refused."""
+
+SIGNATURE_BYTES = 16 << 20
 
 MISSING = math.nan
 """What the model sees for a null, and for a category that it was not trained on."""
@@ -47,6 +50,9 @@ class Signature:
 def read(path: Path) -> Signature:
     """The signature in a file, or ArtefactRefused with everything that is wrong with it."""
     try:
+        size = path.stat().st_size
+        if size > SIGNATURE_BYTES:
+            raise ArtefactRefused(f"{path.name} must have at most {SIGNATURE_BYTES} bytes: {size}")
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ArtefactRefused(f"{path.name} cannot be read: {error}") from error
@@ -57,9 +63,9 @@ def read(path: Path) -> Signature:
         raise ArtefactRefused(f"{path.name}: features must be a list of at least one feature")
     features = tuple(_feature(item, f"{path.name}: features[{i}]") for i, item in enumerate(listed))
     names = [feature.name for feature in features]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
-        raise ArtefactRefused(f"{path.name}: features are listed twice: {', '.join(twice)}")
+        raise ArtefactRefused(f"{path.name}: features are listed twice: {', '.join(twice[:10])}")
     kind, outputs = _target(document.get("target"), f"{path.name}: target")
     return Signature(features=features, names=frozenset(names), kind=kind, outputs=outputs)
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from reprlib import repr as shown
 from typing import Any
 
+from policies.secret_names import says_secret
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
@@ -110,12 +112,13 @@ _KEYS = frozenset({"Name", "Type", "DefaultValue", "EnumValues", "DisplayName", 
 
 
 def _problem(parameter: Parameter, value: Any) -> str | None:
+    got = "[secret]" if says_secret(parameter.name) else shown(value)
     try:
         coerced = coerce(value, parameter.type)
-    except ValueError as error:
-        return str(error)
+    except ValueError:
+        return f"must be of type {parameter.type}, got {got}"
     if parameter.choices and coerced not in parameter.choices:
-        return f"must be one of {shown(list(parameter.choices))}, got {shown(value)}"
+        return f"must be one of {shown(list(parameter.choices))}, got {got}"
     return None
 
 

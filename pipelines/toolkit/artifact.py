@@ -4,7 +4,6 @@ Serving knows this format and nothing else of the pipeline. A classifier is one 
 of quantiles is a list of one estimator per output, in the order of the signature's outputs.
 """
 
-import tarfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipelines.toolkit import job
+from pipelines.toolkit import archives, job
 from pipelines.toolkit.feature_group import Columns
 
 MODEL = "model.skops"
@@ -124,8 +123,10 @@ def load(archive: Path) -> tuple[Any, dict[str, Any]]:
     import skops.io
 
     folder = archive.parent / "unpacked"
-    with tarfile.open(archive) as packed:
-        packed.extractall(folder, filter="data")
+    try:
+        archives.unpack(archive, folder)
+    except archives.Refused as error:
+        raise job.StepError(f"the model cannot be unpacked: {error}") from error
     model = skops.io.load(folder / MODEL, trusted=list(TRUSTED_TYPES))
     return model, job.read_json(folder / SIGNATURE)
 

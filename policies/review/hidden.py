@@ -7,7 +7,6 @@ Kubernetes Secret, and those whose name says that they are one.
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -15,6 +14,7 @@ from hashlib import blake2b
 from typing import Any
 
 from policies.data import UNKNOWN, Data, Resource
+from policies.secret_names import says_secret, word_of
 
 SECRET = "[secret]"
 """Stands for every secret value, as the engine itself prints it."""
@@ -22,11 +22,8 @@ SECRET = "[secret]"
 _SALT = secrets.token_bytes(16)
 """Of this process: the mark of a secret is worth nothing to another."""
 
-BY_NAME = re.compile(
-    r"(password|passphrase|secretstring|secretbinary|privatekey|secretaccesskey|authtoken"
-    r"|clientsecret|accesstoken|apikeyvalue|connectionstring|keymaterial)$"
-)
-"""Names, in lower case, of values that are secret whether or not a program says so."""
+NAMES, VALUES = ("name", "key", "parametername"), ("value", "defaultvalue", "parametervalue")
+"""How lists write a name and its value: environments of containers, parameters of pipelines."""
 
 BY_TYPE: Mapping[str, tuple[str, ...]] = {"kubernetes:core/v1:Secret": ("data", "stringData")}
 """Type -> inputs whose every value is secret."""
@@ -69,6 +66,7 @@ def of_envelope(envelope: Mapping[str, Any]) -> Hidden:
 
 def hide(old: Resource | None, new: Resource | None) -> tuple[Resource | None, Resource | None]:
     """Both sides without anything that is secret on either of them."""
+    old, new = _read(old), _read(new)
     sides = [side for side in (old, new) if side is not None]
     bags = [bag.value for side in sides for bag in (side.inputs, side.outputs)]
     paths = {path for bag in bags for path in _hidden(bag)}
@@ -85,6 +83,45 @@ def hide_plain(old: Any, new: Any) -> tuple[Any, Any]:
     return (_masked(old, paths), _masked(new, paths)) if paths else (old, new)
 
 
+def _read(side: Resource | None) -> Resource | None:
+    """The resource, with secrets hidden that stand in texts which are JSON."""
+    if side is None:
+        return None
+    inputs, outputs = (_in_texts(bag.value) for bag in (side.inputs, side.outputs))
+    return replace(side, inputs=Data(inputs), outputs=Data(outputs))
+
+
+def _in_texts(value: Any) -> Any:
+    """Documents, definitions and settings that are text: only what is secret in them is replaced,
+    by a mark that differs where the secret does."""
+    if isinstance(value, Mapping):
+        return {key: _in_texts(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_in_texts(item) for item in value]
+    if not isinstance(value, str) or isinstance(value, Hidden) or value[:1] not in ("{", "["):
+        return value
+    try:
+        document = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    paths = set(_hidden(document))
+    return json.dumps(_marked(_masked(document, paths))) if paths else value
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, Hidden):
+        return f"[secret {value.mark.hex()[:8]}]"
+    if isinstance(value, Mapping):
+        return {key: _marked(item) for key, item in value.items()}
+    return [_marked(item) for item in value] if isinstance(value, list) else value
+
+
+def shown(value: Any) -> Any:
+    """A value for a message: what is secret in it by its name is not."""
+    paths = set(_hidden(value))
+    return _masked(value, paths) if paths else value
+
+
 def _without(side: Resource | None, paths: set[Path]) -> Resource | None:
     if side is None:
         return None
@@ -97,8 +134,10 @@ def _hidden(value: Any, path: Path = ()) -> Iterator[Path]:
     if isinstance(value, Hidden):
         yield path
     elif isinstance(value, Mapping):
+        named = _says_secret(value)
         for key, item in value.items():
-            if isinstance(item, str) and BY_NAME.search(_word(key)):
+            word = word_of(key)
+            if isinstance(item, str) and (says_secret(key) or (named and word in VALUES)):
                 yield (*path, key)
             elif not isinstance(item, str) or isinstance(item, Hidden):
                 yield from _hidden(item, (*path, key))
@@ -107,8 +146,10 @@ def _hidden(value: Any, path: Path = ()) -> Iterator[Path]:
             yield from _hidden(item, (*path, "[]"))
 
 
-def _word(name: Any) -> str:
-    return str(name).lower().replace("_", "").replace("-", "")
+def _says_secret(item: Mapping[str, Any]) -> bool:
+    """Whether an element of a list is a value whose name says that it is secret."""
+    names = [name for key, name in item.items() if word_of(key) in NAMES and isinstance(name, str)]
+    return any(map(says_secret, names))
 
 
 def _masked(value: Any, paths: set[Path], path: Path = ()) -> Any:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from policies.secret_names import says_secret
+
 EXIT_CHECK_FAILED = 1
 EXIT_USER = 2
 EXIT_BUG = 3
@@ -45,7 +47,7 @@ def bug(error: Exception, arguments: list[str]) -> int:
     trace = "".join(traceback.format_exception(error))
     versions = ", ".join(f"{name} {version(name)}" for name in ("plinth", "pulumi", "moto"))
     text = (
-        f"`plinth {' '.join(arguments)}` on {platform.platform()}, Python "
+        f"`plinth {' '.join(map(without_secret, arguments))}` on {platform.platform()}, Python "
         f"{platform.python_version()}, {versions}\n\n```\n{trace}```\n"
     )
     problem = f"this is a bug of plinth: {type(error).__name__}: {error}"
@@ -55,6 +57,12 @@ def bug(error: Exception, arguments: list[str]) -> int:
     except OSError:  # the report must not be lost with the disk
         return failed(f"{problem}\n{text}", "send us the text above", EXIT_BUG, arguments)
     return failed(problem, f"send us {path}", EXIT_BUG, arguments)
+
+
+def without_secret(argument: str) -> str:
+    """An argument for a file that is sent to others: `--param ApiToken=...` without its value."""
+    name, given, _ = argument.rpartition("=")
+    return f"{name}=[secret]" if given and says_secret(name) else argument
 
 
 def no_room(error: OSError, arguments: list[str]) -> int:

@@ -1,12 +1,13 @@
 """Builds the sandbox around itself and runs one program in it: the first process in there.
 
 Run as `python -I inside.py FD`, where FD is a pipe with what `stacks.sandbox` decided. It imports
-nothing of the repository and trusts nothing that the program could have written. Exit code 125: the
-kernel does not allow it, with the reason on stderr.
+nothing of the repository and trusts nothing that the program could have written. What it has to
+say itself (the kernel does not allow it, a limit was reached, the exit code) goes over a pipe that
+the program never has.
 """
 
 # between fork and exec, with descriptors: system calls by their own names
-# ruff: noqa: PTH103, PTH110, PTH112, PTH114, PTH115, PTH120, PTH123, PTH211
+# ruff: noqa: PTH208, PTH103, PTH110, PTH112, PTH114, PTH115, PTH120, PTH123, PTH211
 
 from __future__ import annotations
 
@@ -18,12 +19,15 @@ import signal
 import stat
 import sys
 import tarfile
+import time
 from typing import Any, BinaryIO, NoReturn
 
 Spec = dict[str, Any]
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 REFUSED = 125
+OVER_LIMIT = 124
+POLL_SECONDS = 0.05
 
 NEW_NS, NEW_UTS, NEW_IPC, NEW_USER, NEW_PID, NEW_NET, NEW_CGROUP = (
     0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000, 0x2000000,
@@ -138,12 +142,6 @@ def build(spec: Spec) -> None:
     for path, fd in held:
         bind(f"/proc/self/fd/{fd}", new + path)
         os.close(fd)
-    for path in spec["hidden"]:
-        if os.path.isdir(new + path):
-            tmpfs(new + path, 1)
-            mount(None, new + path, flags=BIND | REMOUNT | READ_ONLY | NO_SUID | NO_DEV)
-        elif os.path.lexists(new + path):
-            bind("/dev/null", new + path, NO_SUID)
     tmpfs(new + spec["output"], spec["output_mib"], "0700", NO_EXEC)
     processes(f"{new}/proc")
     os.chdir(new)
@@ -214,16 +212,88 @@ def collect(folder: str, stream: BinaryIO, spec: Spec) -> None:
                 fd = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             except OSError:
                 continue
+            seen = os.fstat(fd)
+            if not stat.S_ISREG(seen.st_mode) or seen.st_nlink != 1 or seen.st_size > room:
+                os.close(fd)
+                continue
+            room -= seen.st_size
             with open(fd, "rb") as file:
-                seen = os.fstat(fd)
-                room -= seen.st_size
-                if stat.S_ISREG(seen.st_mode) and seen.st_nlink == 1 and room >= 0:
-                    item = tarfile.TarInfo(entry.name)
-                    item.size = seen.st_size
-                    tar.addfile(item, file)
+                item = tarfile.TarInfo(entry.name)
+                item.size = seen.st_size
+                tar.addfile(item, file)
 
 
-def first_process(spec: Spec, result_fd: int) -> NoReturn:
+def tell(fd: int, **what: Any) -> None:
+    """One line to the process outside."""
+    os.write(fd, json.dumps(what).encode() + b"\n")
+
+
+def held_bytes(spec: Spec) -> tuple[int, int]:
+    """What everybody in here holds in memory, and how many files are open.
+
+    Memory of processes, files in memory, and what sockets may hold at most: with the buffers that
+    they begin with, which none may make larger. Pipes are bounded by the kernel for each user.
+    """
+    held = files = 0
+    for pid in os.listdir("/proc"):
+        if not pid.isdigit() or pid == "1":
+            continue
+        try:
+            with open(f"/proc/{pid}/status") as file:
+                for line in file:
+                    if line.startswith(("VmRSS:", "VmSwap:")):
+                        held += int(line.split()[1]) << 10
+            files += len(os.listdir(f"/proc/{pid}/fd"))
+        except (OSError, ValueError):
+            continue
+    for name in ("unix", "netlink"):
+        with open(f"/proc/net/{name}") as file:
+            held += (sum(1 for _ in file) - 1) * spec["socket_bytes"]
+    for folder in ("/tmp", "/dev/shm", spec["home"], spec["output"]):
+        room = os.statvfs(folder)
+        held += (room.f_blocks - room.f_bfree) * room.f_frsize
+    return held, files
+
+
+def over(spec: Spec) -> str:
+    """The limit that is exceeded; empty where none is."""
+    held, files = held_bytes(spec)
+    if held > spec["memory_mib"] << 20:
+        return f"{spec['memory_mib']} MiB of memory"
+    return f"{spec['files']} open files" if files > spec["files"] else ""
+
+
+def program(spec: Spec, told: int) -> NoReturn:
+    """The program itself, with nothing left to give up."""
+    os.closerange(3, told)
+    os.closerange(told + 1, 4096)
+    os.set_inheritable(told, False)
+    try:
+        restrict(spec)
+        os.chdir(spec["cwd"])
+        os.execvpe(spec["command"][0], spec["command"], spec["environment"])
+    except Refused as error:
+        tell(told, refused=str(error))
+        os._exit(REFUSED)
+    except OSError as error:
+        sys.stderr.write(f"{spec['command'][0]}: {error.strerror}\n")
+    os._exit(127)
+
+
+def waited(child: int, spec: Spec, told: int) -> int:
+    """Wait for the program, and count what it holds meanwhile; its exit code."""
+    while True:
+        done, status = os.waitpid(-1, os.WNOHANG)
+        if done == child:
+            return os.waitstatus_to_exitcode(status) & 0xFF
+        if done == 0:
+            if limit := over(spec):
+                tell(told, ended_by=limit)
+                return OVER_LIMIT
+            time.sleep(POLL_SECONDS)
+
+
+def first_process(spec: Spec, result_fd: int, told: int) -> NoReturn:
     """Process 1 in there: builds, starts the program, waits, kills the rest, hands files out."""
     LIBC.prctl(PR_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
     with open("/proc/self/oom_score_adj", "w") as file:
@@ -232,22 +302,8 @@ def first_process(spec: Spec, result_fd: int) -> NoReturn:
     LIBC.prctl(PR_DUMPABLE, 0, 0, 0, 0)  # nobody in there reads this process
     child = os.fork()
     if child == 0:
-        os.closerange(3, 4096)
-        try:
-            restrict(spec)
-            os.chdir(spec["cwd"])
-            os.execvpe(spec["command"][0], spec["command"], spec["environment"])
-        except Refused as error:
-            sys.stderr.write(f"sandbox refused: {error}\n")
-            os._exit(REFUSED)
-        except OSError as error:
-            sys.stderr.write(f"{spec['command'][0]}: {error.strerror}\n")
-        os._exit(127)
-    status = 0
-    while True:
-        done, status = os.waitpid(-1, 0)
-        if done == child:
-            break
+        program(spec, told)
+    code = waited(child, spec, told)
     try:
         os.kill(-1, signal.SIGKILL)  # everybody in here but this process
         while True:
@@ -256,13 +312,14 @@ def first_process(spec: Spec, result_fd: int) -> NoReturn:
         pass
     with open(result_fd, "wb") as stream:
         collect(spec["output"], stream, spec)
-    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+    tell(told, code=code)
+    os._exit(code)
 
 
 def main() -> NoReturn:
     with open(int(sys.argv[1]), "rb") as file:
         spec = json.load(file)
-    result_fd = spec["result_fd"]
+    result_fd, told = spec["result_fd"], spec["told_fd"]
     LIBC.prctl(PR_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
     try:
         enter(spec)
@@ -271,14 +328,15 @@ def main() -> NoReturn:
         child = os.fork()
         if child == 0:
             try:
-                first_process(spec, result_fd)
+                first_process(spec, result_fd, told)
             except (Refused, OSError) as error:
-                sys.stderr.write(f"sandbox refused: {error}\n")
+                tell(told, refused=str(error))
                 os._exit(REFUSED)
     except (Refused, OSError) as error:
-        sys.stderr.write(f"sandbox refused: {error}\n")
+        tell(told, refused=str(error))
         os._exit(REFUSED)
     os.close(result_fd)
+    os.close(told)
     _, status = os.waitpid(child, 0)
     os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 

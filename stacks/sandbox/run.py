@@ -1,9 +1,10 @@
 """Runs a program that nobody has read: with nothing to steal, nobody to reach, nothing to break.
 
-What it gets is the checkout to read, the system's programs, a scratch folder and one folder whose
-plain files come back. Namespaces (user, mount, process, network, IPC, names) hide the rest, a
-system call filter and no privileges keep it in, limits and a watch over memory and time end it, and
-what it prints is text by the time a person or a runner sees it. Where the kernel allows no
+What it gets is the commit of the checkout to read and nothing else that lies there, the system's
+programs, a scratch folder and one folder whose plain files come back. Namespaces (user, mount,
+process, network, IPC, names) hide the rest, a system call filter and no privileges keep it in,
+limits and a watch over memory and time end it (the kernel's own where there is a control group),
+and what it prints is text by the time a person or a runner sees it. Where the kernel allows no
 namespaces, it refuses.
 """
 
@@ -20,7 +21,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,18 +29,14 @@ from threading import Thread
 from typing import IO, Any
 
 from infra.errors import UserError
-from stacks.sandbox import seccomp
+from stacks.sandbox import cgroup, seccomp, view
 
 INSIDE = Path(__file__).parent / "inside.py"
 NOBODY = 65_534
 """Whom the program is outside, where root starts it: root's limits would not hold it."""
 
 HOME = "/home/plinth"
-HIDDEN = (".plinth", ".git/config", ".env", ".aws", ".netrc", ".pypirc")
-"""Of the checkout: state, and files in which credentials lie."""
-
 POLL_SECONDS = 0.1
-REFUSED = 125
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 FIX = (
     "run it on Linux 5.14 or newer where a process may make user namespaces: on Ubuntu 24.04 "
@@ -57,7 +54,7 @@ class SandboxLimits:
     """Of one process."""
 
     memory_mib: int = 4096
-    """Of all processes together, and address space of each twice that."""
+    """Of all processes, files in memory and sockets together; address space of each twice that."""
 
     processes: int = 256
     open_files: int = 1024
@@ -88,38 +85,104 @@ class Outcome:
 
 
 def run(
-    command: Sequence[str], *, repository: Path, output: Path, limits: SandboxLimits | None = None
+    command: Sequence[str],
+    *,
+    repository: Path,
+    output: Path,
+    limits: SandboxLimits | None = None,
+    control_group: bool = True,
 ) -> Outcome:
-    """Run a command on a checkout and wait; UserError where this kernel cannot hold it."""
+    """Run a command on a checkout and wait; UserError where this kernel cannot hold it.
+
+    `control_group`: whether the kernel is asked for one, where there is one to be had.
+    """
     bounds = limits or SandboxLimits()
     output.mkdir(parents=True, exist_ok=True)
+    repository = repository.resolve()
     with ExitStack() as held:
-        spec = _spec(command, repository.resolve(), output.resolve(), bounds)
+        commit = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="plinth-commit-")))
+        commit.chmod(0o755)
+        spec = _spec(command, repository, output.resolve(), bounds)
+        shown = [(str(repository), str(commit)), *view.make(repository, commit)]
+        spec["shown"] = [*shown, *_interpreter(repository, commit)]
         result = held.enter_context(tempfile.TemporaryFile())
-        out, into = os.pipe()
-        spec_file = held.enter_context(tempfile.TemporaryFile())
-        spec["result_fd"] = result.fileno()
-        spec_file.write(json.dumps(spec).encode())
-        spec_file.seek(0)
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(INSIDE), str(spec_file.fileno())],
-            stdin=subprocess.DEVNULL,
-            stdout=into,
-            stderr=into,
-            pass_fds=[spec_file.fileno(), result.fileno()],
-            start_new_session=True,
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
-        )
-        os.close(into)
-        reader = _Reader(held.enter_context(os.fdopen(out, "rb")), bounds.text_kib << 10)
-        reader.start()
-        ended_by = _watched(process, bounds)
-        reader.join(timeout=5)
-        text = printable(reader.text(), reader.dropped)
-        if process.returncode == REFUSED and "sandbox refused:" in text:
-            raise UserError(f"this kernel must allow a sandbox, got {text.strip()}", fix=FIX)
+        group = cgroup.limited(bounds.memory_mib) if control_group else None
+        if group is not None:
+            held.callback(group.remove)
+        ended = _ended(held, spec, result, group, bounds)
+        if "refused" in ended.said:
+            told = printable(str(ended.said["refused"])).strip()
+            raise UserError(f"this kernel must allow a sandbox, got: {told}", fix=FIX)
+        ended_by = str(ended.said.get("ended_by", ended.ended_by))
+        if not ended_by and ended.code and group is not None and group.ended():
+            ended_by = f"{bounds.memory_mib} MiB of memory"
         files = _kept(result, output, bounds)
-        return Outcome(124 if ended_by else process.returncode, text, files, ended_by)
+        return Outcome(124 if ended_by else ended.code, ended.text, files, ended_by)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """What is known when the last process inside is gone."""
+
+    code: int
+    text: str
+    ended_by: str
+    said: Mapping[str, Any]
+    """By the processes inside that are ours."""
+
+
+def _ended(
+    held: ExitStack,
+    spec: dict[str, Any],
+    result: IO[bytes],
+    group: cgroup.Group | None,
+    bounds: SandboxLimits,
+) -> _Ended:
+    """Start the first process, give it what it waits for, and wait for its end."""
+    out, into = os.pipe()
+    tells, told = os.pipe()
+    orders, order = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(INSIDE), str(orders)],
+        stdin=subprocess.DEVNULL,
+        stdout=into,
+        stderr=into,
+        pass_fds=[orders, result.fileno(), told],
+        start_new_session=True,
+        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+    )
+    for fd in (into, told, orders):
+        os.close(fd)
+    reader = _Reader(held.enter_context(os.fdopen(out, "rb")), bounds.text_kib << 10)
+    reader.start()
+    with os.fdopen(order, "wb") as stream:
+        if group is not None:
+            group.add(process.pid)  # before it has a child
+        stream.write(json.dumps({**spec, "result_fd": result.fileno(), "told_fd": told}).encode())
+    ended_by = _watched(process, bounds)
+    said = _said(held.enter_context(os.fdopen(tells, "rb")))
+    reader.join(timeout=5)
+    code = int(said.get("code", process.returncode & 0xFF))
+    return _Ended(code, printable(reader.text(), reader.dropped), ended_by, said)
+
+
+def _said(stream: IO[bytes]) -> dict[str, Any]:
+    """What the first processes inside said of themselves, before the program began or after."""
+    said: dict[str, Any] = {}
+    for line in stream.read(1 << 16).splitlines():
+        said |= json.loads(line)
+    return said
+
+
+def _interpreter(repository: Path, commit: Path) -> list[tuple[str, str]]:
+    """The Python that runs this, where the system's folders do not have it."""
+    found = []
+    for path in sorted({Path(sys.base_prefix), Path(sys.prefix)}):
+        if path.is_relative_to(repository):
+            (commit / path.relative_to(repository)).mkdir(parents=True, exist_ok=True)
+        if not path.is_relative_to("/usr"):
+            found.append((str(path), str(path)))
+    return found
 
 
 def _spec(
@@ -131,8 +194,6 @@ def _spec(
         code = seccomp.program(machine)
     except KeyError:
         raise UserError(f"the sandbox runs on x86_64 and aarch64, got {machine}") from None
-    interpreter = {Path(sys.base_prefix), Path(sys.prefix)}
-    outside = [path for path in sorted(interpreter) if not path.is_relative_to("/usr")]
     mib = 1 << 20
     return {
         "command": list(command),
@@ -141,10 +202,11 @@ def _spec(
         "become": NOBODY if os.getuid() == 0 else None,
         "environment": _environment(repository, output),
         "home": HOME,
-        "shown": [(str(path), str(path)) for path in (repository, *outside)],
-        "hidden": [str(repository / name) for name in HIDDEN],
         "output": str(output),
         "tmp_mib": limits.tmp_mib,
+        "memory_mib": limits.memory_mib,
+        "files": 8 * limits.open_files,
+        "socket_bytes": int(Path("/proc/sys/net/core/wmem_default").read_text()),
         "output_mib": limits.output_mib,
         "output_files": limits.output_files,
         "seccomp": code.hex(),

@@ -53,6 +53,10 @@ DENIED: dict[str, tuple[int, int]] = {
     "settimeofday": (164, 170),
     "clock_settime": (227, 112),
     "memfd_secret": (447, 447),
+    "memfd_create": (319, 279),
+    "shmget": (29, 194),
+    "semget": (64, 190),
+    "msgget": (68, 186),
 }
 """Name -> number on x86-64 and on arm64 (syscall tables of the kernel)."""
 
@@ -71,12 +75,17 @@ reaches the host of a virtual machine, is none."""
 TERMINAL = (0x5412, 0x541C)
 """TIOCSTI types into a terminal, TIOCLINUX pastes."""
 
+SETSOCKOPT, SOL_SOCKET = (54, 208), 1
+BUFFERS = (7, 8, 32, 33)
+"""SO_SNDBUF, SO_RCVBUF and what root has of them: with larger buffers, sockets hold what they carry
+without counting as memory of any process."""
+
 LOAD, EQUAL, GREATER, BITS, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 X32 = 0x40000000
 """Bit of the calls of another ABI, which would go round the numbers above."""
 
-NUMBER, ARCHITECTURE, FIRST, SECOND = 0, 4, 16, 24
+NUMBER, ARCHITECTURE, FIRST, SECOND, THIRD = 0, 4, 16, 24, 32
 """Offsets in struct seccomp_data."""
 
 
@@ -106,6 +115,13 @@ def program(machine: str) -> bytes:
         (RETURN, 0, 0, deny),
         (RETURN, 0, 0, ALLOW),
     ]
+    code += _by_argument(column, deny)
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+
+
+def _by_argument(column: int, deny: int) -> list[tuple[int, int, int, int]]:
+    """Calls that are denied for what they ask: families of sockets, buffers, terminals."""
+    code: list[tuple[int, int, int, int]] = []
     families = [(EQUAL, len(FAMILIES) - place, 0, family) for place, family in enumerate(FAMILIES)]
     code += [
         (EQUAL, 0, len(FAMILIES) + 3, SOCKET[column]),
@@ -113,6 +129,16 @@ def program(machine: str) -> bytes:
         *families,
         (RETURN, 0, 0, ERRNO | errno.EAFNOSUPPORT),
         (RETURN, 0, 0, ALLOW),
+    ]
+    options = [(EQUAL, len(BUFFERS) - place, 0, option) for place, option in enumerate(BUFFERS)]
+    code += [
+        (EQUAL, 0, len(BUFFERS) + 5, SETSOCKOPT[column]),
+        (LOAD, 0, 0, SECOND),
+        (EQUAL, 0, len(BUFFERS) + 1, SOL_SOCKET),
+        (LOAD, 0, 0, THIRD),
+        *options,
+        (RETURN, 0, 0, ALLOW),
+        (RETURN, 0, 0, deny),
     ]
     requests = [
         (EQUAL, len(TERMINAL) - place, 0, request) for place, request in enumerate(TERMINAL)
@@ -125,4 +151,4 @@ def program(machine: str) -> bytes:
         (RETURN, 0, 0, deny),
         (RETURN, 0, 0, ALLOW),
     ]
-    return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+    return code

@@ -18,6 +18,8 @@ from pydantic import ValidationError
 from infra.errors import UserError
 from infra.naming import PLATFORM_WORDS
 from pipelines.workload import Workload, find
+from policies.review import hidden
+from policies.secret_names import says_secret
 from stacks.paths import ENVIRONMENTS, shown
 from stacks.settings.environment import Environment
 from stacks.settings.model import ClusterSettings, FoundationSettings, Settings, WorkloadSettings
@@ -284,7 +286,10 @@ def _problems(source: Source, model: type[Part], error: ValidationError) -> Iter
                 yield f"{place} is missing"
         else:
             message = item["msg"].removeprefix("Value error, ").replace("tuple", "list")
-            got = f", got {item['input']!r}" if item["type"] != "value_error" else ""
+            given = (
+                "[secret]" if any(map(says_secret, where)) else repr(hidden.shown(item["input"]))
+            )
+            got = f", got {given}" if item["type"] != "value_error" else ""
             yield f"{place}: {message[:1].lower()}{message[1:]}{got}"
 
 

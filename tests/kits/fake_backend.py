@@ -1,7 +1,7 @@
 """A cloud in a dictionary, to test the protocol and the ledger without AWS."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,6 +50,9 @@ class FakeBackend:
         self.settings.append(subject.settings)
         failures = [Failure(property=name, reason="refused") for name in new if name == "bad"]
         return new, failures
+
+    def names(self, subject: Subject) -> Collection[tuple[str, ...]]:
+        return (("name",),)
 
     def diff(self, subject: Subject, old: Properties, new: Properties) -> Difference:
         changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from stacks.local.aws.gate import _answer
+from stacks.local.aws.answers import answered
 from stacks.local.aws.signatures import Refused
 from stacks.local.daemon import main as daemon
 from stacks.local.runtime.files import write_json
@@ -44,7 +44,7 @@ class Faulty:
                 pass
         if kind.startswith("cut"):
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-        return _answer(environ, THROTTLED if kind == "throttled" else LOST, start)
+        return answered(environ, THROTTLED if kind == "throttled" else LOST, start)
 
     def _kind(self) -> str | None:
         with self.guard:

@@ -25,14 +25,22 @@ from typing import Any
 NEEDLE = "plinth-canary-"
 CANARY = f"{NEEDLE}7f3a91"
 WON = "won-it-5c02"
+UNTRACKED = (
+    ".env", ".env.local", ".env.production", ".envrc", ".git-credentials", ".netrc", ".npmrc",
+    ".pypirc", ".aws/credentials", ".aws/sso/cache/token.json", ".docker/config.json",
+    ".kube/config", "kubeconfig", "kubeconfig.yaml", "terraform.tfvars", "prod.auto.tfvars",
+    ".terraform/terraform.tfstate", "secrets.yaml", "id_rsa", "deploy.pem", "service-account.json",
+    "home/.ssh/id_ed25519", "home/.bash_history", ".cache/pip/http/x", ".plinth-home/keys.json",
+    "stacks/environments/local-secrets.yaml", ".ipynb_checkpoints/a.ipynb", "notes.txt",
+)  # fmt: skip
+"""Files that lie in a checkout and are no part of its commit."""
+
 FILES = {
     "home/.aws/credentials": CANARY,
     "home/.ssh/id_ed25519": CANARY,
     "state/state.json": CANARY,
     "repository/.plinth/local/state.json": CANARY,
-    "repository/.git/config": f"extraheader = {CANARY}\n",
-    "repository/.git/hooks/sample": "",
-    "repository/.env": CANARY,
+    **{f"repository/{name}": CANARY for name in UNTRACKED},
     "repository/requirements.lock": "locked",
     "packages/module.py": "",
     "shared/file": "",
@@ -121,6 +129,22 @@ class World:
         return wrong
 
 
+def git(folder: Path, *words: str) -> None:
+    subprocess.run(
+        ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", *words],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        env={"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null"},
+    )
+
+
+def commit(repository: Path, *names: str) -> None:
+    """Commit these files, and no others."""
+    git(repository, "add", "--force", *names)
+    git(repository, "commit", "--quiet", "--message", "change")
+
+
 def _plain(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
@@ -133,6 +157,12 @@ def world() -> Iterator[World]:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     (root / "repository/link").symlink_to(root / "state")
+    git(root / "repository", "init", "--quiet")
+    commit(root / "repository", "requirements.lock", "link")
+    with (root / "repository/.git/config").open("a") as config:
+        config.write(f'[http]\n\textraheader = "{CANARY}"\n')
+    (root / "repository/.git/hooks/sample").write_text("")
+    (root / "repository/.git/FETCH_HEAD").write_text(f"https://{CANARY}@example.com\n")
     shm = Path("/dev/shm", root.name)
     shm.write_text(CANARY)
     for path in (root, shm, *root.rglob("*")):

@@ -182,6 +182,54 @@ def test_what_is_or_was_secret_is_shown_on_neither_side(token: str, old: Any, ne
     assert "canary" not in everything(report, change)
 
 
+LAMBDA, PIPELINE = "aws:lambda/function:Function", "aws:sagemaker/pipeline:Pipeline"
+POD = "kubernetes:core/v1:Pod"
+
+
+def environment(name: str, value: str) -> Any:
+    return {"spec": {"containers": [{"name": "a", "env": [{"name": name, "value": value}]}]}}
+
+
+def definition(value: str) -> dict[str, str]:
+    parameters = [{"Name": "ApiToken", "Type": "String", "DefaultValue": value}]
+    return {"pipelineDefinition": json.dumps({"Version": "2020-12-01", "Parameters": parameters})}
+
+
+@pytest.mark.parametrize(
+    ("token", "old", "new"),
+    [
+        *(
+            (LAMBDA, {"environment": {"variables": {name: f"canary-{n}"}}},
+             {"environment": {"variables": {name: "canary-new"}}})
+            for n, name in enumerate(
+                ("DB_PASSWORD", "GITHUB_TOKEN", "API_KEY", "aws_secret_access_key", "SSH-KEY",
+                 "Credentials", "db.passwd", "SlackWebhookKey", "sentry_dsn", "Authorization")
+            )
+        ),
+        (POD, environment("DB_PASSWORD", "canary-1"), environment("DB_PASSWORD", "canary-2")),
+        (PIPELINE, definition("canary-1"), definition("canary-2")),
+        (LAMBDA, {"layers": json.dumps([{"token": "canary-1"}])}, {"layers": "[]"}),
+    ],
+)  # fmt: skip
+def test_a_value_whose_name_says_secret_is_shown_nowhere(token: str, old: Any, new: Any) -> None:
+    sides = {"oldState": state(token, "s", old), "newState": state(token, "s", new)}
+    change = read_steps(step("update", token, "s", **sides))
+    report = report_of(change)
+    assert "canary" not in everything(report, change)
+    [item] = change.changes
+    assert item.differences, "that it changes is seen"
+
+
+@pytest.mark.parametrize("name", ["kmsKeyId", "key", "bucketKey", "tokenExpiration", "secretArn"])
+def test_a_value_whose_name_does_not_say_secret_is_shown(name: str) -> None:
+    sides = {
+        side: state("aws:rds/instance:Instance", "s", {name: value})
+        for side, value in (("oldState", "seen-1"), ("newState", "seen-2"))
+    }
+    change = read_steps(step("update", "aws:rds/instance:Instance", "s", **sides))
+    assert "seen-2" in everything(report_of(change), change)
+
+
 def test_the_same_secret_in_its_wrapping_is_no_difference() -> None:
     sides = [state(QUEUE, "s", {"x": wrapped("a")}) for _ in range(2)]
     update = step("update", QUEUE, "s", oldState=sides[0], newState=sides[1])

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pipelines.toolkit.feature_group import Columns
+from serving import artefact
 from serving.model import MODEL_TYPES, TRUSTED_TYPES, load
 from serving.server import ServerLimits, Service
 from serving.signature import ArtefactRefused
@@ -82,10 +83,9 @@ def rewrite(path: Path, change: Any) -> None:
 
 @pytest.mark.parametrize("kind", sorted(MODEL_TYPES))
 def test_our_list_holds_exactly_what_a_model_needs(tmp_path: Path, kind: str) -> None:
-    from serving.model import _schema, _types
 
     folder = trained(tmp_path / "model", kind)
-    assert _types(_schema(folder / "model.skops")) == set(MODEL_TYPES[kind])
+    assert artefact.read(folder / "model.skops").types == set(MODEL_TYPES[kind])
 
 
 # A number with its quantiles

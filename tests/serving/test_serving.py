@@ -3,16 +3,12 @@
 import asyncio
 import http.client
 import json
-import os
 import pickle
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,75 +18,8 @@ from hypothesis import strategies as st
 
 from serving.model import load
 from serving.server import App, ServerLimits, Service
-from tests.kits.serving import CSV, JSON, LINES, RECORD, REPOSITORY, trained
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A response, read to its end."""
-
-    status: int
-    body: bytes
-    headers: dict[str, str]
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.body)
-
-
-@dataclass(frozen=True)
-class Server:
-    """A server process and how to reach it."""
-
-    process: subprocess.Popen[bytes]
-    port: int
-
-    def send(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
-    ) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        try:
-            connection.request(method, path, body, headers or {})
-            response = connection.getresponse()
-            names = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, response.read(), names)
-        finally:
-            connection.close()
-
-    def invoke(self, body: Any, content_type: str = JSON, **headers: str) -> Answer:
-        data = body if isinstance(body, bytes | str) else json.dumps(body)
-        data = data.encode() if isinstance(data, str) else data
-        return self.send("POST", "/invocations", data, {"Content-Type": content_type, **headers})
-
-
-def start(opt_ml: Path) -> Server:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    env = {**os.environ, "OPT_ML": str(opt_ml), "SAGEMAKER_BIND_TO_PORT": str(port)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "serving.server"], cwd=REPOSITORY, env=env, stderr=subprocess.PIPE
-    )
-    server = Server(process, port)
-    for _ in range(600):
-        try:
-            assert server.send("GET", "/ping").status == 200
-            return server
-        except ConnectionError:
-            assert process.poll() is None, process.stderr and process.stderr.read()
-            time.sleep(0.05)
-    process.kill()
-    raise AssertionError("the server did not start")
-
-
-def stop(server: Server) -> int:
-    server.process.terminate()
-    try:
-        return server.process.wait(10)
-    finally:
-        server.process.kill()
-        if server.process.stderr:
-            server.process.stderr.close()
+from tests.kits.serving import CSV, JSON, LINES, RECORD, trained
+from tests.kits.serving_process import Server, start, stop
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +60,11 @@ def test_every_media_type_gives_the_same_prediction(server: Server) -> None:
     for body, content_type in bodies:
         answer = server.invoke(body, content_type)
         assert answer.document == {"predictions": [{"probability": expected}]}, content_type
+
+
+def test_a_quoted_field_of_csv_is_its_content(service: Service) -> None:
+    plain = service.invoke(CSV, "", b"UA,500,3.5")
+    assert service.invoke(CSV, "", b'"UA","500",3.5\r\n') == plain
 
 
 def test_accept_chooses_the_answer(server: Server) -> None:
@@ -211,6 +145,8 @@ MALFORMED: dict[str, tuple[str | bytes, str, int, str]] = {
     "CSV digits": ("UA,٣,1\n", CSV, 400, "field 'distance' must be a number"),
     "CSV overflow": ("UA,1e999,1\n", CSV, 400, "must be a finite number"),
     "CSV quote": ('"UA,1,1\n', CSV, 400, "not CSV"),
+    "CSV stray quote": ('U"A,1,1\n', CSV, 400, "stray quote in line 1"),
+    "CSV text after a quote": ('UA,1,1\n"UA"x,1,1\n', CSV, 400, "stray quote in line 2"),
     "CSV zero byte": ("UA,1\0,1\n", CSV, 400, ""),
     "CSV field": ("U" * 200_000 + ",1,1\n", CSV, 400, "not CSV"),
     "CSV empty": ("", CSV, 400, "no records"),
@@ -302,8 +238,12 @@ def test_a_record_is_predicted_exactly_if_it_keeps_its_signature(
 async def ask(app: App, body: bytes = b"{}") -> tuple[int, dict[bytes, bytes]]:
     """One request straight to the ASGI application."""
     sent: list[Any] = []
+    asked: list[bool] = []
 
     async def receive() -> Any:
+        if asked:
+            await asyncio.Event().wait()  # the caller stays
+        asked.append(True)
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: Any) -> None:

@@ -18,7 +18,9 @@ from infra.errors import UserError
 from stacks.sandbox import run as sandbox
 from stacks.sandbox import seccomp
 from stacks.sandbox.run import Outcome, SandboxLimits, printable, run
-from tests.kits.sandbox import CANARY, World, world
+from tests.drills.sandbox import tried
+from tests.kits.hostile_programs import LIMIT_MIB, Program, programs
+from tests.kits.sandbox import CANARY, UNTRACKED, World, commit, git, world
 
 HOSTILE = {path.stem: path for path in sorted((Path(__file__).parents[1] / "hostile").glob("*.py"))}
 WALL_SECONDS = 30
@@ -50,6 +52,7 @@ BROKEN = re.compile(r"(?:Syntax|Name|Key|Attribute|Import|ModuleNotFound|Type)Er
 
 def attacked(name: str, there: World) -> Outcome:
     shutil.copy(HOSTILE[name], there.repository / "change.py")
+    commit(there.repository, "change.py")
     there.before = there.snapshot()
     limits = SandboxLimits(**{**vars(BOUNDS), "wall_seconds": SHORT.get(name, WALL_SECONDS)})
     return run(
@@ -118,6 +121,73 @@ def test_the_attack_works_where_there_is_no_sandbox(
             assert time.monotonic() < deadline, done.stderr[-500:]
             time.sleep(0.05)
         assert harm
+
+
+LASTING = [
+    program
+    for program in programs()
+    if program.files is not None or program.name.startswith(("memfd", "secret", "memory of System"))
+]
+"""Of the generated programs, which the drill runs, those whose outcome hangs on no clock."""
+
+
+@pytest.mark.parametrize("program", LASTING, ids=lambda program: program.name)
+def test_a_generated_program_loses_no_result_and_holds_no_hidden_memory(program: Program) -> None:
+    assert tried(program).harm == ()
+
+
+def test_there_are_at_least_a_hundred_generated_programs() -> None:
+    assert len({program.name for program in programs()}) >= 100
+
+
+@pytest.mark.parametrize("control_group", [True, False])
+@pytest.mark.parametrize("kind", ["memory of one process", "streams", "files everywhere"])
+def test_memory_of_every_kind_counts(kind: str, control_group: bool) -> None:
+    (program,) = [
+        one
+        for one in programs()
+        if one.name.startswith(f"{kind},") and one.control_group == control_group
+    ]
+    done = tried(program)
+    assert done.harm == ()
+    assert done.ended_by == f"{LIMIT_MIB} MiB of memory"
+
+
+def test_nothing_of_a_checkout_is_seen_but_its_commit() -> None:
+    """Whatever it is called: no list of names has all of them."""
+    listing = "import os\nfor folder, _, names in os.walk('.'):\n    print(folder, sorted(names))\n"
+    with world() as there:
+        (there.repository / "change.py").write_text(listing)
+        commit(there.repository, "change.py")
+        (there.repository / "requirements.lock").write_text("changed since")
+        done = run(["python", "change.py"], repository=there.repository, output=there.output)
+        read = run(["cat", "requirements.lock"], repository=there.repository, output=there.output)
+    seen = [line for line in done.text.splitlines() if ".git/" not in line]
+    assert "| . ['change.py', 'link', 'requirements.lock']" in seen
+    assert not [name for name in UNTRACKED if name in done.text]
+    assert read.text == "| locked\n"
+
+
+def test_git_answers_inside_and_knows_no_config() -> None:
+    program = (
+        "import subprocess\n"
+        "for words in ('rev-parse HEAD', 'status --porcelain', 'log --format=%s'):\n"
+        "    subprocess.run(['git', *words.split()], check=True)\n"
+        "subprocess.run(['git', 'config', '--local', '--list'])\n"
+    )
+    with world() as there:
+        done = run(["python", "-c", program], repository=there.repository, output=there.output)
+    lines = done.text.splitlines()
+    assert re.fullmatch(r"\| [0-9a-f]{40}", lines[0])
+    assert lines[1] == "| change"
+    assert CANARY not in done.text
+
+
+def test_a_worktree_is_a_checkout_too() -> None:
+    with world() as there:
+        git(there.repository, "worktree", "add", "--quiet", "../tree")
+        done = run(["git", "status"], repository=there.root / "tree", output=there.output)
+    assert (done.code, "nothing to commit" in done.text) == (0, True)
 
 
 def test_a_limit_is_named_when_it_ends_a_program() -> None:

@@ -6,24 +6,25 @@ browser would need to call across origins (CORS) is never answered, and moto's o
 recorder) is closed.
 """
 
-import html
 import io
-import json
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
-from uuid import uuid4
 
 from moto.core.request import PRESERVED_HEADER_NAMES_ENVIRON_KEY
 
+from stacks.local.aws.answers import answered
+from stacks.local.aws.bodies import check_body, largest_body
+from stacks.local.aws.protocols import BODY
 from stacks.local.aws.signatures import (
     Refused,
     Request,
     Secret,
     SecretOf,
+    access_key_of,
     service_of,
     verify,
     verify_form,
@@ -36,7 +37,11 @@ Application = Callable[[Environ, Start], Iterable[bytes]]
 Authorize = Callable[[Mapping[str, Any], bytes, str, str], None]
 """WSGI environment, body, service of the signature, access key id: Refused where IAM denies."""
 
-STATUS = {400: "400 Bad Request", 403: "403 Forbidden", 500: "500 Internal Server Error"}
+ARRIVED = "plinth.arrived"
+"""In the WSGI environment: what to call when the whole request is there."""
+
+STRANGERS_BYTES = 1 << 20
+"""Most of a body whose request names no key of ours: it is read before its signature is known."""
 
 MOTO_API = re.compile(r"/+moto-api(/|$)", re.IGNORECASE)
 """moto's pages that seed, reset and read everything; werkzeug decodes the path before."""
@@ -60,15 +65,28 @@ class Gate:
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         try:
             self._check_origin(environ)
-            request = _request(environ)
+            request = _request(environ, self._limit(environ))
             access_key_id = self._check_signature(environ, request)
+            check_body(environ, request.body)
             service = service_of(request) or "s3"  # a form of S3 names none
             self._authorize(environ, request.body, service, access_key_id)
         except Refused as refused:
             asked = environ["REQUEST_METHOD"], environ["PATH_INFO"]
             log.warning("refused %s %r: %s", *asked, refused)
-            return _answer(environ, refused, start)
+            return answered(environ, refused, start)
         return self.application(environ, _without_cors(start))
+
+    def _limit(self, environ: Environ) -> int:
+        """Most bytes of a body; few where nobody whom we know says that it is from them."""
+        headers = Request(
+            method=environ["REQUEST_METHOD"],
+            target=environ["RAW_URI"],
+            headers=_headers(environ),
+            body=b"",
+        )
+        key = access_key_of(headers)
+        known = key is not None and self.secret_of(key) is not None
+        return largest_body(environ, service_of(headers)) if known else STRANGERS_BYTES
 
     def _authorize(self, environ: Environ, body: bytes, service: str, access_key_id: str) -> None:
         """Refused where IAM denies; a fault of ours lets nobody through."""
@@ -100,20 +118,47 @@ class Gate:
         return access_key_id
 
 
-def _request(environ: Environ) -> Request:
+def _request(environ: Environ, limit: int) -> Request:
     """The request with its body read, which stays there for the application."""
-    stream, length = environ["wsgi.input"], environ.get("CONTENT_LENGTH") or "0"
-    if not length.isdecimal():
-        raise Refused("InvalidRequest", f"Content-Length must be a number, got {length!r}")
-    terminated = environ.get("wsgi.input_terminated")
-    body = stream.read() if terminated else stream.read(int(length))
+    body = environ[BODY] = _body(environ, limit)
     environ["wsgi.input"] = io.BytesIO(body)
+    if environ.pop("wsgi.input_terminated", None):
+        environ["CONTENT_LENGTH"] = str(len(body))
+    environ.pop(ARRIVED, lambda: None)()
     return Request(
         method=environ["REQUEST_METHOD"],
         target=environ["RAW_URI"],
         headers=_headers(environ),
         body=body,
     )
+
+
+def _body(environ: Environ, limit: int) -> bytes:
+    """All of it, or as much as shows that it is too large."""
+    stream, length = environ["wsgi.input"], environ.get("CONTENT_LENGTH") or "0"
+    terminated = environ.get("wsgi.input_terminated")
+    if terminated and environ.get("CONTENT_LENGTH"):
+        told = "a request must have one of Content-Length and Transfer-Encoding, got both"
+        raise Refused("InvalidRequest", told, status=400)
+    if not length.isdecimal() or len(length) > 19:
+        told = f"Content-Length must be a number, got {length[:40]!r}"
+        raise Refused("InvalidRequest", told, status=400)
+    if int(length) > limit:
+        raise _too_large(limit, f"{int(length)}")
+    if not terminated:
+        return bytes(stream.read(int(length)))
+    chunks, size = [], 0
+    while chunk := stream.read(1 << 20):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit, "more")
+    return b"".join(chunks)
+
+
+def _too_large(limit: int, got: str) -> Refused:
+    told = f"a request must have at most {limit} bytes here, got {got}"
+    return Refused("RequestEntityTooLargeException", told, status=413)
 
 
 def _headers(environ: Environ) -> dict[str, str]:
@@ -150,49 +195,6 @@ def _without_cors(start: Start) -> Start:
         return start(status, kept, *more)
 
     return started
-
-
-def _answer(environ: Environ, refused: Refused, start: Start) -> Iterable[bytes]:
-    """The refusal in the words of the protocol that the client speaks."""
-    content_type, body = _body(environ, refused)
-    headers = [
-        ("Content-Type", content_type),
-        ("Content-Length", str(len(body))),
-        ("x-amzn-RequestId", str(uuid4())),
-        ("x-amzn-ErrorType", refused.code),
-        ("Connection", "close"),
-    ]
-    start(STATUS[refused.status], headers)
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
-
-
-def _body(environ: Environ, refused: Refused) -> tuple[str, bytes]:
-    code, message = html.escape(refused.code), html.escape(refused.message)
-    protocol = refused.protocol or _protocol(environ)
-    if protocol in ("query", "ec2"):
-        error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
-        text = (
-            f"<Response><Errors>{error}</Errors><RequestID>-</RequestID></Response>"
-            if protocol == "ec2"
-            else f"<ErrorResponse>{error}<RequestId>-</RequestId></ErrorResponse>"
-        )
-        return "text/xml", text.encode()
-    if "json" in protocol:
-        members = {"__type": refused.code, "message": refused.message, "Message": refused.message}
-        return "application/x-amz-json-1.1", json.dumps(members).encode()
-    text = f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'
-    return "application/xml", text.encode()
-
-
-def _protocol(environ: Environ) -> str:
-    """The protocol that the headers of a request point to."""
-    content_type = environ.get("CONTENT_TYPE", "")
-    if "x-www-form-urlencoded" in content_type:
-        scope = environ.get("HTTP_AUTHORIZATION", "")
-        return "ec2" if "/ec2/aws4_request" in scope else "query"
-    if "json" in content_type or "HTTP_X_AMZ_TARGET" in environ:
-        return "json"
-    return "rest-xml"
 
 
 def known_secrets(own_key: str, own_secret: str, sessions: Mapping[str, Secret]) -> SecretOf:

@@ -17,6 +17,9 @@ SCOPE = re.compile(r"Credential=[^/]+/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)
 
 Environ = dict[str, Any]
 
+BODY = "plinth.body"
+"""Key of a request's body in its WSGI environment, whoever has read the stream."""
+
 
 class AnswerError(Exception):
     """An error answer: its class name is the code, as moto's serializers expect."""
@@ -101,11 +104,11 @@ def _path(environ: Environ) -> str:
 
 def body_of(environ: Environ) -> bytes:
     """The request's body, which stays readable for whoever comes next."""
-    if "plinth.body" not in environ:
+    if BODY not in environ:
         size = int(environ.get("CONTENT_LENGTH") or 0)
-        environ["plinth.body"] = environ["wsgi.input"].read(size)
-        environ["wsgi.input"] = io.BytesIO(environ["plinth.body"])
-    body: bytes = environ["plinth.body"]
+        environ[BODY] = environ["wsgi.input"].read(size)
+        environ["wsgi.input"] = io.BytesIO(environ[BODY])
+    body: bytes = environ[BODY]
     return body
 
 

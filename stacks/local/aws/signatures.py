@@ -121,6 +121,15 @@ def service_of(request: Request) -> str:
     return "s3" if "AWSAccessKeyId" in _query(request) else ""
 
 
+def access_key_of(request: Request) -> str | None:
+    """The access key id that the head of a request claims to be signed with."""
+    try:
+        claim = _claim(request)
+    except Refused:
+        return None
+    return claim.access_key_id if claim is not None else _query(request).get("AWSAccessKeyId")
+
+
 def verify(request: Request, secret_of: SecretOf, now: Callable[[], float] = time.time) -> str:
     """The access key id that a request was signed with; Refused where it was not."""
     claim = _claim(request)

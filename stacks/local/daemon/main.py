@@ -187,14 +187,23 @@ def _overlay(
     return SageMakerApp(emulator=emulator, captures=captures, fallback=fallback)
 
 
+def _moto_app(service: str) -> Any:
+    """moto's application of a service, whose failures we turn into answers."""
+    from moto.server import create_backend_app
+
+    made = create_backend_app(service)
+    made.config["PROPAGATE_EXCEPTIONS"] = True
+    return made
+
+
 def _recorder(authorizer: Authorizer) -> Recorder:
     """What answers for what moto lacks, in front of moto."""
-    from moto.server import DomainDispatcherApplication, create_backend_app
+    from moto.server import DomainDispatcherApplication
 
     from stacks.local.aws.eks import entries
     from stacks.local.aws.recorded.recorder import Recorder
 
-    moto = DomainDispatcherApplication(create_backend_app)
+    moto = DomainDispatcherApplication(_moto_app)
     made = Recorder(moto, REGION, after=entries.AFTER)
     entries.install(made, authorizer)
     return made
@@ -227,6 +236,7 @@ def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
 def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys, answers: Answers) -> Gate:
     """The endpoint behind the gate that checks origin and signature, and what AWS refuses."""
     from stacks.local.aws import service_quotas, session_tokens
+    from stacks.local.aws.answers import Answering
     from stacks.local.aws.gate import Gate, known_secrets
     from stacks.local.aws.refusals.account import Account
     from stacks.local.aws.refusals.filter import Refusing
@@ -247,7 +257,8 @@ def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys, answers: A
     return Gate(
         authorize=authorizer.check,
         application=answers.kept_by(
-            Refusing(application=sagemaker_app, account=account), keys.access_key_id
+            Answering(application=Refusing(application=sagemaker_app, account=account)),
+            keys.access_key_id,
         ),
         port=listener.getsockname()[1],
         secret_of=known_secrets(keys.access_key_id, keys.secret_access_key, sessions),
@@ -260,23 +271,10 @@ def _whose() -> Believed:
 
 
 def _serve_http(application: Any, listener: socket.socket) -> None:
-    """Serve in a thread. Connections are not kept alive: werkzeug's server cannot do it safely."""
-    from moto.server import MotoRequestHandler
-    from werkzeug.serving import make_server
+    """Serve in a thread."""
+    from stacks.local.daemon.http import Server
 
-    class Handler(MotoRequestHandler):  # type: ignore[misc]
-        def log_request(self, *_: Any) -> None:
-            """One line per request would bury everything else."""
-
-    host, port = listener.getsockname()
-    server = make_server(
-        host,
-        port,
-        application,
-        threaded=True,
-        request_handler=Handler,
-        fd=listener.fileno(),
-    )
+    server = Server(listener, application)
     threading.Thread(target=server.serve_forever, name="aws", daemon=True).start()
 
 

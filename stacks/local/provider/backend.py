@@ -1,6 +1,6 @@
 """What the provider plugin asks of a cloud, and the values that pass between the two."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -93,6 +93,9 @@ class Backend(Protocol):
         self, subject: Subject, new: Properties, old: Properties, seed: bytes
     ) -> tuple[Properties, list[Failure]]:
         """Fill in what the cloud would choose and refuse what it would ignore."""
+
+    def names(self, subject: Subject) -> Collection[tuple[str, ...]]:
+        """Where the inputs stand that the id is made of."""
 
     def diff(self, subject: Subject, old: Properties, new: Properties) -> Difference:
         """Compare two sets of inputs."""

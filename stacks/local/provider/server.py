@@ -8,8 +8,9 @@ Create safe to repeat.
 import functools
 import json
 import logging
+import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sized
+from collections.abc import Callable, Collection, Iterable, Mapping, Sized
 from concurrent import futures
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
@@ -30,13 +31,20 @@ from stacks.local.provider.backend import (
 )
 from stacks.local.provider.ledger import Entry, Ledger
 from stacks.local.provider.peers import Admits, Guard
+from stacks.local.provider.secrecy import (
+    NONE,
+    SECRET,
+    SIGNATURE,
+    Secrets,
+    hide,
+    secrets_in,
+    secrets_of,
+)
 
 WORKERS = 64  # a create waits in its thread until the resource is ready
 UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 REMEMBERED_ENGINES = 256
 
-SIGNATURE = "4dabf18193072939515e22adb298388d"
-SECRET = "1b47061264138c4ac30d75fd1eb44270"
 UNKNOWNS = frozenset(
     {  # the engine has one sentinel per kind of value (sdk/go/common/resource/plugin/rpc.go)
         UNKNOWN,
@@ -74,10 +82,10 @@ def unpack_properties(struct: struct_pb2.Struct) -> Properties:
     return {key: item for key, item in unpack(struct).items() if item is not None}
 
 
-def pack(properties: Mapping[str, Any]) -> struct_pb2.Struct:
-    """Plain properties as protobuf."""
+def pack(properties: Mapping[str, Any], secrets: Secrets = NONE) -> struct_pb2.Struct:
+    """Plain properties as protobuf, with an envelope around what is secret."""
     struct = struct_pb2.Struct()
-    struct.update(properties)
+    struct.update(hide(properties, secrets))
     return struct
 
 
@@ -90,11 +98,13 @@ def edge(method: Callable[..., Answer]) -> Callable[..., Answer]:
             return method(self, request, context)
         except UserError as error:
             fix = f"; fix: {error.fix}" if error.fix else ""
-            _abort(context, grpc.StatusCode.FAILED_PRECONDITION, f"{error.problem}{fix}")
-        except Exception as error:
-            log.exception("%s failed", method.__name__)
+            message = secrets_in(request).masked(f"{error.problem}{fix}")
+            _abort(context, grpc.StatusCode.FAILED_PRECONDITION, message)
+        except Exception as error:  # noqa: BLE001 - the gRPC edge; the log has the traceback
+            masked = secrets_in(request).masked
+            log.error("%s failed\n%s", method.__name__, masked(traceback.format_exc()))
             message = f"{method.__name__} failed in the local provider: {error!r}"
-            _abort(context, grpc.StatusCode.INTERNAL, message)
+            _abort(context, grpc.StatusCode.INTERNAL, masked(message))
 
     return guarded
 
@@ -121,6 +131,8 @@ class Configured:
 
     stack: str
     settings: Properties
+    hidden: frozenset[str]
+    """Settings that are secret as a whole."""
 
 
 class Engines:
@@ -129,19 +141,26 @@ class Engines:
     def __init__(self) -> None:
         self._by_peer: OrderedDict[str, Configured] = OrderedDict()
 
-    def configured(self, peer: str, urn: str, settings: Properties) -> None:
+    def configured(self, peer: str, urn: str, settings: Properties, hidden: frozenset[str]) -> None:
         """Remember what came over this connection."""
-        self._by_peer[peer] = Configured(stack=_stack(urn), settings=settings)
+        self._by_peer[peer] = Configured(stack=_stack(urn), settings=settings, hidden=hidden)
         self._by_peer.move_to_end(peer)
         while len(self._by_peer) > REMEMBERED_ENGINES:
             self._by_peer.popitem(last=False)
 
     def settings(self, peer: str, urn: str) -> Properties:
         """The connection's settings; after a reconnection, the newest of the same stack."""
+        return self._of(peer, urn).settings
+
+    def hidden(self, peer: str, urn: str) -> frozenset[str]:
+        """Which of them are secret."""
+        return self._of(peer, urn).hidden
+
+    def _of(self, peer: str, urn: str) -> Configured:
         if peer in self._by_peer:
-            return self._by_peer[peer].settings
+            return self._by_peer[peer]
         of_stack = [c for c in list(self._by_peer.values()) if c.stack == _stack(urn)]
-        return of_stack[-1].settings if of_stack else {}
+        return of_stack[-1] if of_stack else Configured(stack="", settings={}, hidden=frozenset())
 
 
 def _stack(urn: str) -> str:
@@ -169,7 +188,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     @edge
     def Handshake(self, request: Any, context: Any) -> provider_pb2.ProviderHandshakeResponse:
-        return provider_pb2.ProviderHandshakeResponse()  # plain values only: all switches off
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
 
     @edge
     def Attach(self, request: Any, context: Any) -> empty_pb2.Empty:
@@ -183,7 +202,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def CheckConfig(self, request: Any, context: Any) -> provider_pb2.CheckResponse:
         settings = unpack_properties(request.news)
         failures = self.backend.check_settings(_decoded(settings))
-        return _checked(settings, failures)
+        return _checked(settings, failures, secrets_of([request.news]))
 
     @edge
     def DiffConfig(self, request: Any, context: Any) -> provider_pb2.DiffResponse:
@@ -195,8 +214,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     @edge
     def Configure(self, request: Any, context: Any) -> provider_pb2.ConfigureResponse:
         settings = _decoded(unpack_properties(request.args))
-        self.engines.configured(context.peer(), request.urn, settings)
-        return provider_pb2.ConfigureResponse(supportsPreview=True)
+        hidden = frozenset(path[0] for path in secrets_of([request.args]).paths)
+        self.engines.configured(context.peer(), request.urn, settings, hidden)
+        return provider_pb2.ConfigureResponse(supportsPreview=True, acceptSecrets=True)
 
     # -- resources -----------------------------------------------------------------------------
 
@@ -210,7 +230,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if old:
             self.ledger.checked(subject.urn, old)
         inputs, failures = self.backend.check(subject, new, old, request.randomSeed)
-        return _checked(inputs, failures)
+        secrets = secrets_of([request.news])
+        if "defaultTags" in self.engines.hidden(context.peer(), subject.urn):
+            secrets |= Secrets(frozenset((("tags",),)))
+        exposed = _exposed(self.backend.names(subject), secrets)
+        return _checked(inputs, [*failures, *exposed], secrets)
 
     @edge
     def Diff(self, request: Any, context: Any) -> provider_pb2.DiffResponse:
@@ -225,16 +249,20 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     @edge
     def Create(self, request: Any, context: Any) -> provider_pb2.CreateResponse:
         subject, inputs = self._subject(request, context), unpack_properties(request.properties)
+        secrets = secrets_in(request)
         if request.preview:
             planned = self.backend.plan(subject, inputs, None)
-            return provider_pb2.CreateResponse(id="", properties=pack(planned))
+            return provider_pb2.CreateResponse(id="", properties=pack(planned, secrets))
         with self.ledger.turn(subject.urn):
             lost = self.ledger.lost(subject.urn)
             made = self._adopted(subject, lost, inputs) if lost else None
             if made is None:
                 made = self.backend.create(subject, inputs)
+            if secrets.in_text(made.id):
+                self.backend.delete(subject, made.id, inputs)
+                raise UserError(f"{subject}: {IN_THE_OPEN}", fix="name it without the secret")
             self.ledger.created(subject.urn, made.id, inputs)
-        return provider_pb2.CreateResponse(id=made.id, properties=pack(made.outputs))
+        return provider_pb2.CreateResponse(id=made.id, properties=pack(made.outputs, secrets))
 
     def _adopted(self, subject: Subject, lost: Entry, inputs: Properties) -> Existing | None:
         """The resource of a create whose answer was lost, made to match; None: create anew."""
@@ -261,22 +289,26 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if found is None:
             self.ledger.forget(subject.urn, request.id)
             return provider_pb2.ReadResponse()
+        secrets = secrets_in(request)
         return provider_pb2.ReadResponse(
-            id=found.id, inputs=pack(found.inputs), properties=pack(found.outputs)
+            id=found.id,
+            inputs=pack(found.inputs, secrets),
+            properties=pack(found.outputs, secrets),
         )
 
     @edge
     def Update(self, request: Any, context: Any) -> provider_pb2.UpdateResponse:
         subject = self._subject(request, context)
         old, new = unpack_properties(request.old_inputs), unpack_properties(request.news)
+        secrets = secrets_of([request.news])
         if request.preview:
             planned = self.backend.plan(subject, new, unpack_properties(request.olds))
-            return provider_pb2.UpdateResponse(properties=pack(planned))
+            return provider_pb2.UpdateResponse(properties=pack(planned, secrets))
         with self.ledger.turn(subject.urn):
             self.ledger.seen(subject.urn, request.id, old)
             found = self.backend.update(subject, request.id, old, new)
             self.ledger.updated(subject.urn, request.id, new)
-        return provider_pb2.UpdateResponse(properties=pack(found.outputs))
+        return provider_pb2.UpdateResponse(properties=pack(found.outputs, secrets))
 
     @edge
     def Delete(self, request: Any, context: Any) -> empty_pb2.Empty:
@@ -290,7 +322,22 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     @edge
     def Invoke(self, request: Any, context: Any) -> provider_pb2.InvokeResponse:
         answer = self.backend.invoke(request.tok, unpack_properties(request.args))
-        return provider_pb2.InvokeResponse(**{"return": pack(answer)})
+        return provider_pb2.InvokeResponse(**{"return": pack(answer, secrets_in(request))})
+
+
+IN_THE_OPEN = "its id must hold no secret: the engine keeps ids in plain text, in state and history"
+
+
+def _exposed(names: Collection[tuple[str, ...]], secrets: Secrets) -> list[Failure]:
+    """What is secret and would be a part of the id."""
+    return [
+        Failure(
+            property=".".join(name), reason=f"{'.'.join(name)} must not be secret: {IN_THE_OPEN}"
+        )
+        for name in sorted(names)
+        for path in secrets.paths
+        if path == name[: len(path)] or name == path[: len(name)]
+    ]
 
 
 def _decoded(settings: Properties) -> Properties:
@@ -301,9 +348,14 @@ def _decoded(settings: Properties) -> Properties:
     }
 
 
-def _checked(inputs: Properties, failures: Iterable[Failure]) -> provider_pb2.CheckResponse:
-    found = [provider_pb2.CheckFailure(property=f.property, reason=f.reason) for f in failures]
-    return provider_pb2.CheckResponse(inputs=pack(inputs), failures=found)
+def _checked(
+    inputs: Properties, failures: Iterable[Failure], secrets: Secrets
+) -> provider_pb2.CheckResponse:
+    found = [
+        provider_pb2.CheckFailure(property=f.property, reason=secrets.masked(f.reason))
+        for f in failures
+    ]
+    return provider_pb2.CheckResponse(inputs=pack(inputs, secrets), failures=found)
 
 
 def _some(changes: Sized) -> Any:

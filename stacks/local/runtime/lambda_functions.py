@@ -10,17 +10,20 @@ import shutil
 import subprocess
 import sys
 import uuid
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipelines.toolkit import archives
 from stacks.local.runtime.acting import Acting, CannotAct
 from stacks.local.runtime.container import ContainerRuntime, base_environment
 from stacks.local.runtime.processes import tail
 
 RUN = Path(__file__).with_name("lambda_process.py")
 LOG_LINES = 1000
+
+CODE = archives.Limits(unpacked_bytes=262_144_000)
+"""What an archive of code may unpack to (Lambda quotas: deployment package, 250 MB unzipped)."""
 
 Answer = tuple[str, bool, str]
 """What the function returned or what went wrong as JSON, whether it went wrong, and the log."""
@@ -58,17 +61,17 @@ def invoke(host: ContainerRuntime, function: Any, event: Any, act: Act) -> Answe
     except CannotAct as error:
         return _failure("AccessDeniedException", str(error))
     directory = host.state / "functions" / function.function_name / uuid.uuid4().hex
-    task = directory / "task"
-    with zipfile.ZipFile(io.BytesIO(function.code_bytes)) as archive:
-        archive.extractall(task)
-    (directory / "event.json").write_text(json.dumps(event))
     kept = host.logs / "functions" / f"{function.function_name}.log"
     try:
+        archives.unpack_zip(io.BytesIO(function.code_bytes), directory / "task", CODE)
+        (directory / "event.json").write_text(json.dumps(event))
         answer = _run(host, function, directory, credentials)
         kept.parent.mkdir(parents=True, exist_ok=True)
         with kept.open("a") as stream:
             stream.write(answer[2])
         return answer
+    except archives.Refused as error:
+        return _failure("Runtime.InvalidEntrypoint", f"the function's code {error}")
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

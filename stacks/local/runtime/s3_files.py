@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
+from pipelines.toolkit import archives
+
 
 class TransferFailed(Exception):
     """Data could not be brought to a job or away from it; the text is a FailureReason."""
@@ -80,13 +82,11 @@ def pack(folder: Path, archive: Path) -> None:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """A .tar.gz into a folder; names that leave the folder are refused."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """A .tar.gz into a folder of its own; one that must not be unpacked is refused."""
     try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise TransferFailed(f"ClientError: {archive.name} is no usable tar.gz: {error}") from error
+        archives.unpack(archive, folder)
+    except archives.Refused as error:
+        raise TransferFailed(f"ClientError: {error}") from error
 
 
 def relative_key(key: str, prefix: str) -> str:

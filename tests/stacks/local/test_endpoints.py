@@ -10,8 +10,17 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from stacks.local.daemon.listeners import listeners
 from stacks.local.runtime.processes import Children
-from tests.kits.endpoints import configure, invoke, put_artifact, serve_program, settled
+from tests.kits.endpoints import (
+    configure,
+    invoke,
+    on_instances,
+    put_artifact,
+    serve,
+    serve_program,
+    settled,
+)
 from tests.kits.local_cloud import BUCKET, ROLE, Cloud, left_of, refusal, running_cloud
 
 
@@ -180,6 +189,47 @@ def test_what_a_model_refuses_is_a_model_error(cloud: Cloud, split: str) -> None
     assert answer["Error"]["Code"] == "ModelError"
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 424
     assert (answer["OriginalStatusCode"], answer["OriginalMessage"]) == (422, "no such row")
+
+
+def test_a_killed_server_costs_no_request_that_another_can_take(
+    cloud: Cloud, sm: Any, serve_path: str, artifact: str
+) -> None:
+    """Two processes, one killed again and again: whoever asks afterwards is answered."""
+    variant = on_instances(sm, "pair", serve_path, artifact, "pair")
+    sm.create_endpoint_config(
+        EndpointConfigName="pair",
+        ProductionVariants=[{**variant, "InitialInstanceCount": 2}],
+    )
+    serve(sm, "pair", "pair")
+    children = Children(folder=cloud.home / "local/run")
+    killed: list[int] = []
+    answers: list[str] = []
+    deadline = time.monotonic() + 30
+    while len(killed) < 3 and time.monotonic() < deadline:
+        listening = [
+            one for one in listeners(cloud.home, cloud.info) if "endpoint pair" in one.process
+        ]
+        if len(listening) == 2:
+            running = [one for one in children.recorded() if "endpoint pair" in one.purpose]
+            killed.append(running[0].pid)
+            os.kill(killed[-1], signal.SIGKILL)
+            while running[0].alive():  # until then, a request may still reach it, and be lost
+                time.sleep(0.01)
+        answers += [invoke(cloud, "pair", "x")[1] for _ in range(10)]
+    assert len(killed) == 3
+    assert set(answers) == {"pair"}
+    sm.delete_endpoint(EndpointName="pair")
+
+
+def test_a_body_is_at_most_what_invoke_endpoint_takes(cloud: Cloud, split: str) -> None:
+    from botocore.config import Config
+
+    runtime = cloud.client("sagemaker-runtime", config=Config(retries={"max_attempts": 0}))
+    limit = 6_291_456
+    taken = runtime.invoke_endpoint(EndpointName=split, Body=b"x" * limit, ContentType="text/csv")
+    assert taken["ResponseMetadata"]["HTTPStatusCode"] == 200
+    with pytest.raises(ClientError, match=f"at most {limit} bytes, got {limit + 1}"):
+        runtime.invoke_endpoint(EndpointName=split, Body=b"x" * (limit + 1), ContentType="text/csv")
 
 
 def test_a_killed_serving_process_is_started_again(cloud: Cloud, split: str) -> None:

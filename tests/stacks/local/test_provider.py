@@ -11,7 +11,8 @@ from pulumi.runtime.proto import provider_pb2
 
 from stacks.local.provider.aws.backend import AwsBackend
 from stacks.local.provider.backend import UNKNOWN
-from stacks.local.provider.server import SECRET, SIGNATURE, UNKNOWNS, pack, unpack
+from stacks.local.provider.secrecy import SECRET, SIGNATURE
+from stacks.local.provider.server import UNKNOWNS, pack, unpack
 from stacks.local.runtime.keys import Keys
 from tests.kits.fake_backend import URN, Engine, FakeBackend, connected, engine_at, plain
 
@@ -74,12 +75,12 @@ def test_the_plugin_tells_its_version_and_schema(engine: Engine) -> None:
     assert schema == '{"name": "fake", "version": "1.2.3"}'
 
 
-def test_the_plugin_takes_plain_values_and_previews(engine: Engine) -> None:
+def test_the_plugin_takes_secrets_and_previews(engine: Engine) -> None:
     configured = engine.configure({})
     assert configured.supportsPreview
-    assert not configured.acceptSecrets and not configured.acceptResources
+    assert configured.acceptSecrets and not configured.acceptResources
     shaken = engine.stub.Handshake(provider_pb2.ProviderHandshakeRequest())
-    assert not shaken.accept_secrets and not shaken.accept_outputs
+    assert shaken.accept_secrets and not shaken.accept_outputs
 
 
 def test_engines_at_once_keep_their_own_settings(

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,8 +113,15 @@ class Variant:
     busy: int = 0
     last_asked: float = field(default_factory=time.monotonic)
 
-    def next_server(self) -> Server:
-        return self.servers[next(self.turns) % len(self.servers)]
+    def next_server(self, refused: Collection[Server] = ()) -> Server:
+        """The next one in turn that runs and has not refused this request."""
+        servers = list(self.servers)
+        first = next(self.turns)
+        for place in range(len(servers)):
+            server = servers[(first + place) % len(servers)]
+            if server not in refused and server.process.poll() is None:
+                return server
+        raise ServingFailed(f"none of {len(servers)} servers of variant {self.name} runs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,10 +216,12 @@ def _processes(variant: Variant) -> int:
     return min(variant.instances, PROCESSES_PER_VARIANT)
 
 
-def awake(emulator: Emulator, endpoint: str, variant: Variant) -> Server:
-    """A server of a variant; a serverless one that sleeps is started first."""
+def awake(
+    emulator: Emulator, endpoint: str, variant: Variant, refused: Collection[Server] = ()
+) -> Server:
+    """A server of a variant that has not refused; a serverless one that sleeps is started first."""
     if variant.serverless is None:
-        return variant.next_server()
+        return variant.next_server(refused)
     with variant.starting:
         if not variant.servers or variant.servers[0].process.poll() is not None:
             for dead in variant.servers:

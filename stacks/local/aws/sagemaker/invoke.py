@@ -20,7 +20,11 @@ from stacks.local.runtime.s3_files import TransferFailed
 TIMEOUT_SECONDS = 60
 """A model must answer within this time (InvokeEndpoint, API reference)."""
 
-BODY_LIMIT = 25 * 1024 * 1024
+BODY_LIMIT = 6_291_456
+"""Bytes of a request (InvokeEndpoint, API reference: Body has at most 6291456)."""
+
+SERVERLESS_BODY_LIMIT = 4 * 1024 * 1024
+"""The same of a serverless variant (developer guide, "Invoke a serverless endpoint": 4 MB)."""
 
 REFUSED = {
     "X-Amzn-SageMaker-Target-Model": "multi-model endpoints are not built",
@@ -68,9 +72,11 @@ def invoke(
     fleet = serving_fleet(find(emulator, endpoint))
     if "AsyncInferenceConfig" in fleet.config:
         raise ApiError("ValidationError", f"Endpoint {endpoint} answers InvokeEndpointAsync only.")
-    if len(body) > BODY_LIMIT:
-        raise ApiError("ValidationError", f"the body must have at most {BODY_LIMIT} bytes")
     variant = fleet.choose(headers.get("X-Amzn-SageMaker-Target-Variant"))
+    limit = BODY_LIMIT if variant.serverless is None else SERVERLESS_BODY_LIMIT
+    if len(body) > limit:
+        told = f"the body must have at most {limit} bytes, got {len(body)}"
+        raise ApiError("ValidationError", told)
     sent = {name: headers[name] for name in FORWARDED if name in headers}
     question = Question(headers=sent, body=body)
     answer = ask(emulator, captures, fleet, variant, question)
@@ -104,10 +110,8 @@ def ask(
         begun = time.perf_counter()
         status, spent = 0, 0.0
         try:
-            server = awake(emulator, fleet.endpoint, variant)
-            asked = time.perf_counter()
-            answer = _post(server, question)
-            status, spent = answer.status, time.perf_counter() - asked
+            answer, server, spent = _answered(emulator, fleet.endpoint, variant, question)
+            status = answer.status
         except (ServingFailed, TransferFailed, urllib3.exceptions.HTTPError) as error:
             raise _model_error(0, f"the model did not answer: {error}") from error
         finally:
@@ -123,6 +127,27 @@ def ask(
         raise _model_error(answer.status, answer.data.decode(errors="replace"), server.log)
     _capture(captures, fleet, variant, question, answer)
     return Answer(variant=variant.name, headers=answer.headers, body=answer.data)
+
+
+def _answered(
+    emulator: Emulator, endpoint: str, variant: Variant, question: Question
+) -> tuple[Any, Server, float]:
+    """The answer of a server, which one it was, and the seconds that it took.
+
+    One that refuses the connection has read nothing, so another may be asked: when a server dies,
+    what it was working on is lost and nothing else.
+    """
+    refused: list[Server] = []
+    while True:
+        server = awake(emulator, endpoint, variant, refused)
+        asked = time.perf_counter()
+        try:
+            answer = _post(server, question)
+            return answer, server, time.perf_counter() - asked
+        except urllib3.exceptions.NewConnectionError:
+            refused.append(server)
+            if len(refused) >= len(variant.servers):
+                raise
 
 
 def _post(server: Server, question: Question) -> Any:

@@ -1,9 +1,10 @@
 """The AWS side of the local provider: rows of the table carried out with boto3."""
 
 import keyword
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from string import Formatter
 from typing import Any
 
 from infra.errors import UserError
@@ -133,6 +134,15 @@ class AwsBackend:
         if region not in (self._region, UNKNOWN):
             failures.append(Failure(property="region", reason=self._elsewhere(region)))
         return inputs, failures
+
+    def names(self, subject: Subject) -> Collection[tuple[str, ...]]:
+        """The inputs of the row's identity, and the name that AWS puts into its ARN."""
+        table = self._tables.get(subject.token)
+        if table is None:
+            return ()
+        identity = table.row.identity
+        fields = [field for _, field, _, _ in Formatter().parse(identity.template) if field]
+        return {(name,) for name in (*identity.inputs, *fields, table.row.autoname, "name") if name}
 
     def diff(self, subject: Subject, old: Properties, new: Properties) -> Difference:
         """Compare two sets of inputs by the row's rules."""

@@ -5,7 +5,7 @@ objects are checked against Kubernetes' schemas and recorded.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -135,6 +135,10 @@ class KubernetesBackend:
         if client and kind and not replaces:
             return inputs, _asked(client, kind, item)
         return inputs, validate.failures(item)
+
+    def names(self, subject: Subject) -> Collection[tuple[str, ...]]:
+        """Namespace and name."""
+        return (("metadata", "name"), ("metadata", "namespace"))
 
     def diff(self, subject: Subject, old: Properties, new: Properties) -> Difference:
         """Compare two sets of inputs."""
