@@ -29,9 +29,12 @@ def hurt(rate: float, seed: int) -> Iterator[Clone]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         clone = Clone(ROOT, Path(folder))
         argv = [sys.executable, "-m", "tests.kits.faulty_cloud", folder, str(rate), str(seed)]
-        with subprocess.Popen(argv, cwd=ROOT, env=clone.env(), stderr=subprocess.DEVNULL) as cloud:
+        with (
+            (Path(folder) / "cloud.log").open("wb") as log,
+            subprocess.Popen(argv, cwd=ROOT, env=clone.env(), stderr=log) as cloud,
+        ):
             try:
-                wait_until(lambda: find(clone.home) is not None)
+                wait_until(lambda: find(clone.home) is not None, by=cloud)
                 yield clone
             finally:
                 cloud.terminate()

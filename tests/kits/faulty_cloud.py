@@ -46,6 +46,10 @@ class Faulty:
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
         return answered(environ, THROTTLED if kind == "throttled" else LOST, start)
 
+    def __getattr__(self, name: str) -> Any:
+        """What else the daemon asks of its gate."""
+        return getattr(self.application, name)
+
     def _kind(self) -> str | None:
         with self.guard:
             if self.choices.random() >= self.rate or self.record.with_name(QUIET).exists():
