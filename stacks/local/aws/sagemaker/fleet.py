@@ -22,7 +22,7 @@ from stacks.local.aws.sagemaker.errors import ApiError
 from stacks.local.aws.sagemaker.packages import container
 from stacks.local.aws.sagemaker.role_needs import refused
 from stacks.local.runtime.container import ContainerRuntime
-from stacks.local.runtime.processes import free_port, tail
+from stacks.local.runtime.processes import exit_code, free_port, tail
 from stacks.local.runtime.s3_files import TransferFailed, download, fetch, split_uri, unpack
 from stacks.local.runtime.unix_http import UnixPool
 
@@ -308,7 +308,8 @@ def _wait(variant: Variant, server: Server, cancelled: threading.Event) -> None:
     while not server.healthy():
         ended = server.process.poll() is not None
         if ended or cancelled.is_set() or time.monotonic() > deadline:
-            why = f"its process ended with exit code {server.process.returncode}" if ended else ""
+            code = exit_code(server.process.returncode or 0)
+            why = f"its process ended with exit code {code}" if ended else ""
             why = why or f"it did not answer within {variant.health_seconds} s"
             lines = tail(server.log)[-700:]
             raise ServingFailed(
