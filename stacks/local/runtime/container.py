@@ -30,6 +30,9 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 SDK_DEFAULTS = Path(__file__).with_name("sagemaker-sdk.yaml")
 """What the SageMaker SDK of a job reads before anything else: it reports nothing from here."""
 
+PROGRAMS = Path(sys.executable).parent
+"""Of this Python: what its packages install."""
+
 ISOLATION_VARIABLE = "PLINTH_JOB_ISOLATION"
 """Set to `rewritten-paths` to do without mount namespaces. Default: what the kernel allows."""
 
@@ -99,16 +102,18 @@ class ContainerRuntime:
         environment: Mapping[str, str],
         log: Path,
         credentials: Mapping[str, str],
+        ours: bool = True,
         isolated: bool = False,
     ) -> subprocess.Popen[bytes]:
         """Start a program whose /opt/ml is `<directory>/ml`; isolated, it can reach no AWS.
 
-        `credentials`: variables of the session of its role.
+        `credentials`: variables of the session of its role. `ours`: our own code and programs are
+        what its image holds.
         """
         opt_ml = directory / "ml"
         for name in FOLDERS:
             (directory / name).mkdir(parents=True, exist_ok=True)
-        env = self._environment(environment, directory, credentials)
+        env = self._environment(environment, directory, credentials, ours=ours)
         if isolated:
             env = {name: value for name, value in env.items() if name not in AWS_ACCESS}
         if self.namespace:
@@ -121,12 +126,20 @@ class ContainerRuntime:
         return self.children.spawn(command, purpose=purpose, env=env, cwd=directory, log=log)
 
     def _environment(
-        self, own: Mapping[str, str], directory: Path, credentials: Mapping[str, str]
+        self,
+        own: Mapping[str, str],
+        directory: Path,
+        credentials: Mapping[str, str],
+        *,
+        ours: bool,
     ) -> dict[str, str]:
         """A clean environment: nothing of the person's shell reaches a job."""
         urls = self.tracking_urls()
         layer = directory / "environment"
         base = base_environment(self.endpoint_url, self.region, credentials)
+        if not ours:
+            base = {**base, "PATH": f"{PROGRAMS}:{SYSTEM_PATH}"}
+            del base["PYTHONPATH"]
         env = {
             **base,
             **make_layer(layer),
@@ -144,9 +157,8 @@ def base_environment(
     endpoint_url: str, region: str, credentials: Mapping[str, str]
 ) -> dict[str, str]:
     """What every child of the cloud gets: this Python, the image's programs, this cloud."""
-    programs = (str(Path(sys.executable).parent), str(REPOSITORY / "serving" / "image" / "bin"))
     return {
-        "PATH": ":".join((*programs, SYSTEM_PATH)),
+        "PATH": f"{PROGRAMS}:{REPOSITORY / 'serving' / 'image' / 'bin'}:{SYSTEM_PATH}",
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(REPOSITORY),
         "PYTHONUNBUFFERED": "1",

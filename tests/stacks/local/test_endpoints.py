@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from stacks.local.runtime.processes import Children
 from tests.kits.endpoints import configure, invoke, put_artifact, serve_program, settled
-from tests.kits.local_cloud import BUCKET, ROLE, Cloud, left_of, refusal, running_cloud
+from tests.kits.local_cloud import BUCKET, OWN_IMAGE, ROLE, Cloud, left_of, refusal, running_cloud
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def package(sm: Any, group: str, artifact: str, **more: Any) -> str:
     arn: str = sm.create_model_package(
         ModelPackageGroupName=group,
         InferenceSpecification={
-            "Containers": [{"Image": "image", "ModelDataUrl": artifact}],
+            "Containers": [{"Image": OWN_IMAGE, "ModelDataUrl": artifact}],
             "SupportedContentTypes": ["text/csv"],
             "SupportedResponseMIMETypes": ["text/csv"],
         },

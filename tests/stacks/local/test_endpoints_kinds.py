@@ -22,7 +22,7 @@ from tests.kits.endpoints import (
     serve,
     serve_program,
 )
-from tests.kits.local_cloud import BUCKET, ROLE, Cloud, left_of, refusal, running_cloud
+from tests.kits.local_cloud import BUCKET, OWN_IMAGE, ROLE, Cloud, left_of, refusal, running_cloud
 from tests.kits.provider import subject
 
 
@@ -317,7 +317,7 @@ def test_what_up_wrote_reads_back_without_a_difference(
     model = {
         "name": "deployed",
         "executionRoleArn": ROLE,
-        "primaryContainer": {"image": "image", "modelDataUrl": container[1]},
+        "primaryContainer": {"image": OWN_IMAGE, "modelDataUrl": container[1]},
         "enableNetworkIsolation": True,
         "vpcConfig": {"subnets": ["subnet-2", "subnet-1"], "securityGroupIds": ["sg-1"]},
     }

@@ -228,7 +228,7 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "ExecutionRoleArn": ACCESS,
         "VpcConfig": NETWORK,
         "EnableNetworkIsolation": NETWORK,
-        "PrimaryContainer.Image": "programs run with this machine's Python",
+        "PrimaryContainer.Image": "a table says what is run in its place",
     },
     "CreateModelCard": {"SecurityConfig": KEY},
     "CreateModelPackage": {
@@ -275,7 +275,7 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "SessionChainingConfig": ACCESS,
         "ResourceConfig.InstanceType": MACHINE,
         "OutputDataConfig.KmsKeyId": KEY,
-        "AlgorithmSpecification.TrainingImage": "programs run with this machine's Python",
+        "AlgorithmSpecification.TrainingImage": "a table says what is run in its place",
     },
     "DeletePipeline": {"ClientRequestToken": "a second delete finds nothing"},
     "DescribeFeatureGroup": {"NextToken": "every answer carries all features"},

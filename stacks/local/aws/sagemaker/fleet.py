@@ -21,6 +21,7 @@ from stacks.local.aws.role_sessions import CannotAssume
 from stacks.local.aws.sagemaker.errors import ApiError
 from stacks.local.aws.sagemaker.packages import container
 from stacks.local.aws.sagemaker.role_needs import refused
+from stacks.local.runtime import images
 from stacks.local.runtime.container import ContainerRuntime
 from stacks.local.runtime.processes import exit_code, free_port, tail
 from stacks.local.runtime.s3_files import TransferFailed, download, fetch, split_uri, unpack
@@ -266,9 +267,13 @@ def start_server(emulator: Emulator, endpoint: str, variant: Variant, number: in
         raise ServingFailed(str(error)) from error
     if reason := refused(emulator, acting, variant.model, f"/aws/sagemaker/Endpoints/{endpoint}"):
         raise ServingFailed(reason)
+    try:
+        command = images.command(variant.image, "serve")
+    except images.NoProgram as error:
+        raise ServingFailed(str(error)) from error
     _download_model(acting.s3, variant.container, directory)
     process = emulator.host.start(
-        ["serve"],
+        command,
         purpose=f"endpoint {endpoint} variant {variant.name}",
         directory=directory,
         environment={
@@ -278,6 +283,7 @@ def start_server(emulator: Emulator, endpoint: str, variant: Variant, number: in
         },
         log=log,
         credentials=acting.environment,
+        ours=images.is_ours(variant.image),
     )
     return Server(process=process, port=port, directory=directory, log=log)
 

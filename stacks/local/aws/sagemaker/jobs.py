@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker.errors import can_assume, invalid, not_emulated
+from stacks.local.aws.sagemaker.errors import can_assume, has_program, invalid, not_emulated
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.role_needs import refused
 from stacks.local.aws.sagemaker.shapes import now
@@ -20,11 +20,9 @@ Runner = Callable[[Request, str, threading.Event], Ending]
 
 def start_processing(emulator: Emulator, item: Resource, request: Request) -> None:
     """Run a processing job in the background."""
-    if not request["AppSpecification"].get("ContainerEntrypoint"):
-        raise not_emulated(
-            "AppSpecification without ContainerEntrypoint",
-            "there is no container engine to ask the image for its command",
-        )
+    application = request["AppSpecification"]
+    if not application.get("ContainerEntrypoint"):
+        has_program(application["ImageUri"], "process")
     _one_instance(request["ProcessingResources"]["ClusterConfig"])
     inputs = [entry["S3Input"] for entry in request.get("ProcessingInputs", [])]
     outputs = [
@@ -40,6 +38,8 @@ def start_training(emulator: Emulator, item: Resource, request: Request) -> None
     algorithm = request.get("AlgorithmSpecification")
     if algorithm is None or "ResourceConfig" not in request:
         raise invalid("AlgorithmSpecification and ResourceConfig are required")
+    if not algorithm.get("ContainerEntrypoint"):
+        has_program(algorithm.get("TrainingImage", ""), "train")
     _one_instance(request["ResourceConfig"])
     for definition in algorithm.get("MetricDefinitions", []):
         try:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker.errors import ApiError, invalid
+from stacks.local.aws.sagemaker.errors import ApiError, has_program, invalid
 from stacks.local.aws.sagemaker.resource_type import Request, short_name
 from stacks.local.aws.store import Resource, Store
 
@@ -103,9 +103,9 @@ def update_package(emulator: Emulator, item: Resource, request: Request) -> None
 
 
 def start_model(emulator: Emulator, item: Resource, request: Request) -> None:
-    """A model of an unapproved or missing package is refused, as on AWS."""
+    """A model of an unapproved or missing package is refused, and of an image that nobody knows."""
     item.fields.setdefault("EnableNetworkIsolation", False)
-    container(emulator, item.fields)
+    has_program(container(emulator, item.fields).get("Image", ""), "serve")
 
 
 def container(emulator: Emulator, model: Request) -> dict[str, Any]:

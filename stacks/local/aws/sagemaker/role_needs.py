@@ -13,6 +13,7 @@ from typing import Any
 
 from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
 from stacks.local.aws.iam.authorizer import Check
+from stacks.local.runtime import images
 from stacks.local.runtime.acting import Acting
 
 PRIVATE_IMAGE = re.compile(
@@ -64,7 +65,7 @@ def _needed(emulator: Emulator, request: Mapping[str, Any]) -> Iterator[Check]:
     if image := PRIVATE_IMAGE.match(_image(request)):
         yield Check(action="ecr:GetAuthorizationToken", resource="*")
         where = f"arn:aws:ecr:{image['region']}:{image['account']}:repository/{image['name']}"
-        for action in PULLS:
+        for action in () if images.is_aws(image.string) else PULLS:
             yield Check(action=action, resource=where)
     config = request.get("VpcConfig") or request.get("NetworkConfig", {}).get("VpcConfig")
     if config:
