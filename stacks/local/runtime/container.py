@@ -118,7 +118,9 @@ class ContainerRuntime:
             env = {name: value for name, value in env.items() if name not in AWS_ACCESS}
         if self.namespace:
             namespace = self.closed_namespace if isolated else self.namespace
-            command = [*_entering(namespace, directory, self.state), *argv]
+            programs = [Path(entry) for entry in env["PATH"].split(":") if entry]
+            kept = [path for path in programs if not path.is_relative_to(self.state)]
+            command = [*_entering(namespace, directory, self.state, kept), *argv]
         else:
             command = [_rewritten(argument, opt_ml) for argument in argv]
             env = {name: _rewritten(value, opt_ml) for name, value in env.items()}
@@ -196,9 +198,11 @@ def isolation(namespace: Sequence[str]) -> Isolation:
     return "namespace" if namespace else "rewritten-paths"
 
 
-def _entering(namespace: Sequence[str], directory: Path, hidden: Path) -> list[str]:
+def _entering(
+    namespace: Sequence[str], directory: Path, hidden: Path, programs: Sequence[Path] = ()
+) -> list[str]:
     """What stands in front of a program: namespaces, and the mounts in them."""
-    kept = {str(REPOSITORY), sys.prefix, sys.base_prefix}
+    kept = {str(REPOSITORY), sys.prefix, sys.base_prefix, *map(str, programs)}
     return [
         *namespace, sys.executable, "-I", "-S", str(ENTER),
         "--folder", str(directory), "--hide", str(hidden),
