@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker import crud, jobs, packages, pipelines
+from stacks.local.aws.sagemaker import cards, crud, jobs, packages, pipelines
 from stacks.local.aws.sagemaker.accepted import check_fields
 from stacks.local.aws.sagemaker.endpoints import update_weights
 from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
@@ -42,6 +42,13 @@ def _update_weights(emulator: Emulator, request: Request) -> Answer:
         item = crud.get(emulator, BY_NAME["endpoint"], request["EndpointName"])
         update_weights(emulator, item, request)
     return {"EndpointArn": item.arn}
+
+
+def _list_packages(emulator: Emulator, request: Request) -> Answer:
+    """Versions of groups are all that exist; a list without a group is of other packages."""
+    if packages.wants_versions(request):
+        return crud.listing(emulator, BY_NAME[packages.PACKAGE], request)
+    return crud.paged("ModelPackageSummaryList", [], request)
 
 
 def _add_tags(emulator: Emulator, request: Request) -> Answer:
@@ -98,9 +105,12 @@ OPERATIONS: Mapping[str, Operation] = {
     "AddTags": _add_tags,
     "DeleteModelPackageGroupPolicy": packages.delete_policy,
     "DeleteTags": _delete_tags,
+    "DescribeModelCard": cards.describe_card,
     "DescribePipelineDefinitionForExecution": pipelines.describe_definition,
     "DescribePipelineExecution": pipelines.describe_execution,
     "GetModelPackageGroupPolicy": packages.get_policy,
+    "ListModelCardVersions": cards.list_versions,
+    "ListModelPackages": _list_packages,
     "ListPipelineExecutionSteps": pipelines.list_steps,
     "ListPipelineExecutions": pipelines.list_executions,
     "ListPipelineParametersForExecution": pipelines.list_parameters,

@@ -94,9 +94,23 @@ FIELDS: Mapping[str, frozenset[str]] = {
     ),
     "DeleteModelPackageGroupPolicy": frozenset({"ModelPackageGroupName"}),
     "DeleteTags": frozenset({"ResourceArn", "TagKeys"}),
+    "DescribeModelCard": frozenset({"ModelCardName", "ModelCardVersion"}),
     "DescribePipelineDefinitionForExecution": frozenset({"PipelineExecutionArn"}),
     "DescribePipelineExecution": frozenset({"PipelineExecutionArn"}),
     "GetModelPackageGroupPolicy": frozenset({"ModelPackageGroupName"}),
+    "ListModelCardVersions": frozenset(
+        {
+            "ModelCardName",
+            "ModelCardStatus",
+            "CreationTimeAfter",
+            "CreationTimeBefore",
+            "SortBy",
+            "SortOrder",
+            "NextToken",
+            "MaxResults",
+        }
+    ),
+    "ListModelPackages": frozenset({"ModelPackageType"}),
     "ListPipelineExecutionSteps": frozenset(
         {"PipelineExecutionArn", "NextToken", "MaxResults", "SortOrder"}
     ),
@@ -279,12 +293,8 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
     },
     "DeletePipeline": {"ClientRequestToken": "a second delete finds nothing"},
     "DescribeFeatureGroup": {"NextToken": "every answer carries all features"},
-    "DescribeModelCard": {
-        "ModelCardVersion": "the newest version is kept",
-        "IncludedData": "every answer carries all data",
-    },
+    "DescribeModelCard": {"IncludedData": "every answer carries all data"},
     "DescribeModelPackage": {"IncludedData": "every answer carries all data"},
-    "ListModelPackages": {"ModelPackageType": "only versions of groups exist"},
     "ListModelPackageGroups": {"CrossAccountFilterOption": "there is one account"},
     "PutModelPackageGroupPolicy": {
         "ResourcePolicy": "IAM decides by it, for callers of this account"
