@@ -27,7 +27,7 @@ def acting(operation: str) -> frozenset[str]:
     """Members of the request that the emulator acts upon."""
     for kind in RESOURCE_TYPES:
         if operation == kind.list:
-            return LIST_MEMBERS | kind.filters.keys() | FIELDS.get(operation, frozenset())
+            return LIST_MEMBERS | kind.filters.keys()
         if operation in (kind.describe, kind.delete) and operation not in FIELDS:
             return frozenset({kind.key})
     return FIELDS[operation]

@@ -110,7 +110,6 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "MaxResults",
         }
     ),
-    "ListModelPackages": frozenset({"ModelPackageType"}),
     "ListPipelineExecutionSteps": frozenset(
         {"PipelineExecutionArn", "NextToken", "MaxResults", "SortOrder"}
     ),

@@ -86,6 +86,7 @@ RESOURCE_TYPES = (
         filters={
             "ModelApprovalStatus": "ModelApprovalStatus",
             "ModelPackageGroupName": "ModelPackageGroupName",
+            "ModelPackageType": "ModelPackageType",  # decided by _list_packages
         },
         ascending=True,
         on_create=packages.start_package,
