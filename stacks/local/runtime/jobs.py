@@ -243,6 +243,10 @@ class Jobs:
             return failed(said, status, directory.log)
         return Ending(status="Completed", exit_message=said or None)
 
+    def log(self, name: str) -> Path:
+        """Where what a job prints is kept."""
+        return JobDirectory(folder=self.host.state / "jobs" / name).log
+
     def _directory(self, name: str) -> JobDirectory:
         folder = self.host.state / "jobs" / name
         shutil.rmtree(folder, ignore_errors=True)

@@ -220,8 +220,6 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "OnlineStoreConfig.SecurityConfig": KEY,
         "OnlineStoreConfig.StorageType": "every online store is in memory",
         "OfflineStoreConfig.S3StorageConfig.KmsKeyId": KEY,
-        "OfflineStoreConfig.DataCatalogConfig": "files are read from S3, no Glue table is made",
-        "OfflineStoreConfig.DisableGlueTableCreation": "no Glue table is made in any case",
     },
     "CreateMlflowApp": {
         "RoleArn": ACCESS,

@@ -16,11 +16,12 @@ from typing import Any
 
 import urllib3
 
+from stacks.local.aws.container_logs import server_stream
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.role_sessions import CannotAssume
 from stacks.local.aws.sagemaker.errors import ApiError
 from stacks.local.aws.sagemaker.packages import container
-from stacks.local.aws.sagemaker.role_needs import refused
+from stacks.local.aws.sagemaker.role_needs import may_log, refused
 from stacks.local.runtime import images
 from stacks.local.runtime.container import ContainerRuntime
 from stacks.local.runtime.processes import exit_code, free_port, tail
@@ -265,13 +266,15 @@ def start_server(emulator: Emulator, endpoint: str, variant: Variant, number: in
         )
     except CannotAssume as error:
         raise ServingFailed(str(error)) from error
-    if reason := refused(emulator, acting, variant.model, f"/aws/sagemaker/Endpoints/{endpoint}"):
+    group = f"/aws/sagemaker/Endpoints/{endpoint}"
+    if reason := refused(emulator, acting, variant.model, group):
         raise ServingFailed(reason)
     try:
         command = images.command(variant.image, "serve")
     except images.NoProgram as error:
         raise ServingFailed(str(error)) from error
     _download_model(acting.s3, variant.container, directory)
+    printed = log.stat().st_size if log.exists() else 0
     process = emulator.host.start(
         command,
         purpose=f"endpoint {endpoint} variant {variant.name}",
@@ -285,6 +288,11 @@ def start_server(emulator: Emulator, endpoint: str, variant: Variant, number: in
         credentials=acting.environment,
         ours=images.is_ours(variant.image),
     )
+    if may_log(emulator, acting, group):
+        stream = server_stream(variant.name, log)
+        emulator.logs.follow(
+            log, group, stream, offset=printed, alive=lambda: process.poll() is None
+        )
     return Server(process=process, port=port, directory=directory, log=log)
 
 

@@ -41,24 +41,26 @@ def refused(emulator: Emulator, acting: Acting, request: Mapping[str, Any], log_
     """Why SageMaker could not start what is asked for, as its FailureReason; empty: it can."""
     key = acting.environment["AWS_ACCESS_KEY_ID"]
     ask = emulator.authorizer.refuses
-    for check in _wanted(emulator.region, log_group):
-        ask(key, check)
+    known = {"cloudwatch:namespace": log_group}
+    ask(key, Check(action="cloudwatch:PutMetricData", resource="*", known=known))
     for check in _needed(emulator, request):
         if told := ask(key, check):
             return f"ClientError: {told}"
     return ""
 
 
-def _wanted(region: str, log_group: str) -> Iterator[Check]:
-    """What is only counted where it is denied."""
-    group = f"arn:aws:logs:{region}:{ACCOUNT_ID}:log-group:{log_group}:log-stream:"
-    for action in LOGS:
-        yield Check(action=action, resource=group + ("algo-1" if "Group" not in action else ""))
-    yield Check(
-        action="cloudwatch:PutMetricData",
-        resource="*",
-        known={"cloudwatch:namespace": log_group},
-    )
+def may_log(emulator: Emulator, acting: Acting, log_group: str) -> bool:
+    """Whether what the program prints comes to CloudWatch; a denial is counted, nothing else."""
+    group = f"arn:aws:logs:{emulator.region}:{ACCOUNT_ID}:log-group:{log_group}:log-stream:"
+    key = acting.environment["AWS_ACCESS_KEY_ID"]
+    told = [
+        emulator.authorizer.refuses(
+            key,
+            Check(action=action, resource=group + ("algo-1" if "Group" not in action else "")),
+        )
+        for action in LOGS
+    ]
+    return not any(told)
 
 
 def _needed(emulator: Emulator, request: Mapping[str, Any]) -> Iterator[Check]:
