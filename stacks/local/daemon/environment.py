@@ -102,6 +102,10 @@ class LocalEnvironment:
         mine = self.engine()
         hidden = ("PATH", "PLINTH_PYTHON", STARTED_BY)
         homes = {"PLINTH_HOME": str(self.home), **keys.load(self.home).tracking()}
+        tracking = self.home / ENV / "mlflow.json"
+        if tracking.exists():
+            homes["MLFLOW_TRACKING_URI"] = str(json.loads(tracking.read_text())["url"])
+            homes["MLFLOW_S3_ENDPOINT_URL"] = self.cloud.endpoint_url
         if self.kubeconfig.exists():
             homes["KUBECONFIG"] = str(self.kubeconfig)
         return homes | {name: value for name, value in mine.items() if name not in hidden}

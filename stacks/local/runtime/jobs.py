@@ -210,6 +210,9 @@ class Jobs:
     ) -> Ending:
         """Run the program until it ends, is stopped, or its time is over."""
         directory.path(message).parent.mkdir(parents=True, exist_ok=True)
+        # the SDK's get_execution_role reads it before it asks STS at AWS itself
+        role = {"ExecutionRoleArn": request["RoleArn"]}
+        directory.write(f"{OPT_ML}/metadata/resource-metadata.json", role)
         limit = request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_SECONDS)
         try:
             process = self.host.start(

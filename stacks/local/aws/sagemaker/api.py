@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker import cards, crud, jobs, packages, pipelines
+from stacks.local.aws.sagemaker import cards, crud, jobs, packages, pipelines, search
 from stacks.local.aws.sagemaker.accepted import check_fields
 from stacks.local.aws.sagemaker.endpoints import update_weights
 from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
@@ -104,6 +104,7 @@ def _bind(
 OPERATIONS: Mapping[str, Operation] = {
     **_of_table(),
     "AddTags": _add_tags,
+    "BatchDescribeModelPackage": search.batch_describe_packages,
     "DeleteModelPackageGroupPolicy": packages.delete_policy,
     "DeleteTags": _delete_tags,
     "DescribeModelCard": cards.describe_card,
@@ -117,6 +118,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "ListPipelineParametersForExecution": pipelines.list_parameters,
     "ListTags": _list_tags,
     "PutModelPackageGroupPolicy": packages.put_policy,
+    "Search": search.search,
     "StartPipelineExecution": pipelines.start_execution,
     "StopPipelineExecution": pipelines.stop_execution,
     "StopProcessingJob": _stop("ProcessingJob", "processing job"),

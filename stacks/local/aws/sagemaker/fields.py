@@ -16,6 +16,7 @@ MACHINE = "one machine plays every instance"
 
 FIELDS: Mapping[str, frozenset[str]] = {
     "AddTags": frozenset({"ResourceArn", "Tags"}),
+    "BatchDescribeModelPackage": frozenset({"ModelPackageArnList"}),
     "CreateEndpoint": frozenset({"EndpointName", "EndpointConfigName", "DeploymentConfig", "Tags"}),
     "CreateEndpointConfig": frozenset(
         {
@@ -129,6 +130,9 @@ FIELDS: Mapping[str, frozenset[str]] = {
     ),
     "ListTags": frozenset({"ResourceArn", "NextToken", "MaxResults"}),
     "PutModelPackageGroupPolicy": frozenset({"ModelPackageGroupName"}),
+    "Search": frozenset(
+        {"Resource", "SearchExpression", "SortBy", "SortOrder", "NextToken", "MaxResults"}
+    ),
     "StartPipelineExecution": frozenset(
         {
             "PipelineName",
@@ -296,6 +300,7 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
     "PutModelPackageGroupPolicy": {
         "ResourcePolicy": "IAM decides by it, for callers of this account"
     },
+    "Search": {"CrossAccountFilterOption": "there is one account"},
     "StartPipelineExecution": {"RoleArn": ACCESS},
     "StopPipelineExecution": {"ClientRequestToken": "a second stop changes nothing"},
     "UpdateEndpoint": DEPLOYMENT,
