@@ -104,7 +104,8 @@ def _nested(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 
 
 def _holds(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    values, how = list(_values(record, wanted["Name"])), wanted.get("Operator", "Equals")
+    values = list(_values(record, wanted["Name"]))
+    how = str(wanted.get("Operator", "Equals"))
     if how in ("Exists", "NotExists"):
         return bool(values) == (how == "Exists")
     if "Value" not in wanted:
