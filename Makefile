@@ -4,6 +4,8 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 # imports of the large libraries are three times faster with bytecode kept
 unexport PYTHONDONTWRITEBYTECODE
+# a proxy that looks into TLS has its certificate among the system's
+export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),true,false)
 
 .PHONY: help up test check docs install lock release clean
 

@@ -237,8 +237,8 @@ class Network(Component):
             subnet_id=subnet_id,
             allocation_id=address.id,
             tags=self.tags(f"nat-{zone}"),
-            # it answers only once its own subnet has a way out
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[out]),
+            # it answers only once its own subnet has a way out; two cannot share one address
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[out], delete_before_replace=True),
         )
         return gateway.id
 

@@ -22,9 +22,6 @@ class RunnerArgs(ComponentArgs):
     bucket_name: pulumi.Input[str]
     """Holds `SOURCE`."""
 
-    pulumi_version: str
-    """Of the CLI that a build installs."""
-
     kms_key_arn: pulumi.Input[str]
     """Of what the project puts out."""
 
@@ -74,7 +71,7 @@ class Runner(Component):
             source={
                 "type": "S3",
                 "location": pulumi.Output.concat(args.bucket_name, "/", SOURCE),
-                "buildspec": json.dumps(buildspec(args.pulumi_version)),
+                "buildspec": json.dumps(buildspec()),
             },
             logs_config={"cloudwatch_logs": {"status": "ENABLED", "group_name": logs.name}},
             vpc_config={
@@ -89,7 +86,7 @@ class Runner(Component):
         self.seal()
 
 
-def buildspec(pulumi_version: str) -> dict[str, object]:
+def buildspec() -> dict[str, object]:
     """What a build does: install what the checkout names, and deploy (buildspec reference 0.2)."""
     return {
         "version": "0.2",
@@ -99,12 +96,13 @@ def buildspec(pulumi_version: str) -> dict[str, object]:
                 "runtime-versions": {"python": "3.12"},
                 "commands": [
                     "make install",
-                    f"curl -fsSL https://get.pulumi.com | sh -s -- --version {pulumi_version}",
+                    # by its checksum, and of the version that the checkout pins
+                    ".ci/pulumi > /tmp/pulumi",
                 ],
             },
             "build": {
                 "commands": [
-                    'export PATH="$HOME/.pulumi/bin:$PATH"',
+                    'export PATH="$(cat /tmp/pulumi):$PATH"',
                     '.venv/bin/plinth up "$STACK"',
                 ]
             },

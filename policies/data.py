@@ -25,6 +25,18 @@ class Unknown(Exception):
         super().__init__(", ".join(paths))
         self.paths = paths
 
+    @property
+    def why(self) -> str:
+        """What is missing: values that the update makes, or facts that nobody here has."""
+        later = [path for path in self.paths if not path.startswith(WHETHER)]
+        never = [path for path in self.paths if path.startswith(WHETHER)]
+        said = [f"not known before the update: {', '.join(later)}"] if later else []
+        return "; ".join([*said, *(f"nobody here knows {fact}" for fact in never)])
+
+
+WHETHER = "whether "
+"""How a fact begins that no update makes known, such as what a service does."""
+
 
 class RuleError(Exception):
     """A rule looked at something that its kind cannot see."""

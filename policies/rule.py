@@ -285,7 +285,7 @@ def judge(subject: Rule, resource: Resource, scope: Scope) -> Verdict:
     try:
         result = subject.check(resource, scope)
     except Unknown as unknown:
-        return Verdict("unknown", f"not known before the update: {unknown}", unknown.paths)
+        return Verdict("unknown", unknown.why, unknown.paths)
     except MALFORMED as error:
         return Verdict("error", f"{type(error).__name__}: {error}")
     if result is None:

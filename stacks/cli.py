@@ -11,7 +11,14 @@ import click
 
 from infra.errors import CheckFailed, UserError
 from stacks.commands.cli_tools import TOOLS
-from stacks.commands.exit_codes import EXIT_CHECK_FAILED, EXIT_INTERRUPTED, EXIT_USER, bug, failed
+from stacks.commands.exit_codes import (
+    EXIT_CHECK_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_USER,
+    bug,
+    failed,
+    no_room,
+)
 from stacks.commands.options import (
     KINDS,
     file_option,
@@ -21,6 +28,7 @@ from stacks.commands.options import (
     refresh_option,
     report,
     stack,
+    wait_option,
     workload,
 )
 
@@ -45,6 +53,7 @@ def cli() -> None:
 )
 @file_option("--plan", "Refuse unless state and commit are those of this review (its JSON report).")
 @refresh_option
+@wait_option
 def up(
     name: str,
     *,
@@ -53,6 +62,7 @@ def up(
     with_model: bool,
     plan: Path | None,
     refresh: bool,
+    wait: bool,
 ) -> None:
     """Make the environment what its file says."""
     from stacks.commands import deploy, first_model
@@ -63,14 +73,14 @@ def up(
             raise click.UsageError("--plan is about one update, --with-model makes several")
         if refresh:
             raise click.UsageError("--plan is about a state, which --refresh would change")
-        out.result(deploy.up(name, out, port=port, plan=plan))
+        out.result(deploy.up(name, out, port=port, plan=plan, wait=wait))
         return
     if with_model:
         if refresh:
             raise click.UsageError("--with-model makes several updates, --refresh is about one")
-        out.result(first_model.up_with_model(name, out, port=port))
+        out.result(first_model.up_with_model(name, out, port=port, wait=wait))
         return
-    out.result(deploy.up(name, out, port=port, refresh=refresh))
+    out.result(deploy.up(name, out, port=port, refresh=refresh, wait=wait))
 
 
 @cli.command()
@@ -163,12 +173,13 @@ def adopt(
     help="Really delete; followed by what is deleted once more, but for local.",
 )
 @click.option("--data", is_flag=True, help="Delete protected data too.")
-def destroy(name: str, as_json: bool, yes: str | None, data: bool) -> None:
+@wait_option
+def destroy(name: str, *, as_json: bool, yes: str | None, data: bool, wait: bool) -> None:
     """Delete a stack, or everything of an environment."""
     from stacks.commands import destroy as command
 
     out = report(as_json)
-    out.result(command.destroy(name, out, confirmed=yes, data=data))
+    out.result(command.destroy(name, out, confirmed=yes, data=data, wait=wait))
 
 
 @cli.command()
@@ -364,6 +375,8 @@ def main(argv: list[str] | None = None) -> int:
         code = failed(error.problem, error.fix, EXIT_USER, arguments)
     except CheckFailed as error:
         code = failed(error.problem, error.fix, EXIT_CHECK_FAILED, arguments, error.data)
+    except OSError as error:
+        code = no_room(error, arguments)
     except Exception as error:  # noqa: BLE001 the one place where a bug becomes a message
         code = bug(error, arguments)
     with contextlib.suppress(BrokenPipeError):

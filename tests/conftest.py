@@ -16,6 +16,9 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).parent.parent
+HANGS_SECONDS = 1800
+"""After which nothing goes on any more, however busy the machine is."""
+
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -97,7 +100,7 @@ class Clone:
         }
 
     def plinth(
-        self, *args: str, timeout: float = 300, env: Mapping[str, str] | None = None
+        self, *args: str, timeout: float = HANGS_SECONDS, env: Mapping[str, str] | None = None
     ) -> Done:
         done = subprocess.run(
             [sys.executable, "-m", "stacks.cli", *args],
@@ -121,7 +124,7 @@ class Clone:
             text=True,
         )
 
-    def ok(self, *args: str, timeout: float = 300) -> dict[str, Any]:
+    def ok(self, *args: str, timeout: float = HANGS_SECONDS) -> dict[str, Any]:
         """A command that must succeed; its JSON."""
         done = self.plinth(*args, "--json", timeout=timeout)
         assert done.code == 0, f"plinth {' '.join(args)}\n{done.out[-2000:]}\n{done.err[-4000:]}"

@@ -16,7 +16,7 @@ from policies.data import UNKNOWN, Resource
 from policies.review.differences import leaves
 from policies.review.hidden import Hidden, hide, hide_plain
 from policies.review.model import Change, Kind, Operation, Property, StackChange, lifted
-from policies.review.providers import moved, versions
+from policies.review.providers import moved, otherwise, versions
 from policies.review.shape import (
     Malformed,
     documents,
@@ -184,11 +184,13 @@ class _Reader:
         changes = []
         providers: dict[str, list[Step]] = {}
         gone: list[str] = []
+        other: list[str] = []
         for urn, steps in sorted(self.steps.items()):
             kind = type_of(urn)
             if kind.startswith("pulumi:providers:"):
                 providers.setdefault(kind.rpartition(":")[2], []).extend(steps)
                 gone += moved(urn, steps, self.steps)
+                other += otherwise(urn, steps)
             else:
                 changes.append(_change(urn, steps))
         return StackChange(
@@ -201,6 +203,7 @@ class _Reader:
             failures=list(dict.fromkeys(self.errors)),
             doubts=self.doubts,
             moved=gone,
+            reconfigured=other,
             drifted=sorted(set(self.drifted)),
             pending=self.pending,
             skipped=sorted(self.skipped),

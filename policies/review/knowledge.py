@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 TABLE = Path(__file__).parent.parent / "tables" / "resource_kinds.json"
-
-SENSITIVE = ("state", "grants", "opens", "records", "guards", "runs")
-"""Kinds of types whose every change wants a meaning; what only costs money has its own section."""
 
 WORDS: Mapping[str, str] = {
     "state": "may hold data",
@@ -28,6 +25,7 @@ WORDS: Mapping[str, str] = {
     "guards": "guards something else",
     "runs": "decides what runs",
     "costs": "costs money by the hour",
+    "joins": "brings others together",
 }
 """Kind -> how to say it."""
 
@@ -46,6 +44,8 @@ class Known:
     """Where that is from. Default: from nowhere, the type is unknown."""
     harmless: str = ""
     """Why nothing goes with it. Default: something may."""
+    shows: str = ""
+    """Why it may come and change unseen. Default: it may not."""
 
     @property
     def is_known(self) -> bool:
@@ -54,8 +54,8 @@ class Known:
 
     @property
     def is_sensitive(self) -> bool:
-        """Whether an unexplained change of it needs a reader; of an unknown type it does."""
-        return not self.harmless and (not self.is_known or any(k in self.kinds for k in SENSITIVE))
+        """Whether an unexplained change of it needs a reader."""
+        return not (self.harmless or self.shows)
 
 
 HARMLESS: Mapping[str, str] = {
@@ -67,6 +67,16 @@ HARMLESS: Mapping[str, str] = {
     "kubernetes:events.k8s.io/v1:Event": "it tells what happened to an object, for an hour",
 }
 """Types whose deletion takes nothing along, and why."""
+
+SHOWS: Mapping[str, str] = {
+    "aws:cloudwatch/dashboard:Dashboard": "it shows metrics that are there without it",
+    "AWS::CloudWatch::Dashboard": "it shows metrics that are there without it",
+    "aws:athena/namedQuery:NamedQuery": "a saved query; whoever runs it needs the permissions",
+    "AWS::Athena::NamedQuery": "a saved query; whoever runs it needs the permissions",
+    "random:index/randomId:RandomId": "a number that nobody keeps secret",
+    "random:index/randomPet:RandomPet": "a name that nobody keeps secret",
+}
+"""Types that may come and change without harm, though somebody may miss them; and why."""
 
 KUBERNETES_KINDS: Mapping[str, tuple[str, str]] = {
     "ConfigMap": ("state", "configuration that nothing else keeps"),
@@ -125,6 +135,11 @@ KUBERNETES_GROUPS: Mapping[str, tuple[str, str]] = {
 @cache
 def known(token: str) -> Known:
     """What is known of a type: of `aws:`, `aws-native:`, `kubernetes:`, or `AWS::Service::Kind`."""
+    shows = SHOWS.get(token) or SHOWS.get(formation_name(token), "")
+    return replace(_known_of(token), shows=shows)
+
+
+def _known_of(token: str) -> Known:
     harmless = HARMLESS.get(token, "")
     if token.startswith("kubernetes:"):
         return _kubernetes(token, harmless)
@@ -146,6 +161,32 @@ def formation_name(token: str) -> str:
     module, _, kind = token.removeprefix("aws-native:").partition(":")
     service = {"configuration": "config"}.get(module, module)
     return _formation_names().get(f"{service}:{kind}".lower(), "")
+
+
+@cache
+def _of_formation() -> Mapping[str, str]:
+    """CloudFormation's name -> the type of pulumi-aws that is the same resource."""
+    rows = sorted(_table()["pulumi"].items(), key=lambda row: -len(row[0]))  # the plainest last
+    return {fact["cfn"]: f"aws:{token}" for token, fact in rows if "cfn" in fact}
+
+
+def counterpart(token: str) -> str:
+    """The type of `aws:` that is the same resource as one of `aws-native:`; empty: there is none.
+
+    Rules read the inputs of `aws:`; those of aws-native have other names, so no rule judges them.
+    """
+    return _of_formation().get(formation_name(token), "") if token[:11] == "aws-native:" else ""
+
+
+def told_unjudged(found: Mapping[str, int], most: int) -> str:
+    """One line about types that no rule judges; those first of which there are many."""
+    ranked = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
+    listed = ", ".join(
+        f"{token} ({count}{f'; rules judge {other}' if (other := counterpart(token)) else ''})"
+        for token, count in ranked[:most]
+    )
+    more = f" and {len(found) - most} more types" if len(found) > most else ""
+    return f"{sum(found.values())} resources are judged by no rule: {listed}{more}"
 
 
 @cache

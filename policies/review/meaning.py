@@ -16,6 +16,35 @@ from typing import Any, Literal
 
 from policies.data import UNKNOWN
 from policies.review.differences import Leaf
+from policies.review.vocabulary import (
+    BLOCKS,
+    BOUNDS,
+    CAPS,
+    COUNTS,
+    ENDING,
+    EXPIRES,
+    FOREVER,
+    GUARD,
+    HARMLESS,
+    ID,
+    KEEPS,
+    LAX,
+    LEAP,
+    LEAST,
+    NEGATIVE,
+    OBJECTS,
+    OFF,
+    ON,
+    OPTIONAL,
+    ORDERED,
+    PROTECTS,
+    SCALES,
+    SELDOM,
+    SETS,
+    SIZE,
+    SWITCHES,
+    UNITS,
+)
 
 Sense = Literal["weaker", "stronger", "unclear", "harmless", "sized", "unclassified"]
 
@@ -28,146 +57,88 @@ class Meaning:
     why: str
 
 
-HARMLESS = re.compile(
-    r"(description|comments?|displayname|tags|tagsall|tagset|tagspecifications|notes?|purpose"
-    r"|documentation|friendlyname|summary|labelname|annotationsdescription)$"
-)
-"""Names, in lower case, of what people read and no machine goes by."""
+def meaning(leaf: Leaf, kind: str = "", *, of_a_guard: bool = True) -> Meaning:
+    """What this difference means, by its name and direction.
 
-SIZE = re.compile(
-    r"instancetypes?$|instanceclass|instancecount|nodetype|numberof(nodes|brokernodes|cacheclusters)"
-    r"|capacity(units)?$|desired(size|capacity|count)|(max|min)(imum)?(size|capacity|instances)"
-    r"|memory(size)?$|cpu$|timeout(s|seconds|inseconds|inminutes|inmillis)?$|batchsize|concurrency"
-    r"|volumesize|allocatedstorage|iops$|throughput|parallelism|replicas$|memorysizeinmb|shardcount"
-    r"|requests$|limits$|adjustment|nvidiacomgpu|ephemeralstorage|disksize|sizeingb|bandwidth|workers?count"
-)
-"""Names of what says how large or how long: the cost says what it comes to."""
-
-NEGATIVE = re.compile(
-    r"^(force|skip|bypass|disable|suspend|ignore|allow|insecure|unsafe|privileged|host(network|pid"
-    r"|ipc|port|path)|delete(automated|associated|all|on)|anonymous|unauthenticated|public|expose"
-    r"|permit|exempt|omit|exclude|without|purge|destroy|wipe|autoaccept|autominor)"
-    r"|publicly|publicaccess$|publicip|publicread|istruncate|associatepublic|sourcedest$|bypass"
-    r"|forcedestroy|forcedelete|forcedetach|ispublic|allowall|internetaccess|withoutprotection"
-    r"|privileg|overwrite|external|unencrypt|plaintext|insecure|anonymous|unauthenticated|execute"
-    r"|rootaccess|sudo|crossaccount|directinternet"
-)
-"""Names of flags that are safe while they are down."""
-
-BLOCKS = re.compile(r"(block|ignore|restrict|deny|prevent|disallow)\w*(public|acl|external|anon)")
-"""Flags against the public, though they begin like the others."""
-
-GUARD = re.compile(
-    r"retention|retain|backup|versioning|recovery|snapshot|protect|lock(ed|out|config|mode|$)"
-    r"|worm|legalhold|encrypt|kms|sse(algorithm|specification|$)|logging|logs?(config|delivery|type"
-    r"|group|file|level|$)|logpublish|audit|trail|record(er|ing)|monitor|alarm|rollback|rotation"
-    r"|mfa|valid(ation|ate)|verif|boundar|guard|immutab|mutability|scan|isolat|tls|ssl|https"
-    r"|certificate|auth|deny|denied|block|restrict|quarantine|firewall|waf|webacl|networkpolic"
-    r"|podsecurity|admission|quota|multiaz|archiv|pointintime|pitr|delet(e|ion)|deletionpolicy"
-    r"|reclaim|threshold|minhealthy|maxunavailable|minavailable|securitycontext|readonly|nonroot"
-    r"|drop$|seccomp|apparmor|selinux|privileg|failurepolicy|enforce|inspect|detect|approv|confirm"
-    r"|deadletter|redrive|imdsv?2?|httptokens|hoplimit|capture|sampling|flowlog|insight|notif"
-    r"|datasource|finding|inspector|guardrail|waitinterval|terminationwait|bake|canary|stoppolicy"
-)
-"""Words of what keeps data, keeps others out, or keeps a record."""
-
-KEEPS = re.compile(
-    r"retention|retain|backup|lock|recovery|window|days|period|keep|history|archiv|minimum|^min"
-    r"|wait|bake|sampling|versions|snapshot|expir|ttl|maxage|hours|years|count(number|moreThan)?$"
-)
-"""Words of numbers of which less is kept, or waited, for."""
-
-CAPS = re.compile(
-    r"threshold|maxunavailable|limit|quota|hoplimit|^max|canary|percent|sessionduration|evaluationperiods"
-    r"|datapointstoalarm"
-)
-"""Words of numbers of which more lets more through."""
-
-FOREVER = re.compile(
-    r"retentionindays|retentiondays|logretention|expir|ttl|maxage|noncurrent|days$"
-)
-"""Numbers whose absence means for ever."""
-
-SCALES: Sequence[tuple[str, ...]] = (
-    ("delete", "snapshot", "retain"),
-    ("delete", "retainexceptoncreate", "retain"),
-    ("none", "governance", "compliance"),
-    ("privileged", "baseline", "restricted"),
-    ("audit", "warn", "deny"),
-    ("ignore", "fail"),
-    ("mutable", "mutable_with_exclusion", "immutable_with_exclusion", "immutable"),
-    ("none", "optional", "required"),
-    ("http", "https"), ("http-only", "https-only"),
-    ("allow-all", "redirect-to-https", "https-only"),
-    ("none", "aws_iam"), ("none", "jwt"), ("none", "custom"),
-    ("allow", "count", "captcha", "challenge", "block"), ("pass", "alert", "drop"),
-    ("public", "private"), ("public", "publicandprivate", "private"),
-    ("publicinternetonly", "vpconly"), ("internet-facing", "internal"),
-    ("permissive", "strict"), ("plaintext", "tls_plaintext", "tls"),
-    ("public-read-write", "public-read", "authenticated-read", "private"),
-    ("never", "onfailure", "always"), ("disabled", "relaxed", "strict"),
-    ("aes256", "aws:kms", "aws:kms:dsse"), ("none", "errorsonly", "all"),
-    ("off", "error", "info", "all"), ("off", "optional", "on"),
-    ("tls_1_0", "tls_1_1", "tls_1_2", "tls_1_3"), ("tlsv1", "tlsv1.1", "tlsv1.2", "tlsv1.3"),
-    ("allow", "read_only", "deny"), ("dualstack", "ipv4"), ("any", "none"),
-    ("all_at_once", "linear", "canary"), ("open", "closed"), ("passthrough", "active"),
-)  # fmt: skip
-"""Words of one matter, from the laxest to the strictest."""
-
-OFF = frozenset(
-    ("false", "disabled", "disable", "off", "none", "never", "suspended", "inactive", "stopped",
-     "no", "0", "paused", "detached", "unprotected", "deactivated", "")
-)  # fmt: skip
-ON = frozenset(
-    ("true", "enabled", "enable", "on", "always", "active", "required", "yes", "running",
-     "protected", "activated", "started", "enforced")
-)  # fmt: skip
-"""Words for a flag that is down or up."""
+    `kind`: the name of the type. `of_a_guard`: whether the resource guards, holds or records
+    something, or nobody knows what it is; else to switch it on is no good in itself.
+    """
+    found = _meaning(leaf, kind)
+    risen = found.sense == "stronger" and len(leaf.path) == 1 and _word(leaf.name) in SWITCHES
+    if risen and not of_a_guard:
+        return Meaning("unclear", "it is on from now on, and nobody here knows what that does")
+    return found
 
 
-def meaning(leaf: Leaf) -> Meaning:
-    """What this difference means, by its name and direction."""
+def _meaning(leaf: Leaf, kind: str) -> Meaning:
     words = tuple(_word(name) for name in leaf.path if name[:1] != "[")
     last, whole = _word(leaf.name), ".".join(words)
     guards = bool(GUARD.search(whole))
-    if any(HARMLESS.search(word) for word in words if word) or _is_a_label(leaf.path):
+    if any(HARMLESS.search(word) for word in words if word) or _is_a_label(leaf):
         return Meaning("harmless", f"{leaf.name} is for people to read")
     if leaf.reordered:
         return Meaning("unclassified", "the same in another order")
     if UNKNOWN in (leaf.old, leaf.new):
         return Meaning("unclear" if guards else "unclassified", "known only during the update")
     return (
-        _flag(last, leaf, guards)
+        _flag(last, f"{_word(kind)}.{whole}", leaf, guards or _switches_a_guard(last, kind))
+        or _bound(whole, leaf)
         or _number(last, whole, leaf, guards)
         or _scale(leaf)
+        or _branch(last, leaf)
         or (_presence(leaf) if guards else None)
         or _rest(words, leaf, guards)
     )
 
 
-def _is_a_label(path: Sequence[str]) -> bool:
-    """An object's own label of no domain: nothing that Kubernetes or an operator goes by."""
-    return len(path) == LABEL and path[:2] == ("metadata", "labels") and "/" not in path[2]
+def _switches_a_guard(last: str, kind: str) -> bool:
+    """Whether it turns on or off the whole of what guards, such as an alarm."""
+    return bool(GUARD.search(_word(kind)) and re.search(r"enabled?$|^status$|^state$", last))
+
+
+def _is_a_label(leaf: Leaf) -> bool:
+    """An object's own labels of no domain: nothing that Kubernetes or an operator goes by."""
+    path = leaf.path
+    if path[:2] != ("metadata", "labels"):
+        return False
+    sides = [side for side in (leaf.old, leaf.new) if isinstance(side, Mapping)]
+    names = path[2:] or [str(name) for side in sides for name in side]
+    return len(path) <= LABEL and not any("/" in name for name in names)
 
 
 LABEL = 3
 
 
 def _rest(words: Sequence[str], leaf: Leaf, guards: bool) -> Meaning:
-    if any(SIZE.search(word) for word in words):
-        old, new = _amount(leaf.old), _amount(leaf.new)
-        if new == 0:
-            return Meaning("unclear", "none of it is left")
-        if old and new and max(old / new, new / old) >= LEAP:
-            return Meaning("unclear", f"{LEAP} times as large or small as before, or more")
-        return Meaning("sized", "how large it is")
+    if _is_a_size(words, leaf):
+        why = _leaps(words[-1], leaf)
+        return Meaning("unclear", why) if why else Meaning("sized", "how large it is")
     if guards:
         return Meaning("unclear", "it guards something, and nobody here knows which way this goes")
     return Meaning("unclassified", "nobody here knows what it does")
 
 
-LEAP = 4
-"""Times by which a size is another matter, and no longer a step."""
+def _leaps(last: str, leaf: Leaf) -> str:
+    """Why a size is another matter than before, and no longer a step."""
+    old, new = _amount(leaf.old), _amount(leaf.new)
+    if new == 0:
+        return "none of it is left"
+    if leaf.new is None and old is not None:
+        return "it is said no longer, and nobody here knows the default"
+    if not old or not new:
+        return ""
+    if COUNTS.search(last) and (new == 1 < old or new <= old / 2):
+        return "half of them are left, or one alone"
+    leap = max(old / new, new / old) >= LEAP
+    return f"{LEAP} times as large or small as before, or more" if leap else ""
+
+
+def _is_a_size(words: Sequence[str], leaf: Leaf) -> bool:
+    """Whether it says how large something is, and not what it is."""
+    if not words or isinstance(leaf.old, Mapping | list) or isinstance(leaf.new, Mapping | list):
+        return False
+    inner = len(words) > 1 and words[-2] in ("limits", "requests")
+    return inner or bool(SIZE.search(words[-1]))
 
 
 @cache
@@ -175,7 +146,7 @@ def _word(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _flag(last: str, leaf: Leaf, guards: bool) -> Meaning | None:
+def _flag(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
     """A flag that falls, or one that is safe while it is down and rises."""
     old, new = _state(leaf.old), _state(leaf.new)
     flags = isinstance(leaf.old, bool) or isinstance(leaf.new, bool)
@@ -184,23 +155,61 @@ def _flag(last: str, leaf: Leaf, guards: bool) -> Meaning | None:
     before, after = bool(old), bool(new)
     if before == after:
         return Meaning("harmless", "it says what was so before") if flags else None
-    return _raised(last, after, guards)
+    return _raised(last, whole, after, guards)
 
 
-def _raised(last: str, after: bool, guards: bool) -> Meaning | None:
+def _raised(last: str, whole: str, after: bool, guards: bool) -> Meaning | None:
     """A flag that is up now, or down now."""
-    if BLOCKS.search(last):
-        return _which(after, "it keeps others out")
-    if NEGATIVE.search(last):
-        return _which(not after, "it is safe while it is off")
-    if guards or last in SWITCHES:
-        return _which(after, "it guards while it is on")
-    fell = not after and re.match(r"(is)?enable|.*enabled$|require", last)
-    return Meaning("weaker", "it is on no longer") if fell else None
+    if last == "skipdestroy" and after:
+        return Meaning("unclear", "it stays, and is nobody's, when the stack lets it go")
+    stronger = after
+    if PROTECTS.search(whole):
+        why = "it guards while it is on"
+    elif BLOCKS.search(last):
+        why = "it keeps others out, or keeps what is there"
+    elif NEGATIVE.search(last):
+        stronger, why = not after, "it is safe while it is off"
+    elif last in SWITCHES and EXPIRES.search(whole):
+        stronger, why = not after, "what it is about goes while it is on"
+    elif guards or last in SWITCHES or last.startswith("require"):
+        why = "it guards while it is on"
+    elif not after and re.match(r"(is)?enable|.*enabled$", last):
+        why = "it is on no longer"
+    else:
+        return None
+    return _which(stronger, why)
 
 
-SWITCHES = ("enabled", "enable", "isenabled", "status", "state")
-"""Names of flags that turn the whole of something off."""
+def _branch(last: str, leaf: Leaf) -> Meaning | None:
+    """One of two ways that is there or not, such as the default action of a firewall."""
+    lax, strict = last in ("allow", "permit", "pass"), last in ("block", "deny", "drop", "reject")
+    came = leaf.old is None and leaf.new is not None
+    gone = leaf.new is None and leaf.old is not None
+    if not (lax or strict) or not (came or gone):
+        return None
+    return _which(came if strict else gone, "it says what becomes of the rest")
+
+
+def _bound(whole: str, leaf: Leaf) -> Meaning | None:
+    """The most that may be used: less of it, or a new one, holds back more."""
+    if not BOUNDS.search(whole):
+        return None
+    if leaf.new in (None, {}, []):
+        return Meaning("weaker", "the limit is there no longer")
+    if leaf.old in (None, {}, []):
+        return Meaning("stronger", "the limit was not there before")
+    old, new = quantity(leaf.old), quantity(leaf.new)
+    if old is None or new is None:
+        return None
+    return _which(new < old, "it lets more through the larger it is")
+
+
+def quantity(value: Any) -> float | None:
+    """A quantity of Kubernetes as a number, such as `500m` or `4Gi`."""
+    found = re.fullmatch(r"([0-9.]+)([A-Za-z]{0,2})", str(value))
+    unit = UNITS.get(found[2]) if found else None
+    number = _amount(found[1]) if found else None
+    return None if unit is None or number is None else number * unit
 
 
 def _state(value: Any) -> bool | None:
@@ -221,23 +230,19 @@ def _number(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
     numbers = _numeric(leaf.old) and _numeric(leaf.new) and not (old is None and new is None)
     if numbers and CAPS.search(last) and not LEAST.search(last):
         return _cap(last, old, new) if guards else None
-    if not numbers or not KEEPS.search(whole) or not (guards or KEEPS.search(last)):
+    if numbers and SELDOM.search(whole):
+        return _cap("", old, new or float("inf")) if guards else None
+    kept = KEEPS.search(whole) or KEEPS.search(last)
+    if not numbers or not kept or not (guards or KEEPS.search(last)):
         return None
     endless = bool(FOREVER.search(last)) and not ENDING.search(whole)
     edge = float("inf") if endless else 0.0
     before, after = (value or edge for value in (old, new))
     if before == after:
+        if leaf.old is None and not endless:  # zero in so many words, where a default was
+            return Meaning("unclear", "none of it, in so many words")
         return Meaning("harmless", "the same length of time")
     return _which(after > before, "it is kept, or waited for, as long as this says")
-
-
-ENDING = re.compile(r"backup|lock|recovery|window|deletion")
-"""Words of numbers whose absence means that nothing is kept, or the default."""
-
-LEAST = re.compile(
-    r"minimum|^min|retention|retain|snapshot|backup|recovery|wait|bake|keep|sampling"
-)
-"""Words by which even a limit is one of what is kept."""
 
 
 def _cap(last: str, old: float | None, new: float | None) -> Meaning:
@@ -255,7 +260,7 @@ def _amount(value: Any) -> float | None:
     if isinstance(value, bool) or value is None:
         return None
     try:
-        return float(value)
+        return float(value.removesuffix("%") if isinstance(value, str) else value)
     except (TypeError, ValueError):
         return None
 
@@ -283,25 +288,24 @@ def _presence(leaf: Leaf) -> Meaning | None:
     return None
 
 
-SETS = re.compile(
-    r"(ids?|arns?|cidrs?|cidrblocks|zones|subnets|groups|principals?|actions?|resources?|services"
-    r"|accounts|policies|types|names|regions|protocols|methods|headers|hosts|users|roles|events"
-    r"|aliases|exports|tags|tagkeys|features|scopes|urls|ports|values)$"
-)
-ORDERED = re.compile(
-    r"command|args|entrypoint|container|stage|step|behavior|order|priorit|column|key"
-)
-ID = re.compile(
-    r"(arn:|[a-z]{2,12}-[0-9a-f]{6,}|\d{12}$|[0-9a-f.:]+/\d{1,3}$|[\w-]+\.amazonaws\.com)"
-)
+def begins_weak(leaf: Leaf, *, of_a_guard: bool) -> bool:
+    """Whether this input of something new leaves it open or unguarded in so many words.
 
-
-OBJECTS = frozenset(
-    ("statement", "ingress", "egress", "taints", "tolerations", "env", "volumes", "subjects",
-     "attributes", "globalsecondaryindexes", "localsecondaryindexes", "notifications", "tags",
-     "parameters", "inlinepolicies", "secrets", "ports", "featuredefinitions", "imagepullsecrets")
-)  # fmt: skip
-"""Lists of objects, each found again by what it says."""
+    `of_a_guard`: whether the whole resource guards or records something.
+    """
+    words = tuple(_word(name) for name in leaf.path if name[:1] != "[")
+    if leaf.new is UNKNOWN or any(HARMLESS.search(word) for word in words if word):
+        return False
+    last, whole, up = _word(leaf.name), ".".join(words), _state(leaf.new)
+    if isinstance(leaf.new, str) and leaf.new.lower() in LAX and leaf.new.lower() not in OFF:
+        return last not in ("name", "type", "version", "key", "value", "mode")
+    if up is None or (isinstance(leaf.new, str) and leaf.new in ("", "0", "none", "never", "no")):
+        return meaning(leaf).sense == "weaker" and "expir" in whole
+    if up is False and of_a_guard and re.search(r"(^|is|actions)enabled?$", last):
+        return True
+    guards = bool(GUARD.search(whole))
+    found = _raised(last, whole, up, guards)
+    return found is not None and found.sense == "weaker" and not (up is False and last in OPTIONAL)
 
 
 def is_a_set(path: Sequence[str], items: Sequence[Any]) -> bool:

@@ -67,13 +67,15 @@ class Change:
         if self.old is None or self.new is None:
             return ()
         before, after = self.old.inputs.value, self.new.inputs.value
-        sets = known(self.type).sets
+        about = known(self.type)
+        sets, kind = about.sets, self.type.rpartition(":")[2]
+        guard = not about.is_known or any(k in about.kinds for k in ("guards", "records", "state"))
 
         def ordered(path: tuple[str, ...], items: Sequence[Any]) -> bool:
             return path[0].lower() not in sets and not is_a_set(path, items)
 
         return tuple(
-            (leaf, meaning(leaf))
+            (leaf, meaning(leaf, kind, of_a_guard=guard))
             for root in sorted({item.root for item in self.properties} - set(TAGS))
             for leaf in leaves(before.get(root), after.get(root), (root,), ordered)
         )
@@ -183,6 +185,8 @@ class StackChange:
     moved: Sequence[str] = ()
     """Providers that reach another place than before, and what stands behind them. Default: none.
     """
+    reconfigured: Sequence[str] = ()
+    """Providers that act otherwise than before, in the same place. Default: none."""
     skipped: Sequence[str] = ()
     """URNs that `--target` or `--exclude` leaves out, as far as the engine tells. Default: none."""
     outputs_before: Mapping[str, Any] = field(default_factory=dict)

@@ -38,6 +38,27 @@ def _reaches(step: Step) -> Iterator[str]:
         yield from (key for key in PLACES if old.get(key) != new.get(key))
 
 
+QUIET = ("version", "defaultTags", "maxRetries", "retryMode", "userAgents")
+"""Inputs of a provider that say neither where nor how it acts; tags are judged on what has them."""
+
+
+def otherwise(urn: str, steps: Sequence[Step]) -> Iterator[str]:
+    """What else of a provider changes: nobody knows what it does to all that stands behind it."""
+    found: set[str] = set()
+    for step in steps:
+        if (
+            step.old is not None
+            and step.new is not None
+            and step.operation in ("update", "replace")
+        ):
+            old, new = (masked(side.get("inputs") or {}) for side in (step.old, step.new))
+            differs = {key for key in {*old, *new} if old.get(key) != new.get(key)}
+            quiet = {key for key in QUIET if key not in old or key in new}
+            found |= differs - set(PLACES) - quiet
+    if found:
+        yield f"provider {urn.rpartition('::')[2]} changes {', '.join(sorted(found))}"
+
+
 def versions(package: str, steps: Sequence[Step]) -> Iterator[tuple[str, tuple[str, str]]]:
     """The versions of a provider, where it is there already and others come.
 

@@ -58,6 +58,8 @@ class Row:
     cells: tuple[str, ...]
     risk: Risk = "low"
     urn: str = ""
+    urns: tuple[str, ...] = ()
+    """What the line is about beside that. Default: it is about one resource."""
     source: Source | None = None
     detail: str = ""
     """Further lines that are folded away, such as a property diff. Default: none."""
@@ -184,9 +186,9 @@ def review(change: StackChange, context: Context, parts: Sequence[Part]) -> Repo
     ends = {item.urn for item in change.of("delete", "replace")}
 
     def weight(reason: Reason) -> tuple[object, ...]:
-        """What goes comes before what changes, of one risk."""
+        """What goes comes before what changes, of one risk; a tag that lacks may block too."""
         stays = reason.urn not in ends
-        return -RISKS.index(reason.risk), not reason.blocks, stays, reason.rule, reason.urn
+        return -RISKS.index(reason.risk), stays, not reason.blocks, reason.rule, reason.urn
 
     reasons = sorted(found, key=weight)
     sections = [_coloured(section, reasons) for section in sections]
@@ -215,11 +217,12 @@ def _coloured(section: Section, reasons: Sequence[Reason]) -> Section:
     worst: dict[str, Risk] = {}
     for reason in reversed(reasons):  # the most dangerous one last
         worst[reason.urn] = reason.risk
-    rows = [
-        replace(row, risk=max(row.risk, worst.get(row.urn, row.risk), key=RISKS.index))
-        for row in section.rows
-    ]
-    return replace(section, rows=rows)
+    return replace(section, rows=[replace(row, risk=_worst(row, worst)) for row in section.rows])
+
+
+def _worst(row: Row, worst: Mapping[str, Risk]) -> Risk:
+    found = (worst[urn] for urn in (row.urn, *row.urns) if urn in worst)
+    return max((row.risk, *found), key=RISKS.index)
 
 
 def _cleaned(section: Section) -> Section:

@@ -200,7 +200,8 @@ def require_source_of_service(resource: Resource, scope: Scope) -> Result:
         if is_narrowing(statement.get("Condition"), among=SOURCES):
             return None
         if _services(statement) <= SAYS_NOT_ALWAYS and _narrows_if_said(statement):
-            raise Unknown(f"{statement.path} (whether the service says its account)")
+            who = ", ".join(sorted(_services(statement)))
+            raise Unknown(f"whether {who} says its account everywhere, for {statement.path}")
         return Fail(f"{statement.path} must have a condition on aws:SourceAccount or aws:SourceArn")
 
     return every(trusts, narrow)

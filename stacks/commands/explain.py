@@ -26,6 +26,7 @@ def explained(asked: str) -> str:
 
 
 def _of_type(token: str) -> Iterator[str]:
+    from policies.review.creations import of_type
     from policies.review.knowledge import WORDS, known
     from policies.review.parts.data_loss import loss_of
 
@@ -42,6 +43,8 @@ def _of_type(token: str) -> Iterator[str]:
         if loss
         else (f"  delete or replace: harmless, since {about.harmless}")
     )
+    alone = of_type(token)
+    yield "  a new one, beside what is there: " + (alone or "quiet, but for what its inputs say")
     yield "  a change that nobody classified: " + (
         "takes a person" if about.is_sensitive else "is said, and needs nobody"
     )
@@ -62,7 +65,7 @@ def _of_property(token: str, path: str) -> Iterator[str]:
         yield "  a section of its own says what a change of it means"
         return
     for old, new in TRIED:
-        found = meaning(Leaf(names, old, new))
+        found = meaning(Leaf(names, old, new), token.rpartition(":")[2])
         yield f"  {_told(old):>5} -> {_told(new):5}  {found.sense}: {found.why}"
     sensitive = known(token).is_sensitive
     yield "  unclear and, of this type, unclassified: " + (

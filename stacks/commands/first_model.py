@@ -30,10 +30,11 @@ class FirstRuns:
 Task = StackName | FirstRuns
 
 
-def up_with_model(name: str, report: CommandOutput, *, port: int | None = None) -> dict[str, Any]:
+def up_with_model(name: str, report: CommandOutput, **how: Any) -> dict[str, Any]:
     """Deploy; run what has never run; approve, promote, serve and score models; sum up.
 
     Approving without a person is only for environments that are not protected.
+    `how` is what `prepared` takes.
     """
     workloads = [stack for stack in named(name) if stack.workload]
     settings = {stack: load_workload(stack) for stack in workloads}
@@ -45,7 +46,7 @@ def up_with_model(name: str, report: CommandOutput, *, port: int | None = None) 
                 "protect: true",
                 fix=f"type `plinth up {name}`, then run, approve and promote as separate people",
             )
-    with prepared(name, report, port) as work:
+    with prepared(name, report, **how) as work:
         ordered = sorted(workloads, key=lambda stack: (len(owners[stack]), stack))
         tasks: list[Task] = [*work.stacks, *map(FirstRuns, ordered)]
         needs: dict[Task, list[Task]] = {stack: [*dependencies(stack)] for stack in work.stacks}

@@ -50,6 +50,11 @@ refresh_option = click.option(
 )
 
 
+wait_option = click.option(
+    "--wait", is_flag=True, help="Wait for a command that changes the same stack."
+)
+
+
 def file_option(name: str, text: str) -> Callable[[Command], Command]:
     return click.option(name, type=click.Path(path_type=Path), metavar="FILE", help=text)
 

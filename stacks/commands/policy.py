@@ -69,6 +69,7 @@ def policy(
         if asked is None:
             _show(findings, report)
         report.say(f"{stack}, from a {seen.source}: {_told(_counts(findings))}")
+        _say_unjudged(seen, report)
         return _verdict(stack, seen, findings, config)
 
     def summed(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,6 +85,20 @@ def policy(
         data = summed(failed.data["stacks"])
         raise CheckFailed(failed.problem, fix=failed.fix, data=data) from None
     return summed({str(stack): said for stack, said in done.items()})
+
+
+def _unjudged(seen: Seen) -> dict[str, int]:
+    """Types that no rule judges, and how many resources: their silence is no pass."""
+    from policies.offline import unjudged
+
+    return dict(sorted(unjudged(seen.resources).items()))
+
+
+def _say_unjudged(seen: Seen, report: CommandOutput) -> None:
+    from policies.review.knowledge import told_unjudged
+
+    if silent := _unjudged(seen):
+        report.say(told_unjudged(silent, len(silent)))
 
 
 def _told(counts: Mapping[str, int]) -> str:
@@ -124,6 +139,7 @@ def _verdict(
         "source": seen.source,
         "resources": len(seen.resources),
         "counts": _counts(findings),
+        "unjudged": _unjudged(seen),
         "blocking": len(blocking),
         "mandatory_undecided": len(undecided),
         "findings": [asdict(f) for f in findings if f.status in SHOWN],

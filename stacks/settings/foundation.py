@@ -201,9 +201,6 @@ class Runner(Part):
     image: str = pins().version("image/codebuild")
     """With Python 3.11 or newer. Default: the curated image of CodeBuild."""
 
-    pulumi_version: str = pins().version("engine/pulumi")
-    """Of the CLI that a build installs. Default: the oldest that is used here."""
-
     timeout_minutes: Annotated[int, Field(ge=5, le=2160)] = 120
     """An EKS cluster with its nodes takes half an hour. Default: two hours."""
 

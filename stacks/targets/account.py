@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from infra.errors import UserError
 from infra.naming import Names
-from stacks.checks.cluster_access import caller_access
 from stacks.paths import shown
 from stacks.settings.load import load_environment
 from stacks.settings.model import ClusterSettings
 from stacks.stack_name import StackName, environment_file, environments
-from stacks.targets import aws_clients, machine, policy_settings, probes
+from stacks.targets import aws_clients, machine, policy_settings, probes, state_versions
 from stacks.targets.aws_clients import Clients
+from stacks.targets.caller import with_caller
 from stacks.targets.logs import Log, of_groups
 from stacks.targets.state_place import secrets_provider
+from stacks.targets.target import State
 from stacks.toolchain import pulumi
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class AccountTarget:
 
     def __init__(self, env: str) -> None:
         self.env = env
+        self.wait = False
         self.confirmation = env
 
     def can_deploy(self) -> bool:
@@ -77,7 +80,18 @@ class AccountTarget:
             },
             secrets_provider=secrets_provider(self.env, load_environment(self.env).account.region),
             policy_pack=policy_settings.PACK,
+            wait=self.wait,
         )
+
+    @contextmanager
+    def writing(self, stack: StackName, report: CommandOutput) -> Iterator[Stack]:
+        """The backend's own lock keeps others out."""
+        yield self.engine(stack, report)
+
+    @contextmanager
+    def ending(self, report: CommandOutput) -> Iterator[None]:
+        """The backend's own locks keep others out, stack by stack."""
+        yield
 
     def _backend(self) -> str:
         """Where the state lies: one place, or everything would be made twice."""
@@ -95,6 +109,33 @@ class AccountTarget:
             )
         return said or str(here)
 
+    def state_of(self, stack: StackName) -> State:
+        """By the versions of its object."""
+        clients, where = self._stored(stack)
+        found = state_versions.whole(clients, where, str(stack))
+        return State(
+            damage=state_versions.damage(clients, where, str(stack)),
+            copies=tuple(version.written for version in found),
+        )
+
+    def restore_state(self, stack: StackName) -> float:
+        """A copy of a version becomes the newest version: none is lost."""
+        clients, where = self._stored(stack)
+        return state_versions.restore(clients, where, str(stack)).written
+
+    def accept_state(self, stack: StackName) -> None:
+        """A whole state is taken as it is anyway."""
+        damage = self.state_of(stack).damage
+        if damage is not None:
+            raise UserError(
+                f"the state of {stack} must be whole to be accepted, got {damage}",
+                fix=f"type `plinth state {stack} restore`",
+            )
+
+    def _stored(self, stack: StackName) -> tuple[Clients, state_versions.Place]:
+        region = load_environment(self.env).account.region
+        return self.clients(region), state_versions.place(self._backend(), str(stack))
+
     def deployable(self, settings: Chosen, report: CommandOutput) -> Chosen:
         """All of it, and a way into the cluster for whoever deploys it.
 
@@ -102,12 +143,8 @@ class AccountTarget:
         """
         if not isinstance(settings, ClusterSettings):
             return settings
-        found = caller_access(settings, self.clients(settings.environment.account.region))
-        if not found:
-            return settings
-        report.note(f"{settings.names.of('cluster')} lets you in, as {found['caller']}")
-        cluster = settings.cluster.model_copy(update={"admin_role_arns": found})
-        return cast("Chosen", settings.model_copy(update={"cluster": cluster}))
+        clients = self.clients(settings.environment.account.region)
+        return cast("Chosen", with_caller(settings, clients, report))
 
     def settled(self, stack: StackName) -> None:
         """The state is the backend's."""

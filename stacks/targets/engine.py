@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,12 @@ _ONE_PROGRAM = threading.Lock()
 """Programs of stacks that are deployed side by side run one after another, which takes a second;
 their engines do not wait. The modules of pulumi_aws load at their first use, and a second thread
 may get one that is half loaded (CPython issue 114763)."""
+
+WAIT_SECONDS = 5
+"""Between two questions whether another update has ended."""
+
+NO_ROOM = ("no space left on device", "read-only file system", "disk quota exceeded")
+"""How Go names what keeps a file from being written (golang.org/x/sys/unix, error strings)."""
 
 STACK = "pulumi:pulumi:Stack"
 COUNTED = ("create", "update", "replace", "delete", "same")
@@ -80,6 +87,12 @@ class Stack:
     refresh_first: bool = False
     """Read everything from the cloud first: the state may be older. Default: believe the state."""
 
+    wait: bool = False
+    """Wait where somebody else updates the stack. Default: say so."""
+
+    whats_gone: Callable[[], str | None] = lambda: None
+    """Says what the engine needs and has ended, after an operation that did not finish."""
+
     def run(self, operation: Operation, program: Program, watch: Watch) -> Changes:
         """Run one operation to its end.
 
@@ -102,9 +115,12 @@ class Stack:
         try:
             changes.outputs = self._operate(operation, stack, listener)
         except ConcurrentUpdateError as error:
+            if self.wait:
+                time.sleep(WAIT_SECONDS)
+                return self.run(operation, program, watch)
             raise UserError(
                 f"stack {self.name} must not be updated twice at once, got: {_last_line(error)}",
-                fix="wait for the other update to end",
+                fix="wait for the other update to end, or type the command with --wait",
             ) from None
         except CommandError as error:
             # the SDK leaves the program's unfinished coroutines: end them here, not at some exit
@@ -197,7 +213,16 @@ class Stack:
 
     def _failed(self, operation: str, changes: Changes, error: CommandError) -> CheckFailed:
         found = [*changes.errors, *(f"policy {line}" for line in changes.mandatory)]
-        reasons = "\n".join(f"  {line}" for line in found) or f"  {_last_line(error)}"
+        gone = self.whats_gone()
+        if gone:
+            found = [gone, *found]
+        text = str(error)
+        if full := next((words for words in NO_ROOM if words in text), None):
+            raise UserError(
+                f"{operation} {self.name} must be able to write its state, got: {full}",
+                fix=f"free room, then type `plinth {operation} {self.name}` again",
+            )
+        reasons = "\n".join(f"  {line}" for line in found) or f"  {_ended(error)}"
         return CheckFailed(
             f"{operation} {self.name} did not finish:\n{reasons}",
             fix=f"mend the cause and type `plinth {operation} {self.name}` again: "
@@ -289,6 +314,14 @@ def plain(text: str) -> str:
 
 def _name(urn: str) -> str:
     return urn.rpartition("::")[2]
+
+
+def _ended(error: CommandError) -> str:
+    """What the engine said last; of one that was killed, that it was."""
+    code = re.search(r"code: (-?\d+)", str(error))
+    if code and int(code[1]) < 0:
+        return f"the engine was ended by signal {-int(code[1])}"
+    return _last_line(error)
 
 
 def _last_line(error: Exception) -> str:

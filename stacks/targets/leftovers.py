@@ -7,7 +7,7 @@ settings: never a name prefix, which another environment may share.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -31,21 +31,24 @@ class Owned:
     """Where the environment's leftovers can be."""
 
     names: Names
-    vpc_id: str | None
-    """None when the VPC is gone."""
+    vpc_ids: tuple[str, ...]
+    """None when the VPC is gone; two where a replacement of it was cut off."""
 
 
-def owned(clients: Clients, names: Names) -> Owned:
-    """Find the environment's VPC: the one that carries its tags; UserError if several do."""
+def owned(clients: Clients, names: Names, known: Collection[str] = ()) -> Owned:
+    """Find the environment's VPC: the one that carries its tags.
+
+    UserError where several do, unless the environment's state knows them all.
+    """
     tags = {"Name": names.of("vpc"), "environment": names.env, "project": "plinth"}
     filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
     found = [vpc["VpcId"] for vpc in clients("ec2").describe_vpcs(Filters=filters)["Vpcs"]]
-    if len(found) > 1:
+    if len(found) > 1 and not set(found) <= set(known):
         raise UserError(
             f"one VPC must carry the tags of {names.env}, got {', '.join(found)}",
             fix="take the tags off the VPCs that are not this environment's",
         )
-    return Owned(names=names, vpc_id=found[0] if found else None)
+    return Owned(names=names, vpc_ids=tuple(found))
 
 
 def log_groups(settings: Settings) -> list[str]:
@@ -71,10 +74,10 @@ def release_vpc(clients: Clients, what: Owned) -> list[str]:
     Karpenter's instances outlive it when it was deleted first; interfaces outlive their nodes;
     GuardDuty puts an endpoint and a security group of its own into every VPC with EKS.
     """
-    if what.vpc_id is None:
+    if not what.vpc_ids:
         return []
     ec2 = clients("ec2")
-    inside = {"Name": "vpc-id", "Values": [what.vpc_id]}
+    inside = {"Name": "vpc-id", "Values": [*what.vpc_ids]}
     return [
         *_instances(ec2, inside, what.names.of("cluster")),
         *_guard_duty(ec2, inside),
@@ -167,7 +170,7 @@ def releasing(clients: Clients, what: Owned, say: Say) -> Iterator[list[str]]:
             try:
                 gone.extend(release_vpc(clients, what))
             except (ClientError, BotoCoreError) as error:
-                say(f"could not look into {what.vpc_id}: {error}")
+                say(f"could not look into {', '.join(what.vpc_ids)}: {error}")
             if ended.wait(ROUND_SECONDS):
                 return
 

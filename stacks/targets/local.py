@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from infra.errors import UserError
 from infra.naming import Names
 from stacks.local.daemon import client as daemon
-from stacks.local.daemon import environment
+from stacks.local.daemon import environment, killed_engines, leases, state_files
+from stacks.local.kubernetes import login
 from stacks.local.runtime import keys
-from stacks.paths import home
-from stacks.settings.model import Settings, WorkloadSettings
+from stacks.local.runtime.processes import is_alive
+from stacks.paths import home, shown
+from stacks.settings.model import ClusterSettings, Settings, WorkloadSettings
 from stacks.stack_name import LOCAL, StackName, stacks_of
 from stacks.targets import aws_clients, local_state, machine, policy_settings, probes
 from stacks.targets.aws_clients import Clients
+from stacks.targets.caller import with_caller
 from stacks.targets.logs import Log, of_files
+from stacks.targets.target import State
 from stacks.toolchain import control_plane, pulumi
 
 if TYPE_CHECKING:
@@ -44,6 +49,8 @@ class LocalTarget:
         self._pulumi: pulumi.Pulumi | None = None
         self._made: dict[str, Any] = {}
         self._making = threading.Lock()
+        self.wait = False
+        self._ends = False
 
     def can_deploy(self) -> bool:
         """Always."""
@@ -52,7 +59,8 @@ class LocalTarget:
     def start(self, report: CommandOutput, *, port: int | None = None) -> None:
         """The cloud runs, and the CLI is found or built."""
         with report.stage("cloud", "local cloud") as stage:
-            self._ready = environment.start(home(), port, stage.say)
+            room = 0 if self._ends else environment.ROOM_BYTES
+            self._ready = environment.start(home(), port, stage.say, room)
             stage.done = self._ready.cloud.endpoint_url
         with report.stage("toolchain", "Pulumi CLI") as stage:
             self._pulumi = pulumi.ensure(stage.say)
@@ -64,12 +72,13 @@ class LocalTarget:
             )
 
     def engine(self, stack: StackName, report: CommandOutput) -> Stack:
-        """The CLI on the file backend of this home, with what a killed one left put right."""
+        """The CLI on the file backend of this home; UserError where its state is damaged."""
         from stacks.targets.engine import Stack
 
         assert self._ready is not None and self._pulumi is not None  # after `start`
-        environment.clear_dead_lock(home(), str(stack), report.note)
-        made = Stack(
+        behind = killed_engines.was_cut_off(home(), str(stack))
+        state_files.check(home(), str(stack), cut_off=behind)
+        return Stack(
             name=str(stack),
             pulumi_root=self._pulumi.root,
             pulumi_home=home() / "pulumi",
@@ -79,17 +88,64 @@ class LocalTarget:
             },
             secrets_provider="passphrase",
             policy_pack=policy_settings.PACK,
+            refresh_first=behind,
+            whats_gone=partial(_ended, self._ready.cloud),
         )
-        if environment.has_pending_operations(home(), str(stack)):
-            count = made.drop_pending_operations()
-            report.note(f"{stack}: {count} operations were cut off: what they created is adopted")
-        return replace(made, refresh_first=environment.was_cut_off(home(), str(stack)))
+
+    @contextmanager
+    def writing(self, stack: StackName, report: CommandOutput) -> Iterator[Stack]:
+        """The engine, with what a killed one left put right, for this command alone."""
+        name = str(stack)
+        with leases.held(home(), name, wait=self.wait, say=report.note):
+            killed_engines.clear_dead_lock(home(), name, report.note)
+            made = self.engine(stack, report)
+            if environment.has_pending_operations(home(), name):
+                count = made.drop_pending_operations()
+                state_files.keep(home(), name)
+                report.note(f"{name}: {count} operations were cut off: what they made is adopted")
+            try:
+                yield made
+            finally:
+                if state_files.engine_ended(home(), name):
+                    state_files.keep(home(), name)
+
+    @contextmanager
+    def ending(self, report: CommandOutput) -> Iterator[None]:
+        """No other command changes this environment; a full disk keeps nobody from ending it."""
+        self._ends = True
+        environment.check_room(home(), 0)
+        with leases.held_all(home(), wait=self.wait, say=report.note):
+            yield
+
+    def state_of(self, stack: StackName) -> State:
+        """By its file, the engine's history and copies outside the engine's folder."""
+        behind = killed_engines.was_cut_off(home(), str(stack))
+        found = state_files.copies(home(), str(stack))
+        return State(
+            damage=state_files.damage(home(), str(stack), cut_off=behind),
+            copies=tuple(copy.written for copy in found),
+        )
+
+    def restore_state(self, stack: StackName) -> float:
+        """The cloud may hold more: the next update reads it first."""
+        put_back = state_files.restore(home(), str(stack))
+        state_files.keep(home(), str(stack))
+        killed_engines.cut_off(home(), str(stack))
+        return put_back.written
+
+    def accept_state(self, stack: StackName) -> None:
+        """The cloud may hold something else: the next update reads it first."""
+        state_files.accept(home(), str(stack))
+        killed_engines.cut_off(home(), str(stack))
 
     def deployable(self, settings: Chosen, report: CommandOutput) -> Chosen:
-        """Without a pinned package that this cloud never had: say so and go on without.
+        """With a way into the cluster for whoever deploys it, as in an account, and without a
+        pinned package that this cloud never had: say so and go on without.
 
         The pin lives in the repository, the local registry on one machine.
         """
+        if isinstance(settings, ClusterSettings):
+            return cast("Chosen", with_caller(settings, self.clients(REGION), report))
         if not isinstance(settings, WorkloadSettings):
             return settings
         arn = settings.endpoint.model_package_arn
@@ -104,7 +160,7 @@ class LocalTarget:
 
     def settled(self, stack: StackName) -> None:
         """Its state is what the cloud holds."""
-        environment.mended(home(), str(stack))
+        killed_engines.mended(home(), str(stack))
 
     def clients(self, region: str) -> Clients:
         """Clients of the running cloud, with the keys of this home."""
@@ -141,7 +197,14 @@ class LocalTarget:
 
     def kubernetes(self, clients: Clients, names: Names) -> Any:
         """The control plane behind the local EKS cluster."""
-        return probes.kubernetes_of_file(home() / LOCAL / "kubernetes" / "kubeconfig")
+        cloud = daemon.find(home())
+        if cloud is None:
+            raise probes.unknowable("the local cloud does not run")
+        place = login.Place(
+            endpoint=cloud.endpoint_url, region=REGION, keys=keys.load(home()).aws()
+        )
+        file = home() / LOCAL / "kubernetes" / "kubeconfig"
+        return probes.kubernetes_of_file(file, lambda cluster: login.token(cluster, place))
 
     def state(self) -> dict[str, Any]:
         """Processes, ports and addresses of the local cloud."""
@@ -180,7 +243,17 @@ class LocalTarget:
             daemon.stop(home())
         if left:
             report.note(f"{len(left)} things unknown to the state went with the cloud: {left}")
-        environment.forget(home())
+        killed_engines.forget(home())
         for name in ("state", "state-of-a-lost-cloud"):
             shutil.rmtree(home() / LOCAL / name, ignore_errors=True)
         return left
+
+
+def _ended(cloud: daemon.CloudInfo) -> str | None:
+    """That the local cloud is gone; None while it runs."""
+    if is_alive(cloud.pid, cloud.create_time):
+        return None
+    return (
+        f"the local cloud (process {cloud.pid}) ended meanwhile; its last words are in "
+        f"{shown(home() / LOCAL / 'cloud.log')}"
+    )

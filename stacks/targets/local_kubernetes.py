@@ -12,22 +12,23 @@ def state(home: Path) -> dict[str, Any]:
     """Where the server answers, its nodes and GPUs, and the objects that nothing reconciles."""
     from stacks.toolchain import control_plane
 
-    kubeconfig = home / "local" / "kubernetes" / "kubeconfig"
-    if not kubeconfig.exists():
+    folder = home / "local" / "kubernetes"
+    if not (folder / "kubeconfig").exists():
         if control_plane.find() is None:
             reason = f"objects are checked against schemas and recorded: {BUILD_IT}"
             return {"kubernetes": f"no control plane on this machine, {reason}"}
         return {"kubernetes": "no control plane: it comes with the EKS cluster"}
-    return _asked(kubeconfig)
+    return _asked(folder)
 
 
-def _asked(kubeconfig: Path) -> dict[str, Any]:
+def _asked(folder: Path) -> dict[str, Any]:
+    """As the local cloud itself, whoever types: what it runs is no secret of the cluster."""
     import httpx2 as httpx
 
-    from stacks.local.kubernetes import nodes, stand_ins
+    from stacks.local.kubernetes import control_plane, nodes, stand_ins
     from stacks.local.kubernetes.client import ApiError, Client
 
-    client = Client.of(kubeconfig)
+    client = Client.of(folder / control_plane.OWN_KUBECONFIG)
     try:
         listed = client.list(nodes.NODE)
         left = stand_ins.listed(client)
@@ -36,7 +37,7 @@ def _asked(kubeconfig: Path) -> dict[str, Any]:
     ready = [item for item in listed if _is_ready(item)]
     return {
         "kubernetes": client.url,
-        "kubeconfig": str(kubeconfig),
+        "kubeconfig": str(folder / "kubeconfig"),
         "nodes": len(listed),
         "nodes_ready": len(ready),
         "gpus": sum(int(item["status"]["allocatable"].get(nodes.GPU, 0)) for item in ready),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from stacks.local.daemon.client import CloudInfo
 from stacks.local.daemon.listeners import listeners
+from stacks.local.runtime.files import read_json
 from stacks.local.runtime.processes import Children
 from stacks.targets import local_kubernetes
+
+WRITTEN_ANEW = "the local cloud writes it anew when there is something new to say"
 
 
 def state(home: Path, cloud: CloudInfo) -> dict[str, Any]:
@@ -31,8 +33,7 @@ def state(home: Path, cloud: CloudInfo) -> dict[str, Any]:
 
 def _decisions(home: Path) -> dict[str, int]:
     """How many different calls IAM denied and could not decide; `iam.json` beside lists them."""
-    path = home / "local" / "iam.json"
-    found = json.loads(path.read_text()) if path.exists() else {}
+    found = read_json(home / "local" / "iam.json", fix=f"delete it: {WRITTEN_ANEW}") or {}
     return {
         "denied": len(found.get("denied", {})),
         "not_decided": len(found.get("not_decided", {})),
@@ -40,5 +41,5 @@ def _decisions(home: Path) -> dict[str, int]:
 
 
 def _tracking_url(home: Path) -> str | None:
-    path = home / "local" / "mlflow.json"
-    return str(json.loads(path.read_text())["url"]) if path.exists() else None
+    found = read_json(home / "local" / "mlflow.json", fix=f"delete it: {WRITTEN_ANEW}") or {}
+    return found.get("url")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -39,13 +40,18 @@ def plain_http(region: str) -> Callable[[str], Any]:
     return partial(boto3.Session().client, region_name=region, use_ssl=False)
 
 
-def kubernetes_of_file(path: Path) -> Any:
-    """A client by a kubeconfig; Unknowable where there is none, or no answer."""
+def kubernetes_of_file(path: Path, token: Callable[[str], str]) -> Any:
+    """A client by the local cluster's kubeconfig; Unknowable where there is none, or no answer.
+
+    `token`: name of the cluster -> what its exec command would print, which needs no AWS CLI here.
+    """
     from lightkube import KubeConfig
 
     if not path.exists():
         raise Unknowable("no control plane runs behind the local cluster")
-    return _answering(KubeConfig.from_file(path))
+    config = json.loads(path.read_text())
+    config["users"][0]["user"] = {"token": token(config["clusters"][0]["name"])}
+    return _answering(KubeConfig.from_dict(config))
 
 
 def kubernetes_of_account(clients: Callable[[str], Any], names: Names) -> Any:

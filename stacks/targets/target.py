@@ -6,6 +6,8 @@ The only place that asks which environment it is: commands talk to a `Target`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from infra.naming import Names
@@ -24,6 +26,15 @@ Fetch = Callable[[str, Mapping[str, str]], tuple[int, Mapping[str, str], bytes]]
 """URL and headers -> status, headers and body."""
 
 Chosen = TypeVar("Chosen", bound="Settings")
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """A stack's state, and its whole copies."""
+
+    damage: str | None
+    copies: tuple[float, ...]
+    """When each was written, in seconds since 1970, the newest first."""
 
 
 class Target(Protocol):
@@ -46,8 +57,26 @@ class Target(Protocol):
     def start(self, report: CommandOutput, *, port: int | None = None) -> None:
         """Make ready what every engine needs; UserError says what is missing."""
 
+    wait: bool
+    """Whether to wait for others who change the same stack. Default: say who does, and end."""
+
     def engine(self, stack: StackName, report: CommandOutput) -> Stack:
-        """The engine on one stack, after `start`."""
+        """The engine on one stack, after `start`, for what changes no state."""
+
+    def writing(self, stack: StackName, report: CommandOutput) -> AbstractContextManager[Stack]:
+        """The engine on a stack that nobody else changes meanwhile; UserError says who does."""
+
+    def ending(self, report: CommandOutput) -> AbstractContextManager[None]:
+        """Nobody else changes any stack of the environment meanwhile."""
+
+    def state_of(self, stack: StackName) -> State:
+        """Whether an engine may act on a stack's state, and what copies of it there are."""
+
+    def restore_state(self, stack: StackName) -> float:
+        """Put the newest whole copy back; when it was written, in seconds since 1970."""
+
+    def accept_state(self, stack: StackName) -> None:
+        """Take a whole state for what it is; UserError where it is damaged."""
 
     def deployable(self, settings: Chosen, report: CommandOutput) -> Chosen:
         """The settings as far as they can be deployed here."""

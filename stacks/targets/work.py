@@ -48,10 +48,22 @@ class Work:
 
         `adopted` stands in for the resources that the stack's file adopts.
         """
+        target, report = self.target, self.report
+        if operation != "up":
+            return self._operate(target.engine(stack, report), operation, stack, adopted)
+        with target.writing(stack, report) as engine:
+            return self._operate(engine, operation, stack, adopted)
+
+    def _operate(
+        self,
+        engine: Stack,
+        operation: Operation,
+        stack: StackName,
+        adopted: Mapping[str, str] | None,
+    ) -> Changes:
         from stacks.program import deploy  # takes seconds
 
         target, report = self.target, self.report
-        engine = target.engine(stack, report)
         if self.refresh:
             engine = replace(engine, refresh_first=True)
         settings = target.deployable(self.settings[stack], report)
@@ -79,10 +91,16 @@ class Work:
 
 
 @contextmanager
-def prepared(name: str, report: CommandOutput, port: int | None = None) -> Iterator[Work]:
-    """Stacks whose target is ready; their definitions compile meanwhile."""
+def prepared(
+    name: str, report: CommandOutput, port: int | None = None, *, wait: bool = False
+) -> Iterator[Work]:
+    """Stacks whose target is ready; their definitions compile meanwhile.
+
+    `wait` for others who change the same stacks.
+    """
     with ThreadPoolExecutor() as pool:
         work = Work(name, report, pool)
+        work.target.wait = wait
         work.target.start(report, port=port)
         yield work
 

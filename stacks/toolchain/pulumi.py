@@ -6,13 +6,19 @@ only up to v3.79.0 is the Python language host part of a module that is.
 
 from __future__ import annotations
 
+import hashlib
+import io
+import os
+import platform
 import re
 import shutil
 import socket
-import subprocess
+import tarfile
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.errors import UserError
 from stacks.paths import cache
 from stacks.pins.table import pins
 from stacks.toolchain.build import Say, at_least, build, go, one_at_a_time, run
@@ -68,7 +74,7 @@ def ensure(say: Say) -> Pulumi:
             return found
         if _reachable("get.pulumi.com"):
             say(f"installing Pulumi {PULUMI_VERSION}")
-            if _install():
+            if _install(say):
                 return Pulumi(_root(), PULUMI_VERSION, "installer")
         say(f"building Pulumi {PULUMI_VERSION} from its Go module (about 3 minutes, once)")
         flags = f"-s -w -X {VERSION_VARIABLE}=v{PULUMI_VERSION}"
@@ -103,16 +109,61 @@ def _root() -> Path:
     return cache() / f"pulumi-{PULUMI_VERSION}"
 
 
-def _install() -> bool:
-    """The official installer; False when it does not get through."""
-    from pulumi.automation import PulumiCommand
-    from semver import VersionInfo
+def _install(say: Say) -> bool:
+    """The official archive, once its checksum is right; False where either does not get through.
 
+    The archive comes from Pulumi's own host and its SHA-512 from the release on GitHub, so that
+    neither of them alone can put another program here.
+    """
+    archive = f"pulumi-v{PULUMI_VERSION}-{_platform()}.tar.gz"
     try:
-        PulumiCommand.install(root=str(_root()), version=VersionInfo.parse(PULUMI_VERSION))
-    except (OSError, RuntimeError, subprocess.SubprocessError):
+        packed = _fetched(f"{ARCHIVES}/{archive}")
+        sums = _fetched(f"{SUMS}/v{PULUMI_VERSION}/SHA512SUMS").decode()
+    except OSError as error:
+        say(f"no official Pulumi to be had: {error}")
         return False
+    _check(archive, packed, sums)
+    draft = _root().with_name(f"{_root().name}.{os.getpid()}")
+    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as found:
+        found.extractall(draft, filter="data")
+    (draft / "pulumi").rename(draft / "bin")  # the archive has all programs in one folder
+    draft.replace(_root())
     return (_root() / "bin" / "pulumi").exists()
+
+
+ARCHIVES = "https://get.pulumi.com/releases/sdk"
+SUMS = "https://github.com/pulumi/pulumi/releases/download"
+SECONDS = 120
+
+
+def _check(archive: str, packed: bytes, sums: str) -> None:
+    """UserError where the release says another checksum of the archive, or none."""
+    said = {name.lstrip("*"): digest for digest, _, name in map(_halves, sums.splitlines())}
+    got = hashlib.sha512(packed).hexdigest()
+    if said.get(archive) != got:
+        wanted = said.get(archive, "which names none")
+        raise UserError(
+            f"{archive} must have the SHA-512 of its release, {wanted}, got {got}",
+            fix="download it again; if it stays so, tell Pulumi and install nothing",
+        )
+
+
+def _halves(line: str) -> tuple[str, str, str]:
+    digest, space, name = line.strip().partition(" ")
+    return digest.lower(), space, name.strip()
+
+
+def _platform() -> str:
+    """As archives are named: `linux-x64`."""
+    machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}
+    name = platform.machine().lower()
+    return f"{platform.system().lower()}-{machine.get(name, name)}"
+
+
+def _fetched(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=SECONDS) as answer:
+        body: bytes = answer.read()
+    return body
 
 
 def _reachable(host: str) -> bool:

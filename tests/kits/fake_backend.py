@@ -45,9 +45,9 @@ class FakeBackend:
         return []
 
     def check(
-        self, subject: Subject, new: Properties, old: Properties, settings: Properties, seed: bytes
+        self, subject: Subject, new: Properties, old: Properties, seed: bytes
     ) -> tuple[Properties, list[Failure]]:
-        self.settings.append(settings)
+        self.settings.append(subject.settings)
         failures = [Failure(property=name, reason="refused") for name in new if name == "bad"]
         return new, failures
 

@@ -223,6 +223,25 @@ def dangerous() -> Iterator[Made]:
                 yield Made(what, token, _step(token, f"{path}-{what}", "update", *sides))
 
 
+BRINGS = re.compile(
+    r"Association|Attachment|Permission|Authorization|Accepter|Peering|Grant$|Share$|Subscription"
+    r"|Member$|Delegated|Invitation|AccessKey|LoginProfile|Credential|Replication|Assignment"
+    r"|Binding$|Webhook"
+)
+"""Words in the names of types whose creation brings somebody or something in."""
+
+
+def joined() -> Iterator[Made]:
+    """Something new that acts on what is there: by the name that AWS and Kubernetes gave it."""
+    tokens = {shape.token for shape in (*formation(), *provider())}
+    bindings = ("RoleBinding", "ClusterRoleBinding")
+    tokens |= {f"kubernetes:rbac.authorization.k8s.io/v1:{kind}" for kind in bindings}
+    for token in sorted(tokens):
+        if BRINGS.search(token.rpartition(":")[2]):
+            inputs = {"name": "a", "resourceArn": "arn:aws:sqs:us-east-1:123456789012:q"}
+            yield Made("something that joins", token, _step(token, "new", "create", None, inputs))
+
+
 def _inside(path: str, value: Any) -> dict[str, Any]:
     """The value under its path."""
     for name in reversed(path.split(".")):

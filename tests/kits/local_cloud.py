@@ -14,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from stacks.local.daemon import client as session
+from stacks.local.kubernetes import login
 from stacks.local.provider.aws.backend import AwsBackend
 from stacks.local.runtime import keys
 from stacks.local.runtime.processes import RUN_VARIABLE
@@ -42,6 +43,11 @@ class Cloud:
             aws_secret_access_key=own.secret_access_key,
             **more,
         )
+
+    def place(self) -> login.Place:
+        """Where its STS answers, for tokens of the owner of the home."""
+        own = keys.load(self.home).aws()
+        return login.Place(endpoint=self.info.endpoint_url, region="us-east-1", keys=own)
 
     def backend(self) -> AwsBackend:
         """The AWS side of the provider, in this process."""

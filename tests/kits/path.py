@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 from botocore.exceptions import ClientError
 
-from tests.conftest import Clone
+from tests.conftest import HANGS_SECONDS, Clone
 
 DATA = "plinth-local-data-123456789012"
 
@@ -79,10 +79,14 @@ def states(clone: Clone) -> dict[str, bytes]:
     return {path.stem: path.read_bytes() for path in folder.glob("*.json")}
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
-    """Wait for the point at which something is to happen."""
-    deadline = time.monotonic() + seconds
+def wait_until(holds: Callable[[], bool], by: "subprocess.Popen[Any] | None" = None) -> None:
+    """Wait for the point at which something is to happen: as long as the process runs, if given.
+
+    A busy machine takes its time; only what hangs for good is given up by the clock.
+    """
+    deadline = time.monotonic() + HANGS_SECONDS
     while not holds():
+        assert by is None or by.poll() is None, "it ended before it came to the point"
         assert time.monotonic() < deadline, "it never came to the point at which to act"
         time.sleep(0.02)
 

@@ -71,9 +71,10 @@ def stack(facts: Facts) -> None:
     keys = {name: aws.kms.Key(f"key-{name}", enable_key_rotation=True, tags=TAGS) for name in KEYS}
     role = aws.iam.Role("job", name="job", assume_role_policy=_trust(), tags=TAGS)
     aws.iam.RolePolicy("job-read", name="read", role=role.name, policy=_policy(facts.actions))
+    group = aws.ec2.SecurityGroup("admins", description="who administers", tags=TAGS)
     aws.vpc.SecurityGroupIngressRule(
         "admin",
-        security_group_id="sg-1",
+        security_group_id=group.id,
         cidr_ipv4=facts.admin_cidr,
         ip_protocol="tcp",
         from_port=443,

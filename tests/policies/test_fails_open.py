@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from policies.config import PolicyConfig
-from policies.data import Data, Resource
+from policies.data import Data, Resource, Unknown
 from policies.offline import evaluate, unjudged
+from policies.review.knowledge import counterpart, told_unjudged
+from stacks.cli import main
 
 OURS = "123456789012"
 CONFIG = PolicyConfig(production=True, approved_registries=(OURS,), required_tags=("owner",))
@@ -77,6 +80,13 @@ def test_an_account_where_it_is_said_is_undecided_of_a_service_that_may_not_say_
     trust = document("assumeRolePolicy", Action="sts:AssumeRole", Condition=condition,
                      Principal={"Service": f"{service}.amazonaws.com"})  # fmt: skip
     assert status("PF-IAM-002", ROLE, trust) == expected
+
+
+def test_what_no_update_makes_known_is_told_as_such() -> None:
+    assert Unknown("a.b").why == "not known before the update: a.b"
+    fact = "whether glue.amazonaws.com says its account"
+    assert Unknown(fact).why == f"nobody here knows {fact}"
+    assert Unknown("a", fact).why == f"not known before the update: a; nobody here knows {fact}"
 
 
 @pytest.mark.parametrize(
@@ -171,3 +181,28 @@ def test_types_that_no_rule_knows_are_counted() -> None:
     token = "aws-native:s3:Bucket"
     made = Resource(type=token, name="a", urn=f"urn:pulumi:p::p::{token}::a", inputs=Data({}))
     assert unjudged([made]) == {token: 1}
+    said = "1 resources are judged by no rule: aws-native:s3:Bucket (1; rules judge aws:s3/bucket:"
+    assert told_unjudged(unjudged([made]), 1).startswith(said)
+    assert counterpart("aws-native:nothing:AtAll") == ""
+
+
+def test_the_command_and_the_review_count_what_no_rule_judges(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = "aws-native:s3:Bucket"
+    urn = f"urn:pulumi:dev.foundation::plinth::{token}::a"
+    state = {"urn": urn, "custom": True, "type": token, "id": "a", "inputs": {}, "outputs": {}}
+    digest = tmp_path / "digest.json"
+    digest.write_text(json.dumps({"steps": [{"op": "create", "urn": urn, "newState": state}]}))
+
+    def said(*arguments: str) -> str:
+        with pytest.raises(SystemExit):
+            main([*arguments, "dev.foundation", "--digest", str(digest)])
+        return capsys.readouterr().out
+
+    policies = json.loads(said("policy", "--json").splitlines()[-1])
+    assert policies["stacks"]["dev.foundation"]["unjudged"] == {token: 1}
+    assert "judged by no rule" in said("policy")
+    review = json.loads(said("review", "--json").splitlines()[-1])
+    assert review["sections"]["policies"]["unjudged"] == {token: 1}
+    assert "judged by no rule" in said("review", "--format", "markdown")

@@ -155,7 +155,19 @@ def test_a_stack_of_hundreds_is_drawn_in_its_boxes_and_folds_away(shown: Shown) 
         for n in range(200)
     ]
     urns[0] = "urn:pulumi:prod::p::aws:s3/b:BucketIntelligentTieringConfiguration::m-name"
-    steps = [{"op": "create", "urn": urn, "newState": {"inputs": {}}} for urn in urns]
+    on_it = {"path": [urns[0]]}  # one without an arrow would not be drawn among so many
+    steps = [
+        {
+            "op": "update",
+            "urn": urn,
+            "oldState": {"inputs": {"path": "/"}},
+            "newState": {
+                "inputs": {"path": f"/{index}/"},
+                "propertyDependencies": on_it if index else {},
+            },
+        }
+        for index, urn in enumerate(urns)
+    ]
     change = read(json.dumps({"steps": steps}))
     text = html.render(reviewed(Scenario(decision=""), change), graph(change))
     page = shown.show("hundreds", text)
@@ -164,6 +176,36 @@ def test_a_stack_of_hundreds_is_drawn_in_its_boxes_and_folds_away(shown: Shown) 
     assert page.get_by_text("140 more resources are not drawn").is_visible()
     assert page.evaluate("document.body.scrollHeight") < 10_000
     assert "200 rows" in page.inner_text("body")
+
+
+def test_alike_changes_are_one_line_and_a_loss_among_many_stands_first(shown: Shown) -> None:
+    prefix = "urn:pulumi:prod::p::"
+    groups, alarms = ("aws:cloudwatch/logGroup:LogGroup", "aws:cloudwatch/metricAlarm:MetricAlarm")
+    steps = [
+        {"op": "update", "urn": f"{prefix}{groups}::group-{n}",
+         "oldState": {"inputs": {"retentionInDays": 365}},
+         "newState": {"inputs": {"retentionInDays": 400}}}
+        for n in range(75)
+    ] + [
+        {"op": "create", "urn": f"{prefix}{alarms}::alarm-{n}", "newState": {"inputs": {}}}
+        for n in range(74)
+    ]  # fmt: skip
+    lost = f"{prefix}aws:cleanrooms/collaboration:Collaboration::zz-partners"
+    steps.append({"op": "delete", "urn": lost, "oldState": {"inputs": {}}})
+    change = read(json.dumps({"steps": steps}))
+    report = reviewed(Scenario(decision=""), change)
+    drawing = graph(change)
+    page = shown.show("alike", html.render(report, drawing))
+    assert page.locator("svg").count() == 0
+    assert page.locator(".reasons li").first.inner_text().count("zz-partners")
+    section = report.section("changes")
+    assert section is not None
+    assert [row.cells[:3] for row in section.rows] == [
+        ("delete", "cleanrooms.Collaboration", "zz-partners"),
+        ("update", "cloudwatch.LogGroup", "75 resources"),
+        ("create", "cloudwatch.MetricAlarm", "74 resources"),
+    ]
+    assert "zz-partners" in report.headline
 
 
 HOSTILE = (

@@ -200,7 +200,7 @@ def test_what_holds_the_vpc_goes_and_that_of_a_sibling_stays(cloud: Cloud) -> No
     mine = network(ec2, NAMES, "10.61.0.0/24")
     theirs = network(ec2, SIBLING, "10.62.0.0/24")
     what = leftovers.owned(cloud.client, NAMES)
-    assert what.vpc_id == mine["vpc"]
+    assert what.vpc_ids == (mine["vpc"],)
     ec2.create_vpc_endpoint(
         VpcId=mine["vpc"],
         ServiceName="com.amazonaws.us-east-1.sts",
@@ -223,10 +223,13 @@ def test_what_holds_the_vpc_goes_and_that_of_a_sibling_stays(cloud: Cloud) -> No
 def test_two_vpcs_with_the_same_tags_are_not_guessed_between(cloud: Cloud) -> None:
     names = Names(env="twice", account_id="123456789012", region="us-east-1")
     ec2 = cloud.client("ec2")
-    for block in ("10.63.0.0/24", "10.64.0.0/24"):
-        network(ec2, names, block)
-    with pytest.raises(UserError, match="one VPC must carry the tags of twice"):
-        leftovers.owned(cloud.client, names)
+    blocks = ("10.63.0.0/24", "10.64.0.0/24")
+    one, other = [network(ec2, names, block)["vpc"] for block in blocks]
+    for known in ((), (one,)):
+        with pytest.raises(UserError, match="one VPC must carry the tags of twice"):
+            leftovers.owned(cloud.client, names, known)
+    cut_off = leftovers.owned(cloud.client, names, (one, other))  # in mid-replacement
+    assert set(cut_off.vpc_ids) == {one, other}
 
 
 def test_only_log_groups_of_exactly_these_names_go(cloud: Cloud) -> None:

@@ -76,7 +76,7 @@ def deployed(
 ) -> dict[str, Any]:
     switch_on(clone.root)
     started = time.perf_counter()
-    result = clone.ok("up", "local", timeout=900)
+    result = clone.ok("up", "local")
     seconds["up"] = time.perf_counter() - started
     return result
 
@@ -90,7 +90,7 @@ def test_a_second_deployment_of_everything_changes_nothing(
     clone: Clone, deployed: dict[str, Any], seconds: dict[str, float]
 ) -> None:
     started = time.perf_counter()
-    again = clone.ok("up", "local", timeout=600)
+    again = clone.ok("up", "local")
     seconds["second up"] = time.perf_counter() - started
     assert not_same(again) == {}
     assert again["changes"]["same"] == deployed["changes"]["create"]
@@ -116,7 +116,7 @@ def test_nothing_of_everything_is_left(
     clone: Clone, deployed: dict[str, Any], seconds: dict[str, float]
 ) -> None:
     started = time.perf_counter()
-    gone = clone.ok("destroy", "local", "--yes", timeout=900)
+    gone = clone.ok("destroy", "local", "--yes")
     seconds["destroy"] = time.perf_counter() - started
     assert gone["left"] == []
     assert gone["changes"]["delete"] == deployed["changes"]["create"]

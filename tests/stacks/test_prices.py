@@ -9,6 +9,7 @@ import pulumi_aws as aws
 import pytest
 
 from policies.config import PolicyConfig
+from policies.data import Data, Resource
 from policies.review.compare import compare
 from policies.review.report import Context
 from stacks.checks import cost
@@ -254,7 +255,7 @@ def test_the_check_says_what_is_stale_and_lacking_and_fails() -> None:
     from stacks.commands.prices import check
 
     day = date.fromisoformat(min(price.as_of for price in TABLE.prices.values()))
-    with pytest.raises(CheckFailed, match="got 132 that are older") as failed:
+    with pytest.raises(CheckFailed, match="got 133 that are older") as failed:
         check(CommandOutput(as_json=True), max_age_days=1, today=day + timedelta(days=2))
     assert failed.value.data["ok"] is False
     assert failed.value.data["stale"][0]["source"].startswith("https://aws.amazon.com/")
@@ -275,3 +276,31 @@ def test_the_list_is_of_a_region_and_a_service(capsys: pytest.CaptureFixture[str
         with pytest.raises(SystemExit) as refused:
             main(["prices", *words])
         assert refused.value.code == 2
+
+
+def test_volumes_of_brokers_are_paid_and_a_broker_without_a_price_is_named() -> None:
+    nodes = {"instanceType": "kafka.m5.large",
+             "storageInfo": {"ebsStorageInfo": {"volumeSize": 1000}}}  # fmt: skip
+    made = of("aws:msk/cluster:Cluster", numberOfBrokerNodes=3, brokerNodeGroupInfo=nodes)
+    assert {line.what: round(line.expected_usd) for line in made.lines} == {
+        "msk kafka.m5.large": round(3 * HOURS * 0.21),
+        "msk storage volume": 300,
+    }
+    assert of("aws:mq/broker:Broker", hostInstanceType="mq.m5.large").unpriced == {
+        "aws:mq/broker:Broker": 1
+    }
+
+
+def test_a_cluster_that_stays_after_its_support_costs_more_and_says_so() -> None:
+    stays = of("aws:eks/cluster:Cluster", upgradePolicy={"supportType": "EXTENDED"})
+    leaves = of("aws:eks/cluster:Cluster", upgradePolicy={"supportType": "STANDARD"})
+    high = [sum(line.high_usd for line in made.lines) for made in (stays, leaves)]
+    assert high == [HOURS * 0.60, HOURS * 0.10]
+    assert any(line.what == "eks extended support" for line in stays.lines)
+
+
+def of(token: str, **inputs: object) -> Estimate:
+    urn = f"urn:pulumi:p::p::{token}::one"
+    given = Data(inputs)
+    one = Resource(type=token, name="one", urn=urn, inputs=given, outputs=given)
+    return estimate([one], TABLE)

@@ -227,17 +227,45 @@ GIVEN = re.compile(
 """Types that are access by being there: a credential, a member of a group, an assignment."""
 
 
+RULES = ("rules", "subjects", "roleRef")
+"""Inputs of Kubernetes' roles and bindings that this part takes apart."""
+
+
+def is_told(token: str, root: str) -> bool:
+    """Whether this part says what a change of this input means."""
+    return "rbac.authorization.k8s.io" in token and root in RULES
+
+
 def _of_the_cluster(resource: Resource) -> Iterator[tuple[str, Any]]:
     """What a role of Kubernetes allows, and whom a binding gives it to."""
+    inputs = resource.inputs.value
+    if resource.type.startswith("kubernetes:core/v1:Secret") and inputs.get("type") == TOKEN:
+        yield "what a token of a service account gives", None
     if "rbac.authorization.k8s.io" not in resource.type:
         return
-    for rule in listed(resource.inputs.value.get("rules")):
+    for rule in listed(inputs.get("rules")):
         if isinstance(rule, Mapping):
-            verbs, things = (map(str, listed(rule.get(key))) for key in ("verbs", "resources"))
-            yield from ((f"{verb} {thing}", None) for verb, thing in product(verbs, list(things)))
-    reference = resource.inputs.value.get("roleRef")
+            yield from ((text, None) for text in _allowed(rule))
+    reference = inputs.get("roleRef")
     if isinstance(reference, Mapping):
         yield f"everything in {reference.get('name')}", None
+
+
+TOKEN = "kubernetes.io/service-account-token"
+
+
+def _allowed(rule: Mapping[str, Any]) -> Iterator[str]:
+    """Verb by verb, such as `get secrets` or `list deployments of apps named a`."""
+    verbs, things, groups, names, addresses = (
+        list(map(str, listed(rule.get(key))))
+        for key in ("verbs", "resources", "apiGroups", "resourceNames", "nonResourceURLs")
+    )
+    for verb, thing, group in product(verbs, things, groups or [""]):
+        of = f" of {group}" if group else ""
+        yield from (f"{verb} {thing}{of} named {name}" for name in names)
+        if not names:
+            yield f"{verb} {thing}{of}"
+    yield from (f"{verb} {address}" for verb, address in product(verbs, addresses))
 
 
 def _shown(value: Any) -> str:
@@ -275,8 +303,9 @@ def _who(statement: Mapping[str, Any]) -> tuple[str, str]:
 
 WIDE = re.compile(
     r"^everything in .*(AdministratorAccess|PowerUser|FullAccess|IAMFull|ClusterAdmin|cluster-admin"
-    r"|known after)|^\* |^\w+ \*$|^(bind|escalate|impersonate) |nodes/proxy"
-    r"|^(get|list|watch) secrets$|^what a |lets in$.*system:(masters|authenticated|anonymous)"
+    r"|known after)|^\* |^\w+ \*( of \S+)?$|^(bind|escalate|impersonate) |nodes/proxy"
+    r"|^(get|list|watch) secrets( of \*)?$|^what a "
+    r"|lets in$.*system:(masters|authenticated|anonymous)"
 )
 """What is too much whoever gets it: managed policies of administrators, verbs of Kubernetes that
 reach everything or every secret, and credentials."""

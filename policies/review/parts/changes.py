@@ -56,18 +56,23 @@ def _rows(found: Sequence[Change]) -> Iterator[Row]:
             names = ", ".join(one.name for one in same)
             row = _row(item)
             cells = (item.operation, short(item.type), f"{len(same)} resources", row.cells[3])
-            yield replace(row, cells=cells, detail=f"{row.detail}\nof {names}")
+            urns = tuple(one.urn for one in same)
+            detail = f"{row.detail}\nof {names}".lstrip("\n")
+            yield replace(row, cells=cells, detail=detail, urns=urns)
         elif item is same[0]:
             yield Row(
                 cells=(item.operation, "tags", f"{len(same)} resources", ", ".join(item.retags)),
+                urns=tuple(one.urn for one in same),
                 detail="\n".join(f"{short(one.type)} {one.name}" for one in same),
             )
 
 
 def _alike(item: Change) -> tuple[object, ...]:
-    """What two updates must share to be told as one; empty: it stands alone."""
+    """What two changes must share to be told as one; empty: it stands alone."""
     if item.retags:
         return item.retags
+    if item.operation == "create":
+        return ("create", item.type, item.imported, item.external, item.component)
     if item.operation != "update" or not item.properties:
         return ()
     options = lifted(item.old, item.new) if item.old and item.new else []

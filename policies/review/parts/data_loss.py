@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from policies.data import Resource
 from policies.reading.networks import network
+from policies.review.creations import weak_starts
 from policies.review.differences import Leaf
 from policies.review.knowledge import WORDS, Known, formation_name, known
 from policies.review.meaning import Sense
@@ -135,10 +136,11 @@ def _by_formation() -> Mapping[str, Loss]:
 
 def part(change: StackChange, context: Context) -> Section | None:
     """Rows for what is lost; a loss blocks in production unless it is exempt."""
+    made = {item.urn for item in change.of("create", "replace")}
     found = [
         (item, reason)
         for item in change.changed()
-        for reason in (*_lost(item, context), *_unguarded(item))
+        for reason in (*_lost(item, context), *_unguarded(item), *_begun(item, made))
     ]
     found += [(_left_over(urn, old), _pending(old)) for urn, old in change.pending.items()]
     if not found:
@@ -222,9 +224,20 @@ def _unguarded(item: Change) -> Iterator[Reason]:
         yield _less(item, f"is guarded or bounded otherwise: {_some(unclear)}", "medium")
 
 
+def _begun(item: Change, made: Collection[str]) -> Iterator[Reason]:
+    """A guard that something new is made without, in so many words."""
+    weak = [] if item.operation != "create" or item.component else weak_starts(item, made)
+    if weak:
+        yield _less(item, f"is not guarded from the start: {_some(weak)}", "medium")
+
+
 def guards(item: Change, sense: Sense) -> list[Leaf]:
     """Differences of this sense that no other part of the review tells of."""
-    return [leaf for leaf, found in item.differences if found.sense == sense and not told(leaf)]
+    return [
+        leaf
+        for leaf, found in item.differences
+        if found.sense == sense and not told(leaf) and not access.is_told(item.type, leaf.path[0])
+    ]
 
 
 def told(leaf: Leaf) -> bool:

@@ -269,6 +269,8 @@ def _service(inputs: Mapping[str, Any]) -> Iterator[str]:
             yield f"a load balancer from {', '.join(map(str, found))}"
     if spec.get("type") == "NodePort":
         yield f"{BY_NAME}spec.type NodePort: a port of every node"
+    if spec.get("type") == "ExternalName":
+        yield f"{BY_NAME}spec.externalName {spec.get('externalName')}: its callers reach that"
     for address in spec.get("externalIPs") or ():
         yield f"{BY_NAME}spec.externalIPs {address}"
 
@@ -304,8 +306,48 @@ def _acl_rule(inputs: Mapping[str, Any]) -> Iterator[str]:
         yield f"{BY_NAME}cidrBlock {_ports(inputs)} from {', '.join(map(str, ranges))}"
 
 
+def _address(inputs: Mapping[str, Any]) -> Iterator[str]:
+    """A public address for something; one of a NAT gateway, or of nothing yet, opens nothing."""
+    for name in ("instance", "instanceId", "networkInterface", "networkInterfaceId"):
+        if inputs.get(name):
+            yield f"{BY_NAME}{name} a public IP address for {_shown(inputs[name])}"
+
+
+def _launchable(inputs: Mapping[str, Any]) -> Iterator[str]:
+    if inputs.get("group") == "all":
+        yield "the image by everybody"
+
+
+def _api_route(inputs: Mapping[str, Any]) -> Iterator[str]:
+    if inputs.get("authorizationType", "NONE") == "NONE" and not inputs.get("apiKeyRequired"):
+        yield f"{BY_NAME}authorizationType the route {inputs.get('routeKey')} by everybody"
+
+
+def _network_policy(inputs: Mapping[str, Any]) -> Iterator[str]:
+    """A rule without peers, or with all of them, lets in from or out to everywhere."""
+    spec = inputs.get("spec")
+    for way, side in (("ingress", "from"), ("egress", "to")):
+        for rule in listed(spec.get(way)) if isinstance(spec, Mapping) else ():
+            peers = listed(rule.get(side)) if isinstance(rule, Mapping) else [UNKNOWN]
+            if not peers or any(map(_is_everybody, peers)):
+                yield f"{BY_NAME}{way} {side} everywhere"
+
+
+def _is_everybody(peer: Any) -> bool:
+    if not isinstance(peer, Mapping):
+        return False
+    ranges = peer.get("ipBlock")
+    if isinstance(ranges, Mapping):
+        return is_internet(networks([ranges.get("cidr")]))
+    return peer.get("namespaceSelector") == {} and not peer.get("podSelector")
+
+
 OPENINGS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
     "aws:alb/loadBalancer:LoadBalancer": _balancer,
+    "aws:apigatewayv2/route:Route": _api_route,
+    "aws:ec2/amiLaunchPermission:AmiLaunchPermission": _launchable,
+    "aws:ec2/eip:Eip": _address,
+    "aws:ec2/eipAssociation:EipAssociation": _address,
     "aws:ec2/instance:Instance": _instance,
     "aws:ec2/launchTemplate:LaunchTemplate": _template,
     "aws:ec2/internetGateway:InternetGateway": _gateway,
@@ -323,6 +365,7 @@ OPENINGS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _rule,
     "kubernetes:core/v1:Service": _service,
     "kubernetes:networking.k8s.io/v1:Ingress": _ingress,
+    "kubernetes:networking.k8s.io/v1:NetworkPolicy": _network_policy,
 }
 """By type; where a default of AWS is the open one, an absent input is open."""
 

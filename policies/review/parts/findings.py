@@ -9,6 +9,7 @@ from dataclasses import replace
 from policies.data import Source
 from policies.exemptions import EXEMPTION
 from policies.offline import RuleFinding, unjudged
+from policies.review.knowledge import told_unjudged
 from policies.review.model import StackChange
 from policies.review.report import Context, Reason, Risk, Row, Section
 from policies.rules import RULES
@@ -36,9 +37,10 @@ def part(change: StackChange, context: Context) -> Section | None:
     counts = Counter(str(f.status) for f in context.findings_after)
     groups = (("new", new), ("existing", existing), ("fixed", fixed), ("exempt", exempt))
     rows = [_row(word, f, change) for word, found in groups for f in found]
-    if not counts and not rows:
+    silent = _unjudged(change)
+    if not counts and not rows and not silent:
         return None
-    notes = [_tally(counts), *_unjudged(change)]
+    notes = [_tally(counts)] + ([told_unjudged(silent, SHOWN)] if silent else [])
     if undecided:
         names = sorted({f.rule_id for f in undecided})
         notes.append(f"undecided before the update: {len(undecided)} times, by {', '.join(names)}")
@@ -55,19 +57,16 @@ def part(change: StackChange, context: Context) -> Section | None:
             "exempt": list(map(_data, exempt)),
             "undecided": list(map(_data, undecided)),
             "counts": dict(sorted(counts.items())),
+            "unjudged": dict(sorted(silent.items())),
         },
         reasons=[*_reasons(new, change), *_undecided(undecided, context)],
     )
 
 
-def _unjudged(change: StackChange) -> Iterator[str]:
+def _unjudged(change: StackChange) -> Counter[str]:
     """What no rule can judge is counted, so that its silence is not taken for a pass."""
     ours = {item.urn for item in change.changes if item.component}
-    found = unjudged([item for item in change.after() if item.urn not in ours])
-    if found:
-        listed = ", ".join(f"{token} ({count})" for token, count in found.most_common(SHOWN))
-        more = f" and {len(found) - SHOWN} more types" if len(found) > SHOWN else ""
-        yield f"{found.total()} resources are judged by no rule: {listed}{more}"
+    return unjudged([item for item in change.after() if item.urn not in ours])
 
 
 SHOWN = 6

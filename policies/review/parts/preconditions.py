@@ -19,6 +19,7 @@ def part(change: StackChange, context: Context) -> Section | None:
         *_failures(change),
         *_doubts(change),
         *_moved(change),
+        *_reconfigured(change),
         *_taken_over(change),
         *_partial(change),
         *_drift(change),
@@ -81,6 +82,16 @@ def _moved(change: StackChange) -> Iterator[Reason]:
             message=what,
             fix="make a second stack there and move what matters; keep this one until it is empty",
             blocks=True,
+        )
+
+
+def _reconfigured(change: StackChange) -> Iterator[Reason]:
+    for what in change.reconfigured:
+        yield Reason(
+            rule=VERSION,
+            risk="medium",
+            message=f"{what}, and nobody here knows what that does to all behind it",
+            fix="change a provider alone, and read what it says of this input",
         )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from policies.review.creations import asks
 from policies.review.knowledge import WORDS, known
 from policies.review.model import Change, StackChange, lifted
 from policies.review.parts.changes import short
@@ -17,11 +18,12 @@ SHOWN = 6
 def part(change: StackChange, context: Context) -> Section | None:
     """One row per resource with a difference that nobody classified."""
     del context
+    made = {item.urn for item in change.of("create", "replace")}
     found = [
         (item, what, risk)
         for item in change.of("create", "update")  # a replacement asks by itself
-        if not item.component
-        for what, risk in _unexplained(item)
+        if not item.component and not item.external
+        for what, risk in _unexplained(item, made)
     ]
     if not found:
         return None
@@ -44,11 +46,11 @@ def part(change: StackChange, context: Context) -> Section | None:
     )
 
 
-def _unexplained(item: Change) -> Iterator[tuple[str, Risk]]:
+def _unexplained(item: Change, made: Collection[str]) -> Iterator[tuple[str, Risk]]:
     about = known(item.type)
     if item.operation == "create":
-        if not about.is_known and not about.harmless:
-            yield f"nobody here knows what a {item.type} grants, opens or costs", "medium"
+        if why := asks(item, made):
+            yield why, "medium"
         return
     names = list(dict.fromkeys(leaf.text for leaf in guards(item, "unclassified")))
     risk: Risk = "medium" if about.is_sensitive else "low"

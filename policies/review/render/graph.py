@@ -13,6 +13,9 @@ from policies.review.parts.blast_radius import dependents
 NODES = 60
 """More boxes are no picture; what is left out is counted."""
 
+ALONE = 12
+"""Of more boxes than these, one without an arrow tells less than the table below."""
+
 TITLE = "What changes, and what hangs on it"
 NAME, KIND = 23, 29
 """Characters that fit into a box, in a font that is wide."""
@@ -48,6 +51,10 @@ def graph(change: StackChange) -> Graph:
     changed = [item.urn for item in change.changed()]
     near = {reader for urn in changed for reader in readers.get(urn, ())} & change.by_urn.keys()
     wanted = [*changed, *sorted(near - set(changed))]
+    total = len(wanted)
+    if total > ALONE:
+        joined = {urn for urn in changed for _ in readers.get(urn, ())} | near
+        wanted = [urn for urn in wanted if urn in joined]
     kept = set(wanted[:NODES])
     edges = sorted((s, t) for s in kept for t in readers.get(s, ()) if t in kept and s != t)
     layers = _layers(wanted[:NODES], edges)
@@ -59,7 +66,7 @@ def graph(change: StackChange) -> Graph:
         kind = item.type.rpartition(":")[2]
         nodes.append(Node(urn, item.name, kind, item.operation, layer, rows[layer]))
         rows[layer] += 1
-    return Graph(nodes, edges, len(wanted) - len(nodes))
+    return Graph(nodes, edges, total - len(nodes))
 
 
 def _layers(urns: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, int]:

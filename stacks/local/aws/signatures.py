@@ -31,6 +31,10 @@ CLOCK_SKEW_SECONDS = 15 * 60
 LONGEST_PRESIGNED_SECONDS = 7 * 24 * 3600
 """X-Amz-Expires may not be larger (Amazon S3 API reference, "Query Parameters")."""
 
+WITHOUT_EXPIRES = frozenset(("sts",))
+"""Services that leave X-Amz-Expires aside: a presigned URL is as good as a request of its date
+(aws-sdk-go, issue 2167)."""
+
 ALGORITHM = "AWS4-HMAC-SHA256"
 HEADER = re.compile(
     rf"{ALGORITHM}\s+Credential=(?P<credential>[^,\s]+),\s*SignedHeaders=(?P<headers>[^,\s]+),"
@@ -278,7 +282,9 @@ def _in_time(claim: Claim, now: float) -> None:
             "AuthorizationQueryParametersError",
             f"X-Amz-Expires must be between 1 and {LONGEST_PRESIGNED_SECONDS} seconds",
         )
-    if now < signed - CLOCK_SKEW_SECONDS or now > signed + claim.expires_seconds:
+    ignored = claim.service in WITHOUT_EXPIRES
+    lifetime = CLOCK_SKEW_SECONDS if ignored else claim.expires_seconds
+    if now < signed - CLOCK_SKEW_SECONDS or now > signed + lifetime:
         raise Refused("AccessDenied", "Request has expired")
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from infra.errors import UserError
+from stacks.local.runtime.files import OWNER_ALONE
 from stacks.local.runtime.processes import Children, is_alive, tail
 
 START_SECONDS = 60
@@ -45,13 +46,14 @@ class CloudInfo:
 
 
 def find(home: Path) -> CloudInfo | None:
-    """The cloud of this home if it is alive."""
-    try:
-        record = json.loads(_record(home).read_text())
-        info = CloudInfo(**{name: record[name] for name in CloudInfo.__dataclass_fields__})
-    except (OSError, ValueError, KeyError):
-        return None
-    return info if is_alive(info.pid, info.create_time) else None
+    """The cloud of this home if it is alive, by its record or by what its lock holds."""
+    for path in (_record(home), _lock_file(home)):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            record = json.loads(path.read_text())
+            info = CloudInfo(**{name: record[name] for name in CloudInfo.__dataclass_fields__})
+            if is_alive(info.pid, info.create_time):
+                return info
+    return None
 
 
 def start(home: Path, port: int | None = None, timeout_seconds: float = START_SECONDS) -> CloudInfo:
@@ -86,6 +88,7 @@ def _spawn(home: Path, port: int | None, timeout_seconds: float) -> CloudInfo:
     argv = [sys.executable, "-m", "stacks.local.daemon.main", "--home", str(home)]
     if port is not None:
         argv += ["--port", str(port)]
+    log.touch(mode=OWNER_ALONE)
     with log.open("wb") as out:
         process = subprocess.Popen(
             argv,
@@ -117,8 +120,8 @@ def _spawn(home: Path, port: int | None, timeout_seconds: float) -> CloudInfo:
 
 def take_lock(home: Path) -> TextIO | None:
     """The lock that one cloud per home holds for its life; None when another has it."""
-    folder = private_folder(home)
-    lock = (folder / "daemon.lock").open("a")
+    private_folder(home)
+    lock = _lock_file(home).open("a")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -130,7 +133,8 @@ def take_lock(home: Path) -> TextIO | None:
 def private_folder(home: Path) -> Path:
     """Where the local cloud of a home keeps everything, closed to other users of the machine."""
     folder = home / "local"
-    folder.mkdir(parents=True, exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(exist_ok=True, mode=0o700)
     folder.chmod(0o700)
     return folder
 
@@ -159,10 +163,15 @@ def _record(home: Path) -> Path:
     return home / "local" / "cloud.json"
 
 
+def _lock_file(home: Path) -> Path:
+    return home / "local" / "daemon.lock"
+
+
 @contextlib.contextmanager
 def _locked(home: Path) -> Iterator[None]:
     """One start or stop at a time per home; the lock of a dead process is free."""
     folder = private_folder(home)
+    (folder / "cloud.lock").touch(mode=OWNER_ALONE)
     with (folder / "cloud.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
+import re
 import shutil
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from infra.errors import UserError
 from stacks.local.daemon import client as session
-from stacks.local.runtime import container, keys
+from stacks.local.daemon import state_files
+from stacks.local.daemon.killed_engines import STARTED_BY
+from stacks.local.daemon.state_files import state_folder
+from stacks.local.runtime import container, files, keys
 from stacks.toolchain import pulumi as toolchain
 
 ENV = "local"
-STARTED_BY = "PLINTH_STARTED_BY"
-"""Tells an engine, and whoever finds it later, which command line waits for it."""
+CLOUD_ID = re.compile("[0-9a-f]{16}")
 
-ORPHAN_GRACE_SECONDS = 10
-"""How long an engine whose command line was killed may take to end by itself."""
+ROOM_BYTES = 32 * 2**20
+"""What an update writes at most: the states of all stacks, their copies and the engine's
+history."""
 
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -111,17 +111,14 @@ class LocalEnvironment:
         return homes | {name: value for name, value in mine.items() if name not in hidden}
 
 
-def state_folder(home: Path) -> Path:
-    """Where the file backend keeps the state of all stacks."""
-    return home / ENV / "state"
-
-
-def start(home: Path, port: int | None, say: Say) -> LocalEnvironment:
+def start(home: Path, port: int | None, say: Say, room_bytes: int = ROOM_BYTES) -> LocalEnvironment:
     """Find or start the cloud and make the state of the stacks fit it.
 
     A state that describes another cloud is put aside: what it lists is gone with that cloud.
     """
+    check_room(home, room_bytes)
     cloud = session.find(home)
+    fresh = cloud is None
     if cloud is None:
         say("starting the local cloud")
         cloud = session.start(home, port)
@@ -131,180 +128,62 @@ def start(home: Path, port: int | None, say: Say) -> LocalEnvironment:
             fix="type `plinth destroy local --yes` first, or leave --port out",
         )
     with _one_at_a_time(home):
-        _fit_state(home, cloud.cloud_id, say)
+        _fit_state(home, cloud.cloud_id, say, fresh=fresh)
     return LocalEnvironment(home=home, cloud=cloud)
 
 
 @contextmanager
 def _one_at_a_time(home: Path) -> Iterator[None]:
     """Commands on several stacks may start at once: they look at the state one after another."""
+    (home / ENV / "state.lock").touch(mode=files.OWNER_ALONE)
     with (home / ENV / "state.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _fit_state(home: Path, cloud_id: str, say: Say) -> None:
+def _fit_state(home: Path, cloud_id: str, say: Say, *, fresh: bool) -> None:
+    """Put aside what describes another cloud; a note of which it describes may itself be lost."""
     state = state_folder(home)
-    state.mkdir(parents=True, exist_ok=True)
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
     owner = home / ENV / "state-of-cloud"
-    if owner.exists() and owner.read_text() != cloud_id and any(state.iterdir()):
+    noted = owner.read_text(errors="replace") if owner.exists() else ""
+    another = noted != cloud_id if CLOUD_ID.fullmatch(noted) else fresh
+    if another and any(state.iterdir()):
         lost = state.with_name("state-of-a-lost-cloud")
         shutil.rmtree(lost, ignore_errors=True)
         state.rename(lost)
-        state.mkdir()
+        state.mkdir(mode=0o700)
+        state_files.forget(home)
         say("the cloud that held these stacks is gone: their state is put aside, starting anew")
-    owner.write_text(cloud_id)
+    files.write(owner, cloud_id.encode())
 
 
-def clear_dead_lock(home: Path, stack: str, say: Say) -> bool:
-    """Remove a stack's lock of an engine that no longer runs; whether there was one.
-
-    An engine that outlived its command line is given time to end, then stopped: it is ours.
-    UserError when a living command line holds the lock.
-    """
-    cleared = False
-    for lock in _locks(home, stack):
-        owner = _read(lock)
-        engine = _process(int(owner.get("pid", 0)), owner)
-        if engine is not None:
-            if not _is_orphan(engine):
-                raise UserError(
-                    f"stack {stack} must not be updated twice at once, got another update by "
-                    f"process {engine.pid} ({' '.join(engine.cmdline()[:3])})",
-                    fix=f"wait for it, or stop process {engine.pid}",
-                )
-            say(f"waiting for the engine of a command that was killed (process {engine.pid})")
-            _end(engine)
-        lock.unlink(missing_ok=True)
-        say(f"cleared the lock of process {owner.get('pid')}, which no longer runs")
-        cleared = True
-    if cleared:
-        end_orphaned_plugins(home)
-        remove_torn_files(state_folder(home), stack)
-        _cut_off(home, stack).parent.mkdir(exist_ok=True)
-        _cut_off(home, stack).touch()
-    return cleared
-
-
-def was_cut_off(home: Path, stack: str) -> bool:
-    """Whether an engine was killed since the last update that ended: its state is too old."""
-    return _cut_off(home, stack).exists()
-
-
-def mended(home: Path, stack: str) -> None:
-    """An update ended: the state is what the cloud holds."""
-    _cut_off(home, stack).unlink(missing_ok=True)
-
-
-def forget(home: Path) -> None:
-    """Nothing is deployed any more."""
-    end_orphaned_plugins(home)
-    shutil.rmtree(home / ENV / "cut-off", ignore_errors=True)
-    shutil.rmtree(home / ENV / "policy-config", ignore_errors=True)
-
-
-def _cut_off(home: Path, stack: str) -> Path:
-    return home / ENV / "cut-off" / stack
-
-
-def _locks(home: Path, stack: str) -> list[Path]:
-    """Locks of a stack, or of all stacks (`*`)."""
-    folder = state_folder(home) / ".pulumi" / "locks"
-    return sorted(folder.glob(f"**/{stack}/*.json"))
-
-
-def remove_torn_files(state: Path, stack: str) -> None:
-    """Delete what a killed engine wrote half beside its checkpoint; call it only without an engine.
-
-    The backend replaces a checkpoint in one step, but its `.attrs` beside it (a hash and a content
-    type) is written in place: an empty one stops every later command with `EOF`. Engines of other
-    stacks may be at work: their drafts are left alone.
-    """
-    for draft in state.rglob("*.tmp"):
-        if draft.name.startswith((f"{stack}.", f"{stack}-")) or draft.parent.name == stack:
-            draft.unlink(missing_ok=True)
-    for attributes in state.rglob("*.attrs"):  # without one a file has none: no engine misses it
-        if not _read(attributes):
-            attributes.unlink(missing_ok=True)
+def check_room(home: Path, room_bytes: int) -> None:
+    """UserError where the home cannot be written: an engine would find out half-way."""
+    try:
+        session.private_folder(home)
+        files.write(home / ENV / "room", b"")
+        free = shutil.disk_usage(home).free
+    except OSError as error:
+        raise UserError(
+            f"{home} must be a folder that can be written, got {error.strerror}: {error.filename}",
+            fix="mend its rights or free room, or set PLINTH_HOME to another folder",
+        ) from None
+    if free < room_bytes:
+        raise UserError(
+            f"the disk of {home} must have {room_bytes // 2**20} MiB free, got {free // 2**20}",
+            fix="free room, or set PLINTH_HOME to another folder",
+        )
 
 
 def has_pending_operations(home: Path, stack: str) -> bool:
     """Whether the last update was cut off while it created, changed or deleted something."""
-    return bool(_deployment(home, stack).get("pending_operations"))
+    return bool(state_files.latest(home, stack).get("pending_operations"))
 
 
 def resource_count(home: Path, stack: str) -> int:
     """How many cloud resources a stack's state holds."""
     return sum(
         bool(resource.get("custom")) and not resource["type"].startswith("pulumi:")
-        for resource in _deployment(home, stack).get("resources") or []
+        for resource in state_files.latest(home, stack).get("resources") or []
     )
-
-
-def _deployment(home: Path, stack: str) -> dict[str, Any]:
-    """The newest deployment in the file backend's checkpoint; empty before the first."""
-    path = state_folder(home) / ".pulumi" / "stacks" / "plinth" / f"{stack}.json"
-    return _read(path).get("checkpoint", {}).get("latest") or {}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
-def _process(pid: int, owner: Mapping[str, Any]) -> psutil.Process | None:
-    """The engine that took the lock, if it still runs: same id, Pulumi, started before the lock."""
-    try:
-        process = psutil.Process(pid)
-        taken = datetime.fromisoformat(str(owner.get("timestamp"))).timestamp()
-        same = "pulumi" in process.name() and process.create_time() <= taken
-        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except (psutil.Error, ValueError):
-        return None
-
-
-def _is_orphan(engine: psutil.Process) -> bool:
-    """Whether the command line that started this engine is gone; never of one typed by hand."""
-    try:
-        pid, _, started = engine.environ().get(STARTED_BY, "").partition("@")
-        if not pid:
-            return False
-        parent = psutil.Process(int(pid))
-        return f"{parent.create_time()}" != started or parent.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-def end_orphaned_plugins(home: Path) -> None:
-    """End what engines of this home that were killed had started: policy packs wait for ever."""
-    mine = f"file://{state_folder(home)}"
-    left = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            variables = process.environ()
-            started_here = STARTED_BY in variables and variables.get("PULUMI_BACKEND_URL") == mine
-            engines = (process, *process.parents())
-            if started_here and not any(one.name() == "pulumi" for one in engines):
-                left.append(process)
-    _stop(left)
-
-
-def _end(engine: psutil.Process) -> None:
-    try:
-        engine.wait(ORPHAN_GRACE_SECONDS)
-    except psutil.TimeoutExpired:
-        _stop([engine, *engine.children(recursive=True)])
-        time.sleep(0.1)
-
-
-def _stop(processes: Sequence[psutil.Process]) -> None:
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.terminate()
-    _, alive = psutil.wait_procs(processes, timeout=5)
-    for process in alive:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()

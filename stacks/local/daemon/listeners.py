@@ -10,13 +10,14 @@ from pathlib import Path
 import psutil
 
 from stacks.local.daemon.client import CloudInfo
+from stacks.local.kubernetes import access
 from stacks.local.runtime.processes import Children, session_members
 
 SIGNED = "requests must name a loopback address, come from no web page and be signed with own keys"
 OWN_PROCESS = "the caller must be a process of this user with this home's keys in its environment"
 PASSWORD = "requests must name a loopback address, come from no web page and have the password"
 CERTIFICATE = "callers must show a client certificate of this control plane's authority"
-TOKEN = "TLS, and callers must show the token of the kubeconfig"
+TOKEN = "TLS, and callers must show a token of `aws eks get-token` whose IAM principal may come in"
 NOTHING = "nothing: a container of somebody else listens on loopback as SageMaker's contract says"
 
 GUARDS = {
@@ -49,6 +50,7 @@ def listeners(home: Path, cloud: CloudInfo) -> list[Listener]:
         int(cloud.endpoint_url.rpartition(":")[2]): ("AWS endpoint", SIGNED),
         cloud.provider_port: ("AWS provider", OWN_PROCESS),
         cloud.kubernetes_port: ("Kubernetes provider", OWN_PROCESS),
+        access.port_of(home / "local" / "kubernetes"): ("access to the cluster", CERTIFICATE),
     }
     for address, port in _listening([psutil.Process(cloud.pid)]):
         purpose, guard = ours.get(port, ("local cloud", None))

@@ -8,6 +8,7 @@ then end every child.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import secrets
@@ -15,13 +16,16 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import psutil
 
 from stacks.local.daemon.client import ALREADY_RUNNING, take_lock
+from stacks.local.daemon.state_files import ledger_file
+from stacks.local.provider.aws.answers import Answers
+from stacks.local.provider.ledger import Ledger
 from stacks.local.provider.peers import Admits, owner_with
 from stacks.local.runtime.container import (
     ContainerRuntime,
@@ -29,15 +33,20 @@ from stacks.local.runtime.container import (
     isolation,
     without_network,
 )
+from stacks.local.runtime.files import write, write_json
 from stacks.local.runtime.keys import SECRET_VARIABLE, Keys
 from stacks.local.runtime.keys import ensure as ensure_keys
-from stacks.local.runtime.processes import Children, port_owner, write_json
+from stacks.local.runtime.processes import Children, port_owner
 
 if TYPE_CHECKING:
+    from stacks.local.aws.gate import Gate
     from stacks.local.aws.iam.authorizer import Authorizer
+    from stacks.local.aws.recorded.recorder import Recorder
     from stacks.local.aws.store import Store
     from stacks.local.kubernetes.attach import Attachment
+    from stacks.local.provider.aws.backend import AwsBackend
     from stacks.local.provider.aws.row import Believed
+    from stacks.local.provider.backend import Backend
 
 REGION = "us-east-1"
 
@@ -81,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    _serve(arguments, home, children, listener, stop)
+    _serve(arguments, home, children, listener, stop=stop, lock=lock)
     children.reap()
     logging.shutdown()
     os._exit(0)  # threads of jobs and of the provider must not keep a stopped cloud alive
@@ -92,54 +101,82 @@ def _serve(
     home: Path,
     children: Children,
     listener: socket.socket,
+    *,
     stop: threading.Event,
+    lock: TextIO,
 ) -> None:
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     namespace = find_namespace()
     os.environ.update(MOTO_SETTINGS)
     keys = ensure_keys(home)
     sagemaker_app = _overlay(home, url, namespace, children, keys)
-    _serve_http(_guarded(sagemaker_app, listener, keys), listener)
+    answers = Answers()
+    gate = _guarded(sagemaker_app, listener, keys, answers)
+    _serve_http(gate, listener)
     threading.Thread(target=_reconcile, args=(sagemaker_app, stop), daemon=True).start()
-    attachment = _attachment(home, children)
+    ledger = Ledger()
+    attachment = _attachment(home, children, gate, sagemaker_app, keys)
     threading.Thread(target=attachment.run, args=(stop,), daemon=True).start()
     admits = owner_with(SECRET_VARIABLE, keys.secret_access_key)
-    provider_port = 0 if arguments.no_provider else _serve_provider(url, keys, admits)
-    kubernetes_port = 0 if arguments.no_provider else _serve_kubernetes(attachment, admits)
-    record = home / "local" / "cloud.json"
-    write_json(
-        record,
-        {
-            "pid": os.getpid(),
-            "create_time": psutil.Process().create_time(),
-            "cloud_id": secrets.token_hex(8),
-            "endpoint_url": url,
-            "provider_port": provider_port,
-            "kubernetes_port": kubernetes_port,
-            "job_isolation": isolation(namespace),
-        },
-    )
+    ports = [0, 0]
+    if not arguments.no_provider:
+        from stacks.local.provider.kubernetes.backend import KubernetesBackend
+
+        backends = (_aws_backend(url, keys, answers), KubernetesBackend(attachment))
+        ports = [_serve_provider(backend, admits, ledger) for backend in backends]
+    record = {
+        "pid": os.getpid(),
+        "create_time": psutil.Process().create_time(),
+        "cloud_id": secrets.token_hex(8),
+        "endpoint_url": url,
+        "provider_port": ports[0],
+        "kubernetes_port": ports[1],
+        "job_isolation": isolation(namespace),
+    }
     log.info("ready at %s", url)
-    stop.wait()
-    record.unlink(missing_ok=True)
+    _write_down(home, record, lock, ledger, stop)
+    (home / "local" / "cloud.json").unlink(missing_ok=True)
     log.info("stopping")
+
+
+def _write_down(
+    home: Path, record: Mapping[str, Any], lock: TextIO, ledger: Ledger, stop: threading.Event
+) -> None:
+    """Until the end, keep in the home where this cloud answers and what it made.
+
+    Whoever deletes or damages `cloud.json` gets it back; what the lock holds is the same.
+    """
+    path, written, text = home / "local" / "cloud.json", -1, json.dumps(record)
+    lock.truncate(0)
+    lock.write(text)
+    lock.flush()
+    while True:
+        try:
+            if not path.exists() or path.read_bytes() != text.encode():
+                write(path, text.encode())
+            if ledger.changes != written:
+                written = ledger.changes
+                write_json(ledger_file(home), ledger.ids())
+        except OSError as error:  # a full disk must not end a cloud
+            log.warning("%s", error)
+        if stop.wait(UPKEEP_SECONDS):
+            return
 
 
 def _overlay(
     home: Path, url: str, namespace: tuple[str, ...], children: Children, keys: Keys
 ) -> Any:
-    from moto.server import DomainDispatcherApplication, create_backend_app
-
     from stacks.local.aws import (
         eventbridge,
         moto_bucket_policies,
+        moto_nat_gateways,
         moto_thread_safety,
         service_linked_roles,
         service_quotas,
     )
     from stacks.local.aws.app import SageMakerApp
     from stacks.local.aws.emulator import Emulator
-    from stacks.local.aws.recorded.recorder import Recorder
+    from stacks.local.aws.iam import owner
     from stacks.local.aws.sagemaker.capture import Captures
     from stacks.local.aws.sagemaker.mlflow_app import tracking_urls
     from stacks.local.aws.store import Store
@@ -157,9 +194,11 @@ def _overlay(
     )
     moto_thread_safety.install()
     moto_bucket_policies.install()
+    moto_nat_gateways.install()
     service_linked_roles.install()
     service_quotas.install()
     service_linked_roles.make()
+    owner.make(keys, REGION)
     store = Store()
     emulator = Emulator(host=host, store=store, authorizer=_authorizer(host, store))
     lambda_functions.install(
@@ -169,9 +208,22 @@ def _overlay(
         ),
     )
     eventbridge.install(emulator)
-    fallback = Recorder(DomainDispatcherApplication(create_backend_app), REGION)
+    fallback = _recorder(emulator.authorizer)
     captures = Captures(lambda role: emulator.act(role).s3)
     return SageMakerApp(emulator=emulator, captures=captures, fallback=fallback)
+
+
+def _recorder(authorizer: Authorizer) -> Recorder:
+    """What answers for what moto lacks, in front of moto."""
+    from moto.server import DomainDispatcherApplication, create_backend_app
+
+    from stacks.local.aws.eks import entries
+    from stacks.local.aws.recorded.recorder import Recorder
+
+    moto = DomainDispatcherApplication(create_backend_app)
+    made = Recorder(moto, REGION, after=entries.AFTER)
+    entries.install(made, authorizer)
+    return made
 
 
 def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
@@ -193,7 +245,7 @@ def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
     )
 
 
-def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Any:
+def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys, answers: Answers) -> Gate:
     """The endpoint behind the gate that checks origin and signature, and what AWS refuses."""
     from stacks.local.aws import session_tokens
     from stacks.local.aws.gate import Gate, known_secrets
@@ -207,7 +259,9 @@ def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys) -> Any:
     account = Account(region=REGION, recorded=sagemaker_app.fallback.store)
     return Gate(
         authorize=authorizer.check,
-        application=Refusing(application=sagemaker_app, account=account),
+        application=answers.kept_by(
+            Refusing(application=sagemaker_app, account=account), keys.access_key_id
+        ),
         port=listener.getsockname()[1],
         secret_of=known_secrets(keys.access_key_id, keys.secret_access_key, sessions),
     )
@@ -239,22 +293,41 @@ def _serve_http(application: Any, listener: socket.socket) -> None:
     threading.Thread(target=server.serve_forever, name="aws", daemon=True).start()
 
 
-def _serve_provider(url: str, keys: Keys, admits: Admits) -> int:
+def _aws_backend(url: str, keys: Keys, answers: Answers) -> AwsBackend:
     from stacks.local.provider.aws.backend import AwsBackend
+
+    backend = AwsBackend(url, REGION, keys, whose=_whose(), answers=answers)
+    threading.Thread(target=backend.warm, daemon=True).start()
+    return backend
+
+
+def _serve_provider(backend: Backend, admits: Admits, ledger: Ledger) -> int:
     from stacks.local.provider.server import serve
 
-    backend = AwsBackend(url, REGION, keys, whose=_whose())
-    server, port = serve(backend, admits=admits)
+    server, port = serve(backend, admits=admits, ledger=ledger)
     _KEPT.append(server)
-    threading.Thread(target=backend.warm, daemon=True).start()
     return int(port)
 
 
-def _attachment(home: Path, children: Children) -> Attachment:
+def _attachment(
+    home: Path, children: Children, gate: Gate, sagemaker_app: Any, keys: Keys
+) -> Attachment:
     """What gives the EKS cluster a control plane, where this machine has the programs of one."""
+    from stacks.local.aws.eks.access import ClusterAccess
     from stacks.local.aws.emulator import ACCOUNT_ID
     from stacks.local.kubernetes.attach import Attachment
     from stacks.toolchain import control_plane
+
+    url = f"http://127.0.0.1:{gate.port}"
+
+    def access(cluster: str) -> ClusterAccess:
+        return ClusterAccess(
+            cluster=cluster,
+            endpoint=url,
+            store=sagemaker_app.fallback.store,
+            authorizer=sagemaker_app.emulator.authorizer,
+            secret_of=gate.secret_of,
+        )
 
     made = Attachment(
         home=home,
@@ -262,18 +335,12 @@ def _attachment(home: Path, children: Children) -> Attachment:
         programs=control_plane.find(),
         account_id=ACCOUNT_ID,
         region=REGION,
+        endpoint=url,
+        keys=keys.aws(),
+        access=access,
     )
     made.install()
     return made
-
-
-def _serve_kubernetes(attachment: Attachment, admits: Admits) -> int:
-    from stacks.local.provider.kubernetes.backend import KubernetesBackend
-    from stacks.local.provider.server import serve
-
-    server, port = serve(KubernetesBackend(attachment), admits=admits)
-    _KEPT.append(server)
-    return int(port)
 
 
 _KEPT: list[object] = []

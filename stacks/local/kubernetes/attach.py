@@ -8,6 +8,7 @@ says: a cluster that is recorded only.
 import base64
 import contextlib
 import functools
+import json
 import logging
 import shutil
 import threading
@@ -21,8 +22,11 @@ import httpx2 as httpx
 
 from infra.errors import UserError
 from stacks.local.kubernetes import control_plane, nodes
+from stacks.local.kubernetes.access import Access
 from stacks.local.kubernetes.client import ApiError, Client
 from stacks.local.kubernetes.control_plane import ControlPlane
+from stacks.local.kubernetes.login import Login, Place, kubeconfig, login, user_of
+from stacks.local.runtime.files import write_json
 from stacks.local.runtime.processes import Children
 from stacks.toolchain.control_plane import Kubernetes
 
@@ -53,6 +57,10 @@ class Attached:
 
     plane: ControlPlane
     client: Client
+    """Of the local cloud itself, which plays kubelets and operators."""
+
+    logged_in: dict[str, tuple[Login, Client]] = field(default_factory=dict)
+    """Clients of those who have a kubeconfig, by its user."""
 
 
 @dataclass
@@ -64,6 +72,15 @@ class Attachment:
     programs: Kubernetes | None
     account_id: str
     region: str
+    endpoint: str
+    """URL of the AWS API."""
+
+    keys: Mapping[str, str]
+    """Variables with the keys of whoever deploys: the owner of the home."""
+
+    access: Callable[[str], Access]
+    """Name of a cluster -> whom its API server lets in."""
+
     attached: Attached | None = None
     _wake: threading.Event = field(default_factory=threading.Event)
     _matched: list[nodes.Group] | None = None
@@ -109,9 +126,26 @@ class Attachment:
         """URLs of all clusters, whether or not a server answers there."""
         return [cluster.endpoint for cluster in self._clusters()]
 
-    def client(self) -> Client | None:
-        """Client of the cluster that has a control plane."""
-        return self.attached.client if self.attached else None
+    def client(self, user: Mapping[str, Any]) -> Client | None:
+        """Client of the cluster that has a control plane, logged in as a kubeconfig's user."""
+        found = self._logged_in(user)
+        return found[1] if found else None
+
+    def whom(self, user: Mapping[str, Any]) -> str:
+        """ARN of the principal as which a kubeconfig's user logs in."""
+        found = self._logged_in(user)
+        return found[0].whom() if found else ""
+
+    def _logged_in(self, user: Mapping[str, Any]) -> tuple[Login, Client] | None:
+        attached, key = self.attached, json.dumps(user, sort_keys=True)
+        if attached is None:
+            return None
+        if key not in attached.logged_in:
+            place = Place(endpoint=self.endpoint, region=self.region, keys=self.keys)
+            made = login(user, place)
+            client = Client(attached.plane.url, attached.plane.ca, made.token)
+            attached.logged_in.setdefault(key, (made, client))
+        return attached.logged_in[key]
 
     def recorded_only(self) -> bool:
         """Whether this machine has no programs of a control plane."""
@@ -175,7 +209,8 @@ class Attachment:
         assert self.programs is not None
         folder = self.home / "local" / "kubernetes"
         try:
-            plane = control_plane.start(folder, self.children, self.programs)
+            access = self.access(cluster.name)
+            plane = control_plane.start(folder, self.children, self.programs, access)
         except UserError as error:
             log.error("cluster %s: %s", cluster.name, error.problem)
             issue = {"code": "Other", "message": error.problem}
@@ -184,6 +219,9 @@ class Attachment:
         cluster.endpoint = plane.url
         cluster.certificate_authority = {"data": base64.b64encode(plane.ca.encode()).decode()}
         client = Client(plane.url, plane.ca, plane.token)
+        user = user_of(cluster.name, self.region)
+        config = kubeconfig(plane.url, folder / "ca.crt", user, cluster.name)
+        write_json(folder / "kubeconfig", config)
         self._matched = None
         self.attached = Attached(cluster=cluster, plane=plane, client=client)
         cluster.status = "ACTIVE"
@@ -192,7 +230,8 @@ class Attachment:
     def _detach(self) -> None:
         assert self.attached is not None
         attached, self.attached = self.attached, None
-        attached.client.close()
+        for client in (attached.client, *(made for _, made in attached.logged_in.values())):
+            client.close()
         attached.plane.stop()
         shutil.rmtree(attached.plane.folder, ignore_errors=True)
         log.info("cluster %s is gone, and its control plane with it", attached.cluster.name)

@@ -12,19 +12,21 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 LIFETIME = timedelta(days=365)
 CLOCK_SKEW = timedelta(minutes=5)
 SERVES, CALLS = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
+BOTH = (SERVES, CALLS)
 SERVER_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 SERVER_ADDRESSES = ("127.0.0.1", "10.100.0.1")
 """Loopback, and the service `kubernetes` in EKS's default service range."""
 
 
 def issue(folder: Path) -> None:
-    """Write `ca.crt`, `{server,etcd}.{crt,key}` and `service-account.{key,pub}`.
+    """Write `ca.crt`, `{server,etcd,access}.{crt,key}` and `service-account.{key,pub}`.
 
-    etcd and the API server show each other the same certificate; nobody else has one.
+    etcd and the API server show each other the same certificate, as do the API server and what
+    says whom it lets in (`access`); nobody else has one.
 
     The key of the authority is thrown away: nothing else will ever be signed with it.
     """
-    authority, server, etcd, accounts = (ec.generate_private_key(ec.SECP256R1()) for _ in range(4))
+    authority, accounts = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     issuer = _name("plinth-local-authority")
     signs = x509.BasicConstraints(ca=True, path_length=0)
     ca = _builder(issuer, issuer, authority.public_key()).add_extension(signs, critical=True)
@@ -35,7 +37,8 @@ def issue(folder: Path) -> None:
         ]
     )
     _write(folder / "ca.crt", _certificate(ca, authority))
-    for name, key, uses in (("server", server, (SERVES,)), ("etcd", etcd, (SERVES, CALLS))):
+    for name, uses in (("server", (SERVES,)), ("etcd", BOTH), ("access", BOTH)):
+        key = ec.generate_private_key(ec.SECP256R1())
         leaf = _builder(_name(f"plinth-local-{name}"), issuer, key.public_key())
         leaf = leaf.add_extension(alternatives, critical=False)
         leaf = leaf.add_extension(x509.ExtendedKeyUsage(uses), critical=False)

@@ -4,7 +4,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,13 +49,22 @@ class Kind:
 
 
 class Client:
-    """Connections to one API server; safe to share between threads."""
+    """Connections to one API server; safe to share between threads.
 
-    def __init__(self, url: str, ca: str, token: str) -> None:
+    `token`: what shows who asks, or a function that makes it where it does not last.
+    """
+
+    def __init__(self, url: str, ca: str, token: str | Callable[[], str]) -> None:
         self.url = url
+
+        def signed(request: httpx.Request) -> httpx.Request:
+            shown = token if isinstance(token, str) else token()
+            request.headers["Authorization"] = f"Bearer {shown}"
+            return request
+
         self._http = httpx.Client(
             base_url=url,
-            headers={"Authorization": f"Bearer {token}"},
+            auth=signed,
             verify=ssl.create_default_context(cadata=ca),
             timeout=REQUEST_SECONDS,
             limits=httpx.Limits(max_connections=CONNECTIONS),
@@ -66,7 +75,7 @@ class Client:
 
     @classmethod
     def of(cls, kubeconfig: Path) -> "Client":
-        """The client that a kubeconfig of this environment describes."""
+        """The client that a kubeconfig with a token describes."""
         config = json.loads(kubeconfig.read_text())
         cluster = config["clusters"][0]["cluster"]
         ca = Path(cluster["certificate-authority"]).read_text()

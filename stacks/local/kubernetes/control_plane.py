@@ -1,7 +1,8 @@
 """A Kubernetes control plane as child processes: etcd, API server, controllers, scheduler, kwok.
 
-It listens on the loopback interface alone, keeps everything under one folder, and trusts one token.
-Clocks that take minutes on EKS (a lost node, the eviction of its pods) take seconds here.
+It listens on the loopback interface alone and keeps everything under one folder. Its own programs
+have a token; whom else it lets in, and to do what, it asks (`access.py`). Clocks that take minutes
+on EKS (a lost node, the eviction of its pods) take seconds here.
 """
 
 import json
@@ -15,9 +16,10 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from infra.errors import UserError
+from stacks.local.kubernetes.access import Access, Reviews, serve
+from stacks.local.kubernetes.login import kubeconfig
 from stacks.local.runtime.processes import Children, free_port, tail
 from stacks.toolchain.control_plane import Kubernetes
 
@@ -46,6 +48,9 @@ ADMISSION = "NodeRestriction,ExtendedResourceToleration"
 
 SERVICE_RANGE = "10.100.0.0/16"
 
+OWN_KUBECONFIG = "components.kubeconfig"
+"""Of the control plane's own programs, and of the local cloud where it plays one."""
+
 log = logging.getLogger(__name__)
 
 
@@ -63,6 +68,9 @@ class ControlPlane:
     commands: dict[str, list[str]] = field(default_factory=dict)
     """Command lines by the name of the program."""
 
+    reviews: list[Reviews] = field(default_factory=list)
+    """What the API server asks; empty where it lets nobody in beside its own programs."""
+
     @property
     def ca(self) -> str:
         """Certificate of the authority, PEM."""
@@ -70,7 +78,7 @@ class ControlPlane:
 
     @property
     def kubeconfig(self) -> Path:
-        return self.folder / "kubeconfig"
+        return self.folder / OWN_KUBECONFIG
 
     def dead(self) -> str | None:
         """The first program that ended by itself, with the end of its log."""
@@ -102,18 +110,27 @@ class ControlPlane:
         """End every program: the ones that talk before the ones that answer."""
         for process in reversed(self.processes.values()):
             self.children.stop(process, STOP_SECONDS)
+        for reviews in self.reviews:
+            reviews.stop()
 
     def _tail(self, name: str) -> str:
         return tail(self.folder / f"{name}.log", 5)
 
 
-def start(folder: Path, children: Children, programs: Kubernetes) -> ControlPlane:
-    """Start a control plane in an empty folder and wait until pods can be created."""
+def start(
+    folder: Path, children: Children, programs: Kubernetes, access: Access | None = None
+) -> ControlPlane:
+    """Start a control plane in an empty folder and wait until pods can be created.
+
+    `access`: whom it lets in beside its own programs. Default: nobody.
+    """
     started = time.perf_counter()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     port, *ports = _free_ports(3)
     plane = _prepare(folder, children, port)
+    if access is not None:
+        plane.reviews.append(serve(folder, access))
 
     def spawn(name: str, flags: list[str]) -> None:
         plane.spawn(name, [*programs.commands[name], *flags])
@@ -144,7 +161,8 @@ def _prepare(folder: Path, children: Children, port: int) -> ControlPlane:
     url = f"https://127.0.0.1:{port}"
     plane = ControlPlane(folder=folder, url=url, token=token, children=children)
     _private(folder / "tokens.csv", f'{token},admin,admin,"system:masters"\n')
-    _private(plane.kubeconfig, json.dumps(kubeconfig(url, folder / "ca.crt", token), indent=1))
+    own = kubeconfig(url, folder / "ca.crt", {"token": token}, "plinth-local")
+    _private(plane.kubeconfig, json.dumps(own, indent=1))
     connection = {"kubeconfig": str(plane.kubeconfig), "qps": 1000, "burst": 2000}
     scheduler = {
         "apiVersion": "kubescheduler.config.k8s.io/v1",
@@ -154,19 +172,6 @@ def _prepare(folder: Path, children: Children, port: int) -> ControlPlane:
     }
     _private(folder / "scheduler.json", json.dumps(scheduler, indent=1))
     return plane
-
-
-def kubeconfig(url: str, ca: Path, token: str) -> dict[str, Any]:
-    """A kubeconfig for kubectl and any other client."""
-    name = "plinth-local"
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": name, "cluster": {"server": url, "certificate-authority": str(ca)}}],
-        "users": [{"name": name, "user": {"token": token}}],
-        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-        "current-context": name,
-    }
 
 
 def _etcd(folder: Path, client_port: int, peer_port: int) -> list[str]:
@@ -194,6 +199,7 @@ def _etcd(folder: Path, client_port: int, peer_port: int) -> list[str]:
 
 def _apiserver(plane: ControlPlane, etcd_port: int) -> list[str]:
     folder = plane.folder
+    asks = [flag for reviews in plane.reviews for flag in reviews.flags()]
     return [
         f"--etcd-servers=https://127.0.0.1:{etcd_port}",
         f"--etcd-cafile={folder / 'ca.crt'}",
@@ -210,7 +216,7 @@ def _apiserver(plane: ControlPlane, etcd_port: int) -> list[str]:
         f"--service-account-signing-key-file={folder / 'service-account.key'}",
         f"--service-cluster-ip-range={SERVICE_RANGE}",
         f"--token-auth-file={folder / 'tokens.csv'}",
-        "--authorization-mode=RBAC",
+        *(asks or ["--authorization-mode=RBAC"]),
         f"--enable-admission-plugins={ADMISSION}",
         "--allow-privileged=true",  # as on EKS: network and device plugins are
         f"--default-not-ready-toleration-seconds={EVICTION_SECONDS}",

@@ -22,6 +22,9 @@ class Subject:
     name: str
     """The name in the Pulumi program."""
 
+    settings: Properties = field(default_factory=dict, repr=False, compare=False)
+    """Settings of the provider resource that it is managed by."""
+
     def __str__(self) -> str:
         return f'{self.token} "{self.name}"'
 
@@ -87,7 +90,7 @@ class Backend(Protocol):
         """Settings whose change means another cloud, in which nothing of the old one exists."""
 
     def check(
-        self, subject: Subject, new: Properties, old: Properties, settings: Properties, seed: bytes
+        self, subject: Subject, new: Properties, old: Properties, seed: bytes
     ) -> tuple[Properties, list[Failure]]:
         """Fill in what the cloud would choose and refuse what it would ignore."""
 

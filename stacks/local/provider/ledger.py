@@ -37,6 +37,9 @@ class Ledger:
         self._guard = threading.Lock()
         self._entries: dict[tuple[str, str], Entry] = {}
         self._working: dict[str, threading.Lock] = {}
+        self.changes = 0
+        """Counts up with what is held: whoever writes it down sees whether there is more."""
+
         self._replacing: set[str] = set()
         """URNs of which a resource was deleted and no other one named by an engine since."""
 
@@ -48,9 +51,18 @@ class Ledger:
         with lock:
             yield
 
+    def ids(self) -> dict[str, list[str]]:
+        """What exists now: ids by URN."""
+        found: dict[str, list[str]] = {}
+        with self._guard:
+            for entry in self._entries.values():
+                found.setdefault(entry.urn, []).append(entry.id)
+        return found
+
     def created(self, urn: str, id: str, inputs: Properties) -> None:
         """Note a resource whose id no engine has stored yet."""
         with self._guard:
+            self.changes += 1
             self._entries[type_of(urn), id] = Entry(urn=urn, id=id, inputs=inputs)
 
     def updated(self, urn: str, id: str, inputs: Properties) -> None:
@@ -64,6 +76,7 @@ class Ledger:
         """An engine's state holds this id under this URN (perhaps renamed, imported or older)."""
         with self._guard:
             entry = self._entries.get((type_of(urn), id))
+            self.changes += entry is None or entry.urn != urn
             held = entry.inputs if entry else inputs
             self._replacing.discard(urn)
             self._entries[type_of(urn), id] = Entry(urn=urn, id=id, inputs=held, known=True)
@@ -89,5 +102,6 @@ class Ledger:
     def forget(self, urn: str, id: str) -> None:
         """The resource is gone."""
         with self._guard:
+            self.changes += 1
             self._entries.pop((type_of(urn), id), None)
             self._replacing.add(urn)

@@ -104,13 +104,14 @@ def _abort(context: grpc.ServicerContext, code: grpc.StatusCode, message: str) -
     raise AssertionError("abort raises")
 
 
-def subject_of(request: Any) -> Subject:
+def subject_of(request: Any, settings: Properties) -> Subject:
     """The resource a request names; older engines put its type and name in the URN alone."""
     _, _, types, name = request.urn.split("::", 3)
     return Subject(
         urn=request.urn,
         token=request.type or types.rpartition("$")[2],
         name=request.name or name,
+        settings=settings,
     )
 
 
@@ -199,19 +200,21 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     # -- resources -----------------------------------------------------------------------------
 
+    def _subject(self, request: Any, context: Any) -> Subject:
+        return subject_of(request, self.engines.settings(context.peer(), request.urn))
+
     @edge
     def Check(self, request: Any, context: Any) -> provider_pb2.CheckResponse:
-        subject = subject_of(request)
+        subject = self._subject(request, context)
         old, new = unpack_properties(request.olds), unpack_properties(request.news)
         if old:
             self.ledger.checked(subject.urn, old)
-        settings = self.engines.settings(context.peer(), subject.urn)
-        inputs, failures = self.backend.check(subject, new, old, settings, request.randomSeed)
+        inputs, failures = self.backend.check(subject, new, old, request.randomSeed)
         return _checked(inputs, failures)
 
     @edge
     def Diff(self, request: Any, context: Any) -> provider_pb2.DiffResponse:
-        subject = subject_of(request)
+        subject = self._subject(request, context)
         old, new = unpack_properties(request.old_inputs), unpack_properties(request.news)
         self.ledger.seen(subject.urn, request.id, old)
         difference = self.backend.diff(subject, old, new)
@@ -221,7 +224,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     @edge
     def Create(self, request: Any, context: Any) -> provider_pb2.CreateResponse:
-        subject, inputs = subject_of(request), unpack_properties(request.properties)
+        subject, inputs = self._subject(request, context), unpack_properties(request.properties)
         if request.preview:
             planned = self.backend.plan(subject, inputs, None)
             return provider_pb2.CreateResponse(id="", properties=pack(planned))
@@ -249,7 +252,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     @edge
     def Read(self, request: Any, context: Any) -> provider_pb2.ReadResponse:
-        subject = subject_of(request)
+        subject = self._subject(request, context)
         state = unpack_properties(request.properties)
         inputs = unpack_properties(request.inputs) if state or request.inputs.fields else None
         if inputs is not None:
@@ -264,7 +267,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     @edge
     def Update(self, request: Any, context: Any) -> provider_pb2.UpdateResponse:
-        subject = subject_of(request)
+        subject = self._subject(request, context)
         old, new = unpack_properties(request.old_inputs), unpack_properties(request.news)
         if request.preview:
             planned = self.backend.plan(subject, new, unpack_properties(request.olds))
@@ -277,7 +280,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     @edge
     def Delete(self, request: Any, context: Any) -> empty_pb2.Empty:
-        subject, inputs = subject_of(request), unpack_properties(request.old_inputs)
+        subject, inputs = self._subject(request, context), unpack_properties(request.old_inputs)
         with self.ledger.turn(subject.urn):
             self.ledger.seen(subject.urn, request.id, inputs)
             self.backend.delete(subject, request.id, inputs)
@@ -323,13 +326,15 @@ def _diff_response(changes: list[Change], *, delete_first: bool) -> provider_pb2
     return response
 
 
-def serve(backend: Backend, *, admits: Admits, port: int = 0) -> tuple[grpc.Server, int]:
+def serve(
+    backend: Backend, *, admits: Admits, port: int = 0, ledger: Ledger | None = None
+) -> tuple[grpc.Server, int]:
     """A started server on the loopback interface, for the peers that it admits, and its port."""
     guard = Guard(admits)
     server = grpc.server(
         futures.ThreadPoolExecutor(WORKERS), options=UNLIMITED, interceptors=[guard]
     )
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(backend), server)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(backend, ledger), server)
     guard.own_port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     return server, guard.own_port

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from infra.errors import UserError
+from stacks.local.runtime import files
 
 ACCESS_KEY_ID_CHARACTERS = string.ascii_uppercase + "234567"
 """What AWS makes access key ids of, after the prefix `AKIA` (IAM user guide, IAM identifiers)."""
@@ -63,11 +64,7 @@ def ensure(home: Path) -> Keys:
         secret_access_key=secrets.token_urlsafe(SECRET_BYTES),
         tracking_password=secrets.token_urlsafe(SECRET_BYTES),
     )
-    draft = path.with_suffix(".draft")
-    draft.unlink(missing_ok=True)
-    draft.touch(mode=0o600)
-    draft.write_text(json.dumps(asdict(made), indent=1))
-    draft.replace(path)
+    files.write_json(path, asdict(made))
     return made
 
 

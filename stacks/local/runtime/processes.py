@@ -18,6 +18,8 @@ from pathlib import Path
 
 import psutil
 
+from stacks.local.runtime.files import write_json
+
 RUN_VARIABLE = "PLINTH_RUN"
 """Set in every child to its run folder: finds a child whose record was never written."""
 
@@ -145,14 +147,6 @@ def _carrying(name: str, value: str) -> list[psutil.Process]:
             if process.pid != os.getpid() and process.environ().get(name) == value:
                 found.append(process)
     return found
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write a file so that a reader sees all of it or none of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(content, indent=1) + "\n")
-    draft.replace(path)
 
 
 def is_alive(pid: int, create_time: float) -> bool:

@@ -110,6 +110,10 @@ def _brokers(resource: Resource, hours: int) -> Iterator[Use]:
     count = int(resource.inputs.get("numberOfBrokerNodes") or 0)
     figure = str(resource.inputs.get("brokerNodeGroupInfo", "instanceType"))
     yield Use(name=resource.name, price=("msk", figure), quantity=_same(hours * count))
+    storage = ("brokerNodeGroupInfo", "storageInfo", "ebsStorageInfo", "volumeSize")
+    gib = float(resource.inputs.get(*storage) or 0)
+    if not figure.startswith("express."):  # whose storage grows with what it is used for
+        yield Use(name=resource.name, price=("msk storage", "volume"), quantity=_same(gib * count))
 
 
 def _cache_nodes(resource: Resource, hours: int) -> Iterator[Use]:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(scope="module")
 def accepted(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Path]]:
     page = tmp_path_factory.mktemp("report") / "accept.html"
-    done = clone.plinth("accept", "local", "--yes", "--output", str(page), "--json", timeout=900)
+    done = clone.plinth("accept", "local", "--yes", "--output", str(page), "--json")
     assert done.code == 0, done.err[-4000:]
     yield done.json, page
 

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from stacks.local.daemon import client as daemon
-from stacks.local.daemon import environment
-from tests.conftest import GOLDEN, Clone, copy_checkout
+from stacks.local.daemon import environment, killed_engines, state_files
+from tests.conftest import Clone, copy_checkout
+from tests.kits.made import EXPECTED, created, vpcs
 from tests.kits.path import engine_of, not_same, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -31,48 +31,6 @@ def fresh(tmp_path: Path, pulumi_cli: Path) -> Iterator[Clone]:
 
 def cloud_pid(clone: Clone) -> int:
     return int(json.loads((clone.home / "local" / "cloud.json").read_text())["pid"])
-
-
-def vpcs(clone: Clone) -> int:
-    found = clone.client("ec2").describe_vpcs()["Vpcs"]
-    return sum(not vpc["IsDefault"] for vpc in found)
-
-
-def created(clone: Clone) -> Counter[str]:
-    """How many there are of things that AWS names itself, so that a double goes unnoticed."""
-    ec2, kms = clone.client("ec2"), clone.client("kms")
-    keys = [key["KeyId"] for key in kms.list_keys()["Keys"]]
-    states = [kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] for key in keys]
-    return Counter(
-        vpcs=vpcs(clone),
-        subnets=sum(
-            "plinth" in str(subnet.get("Tags")) for subnet in ec2.describe_subnets()["Subnets"]
-        ),
-        endpoints=sum(
-            endpoint["State"] != "deleted"
-            for endpoint in ec2.describe_vpc_endpoints()["VpcEndpoints"]
-        ),
-        groups=sum(
-            group["GroupName"] != "default"
-            for group in ec2.describe_security_groups()["SecurityGroups"]
-        ),
-        keys=states.count("Enabled"),
-    )
-
-
-ACCEPTED = Counter(
-    line.split()[0]
-    for line in (GOLDEN / "stacks" / "local.foundation.txt").read_text().splitlines()
-)
-"""The other stacks make nothing of what is counted here."""
-
-EXPECTED = Counter(
-    vpcs=ACCEPTED["aws:ec2/vpc:Vpc"],
-    subnets=ACCEPTED["aws:ec2/subnet:Subnet"],
-    endpoints=ACCEPTED["aws:ec2/vpcEndpoint:VpcEndpoint"],
-    groups=ACCEPTED["aws:ec2/securityGroup:SecurityGroup"],
-    keys=ACCEPTED["aws:kms/key:Key"],
-)
 
 
 def half_way(clone: Clone) -> Callable[[], bool]:
@@ -93,7 +51,7 @@ def test_what_a_killed_engine_wrote_half_is_removed_and_nothing_else(tmp_path: P
         (tmp_path / name).write_text("")
     for name in whole:
         (tmp_path / name).write_text('{"version": 3}')
-    environment.remove_torn_files(tmp_path, "local.weather")
+    killed_engines.remove_torn_files(tmp_path, "local.weather")
     assert {path.name for path in tmp_path.iterdir()} == {*whole, *of_others}
 
 
@@ -101,7 +59,7 @@ def test_commands_that_start_at_once_put_aside_the_state_of_a_lost_cloud_once(
     tmp_path: Path,
 ) -> None:
     said: list[str] = []
-    state = environment.state_folder(tmp_path)
+    state = state_files.state_folder(tmp_path)
     state.mkdir(parents=True)
     (state / "old").touch()
     (tmp_path / "local" / "state-of-cloud").write_text("another")
@@ -123,7 +81,7 @@ def test_commands_that_start_at_once_put_aside_the_state_of_a_lost_cloud_once(
 
 def test_a_killed_command_line_leaves_nothing_that_the_next_up_does_not_mend(fresh: Clone) -> None:
     started = fresh.start("up", "local")
-    wait_until(half_way(fresh))
+    wait_until(half_way(fresh), by=started)
     started.send_signal(signal.SIGKILL)
     started.communicate()
     fresh.ok("up", "local")
@@ -133,11 +91,11 @@ def test_a_killed_command_line_leaves_nothing_that_the_next_up_does_not_mend(fre
 
 def test_a_killed_engine_leaves_nothing_that_the_next_up_does_not_mend(fresh: Clone) -> None:
     started = fresh.start("up", "local.foundation")
-    wait_until(half_way(fresh))
+    wait_until(half_way(fresh), by=started)
     engine = engine_of(fresh)
     assert engine is not None
     engine.kill()
-    started.communicate(timeout=60)
+    started.communicate()
     assert started.returncode == 1
     done = fresh.plinth("up", "local.foundation", "--json")
     assert done.code == 0, done.err
@@ -148,9 +106,9 @@ def test_a_killed_engine_leaves_nothing_that_the_next_up_does_not_mend(fresh: Cl
 
 def test_a_killed_cloud_is_replaced_and_the_stack_starts_anew(fresh: Clone) -> None:
     started = fresh.start("up", "local.foundation")
-    wait_until(half_way(fresh))
+    wait_until(half_way(fresh), by=started)
     os.kill(cloud_pid(fresh), signal.SIGKILL)
-    started.communicate(timeout=120)
+    started.communicate()
     done = fresh.plinth("up", "local.foundation", "--json")
     assert done.code == 0, done.err
     assert "starting anew" in done.err
@@ -169,9 +127,12 @@ def test_a_port_in_use_is_reported_with_its_owner(fresh: Clone) -> None:
 
 def test_a_second_up_at_the_same_time_is_refused_by_name(fresh: Clone) -> None:
     started = fresh.start("up", "local.foundation")
-    wait_until(lambda: engine_of(fresh) is not None and any(fresh.home.rglob("locks/**/*.json")))
+    wait_until(
+        lambda: engine_of(fresh) is not None and any(fresh.home.rglob("locks/**/*.json")),
+        by=started,
+    )
     second = fresh.plinth("up", "local")
-    started.communicate(timeout=120)
+    started.communicate()
     assert started.returncode == 0
     assert second.code == 2
     assert "local.foundation must not be updated twice at once" in second.err
@@ -204,9 +165,9 @@ def test_destroy_in_the_middle_of_a_run_and_after_a_kill_leaves_no_process(fresh
     name = "plinth-local-flight-delay-training"
     fresh.client("sagemaker").start_pipeline_execution(PipelineName=name)
     started = fresh.start("up", "local")
-    wait_until(lambda: engine_of(fresh) is not None)
+    wait_until(lambda: engine_of(fresh) is not None, by=started)
     started.send_signal(signal.SIGKILL)
     started.communicate()
     fresh.ok("destroy", "local", "--yes")
-    wait_until(lambda: fresh.processes() == [], seconds=5)
+    wait_until(lambda: fresh.processes() == [])
     assert not (fresh.home / "local" / "cloud.json").exists()

@@ -15,7 +15,7 @@ import pytest
 
 from stacks.local.daemon import client as session
 from stacks.local.daemon import environment
-from stacks.local.kubernetes import nodes
+from stacks.local.kubernetes import control_plane, login, nodes
 from stacks.local.kubernetes.client import Client, Object
 from stacks.targets.local_kubernetes import state
 from stacks.toolchain import control_plane as toolchain
@@ -64,8 +64,8 @@ def create_cluster(cloud: Cloud) -> Any:
 
 
 def client_of(cloud: Cloud) -> Client:
-    """A client by the kubeconfig that `plinth env local` names."""
-    return Client.of(cloud.home / "local" / "kubernetes" / "kubeconfig")
+    """A client of the cloud itself."""
+    return Client.of(cloud.home / "local" / "kubernetes" / control_plane.OWN_KUBECONFIG)
 
 
 def create_group(eks: Any, name: str, subnets: list[str], **more: Any) -> None:
@@ -99,10 +99,9 @@ def test_the_cluster_says_where_its_server_is_and_by_which_authority(cloud: Clou
     described = cloud.client("eks").describe_cluster(name=CLUSTER)["cluster"]
     ca = base64.b64decode(described["certificateAuthority"]["data"]).decode()
     context = ssl.create_default_context(cadata=ca)
-    token = json.loads((cloud.home / "local/kubernetes/kubeconfig").read_text())["users"][0]
     asked = urllib.request.Request(
         f"{described['endpoint']}/version",
-        headers={"Authorization": f"Bearer {token['user']['token']}"},
+        headers={"Authorization": f"Bearer {login.token(CLUSTER, cloud.place())}"},
     )
     with urllib.request.urlopen(asked, context=context) as answer:
         assert json.load(answer)["minor"] == "34"

@@ -13,9 +13,11 @@ import pulumi_kubernetes as k8s
 import pytest
 
 from infra.errors import CheckFailed
+from stacks.local.daemon import client as session
 from stacks.local.daemon import environment
 from stacks.local.kubernetes import nodes, stand_ins
 from stacks.local.kubernetes.client import Client
+from stacks.local.kubernetes.control_plane import OWN_KUBECONFIG
 from stacks.targets.engine import Changes, Stack
 from stacks.toolchain import control_plane as toolchain
 from tests.kits.kubernetes import control_plane_binaries, until
@@ -53,7 +55,7 @@ def kubeconfig(cluster: aws.eks.Cluster) -> pulumi.Output[str]:
     return pulumi.Output.all(cluster.endpoint, cluster.certificate_authority).apply(written)
 
 
-def cluster_with_gpus() -> aws.eks.Cluster:
+def cluster_with_gpus(**more: Any) -> aws.eks.Cluster:
     role = aws.iam.Role("role", name="plinth-test-eks", assume_role_policy=TRUST)
     vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16")
     subnets = [
@@ -65,6 +67,7 @@ def cluster_with_gpus() -> aws.eks.Cluster:
         name="plinth-test",
         role_arn=role.arn,
         vpc_config=aws.eks.ClusterVpcConfigArgs(subnet_ids=[s.id for s in subnets]),
+        **more,
     )
     aws.eks.NodeGroup(
         "gpu",
@@ -121,28 +124,85 @@ def program(gpus: str, *, wrong: bool = False) -> Callable[[], None]:
     return register
 
 
+def stack_of(home: Path, cloud: session.CloudInfo, pulumi_cli: Path) -> Stack:
+    """A stack of this home's cloud."""
+    local = environment.LocalEnvironment(home=home, cloud=cloud)
+    local.state.mkdir(parents=True)
+    return Stack(
+        name="local.cluster",
+        pulumi_root=pulumi_cli.parent.parent,
+        pulumi_home=home / "pulumi",
+        environment=local.engine(),
+        secrets_provider="passphrase",
+        policy_pack=None,
+    )
+
+
+OWNER = "arn:aws:iam::123456789012:user/plinth-local"
+
+
+def let_in(policy: str | None) -> Callable[[], None]:
+    """A namespace in a cluster that goes by access entries; its deployer has this policy."""
+
+    def register() -> None:
+        mode = {"authentication_mode": "API", "bootstrap_cluster_creator_admin_permissions": False}
+        cluster = cluster_with_gpus(access_config=mode)
+        entries: list[pulumi.Resource] = []
+        if policy is not None:
+            entry = aws.eks.AccessEntry("me", cluster_name=cluster.name, principal_arn=OWNER)
+            association = aws.eks.AccessPolicyAssociation(
+                "me",
+                cluster_name=cluster.name,
+                principal_arn=entry.principal_arn,
+                policy_arn=f"arn:aws:eks::aws:cluster-access-policy/{policy}",
+                access_scope={"type": "cluster"},
+            )
+            entries.append(association)
+        provider = k8s.Provider(
+            "eks", kubeconfig=kubeconfig(cluster), opts=pulumi.ResourceOptions(depends_on=entries)
+        )
+        metadata = k8s.meta.v1.ObjectMetaArgs(name="team")
+        options = pulumi.ResourceOptions(provider=provider)
+        k8s.core.v1.Namespace("team", metadata=metadata, opts=options)
+
+    return register
+
+
+@pytest.mark.e2e
+def test_a_deployer_without_an_access_entry_is_told_which(
+    tmp_path: Path, pulumi_cli: Path, control_plane_binaries: toolchain.Kubernetes
+) -> None:
+    with running_cloud(tmp_path) as running:
+        stack = stack_of(tmp_path, running.info, pulumi_cli)
+
+        def run(operation: Any, register: Callable[[], None]) -> Changes:
+            return stack.run(operation, register, lambda done, name: None)
+
+        with pytest.raises(CheckFailed) as refused:
+            run("up", let_in(None))
+        assert f"the cluster's API must let {OWNER} in, got 401 Unauthorized" in str(refused.value)
+        assert f"give {OWNER} an access entry with an access policy" in str(refused.value)
+        with pytest.raises(CheckFailed, match='cannot patch resource "namespaces"'):
+            run("up", let_in("AmazonEKSViewPolicy"))
+        run("up", let_in("AmazonEKSClusterAdminPolicy"))
+        assert run("up", let_in("AmazonEKSClusterAdminPolicy")).changed == []
+        run("destroy", lambda: None)
+
+
 @pytest.mark.e2e
 def test_a_cluster_and_what_runs_on_it_live_and_go(
     tmp_path: Path, pulumi_cli: Path, control_plane_binaries: toolchain.Kubernetes
 ) -> None:
     with running_cloud(tmp_path) as running:
         local = environment.LocalEnvironment(home=tmp_path, cloud=running.info)
-        local.state.mkdir(parents=True)
-        stack = Stack(
-            name="local.cluster",
-            pulumi_root=pulumi_cli.parent.parent,
-            pulumi_home=tmp_path / "pulumi",
-            environment=local.engine(),
-            secrets_provider="passphrase",
-            policy_pack=None,
-        )
+        stack = stack_of(tmp_path, running.info, pulumi_cli)
 
         def run(operation: Any, register: Callable[[], None]) -> Changes:
             return stack.run(operation, register, lambda done, name: None)
 
         assert run("preview", program("2")).counts["create"] == 10
         assert run("up", program("2")).counts["create"] == 10
-        client = Client.of(local.kubeconfig)
+        client = Client.of(tmp_path / "local" / "kubernetes" / OWN_KUBECONFIG)
         quota = client.kind("v1", "ResourceQuota")
         assert quota is not None
         until(lambda: len(client.list(nodes.NODE)) == 2)

@@ -2,8 +2,8 @@
 
 import base64
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from infra.errors import UserError
 from stacks.local.kubernetes import stand_ins
 from stacks.local.kubernetes.client import Client
-from stacks.local.kubernetes.control_plane import kubeconfig
+from stacks.local.kubernetes.login import kubeconfig
 from stacks.local.provider.backend import UNKNOWN, Properties
 from stacks.local.provider.kubernetes.backend import VERSION, KubernetesBackend
 from stacks.local.provider.kubernetes.diff import difference
@@ -39,8 +39,11 @@ class OneServer:
     def endpoints(self) -> list[str]:
         return [self.running.plane.url] if self.running else ["https://recorded"]
 
-    def client(self) -> Client | None:
+    def client(self, user: Mapping[str, Any]) -> Client | None:
         return self.running.client if self.running else None
+
+    def whom(self, user: Mapping[str, Any]) -> str:
+        return "whoever has the token"
 
     def recorded_only(self) -> bool:
         return self.running is None
@@ -81,7 +84,7 @@ def queue(name: str) -> Properties:
 
 
 def refusals(backend: KubernetesBackend, of: Any, inputs: Properties) -> dict[str, str]:
-    _, failures = backend.check(of, inputs, {}, {}, b"")
+    _, failures = backend.check(of, inputs, {}, b"")
     return {failure.property: failure.reason for failure in failures}
 
 
@@ -152,7 +155,7 @@ def test_a_fixed_field_replaces_and_the_old_object_goes_first(backend: Kubernete
         backend.update(JOB, made.id, old, new)
     found = backend.diff(JOB, old, new)
     assert found.replaces and found.delete_first
-    assert backend.check(JOB, new, old, {}, b"")[1] == []
+    assert backend.check(JOB, new, old, b"")[1] == []
     backend.delete(JOB, made.id, old)
     backend.create(JOB, new)
     resumed = {**new, "spec": {**new["spec"], "suspend": False}}
@@ -206,9 +209,10 @@ def test_admission_speaks_in_a_preview(
 
 def test_an_object_without_a_namespace_gets_the_providers(backend: KubernetesBackend) -> None:
     inputs = {**config_map("x"), "metadata": {"name": "x"}}
-    checked, _ = backend.check(MAP, inputs, {}, {}, b"")
+    checked, _ = backend.check(MAP, inputs, {}, b"")
     assert checked["metadata"]["namespace"] == "default"
-    checked, _ = backend.check(MAP, inputs, {}, {"namespace": "team"}, b"")
+    in_team = replace(MAP, settings={"namespace": "team"})
+    checked, _ = backend.check(in_team, inputs, {}, b"")
     assert checked["metadata"]["namespace"] == "team"
 
 
@@ -345,8 +349,9 @@ def test_only_a_server_of_this_environment_is_spoken_to(
     backend: KubernetesBackend, control_plane: Kubernetes
 ) -> None:
     plane = control_plane.plane
-    ours = kubeconfig(plane.url, plane.folder / "ca.crt", plane.token)
-    other = kubeconfig("https://example.com", plane.folder / "ca.crt", plane.token)
+    user = {"token": plane.token}
+    ours = kubeconfig(plane.url, plane.folder / "ca.crt", user, "ours")
+    other = kubeconfig("https://example.com", plane.folder / "ca.crt", user, "ours")
     yaml = f"clusters:\n- name: a\n  cluster:\n    server: {plane.url}\n"
     for accepted in (ours, json.dumps(ours), yaml, UNKNOWN):
         assert backend.check_settings({"kubeconfig": accepted}) == []

@@ -26,7 +26,7 @@ ENDPOINT = "plinth-local-flight-delay-realtime"
 
 @pytest.fixture(scope="module")
 def deployed(clone: Clone) -> dict[str, Any]:
-    return clone.ok("up", "local", "--with-model", timeout=600)
+    return clone.ok("up", "local", "--with-model")
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_the_sagemaker_sdk_starts_the_provisioned_pipeline(
 ) -> None:
     exports = clone.ok("env", "local")
     shell = {"PATH": os.environ["PATH"], "HOME": str(clone.root), **exports}
-    done = path.python(path.SDK_RUN, env=shell, timeout=300)
+    done = path.python(path.SDK_RUN, env=shell)
     assert done.returncode == 0, done.stderr[-2000:]
     status, steps = done.stdout.strip().splitlines()[-2:]
     assert status == "Succeeded"
@@ -356,7 +356,7 @@ def test_a_killed_workload_leaves_that_beside_it_right_and_the_next_up_mends_it(
     path.wait_until(lambda: path.answers(groups.describe_feature_group, **wanted))
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    _, err = left_alone.communicate(timeout=300)
+    _, err = left_alone.communicate()
     assert left_alone.returncode == 0, err
     assert path.not_same(clone.ok("preview", BLOCK_TIME)) == {}
     mended = clone.ok("up", "local")

@@ -31,7 +31,7 @@ def test_every_row_has_a_case() -> None:
 def test_a_row_creates_reads_changes_and_deletes(cloud: Cloud, token: str) -> None:
     case, backend, it = CASES[token], cloud.backend, subject(token)
     program = cloud.resolve(case.inputs)
-    inputs, failures = backend.check(it, program, {}, {}, b"seed")
+    inputs, failures = backend.check(it, program, {}, b"seed")
     assert failures == [] and inputs == program
 
     made = cloud.keep(token, inputs)

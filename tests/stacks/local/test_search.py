@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stacks.local.daemon.environment import LocalEnvironment
-from stacks.local.runtime.processes import write_json
+from stacks.local.runtime.files import write_json
 from tests.kits.local_cloud import ROLE, Cloud, process, refusal, running_cloud, train
 
 

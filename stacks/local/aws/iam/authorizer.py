@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections import Counter
@@ -22,6 +21,7 @@ from stacks.local.aws.iam.networks import Way, way
 from stacks.local.aws.iam.resource_policies import NOTHING, Held, held
 from stacks.local.aws.iam.resources import Place
 from stacks.local.aws.signatures import Refused
+from stacks.local.runtime import files
 
 ASSUMES = ("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity")
 
@@ -64,10 +64,7 @@ class Tally:
             "denied": dict(self.denied.most_common()),
             "not_decided": dict(self.undecided.most_common()),
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_suffix(".draft")
-        draft.write_text(json.dumps(content, indent=1) + "\n")
-        draft.replace(self.path)
+        files.write_json(self.path, content)
 
 
 @dataclass(frozen=True, kw_only=True)

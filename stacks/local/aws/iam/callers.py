@@ -19,6 +19,10 @@ ADMINISTRATOR = compiled(
 )
 
 
+OWNER, OWNER_ID = "plinth-local", "AIDAPLINTHLOCAL"
+"""IAM user that holds the home's own keys."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Caller:
     """A principal with its policies."""
@@ -35,9 +39,9 @@ class Caller:
 
 def administrator(account: str, partition: str) -> Caller:
     """Who holds the home's own keys: a deployer whom IAM allows everything."""
-    arn = f"arn:{partition}:iam::{account}:user/plinth-local"
+    arn = f"arn:{partition}:iam::{account}:user/{OWNER}"
     principal = Principal(kind="user", arn=arn, account=account)
-    return Caller(principal=principal, identity=[ADMINISTRATOR], userid="AIDAPLINTHLOCAL")
+    return Caller(principal=principal, identity=[ADMINISTRATOR], userid=OWNER_ID)
 
 
 def of_role(role: Any, arn: str, session_policies: Sequence[str] | None, userid: str) -> Caller:

@@ -1,10 +1,46 @@
-"""EKS: what a cluster has beside node groups. Nothing of it acts."""
+"""EKS: what a cluster has beside node groups. Only who is let in matters to anything else."""
 
 from stacks.local.aws.recorded.recorded import Recorded
 
 ARN = "arn:aws:eks:{region}:{account}:"
 
+ENTRY = Recorded(
+    service="eks",
+    name="access entry",
+    create="CreateAccessEntry",
+    describe="DescribeAccessEntry",
+    list="ListAccessEntries",
+    update=("UpdateAccessEntry",),
+    delete="DeleteAccessEntry",
+    key={"clusterName": "clusterName", "principalArn": "principalArn"},
+    member="accessEntry",
+    made={"accessEntryArn": ARN + "access-entry/{clusterName}/{hash}"},
+    sets={"type": "STANDARD", "kubernetesGroups": []},
+    times=("createdAt", "modifiedAt"),
+    arn="accessEntryArn",
+)
+"""Whom a cluster lets in; `eks/entries.py` fills it in and `eks/access.py` reads it."""
+
+ASSOCIATION = Recorded(
+    service="eks",
+    name="access policy association",
+    create="AssociateAccessPolicy",
+    list="ListAssociatedAccessPolicies",
+    delete="DisassociateAccessPolicy",
+    key={
+        "clusterName": "clusterName",
+        "principalArn": "principalArn",
+        "policyArn": "policyArn",
+    },
+    member="associatedAccessPolicy",
+    times=("associatedAt", "modifiedAt"),
+    exists="",  # associated once more, a policy has the new scope (EKS User Guide, access policies)
+)
+"""What the policies of EKS let an entry do."""
+
 KINDS = (
+    ENTRY,
+    ASSOCIATION,
     Recorded(
         service="eks",
         name="addon",
@@ -19,35 +55,6 @@ KINDS = (
         sets={"status": "ACTIVE", "health": {"issues": []}},
         times=("createdAt", "modifiedAt"),
         arn="addonArn",
-    ),
-    Recorded(
-        service="eks",
-        name="access entry",
-        create="CreateAccessEntry",
-        describe="DescribeAccessEntry",
-        list="ListAccessEntries",
-        update=("UpdateAccessEntry",),
-        delete="DeleteAccessEntry",
-        key={"clusterName": "clusterName", "principalArn": "principalArn"},
-        member="accessEntry",
-        made={"accessEntryArn": ARN + "access-entry/{clusterName}/{hash}"},
-        sets={"type": "STANDARD", "kubernetesGroups": []},
-        times=("createdAt", "modifiedAt"),
-        arn="accessEntryArn",
-    ),
-    Recorded(
-        service="eks",
-        name="access policy association",
-        create="AssociateAccessPolicy",
-        list="ListAssociatedAccessPolicies",
-        delete="DisassociateAccessPolicy",
-        key={
-            "clusterName": "clusterName",
-            "principalArn": "principalArn",
-            "policyArn": "policyArn",
-        },
-        member="associatedAccessPolicy",
-        times=("associatedAt", "modifiedAt"),
     ),
     Recorded(
         service="eks",

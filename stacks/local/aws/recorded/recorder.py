@@ -65,6 +65,10 @@ class Store:
         return None
 
 
+After = Callable[[Store, Mapping[str, Any]], None]
+"""What happens once a request, of these members, was done."""
+
+
 @dataclass
 class Recorder:
     """The WSGI application; `fallback` answers what no kind has."""
@@ -72,6 +76,8 @@ class Recorder:
     fallback: Application
     region: str
     store: Store = field(default_factory=Store)
+    after: Mapping[tuple[str, str], After] = field(default_factory=dict)
+    """Service and operation -> what comes after it. Default: nothing ever does."""
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         service = _services().get(signed_for(environ))
@@ -83,13 +89,23 @@ class Recorder:
         if arn is not None and self.store.by_arn(service, arn) is None:
             return self.fallback(environ, start)
         try:
-            with self.store.lock:
-                answer: Any = self._answer(service, operation, request, arn)
+            answer: Any = self.answer(service, operation, request, arn)
         except AnswerError as error:
             answer = error
         status, headers, body = serialized(service, operation, answer)
         start(f"{status} {'OK' if status < 300 else 'Error'}", list(headers.items()))
         return [body]
+
+    def answer(
+        self, service: str, operation: str, request: dict[str, Any], arn: str | None = None
+    ) -> dict[str, Any]:
+        """Do what was asked, and what comes after it; `arn`: whose tags are meant."""
+        with self.store.lock:
+            answer = self._answer(service, operation, request, arn)
+            then = self.after.get((service, operation))
+            if then is not None:
+                then(self.store, request)
+        return answer
 
     def _answer(
         self, service: str, operation: str, request: dict[str, Any], arn: str | None

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from stacks.local.aws.emulator import ACCOUNT_ID
 from stacks.local.aws.policy_documents import listed
+from stacks.local.aws.recorded.eks import ENTRY
 from stacks.local.aws.recorded.recorder import Store
 
 ONE_DIGIT = re.compile(r"(\d)\1{11}")
@@ -89,6 +90,16 @@ class Account:
     def _role(self, arn: str) -> Any:
         roles = list(backend("iam", "aws").roles.values())
         return next((role for role in roles if role.arn == arn), None)
+
+    def authentication_mode(self, cluster: str) -> str:
+        """Where an EKS cluster looks for whom to let in; empty: there is no such cluster."""
+        held = backend("eks", self.region).clusters.get(cluster)
+        return str(held.access_config["authenticationMode"]) if held is not None else ""
+
+    def entry(self, cluster: str, principal: str) -> Mapping[str, Any] | None:
+        """The access entry of a principal."""
+        held = self.recorded.of(ENTRY).get((cluster, principal))
+        return held.members if held is not None else None
 
     def monitors(self) -> list[Mapping[str, Any]]:
         """The monitors of Cost Anomaly Detection."""

@@ -64,6 +64,84 @@ def principal_is_nobody(document: Callable[[Request], Any]) -> Condition:
     return condition
 
 
+OURS = ("system:", "eks:", "aws:", "amazon:", "iam:")
+"""What names of groups and users must not start with (EKS User Guide, "Create access entries")."""
+
+MODES = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")
+"""In the order in which a cluster may go from one to the next."""
+
+
+def no_entries_there(request: Request, account: Account) -> Mapping[str, str] | None:
+    """A cluster that goes by its ConfigMap alone."""
+    mode = account.authentication_mode(str(request.get("clusterName")))
+    return {} if mode == "CONFIG_MAP" else None
+
+
+def reserved_group(request: Request, _: Account) -> Mapping[str, str] | None:
+    """A group that Kubernetes or AWS gives."""
+    for group in request.get("kubernetesGroups") or ():
+        for prefix in OURS:
+            if group.startswith(prefix):
+                return {"group": group, "prefix": prefix}
+    return None
+
+
+def reserved_user(request: Request, _: Account) -> Mapping[str, str] | None:
+    """A user name that Kubernetes or AWS gives."""
+    name = str(request.get("username") or "")
+    prefix = next((prefix for prefix in OURS if name.startswith(prefix)), None)
+    return {"prefix": prefix} if prefix else None
+
+
+def groups_of_a_node(request: Request, _: Account) -> Mapping[str, str] | None:
+    """Nodes are in the groups that EKS gives them."""
+    type_ = str(request.get("type") or "STANDARD")
+    return {"type": type_} if request.get("kubernetesGroups") and type_ != "STANDARD" else None
+
+
+def service_linked(request: Request, _: Account) -> Mapping[str, str] | None:
+    """Roles that services keep for themselves get no entry."""
+    arn = str(request["principalArn"])
+    return {"principal": arn} if ":role/aws-service-role/" in arn else None
+
+
+def no_entry(request: Request, account: Account) -> Mapping[str, str] | None:
+    """A policy is associated with an entry that exists."""
+    cluster, arn = str(request["clusterName"]), str(request["principalArn"])
+    return {"principal": arn} if account.entry(cluster, arn) is None else None
+
+
+def policy_of_a_node(request: Request, account: Account) -> Mapping[str, str] | None:
+    """Policies are for people and programs, and for nodes of EKS Auto Mode."""
+    entry = account.entry(str(request["clusterName"]), str(request["principalArn"]))
+    type_ = str(entry["type"]) if entry else "STANDARD"
+    return None if type_ in ("STANDARD", "EC2") else {"type": type_}
+
+
+def unknown_policy(request: Request, _: Account) -> Mapping[str, str] | None:
+    """Access policies are AWS's own."""
+    arn = str(request["policyArn"])
+    return None if ":eks::aws:cluster-access-policy/Amazon" in arn else {"policy": arn}
+
+
+def mode_goes_back(request: Request, account: Account) -> Mapping[str, str] | None:
+    """Entries are never given up again, the ConfigMap is in a step of its own, and what is already
+    so cannot be asked for."""
+    after = (request.get("accessConfig") or {}).get("authenticationMode")
+    before = account.authentication_mode(str(request["name"]))
+    if not after or not before:
+        return None
+    is_next = MODES.index(after) == MODES.index(before) + 1
+    return None if is_next else {"before": before, "after": str(after)}
+
+
+def nobody_is_let_in(request: Request, _: Account) -> Mapping[str, str] | None:
+    """Without entries and without its creator nobody could write the ConfigMap."""
+    asked = request.get("accessConfig") or {}
+    by_map = asked.get("authenticationMode", "CONFIG_MAP") == "CONFIG_MAP"
+    return {} if by_map and asked.get("bootstrapClusterCreatorAdminPermissions") is False else None
+
+
 def entry_of_nobody(request: Request, account: Account) -> Mapping[str, str] | None:
     """An access entry is of an IAM principal that exists."""
     arn = str(request["principalArn"])

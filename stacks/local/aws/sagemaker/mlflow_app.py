@@ -21,8 +21,9 @@ from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.tracking_guard import PORT_VARIABLE
 from stacks.local.aws.store import Resource
 from stacks.local.runtime.container import base_environment
+from stacks.local.runtime.files import write_json
 from stacks.local.runtime.keys import Keys
-from stacks.local.runtime.processes import free_port, tail, write_json
+from stacks.local.runtime.processes import free_port, tail
 
 KIND, SERVER = "mlflow app", "mlflow tracking server"
 STATUS = {KIND: "Status", SERVER: "TrackingServerStatus"}

@@ -8,6 +8,7 @@ from typing import Any
 
 from infra.errors import UserError
 from stacks.local.provider.aws import diff as aws_diff
+from stacks.local.provider.aws.answers import Answers, calling
 from stacks.local.provider.aws.calls import RowExecutor, Session
 from stacks.local.provider.aws.preload import warm
 from stacks.local.provider.aws.requests import RowMapper, outputs
@@ -71,7 +72,9 @@ class AwsBackend:
         rows: Mapping[str, Row] = ROWS,
         *,
         whose: Believed = "here",
+        answers: Answers | None = None,
     ) -> None:
+        self._answers = answers or Answers()
         self._whose: Believed = whose
         self._session = Session(endpoint_url, region, keys)
         self._region = region
@@ -108,7 +111,7 @@ class AwsBackend:
         return f"region must be {self._region!r} in the local environment, got {region!r}"
 
     def check(
-        self, subject: Subject, new: Properties, old: Properties, settings: Properties, seed: bytes
+        self, subject: Subject, new: Properties, old: Properties, seed: bytes
     ) -> tuple[Properties, list[Failure]]:
         """Fill in name and default tags; refuse what no call would carry."""
         table = self._tables.get(subject.token)
@@ -118,7 +121,7 @@ class AwsBackend:
         if row.autoname and row.autoname not in inputs:
             suffix = seed[:SUFFIX_BYTES].hex()[:-1]
             inputs[row.autoname] = old.get(row.autoname, f"{subject.name}-{suffix}")
-        default_tags = (settings.get("defaultTags") or {}).get("tags") or {}
+        default_tags = (subject.settings.get("defaultTags") or {}).get("tags") or {}
         if row.tags and default_tags:
             inputs["tags"] = {**default_tags, **(inputs.get("tags") or {})}
         failures = [
@@ -145,7 +148,21 @@ class AwsBackend:
     # -- what is done about it -----------------------------------------------------------------
 
     def create(self, subject: Subject, inputs: Properties) -> Existing:
-        """Make it, follow up, wait until it is ready; on failure take it away again."""
+        """Make it, follow up, wait until it is ready; on failure take it away again.
+
+        One that was made and whose answer was lost is taken over and made to match.
+        """
+        lost = self._answers.unseen(subject.urn)
+        begun = inputs if lost is None else lost
+        with self._answers.creation(subject.urn, begun):
+            made = self._made(subject, begun)
+        changed = self.diff(subject, begun, inputs)
+        if changed.replaces:
+            self.delete(subject, made.id, begun)
+            return self.create(subject, inputs)
+        return self.update(subject, made.id, begun, inputs) if changed.changes else made
+
+    def _made(self, subject: Subject, inputs: Properties) -> Existing:
         work = self._work(subject, new=inputs)
         row = work.row
         work = replace(work, id=work.create())
@@ -177,20 +194,27 @@ class AwsBackend:
     def update(self, subject: Subject, id: str, old: Properties, new: Properties) -> Existing:
         """Make the calls that carry what changed, then wait until the change holds."""
         work = self._work(subject, id=id, old=old, new=new)
+        with calling(subject.urn):
+            self._changed(work)
+            work.settle()
+        return self._held(subject, id, new, self.read(subject, id, new))
+
+    @staticmethod
+    def _changed(work: RowExecutor) -> None:
         row = work.row
-        roots = {change.root for change in aws_diff.changes(row, old, new)}
+        roots = {change.root for change in aws_diff.changes(row, work.old, work.new)}
         for call in (*row.then, *row.update):
             affected = roots - {"tags", *row.provider_only, *call.omits}
             if affected & set(call.takes) or (affected and tuple(call.takes) == ALL):
                 work.change(call)
         if "tags" in roots:
             work.retag()
-        work.settle()
-        return self._held(subject, id, new, self.read(subject, id, new))
 
     def delete(self, subject: Subject, id: str, inputs: Properties) -> None:
         """Remove it and wait until it is gone."""
-        self._work(subject, id=id, old=inputs).delete()
+        with calling(subject.urn):
+            self._work(subject, id=id, old=inputs).delete()
+        self._answers.forget(subject.urn)
 
     def invoke(self, token: str, arguments: Mapping[str, Any]) -> Properties:
         """The three functions that tell where one is."""

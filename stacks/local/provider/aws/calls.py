@@ -13,8 +13,10 @@ import jmespath
 from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.parsers import ResponseParserError
 
 from infra.errors import UserError
+from stacks.local.provider.aws.answers import making, name_calls
 from stacks.local.provider.aws.requests import RowMapper, fill, pairs_or_map
 from stacks.local.provider.aws.row import Call, HookContext, Row
 from stacks.local.provider.aws.shapes import operation_model
@@ -60,6 +62,7 @@ class Session:
                         s3={"addressing_style": "path"},
                     ),
                 )
+                name_calls(self._clients[service])
             return self._clients[service]
 
     @cached_property
@@ -106,7 +109,8 @@ class RowExecutor:
         """Make the create call; the new id."""
         row, known = self.row, self.known()
         arguments = {**self.table.create(self.new, known), **self._built(row.create, {})}
-        answer = self._must(row.create, arguments)
+        with making():
+            answer = self._must(row.create, arguments)
         identity = row.identity
         if identity.returned:
             return str(jmespath.search(identity.returned, answer))
@@ -266,7 +270,7 @@ class RowExecutor:
             raise self._refusal(call, f"{code}: {message}") from error
         except ParamValidationError as error:
             raise self._refusal(call, str(error)) from error
-        except BotoCoreError as error:
+        except (BotoCoreError, ResponseParserError) as error:
             raise UserError(
                 f"{self.subject}: {call.operation} must get an answer, got {error}",
                 fix="see why the local cloud gives none in .plinth/local/cloud.log",

@@ -5,7 +5,8 @@ objects are checked against Kubernetes' schemas and recorded.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from infra.errors import UserError
@@ -21,6 +22,7 @@ from stacks.local.provider.backend import (
 )
 from stacks.local.provider.kubernetes import objects, validate
 from stacks.local.provider.kubernetes.diff import difference
+from stacks.local.provider.kubernetes.kubeconfig import server, user
 
 VERSION = "4.34.2"
 """The release of pulumi_kubernetes whose resources this serves; a test compares."""
@@ -44,6 +46,9 @@ SETTINGS = frozenset(
 
 DELETE_SECONDS = 300.0
 
+CLOSED = (401, 403)
+"""Answers to who is nobody, and to who may not."""
+
 UNTYPED = re.compile(r": \.(?P<field>[\w.\[\]]+): ")
 """Where the server names the field that its schema lacks, or of another type."""
 
@@ -57,8 +62,12 @@ class Servers(Protocol):
     def endpoints(self) -> list[str]:
         """URLs of all clusters, whether or not a server answers there."""
 
-    def client(self) -> Client | None:
-        """Client of the one with a control plane; None while there is none."""
+    def client(self, user: Mapping[str, Any]) -> Client | None:
+        """Client of the one with a control plane, logged in as a kubeconfig's user; None while
+        there is none. UserError where that is no way to log in to EKS."""
+
+    def whom(self, user: Mapping[str, Any]) -> str:
+        """ARN of the IAM principal that a kubeconfig's user is."""
 
     def recorded_only(self) -> bool:
         """Whether this machine has no programs of a control plane."""
@@ -85,33 +94,39 @@ class KubernetesBackend:
         given = settings.get("kubeconfig")
         if given == UNKNOWN:
             return failures
-        server, known = _server(given), self._servers.endpoints()
-        if server not in known:
+        named, known = server(given), self._servers.endpoints()
+        if named not in known:
             reason = (
                 f"kubeconfig must name the server of an EKS cluster of the local environment "
-                f"({', '.join(known) or 'there is none yet'}), got {server or 'no server'}"
+                f"({', '.join(known) or 'there is none yet'}), got {named or 'no server'}"
             )
             failures.append(Failure(property="kubeconfig", reason=reason))
+            return failures
+        try:
+            self._servers.client(user(given))
+        except UserError as error:
+            failures.append(Failure(property="kubeconfig", reason=error.problem))
         return failures
 
     def replaced_settings(self, old: Properties, new: Properties) -> list[str]:
         """The kubeconfig, when it names another server."""
         before, after = old.get("kubeconfig"), new.get("kubeconfig")
-        moved = UNKNOWN not in (before, after) and _server(before) != _server(after)
+        moved = UNKNOWN not in (before, after) and server(before) != server(after)
         return ["kubeconfig"] if moved else []
 
     def check(
-        self, subject: Subject, new: Properties, old: Properties, settings: Properties, seed: bytes
+        self, subject: Subject, new: Properties, old: Properties, seed: bytes
     ) -> tuple[Properties, list[Failure]]:
         """Fill in the namespace; ask the server, or the schemas, whether it would be accepted."""
         refused = _refusal(subject, new)
         if refused:
             return new, [refused]
-        inputs, client = dict(new), self._servers.client()
+        is_known = subject.settings.get("kubeconfig") != UNKNOWN
+        inputs, client = dict(new), self._client(subject) if is_known else None
         item = objects.body(subject, inputs)
-        kind = client.kind(item["apiVersion"], item["kind"]) if client else None
+        kind = _offered(client, item) if client else None
         if kind and kind.namespaced and not item["metadata"].get("namespace"):
-            chosen = {"namespace": settings.get("namespace", "default")}
+            chosen = {"namespace": subject.settings.get("namespace", "default")}
             inputs["metadata"] = {**inputs["metadata"], **chosen}
             item = objects.body(subject, inputs)
         if objects.has_unknown(item):
@@ -142,7 +157,9 @@ class KubernetesBackend:
     def read(self, subject: Subject, id: str, inputs: Properties | None) -> Existing | None:
         """Look it up; inputs are what a program would have to say to get it as it is."""
         api_version, kind_name = _kind_of(subject, inputs)
-        live, client = self._live(api_version, kind_name, id), self._servers.client()
+        client = self._client(subject)
+        with self._told(subject, id):
+            live = self._live(client, api_version, kind_name, id)
         if live is None:
             return None
         if inputs is None:
@@ -151,7 +168,8 @@ class KubernetesBackend:
             held = inputs
         else:
             item = objects.body(subject, inputs)
-            held = self._drifted(client, item, inputs, live)
+            with self._told(subject, id):
+                held = self._drifted(client, item, inputs, live)
         return Existing(id=id, inputs=held, outputs=objects.outputs(subject, held, live))
 
     def update(self, subject: Subject, id: str, old: Properties, new: Properties) -> Existing:
@@ -161,10 +179,48 @@ class KubernetesBackend:
     def delete(self, subject: Subject, id: str, inputs: Properties) -> None:
         """Remove it and what it owns, and wait until it is gone; finalizers are left alone."""
         api_version, kind_name = _kind_of(subject, inputs)
-        client = self._servers.client()
+        client = self._client(subject)
         if client is None:
             self._recorded.pop((api_version, kind_name, id), None)
             return
+        with self._told(subject, id):
+            self._delete(client, subject, id, api_version, kind_name)
+
+    def invoke(self, token: str, arguments: Mapping[str, Any]) -> Properties:
+        """No function of the provider is served."""
+        raise UserError(
+            f"{token} is not served in the local environment",
+            fix="register the objects themselves, or a Helm release",
+        )
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _client(self, subject: Subject) -> Client | None:
+        """As whoever the provider resource logs in; None while there is no server."""
+        return self._servers.client(user(subject.settings.get("kubeconfig")))
+
+    @contextmanager
+    def _told(self, subject: Subject, what: str, item: Object | None = None) -> Iterator[None]:
+        """What the server refuses, as a person can read it: who asked, and what would let them."""
+        try:
+            yield
+        except ApiError as error:
+            if error.status == 401:
+                whom = self._servers.whom(user(subject.settings.get("kubeconfig")))
+                raise UserError(
+                    f"{subject}: the cluster's API must let {whom} in, got 401 {error}",
+                    fix=f"give {whom} an access entry with an access policy (plinth:cluster."
+                    "admin_role_arns does), or deploy as a role that has one",
+                ) from None
+            raise UserError(
+                f"{subject}: {what} must be accepted by the API server, got "
+                f"{_without_secrets(str(error), item or {})}",
+                fix="change what the message names",
+            ) from None
+
+    def _delete(
+        self, client: Client, subject: Subject, id: str, api_version: str, kind_name: str
+    ) -> None:
         kind = client.kind(api_version, kind_name)
         namespace, name = objects.located(id)
         live = client.get(kind, namespace, name) if kind else None
@@ -185,29 +241,14 @@ class KubernetesBackend:
         if kind.kind == stand_ins.DEFINITION.kind:
             client.forget_kinds(f"{live['spec']['group']}/{live['spec']['versions'][0]['name']}")
 
-    def invoke(self, token: str, arguments: Mapping[str, Any]) -> Properties:
-        """No function of the provider is served."""
-        raise UserError(
-            f"{token} is not served in the local environment",
-            fix="register the objects themselves, or a Helm release",
-        )
-
-    # -- inside --------------------------------------------------------------------------------
-
     def _applied(self, subject: Subject, inputs: Properties) -> Existing:
         item = objects.body(subject, inputs)
-        id, client = objects.identity(item), self._servers.client()
+        id, client = objects.identity(item), self._client(subject)
         if client is None:
             live = self._record(subject, item, id)
         else:
-            try:
+            with self._told(subject, f"{item['kind']} {id}", item):
                 live = self._apply(client, subject, inputs, item)
-            except ApiError as error:
-                raise UserError(
-                    f"{subject}: {item['kind']} {id} must be accepted by the API server, got "
-                    f"{_without_secrets(str(error), item)}",
-                    fix="change what the message names",
-                ) from None
         return Existing(id=id, inputs=inputs, outputs=objects.outputs(subject, inputs, live))
 
     def _apply(self, client: Client, subject: Subject, inputs: Properties, item: Object) -> Object:
@@ -236,8 +277,9 @@ class KubernetesBackend:
         self._recorded[item["apiVersion"], item["kind"], id] = item
         return item
 
-    def _live(self, api_version: str, kind_name: str, id: str) -> Object | None:
-        client = self._servers.client()
+    def _live(
+        self, client: Client | None, api_version: str, kind_name: str, id: str
+    ) -> Object | None:
         if client is None:
             return self._recorded.get((api_version, kind_name, id))
         kind = client.kind(api_version, kind_name)
@@ -255,25 +297,6 @@ class KubernetesBackend:
             applied = {}  # what is there cannot be led back in place: all that differs is drift
         held: Properties = objects.drifted(inputs, applied, live)
         return held
-
-
-def _server(kubeconfig: Any) -> str | None:
-    """URL of the current context's cluster, out of JSON or YAML."""
-    if isinstance(kubeconfig, str):
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import YAMLError
-
-        try:
-            kubeconfig = YAML(typ="safe").load(kubeconfig)
-        except YAMLError:
-            return None
-    if not isinstance(kubeconfig, Mapping):
-        return None
-    named = {c["name"]: c["context"] for c in kubeconfig.get("contexts") or []}
-    context = named.get(kubeconfig.get("current-context"), {})
-    servers = {c["name"]: c["cluster"].get("server") for c in kubeconfig.get("clusters") or []}
-    found = servers.get(context.get("cluster")) if context else next(iter(servers.values()), None)
-    return str(found) if found else None
 
 
 def _refusal(subject: Subject, inputs: Properties) -> Failure | None:
@@ -308,13 +331,29 @@ def _is_custom(api_version: str) -> bool:
     return "." in group and not group.endswith(".k8s.io")
 
 
+def _offered(client: Client, item: Object) -> Kind | None:
+    """The kind of an object; None where the server lacks it or lets the caller ask for nothing.
+
+    Who has no access entry yet may get one in the same update.
+    """
+    try:
+        return client.kind(item["apiVersion"], item["kind"])
+    except ApiError as error:
+        if error.status in CLOSED:
+            return None
+        raise
+
+
 def _asked(client: Client, kind: Kind, item: Object) -> list[Failure]:
-    """What the server says to a dry run; a namespace that is yet to come is no failure."""
+    """What the server says to a dry run; a namespace that is yet to come is no failure, and who
+    may not ask hears it when the object is made, as from the official provider."""
     try:
         client.apply(kind, item, dry_run=True)
     except ApiError as error:
         if error.status == 404:
             return []
+        if error.status in CLOSED:
+            return validate.failures(item)
         untyped = UNTYPED.search(str(error))
         field = untyped["field"] if untyped else ""
         causes = error.causes or [{"field": field, "message": str(error)}]

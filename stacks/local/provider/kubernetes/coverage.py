@@ -3,6 +3,13 @@
 COVERED = {
     "objects": "an API server of Kubernetes 1.34: admission, quotas, priorities, roles; an update "
     "does not wait until a workload is ready",
+    "access": "tokens of `aws eks get-token` are verified as on EKS; access entries say who comes "
+    "in, AWS's access policies (View, Edit, Admin, AdminView, ClusterAdmin) and Kubernetes' own "
+    "roles what they may do; an entry of nodes wants an EC2 instance of the session's name",
+    "access that is not decided": "the aws-auth ConfigMap (a cluster of mode CONFIG_MAP lets its "
+    "creator in and nobody else), OIDC identity providers, access policies of EKS Auto Mode and of "
+    "other services (they allow nothing), eks:AccessKubernetesApi of the console, pods' "
+    "credentials by Pod Identity",
     "scheduling": "the real scheduler and controllers: taints, affinities, preemption, eviction",
     "nodes": "of EKS node groups, with what EC2 says of their instance types; kwok plays the "
     "kubelets and the device plugins",

@@ -90,7 +90,8 @@ ROWS = (
         volatile=("modifiedAt",),
         tags=tags("accessEntryArn"),
         missing=MISSING,
-        fidelity="recorded only: the local API server knows one administrator",
+        fidelity="lets its principal into the local API server as EKS does; the aws-auth "
+        "ConfigMap is not read",
     ),
     Row(
         token="aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
@@ -107,7 +108,8 @@ ROWS = (
         replace_on=EVERYTHING,
         outputs={"associatedAt": "associatedAt", "modifiedAt": "modifiedAt"},
         missing=MISSING,
-        fidelity="recorded only: the local API server knows one administrator",
+        fidelity="decides in the local API server by AWS's rules of the policy; those of EKS "
+        "Auto Mode and of other services allow nothing",
     ),
     Row(
         token="aws:eks/addon:Addon",
@@ -230,7 +232,7 @@ ROWS = (
         wait=Wait(status="status", good=("ACTIVE",), bad=CLUSTER_FAILED, reason="health.issues"),
         fidelity="the first cluster gets a real API server of Kubernetes 1.34, whatever version "
         "it asks for, where `plinth toolchain kubernetes` has built one; versions cannot be "
-        "upgraded, and access, deletion protection and upgrade policy are not kept",
+        "upgraded, and deletion protection and upgrade policy are not kept",
     ),
     Row(
         token="aws:eks/nodeGroup:NodeGroup",

@@ -1,0 +1,232 @@
+"""What something new does by being there: an open world for creations too.
+
+A bucket, a log group or an alarm that is new takes nothing from anybody. What brings others
+together (an attachment, a permission, a subscription), what lets somebody in, sends data elsewhere,
+or switches a finding off, acts on what is there already. So a creation is quiet where its type is
+known to hold, record, guard, run or cost something of its own; anything else asks for a person,
+unless all that it refers to is new in the same change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from policies.data import UNKNOWN
+from policies.review.differences import leaves
+from policies.review.knowledge import WORDS, Known, formation_name, known
+from policies.review.meaning import begins_weak
+from policies.review.model import TAGS, Change
+
+OF_ITS_OWN: Mapping[str, tuple[str, ...]] = {
+    "state": ("in cfn-lint's list",),
+    "guards": ("its name has",),
+}
+"""Kinds of types that are something by themselves, and how the evidence for it begins."""
+
+READ: Mapping[str, str] = {
+    "aws:cloudwatch/eventRule:EventRule": "nothing hears it until a target is joined",
+    "aws:sagemaker/featureGroup:FeatureGroup": "an empty store; what guards it is read",
+    "aws:sagemaker/model:Model": "it serves nobody until an endpoint has it",
+    "aws:sagemaker/endpointConfiguration:EndpointConfiguration": "no endpoint has it yet",
+    "aws:eks/nodeGroup:NodeGroup": "what it costs and who reaches its nodes is read by rules",
+    "aws:cfg/rule:Rule": "it looks at what is there, and changes nothing",
+    "aws:cloudtrail/trail:Trail": "a further record; whether it is on is read",
+    "aws:cloudwatch/logMetricFilter:LogMetricFilter": "it counts lines of a log",
+    "aws:ec2/eip:Eip": "an address; what it is given to is read",
+    "aws:ec2/flowLog:FlowLog": "a further record; an account that it goes to is read",
+    "aws:ec2/volume:Volume": "an empty disk",
+    "aws:backup/vault:Vault": "an empty vault; its policy and its lock are apart",
+    "aws:ecr/repository:Repository": "an empty repository; its policy is apart",
+    "aws:rds/parameterGroup:ParameterGroup": "no database has it until it names it",
+    "aws:rds/clusterParameterGroup:ClusterParameterGroup": "no database has it until it names it",
+    "aws:rds/subnetGroup:SubnetGroup": "no database is in it until it names it",
+    "aws:elasticache/parameterGroup:ParameterGroup": "no cache has it until it names it",
+    "aws:elasticache/subnetGroup:SubnetGroup": "no cache is in it until it names it",
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration":
+        "whether it encrypts, and by which key, is read",
+    "aws:s3/bucketVersioning:BucketVersioning": "whether it is on is read",
+    "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration": "it keeps objects",
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": "what it deletes is read",
+    "aws:s3/bucketMetric:BucketMetric": "it counts requests",
+    "aws:secretsmanager/secret:Secret": "an empty secret; its policy is read",
+    "aws:sns/topic:Topic": "a topic that nobody hears; its policy is read",
+    "aws:xray/group:Group": "a saved search",
+    "AWS::Logs::MetricFilter": "it counts lines of a log",
+    "AWS::SNS::Topic": "a topic that nobody hears; its subscriptions are read",
+    "AWS::ECR::Repository": "an empty repository; its policy is read",
+    "AWS::SecretsManager::Secret": "an empty secret; its policy is apart",
+    "aws:iam/role:Role": "its trust and its policies are read",
+    "aws:iam/policy:Policy": "its statements are read, and it is nobody's until it is attached",
+    "aws:ec2/vpc:Vpc": "an empty network; what is in it is judged by itself",
+    "aws:ec2/subnet:Subnet": "whether it gives public addresses is read, and its routes are apart",
+    "aws:ec2/routeTable:RouteTable": "its routes are read, and nothing goes by it until joined",
+    "aws:ec2/securityGroup:SecurityGroup": "its ranges are read, and nothing is in it until joined",
+    "aws:lb/loadBalancer:LoadBalancer": "whether it faces the internet is read",
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": "whether it is whole is read",
+    "aws:ssm/parameter:Parameter": "a value; who reads it is said elsewhere",
+    "aws:sagemaker/modelPackageGroup:ModelPackageGroup": "an empty group; its policy is apart",
+    "aws:glue/catalogDatabase:CatalogDatabase": "an empty database; who may read it is apart",
+    "AWS::IAM::Role": "its trust and its policies are read",
+    "AWS::IAM::ManagedPolicy": "its statements are read",
+    "AWS::EC2::Subnet": "whether it gives public addresses is read, and its routes are apart",
+    "AWS::EC2::RouteTable": "nothing goes by it until it is joined",
+    "AWS::EC2::SecurityGroup": "its ranges are read, and nothing is in it until joined",
+    "kubernetes:core/v1:ConfigMap": "values that nobody reads until told to",
+    "kubernetes:core/v1:LimitRange": "it bounds what an object may ask for",
+    "kubernetes:core/v1:Namespace": "an empty one; its level of security is read",
+    "kubernetes:core/v1:PersistentVolumeClaim": "an empty disk",
+    "kubernetes:core/v1:ResourceQuota": "it bounds what a namespace may use",
+    "kubernetes:core/v1:Secret": "values that nobody reads until told to; tokens are read",
+    "kubernetes:core/v1:Service": "from where it is reached is read",
+    "kubernetes:networking.k8s.io/v1:NetworkPolicy": "who is let in is read",
+    "kubernetes:policy/v1:PodDisruptionBudget": "it keeps pods while nodes drain",
+    "kubernetes:rbac.authorization.k8s.io/v1:Role": "its rules are read; nobody has it until bound",
+}  # fmt: skip
+"""Types whose creation other parts of a review read whole, and why it is quiet besides."""
+
+ACTS = re.compile(
+    r"attach|associat|authoriz|permission|accept|shar(e|ing)|peering|replicat|export|import|subscri"
+    r"|destination|grant|invit|member|admin|assign|credential|(access|api|public|ssh)key|keypair"
+    r"|token|login|user(profile)?s?$|identityprovider|(oidc|saml|connect|trust)provider|trustanchor"
+    r"|trust$|connection|connector|connectendpoint|ipset|exclusion|exception|exempt|suppress"
+    r"|archiverule|schedul|pipe$|webhook|activation|setting|preference|copy$|^stack|experiment"
+    r"|fleet|record$|delegat|binding$|registration|cacherule|entitle|alias$|(role|group|user|bucket"
+    r"|topic|queue|resource|key|secret|filesystem|vault|domain|bus|access|principal)polic(y|ies)$"
+    r"|accessentry|standardscontrol|item$|mounttarget|eventtarget|targetattach|proxy|website|cors"
+    r"|public|optin|acl$|organization|acceptor|^filter$|subscriptionfilter|statement$|invocation"
+    r"|^mute|muterule|^servicequota|^account$|externalaccess|crossaccount|migration|organizationconfig|receiptrule|mirror|propagation"
+)
+"""Words in the names of types, in lower case, of what acts on others by being there."""
+
+ELSEWHERE = re.compile(r"^(datasync|dms|appflow|transfer|pipes|cleanrooms|dataexchange)[/:]")
+"""Services whose purpose is to take data from one place to another."""
+
+REFERENCE = re.compile(
+    r"arn:[\w-]+:|[a-z]{2,12}-[0-9a-f]{8,}$|\d{12}$|https?://|[^@\s]+@[^@\s]+\.\w+$"
+)
+"""A value that names somebody or something that is there already."""
+
+
+def asks(item: Change, made: Collection[str]) -> str | None:
+    """Why a new resource needs a reader; None where it is known to be harmless.
+
+    `made`: the URNs of everything that this change makes.
+    """
+    if known(item.type).is_known and _of_the_cluster(item):
+        return "a new object in a namespace of the cluster itself"
+    why = of_type(item.type)
+    among_new = known(item.type).is_known and _is_among_new(item, made)
+    return None if among_new else why
+
+
+def of_type(token: str) -> str | None:
+    """Why a new one of this type needs a reader, beside what is there; None: it needs none."""
+    about, formation = known(token), formation_name(token)
+    acts = _acts(token, formation) or about.kinds.get("joins", "")
+    if _is_quiet(token, formation, about, acts):
+        return None
+    if not about.is_known:
+        return f"nobody here knows what a {token} grants, opens or costs"
+    new = f"a new {token.partition(':')[2]}"
+    if acts:
+        return f"{new} acts on what is there already: {acts}"
+    what = ", ".join(WORDS[kind] for kind in about.kinds) or "is for what nobody here knows"
+    return f"{new} is not known to be harmless: it {what}"
+
+
+def _is_quiet(token: str, formation: str, about: Known, acts: str) -> bool:
+    """Whether nothing of this type does anything to others by coming."""
+    if about.harmless or about.shows or token in READ:
+        return True
+    if token.startswith("aws-native:") and formation in READ:
+        return True
+    own = (about.kinds.get(kind, "").startswith(said) for kind, said in OF_ITS_OWN.items())
+    return not acts and any(own)
+
+
+SYSTEM = ("kube-system", "kube-public", "kube-node-lease")
+
+
+def _of_the_cluster(item: Change) -> bool:
+    """Whether it is an object of Kubernetes by which the cluster itself is run."""
+    meta = item.resource.inputs.value.get("metadata")
+    named = meta.get("namespace") if isinstance(meta, Mapping) else None
+    return item.type.startswith("kubernetes:") and named in SYSTEM
+
+
+def _acts(token: str, formation: str) -> str:
+    kind = token.rpartition(":")[2]
+    for name in (kind, formation.rpartition("::")[2]):
+        if found := ACTS.search(name.lower()):
+            return f"its name has {found[0]}"
+    service = token.partition(":")[2]
+    if found := ELSEWHERE.match(service):
+        return f"{found[1]} takes data to another place"
+    if "public" in service.partition("/")[0]:
+        return f"all of {service.partition('/')[0]} is for the public"
+    return ""
+
+
+def _is_among_new(item: Change, made: Collection[str]) -> bool:
+    """Whether it refers to what is new in this change, and to nothing else."""
+    if item.new is None:
+        return False
+    urns = {urn for found in item.new.dependencies.values() for urn in found}
+    apart = {
+        name: value
+        for name, value in item.new.inputs.value.items()
+        if not item.new.dependencies.get(name)  # else it is made from what the URNs name
+    }
+    outside = any(REFERENCE.match(text) for text in _texts(apart))
+    return bool(urns) and urns <= set(made) and not outside
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        if value is not UNKNOWN and value[:1] not in ("{", "["):
+            yield value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            if name not in ("tags", "tagsAll"):
+                yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+ORDINARY = ("allowVolumeExpansion", "bucketKeyEnabled", "deleteOnTermination", "skipAwait",
+            "skipCrds")  # fmt: skip
+"""Flags that a new thing often has: a volume may grow, an S3 key costs less, a node's disk is its
+own, and Helm does not wait."""
+
+
+def weak_starts(item: Change, made: Collection[str]) -> list[str]:
+    """What a new resource leaves unguarded in so many words, such as `deletionProtection False`.
+
+    What expires in something that is itself new takes nothing along.
+    """
+    if item.new is None:
+        return []
+    given = item.new.inputs.value
+    fresh = _is_among_new(item, made)
+    found = (
+        leaf
+        for root in sorted(given.keys() - set(TAGS))
+        for leaf in leaves(None, given[root], (root,), lambda path, items: False)
+    )
+    guard = bool(known(item.type).kinds.keys() & {"guards", "records"})
+    weak = (
+        leaf
+        for leaf in found
+        if begins_weak(leaf, of_a_guard=guard)
+        and leaf.name not in ORDINARY
+        and not (fresh and "expir" in leaf.text.lower())
+        and not JUDGED & {*leaf.path}
+    )
+    return list(dict.fromkeys(f"{leaf.text} {leaf.new}" for leaf in weak))
+
+
+JUDGED = frozenset(("Statement", "pipelineDefinition", "eventPattern", "values"))
+"""Names inside which another part reads, or which are no settings of the resource itself."""

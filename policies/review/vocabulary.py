@@ -1,0 +1,185 @@
+"""The words by which a difference is read: names of what guards, lets through, keeps, or sizes.
+
+Patterns over names in lower case, without dashes; what they decide is in meaning.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+HARMLESS = re.compile(
+    r"(description|comments?|displayname|tags|tagsall|tagset|tagspecifications|notes?|purpose"
+    r"|documentation|friendlyname|summary|labelname|annotationsdescription)$"
+)
+"""Names, in lower case, of what people read and no machine goes by."""
+
+SIZE = re.compile(
+    r"instancetypes?$|instanceclass|instancecount|nodetype|numberof(nodes|brokernodes|cacheclusters)"
+    r"|capacity(units)?$|desired(size|capacity|count)|(max|min)(imum)?(size|capacity|instances)"
+    r"|memory(size)?$|cpu$|timeout(s|seconds|inseconds|inminutes|inmillis)?$|batchsize|concurrency"
+    r"|volumesize|allocatedstorage|iops$|throughput|parallelism|replicas$|memorysizeinmb|shardcount"
+    r"|requests$|limits$|adjustment|nvidiacomgpu|ephemeralstorage|disksize|sizeingb|bandwidth|workers?count"
+)
+"""Names of what says how large or how long: the cost says what it comes to."""
+
+NEGATIVE = re.compile(
+    r"^(force|skip|bypass|disable|suspend|ignore|allow|insecure|unsafe|privileged|host(network|pid"
+    r"|ipc|port|path)|delete(automated|associated|all|on)|anonymous|unauthenticated|public|expose"
+    r"|permit|exempt|omit|exclude|without|purge|destroy|wipe|autoaccept|autominor)"
+    r"|publicly|publicaccess$|publicip|publicread|istruncate|associatepublic|sourcedest$|bypass"
+    r"|forcedestroy|forcedelete|forcedetach|ispublic|allowall|internetaccess|withoutprotection"
+    r"|privileg|overwrite|external|unencrypt|plaintext|insecure|anonymous|unauthenticated|execute"
+    r"|rootaccess|sudo|crossaccount|directinternet|failopen|^no(password|auth|verif|tls|ssl|encrypt)"
+)
+"""Names of flags that are safe while they are down."""
+
+BLOCKS = re.compile(
+    r"(block|ignore|restrict|deny|prevent|disallow|disable|skip)\w*(public|acl|external|anon"
+    r"|terminat|api(stop|termination)|delet|destroy|password|rootaccess|internet|executeapi|unauth"
+    r"|plaintext|insecure|privileg)|only$|^internal$"
+)
+"""Flags against the public, or against an end, though they begin like the others."""
+
+GUARD = re.compile(
+    r"retention|retain|backup|versioning|recovery|snapshot|protect|lock(ed|out|config|mode|$)"
+    r"|worm|legalhold|encrypt|kms|sse(algorithm|specification|$)|logging|logs?(config|delivery|type"
+    r"|group|file|level|$)|logpublish|audit|trail|record(er|ing)|monitor|alarm|rollback|rotation"
+    r"|mfa|valid(ation|ate)|verif|boundar|guard|immutab|mutability|scan|isolat|tls|ssl|https"
+    r"|certificate|auth|deny|denied|block|restrict|quarantine|firewall|waf|webacl|networkpolic"
+    r"|podsecurity|admission|quota|multiaz|archiv|pointintime|pitr|delet(e|ion)|deletionpolicy"
+    r"|reclaim|threshold|minhealthy|maxunavailable|minavailable|securitycontext|readonly|nonroot"
+    r"|drop$|seccomp|apparmor|selinux|privileg|failurepolicy|enforce|inspect|detect|approv|confirm"
+    r"|deadletter|redrive|imdsv?2?|httptokens|hoplimit|capture|sampling|flowlog|insight|notif"
+    r"|datasource|finding|inspector|guardrail|waitinterval|terminationwait|bake|canary|stoppolicy"
+    r"|password|session|grace"
+)
+"""Words of what keeps data, keeps others out, or keeps a record."""
+
+KEEPS = re.compile(
+    r"retention|retain|backup|lock|recovery|window|days|period|keep|history|archiv|minimum|^min"
+    r"|wait|bake|sampling|versions|snapshot|expir|ttl|maxage|hours|years|count(number|moreThan)?$"
+    r"|(delete|expire|archive)after$"
+)
+"""Words of numbers of which less is kept, or waited, for."""
+
+CAPS = re.compile(
+    r"threshold|maxunavailable|limit|quota|hoplimit|^max|canary|percent|sessionduration|evaluationperiods"
+    r"|datapointstoalarm"
+)
+"""Words of numbers of which more lets more through."""
+
+FOREVER = re.compile(
+    r"retentionindays|retentiondays|logretention|expir|ttl|maxage|noncurrent|days$|deleteafter"
+)
+"""Numbers whose absence means for ever."""
+
+SELDOM = re.compile(
+    r"rotat\w*\..*(days|hours|duration|period)|(automatically|approve)after|frequency|interval$"
+)
+"""Words of numbers of which more is less often: it is guarded less."""
+
+BOUNDS = re.compile(
+    r"(^|\.)hard\.|nominalquota|borrowinglimit|^spec\.limits(\.|$)|(^|\.)limits\.(max|maxlimitrequest)"
+)
+"""Places of what a namespace, a pool or a queue may use at most."""
+
+SCALES: Sequence[tuple[str, ...]] = (
+    ("delete", "snapshot", "retain"),
+    ("delete", "retainexceptoncreate", "retain"),
+    ("none", "governance", "compliance"),
+    ("privileged", "baseline", "restricted"),
+    ("audit", "warn", "deny"),
+    ("ignore", "fail"),
+    ("mutable", "mutable_with_exclusion", "immutable_with_exclusion", "immutable"),
+    ("none", "optional", "required"),
+    ("http", "https"), ("http-only", "https-only"),
+    ("allow-all", "redirect-to-https", "https-only"),
+    ("none", "aws_iam"), ("none", "jwt"), ("none", "custom"),
+    ("allow", "count", "captcha", "challenge", "block"), ("pass", "alert", "drop"),
+    ("public", "private"), ("public", "publicandprivate", "private"),
+    ("publicinternetonly", "vpconly"), ("internet-facing", "internal"),
+    ("permissive", "strict"), ("plaintext", "tls_plaintext", "tls"),
+    ("public-read-write", "public-read", "authenticated-read", "private"),
+    ("never", "onfailure", "always"), ("disabled", "relaxed", "strict"),
+    ("aes256", "aws:kms", "aws:kms:dsse"), ("none", "errorsonly", "all"),
+    ("off", "error", "info", "all"), ("off", "optional", "on"),
+    ("tls_1_0", "tls_1_1", "tls_1_2", "tls_1_3"), ("tlsv1", "tlsv1.1", "tlsv1.2", "tlsv1.3"),
+    ("allow", "read_only", "deny"), ("dualstack", "ipv4"), ("any", "none"),
+    ("all_at_once", "linear", "canary"), ("open", "closed"), ("passthrough", "active"),
+    ("loadbalancer", "nodeport", "clusterip"), ("approved", "pendingmanualapproval", "rejected"),
+)  # fmt: skip
+"""Words of one matter, from the laxest to the strictest."""
+
+OFF = frozenset(
+    ("false", "disabled", "disable", "off", "none", "never", "suspended", "inactive", "stopped",
+     "no", "0", "paused", "detached", "unprotected", "deactivated", "")
+)  # fmt: skip
+"""Words for a flag that is down."""
+
+ON = frozenset(
+    ("true", "enabled", "enable", "on", "always", "active", "required", "yes", "running",
+     "protected", "activated", "started", "enforced")
+)  # fmt: skip
+"""Words for a flag that is up."""
+
+LEAP = 3
+"""Times by which a size is another matter, and no longer a step."""
+
+COUNTS = re.compile(r"replicas$|count$|(min|desired)(imum)?(size|capacity|instances)|numberof")
+"""Names of sizes that say how many there are."""
+
+PROTECTS = re.compile(r"protection\.|prevention\.")
+"""Places of flags that guard while they are up, whatever their own name says."""
+
+EXPIRES = re.compile(r"lifecycleconfiguration\.rules\.status$|(^|\.)(ttl|timetolive)\w*\.enabled$")
+"""Places of rules that delete while they are on."""
+
+UNITS = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
+         "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50}  # fmt: skip
+"""Suffixes of a quantity (Kubernetes' API reference, resource units)."""
+
+SWITCHES = ("enabled", "enable", "isenabled", "status", "state")
+"""Names of flags that turn the whole of something off."""
+
+ENDING = re.compile(r"backup|lock|recovery|window|deletion")
+"""Words of numbers whose absence means that nothing is kept, or the default."""
+
+LEAST = re.compile(
+    r"minimum|^min|retention|retain|snapshot|backup|recovery|wait|bake|keep|sampling"
+)
+"""Words by which even a limit is one of what is kept."""
+
+LAX = frozenset(
+    ("privileged", "mutable", "http", "http-only", "public", "publicinternetonly",
+     "internet-facing", "permissive", "plaintext", "approved", "public-read-write", "public-read",
+     "allow-all", "all_at_once", "authenticated-read", "tls_1_0", "tlsv1")
+)  # fmt: skip
+"""Words that are the lax end of their scale, and of no other scale the strict one."""
+
+OPTIONAL = ("multiaz", "enabled", "enable", "status", "state")
+"""Flags that are off as often as on, where nothing says that they guard."""
+
+SETS = re.compile(
+    r"(ids?|arns?|cidrs?|cidrblocks|zones|subnets|groups|principals?|actions?|resources?|services"
+    r"|accounts|policies|types|names|regions|protocols|methods|headers|hosts|users|roles|events"
+    r"|aliases|exports|tags|tagkeys|features|scopes|urls|ports|values)$"
+)
+"""Names of lists whose order says nothing."""
+
+ORDERED = re.compile(
+    r"command|args|entrypoint|container|stage|step|behavior|order|priorit|column|key"
+)
+"""Names of lists that have an order."""
+
+ID = re.compile(
+    r"(arn:|[a-z]{2,12}-[0-9a-f]{6,}|\d{12}$|[0-9a-f.:]+/\d{1,3}$|[\w-]+\.amazonaws\.com)"
+)
+"""Values that name something: a list of them is a set."""
+
+OBJECTS = frozenset(
+    ("statement", "ingress", "egress", "taints", "tolerations", "env", "volumes", "subjects",
+     "attributes", "globalsecondaryindexes", "localsecondaryindexes", "notifications", "tags",
+     "parameters", "inlinepolicies", "secrets", "ports", "featuredefinitions", "imagepullsecrets")
+)  # fmt: skip
+"""Lists of objects, each found again by what it says."""

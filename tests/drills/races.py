@@ -1,0 +1,71 @@
+"""Commands that start at once in one home: one changes a stack at a time, the others hear who does.
+
+`python -m tests.drills races [TIMES] [SEED]` starts several of `up`, `preview`, `destroy` and `run`
+together, TIMES times. Each must end well, or with exit code 2 and the words of a lease (or, of
+`run` and `preview`, that what they need is not deployed); then one `up` must make it whole.
+"""
+
+import random
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.conftest import ROOT, Clone
+from tests.drills.state import STACK, say
+from tests.kits.made import EXPECTED, created
+
+COMMANDS = (
+    ("up", STACK),
+    ("up", STACK, "--wait"),
+    ("preview", STACK),
+    ("destroy", "local", "--yes"),
+    ("destroy", STACK, "--yes"),
+    ("run", "local.weather"),
+)
+AT_ONCE = 4
+
+TOLD = (
+    "must be changed by one command at a time, got another: ",
+    "must run, got none",
+    "must carry no other stack",
+    "must be deployed",
+    "ended meanwhile",
+)
+"""What a loser may hear: who holds the lease, or that a `destroy` came first."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Drill; 0 where every loser was told the truth and every home was whole after one `up`."""
+    times = int(arguments[0]) if arguments else 5
+    choices = random.Random(arguments[1] if len(arguments) > 1 else 0)
+    wrong, heard = 0, Counter[str]()
+    for number in range(times):
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            clone = Clone(ROOT, Path(folder))
+            if number % 2:
+                clone.ok("up", STACK)
+            try:
+                wrong += not _raced(clone, choices.choices(COMMANDS, k=AT_ONCE), heard)
+            finally:
+                clone.plinth("destroy", "local", "--yes")
+    say(f"{times} races of {AT_ONCE}: {wrong} wrong; {dict(heard)}")
+    return 1 if wrong else 0
+
+
+def _raced(clone: Clone, commands: Sequence[Sequence[str]], heard: Counter[str]) -> bool:
+    started = [clone.start(*words) for words in commands]
+    good = True
+    for words, process in zip(commands, started, strict=True):
+        _, err = process.communicate()
+        told = next((words for words in TOLD if words in err), None)
+        outcome = "done" if not process.returncode else told or "WRONG"
+        heard[outcome] += 1
+        good &= outcome != "WRONG"
+        last = err.strip().splitlines()[-3:] if process.returncode else []
+        say(f"  {' '.join(words)}: {process.returncode} {outcome} {last if not told else ''}")
+    up = clone.plinth("up", STACK)
+    whole = up.code == 0 and created(clone) == EXPECTED
+    if not whole:
+        say(f"  WRONG afterwards: {up.code} {dict(created(clone))} {up.err[-800:]}")
+    return good and whole
