@@ -102,9 +102,12 @@ class LocalEnvironment:
         mine = self.engine()
         hidden = ("PATH", "PLINTH_PYTHON", STARTED_BY)
         homes = {"PLINTH_HOME": str(self.home), **keys.load(self.home).tracking()}
-        tracking = self.home / ENV / "mlflow.json"
-        if tracking.exists():
-            homes["MLFLOW_TRACKING_URI"] = str(json.loads(tracking.read_text())["url"])
+        tracking = files.read_json(
+            self.home / ENV / "mlflow.json",
+            fix="type `plinth destroy local --yes`, then `plinth up local`",
+        )
+        if tracking is not None:
+            homes["MLFLOW_TRACKING_URI"] = str(tracking["url"])
             homes["MLFLOW_S3_ENDPOINT_URL"] = self.cloud.endpoint_url
         if self.kubeconfig.exists():
             homes["KUBECONFIG"] = str(self.kubeconfig)
