@@ -67,11 +67,17 @@ def check(text: str) -> None:
 def problems(findings: Sequence[RuleFinding]) -> list[Problem]:
     """The findings that say something is wrong, taken apart."""
     return [
-        Problem(finding, message, found[0] if (found := _PATH.search(message)) else "")
+        Problem(finding, message, path_of(message))
         for finding in findings
         if finding.status in ("fail", "error")
         for message in finding.message.split("; ")
     ]
+
+
+def path_of(message: str) -> str:
+    """The place in a definition that a sentence names first; empty where it names none."""
+    found = _PATH.search(message)
+    return found[0].rstrip(".") if found else ""
 
 
 def line_of(text: str, path: str) -> int:

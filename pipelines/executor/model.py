@@ -32,6 +32,8 @@ class StepState:
     """Default: nothing went wrong."""
     attempt: int = 1
     """Which try this is; a retry policy makes more of them. Default: the first."""
+    display_name: str = ""
+    """Default: the definition gives it none."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """AWS's `PipelineExecutionStepMetadata`. Default: the step has made nothing yet."""
 

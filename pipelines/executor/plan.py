@@ -38,6 +38,20 @@ _NAME_LENGTH = 64
 _NAME_MARKS = "-_"
 
 
+_AWS_TYPES = frozenset(
+    {
+        "AutoML", "Callback", "ClarifyCheck", "Cleanup", "EMR", "EMRServerless", "Endpoint",
+        "EndpointConfig", "ForEach", "InferenceComponent", "Lambda", "Lineage", "QualityCheck",
+        "Transform", "Tuning", *_MEMBERS,
+    }
+)  # fmt: skip
+"""Step types that SageMaker has (SageMaker Python SDK 3.27, sagemaker.mlops.workflow)."""
+
+
+class NotBuilt(str):
+    """A problem that SageMaker would not have: the executor cannot do it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PlannedStep:
     """One step, with all that decides when it runs."""
@@ -55,6 +69,8 @@ class PlannedStep:
     property_files: Mapping[str, PropertyFile] = field(default_factory=dict)
     retry_policies: tuple[retries.RetryPolicy, ...] = ()
     """Default: what fails once has failed."""
+    display_name: str = ""
+    """Default: it is shown by its name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +84,11 @@ class Plan:
 def validate(definition: Any) -> list[str]:
     """What is wrong with a definition, with JSON paths; empty when it can be run."""
     return plan(definition)[1]
+
+
+def refused(definition: Any) -> list[str]:
+    """What SageMaker's CreatePipeline refuses it for, whether or not the executor can run it."""
+    return [problem for problem in validate(definition) if not isinstance(problem, NotBuilt)]
 
 
 def plan(definition: Any) -> tuple[Plan, list[str]]:
@@ -93,7 +114,7 @@ def _top_level_problems(definition: Mapping[str, Any]) -> Iterator[str]:
     for key in sorted(str(key) for key in definition.keys() - _TOP_LEVEL):
         yield f"{key} is not a member of a pipeline definition"
     if definition.get("MlflowConfig") is not None:
-        yield "MlflowConfig is not emulated"
+        yield NotBuilt("MlflowConfig is not emulated")
 
 
 class _Reading:
@@ -140,6 +161,7 @@ class _Reading:
             branch=branch,
             property_files=self._property_files(step, where),
             retry_policies=retries.read(step),
+            display_name=str(step.get("DisplayName") or ""),
         )
         self.steps[planned.name] = planned
         found = findings(planned.arguments, f"{where}.Arguments")
@@ -164,7 +186,8 @@ class _Reading:
             if isinstance(entry, Mapping) and isinstance(entry.get("Step"), str):
                 trigger = entry.get("Trigger", "Completed")
                 if trigger != "Completed":
-                    self.problems.append(f"{here}.Trigger {shown(trigger)} is not emulated")
+                    problem = f"{here}.Trigger {shown(trigger)} is not emulated"
+                    self.problems.append(NotBuilt(problem))
                 needs.add(entry["Step"])
                 self.findings.append(
                     (step["Name"], DefinitionProblem(here, _step_reference(entry["Step"])))
@@ -249,11 +272,15 @@ def _step_problems(step: Any, where: str) -> Iterator[str]:
     if not isinstance(name, str) or not _is_step_name(name):
         allowed = f"up to {_NAME_LENGTH} letters, digits, - or _"
         yield f"{where}.Name must be {allowed}, got {shown(name)}"
-    if not isinstance(kind, str) or kind not in _MEMBERS:
-        yield f"{where}.Type {shown(kind)} is not emulated; {', '.join(sorted(_MEMBERS))} are"
+    if not isinstance(kind, str) or kind not in _AWS_TYPES:
+        yield f"{where}.Type must be one of {', '.join(sorted(_AWS_TYPES))}, got {shown(kind)}"
+        return
+    if kind not in _MEMBERS:
+        told = f"Type {shown(kind)} is not emulated; {', '.join(sorted(_MEMBERS))} are"
+        yield NotBuilt(f"{where}.{told}")
         return
     for key in sorted(str(key) for key in step.keys() - _MEMBERS[kind]):
-        yield f"{where}.{key} is not emulated for a {kind} step"
+        yield NotBuilt(f"{where}.{key} is not emulated for a {kind} step")
     arguments = step.get("Arguments")
     if not isinstance(arguments, Mapping):
         yield f"{where}.Arguments must be an object, got {shown(arguments)}"
@@ -277,13 +304,15 @@ def _argument_problems(kind: str, arguments: Mapping[str, Any], where: str) -> I
     elif kind == "Fail" and arguments.get("ErrorMessage") is None:
         yield f"{where}.ErrorMessage is missing"
     elif kind in RUNNERS and RUNNERS[kind].name_field in arguments:
-        yield f"{where}.{RUNNERS[kind].name_field} is not emulated: every execution names its own"
+        name = RUNNERS[kind].name_field
+        yield NotBuilt(f"{where}.{name} is not emulated: every execution names its own")
 
 
 def _policy_problems(step: Mapping[str, Any], where: str) -> Iterator[str]:
     cache = step.get("CacheConfig")
     if cache and (not isinstance(cache, Mapping) or cache.get("Enabled") is not False):
-        yield f"{where}.CacheConfig is not emulated: set Enabled to false or leave it out"
+        told = "CacheConfig is not emulated: set Enabled to false or leave it out"
+        yield NotBuilt(f"{where}.{told}")
     yield from retries.problems(step, where)
 
 

@@ -176,7 +176,13 @@ class _Schedule:
 def _run_step(step: PlannedStep, context: Context, services: _Services) -> _Ended:
     """Drive one step to its end, as often as its retry policies say."""
     began, retried = time.monotonic(), Counter[retries.RetryPolicy]()
-    state = StepState(name=step.name, type=step.type, status="Starting", start_time=_now())
+    state = StepState(
+        name=step.name,
+        type=step.type,
+        status="Starting",
+        start_time=_now(),
+        display_name=step.display_name,
+    )
     services.observe(state)
     progress = _Progress(state, services.observe)
     while True:

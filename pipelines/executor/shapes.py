@@ -1,7 +1,8 @@
 """AWS's own request and answer shapes, as botocore ships them, checked before anything runs.
 
-SageMaker refuses a pipeline whose arguments do not fit the request of their step, or that assigns
-a variable of another type, such as an Integer parameter to a container argument
+SageMaker refuses a pipeline whose arguments do not fit the request of their step, are longer than
+it takes (a container argument 256 characters, a hyperparameter 2,500), or that assigns a variable
+of another type, such as an Integer parameter to a container argument
 (aws/sagemaker-python-sdk#2631). So does `plan`, with this module; botocore is loaded when the first
 definition is checked.
 """
@@ -62,8 +63,16 @@ def _check(value: Any, shape: Any, where: str, scope: Scope) -> Iterator[str]:
     elif shape.type_name == "list" and isinstance(value, list | tuple):
         for index, item in enumerate(value):
             yield from _check(item, shape.member, f"{where}[{index}]", scope)
-    elif _literal_kind(value) not in _ACCEPTS.get(shape.type_name, ()):
+    else:
+        yield from _check_literal(value, shape, where)
+
+
+def _check_literal(value: Any, shape: Any, where: str) -> Iterator[str]:
+    most = shape.metadata.get("max")
+    if _literal_kind(value) not in _ACCEPTS.get(shape.type_name, ()):
         yield f"{where} must be of type {shape.type_name}, got {shown(value)}"
+    elif isinstance(value, str) and most is not None and len(value) > most:
+        yield f"{where} must have a length of at most {most} characters, got {len(value)}"
 
 
 def _check_variable(

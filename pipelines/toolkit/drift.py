@@ -1,9 +1,9 @@
 """Compare what an endpoint was asked lately with what its model was trained on.
 
-The baseline is the training data of the very run that made the model package: it follows the
-package, and no clock moves it. The measure is the population stability index; by custom 0.1 is
-worth a look and 0.25 worth a new model. Written as metrics, which an alarm watches, and as a
-report.
+The baseline is the training data of the very run that made the model package, as that run sketched
+it (reference.py): it follows the package, and no clock moves it. The measure is the population
+stability index; by custom 0.1 is worth a look and 0.25 worth a new model. Written as metrics, which
+an alarm watches, and as a report, which also says the Kolmogorov-Smirnov statistic of numbers.
 """
 
 import argparse
@@ -11,21 +11,15 @@ import csv
 import io
 import json
 import logging
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from pipelines.toolkit import job
+from pipelines.toolkit import job, reference
 
 NAMESPACE = "/aws/sagemaker/Endpoints/drift"
-BINS = 10
-FLOOR = 1e-4
-"""Share that an empty bin counts as: the index takes logarithms."""
-
 REPORT = "drift.json"
 
 log = logging.getLogger(__name__)
@@ -37,18 +31,23 @@ def main(argv: list[str]) -> None:
     arguments = _parser().parse_args(argv)
     s3, sagemaker = boto3.client("s3"), boto3.client("sagemaker")
     package = sagemaker.describe_model_package(ModelPackageName=arguments.model_package_arn)
-    baseline = pd.read_parquet(io.BytesIO(_read(s3, training_data(package))))
+    known = baseline(s3, training_data(package))
     now = datetime.now(UTC)
     asked = captured(s3, arguments.capture_uri, now, arguments.hours)
-    features = [name for name in asked.columns if name in baseline.columns]
+    features = [name for name in asked.columns if name in known]
     report: dict[str, Any] = {
         "endpoint": arguments.endpoint_name,
         "model_package": arguments.model_package_arn,
         "records": len(asked),
         "drift": {},
+        "distance": {},
+        "not_compared": [name for name in asked.columns if name not in known],
     }
     if len(asked) >= arguments.min_records:
-        report["drift"] = {name: stability(baseline[name], asked[name]) for name in features}
+        for name in features:
+            report["drift"][name] = reference.stability(known[name], asked[name])
+            far = reference.distance(known[name], asked[name])
+            report["distance"] |= {name: far} if far is not None else {}
     job.write_json(job.result("report") / REPORT, report)
     boto3.client("cloudwatch").put_metric_data(
         Namespace=NAMESPACE, MetricData=metrics(arguments.endpoint_name, report)
@@ -64,6 +63,16 @@ def training_data(package: dict[str, Any]) -> str:
     if not separator:
         raise job.StepError(f"the package must come from the training pipeline, got {statistics}")
     return f"{run}/features/train/train.parquet"
+
+
+def baseline(s3: Any, uri: str) -> dict[str, reference.Reference]:
+    """The sketch beside the training data; made now for a package that is older than sketches."""
+    sketch = f"{uri.rpartition('/')[0]}/{reference.FILE}"
+    try:
+        return reference.read(io.BytesIO(_read(s3, sketch)))
+    except s3.exceptions.NoSuchKey:
+        rows = pd.read_parquet(io.BytesIO(_read(s3, uri)))
+        return reference.of_all(rows)
 
 
 def captured(s3: Any, uri: str, now: datetime, hours: int) -> pd.DataFrame:
@@ -99,30 +108,6 @@ def parse(line: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if isinstance(document, dict):
         document = document.get("records", [document])
     yield from document
-
-
-def stability(baseline: Any, asked: Any) -> float:
-    """The population stability index of one feature, missing values being a bin of their own."""
-    if pd.api.types.is_numeric_dtype(baseline):
-        asked = pd.to_numeric(asked, errors="coerce")
-        edges = np.unique(np.quantile(baseline.dropna(), np.linspace(0, 1, BINS + 1)))[1:-1]
-        bins = list(range(len(edges) + 1))
-        known, seen = (
-            [np.digitize(value, edges) for value in values.dropna()] for values in (baseline, asked)
-        )
-    else:
-        bins = sorted(baseline.dropna().astype(str).unique())
-        known, seen = (list(values.dropna().astype(str)) for values in (baseline, asked))
-    before, after = _shares(known, bins, len(baseline)), _shares(seen, bins, len(asked))
-    return round(float(np.sum((after - before) * np.log(after / before))), 6)
-
-
-def _shares(values: Sequence[Any], bins: Sequence[Any], total: int) -> Any:
-    """Share of every bin, of all other values, and of the missing ones."""
-    counted = Counter(values)
-    counts = [counted[name] for name in bins]
-    counts += [len(values) - sum(counts), total - len(values)]
-    return np.maximum(np.array(counts) / max(total, 1), FLOOR)
 
 
 def metrics(endpoint: str, report: dict[str, Any]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipelines.toolkit import job
+from pipelines.toolkit import job, reference
 from pipelines.toolkit.feature_group import EVENT_TIME
 from pipelines.toolkit.landing import MANIFEST
 from pipelines.toolkit.point_in_time import instants
@@ -17,6 +17,7 @@ def write(known: pd.DataFrame, asked: Window, asked_before: pd.Timedelta) -> Non
     split = midnight(asked.train_end) - asked_before
     is_training = instants(known[EVENT_TIME]) < split
     _write("train", known[is_training], asked)
+    reference.write(reference.of_all(known[is_training]), job.result("train") / reference.FILE)
     _write("evaluation", known[~is_training], asked)
 
 

@@ -238,8 +238,9 @@ def lint_pipeline(
     path: Path, report: CommandOutput, *, env: str | None, form: str, output: Path | None
 ) -> dict[str, Any]:
     """The rules about definitions on one file; a failed check where one blocks."""
+    from pipelines.executor.plan import refused
     from policies.config import PolicyConfig
-    from policies.lint import NoDefinition, lint, problems
+    from policies.lint import NoDefinition, lint, path_of, problems
 
     config = policy_config(load(named(env)[0])) if env else PolicyConfig(production=True)
     text = _text(path)
@@ -250,14 +251,16 @@ def lint_pipeline(
             f"{path} must be a pipeline definition: {error}",
             fix="write it with `aws sagemaker describe-pipeline --query PipelineDefinition`",
         ) from None
+    faults = refused(json.loads(text))
     found = problems(findings)
     if form == "sarif":
-        _write(_sarif(found, path, text), report, output)
+        _write(_sarif(faults, found, path, text), report, output)
     else:
-        _show_problems(found, findings, report)
+        _show_problems(faults, found, findings, report)
     blocking = [problem for problem in found if problem.finding.blocks]
     result = {
         "file": str(path),
+        "refused": [{"path": path_of(fault), "message": fault} for fault in faults],
         "counts": _counts(findings),
         "problems": [
             {
@@ -270,18 +273,25 @@ def lint_pipeline(
             for problem in found
         ],
     }
-    if blocking:
-        names = ", ".join(sorted({problem.finding.rule_id for problem in blocking}))
-        raise CheckFailed(f"{path} breaks mandatory rules: {names}", data=result)
+    names = ", ".join(sorted({problem.finding.rule_id for problem in blocking}))
+    told = [f"SageMaker would refuse it for {len(faults)} reasons"] if faults else []
+    told += [f"it breaks mandatory rules: {names}"] if blocking else []
+    if told:
+        raise CheckFailed(f"{path}: {'; '.join(told)}", data=result)
     return result
 
 
 def _show_problems(
-    found: Sequence[Problem], findings: Sequence[RuleFinding], report: CommandOutput
+    faults: Sequence[str],
+    found: Sequence[Problem],
+    findings: Sequence[RuleFinding],
+    report: CommandOutput,
 ) -> None:
-    """One line for each thing that is wrong, then what only a run can decide."""
+    """What SageMaker refuses, then our rules, then what only a run can decide."""
     from rich.markup import escape
 
+    for fault in faults:
+        report.say(f"{'refused':9} {escape(fault)}")
     for problem in found:
         level = problem.finding.level
         report.say(f"{level:9} {problem.finding.rule_id} {escape(problem.message)}")
@@ -298,9 +308,9 @@ def _write(text: str, report: CommandOutput, output: Path | None) -> None:
         sys.stdout.write(text)
 
 
-def _sarif(found: Sequence[Problem], path: Path, text: str) -> str:
+def _sarif(faults: Sequence[str], found: Sequence[Problem], path: Path, text: str) -> str:
     from policies.data import Source
-    from policies.lint import line_of, rules
+    from policies.lint import line_of, path_of, rules
     from policies.review.render import sarif
     from policies.review.report import Reason
     from policies.review.report import Report as Review
@@ -308,6 +318,17 @@ def _sarif(found: Sequence[Problem], path: Path, text: str) -> str:
     place = shown(path.absolute())
     fixes = {rule.id: rule.fix.replace("\n", " ") for rule in rules()}
     reasons = [
+        Reason(
+            rule="CreatePipeline",
+            risk="high",
+            message=fault,
+            urn=path_of(fault),
+            source=Source(place, line_of(text, path_of(fault))),
+            blocks=True,
+        )
+        for fault in faults
+    ]
+    reasons += [
         Reason(
             rule=problem.finding.rule_id,
             risk=problem.finding.severity,

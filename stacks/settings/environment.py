@@ -83,6 +83,26 @@ class Accounts(Part):
         return found
 
 
+class LocalImage(Part):
+    """What the local cloud runs where an image would run: it has no container engine."""
+
+    image: str
+    """Repository, without tag; `*` stands for anything, and without a registry any is meant."""
+
+    train: tuple[str, ...] = ()
+    """Command of a training job. Default: none, it is refused."""
+
+    serve: tuple[str, ...] = ()
+    """Command behind an endpoint: /ping and /invocations on the port SAGEMAKER_BIND_TO_PORT of
+    127.0.0.1. Default: none, a model of it is refused."""
+
+    process: tuple[str, ...] = ()
+    """Command of a processing job that names no entrypoint. Default: none, it is refused."""
+
+    requirements: tuple[str, ...] = ()
+    """What pip installs first, for this job alone. Default: nothing."""
+
+
 class Tags(Part):
     """Who owns and pays for every resource of the environment."""
 
@@ -108,6 +128,10 @@ class Environment(Part):
 
     policies: Thresholds = Thresholds()
     """What the rules and the review go by. Default: the strictest."""
+
+    images: tuple[LocalImage, ...] = ()
+    """Of the environment `local` alone: what stands for images that are not ours. Default: AWS's
+    framework images in script mode, nothing else."""
 
     @field_validator("availability_zone_ids")
     @classmethod

@@ -97,7 +97,12 @@ LEFTOVERS = (
     ("eks", "list_clusters", "clusters[]"),
     ("iam", "list_roles", "Roles[?starts_with(RoleName, 'plinth-')].RoleName"),
     ("kms", "list_aliases", "Aliases[?starts_with(AliasName, 'alias/plinth-')].AliasName"),
-    ("logs", "describe_log_groups", "logGroups[].logGroupName"),
+    (  # SageMaker's groups of jobs are the account's
+        "logs",
+        "describe_log_groups",
+        "logGroups[?!contains(['/aws/sagemaker/ProcessingJobs', '/aws/sagemaker/TrainingJobs'], "
+        "logGroupName)].logGroupName",
+    ),
     ("s3", "list_buckets", "Buckets[].Name"),
     ("sagemaker", "list_endpoint_configs", "EndpointConfigs[].EndpointConfigName"),
     ("sagemaker", "list_endpoints", "Endpoints[].EndpointName"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.kits.local_cloud import BUCKET, ROLE, Cloud, until
+from tests.kits.local_cloud import BUCKET, OWN_IMAGE, ROLE, Cloud, until
 
 SERVE = f"""#!{sys.executable}
 import http.server, os, pathlib, sys, time
@@ -88,7 +88,7 @@ def make_model(sm: Any, model: str, path: str, artifact: str, says: str) -> str:
         ModelName=model,
         ExecutionRoleArn=ROLE,
         PrimaryContainer={
-            "Image": "image",
+            "Image": OWN_IMAGE,
             "ModelDataUrl": artifact,
             "Environment": {"PATH": path, "NAME": says},
         },

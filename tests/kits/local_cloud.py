@@ -20,6 +20,9 @@ from stacks.local.runtime import keys
 from stacks.local.runtime.processes import RUN_VARIABLE
 
 BUCKET = "plinth-test"
+OWN_IMAGE = "plinth-test-images:1"
+"""Runs our `train` and `serve`."""
+
 ROLE = "arn:aws:iam::123456789012:role/plinth-test"
 
 

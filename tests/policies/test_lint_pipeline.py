@@ -15,6 +15,7 @@ from policies.offline import evaluate
 from policies.rules import RULES
 from stacks.cli import main
 from stacks.commands import policy as commands
+from tests.kits.executor import definition, processing
 
 DEFINITIONS = Path("tests/data/definitions")
 STRICT = PolicyConfig(production=True)
@@ -140,7 +141,7 @@ def test_a_cycle_or_a_dangling_reference_is_a_finding_that_blocks(
 
 
 def test_an_environment_says_how_strictly_its_rules_hold(written: Any) -> None:
-    unbounded = {"Steps": [{"Name": "A", "Type": "Fail", "DependsOn": ["B"]}]}
+    unbounded = definition(processing("A"))
     assert exit_code("lint-pipeline", written(unbounded), "--env", "local") == 0
     assert exit_code("lint-pipeline", written(unbounded), "--env", "prod") == 1
 

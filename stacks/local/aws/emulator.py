@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from stacks.local.aws.container_logs import ContainerLogs
 from stacks.local.aws.iam.authorizer import Authorizer
 from stacks.local.aws.iam.networks import vpc_of
 from stacks.local.aws.iam.resources import Place
@@ -34,6 +35,7 @@ class Emulator:
     authorizer: Authorizer
     store: Store = field(default_factory=Store)
     metrics: Metrics = field(default_factory=Metrics)
+    logs: ContainerLogs = field(default_factory=ContainerLogs)
     threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(BACKGROUND_THREADS, "emulator")
     )

@@ -102,6 +102,13 @@ class LocalEnvironment:
         mine = self.engine()
         hidden = ("PATH", "PLINTH_PYTHON", STARTED_BY)
         homes = {"PLINTH_HOME": str(self.home), **keys.load(self.home).tracking()}
+        tracking = files.read_json(
+            self.home / ENV / "mlflow.json",
+            fix="type `plinth destroy local --yes`, then `plinth up local`",
+        )
+        if tracking is not None:
+            homes["MLFLOW_TRACKING_URI"] = str(tracking["url"])
+            homes["MLFLOW_S3_ENDPOINT_URL"] = self.cloud.endpoint_url
         if self.kubeconfig.exists():
             homes["KUBECONFIG"] = str(self.kubeconfig)
         return homes | {name: value for name, value in mine.items() if name not in hidden}

@@ -1,8 +1,11 @@
 """What a program finds when it runs 'in its container': files under /opt/ml and an environment.
 
-There is no container engine. Where the kernel allows a private mount namespace, /opt/ml is real and
-belongs to the one program; elsewhere paths that start with /opt/ml are rewritten in arguments and
-environment, and `OPT_ML` names the folder (reduced fidelity, reported in cloud.json).
+There is no container engine. Where the kernel allows private namespaces, /opt/ml is real and
+belongs to the one program, which can write nothing else of the machine (enter.py) and whose
+processes end with it. Elsewhere paths that start with /opt/ml are rewritten in arguments and
+environment, `OPT_ML` names the folder, and nothing but good manners keeps a program from other
+files (reduced fidelity, reported in cloud.json). Either way what it installs goes into an
+environment of its own (layer.py).
 """
 
 import os
@@ -16,12 +19,19 @@ from pathlib import Path
 from typing import Literal
 
 from stacks.local.runtime.keys import Keys
+from stacks.local.runtime.layer import make as make_layer
 from stacks.local.runtime.processes import Children
 
 OPT_ML = "/opt/ml"
+FOLDERS = ("ml", "opt", "tmp")
+"""In the folder of a program: what becomes /opt/ml, holds the old /opt meanwhile, becomes /tmp."""
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 SDK_DEFAULTS = Path(__file__).with_name("sagemaker-sdk.yaml")
 """What the SageMaker SDK of a job reads before anything else: it reports nothing from here."""
+
+PROGRAMS = Path(sys.executable).parent
+"""Of this Python: what its packages install."""
 
 ISOLATION_VARIABLE = "PLINTH_JOB_ISOLATION"
 """Set to `rewritten-paths` to do without mount namespaces. Default: what the kernel allows."""
@@ -30,35 +40,19 @@ Isolation = Literal["namespace", "rewritten-paths"]
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# $1 is the folder that becomes /opt/ml, $2 an empty folder that holds the old /opt meanwhile.
-# What /opt already has stays visible: its entries are bound into the new /opt one by one.
-ENTER_NAMESPACE = f"""
-set -e
-path=$PATH; PATH={SYSTEM_PATH}
-ml=$1; hold=$2; shift 2
-if [ ! -d /opt/ml ]; then
-  mount --rbind /opt "$hold"
-  mount -t tmpfs tmpfs /opt
-  for entry in "$hold"/* "$hold"/.[!.]*; do
-    target=/opt/${{entry##*/}}
-    if [ -L "$entry" ]; then cp -P "$entry" "$target"
-    elif [ -d "$entry" ]; then mkdir "$target"; mount --rbind "$entry" "$target"
-    elif [ -e "$entry" ]; then : > "$target"; mount --bind "$entry" "$target"
-    fi
-  done
-  umount -l "$hold"
-  mkdir /opt/ml
-fi
-mount --rbind "$ml" /opt/ml
-PATH=$path
-exec "$@"
-"""
+ENTER = Path(__file__).with_name("enter.py")
+
+MOUNTS = ("--mount", "--propagation", "private")
+PROCESSES = ("--pid", "--fork", "--kill-child", "--mount-proc")
+"""Processes of its own: when the first one ends, the kernel ends the others."""
 
 NAMESPACES = (
-    ("unshare", "--mount", "--propagation", "private"),
-    ("unshare", "--map-root-user", "--mount", "--propagation", "private"),
+    ("unshare", *MOUNTS, *PROCESSES),
+    ("unshare", "--map-root-user", *MOUNTS, *PROCESSES),
+    ("unshare", *MOUNTS),
+    ("unshare", "--map-root-user", *MOUNTS),
 )
-
+"""Tried in this order."""
 
 AWS_ACCESS = (
     "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
@@ -108,23 +102,25 @@ class ContainerRuntime:
         environment: Mapping[str, str],
         log: Path,
         credentials: Mapping[str, str],
+        ours: bool = True,
         isolated: bool = False,
     ) -> subprocess.Popen[bytes]:
         """Start a program whose /opt/ml is `<directory>/ml`; isolated, it can reach no AWS.
 
-        `credentials`: variables of the session of its role.
+        `credentials`: variables of the session of its role. `ours`: our own code and programs are
+        what its image holds.
         """
         opt_ml = directory / "ml"
-        hold = directory / "opt"
-        for folder in (opt_ml, hold, directory / "tmp"):
-            folder.mkdir(parents=True, exist_ok=True)
-        env = self._environment(environment, directory, credentials)
+        for name in FOLDERS:
+            (directory / name).mkdir(parents=True, exist_ok=True)
+        env = self._environment(environment, directory, credentials, ours=ours)
         if isolated:
             env = {name: value for name, value in env.items() if name not in AWS_ACCESS}
         if self.namespace:
             namespace = self.closed_namespace if isolated else self.namespace
-            shell = (*namespace, "/bin/sh", "-c", ENTER_NAMESPACE, "sh")
-            command = [*shell, str(opt_ml), str(hold), *argv]
+            programs = [Path(entry) for entry in env["PATH"].split(":") if entry]
+            kept = [path for path in programs if not path.is_relative_to(self.state)]
+            command = [*_entering(namespace, directory, self.state, kept), *argv]
         else:
             command = [_rewritten(argument, opt_ml) for argument in argv]
             env = {name: _rewritten(value, opt_ml) for name, value in env.items()}
@@ -132,12 +128,24 @@ class ContainerRuntime:
         return self.children.spawn(command, purpose=purpose, env=env, cwd=directory, log=log)
 
     def _environment(
-        self, own: Mapping[str, str], directory: Path, credentials: Mapping[str, str]
+        self,
+        own: Mapping[str, str],
+        directory: Path,
+        credentials: Mapping[str, str],
+        *,
+        ours: bool,
     ) -> dict[str, str]:
         """A clean environment: nothing of the person's shell reaches a job."""
         urls = self.tracking_urls()
+        layer = directory / "environment"
+        base = base_environment(self.endpoint_url, self.region, credentials)
+        if not ours:
+            base = {**base, "PATH": f"{PROGRAMS}:{SYSTEM_PATH}"}
+            del base["PYTHONPATH"]
         env = {
-            **base_environment(self.endpoint_url, self.region, credentials),
+            **base,
+            **make_layer(layer),
+            "PATH": f"{layer / 'bin'}:{base['PATH']}",
             "HOME": str(directory),
             "TMPDIR": str(directory / "tmp"),
             **{name: urls.get(value, value) for name, value in own.items()},
@@ -151,9 +159,8 @@ def base_environment(
     endpoint_url: str, region: str, credentials: Mapping[str, str]
 ) -> dict[str, str]:
     """What every child of the cloud gets: this Python, the image's programs, this cloud."""
-    programs = (str(Path(sys.executable).parent), str(REPOSITORY / "serving" / "image" / "bin"))
     return {
-        "PATH": ":".join((*programs, SYSTEM_PATH)),
+        "PATH": f"{PROGRAMS}:{REPOSITORY / 'serving' / 'image' / 'bin'}:{SYSTEM_PATH}",
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(REPOSITORY),
         "PYTHONUNBUFFERED": "1",
@@ -191,12 +198,25 @@ def isolation(namespace: Sequence[str]) -> Isolation:
     return "namespace" if namespace else "rewritten-paths"
 
 
+def _entering(
+    namespace: Sequence[str], directory: Path, hidden: Path, programs: Sequence[Path] = ()
+) -> list[str]:
+    """What stands in front of a program: namespaces, and the mounts in them."""
+    kept = {str(REPOSITORY), sys.prefix, sys.base_prefix, *map(str, programs)}
+    return [
+        *namespace, sys.executable, "-I", "-S", str(ENTER),
+        "--folder", str(directory), "--hide", str(hidden),
+        *(f"--keep={path}" for path in sorted(kept)), "--",
+    ]  # fmt: skip
+
+
 def _works(command: tuple[str, ...]) -> bool:
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "ml").mkdir()
-        (Path(folder) / "opt").mkdir()
-        (Path(folder) / "ml" / "proof").touch()
-        argv = [*command, "/bin/sh", "-c", ENTER_NAMESPACE, "sh", f"{folder}/ml", f"{folder}/opt"]
+    with tempfile.TemporaryDirectory() as state:
+        directory = Path(state).resolve() / "job"
+        for name in FOLDERS:
+            (directory / name).mkdir(parents=True)
+        (directory / "ml" / "proof").touch()
+        argv = _entering(command, directory, directory.parent)
         done = subprocess.run(
             [*argv, "test", "-e", f"{OPT_ML}/proof"], check=False, capture_output=True
         )

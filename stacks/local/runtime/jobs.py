@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from stacks.local.runtime import images
 from stacks.local.runtime.acting import Acting
 from stacks.local.runtime.container import OPT_ML, ContainerRuntime
 from stacks.local.runtime.processes import tail
@@ -88,6 +89,7 @@ class Jobs:
         directory = self._directory(request["ProcessingJobName"])
         app = request["AppSpecification"]
         outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
+        entrypoint = app.get("ContainerEntrypoint") or images.command(app["ImageUri"], "process")
         acting = self.act(request["RoleArn"], arn, _subnets(request))
         try:
             for entry in request.get("ProcessingInputs", []):
@@ -101,12 +103,13 @@ class Jobs:
                 f"{OPT_ML}/config/processingjobconfig.json", {"ProcessingJobArn": arn, **request}
             )
             ending = self._run(
-                [*app.get("ContainerEntrypoint", ()), *app.get("ContainerArguments", ())],
+                [*entrypoint, *app.get("ContainerArguments", ())],
                 directory,
                 request,
                 {"PROCESSING_JOB_NAME": request["ProcessingJobName"]},
                 stopping,
                 acting=acting,
+                ours=images.is_ours(app["ImageUri"]),
                 message=f"{OPT_ML}/output/message",
                 isolated=request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
             )
@@ -124,8 +127,9 @@ class Jobs:
         name = request["TrainingJobName"]
         directory = self._directory(name)
         algorithm = request["AlgorithmSpecification"]
-        entrypoint = algorithm.get("ContainerEntrypoint")
-        argv = [*entrypoint, *algorithm.get("ContainerArguments", ())] if entrypoint else ["train"]
+        image = algorithm.get("TrainingImage", "")
+        entrypoint = algorithm.get("ContainerEntrypoint") or images.command(image, "train")
+        argv = [*entrypoint, *algorithm.get("ContainerArguments", ())]
         acting = self.act(request["RoleArn"], arn, _subnets(request))
         try:
             self._write_training_inputs(directory, request, acting.s3)
@@ -136,6 +140,7 @@ class Jobs:
                 {"TRAINING_JOB_NAME": name, "TRAINING_JOB_ARN": arn},
                 stopping,
                 acting=acting,
+                ours=images.is_ours(image),
                 message=f"{OPT_ML}/output/failure",
                 isolated=request.get("EnableNetworkIsolation", False),
             )
@@ -199,11 +204,15 @@ class Jobs:
         stopping: threading.Event,
         *,
         acting: Acting,
+        ours: bool,
         message: str,
         isolated: bool,
     ) -> Ending:
         """Run the program until it ends, is stopped, or its time is over."""
         directory.path(message).parent.mkdir(parents=True, exist_ok=True)
+        # the SDK's get_execution_role reads it before it asks STS at AWS itself
+        role = {"ExecutionRoleArn": request["RoleArn"]}
+        directory.write(f"{OPT_ML}/metadata/resource-metadata.json", role)
         limit = request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_SECONDS)
         try:
             process = self.host.start(
@@ -213,6 +222,7 @@ class Jobs:
                 environment={**names, **request.get("Environment", {})},
                 log=directory.log,
                 credentials=acting.environment,
+                ours=ours,
                 isolated=isolated,
             )
         except OSError as error:  # without a namespace the program itself may be missing
@@ -235,6 +245,10 @@ class Jobs:
         if status:
             return failed(said, status, directory.log)
         return Ending(status="Completed", exit_message=said or None)
+
+    def log(self, name: str) -> Path:
+        """Where what a job prints is kept."""
+        return JobDirectory(folder=self.host.state / "jobs" / name).log
 
     def _directory(self, name: str) -> JobDirectory:
         folder = self.host.state / "jobs" / name

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import random
+import secrets
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,9 @@ from stacks.local.runtime.files import write_json
 RUN_VARIABLE = "PLINTH_RUN"
 """Set in every child to its run folder: finds a child whose record was never written."""
 
+FAMILY_VARIABLE = "PLINTH_FAMILY"
+"""Set in every child and what it starts to a word of its own: finds what left its session."""
+
 TAIL_BYTES = 65_536
 
 
@@ -33,6 +37,8 @@ class Child:
     create_time: float
     purpose: str
     argv: tuple[str, ...]
+    family: str = ""
+    """Value of FAMILY_VARIABLE. Default: none is known."""
 
     def alive(self) -> bool:
         return is_alive(self.pid, self.create_time)
@@ -56,10 +62,11 @@ class Children:
         """Start a program in its own session, its output appended to `log`, and record it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         log.parent.mkdir(parents=True, exist_ok=True)
+        family = secrets.token_hex(8)
         with log.open("ab") as out:
             process = subprocess.Popen(
                 argv,
-                env={**env, RUN_VARIABLE: str(self.folder)},
+                env={**env, RUN_VARIABLE: str(self.folder), FAMILY_VARIABLE: family},
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -69,16 +76,25 @@ class Children:
         with contextlib.suppress(psutil.NoSuchProcess):  # over before it could be recorded
             create_time = psutil.Process(process.pid).create_time()
             self._record(
-                Child(pid=process.pid, create_time=create_time, purpose=purpose, argv=tuple(argv))
+                Child(
+                    pid=process.pid,
+                    create_time=create_time,
+                    purpose=purpose,
+                    argv=tuple(argv),
+                    family=family,
+                )
             )
         return process
 
     def stop(self, process: subprocess.Popen[bytes], grace_seconds: float = 5) -> int:
-        """End a child and all that it started; its exit status."""
+        """End a child and all that it started; its exit code, as a shell counts it."""
         stop_session(process.pid, grace_seconds)
         status = process.wait()
+        record = _read(self.folder / f"{process.pid}.json")
+        if record is not None and record.family:
+            terminate(_carrying(FAMILY_VARIABLE, record.family), 0)
         self.forget(process.pid)
-        return status
+        return exit_code(status)
 
     def forget(self, pid: int) -> None:
         """Drop the record of a child that is over."""
@@ -86,42 +102,51 @@ class Children:
 
     def recorded(self) -> list[Child]:
         """Every recorded child, alive or not, by process id."""
-        children = []
-        for path in sorted(self.folder.glob("*.json")):
-            with contextlib.suppress(OSError, ValueError, KeyError):
-                record = json.loads(path.read_text())
-                children.append(
-                    Child(
-                        pid=record["pid"],
-                        create_time=record["create_time"],
-                        purpose=record["purpose"],
-                        argv=tuple(record["argv"]),
-                    )
-                )
-        return children
+        read = (_read(path) for path in sorted(self.folder.glob("*.json")))
+        return [child for child in read if child is not None]
 
     def reap(self, grace_seconds: float = 2) -> list[Child]:
         """Stop every recorded child that still is the same process; those that were alive."""
         alive = [child for child in self.recorded() if child.alive()]
         members = [m for child in alive for m in session_members(child.pid)]
-        terminate([*members, *self._unrecorded()], grace_seconds)
+        # members of a dead leader, or never recorded
+        terminate([*members, *_carrying(RUN_VARIABLE, str(self.folder))], grace_seconds)
         for path in self.folder.glob("*.json"):
             path.unlink(missing_ok=True)
         return alive
 
-    def _unrecorded(self) -> list[psutil.Process]:
-        """Processes that carry our variable: members of a dead leader, or never recorded."""
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, OSError):
-                if process.pid != os.getpid() and process.environ().get(RUN_VARIABLE) == str(
-                    self.folder
-                ):
-                    found.append(process)
-        return found
-
     def _record(self, child: Child) -> None:
         write_json(self.folder / f"{child.pid}.json", asdict(child))
+
+
+def exit_code(status: int) -> int:
+    """What a shell and a container engine say: 128 and the signal that ended a process."""
+    return 128 - status if status < 0 else status
+
+
+def _read(path: Path) -> Child | None:
+    """A recorded child; None where the record is gone or no record."""
+    try:
+        record = json.loads(path.read_text())
+        return Child(
+            pid=record["pid"],
+            create_time=record["create_time"],
+            purpose=record["purpose"],
+            argv=tuple(record["argv"]),
+            family=record.get("family", ""),
+        )
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _carrying(name: str, value: str) -> list[psutil.Process]:
+    """Other processes that have a variable in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and process.environ().get(name) == value:
+                found.append(process)
+    return found
 
 
 def is_alive(pid: int, create_time: float) -> bool:

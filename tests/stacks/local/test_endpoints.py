@@ -21,7 +21,7 @@ from tests.kits.endpoints import (
     serve_program,
     settled,
 )
-from tests.kits.local_cloud import BUCKET, ROLE, Cloud, left_of, refusal, running_cloud
+from tests.kits.local_cloud import BUCKET, OWN_IMAGE, ROLE, Cloud, left_of, refusal, running_cloud
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def package(sm: Any, group: str, artifact: str, **more: Any) -> str:
     arn: str = sm.create_model_package(
         ModelPackageGroupName=group,
         InferenceSpecification={
-            "Containers": [{"Image": "image", "ModelDataUrl": artifact}],
+            "Containers": [{"Image": OWN_IMAGE, "ModelDataUrl": artifact}],
             "SupportedContentTypes": ["text/csv"],
             "SupportedResponseMIMETypes": ["text/csv"],
         },

@@ -22,7 +22,7 @@ from tests.kits.endpoints import (
     serve,
     serve_program,
 )
-from tests.kits.local_cloud import BUCKET, ROLE, Cloud, left_of, refusal, running_cloud
+from tests.kits.local_cloud import BUCKET, OWN_IMAGE, ROLE, Cloud, left_of, refusal, running_cloud
 from tests.kits.provider import subject
 
 
@@ -106,7 +106,9 @@ def serverless(sm: Any, name: str, container: tuple[str, str], **config: int) ->
 
 
 def serving(cloud: Cloud, endpoint: str) -> list[str]:
-    return [line for line in left_of(cloud.home) if endpoint in line or line.endswith("serve")]
+    """Servers, without what stands in front of each: the namespaces and their first process."""
+    running = [line for line in left_of(cloud.home) if endpoint in line or line.endswith("serve")]
+    return [line for line in running if "unshare" not in line and "/bin/sh -c" not in line]
 
 
 def test_a_serverless_endpoint_runs_nothing_until_it_is_asked(
@@ -317,7 +319,7 @@ def test_what_up_wrote_reads_back_without_a_difference(
     model = {
         "name": "deployed",
         "executionRoleArn": ROLE,
-        "primaryContainer": {"image": "image", "modelDataUrl": container[1]},
+        "primaryContainer": {"image": OWN_IMAGE, "modelDataUrl": container[1]},
         "enableNetworkIsolation": True,
         "vpcConfig": {"subnets": ["subnet-2", "subnet-1"], "securityGroupIds": ["sg-1"]},
     }

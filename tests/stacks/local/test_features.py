@@ -47,6 +47,56 @@ def flights(sm: Any) -> Iterator[str]:
     sm.delete_feature_group(FeatureGroupName=name)
 
 
+def test_a_group_with_an_offline_store_has_a_table_in_the_catalog(
+    cloud: Cloud, sm: Any, flights: str
+) -> None:
+    """By which the SDK's `create_athena_query` finds it."""
+    shown = sm.describe_feature_group(FeatureGroupName=flights)
+    config = shown["OfflineStoreConfig"]
+    where = config["DataCatalogConfig"]
+    assert (where["Catalog"], where["Database"]) == ("AwsDataCatalog", "sagemaker_featurestore")
+    assert where["TableName"].startswith(flights.replace("-", "_") + "_")
+
+    def columns() -> dict[str, str]:
+        glue = cloud.client("glue")
+        table = glue.get_table(DatabaseName=where["Database"], Name=where["TableName"])["Table"]
+        storage = table["StorageDescriptor"]
+        assert storage["Location"] == config["S3StorageConfig"]["ResolvedOutputS3Uri"]
+        assert [key["Name"] for key in table["PartitionKeys"]] == ["year", "month", "day", "hour"]
+        return {column["Name"]: column["Type"] for column in storage["Columns"]}
+
+    added = {"write_time": "timestamp", "api_invocation_time": "timestamp", "is_deleted": "boolean"}
+    assert columns() == {"id": "string", "at": "string", "distance": "bigint", **added}
+    more = [{"FeatureName": "delay", "FeatureType": "Fractional"}]
+    sm.update_feature_group(FeatureGroupName=flights, FeatureAdditions=more)
+    assert columns()["delay"] == "double"
+
+
+@pytest.mark.parametrize(
+    ("asked", "table"),
+    [
+        ({"DisableGlueTableCreation": True}, None),
+        ({"DataCatalogConfig": {"TableName": "t", "Catalog": "AwsDataCatalog", "Database": "d"}},
+         "t"),
+    ],
+)  # fmt: skip
+def test_a_table_is_made_where_and_if_it_is_wanted(
+    asked: dict[str, Any], table: str | None, cloud: Cloud, sm: Any
+) -> None:
+    request = memory(OnlineStoreConfig={"EnableOnlineStore": True})
+    request["OfflineStoreConfig"] = {
+        "S3StorageConfig": {"S3Uri": f"s3://{BUCKET}/offline"},
+        **asked,
+    }
+    request.setdefault("RoleArn", ROLE)
+    sm.create_feature_group(**request)
+    name = request["FeatureGroupName"]
+    config = sm.describe_feature_group(FeatureGroupName=name)["OfflineStoreConfig"]
+    assert config.get("DataCatalogConfig", {}).get("TableName") == table
+    if table:
+        assert cloud.client("glue").get_table(DatabaseName="d", Name=table)["Table"]["Name"] == "t"
+
+
 def put(store: Any, group: str, **values: str) -> None:
     store.put_record(
         FeatureGroupName=group,

@@ -7,8 +7,8 @@ import pytest
 
 from infra.errors import UserError
 from stacks.local.provider.backend import UNKNOWN
+from tests.kits.local_cloud import OWN_IMAGE, running_cloud
 from tests.kits.local_cloud import Cloud as LocalCloud
-from tests.kits.local_cloud import running_cloud
 from tests.kits.provider import Cloud, serve_program, subject
 from tests.stacks.local.provider_cases.case import BUCKET, ROLE, ROUTES, VPC
 from tests.stacks.local.provider_cases.cases import CASES, CONFIGURATION, MODEL
@@ -42,7 +42,7 @@ def broken_configuration(cloud: Cloud) -> str:
     broken = {
         **cloud.need(MODEL).inputs,
         "name": "broken",
-        "primaryContainer": {"image": "i", "environment": {"PATH": "/nowhere"}},
+        "primaryContainer": {"image": OWN_IMAGE, "environment": {"PATH": "/nowhere"}},
     }
     configuration = {**cloud.need(CONFIGURATION).inputs, "name": "broken"}
     variant = {**configuration["productionVariants"][0], "modelName": "broken"}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker import crud, jobs, packages, pipelines
+from stacks.local.aws.sagemaker import cards, crud, jobs, packages, pipelines, search
 from stacks.local.aws.sagemaker.accepted import check_fields
 from stacks.local.aws.sagemaker.endpoints import update_weights
 from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
@@ -42,6 +42,14 @@ def _update_weights(emulator: Emulator, request: Request) -> Answer:
         item = crud.get(emulator, BY_NAME["endpoint"], request["EndpointName"])
         update_weights(emulator, item, request)
     return {"EndpointArn": item.arn}
+
+
+def _list_packages(emulator: Emulator, request: Request) -> Answer:
+    """Versions of groups are all that exist; a list without a group is of other packages."""
+    if packages.wants_versions(request):
+        asked = {name: value for name, value in request.items() if name != "ModelPackageType"}
+        return crud.listing(emulator, BY_NAME[packages.PACKAGE], asked)
+    return crud.paged("ModelPackageSummaryList", [], request)
 
 
 def _add_tags(emulator: Emulator, request: Request) -> Answer:
@@ -96,16 +104,21 @@ def _bind(
 OPERATIONS: Mapping[str, Operation] = {
     **_of_table(),
     "AddTags": _add_tags,
+    "BatchDescribeModelPackage": search.batch_describe_packages,
     "DeleteModelPackageGroupPolicy": packages.delete_policy,
     "DeleteTags": _delete_tags,
+    "DescribeModelCard": cards.describe_card,
     "DescribePipelineDefinitionForExecution": pipelines.describe_definition,
     "DescribePipelineExecution": pipelines.describe_execution,
     "GetModelPackageGroupPolicy": packages.get_policy,
+    "ListModelCardVersions": cards.list_versions,
+    "ListModelPackages": _list_packages,
     "ListPipelineExecutionSteps": pipelines.list_steps,
     "ListPipelineExecutions": pipelines.list_executions,
     "ListPipelineParametersForExecution": pipelines.list_parameters,
     "ListTags": _list_tags,
     "PutModelPackageGroupPolicy": packages.put_policy,
+    "Search": search.search,
     "StartPipelineExecution": pipelines.start_execution,
     "StopPipelineExecution": pipelines.stop_execution,
     "StopProcessingJob": _stop("ProcessingJob", "processing job"),

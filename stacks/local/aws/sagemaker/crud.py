@@ -97,13 +97,13 @@ def get(emulator: Emulator, kind: ResourceType, name_or_arn: str) -> Resource:
 def answer(operation: str, item: Resource) -> dict[str, Any]:
     """The members of the operation's output shape that the item has."""
     members = frozenset(output_members(operation))
-    return {name: value for name, value in _shown(item).items() if name in members}
+    return {name: value for name, value in shown(item).items() if name in members}
 
 
 def page(operation: str, items: Iterable[Resource], request: Request) -> dict[str, Any]:
     """One page of summaries."""
-    member, shown = summary_member(operation)
-    rows = [{m: v for m, v in _shown(item).items() if m in shown} for item in items]
+    member, known = summary_member(operation)
+    rows = [{m: v for m, v in shown(item).items() if m in known} for item in items]
     return paged(member, rows, request)
 
 
@@ -143,7 +143,8 @@ def tag(emulator: Emulator, arn: str, tags: Iterable[Mapping[str, str]]) -> None
     emulator.store.tags.setdefault(arn, {}).update({t["Key"]: t["Value"] for t in tags})
 
 
-def _shown(item: Resource) -> dict[str, Any]:
+def shown(item: Resource) -> dict[str, Any]:
+    """All that can be said of an item."""
     times = {"CreationTime": item.created, "LastModifiedTime": item.modified}
     return {"CreatedBy": {}, "LastModifiedBy": {}, **times, **item.fields}
 

@@ -28,6 +28,10 @@ from stacks.local.aws.store import Resource
 
 CONFIG = "endpoint configuration"
 
+SERVERLESS_STEP_MB = 1024
+"""Memory of a serverless endpoint is 1 to 6 of these (ServerlessConfig, API reference: 1 GB
+increments)."""
+
 
 def create_config(emulator: Emulator, item: Resource, request: Request) -> None:
     """A configuration names models that exist, and variants that can stand together."""
@@ -58,6 +62,12 @@ def _check_serverless(request: Request, variants: list[Mapping[str, Any]]) -> No
     ]
     if len(variants) > 1:
         excluded.append("more than one variant")
+    size = variants[0]["ServerlessConfig"]["MemorySizeInMB"]
+    if size % SERVERLESS_STEP_MB:
+        raise invalid(
+            f"MemorySizeInMB must be a multiple of {SERVERLESS_STEP_MB} from "
+            f"{SERVERLESS_STEP_MB} to {6 * SERVERLESS_STEP_MB}, got {size}"
+        )
     if "InstanceType" in variants[0]:
         excluded.append("InstanceType")
     if excluded:

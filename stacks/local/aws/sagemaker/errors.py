@@ -1,6 +1,7 @@
 """The errors the emulator answers with, in AWS's own words."""
 
 from stacks.local.aws.role_sessions import CannotAssume, check
+from stacks.local.runtime import images
 
 
 class ApiError(Exception):
@@ -29,4 +30,12 @@ def can_assume(region: str, role_arn: str, source_arn: str = "") -> None:
     try:
         check(role_arn, "sagemaker", region, source_arn)
     except CannotAssume as error:
+        raise invalid(str(error)) from error
+
+
+def has_program(image: str, purpose: images.Purpose) -> None:
+    """ValidationException where nothing stands for what an image would run."""
+    try:
+        images.command(image, purpose)
+    except images.NoProgram as error:
         raise invalid(str(error)) from error

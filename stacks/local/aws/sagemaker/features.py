@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
 from stacks.local.aws.role_sessions import CannotAssume
+from stacks.local.aws.sagemaker import catalog
 from stacks.local.aws.sagemaker.errors import ApiError, invalid
 from stacks.local.aws.sagemaker.records import TTL_SECONDS, Records
 from stacks.local.aws.sagemaker.resource_type import Missing, Request, short_name
@@ -53,10 +54,13 @@ def start_group(emulator: Emulator, item: Resource, request: Request) -> None:
         where = f"{ACCOUNT_ID}/sagemaker/{emulator.region}/offline-store/{item.name}-{stamp}/data"
         uri = f"{base}/{where}"
         storage = {**offline["S3StorageConfig"], "ResolvedOutputS3Uri": uri}
+        catalogued = catalog.place(item, offline)
+        shown = {**offline, "S3StorageConfig": storage}
         item.set(
-            OfflineStoreConfig={**offline, "S3StorageConfig": storage},
+            OfflineStoreConfig=shown | ({"DataCatalogConfig": catalogued} if catalogued else {}),
             OfflineStoreStatus={"Status": "Active"},
         )
+        catalog.write(emulator, item)
     item.live = Records(
         identifier=request["RecordIdentifierFeatureName"],
         event_time=request["EventTimeFeatureName"],
@@ -81,6 +85,7 @@ def update_group(emulator: Emulator, item: Resource, request: Request) -> None:
         FeatureDefinitions=[*item.fields["FeatureDefinitions"], *added],
         LastUpdateStatus={"Status": "Successful"},
     )
+    catalog.write(emulator, item)
     if "OnlineStoreConfig" in request:
         online = {**item.fields.get("OnlineStoreConfig", {}), **request["OnlineStoreConfig"]}
         records.ttl_seconds = _ttl(online.get("TtlDuration"))

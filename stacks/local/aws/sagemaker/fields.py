@@ -16,6 +16,7 @@ MACHINE = "one machine plays every instance"
 
 FIELDS: Mapping[str, frozenset[str]] = {
     "AddTags": frozenset({"ResourceArn", "Tags"}),
+    "BatchDescribeModelPackage": frozenset({"ModelPackageArnList"}),
     "CreateEndpoint": frozenset({"EndpointName", "EndpointConfigName", "DeploymentConfig", "Tags"}),
     "CreateEndpointConfig": frozenset(
         {
@@ -94,9 +95,22 @@ FIELDS: Mapping[str, frozenset[str]] = {
     ),
     "DeleteModelPackageGroupPolicy": frozenset({"ModelPackageGroupName"}),
     "DeleteTags": frozenset({"ResourceArn", "TagKeys"}),
+    "DescribeModelCard": frozenset({"ModelCardName", "ModelCardVersion"}),
     "DescribePipelineDefinitionForExecution": frozenset({"PipelineExecutionArn"}),
     "DescribePipelineExecution": frozenset({"PipelineExecutionArn"}),
     "GetModelPackageGroupPolicy": frozenset({"ModelPackageGroupName"}),
+    "ListModelCardVersions": frozenset(
+        {
+            "ModelCardName",
+            "ModelCardStatus",
+            "CreationTimeAfter",
+            "CreationTimeBefore",
+            "SortBy",
+            "SortOrder",
+            "NextToken",
+            "MaxResults",
+        }
+    ),
     "ListPipelineExecutionSteps": frozenset(
         {"PipelineExecutionArn", "NextToken", "MaxResults", "SortOrder"}
     ),
@@ -116,6 +130,9 @@ FIELDS: Mapping[str, frozenset[str]] = {
     ),
     "ListTags": frozenset({"ResourceArn", "NextToken", "MaxResults"}),
     "PutModelPackageGroupPolicy": frozenset({"ModelPackageGroupName"}),
+    "Search": frozenset(
+        {"Resource", "SearchExpression", "SortBy", "SortOrder", "NextToken", "MaxResults"}
+    ),
     "StartPipelineExecution": frozenset(
         {
             "PipelineName",
@@ -207,8 +224,6 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "OnlineStoreConfig.SecurityConfig": KEY,
         "OnlineStoreConfig.StorageType": "every online store is in memory",
         "OfflineStoreConfig.S3StorageConfig.KmsKeyId": KEY,
-        "OfflineStoreConfig.DataCatalogConfig": "files are read from S3, no Glue table is made",
-        "OfflineStoreConfig.DisableGlueTableCreation": "no Glue table is made in any case",
     },
     "CreateMlflowApp": {
         "RoleArn": ACCESS,
@@ -228,7 +243,7 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "ExecutionRoleArn": ACCESS,
         "VpcConfig": NETWORK,
         "EnableNetworkIsolation": NETWORK,
-        "PrimaryContainer.Image": "programs run with this machine's Python",
+        "PrimaryContainer.Image": "a table says what is run in its place",
     },
     "CreateModelCard": {"SecurityConfig": KEY},
     "CreateModelPackage": {
@@ -275,20 +290,17 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "SessionChainingConfig": ACCESS,
         "ResourceConfig.InstanceType": MACHINE,
         "OutputDataConfig.KmsKeyId": KEY,
-        "AlgorithmSpecification.TrainingImage": "programs run with this machine's Python",
+        "AlgorithmSpecification.TrainingImage": "a table says what is run in its place",
     },
     "DeletePipeline": {"ClientRequestToken": "a second delete finds nothing"},
     "DescribeFeatureGroup": {"NextToken": "every answer carries all features"},
-    "DescribeModelCard": {
-        "ModelCardVersion": "the newest version is kept",
-        "IncludedData": "every answer carries all data",
-    },
+    "DescribeModelCard": {"IncludedData": "every answer carries all data"},
     "DescribeModelPackage": {"IncludedData": "every answer carries all data"},
-    "ListModelPackages": {"ModelPackageType": "only versions of groups exist"},
     "ListModelPackageGroups": {"CrossAccountFilterOption": "there is one account"},
     "PutModelPackageGroupPolicy": {
         "ResourcePolicy": "IAM decides by it, for callers of this account"
     },
+    "Search": {"CrossAccountFilterOption": "there is one account"},
     "StartPipelineExecution": {"RoleArn": ACCESS},
     "StopPipelineExecution": {"ClientRequestToken": "a second stop changes nothing"},
     "UpdateEndpoint": DEPLOYMENT,

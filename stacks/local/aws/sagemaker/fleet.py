@@ -16,13 +16,15 @@ from typing import Any
 
 import urllib3
 
+from stacks.local.aws.container_logs import server_stream
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.role_sessions import CannotAssume
 from stacks.local.aws.sagemaker.errors import ApiError
 from stacks.local.aws.sagemaker.packages import container
-from stacks.local.aws.sagemaker.role_needs import refused
+from stacks.local.aws.sagemaker.role_needs import may_log, refused
+from stacks.local.runtime import images
 from stacks.local.runtime.container import ContainerRuntime
-from stacks.local.runtime.processes import free_port, tail
+from stacks.local.runtime.processes import exit_code, free_port, tail
 from stacks.local.runtime.s3_files import TransferFailed, download, fetch, split_uri, unpack
 from stacks.local.runtime.unix_http import UnixPool
 
@@ -284,11 +286,17 @@ def start_server(emulator: Emulator, endpoint: str, variant: Variant, number: in
         "PrimaryContainer": {"Image": variant.image},  # as a package names it, too
         "ResourceConfig": {"VolumeKmsKeyId": variant.volume_key},
     }
-    if reason := refused(emulator, acting, needs, f"/aws/sagemaker/Endpoints/{endpoint}"):
+    group = f"/aws/sagemaker/Endpoints/{endpoint}"
+    if reason := refused(emulator, acting, needs, group):
         raise ServingFailed(reason)
+    try:
+        command = images.command(variant.image, "serve")
+    except images.NoProgram as error:
+        raise ServingFailed(str(error)) from error
     _download_model(acting.s3, variant.container, directory)
+    printed = log.stat().st_size if log.exists() else 0
     process = emulator.host.start(
-        ["serve"],
+        command,
         purpose=f"endpoint {endpoint} variant {variant.name}",
         directory=directory,
         environment={
@@ -298,7 +306,13 @@ def start_server(emulator: Emulator, endpoint: str, variant: Variant, number: in
         },
         log=log,
         credentials=acting.environment,
+        ours=images.is_ours(variant.image),
     )
+    if may_log(emulator, acting, group):
+        stream = server_stream(variant.name, log)
+        emulator.logs.follow(
+            log, group, stream, offset=printed, alive=lambda: process.poll() is None
+        )
     return Server(process=process, port=port, directory=directory, log=log)
 
 
@@ -328,7 +342,8 @@ def _wait(variant: Variant, server: Server, cancelled: threading.Event) -> None:
     while not server.healthy():
         ended = server.process.poll() is not None
         if ended or cancelled.is_set() or time.monotonic() > deadline:
-            why = f"its process ended with exit code {server.process.returncode}" if ended else ""
+            code = exit_code(server.process.returncode or 0)
+            why = f"its process ended with exit code {code}" if ended else ""
             why = why or f"it did not answer within {variant.health_seconds} s"
             lines = tail(server.log)[-700:]
             raise ServingFailed(

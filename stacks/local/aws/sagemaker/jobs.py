@@ -6,10 +6,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from stacks.local.aws.cloudwatch_alarms import moto_backend
+from stacks.local.aws.container_logs import job_stream
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker.errors import can_assume, invalid, not_emulated
+from stacks.local.aws.sagemaker.errors import can_assume, has_program, invalid, not_emulated
 from stacks.local.aws.sagemaker.resource_type import Request
-from stacks.local.aws.sagemaker.role_needs import refused
+from stacks.local.aws.sagemaker.role_needs import may_log, refused
 from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.store import Resource
 from stacks.local.runtime.container import OPT_ML
@@ -20,11 +22,9 @@ Runner = Callable[[Request, str, threading.Event], Ending]
 
 def start_processing(emulator: Emulator, item: Resource, request: Request) -> None:
     """Run a processing job in the background."""
-    if not request["AppSpecification"].get("ContainerEntrypoint"):
-        raise not_emulated(
-            "AppSpecification without ContainerEntrypoint",
-            "there is no container engine to ask the image for its command",
-        )
+    application = request["AppSpecification"]
+    if not application.get("ContainerEntrypoint"):
+        has_program(application["ImageUri"], "process")
     _one_instance(request["ProcessingResources"]["ClusterConfig"])
     inputs = [entry["S3Input"] for entry in request.get("ProcessingInputs", [])]
     outputs = [
@@ -40,6 +40,8 @@ def start_training(emulator: Emulator, item: Resource, request: Request) -> None
     algorithm = request.get("AlgorithmSpecification")
     if algorithm is None or "ResourceConfig" not in request:
         raise invalid("AlgorithmSpecification and ResourceConfig are required")
+    if not algorithm.get("ContainerEntrypoint"):
+        has_program(algorithm.get("TrainingImage", ""), "train")
     _one_instance(request["ResourceConfig"])
     for definition in algorithm.get("MetricDefinitions", []):
         try:
@@ -89,10 +91,15 @@ def _start(emulator: Emulator, item: Resource, stem: str, request: Request, run:
                 _secondary(item, "Training", "Training image is running")
         acting = emulator.act(request["RoleArn"], item.arn)
         reason = refused(emulator, acting, request, f"/aws/sagemaker/{stem}s")
+        log = emulator.jobs.log(item.name)
+        if may_log(emulator, acting, f"/aws/sagemaker/{stem}s"):
+            log.unlink(missing_ok=True)  # of a job that was called the same
+            emulator.logs.follow(log, f"/aws/sagemaker/{stem}s", job_stream(item.name, item.arn))
         if reason:
             ending = Ending(status="Failed", failure_reason=reason)
         else:
             ending = run(request, item.arn, stopping)
+        emulator.logs.end(log, moto_backend("logs", emulator))
         with emulator.store.lock:
             (_end_training if training else _end_processing)(item, ending)
 

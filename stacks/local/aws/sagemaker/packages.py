@@ -3,9 +3,10 @@
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker.errors import ApiError, invalid
+from stacks.local.aws.sagemaker.errors import ApiError, has_program, invalid
 from stacks.local.aws.sagemaker.resource_type import Request, short_name
 from stacks.local.aws.store import Resource, Store
+from stacks.local.runtime.s3_files import TransferFailed, split_uri
 
 GROUP, PACKAGE = "model package group", "model package"
 
@@ -54,20 +55,6 @@ def _policy(group: Resource) -> str:
     return str(group.fields["ResourcePolicy"])
 
 
-def start_card(emulator: Emulator, item: Resource, request: Request) -> None:
-    """A card begins with its first version."""
-    item.set(ModelCardVersion=1)
-
-
-def update_card(emulator: Emulator, item: Resource, request: Request) -> None:
-    """New content is a new version, a new status is not."""
-    status = request.get("ModelCardStatus", item.fields["ModelCardStatus"])
-    if request.get("Content", item.fields["Content"]) != item.fields["Content"]:
-        version = item.fields["ModelCardVersion"] + 1
-        item.set(Content=request["Content"], ModelCardVersion=version)
-    item.set(ModelCardStatus=status)
-
-
 def package_name(emulator: Emulator, request: Request) -> str:
     """`<group>/<version>`; versions count from 1 and are never given twice."""
     group = _group(emulator, request)
@@ -80,7 +67,7 @@ def start_package(emulator: Emulator, item: Resource, request: Request) -> None:
     """Register a version: complete, and waiting for approval unless it came approved."""
     group = _group(emulator, request)
     item.set(
-        ModelPackageName=group.name,  # SageMaker names a version after its group
+        ModelPackageName=None,  # only an unversioned package has one (sagemaker-python-sdk#5606)
         ModelPackageGroupName=group.name,
         ModelPackageVersion=int(item.name.rpartition("/")[2]),
         ModelPackageStatus="Completed",
@@ -103,9 +90,32 @@ def update_package(emulator: Emulator, item: Resource, request: Request) -> None
 
 
 def start_model(emulator: Emulator, item: Resource, request: Request) -> None:
-    """A model of an unapproved or missing package is refused, as on AWS."""
+    """A model of an unapproved or missing package is refused, and of an image that nobody knows."""
     item.fields.setdefault("EnableNetworkIsolation", False)
-    container(emulator, item.fields)
+    own = container(emulator, item.fields)
+    has_program(own.get("Image", ""), "serve")
+    uri = own.get("ModelDataUrl") or own.get("ModelDataSource", {}).get("S3DataSource", {}).get(
+        "S3Uri"
+    )
+    if uri and not _is_there(emulator.s3, uri):
+        raise invalid(f"Could not find model data at {uri}.")
+
+
+def _is_there(s3: Any, uri: str) -> bool:
+    """Whether an object of this address exists, or one below it where it is a prefix."""
+    try:
+        bucket, key = split_uri(uri)
+        found = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+    except (TransferFailed, s3.exceptions.ClientError):
+        return False
+    keys = [item["Key"] for item in found.get("Contents", [])]
+    return any(name == key or key.endswith("/") or not key for name in keys)
+
+
+def wants_versions(request: Request) -> bool:
+    """Whether a list is of versions: of a group it is, else only if it is asked for."""
+    default = "Versioned" if "ModelPackageGroupName" in request else "Unversioned"
+    return bool(request.get("ModelPackageType", default) != "Unversioned")
 
 
 def container(emulator: Emulator, model: Request) -> dict[str, Any]:

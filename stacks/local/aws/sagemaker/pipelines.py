@@ -210,7 +210,7 @@ def _run(
 def _step(state: Any) -> dict[str, Any]:
     members = {
         "StepName": state.name,
-        "StepDisplayName": state.name,
+        "StepDisplayName": state.display_name or state.name,
         "StepStatus": state.status,
         "StartTime": state.start_time,
         "EndTime": state.end_time,

@@ -21,6 +21,7 @@ def reconcile(emulator: Emulator, captures: Captures, queues: Queues) -> None:
         captures.flush()
         cloudwatch = moto_backend("cloudwatch", emulator)
         emulator.metrics.flush(cloudwatch)
+        emulator.logs.flush(moto_backend("logs", emulator))
         queues.measure(emulator, cloudwatch)
         for item in emulator.store.all("endpoint"):
             revive(emulator, item)

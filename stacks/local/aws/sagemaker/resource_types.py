@@ -3,7 +3,15 @@
 The texts of missing and taken names are SageMaker's own; most types have no NotFound error.
 """
 
-from stacks.local.aws.sagemaker import endpoints, features, jobs, mlflow_app, packages, pipelines
+from stacks.local.aws.sagemaker import (
+    cards,
+    endpoints,
+    features,
+    jobs,
+    mlflow_app,
+    packages,
+    pipelines,
+)
 from stacks.local.aws.sagemaker.resource_type import Exists, Missing, ResourceType
 
 JOB_EXISTS = Exists(
@@ -78,13 +86,14 @@ RESOURCE_TYPES = (
         filters={
             "ModelApprovalStatus": "ModelApprovalStatus",
             "ModelPackageGroupName": "ModelPackageGroupName",
+            "ModelPackageType": "ModelPackageType",  # decided by _list_packages
         },
         ascending=True,
         on_create=packages.start_package,
         on_update=packages.update_package,
     ),
     ResourceType(
-        name="model card",
+        name=cards.CARD,
         name_field="ModelCardName",
         arn_field="ModelCardArn",
         arn="model-card/{name}",
@@ -93,11 +102,11 @@ RESOURCE_TYPES = (
         list="ListModelCards",
         update="UpdateModelCard",
         delete="DeleteModelCard",
-        missing=Missing(code="ResourceNotFound", text="ModelCard {arn} does not exist."),
+        missing=cards.MISSING,
         exists=Exists(code="ConflictException", text="ModelCard {arn} already exists."),
         filters={"ModelCardStatus": "ModelCardStatus"},
-        on_create=packages.start_card,
-        on_update=packages.update_card,
+        on_create=cards.start_card,
+        on_update=cards.update_card,
     ),
     ResourceType(
         name="model",

@@ -13,6 +13,7 @@ from typing import Any
 
 from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
 from stacks.local.aws.iam.authorizer import Check
+from stacks.local.runtime import images
 from stacks.local.runtime.acting import Acting
 
 PRIVATE_IMAGE = re.compile(
@@ -45,7 +46,7 @@ def refused(emulator: Emulator, acting: Acting, request: Mapping[str, Any], log_
     """Why SageMaker could not start what is asked for, as its FailureReason; empty: it can."""
     key = acting.environment["AWS_ACCESS_KEY_ID"]
     ask = emulator.authorizer.refuses
-    for check in (*_wanted(emulator.region, log_group), *_tracked(request)):
+    for check in (_metrics(log_group), *_tracked(request)):
         ask(key, check)
     for check in _needed(emulator, request):
         if told := ask(key, check):
@@ -53,16 +54,24 @@ def refused(emulator: Emulator, acting: Acting, request: Mapping[str, Any], log_
     return ""
 
 
-def _wanted(region: str, log_group: str) -> Iterator[Check]:
+def may_log(emulator: Emulator, acting: Acting, log_group: str) -> bool:
+    """Whether what the program prints comes to CloudWatch; a denial is counted, nothing else."""
+    group = f"arn:aws:logs:{emulator.region}:{ACCOUNT_ID}:log-group:{log_group}:log-stream:"
+    key = acting.environment["AWS_ACCESS_KEY_ID"]
+    told = [
+        emulator.authorizer.refuses(
+            key,
+            Check(action=action, resource=group + ("algo-1" if "Group" not in action else "")),
+        )
+        for action in LOGS
+    ]
+    return not any(told)
+
+
+def _metrics(log_group: str) -> Check:
     """What is only counted where it is denied."""
-    group = f"arn:aws:logs:{region}:{ACCOUNT_ID}:log-group:{log_group}:log-stream:"
-    for action in LOGS:
-        yield Check(action=action, resource=group + ("algo-1" if "Group" not in action else ""))
-    yield Check(
-        action="cloudwatch:PutMetricData",
-        resource="*",
-        known={"cloudwatch:namespace": log_group},
-    )
+    known = {"cloudwatch:namespace": log_group}
+    return Check(action="cloudwatch:PutMetricData", resource="*", known=known)
 
 
 def _tracked(request: Mapping[str, Any]) -> Iterator[Check]:
@@ -77,7 +86,7 @@ def _needed(emulator: Emulator, request: Mapping[str, Any]) -> Iterator[Check]:
     if image := PRIVATE_IMAGE.match(_image(request)):
         yield Check(action="ecr:GetAuthorizationToken", resource="*")
         where = f"arn:aws:ecr:{image['region']}:{image['account']}:repository/{image['name']}"
-        for action in PULLS:
+        for action in () if images.is_aws(image.string) else PULLS:
             yield Check(action=action, resource=where)
     config = request.get("VpcConfig") or request.get("NetworkConfig", {}).get("VpcConfig")
     if config:

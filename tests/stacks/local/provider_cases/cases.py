@@ -431,7 +431,7 @@ CASES |= {
             "name": "plinth-model",
             "executionRoleArn": Ref(ROLE, "arn"),
             "primaryContainer": {
-                "image": "plinth/serving:1",
+                "image": "plinth-test-images:1",
                 "environment": {"PATH": Ref("serve program"), "lowerCase_Kept": "1"},
             },
             "enableNetworkIsolation": True,

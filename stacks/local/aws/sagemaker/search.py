@@ -1,0 +1,159 @@
+"""Search over what the emulator holds, and packages by the list of their ARNs.
+
+Source: SageMaker API reference, Search, SearchExpression, Filter, NestedFilters. A filter names a
+property by its path; of a list any item may fit; `Tags.key` is the value of a tag.
+"""
+
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from stacks.local.aws.emulator import Emulator
+from stacks.local.aws.sagemaker.crud import paged, shown
+from stacks.local.aws.sagemaker.errors import invalid, not_emulated
+from stacks.local.aws.sagemaker.resource_type import Request, short_name
+from stacks.local.aws.sagemaker.shapes import service
+from stacks.local.aws.store import Resource
+
+KINDS = {
+    "Endpoint": "endpoint",
+    "FeatureGroup": "feature group",
+    "Model": "model",
+    "ModelCard": "model card",
+    "ModelPackage": "model package",
+    "ModelPackageGroup": "model package group",
+    "Pipeline": "pipeline",
+    "PipelineExecution": "pipeline execution",
+    "TrainingJob": "training job",
+}
+"""Resource of a search -> kind of the store."""
+
+ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
+    "GreaterThan": operator.gt,
+    "GreaterThanOrEqualTo": operator.ge,
+    "LessThan": operator.lt,
+    "LessThanOrEqualTo": operator.le,
+}
+
+
+def search(emulator: Emulator, request: Request) -> dict[str, Any]:
+    """Everything of a kind that fits an expression, the last changed first."""
+    resource = request["Resource"]
+    if resource not in KINDS:
+        raise not_emulated(f"Search of {resource}", f"{', '.join(KINDS)} are searched")
+    wanted = request.get("SearchExpression", {})
+    by = request.get("SortBy", "LastModifiedTime")
+    found = [
+        record
+        for item in emulator.store.all(KINDS[resource])
+        if _fits(record := _record(emulator, resource, item), wanted)
+    ]
+    found.sort(
+        key=lambda record: str(next(_values(record, by), "")),
+        reverse=request.get("SortOrder", "Descending") == "Descending",
+    )
+    answer = paged("Results", [{resource: record} for record in found], request)
+    return {**answer, "TotalHits": {"Value": len(found), "Relation": "EqualTo"}}
+
+
+def batch_describe_packages(emulator: Emulator, request: Request) -> dict[str, Any]:
+    """Summaries of packages by ARN, and which of them are not there."""
+    members = service().shape_for("BatchDescribeModelPackageSummary").members
+    summaries, errors = {}, {}
+    for arn in request["ModelPackageArnList"]:
+        item = emulator.store.find("model package", short_name(arn))
+        if item is None:
+            told = f"ModelPackage {arn} does not exist."
+            errors[arn] = {"ErrorCode": "ValidationException", "ErrorResponse": told}
+        else:
+            summaries[arn] = {name: v for name, v in shown(item).items() if name in members}
+    return {
+        "ModelPackageSummaries": summaries,
+        **({"BatchDescribeModelPackageErrorMap": errors} if errors else {}),
+    }
+
+
+def _record(emulator: Emulator, resource: str, item: Resource) -> dict[str, Any]:
+    shape = service().shape_for("SearchRecord").members[resource]
+    if resource == "Model":
+        shape = shape.members["Model"]
+    tags = emulator.store.tags.get(item.arn, {})
+    all_of_it = {**shown(item), "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}
+    known = {name: value for name, value in all_of_it.items() if name in shape.members}
+    return {"Model": known} if resource == "Model" else known
+
+
+def _fits(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    told = [
+        *(_holds(record, one) for one in wanted.get("Filters", ())),
+        *(_nested(record, one) for one in wanted.get("NestedFilters", ())),
+        *(_fits(record, one) for one in wanted.get("SubExpressions", ())),
+    ]
+    return not told or (any if wanted.get("Operator") == "Or" else all)(told)
+
+
+def _nested(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether one item of a list fits all filters, whose names begin with that of the list."""
+    name = wanted["NestedPropertyName"]
+    inner = [
+        {**one, "Name": one["Name"].removeprefix(f"{name}.")} for one in wanted.get("Filters", ())
+    ]
+    items = record.get(name, ())
+    return any(all(_holds(item, one) for one in inner) for item in items)
+
+
+def _holds(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    values = list(_values(record, wanted["Name"]))
+    how = str(wanted.get("Operator", "Equals"))
+    if how in ("Exists", "NotExists"):
+        return bool(values) == (how == "Exists")
+    if "Value" not in wanted:
+        raise invalid(f"a filter with {how} must have a Value")
+    asked = str(wanted["Value"])
+    if how == "NotEquals":
+        return all(_text(value) != asked for value in values)
+    if how == "Contains":
+        return any(asked in _text(value) for value in values)
+    if how == "In":
+        return any(_text(value) in asked.split(",") for value in values)
+    if how in ORDER:
+        return any(_ordered(ORDER[how], value, asked) for value in values)
+    return any(_text(value) == asked for value in values)
+
+
+def _values(record: Any, path: str) -> Iterator[Any]:
+    """What a path names; several things where it leads through a list."""
+    name, _, rest = path.partition(".")
+    if isinstance(record, Sequence) and not isinstance(record, str):
+        keyed = [entry for entry in record if isinstance(entry, Mapping)]
+        for entry in keyed:
+            if entry.get("Key", entry.get("MetricName")) == path:  # a tag, or a metric
+                yield entry["Value"]
+            else:
+                yield from _values(entry, path)
+        return
+    if not isinstance(record, Mapping):
+        return
+    if path in record and (not rest or not isinstance(record[path], Mapping | list)):
+        yield record[path]
+    elif name in record and rest:
+        yield from _values(record[name], rest)
+    elif name == "Metrics" and "FinalMetricDataList" in record:
+        yield from _values(record["FinalMetricDataList"], rest)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _ordered(than: Callable[[Any, Any], bool], value: Any, asked: str) -> bool:
+    try:
+        if isinstance(value, datetime):
+            moment = datetime.fromisoformat(asked)
+            return than(value, moment if moment.tzinfo else moment.replace(tzinfo=value.tzinfo))
+        return than(float(value), float(asked))
+    except (TypeError, ValueError):
+        return than(_text(value), asked)

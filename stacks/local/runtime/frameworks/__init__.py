@@ -1,0 +1,1 @@
+"""Programs that stand for those in AWS's framework images."""
