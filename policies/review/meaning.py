@@ -31,17 +31,22 @@ from policies.review.vocabulary import (
     LAX,
     LEAP,
     LEAST,
+    LEAST_OF_UNITS,
+    LISTED,
     NEGATIVE,
+    NUMBERED,
     OBJECTS,
     OFF,
     ON,
     OPTIONAL,
     ORDERED,
+    PLAIN,
     PROTECTS,
     SCALES,
     SELDOM,
     SETS,
     SIZE,
+    STAYS,
     SWITCHES,
     UNITS,
 )
@@ -84,7 +89,7 @@ def _meaning(leaf: Leaf, kind: str) -> Meaning:
         _flag(last, f"{_word(kind)}.{whole}", leaf, guards or _switches_a_guard(last, kind))
         or _bound(whole, leaf)
         or _number(last, whole, leaf, guards)
-        or _scale(leaf)
+        or _scale(leaf, guards or last in SWITCHES)
         or _branch(last, leaf)
         or (_presence(leaf) if guards else None)
         or _rest(words, leaf, guards)
@@ -137,8 +142,15 @@ def _is_a_size(words: Sequence[str], leaf: Leaf) -> bool:
     """Whether it says how large something is, and not what it is."""
     if not words or isinstance(leaf.old, Mapping | list) or isinstance(leaf.new, Mapping | list):
         return False
+    if not (NUMBERED.search(words[-1]) or all(_is_counted(side) for side in (leaf.old, leaf.new))):
+        return False
     inner = len(words) > 1 and words[-2] in ("limits", "requests")
     return inner or bool(SIZE.search(words[-1]))
+
+
+def _is_counted(value: Any) -> bool:
+    """Whether it is a number, a quantity, or nothing; a word is no size."""
+    return value is None or value is UNKNOWN or quantity(value) is not None or _numeric(value)
 
 
 @cache
@@ -228,6 +240,10 @@ def _number(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
     """A number of which less is kept for, or of which more lets more through."""
     old, new = _amount(leaf.old), _amount(leaf.new)
     numbers = _numeric(leaf.old) and _numeric(leaf.new) and not (old is None and new is None)
+    if numbers and STAYS.search(last):
+        return _cap("", old, new or float("inf"))
+    if numbers and LEAST_OF_UNITS.search(last):
+        return Meaning("unclear", "so many are paid for from now on") if old == 0 else None
     if numbers and CAPS.search(last) and not LEAST.search(last):
         return _cap(last, old, new) if guards else None
     if numbers and SELDOM.search(whole):
@@ -265,16 +281,17 @@ def _amount(value: Any) -> float | None:
         return None
 
 
-def _scale(leaf: Leaf) -> Meaning | None:
-    """Two words of one matter."""
+def _scale(leaf: Leaf, guards: bool) -> Meaning | None:
+    """Two words of one matter; plain ones rise only where the name says that it guards."""
     old, new = (
         str(side).lower() if isinstance(side, str) else None for side in (leaf.old, leaf.new)
     )
     for scale in SCALES:
         if old in scale and new in scale:
-            return _which(
-                scale.index(new) > scale.index(old), f"{scale[-1]} is the strictest of its words"
-            )
+            stricter = scale.index(new) > scale.index(old)
+            if stricter and not guards and {old, new} <= PLAIN:
+                return None
+            return _which(stricter, f"{scale[-1]} is the strictest of its words")
     return None
 
 
@@ -284,6 +301,9 @@ def _presence(leaf: Leaf) -> Meaning | None:
     if leaf.old not in empty and leaf.new in empty:
         return Meaning("weaker", "it is there no longer")
     if leaf.old in empty and leaf.new not in empty:
+        listed = leaf.path[-1][:1] == "["
+        if listed and not LISTED.search(".".join(map(_word, leaf.path))):
+            return Meaning("unclear", "one more of these may let more in")
         return Meaning("stronger", "it was not there before")
     return None
 

@@ -30,6 +30,7 @@ NEGATIVE = re.compile(
     r"|publicly|publicaccess$|publicip|publicread|istruncate|associatepublic|sourcedest$|bypass"
     r"|forcedestroy|forcedelete|forcedetach|ispublic|allowall|internetaccess|withoutprotection"
     r"|privileg|overwrite|external|unencrypt|plaintext|insecure|anonymous|unauthenticated|execute"
+    r"|(on|consumer|cascad\w*|recursive|check\w*)delet(e|ion)|recursivedelet|includeexecution"
     r"|rootaccess|sudo|crossaccount|directinternet|failopen|^no(password|auth|verif|tls|ssl|encrypt)"
 )
 """Names of flags that are safe while they are down."""
@@ -75,9 +76,15 @@ FOREVER = re.compile(
 """Numbers whose absence means for ever."""
 
 SELDOM = re.compile(
-    r"rotat\w*\..*(days|hours|duration|period)|(automatically|approve)after|frequency|interval$"
+    r"rotat\w*\.?\w*(days|hours|duration|period)|(automatically|approve)after|frequency|interval$"
 )
 """Words of numbers of which more is less often: it is guarded less."""
+
+STAYS = re.compile(
+    r"(session|idle|disconnect|credential|password|token|refresh|login|cookie)\w*"
+    r"(timeout|ttl|validity|duration|lifetime|maxage|age|expir\w*)|maxpasswordage|changeablefor"
+)
+"""Words of numbers of which more lets somebody stay in, or undo a lock, for longer."""
 
 BOUNDS = re.compile(
     r"(^|\.)hard\.|nominalquota|borrowinglimit|^spec\.limits(\.|$)|(^|\.)limits\.(max|maxlimitrequest)"
@@ -122,6 +129,23 @@ ON = frozenset(
      "protected", "activated", "started", "enforced")
 )  # fmt: skip
 """Words for a flag that is up."""
+
+PLAIN = frozenset((*ON, *OFF, "allow", "any", "all", "open", "closed", "approved"))
+"""Words that say nothing of a scale unless the name beside them is one of what guards."""
+
+LISTED = re.compile(
+    r"block|deny|denied|restrict|log|audit|export|backup|alarm|notif|event|protect|scan|retain"
+    r"|guardrail|drop$|alert|monitor|detect|snapshot|encrypt|recovery|securitygroup"
+)
+"""Lists of which more guards more; of others, such as ways to sign in, more may let more in."""
+
+LEAST_OF_UNITS = re.compile(
+    r"^min(imum)?\w*(cpus?|capacity|size|instances|workers?(count)?|units|pollers|nodes|count|mcus?)$"
+)
+"""Fewest of what is paid for by the hour: zero of it costs nothing."""
+
+NUMBERED = re.compile(r"type(s)?$|class$")
+"""Names of sizes that are words, such as an instance's type."""
 
 LEAP = 3
 """Times by which a size is another matter, and no longer a step."""
