@@ -33,6 +33,7 @@ from policies.review.vocabulary import (
     LEAST,
     LEAST_OF_UNITS,
     LISTED,
+    NARROWS,
     NEGATIVE,
     NUMBERED,
     OBJECTS,
@@ -75,7 +76,20 @@ def meaning(leaf: Leaf, kind: str = "", *, of_a_guard: bool = True) -> Meaning:
     return found
 
 
+def _named(leaf: Leaf) -> Leaf:
+    """A flag that a list holds as a name and a value, by its name: `[containerInsights].value`."""
+    path = leaf.path
+    pair = len(path) > 1 and path[-2][:1] == "[" and _word(path[-1]) in VALUES
+    if not pair or None in (_state(leaf.old), _state(leaf.new)):
+        return leaf
+    return Leaf((*path[:-2], path[-2][1:-1]), leaf.old, leaf.new)
+
+
+VALUES = ("value", "parametervalue", "optionvalue", "settingvalue")
+
+
 def _meaning(leaf: Leaf, kind: str) -> Meaning:
+    leaf = _named(leaf)
     words = tuple(_word(name) for name in leaf.path if name[:1] != "[")
     last, whole = _word(leaf.name), ".".join(words)
     guards = bool(GUARD.search(whole))
@@ -125,7 +139,7 @@ def _rest(words: Sequence[str], leaf: Leaf, guards: bool) -> Meaning:
 
 def _leaps(last: str, leaf: Leaf) -> str:
     """Why a size is another matter than before, and no longer a step."""
-    old, new = _amount(leaf.old), _amount(leaf.new)
+    old, new = (_amount(side) or quantity(side) for side in (leaf.old, leaf.new))
     if new == 0:
         return "none of it is left"
     if leaf.new is None and old is not None:
@@ -174,6 +188,8 @@ def _raised(last: str, whole: str, after: bool, guards: bool) -> Meaning | None:
     """A flag that is up now, or down now."""
     if last == "skipdestroy" and after:
         return Meaning("unclear", "it stays, and is nobody's, when the stack lets it go")
+    if last.startswith(("debug", "verbose")) and after:
+        return Meaning("unclear", "it may write down what nobody should read")
     stronger = after
     if PROTECTS.search(whole):
         why = "it guards while it is on"
@@ -239,21 +255,30 @@ def _which(stronger: bool, why: str) -> Meaning:
 def _number(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
     """A number of which less is kept for, or of which more lets more through."""
     old, new = _amount(leaf.old), _amount(leaf.new)
-    numbers = _numeric(leaf.old) and _numeric(leaf.new) and not (old is None and new is None)
-    if numbers and STAYS.search(last):
+    if not (_numeric(leaf.old) and _numeric(leaf.new)) or (old is None and new is None):
+        return None
+    if STAYS.search(last):
         return _cap("", old, new or float("inf"))
-    if numbers and LEAST_OF_UNITS.search(last):
+    if LEAST_OF_UNITS.search(last):
         return Meaning("unclear", "so many are paid for from now on") if old == 0 else None
-    if numbers and CAPS.search(last) and not LEAST.search(last):
+    if CAPS.search(last) and not LEAST.search(last):
         return _cap(last, old, new) if guards else None
-    if numbers and SELDOM.search(whole):
-        return _cap("", old, new or float("inf")) if guards else None
-    kept = KEEPS.search(whole) or KEEPS.search(last)
-    if not numbers or not kept or not (guards or KEEPS.search(last)):
+    if SELDOM.search(whole):
+        return _cap("", _or_never(old), new or float("inf")) if guards else None
+    return _kept(last, whole, leaf, guards)
+
+
+def _kept(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
+    """A number of which less is kept, or waited, for."""
+    by_its_name = KEEPS.search(last) and not COUNTS.search(last)
+    if not (by_its_name or (guards and KEEPS.search(whole))):
         return None
     endless = bool(FOREVER.search(last)) and not ENDING.search(whole)
     edge = float("inf") if endless else 0.0
-    before, after = (value or edge for value in (old, new))
+    old = _amount(leaf.old)
+    before, after = (value or edge for value in (old, _amount(leaf.new)))
+    if endless and leaf.new == 0 and old and "retention" not in last:
+        return Meaning("unclear", "none of it, or for ever")
     if before == after:
         if leaf.old is None and not endless:  # zero in so many words, where a default was
             return Meaning("unclear", "none of it, in so many words")
@@ -266,6 +291,11 @@ def _cap(last: str, old: float | None, new: float | None) -> Meaning:
     if old is None or new is None or re.search("threshold|percent", last):
         return Meaning("unclear", "a limit moves")
     return _which(new < old, "it lets more through the larger it is")
+
+
+def _or_never(value: float | None) -> float | None:
+    """Zero seconds between two looks means that nobody looks."""
+    return float("inf") if value == 0 else value
 
 
 def _numeric(value: Any) -> bool:
@@ -301,6 +331,8 @@ def _presence(leaf: Leaf) -> Meaning | None:
     if leaf.old not in empty and leaf.new in empty:
         return Meaning("weaker", "it is there no longer")
     if leaf.old in empty and leaf.new not in empty:
+        if NARROWS.search(_word(leaf.name)):
+            return Meaning("unclear", "it says what is guarded, and the rest may be so no longer")
         listed = leaf.path[-1][:1] == "["
         if listed and not LISTED.search(".".join(map(_word, leaf.path))):
             return Meaning("unclear", "one more of these may let more in")

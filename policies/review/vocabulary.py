@@ -26,7 +26,7 @@ SIZE = re.compile(
 NEGATIVE = re.compile(
     r"^(force|skip|bypass|disable|suspend|ignore|allow|insecure|unsafe|privileged|host(network|pid"
     r"|ipc|port|path)|delete(automated|associated|all|on)|anonymous|unauthenticated|public|expose"
-    r"|permit|exempt|omit|exclude|without|purge|destroy|wipe|autoaccept|autominor)"
+    r"|permit|exempt|omit|exclude|without|purge|destroy|wipe|autoaccept|automount)"
     r"|publicly|publicaccess$|publicip|publicread|istruncate|associatepublic|sourcedest$|bypass"
     r"|forcedestroy|forcedelete|forcedetach|ispublic|allowall|internetaccess|withoutprotection"
     r"|privileg|overwrite|external|unencrypt|plaintext|insecure|anonymous|unauthenticated|execute"
@@ -36,7 +36,8 @@ NEGATIVE = re.compile(
 """Names of flags that are safe while they are down."""
 
 BLOCKS = re.compile(
-    r"(block|ignore|restrict|deny|prevent|disallow|disable|skip)\w*(public|acl|external|anon"
+    r"(?!skip\w*(check|valid|verif))(block|ignore|restrict|deny|prevent|disallow|disable|skip|drop"
+    r"|reject)\w*(public|invalid|acl|external|anon"
     r"|terminat|api(stop|termination)|delet|destroy|password|rootaccess|internet|executeapi|unauth"
     r"|plaintext|insecure|privileg)|only$|^internal$"
 )
@@ -51,7 +52,7 @@ GUARD = re.compile(
     r"|podsecurity|admission|quota|multiaz|archiv|pointintime|pitr|delet(e|ion)|deletionpolicy"
     r"|reclaim|threshold|minhealthy|maxunavailable|minavailable|securitycontext|readonly|nonroot"
     r"|drop$|seccomp|apparmor|selinux|privileg|failurepolicy|enforce|inspect|detect|approv|confirm"
-    r"|deadletter|redrive|imdsv?2?|httptokens|hoplimit|capture|sampling|flowlog|insight|notif"
+    r"|deadletter|redrive|tracing|imdsv?2?|httptokens|hoplimit|capture|sampling|flowlog|insight|notif"
     r"|datasource|finding|inspector|guardrail|waitinterval|terminationwait|bake|canary|stoppolicy"
     r"|password|session|grace"
 )
@@ -81,8 +82,8 @@ SELDOM = re.compile(
 """Words of numbers of which more is less often: it is guarded less."""
 
 STAYS = re.compile(
-    r"(session|idle|disconnect|credential|password|token|refresh|login|cookie)\w*"
-    r"(timeout|ttl|validity|duration|lifetime|maxage|age|expir\w*)|maxpasswordage|changeablefor"
+    r"(session|idle|disconnect|credential|password|token|refresh|login|cookie|authorizer|immunity)\w*"
+    r"(timeout|ttl|time|validity|duration|lifetime|maxage|age|expir\w*)|maxpasswordage|changeablefor"
 )
 """Words of numbers of which more lets somebody stay in, or undo a lock, for longer."""
 
@@ -108,7 +109,8 @@ SCALES: Sequence[tuple[str, ...]] = (
     ("publicinternetonly", "vpconly"), ("internet-facing", "internal"),
     ("permissive", "strict"), ("plaintext", "tls_plaintext", "tls"),
     ("public-read-write", "public-read", "authenticated-read", "private"),
-    ("never", "onfailure", "always"), ("disabled", "relaxed", "strict"),
+    ("six_hours", "one_hour", "fifteen_minutes"), ("ec2", "elb"),
+    ("daily", "continuous"), ("never", "onfailure", "always"), ("disabled", "relaxed", "strict"),
     ("aes256", "aws:kms", "aws:kms:dsse"), ("none", "errorsonly", "all"),
     ("off", "error", "info", "all"), ("off", "optional", "on"),
     ("tls_1_0", "tls_1_1", "tls_1_2", "tls_1_3"), ("tlsv1", "tlsv1.1", "tlsv1.2", "tlsv1.3"),
@@ -139,6 +141,11 @@ LISTED = re.compile(
 )
 """Lists of which more guards more; of others, such as ways to sign in, more may let more in."""
 
+NARROWS = re.compile(
+    r"prefix|suffix|filter|pattern|scope|include|exclude|select|only|condition|match|sample|subset|label"
+)
+"""Names of what a guard is about: with one more of these it may guard less."""
+
 LEAST_OF_UNITS = re.compile(
     r"^min(imum)?\w*(cpus?|capacity|size|instances|workers?(count)?|units|pollers|nodes|count|mcus?)$"
 )
@@ -153,7 +160,7 @@ LEAP = 3
 COUNTS = re.compile(r"replicas$|count$|(min|desired)(imum)?(size|capacity|instances)|numberof")
 """Names of sizes that say how many there are."""
 
-PROTECTS = re.compile(r"protection\.|prevention\.")
+PROTECTS = re.compile(r"protection\.|prevention\.|(^|\.)autominorversionupgrade$")
 """Places of flags that guard while they are up, whatever their own name says."""
 
 EXPIRES = re.compile(r"lifecycleconfiguration\.rules\.status$|(^|\.)(ttl|timetolive)\w*\.enabled$")
@@ -185,7 +192,7 @@ OPTIONAL = ("multiaz", "enabled", "enable", "status", "state")
 """Flags that are off as often as on, where nothing says that they guard."""
 
 SETS = re.compile(
-    r"(ids?|arns?|cidrs?|cidrblocks|zones|subnets|groups|principals?|actions?|resources?|services"
+    r"(ids?|idlists?|arns?|cidrs?|cidrblocks|zones|subnets|groups|principals?|actions?|resources?|services"
     r"|accounts|policies|types|names|regions|protocols|methods|headers|hosts|users|roles|events"
     r"|aliases|exports|tags|tagkeys|features|scopes|urls|ports|values)$"
 )
