@@ -19,6 +19,7 @@ from policies.review.differences import Leaf
 from policies.review.vocabulary import (
     BLOCKS,
     BOUNDS,
+    CACHED,
     CAPS,
     COUNTS,
     ENDING,
@@ -259,18 +260,26 @@ def _number(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
         return None
     if STAYS.search(last):
         return _cap("", old, new or float("inf"))
-    if LEAST_OF_UNITS.search(last):
-        return Meaning("unclear", "so many are paid for from now on") if old == 0 else None
     if CAPS.search(last) and not LEAST.search(last):
         return _cap(last, old, new) if guards else None
     if SELDOM.search(whole):
         return _cap("", _or_never(old), new or float("inf")) if guards else None
-    return _kept(last, whole, leaf, guards)
+    return _looked_at(last, old, new) or _kept(last, whole, leaf, guards)
+
+
+def _looked_at(last: str, old: float | None, new: float | None) -> Meaning | None:
+    """A number whose good side depends on what it is for, where it is another matter now."""
+    if (last == "period" or CACHED.search(last)) and old and new:
+        why = "how long it looks back, or how long others go by an old answer"
+        return Meaning("unclear", why) if max(new / old, old / new) >= LEAP else None
+    if LEAST_OF_UNITS.search(last) and old == 0:
+        return Meaning("unclear", "so many are paid for from now on")
+    return None
 
 
 def _kept(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
     """A number of which less is kept, or waited, for."""
-    by_its_name = KEEPS.search(last) and not COUNTS.search(last)
+    by_its_name = KEEPS.search(last) and not (COUNTS.search(last) or LEAST_OF_UNITS.search(last))
     if not (by_its_name or (guards and KEEPS.search(whole))):
         return None
     endless = bool(FOREVER.search(last)) and not ENDING.search(whole)

@@ -31,7 +31,8 @@ NEGATIVE = re.compile(
     r"|forcedestroy|forcedelete|forcedetach|ispublic|allowall|internetaccess|withoutprotection"
     r"|privileg|overwrite|external|unencrypt|plaintext|insecure|anonymous|unauthenticated|execute"
     r"|(on|consumer|cascad\w*|recursive|check\w*)delet(e|ion)|recursivedelet|includeexecution"
-    r"|rootaccess|sudo|crossaccount|directinternet|failopen|^no(password|auth|verif|tls|ssl|encrypt)"
+    r"|rootaccess|sudo|crossaccount|directinternet|failopen|introspection"
+    r"|(disabled|suspended|paused|skipped|exempt(ed)?|excluded|deactivated)$|^no(password|auth|verif|tls|ssl|encrypt)"
 )
 """Names of flags that are safe while they are down."""
 
@@ -82,10 +83,14 @@ SELDOM = re.compile(
 """Words of numbers of which more is less often: it is guarded less."""
 
 STAYS = re.compile(
-    r"(session|idle|disconnect|credential|password|token|refresh|login|cookie|authorizer|immunity)\w*"
-    r"(timeout|ttl|time|validity|duration|lifetime|maxage|age|expir\w*)|maxpasswordage|changeablefor"
+    r"(session|disconnect|credential|password|token|refresh|login|cookie|authorizer|immunity)\w*"
+    r"(timeout|ttl|time|validity|duration|lifetime|maxage|age|expir\w*)|maxpasswordage|changeablefor|reuse\w*(seconds|period|time)"
+    r"|healthcheck\w*grace"
 )
-"""Words of numbers of which more lets somebody stay in, or undo a lock, for longer."""
+"""Words of numbers of which more lets somebody stay in, or undo a lock, or be ill, for longer."""
+
+CACHED = re.compile(r"^(record|default|min|max)?ttl(s|seconds|insec|inseconds)?$|cache\w*(ttl|age)")
+"""Numbers that say how long others go by an old answer, or how long an item is kept."""
 
 BOUNDS = re.compile(
     r"(^|\.)hard\.|nominalquota|borrowinglimit|^spec\.limits(\.|$)|(^|\.)limits\.(max|maxlimitrequest)"
@@ -110,7 +115,8 @@ SCALES: Sequence[tuple[str, ...]] = (
     ("permissive", "strict"), ("plaintext", "tls_plaintext", "tls"),
     ("public-read-write", "public-read", "authenticated-read", "private"),
     ("six_hours", "one_hour", "fifteen_minutes"), ("ec2", "elb"),
-    ("daily", "continuous"), ("never", "onfailure", "always"), ("disabled", "relaxed", "strict"),
+    ("allow", "terminate"), ("daily", "continuous"),
+    ("never", "onfailure", "always"), ("disabled", "relaxed", "strict"),
     ("aes256", "aws:kms", "aws:kms:dsse"), ("none", "errorsonly", "all"),
     ("off", "error", "info", "all"), ("off", "optional", "on"),
     ("tls_1_0", "tls_1_1", "tls_1_2", "tls_1_3"), ("tlsv1", "tlsv1.1", "tlsv1.2", "tlsv1.3"),
@@ -160,7 +166,9 @@ LEAP = 3
 COUNTS = re.compile(r"replicas$|count$|(min|desired)(imum)?(size|capacity|instances)|numberof")
 """Names of sizes that say how many there are."""
 
-PROTECTS = re.compile(r"protection\.|prevention\.|(^|\.)autominorversionupgrade$")
+PROTECTS = re.compile(
+    r"protection\.|prevention\.|(^|\.)auto\w*(renew|upgrade(enabled)?|updateenabled)$"
+)
 """Places of flags that guard while they are up, whatever their own name says."""
 
 EXPIRES = re.compile(r"lifecycleconfiguration\.rules\.status$|(^|\.)(ttl|timetolive)\w*\.enabled$")
