@@ -30,6 +30,7 @@ from policies.review.vocabulary import (
     ID,
     KEEPS,
     LAX,
+    LAXEST,
     LEAP,
     LEAST,
     LEAST_OF_UNITS,
@@ -49,6 +50,7 @@ from policies.review.vocabulary import (
     SETS,
     SIZE,
     STAYS,
+    STOPS,
     SWITCHES,
     UNITS,
 )
@@ -201,6 +203,8 @@ def _raised(last: str, whole: str, after: bool, guards: bool) -> Meaning | None:
     elif last in SWITCHES and EXPIRES.search(whole):
         stronger, why = not after, "what it is about goes while it is on"
     elif guards or last in SWITCHES or last.startswith("require"):
+        if after and not (GUARD.search(last) or last.endswith(("enabled", *SWITCHES, "active"))):
+            return Meaning("unclear", "it belongs to a guard, and nobody here knows what it does")
         why = "it guards while it is on"
     elif not after and re.match(r"(is)?enable|.*enabled$", last):
         why = "it is on no longer"
@@ -230,6 +234,13 @@ def _bound(whole: str, leaf: Leaf) -> Meaning | None:
     old, new = quantity(leaf.old), quantity(leaf.new)
     if old is None or new is None:
         return None
+    return _lower(old, new)
+
+
+def _lower(old: float, new: float) -> Meaning:
+    """A limit that moves: so low that it may stop what it bounds, it is no guard any more."""
+    if new < old and (new == 0 or old / new >= STOPS):
+        return Meaning("unclear", "so little is left that it may stop what it bounds")
     return _which(new < old, "it lets more through the larger it is")
 
 
@@ -299,7 +310,7 @@ def _cap(last: str, old: float | None, new: float | None) -> Meaning:
     """A limit; of a threshold nobody knows by its name on which side of it the good lies."""
     if old is None or new is None or re.search("threshold|percent", last):
         return Meaning("unclear", "a limit moves")
-    return _which(new < old, "it lets more through the larger it is")
+    return _lower(old, new) if last else _which(new < old, "the longer it is, the less it guards")
 
 
 def _or_never(value: float | None) -> float | None:
@@ -343,6 +354,8 @@ def _presence(leaf: Leaf) -> Meaning | None:
         if NARROWS.search(_word(leaf.name)):
             return Meaning("unclear", "it says what is guarded, and the rest may be so no longer")
         listed = leaf.path[-1][:1] == "["
+        if not listed and str(leaf.new).lower() in LAXEST:
+            return Meaning("unclear", "it is said now, and is the laxest of its words")
         if listed and not LISTED.search(".".join(map(_word, leaf.path))):
             return Meaning("unclear", "one more of these may let more in")
         return Meaning("stronger", "it was not there before")

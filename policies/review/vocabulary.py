@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 HARMLESS = re.compile(
-    r"(description|comments?|displayname|tags|tagsall|tagset|tagspecifications|notes?|purpose"
+    r"(description|comments?|displayname|^tags|^tagsall|^tagset|^tagspecifications|notes?|purpose"
     r"|documentation|friendlyname|summary|labelname|annotationsdescription)$"
 )
 """Names, in lower case, of what people read and no machine goes by."""
@@ -85,7 +85,7 @@ SELDOM = re.compile(
 STAYS = re.compile(
     r"(session|disconnect|credential|password|token|refresh|login|cookie|authorizer|immunity)\w*"
     r"(timeout|ttl|time|validity|duration|lifetime|maxage|age|expir\w*)|maxpasswordage|changeablefor|reuse\w*(seconds|period|time)"
-    r"|healthcheck\w*grace"
+    r"|healthcheck\w*grace|(suppress|mute|silence|snooze)\w*(period|duration|seconds|minutes)"
 )
 """Words of numbers of which more lets somebody stay in, or undo a lock, or be ill, for longer."""
 
@@ -140,6 +140,12 @@ ON = frozenset(
 
 PLAIN = frozenset((*ON, *OFF, "allow", "any", "all", "open", "closed", "approved"))
 """Words that say nothing of a scale unless the name beside them is one of what guards."""
+
+LAXEST = frozenset(scale[0] for scale in SCALES) | frozenset(("delete", "allow", "tls_1_0"))
+"""Words that let most through, whatever they are about."""
+
+STOPS = 10
+"""Times by which a limit falls and may stop what it bounds."""
 
 LISTED = re.compile(
     r"block|deny|denied|restrict|log|audit|export|backup|alarm|notif|event|protect|scan|retain"
