@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any, Literal
 
 from policies.data import UNKNOWN
+from policies.review.amounts import amount, is_counted, is_numeric, of_size, or_never, quantity
 from policies.review.differences import Leaf
 from policies.review.vocabulary import (
     BLOCKS,
@@ -27,6 +28,7 @@ from policies.review.vocabulary import (
     FOREVER,
     GUARD,
     HARMLESS,
+    HELD,
     ID,
     KEEPS,
     LAX,
@@ -52,7 +54,6 @@ from policies.review.vocabulary import (
     STAYS,
     STOPS,
     SWITCHES,
-    UNITS,
 )
 
 Sense = Literal["weaker", "stronger", "unclear", "harmless", "sized", "unclassified"]
@@ -96,7 +97,7 @@ def _meaning(leaf: Leaf, kind: str) -> Meaning:
     words = tuple(_word(name) for name in leaf.path if name[:1] != "[")
     last, whole = _word(leaf.name), ".".join(words)
     guards = bool(GUARD.search(whole))
-    if any(HARMLESS.search(word) for word in words if word) or _is_a_label(leaf):
+    if any(HARMLESS.search(word) for word in words if word) or _is_a_label(leaf, kind):
         return Meaning("harmless", f"{leaf.name} is for people to read")
     if leaf.reordered:
         return Meaning("unclassified", "the same in another order")
@@ -118,10 +119,13 @@ def _switches_a_guard(last: str, kind: str) -> bool:
     return bool(GUARD.search(_word(kind)) and re.search(r"enabled?$|^status$|^state$", last))
 
 
-def _is_a_label(leaf: Leaf) -> bool:
-    """An object's own labels of no domain: nothing that Kubernetes or an operator goes by."""
+def _is_a_label(leaf: Leaf, kind: str) -> bool:
+    """An object's own labels of no domain: nothing that Kubernetes or an operator goes by.
+
+    By those of a namespace, network policies and webhooks choose it.
+    """
     path = leaf.path
-    if path[:2] != ("metadata", "labels"):
+    if path[:2] != ("metadata", "labels") or _word(kind) == "namespace":
         return False
     sides = [side for side in (leaf.old, leaf.new) if isinstance(side, Mapping)]
     names = path[2:] or [str(name) for side in sides for name in side]
@@ -142,7 +146,7 @@ def _rest(words: Sequence[str], leaf: Leaf, guards: bool) -> Meaning:
 
 def _leaps(last: str, leaf: Leaf) -> str:
     """Why a size is another matter than before, and no longer a step."""
-    old, new = (_amount(side) or quantity(side) for side in (leaf.old, leaf.new))
+    old, new = (of_size(side) for side in (leaf.old, leaf.new))
     if new == 0:
         return "none of it is left"
     if leaf.new is None and old is not None:
@@ -151,23 +155,20 @@ def _leaps(last: str, leaf: Leaf) -> str:
         return ""
     if COUNTS.search(last) and (new == 1 < old or new <= old / 2):
         return "half of them are left, or one alone"
-    leap = max(old / new, new / old) >= LEAP
-    return f"{LEAP} times as large or small as before, or more" if leap else ""
+    if new <= old / 2:
+        return "half of it is left, or less"
+    leap = new / old >= LEAP
+    return f"{LEAP} times as large as before, or more" if leap else ""
 
 
 def _is_a_size(words: Sequence[str], leaf: Leaf) -> bool:
     """Whether it says how large something is, and not what it is."""
     if not words or isinstance(leaf.old, Mapping | list) or isinstance(leaf.new, Mapping | list):
         return False
-    if not (NUMBERED.search(words[-1]) or all(_is_counted(side) for side in (leaf.old, leaf.new))):
+    if not (NUMBERED.search(words[-1]) or all(is_counted(side) for side in (leaf.old, leaf.new))):
         return False
     inner = len(words) > 1 and words[-2] in ("limits", "requests")
     return inner or bool(SIZE.search(words[-1]))
-
-
-def _is_counted(value: Any) -> bool:
-    """Whether it is a number, a quantity, or nothing; a word is no size."""
-    return value is None or value is UNKNOWN or quantity(value) is not None or _numeric(value)
 
 
 @cache
@@ -244,14 +245,6 @@ def _lower(old: float, new: float) -> Meaning:
     return _which(new < old, "it lets more through the larger it is")
 
 
-def quantity(value: Any) -> float | None:
-    """A quantity of Kubernetes as a number, such as `500m` or `4Gi`."""
-    found = re.fullmatch(r"([0-9.]+)([A-Za-z]{0,2})", str(value))
-    unit = UNITS.get(found[2]) if found else None
-    number = _amount(found[1]) if found else None
-    return None if unit is None or number is None else number * unit
-
-
 def _state(value: Any) -> bool | None:
     """Up, down, or no flag at all; what is absent is down only beside a flag."""
     if isinstance(value, bool):
@@ -266,15 +259,15 @@ def _which(stronger: bool, why: str) -> Meaning:
 
 def _number(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
     """A number of which less is kept for, or of which more lets more through."""
-    old, new = _amount(leaf.old), _amount(leaf.new)
-    if not (_numeric(leaf.old) and _numeric(leaf.new)) or (old is None and new is None):
+    old, new = amount(leaf.old), amount(leaf.new)
+    if not (is_numeric(leaf.old) and is_numeric(leaf.new)) or (old is None and new is None):
         return None
     if STAYS.search(last):
         return _cap("", old, new or float("inf"))
     if CAPS.search(last) and not LEAST.search(last):
         return _cap(last, old, new) if guards else None
     if SELDOM.search(whole):
-        return _cap("", _or_never(old), new or float("inf")) if guards else None
+        return _cap("", or_never(old), new or float("inf")) if guards else None
     return _looked_at(last, old, new) or _kept(last, whole, leaf, guards)
 
 
@@ -295,14 +288,16 @@ def _kept(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
         return None
     endless = bool(FOREVER.search(last)) and not ENDING.search(whole)
     edge = float("inf") if endless else 0.0
-    old = _amount(leaf.old)
-    before, after = (value or edge for value in (old, _amount(leaf.new)))
+    old = amount(leaf.old)
+    before, after = (value or edge for value in (old, amount(leaf.new)))
     if endless and leaf.new == 0 and old and "retention" not in last:
         return Meaning("unclear", "none of it, or for ever")
     if before == after:
         if leaf.old is None and not endless:  # zero in so many words, where a default was
             return Meaning("unclear", "none of it, in so many words")
         return Meaning("harmless", "the same length of time")
+    if HELD.search(whole) and before and after / before >= LEAP:
+        return Meaning("unclear", "nobody can take it back for as long as this says")
     return _which(after > before, "it is kept, or waited for, as long as this says")
 
 
@@ -311,24 +306,6 @@ def _cap(last: str, old: float | None, new: float | None) -> Meaning:
     if old is None or new is None or re.search("threshold|percent", last):
         return Meaning("unclear", "a limit moves")
     return _lower(old, new) if last else _which(new < old, "the longer it is, the less it guards")
-
-
-def _or_never(value: float | None) -> float | None:
-    """Zero seconds between two looks means that nobody looks."""
-    return float("inf") if value == 0 else value
-
-
-def _numeric(value: Any) -> bool:
-    return value is None or _amount(value) is not None
-
-
-def _amount(value: Any) -> float | None:
-    if isinstance(value, bool) or value is None:
-        return None
-    try:
-        return float(value.removesuffix("%") if isinstance(value, str) else value)
-    except (TypeError, ValueError):
-        return None
 
 
 def _scale(leaf: Leaf, guards: bool) -> Meaning | None:

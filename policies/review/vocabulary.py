@@ -47,7 +47,7 @@ BLOCKS = re.compile(
 GUARD = re.compile(
     r"retention|retain|backup|versioning|recovery|snapshot|protect|lock(ed|out|config|mode|$)"
     r"|worm|legalhold|encrypt|kms|sse(algorithm|specification|$)|logging|logs?(config|delivery|type"
-    r"|group|file|level|$)|logpublish|audit|trail|record(er|ing)|monitor|alarm|rollback|rotation"
+    r"|group|file|level|\w*exports?$|destinations?$|$)|logpublish|revoc|audit|trail|record(er|ing)|monitor|alarm|rollback|rotation"
     r"|mfa|valid(ation|ate)|verif|boundar|guard|immutab|mutability|scan|isolat|tls|ssl|https"
     r"|certificate|auth|deny|denied|block|restrict|quarantine|firewall|waf|webacl|networkpolic"
     r"|podsecurity|admission|quota|multiaz|archiv|pointintime|pitr|delet(e|ion)|deletionpolicy"
@@ -115,6 +115,7 @@ SCALES: Sequence[tuple[str, ...]] = (
     ("permissive", "strict"), ("plaintext", "tls_plaintext", "tls"),
     ("public-read-write", "public-read", "authenticated-read", "private"),
     ("six_hours", "one_hour", "fifteen_minutes"), ("ec2", "elb"),
+    ("config_map", "api_and_config_map", "api"), ("public_only", "private_only"),
     ("allow", "terminate"), ("daily", "continuous"),
     ("never", "onfailure", "always"), ("disabled", "relaxed", "strict"),
     ("aes256", "aws:kms", "aws:kms:dsse"), ("none", "errorsonly", "all"),
@@ -162,6 +163,19 @@ LEAST_OF_UNITS = re.compile(
     r"^min(imum)?\w*(cpus?|capacity|size|instances|workers?(count)?|units|pollers|nodes|count|mcus?)$"
 )
 """Fewest of what is paid for by the hour: zero of it costs nothing."""
+
+HELD = re.compile(r"defaultretention|objectlock|worm|snaplock|legalhold")
+"""Places of what nobody can take back before its time."""
+
+FACTORS = {"nano": 0.25, "micro": 0.5, "small": 1.0, "medium": 2.0, "large": 4.0, "xlarge": 8.0}
+"""Sizes of instances by EC2's normalization factors; 2xlarge is twice xlarge
+(https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/apply_ri.html)."""
+
+INSTANCE = re.compile(
+    r"(?:(?:ml|db|cache|dax|dms)\.)?[a-z][a-z0-9-]*\."
+    r"(\d*)(nano|micro|small|medium|large|xlarge)(?:\.search)?"
+)
+"""A type of instance: its family, then its size."""
 
 NUMBERED = re.compile(r"type(s)?$|class$")
 """Names of sizes that are words, such as an instance's type."""
