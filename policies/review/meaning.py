@@ -204,7 +204,8 @@ def _raised(last: str, whole: str, after: bool, guards: bool) -> Meaning | None:
     elif last in SWITCHES and EXPIRES.search(whole):
         stronger, why = not after, "what it is about goes while it is on"
     elif guards or last in SWITCHES or last.startswith("require"):
-        if after and not (GUARD.search(last) or last.endswith(("enabled", *SWITCHES, "active"))):
+        named = last.startswith("require") or last.endswith(("enabled", *SWITCHES, "active"))
+        if after and not (named or GUARD.search(last)):
             return Meaning("unclear", "it belongs to a guard, and nobody here knows what it does")
         why = "it guards while it is on"
     elif not after and re.match(r"(is)?enable|.*enabled$", last):
