@@ -15,10 +15,12 @@ from functools import cache
 from typing import Any, Literal
 
 from policies.data import UNKNOWN
+from policies.review.amounts import amount, is_counted, is_numeric, of_size, or_never, quantity
 from policies.review.differences import Leaf
 from policies.review.vocabulary import (
     BLOCKS,
     BOUNDS,
+    CACHED,
     CAPS,
     COUNTS,
     ENDING,
@@ -26,24 +28,32 @@ from policies.review.vocabulary import (
     FOREVER,
     GUARD,
     HARMLESS,
+    HELD,
     ID,
     KEEPS,
     LAX,
+    LAXEST,
     LEAP,
     LEAST,
+    LEAST_OF_UNITS,
+    LISTED,
+    NARROWS,
     NEGATIVE,
+    NUMBERED,
     OBJECTS,
     OFF,
     ON,
     OPTIONAL,
     ORDERED,
+    PLAIN,
     PROTECTS,
     SCALES,
     SELDOM,
     SETS,
     SIZE,
+    STAYS,
+    STOPS,
     SWITCHES,
-    UNITS,
 )
 
 Sense = Literal["weaker", "stronger", "unclear", "harmless", "sized", "unclassified"]
@@ -70,11 +80,24 @@ def meaning(leaf: Leaf, kind: str = "", *, of_a_guard: bool = True) -> Meaning:
     return found
 
 
+def _named(leaf: Leaf) -> Leaf:
+    """A flag that a list holds as a name and a value, by its name: `[containerInsights].value`."""
+    path = leaf.path
+    pair = len(path) > 1 and path[-2][:1] == "[" and _word(path[-1]) in VALUES
+    if not pair or None in (_state(leaf.old), _state(leaf.new)):
+        return leaf
+    return Leaf((*path[:-2], path[-2][1:-1]), leaf.old, leaf.new)
+
+
+VALUES = ("value", "parametervalue", "optionvalue", "settingvalue")
+
+
 def _meaning(leaf: Leaf, kind: str) -> Meaning:
+    leaf = _named(leaf)
     words = tuple(_word(name) for name in leaf.path if name[:1] != "[")
     last, whole = _word(leaf.name), ".".join(words)
     guards = bool(GUARD.search(whole))
-    if any(HARMLESS.search(word) for word in words if word) or _is_a_label(leaf):
+    if any(HARMLESS.search(word) for word in words if word) or _is_a_label(leaf, kind):
         return Meaning("harmless", f"{leaf.name} is for people to read")
     if leaf.reordered:
         return Meaning("unclassified", "the same in another order")
@@ -84,7 +107,7 @@ def _meaning(leaf: Leaf, kind: str) -> Meaning:
         _flag(last, f"{_word(kind)}.{whole}", leaf, guards or _switches_a_guard(last, kind))
         or _bound(whole, leaf)
         or _number(last, whole, leaf, guards)
-        or _scale(leaf)
+        or _scale(leaf, guards or last in SWITCHES)
         or _branch(last, leaf)
         or (_presence(leaf) if guards else None)
         or _rest(words, leaf, guards)
@@ -96,10 +119,13 @@ def _switches_a_guard(last: str, kind: str) -> bool:
     return bool(GUARD.search(_word(kind)) and re.search(r"enabled?$|^status$|^state$", last))
 
 
-def _is_a_label(leaf: Leaf) -> bool:
-    """An object's own labels of no domain: nothing that Kubernetes or an operator goes by."""
+def _is_a_label(leaf: Leaf, kind: str) -> bool:
+    """An object's own labels of no domain: nothing that Kubernetes or an operator goes by.
+
+    By those of a namespace, network policies and webhooks choose it.
+    """
     path = leaf.path
-    if path[:2] != ("metadata", "labels"):
+    if path[:2] != ("metadata", "labels") or _word(kind) == "namespace":
         return False
     sides = [side for side in (leaf.old, leaf.new) if isinstance(side, Mapping)]
     names = path[2:] or [str(name) for side in sides for name in side]
@@ -120,7 +146,7 @@ def _rest(words: Sequence[str], leaf: Leaf, guards: bool) -> Meaning:
 
 def _leaps(last: str, leaf: Leaf) -> str:
     """Why a size is another matter than before, and no longer a step."""
-    old, new = _amount(leaf.old), _amount(leaf.new)
+    old, new = (of_size(side) for side in (leaf.old, leaf.new))
     if new == 0:
         return "none of it is left"
     if leaf.new is None and old is not None:
@@ -129,13 +155,17 @@ def _leaps(last: str, leaf: Leaf) -> str:
         return ""
     if COUNTS.search(last) and (new == 1 < old or new <= old / 2):
         return "half of them are left, or one alone"
-    leap = max(old / new, new / old) >= LEAP
-    return f"{LEAP} times as large or small as before, or more" if leap else ""
+    if new <= old / 2:
+        return "half of it is left, or less"
+    leap = new / old >= LEAP
+    return f"{LEAP} times as large as before, or more" if leap else ""
 
 
 def _is_a_size(words: Sequence[str], leaf: Leaf) -> bool:
     """Whether it says how large something is, and not what it is."""
     if not words or isinstance(leaf.old, Mapping | list) or isinstance(leaf.new, Mapping | list):
+        return False
+    if not (NUMBERED.search(words[-1]) or all(is_counted(side) for side in (leaf.old, leaf.new))):
         return False
     inner = len(words) > 1 and words[-2] in ("limits", "requests")
     return inner or bool(SIZE.search(words[-1]))
@@ -162,6 +192,8 @@ def _raised(last: str, whole: str, after: bool, guards: bool) -> Meaning | None:
     """A flag that is up now, or down now."""
     if last == "skipdestroy" and after:
         return Meaning("unclear", "it stays, and is nobody's, when the stack lets it go")
+    if last.startswith(("debug", "verbose")) and after:
+        return Meaning("unclear", "it may write down what nobody should read")
     stronger = after
     if PROTECTS.search(whole):
         why = "it guards while it is on"
@@ -172,6 +204,9 @@ def _raised(last: str, whole: str, after: bool, guards: bool) -> Meaning | None:
     elif last in SWITCHES and EXPIRES.search(whole):
         stronger, why = not after, "what it is about goes while it is on"
     elif guards or last in SWITCHES or last.startswith("require"):
+        named = last.startswith("require") or last.endswith(("enabled", *SWITCHES, "active"))
+        if after and not (named or GUARD.search(last)):
+            return Meaning("unclear", "it belongs to a guard, and nobody here knows what it does")
         why = "it guards while it is on"
     elif not after and re.match(r"(is)?enable|.*enabled$", last):
         why = "it is on no longer"
@@ -201,15 +236,14 @@ def _bound(whole: str, leaf: Leaf) -> Meaning | None:
     old, new = quantity(leaf.old), quantity(leaf.new)
     if old is None or new is None:
         return None
+    return _lower(old, new)
+
+
+def _lower(old: float, new: float) -> Meaning:
+    """A limit that moves: so low that it may stop what it bounds, it is no guard any more."""
+    if new < old and (new == 0 or old / new >= STOPS):
+        return Meaning("unclear", "so little is left that it may stop what it bounds")
     return _which(new < old, "it lets more through the larger it is")
-
-
-def quantity(value: Any) -> float | None:
-    """A quantity of Kubernetes as a number, such as `500m` or `4Gi`."""
-    found = re.fullmatch(r"([0-9.]+)([A-Za-z]{0,2})", str(value))
-    unit = UNITS.get(found[2]) if found else None
-    number = _amount(found[1]) if found else None
-    return None if unit is None or number is None else number * unit
 
 
 def _state(value: Any) -> bool | None:
@@ -226,22 +260,45 @@ def _which(stronger: bool, why: str) -> Meaning:
 
 def _number(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
     """A number of which less is kept for, or of which more lets more through."""
-    old, new = _amount(leaf.old), _amount(leaf.new)
-    numbers = _numeric(leaf.old) and _numeric(leaf.new) and not (old is None and new is None)
-    if numbers and CAPS.search(last) and not LEAST.search(last):
+    old, new = amount(leaf.old), amount(leaf.new)
+    if not (is_numeric(leaf.old) and is_numeric(leaf.new)) or (old is None and new is None):
+        return None
+    if STAYS.search(last):
+        return _cap("", old, new or float("inf"))
+    if CAPS.search(last) and not LEAST.search(last):
         return _cap(last, old, new) if guards else None
-    if numbers and SELDOM.search(whole):
-        return _cap("", old, new or float("inf")) if guards else None
-    kept = KEEPS.search(whole) or KEEPS.search(last)
-    if not numbers or not kept or not (guards or KEEPS.search(last)):
+    if SELDOM.search(whole):
+        return _cap("", or_never(old), new or float("inf")) if guards else None
+    return _looked_at(last, old, new) or _kept(last, whole, leaf, guards)
+
+
+def _looked_at(last: str, old: float | None, new: float | None) -> Meaning | None:
+    """A number whose good side depends on what it is for, where it is another matter now."""
+    if (last == "period" or CACHED.search(last)) and old and new:
+        why = "how long it looks back, or how long others go by an old answer"
+        return Meaning("unclear", why) if max(new / old, old / new) >= LEAP else None
+    if LEAST_OF_UNITS.search(last) and old == 0:
+        return Meaning("unclear", "so many are paid for from now on")
+    return None
+
+
+def _kept(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
+    """A number of which less is kept, or waited, for."""
+    by_its_name = KEEPS.search(last) and not (COUNTS.search(last) or LEAST_OF_UNITS.search(last))
+    if not (by_its_name or (guards and KEEPS.search(whole))):
         return None
     endless = bool(FOREVER.search(last)) and not ENDING.search(whole)
     edge = float("inf") if endless else 0.0
-    before, after = (value or edge for value in (old, new))
+    old = amount(leaf.old)
+    before, after = (value or edge for value in (old, amount(leaf.new)))
+    if endless and leaf.new == 0 and old and "retention" not in last:
+        return Meaning("unclear", "none of it, or for ever")
     if before == after:
         if leaf.old is None and not endless:  # zero in so many words, where a default was
             return Meaning("unclear", "none of it, in so many words")
         return Meaning("harmless", "the same length of time")
+    if HELD.search(whole) and before and after / before >= LEAP:
+        return Meaning("unclear", "nobody can take it back for as long as this says")
     return _which(after > before, "it is kept, or waited for, as long as this says")
 
 
@@ -249,32 +306,20 @@ def _cap(last: str, old: float | None, new: float | None) -> Meaning:
     """A limit; of a threshold nobody knows by its name on which side of it the good lies."""
     if old is None or new is None or re.search("threshold|percent", last):
         return Meaning("unclear", "a limit moves")
-    return _which(new < old, "it lets more through the larger it is")
+    return _lower(old, new) if last else _which(new < old, "the longer it is, the less it guards")
 
 
-def _numeric(value: Any) -> bool:
-    return value is None or _amount(value) is not None
-
-
-def _amount(value: Any) -> float | None:
-    if isinstance(value, bool) or value is None:
-        return None
-    try:
-        return float(value.removesuffix("%") if isinstance(value, str) else value)
-    except (TypeError, ValueError):
-        return None
-
-
-def _scale(leaf: Leaf) -> Meaning | None:
-    """Two words of one matter."""
+def _scale(leaf: Leaf, guards: bool) -> Meaning | None:
+    """Two words of one matter; plain ones rise only where the name says that it guards."""
     old, new = (
         str(side).lower() if isinstance(side, str) else None for side in (leaf.old, leaf.new)
     )
     for scale in SCALES:
         if old in scale and new in scale:
-            return _which(
-                scale.index(new) > scale.index(old), f"{scale[-1]} is the strictest of its words"
-            )
+            stricter = scale.index(new) > scale.index(old)
+            if stricter and not guards and {old, new} <= PLAIN:
+                return None
+            return _which(stricter, f"{scale[-1]} is the strictest of its words")
     return None
 
 
@@ -284,6 +329,13 @@ def _presence(leaf: Leaf) -> Meaning | None:
     if leaf.old not in empty and leaf.new in empty:
         return Meaning("weaker", "it is there no longer")
     if leaf.old in empty and leaf.new not in empty:
+        if NARROWS.search(_word(leaf.name)):
+            return Meaning("unclear", "it says what is guarded, and the rest may be so no longer")
+        listed = leaf.path[-1][:1] == "["
+        if not listed and str(leaf.new).lower() in LAXEST:
+            return Meaning("unclear", "it is said now, and is the laxest of its words")
+        if listed and not LISTED.search(".".join(map(_word, leaf.path))):
+            return Meaning("unclear", "one more of these may let more in")
         return Meaning("stronger", "it was not there before")
     return None
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 HARMLESS = re.compile(
-    r"(description|comments?|displayname|tags|tagsall|tagset|tagspecifications|notes?|purpose"
+    r"(description|comments?|displayname|^tags|^tagsall|^tagset|^tagspecifications|notes?|purpose"
     r"|documentation|friendlyname|summary|labelname|annotationsdescription)$"
 )
 """Names, in lower case, of what people read and no machine goes by."""
@@ -26,16 +26,19 @@ SIZE = re.compile(
 NEGATIVE = re.compile(
     r"^(force|skip|bypass|disable|suspend|ignore|allow|insecure|unsafe|privileged|host(network|pid"
     r"|ipc|port|path)|delete(automated|associated|all|on)|anonymous|unauthenticated|public|expose"
-    r"|permit|exempt|omit|exclude|without|purge|destroy|wipe|autoaccept|autominor)"
+    r"|permit|exempt|omit|exclude|without|purge|destroy|wipe|autoaccept|automount)"
     r"|publicly|publicaccess$|publicip|publicread|istruncate|associatepublic|sourcedest$|bypass"
     r"|forcedestroy|forcedelete|forcedetach|ispublic|allowall|internetaccess|withoutprotection"
     r"|privileg|overwrite|external|unencrypt|plaintext|insecure|anonymous|unauthenticated|execute"
-    r"|rootaccess|sudo|crossaccount|directinternet|failopen|^no(password|auth|verif|tls|ssl|encrypt)"
+    r"|(on|consumer|cascad\w*|recursive|check\w*)delet(e|ion)|recursivedelet|includeexecution"
+    r"|rootaccess|sudo|crossaccount|directinternet|failopen|introspection"
+    r"|(disabled|suspended|paused|skipped|exempt(ed)?|excluded|deactivated)$|^no(password|auth|verif|tls|ssl|encrypt)"
 )
 """Names of flags that are safe while they are down."""
 
 BLOCKS = re.compile(
-    r"(block|ignore|restrict|deny|prevent|disallow|disable|skip)\w*(public|acl|external|anon"
+    r"(?!skip\w*(check|valid|verif))(block|ignore|restrict|deny|prevent|disallow|disable|skip|drop"
+    r"|reject)\w*(public|invalid|acl|external|anon"
     r"|terminat|api(stop|termination)|delet|destroy|password|rootaccess|internet|executeapi|unauth"
     r"|plaintext|insecure|privileg)|only$|^internal$"
 )
@@ -44,13 +47,13 @@ BLOCKS = re.compile(
 GUARD = re.compile(
     r"retention|retain|backup|versioning|recovery|snapshot|protect|lock(ed|out|config|mode|$)"
     r"|worm|legalhold|encrypt|kms|sse(algorithm|specification|$)|logging|logs?(config|delivery|type"
-    r"|group|file|level|$)|logpublish|audit|trail|record(er|ing)|monitor|alarm|rollback|rotation"
+    r"|group|file|level|\w*exports?$|destinations?$|$)|logpublish|revoc|audit|trail|record(er|ing)|monitor|alarm|rollback|rotation"
     r"|mfa|valid(ation|ate)|verif|boundar|guard|immutab|mutability|scan|isolat|tls|ssl|https"
     r"|certificate|auth|deny|denied|block|restrict|quarantine|firewall|waf|webacl|networkpolic"
     r"|podsecurity|admission|quota|multiaz|archiv|pointintime|pitr|delet(e|ion)|deletionpolicy"
     r"|reclaim|threshold|minhealthy|maxunavailable|minavailable|securitycontext|readonly|nonroot"
     r"|drop$|seccomp|apparmor|selinux|privileg|failurepolicy|enforce|inspect|detect|approv|confirm"
-    r"|deadletter|redrive|imdsv?2?|httptokens|hoplimit|capture|sampling|flowlog|insight|notif"
+    r"|deadletter|redrive|tracing|imdsv?2?|httptokens|hoplimit|capture|sampling|flowlog|insight|notif"
     r"|datasource|finding|inspector|guardrail|waitinterval|terminationwait|bake|canary|stoppolicy"
     r"|password|session|grace"
 )
@@ -75,9 +78,19 @@ FOREVER = re.compile(
 """Numbers whose absence means for ever."""
 
 SELDOM = re.compile(
-    r"rotat\w*\..*(days|hours|duration|period)|(automatically|approve)after|frequency|interval$"
+    r"rotat\w*\.?\w*(days|hours|duration|period)|(automatically|approve)after|frequency|interval$"
 )
 """Words of numbers of which more is less often: it is guarded less."""
+
+STAYS = re.compile(
+    r"(session|disconnect|credential|password|token|refresh|login|cookie|authorizer|immunity)\w*"
+    r"(timeout|ttl|time|validity|duration|lifetime|maxage|age|expir\w*)|maxpasswordage|changeablefor|reuse\w*(seconds|period|time)"
+    r"|healthcheck\w*grace|(suppress|mute|silence|snooze)\w*(period|duration|seconds|minutes)"
+)
+"""Words of numbers of which more lets somebody stay in, or undo a lock, or be ill, for longer."""
+
+CACHED = re.compile(r"^(record|default|min|max)?ttl(s|seconds|insec|inseconds)?$|cache\w*(ttl|age)")
+"""Numbers that say how long others go by an old answer, or how long an item is kept."""
 
 BOUNDS = re.compile(
     r"(^|\.)hard\.|nominalquota|borrowinglimit|^spec\.limits(\.|$)|(^|\.)limits\.(max|maxlimitrequest)"
@@ -101,6 +114,9 @@ SCALES: Sequence[tuple[str, ...]] = (
     ("publicinternetonly", "vpconly"), ("internet-facing", "internal"),
     ("permissive", "strict"), ("plaintext", "tls_plaintext", "tls"),
     ("public-read-write", "public-read", "authenticated-read", "private"),
+    ("six_hours", "one_hour", "fifteen_minutes"), ("ec2", "elb"),
+    ("config_map", "api_and_config_map", "api"), ("public_only", "private_only"),
+    ("allow", "terminate"), ("daily", "continuous"),
     ("never", "onfailure", "always"), ("disabled", "relaxed", "strict"),
     ("aes256", "aws:kms", "aws:kms:dsse"), ("none", "errorsonly", "all"),
     ("off", "error", "info", "all"), ("off", "optional", "on"),
@@ -123,13 +139,56 @@ ON = frozenset(
 )  # fmt: skip
 """Words for a flag that is up."""
 
+PLAIN = frozenset((*ON, *OFF, "allow", "any", "all", "open", "closed", "approved"))
+"""Words that say nothing of a scale unless the name beside them is one of what guards."""
+
+LAXEST = frozenset(scale[0] for scale in SCALES) | frozenset(("delete", "allow", "tls_1_0"))
+"""Words that let most through, whatever they are about."""
+
+STOPS = 10
+"""Times by which a limit falls and may stop what it bounds."""
+
+LISTED = re.compile(
+    r"block|deny|denied|restrict|log|audit|export|backup|alarm|notif|event|protect|scan|retain"
+    r"|guardrail|drop$|alert|monitor|detect|snapshot|encrypt|recovery|securitygroup"
+)
+"""Lists of which more guards more; of others, such as ways to sign in, more may let more in."""
+
+NARROWS = re.compile(
+    r"prefix|suffix|filter|pattern|scope|include|exclude|select|only|condition|match|sample|subset|label"
+)
+"""Names of what a guard is about: with one more of these it may guard less."""
+
+LEAST_OF_UNITS = re.compile(
+    r"^min(imum)?\w*(cpus?|capacity|size|instances|workers?(count)?|units|pollers|nodes|count|mcus?)$"
+)
+"""Fewest of what is paid for by the hour: zero of it costs nothing."""
+
+HELD = re.compile(r"defaultretention|objectlock|worm|snaplock|legalhold")
+"""Places of what nobody can take back before its time."""
+
+FACTORS = {"nano": 0.25, "micro": 0.5, "small": 1.0, "medium": 2.0, "large": 4.0, "xlarge": 8.0}
+"""Sizes of instances by EC2's normalization factors; 2xlarge is twice xlarge
+(https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/apply_ri.html)."""
+
+INSTANCE = re.compile(
+    r"(?:(?:ml|db|cache|dax|dms)\.)?[a-z][a-z0-9-]*\."
+    r"(\d*)(nano|micro|small|medium|large|xlarge)(?:\.search)?"
+)
+"""A type of instance: its family, then its size."""
+
+NUMBERED = re.compile(r"type(s)?$|class$")
+"""Names of sizes that are words, such as an instance's type."""
+
 LEAP = 3
 """Times by which a size is another matter, and no longer a step."""
 
 COUNTS = re.compile(r"replicas$|count$|(min|desired)(imum)?(size|capacity|instances)|numberof")
 """Names of sizes that say how many there are."""
 
-PROTECTS = re.compile(r"protection\.|prevention\.")
+PROTECTS = re.compile(
+    r"protection\.|prevention\.|(^|\.)auto\w*(renew|upgrade(enabled)?|updateenabled)$"
+)
 """Places of flags that guard while they are up, whatever their own name says."""
 
 EXPIRES = re.compile(r"lifecycleconfiguration\.rules\.status$|(^|\.)(ttl|timetolive)\w*\.enabled$")
@@ -161,7 +220,7 @@ OPTIONAL = ("multiaz", "enabled", "enable", "status", "state")
 """Flags that are off as often as on, where nothing says that they guard."""
 
 SETS = re.compile(
-    r"(ids?|arns?|cidrs?|cidrblocks|zones|subnets|groups|principals?|actions?|resources?|services"
+    r"(ids?|idlists?|arns?|cidrs?|cidrblocks|zones|subnets|groups|principals?|actions?|resources?|services"
     r"|accounts|policies|types|names|regions|protocols|methods|headers|hosts|users|roles|events"
     r"|aliases|exports|tags|tagkeys|features|scopes|urls|ports|values)$"
 )

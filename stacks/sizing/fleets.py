@@ -73,9 +73,14 @@ def launch_template(group: Resource, by_urn: Mapping[str, Resource]) -> Mapping[
     return found[0].inputs.value if found else {}
 
 
+ONE_BY_DEFAULT = "t3.medium"
+"""Where neither says (https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateNodegroup.html).
+"""
+
+
 def _node_group(group: Resource, by_urn: Mapping[str, Resource]) -> Iterator[Fleet]:
     template = launch_template(group, by_urn)
-    types = group.inputs.get("instanceTypes") or [template.get("instanceType")]
+    types = group.inputs.get("instanceTypes") or [template.get("instanceType") or ONE_BY_DEFAULT]
     scaling = group.inputs.get("scalingConfig") or {}
     market: Market = group.inputs.get("capacityType") or "ON_DEMAND"
     yield Fleet(

@@ -65,13 +65,43 @@ KEPT = re.compile(
 RISKY = re.compile(
     r"force_?(destroy|delete)|skip_?(final|destroy)|publicly_?access|delete_?automated"
     r"|map_?public_?ip|allow_?(overwrite|external|any|all|unencrypted)|auto_?accept"
-    r"|bypass|disable_?(api|execute|password)?$|privileged",
+    r"|bypass|disable_?(api|execute|password)?$|privileged|(encryption|logging|signing)_?disabled$"
+    r"|debug_?logging|close_?on_?deletion|enforce_?consumer_?deletion|check_?on_?delete$",
     re.I,
 )
 """Flags that let something go, or somebody in, while they are up."""
 
 DAYS = re.compile(r"retention|backup_?period|recovery_?window|deletion_?window|keep_?days", re.I)
 """Numbers of which less is kept."""
+
+
+STAYS = re.compile(
+    r"session_?(timeout|duration)|max_?password_?age|disconnect_?timeout|reuse_?period"
+    r"|(access|id|refresh)_?token_?validity|authorizer_?result_?ttl|rotation_?period",
+    re.I,
+)
+"""Numbers of which more lets somebody stay in, or a key stay the same, for longer."""
+
+FEWEST = re.compile(r"^min_?(imum_?)?(capacity|v_?cpus|size|units|pollers|worker_?count)$", re.I)
+"""Numbers of what runs and is paid for at least."""
+
+MODES = re.compile(r"(throughput|concurrency|execution|billing)_?(mode|policy)$", re.I)
+"""Words, not sizes, though their names have one of a size."""
+
+WAYS_IN = re.compile(r"auth_?flows$|callback_?urls$|allowed_?(origins|pattern|columns)$", re.I)
+"""Lists of which more lets more in."""
+
+KEY = re.compile(r"kms_?key_?(id|arn)$", re.I)
+"""Names of the key that encrypts something."""
+
+MORE: tuple[tuple[re.Pattern[str], tuple[str, ...], str, Any, Any], ...] = (
+    (STAYS, ("integer", "number"), "it lasts longer", 10, 1000),
+    (FEWEST, ("integer", "number"), "it costs while nobody uses it", 0, 64),
+    (MODES, ("string",), "another mode", "one", "another"),
+    (WAYS_IN, ("array",), "one more way in", ["one"], ["one", "another"]),
+    (KEY, ("string",), "another key", "one", "another"),
+)
+"""Names, JSON types, what is tried, and the value before and after."""
 
 
 @cache
@@ -264,7 +294,10 @@ def _weakened(name: str, kind: str) -> Iterator[tuple[str, Any, Any]]:
         yield "a guard goes", True, None
     elif kind in ("integer", "number") and DAYS.search(name):
         yield "less is kept", 30, 1
-    elif kind == "object" and KEPT.search(name) and not name.endswith("Tags"):
+    for names, kinds, what, old, new in MORE:
+        if kind in kinds and names.search(name):
+            yield what, old, new
+    if kind == "object" and KEPT.search(name) and not name.endswith("Tags"):
         yield "a block's guard falls", {"enabled": True}, {"enabled": False}
         yield "a guard's block goes", {"enabled": True}, None
 

@@ -134,6 +134,46 @@ def test_a_review_explains_what_it_knows_and_from_where() -> None:
         ("initialSamplingPercentage", 10, 50, "stronger"),
         ("metadata.labels.team", "a", "b", "harmless"),
         ("metadata.labels.pod-security/enforce", "restricted", "privileged", "weaker"),
+        ("throughputMode", "elastic", "provisioned", "unclassified"),
+        ("spec.concurrencyPolicy", "Forbid", "Allow", "unclassified"),
+        ("defaultVariation", "off", "on", "unclassified"),
+        ("maxPasswordAge", 90, 0, "weaker"),
+        ("rotationPeriodInDays", 90, 2560, "weaker"),
+        ("sessionTimeoutHours", 8, 24, "weaker"),
+        ("authorizerResultTtlInSeconds", 300, 3600, "weaker"),
+        ("healthCheckGracePeriodSeconds", 60, 86400, "weaker"),
+        ("idleTimeout", 60, 1, "unclear"),
+        ("ttl", 300, 604800, "unclear"),
+        ("period", 60, 86400, "unclear"),
+        ("period", 60, 120, "stronger"),
+        ("monitoringInterval", 0, 60, "stronger"),
+        ("monitoringInterval", 60, 0, "weaker"),
+        ("spec.ttlSecondsAfterFinished", 86400, 0, "unclear"),
+        ("computeResources.minVcpus", 0, 64, "unclear"),
+        ("instanceCount", 1, 8, "unclear"),
+        ("resources.limits.memory", "4Gi", "128Mi", "unclear"),
+        ("explicitAuthFlows.[]", None, "ALLOW_USER_PASSWORD_AUTH", "unclear"),
+        ("enabledClusterLogTypes.[]", None, "audit", "stronger"),
+        ("protectedResource.objectPrefixes", None, ["scan/"], "unclear"),
+        ("settings.[containerInsights].value", "disabled", "enabled", "stronger"),
+        ("settings.[containerInsights].value", "enabled", "disabled", "weaker"),
+        ("closeOnDeletion", False, True, "weaker"),
+        ("skipResourceInUseCheckOnDelete", False, True, "weaker"),
+        ("loggingConfiguration.includeExecutionData", False, True, "weaker"),
+        ("artifacts.encryptionDisabled", False, True, "weaker"),
+        ("debugLogging", False, True, "unclear"),
+        ("instanceClass", "db.r5.4xlarge", "db.t3.micro", "unclear"),
+        ("instanceClass", "db.t3.medium", "db.t3.large", "sized"),
+        ("instanceType", "t3.micro", "p5.48xlarge", "unclear"),
+        ("throughput", 500, 200, "unclear"),
+        ("rule.defaultRetention.days", 30, 36500, "unclear"),
+        ("enabledCloudwatchLogsExports.[]", None, "postgresql", "stronger"),
+        ("policyDetails.targetTags", {"a": "b"}, {"a": "c"}, "unclassified"),
+        ("dataDeletionPolicy", None, "DELETE", "unclear"),
+        ("spec.hard.pods", 100, 0, "unclear"),
+        ("loggingConfig.shared", False, True, "unclear"),
+        ("actionsSuppressorWaitPeriod", 60, 6000, "weaker"),
+        ("dropInvalidHeaderFields", False, True, "stronger"),
         ("whatever", "a", "b", "unclassified"),
     ],
 )
@@ -141,3 +181,24 @@ def test_a_difference_is_taken_by_its_name_and_direction(
     path: str, old: object, new: object, sense: str
 ) -> None:
     assert meaning(Leaf(tuple(path.split(".")), old, new)).sense == sense
+
+
+def test_a_key_inside_of_what_the_engine_names_as_a_whole_is_seen() -> None:
+    sides = [{"serverSideEncryptionConfiguration": {"kmsKeyId": key}} for key in ("one", "two")]
+    made = _update("aws-native:voiceid:Domain", *sides)
+    assert [reason.rule for reason in report_of([made]).reasons] == ["RV-005"]
+
+
+def test_a_statement_that_grants_nothing_is_read_like_any_other_value() -> None:
+    masks = {"Name": "p", "Statement": [{"Operation": {"Deidentify": {}}}]}
+    sides = [{"dataProtectionPolicy": item} for item in (masks, {"Name": "p", "Statement": []})]
+    assert "RV-002" in {
+        reason.rule for reason in report_of([_update("aws-native:logs:LogGroup", *sides)]).reasons
+    }
+
+
+def _update(token: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Made:
+    urn = f"{generated.PREFIX}{token}::one"
+    states = {"oldState": generated.state(urn, old), "newState": generated.state(urn, new)}
+    detailed = {key: {"kind": "update", "inputDiff": True} for key in new}
+    return Made("one", token, {"op": "update", "urn": urn, **states, "detailedDiff": detailed})

@@ -243,7 +243,7 @@ def guards(item: Change, sense: Sense) -> list[Leaf]:
 def told(leaf: Leaf) -> bool:
     """Whether another part says what this means: who may do what, from where, by which key."""
     return (
-        "Statement" in leaf.path
+        _of_a_statement(leaf)
         or is_a_key(leaf.name)
         or leaf.path[0] in ELSEWHERE
         or any(name in STEPS for name in leaf.path)
@@ -252,6 +252,22 @@ def told(leaf: Leaf) -> bool:
         or any(isinstance(side, str) and network(side) for side in (leaf.old, leaf.new))
     )
 
+
+def _of_a_statement(leaf: Leaf) -> bool:
+    """Whether it stands in a statement of who may do what; others have statements too."""
+    if "Statement" not in leaf.path:
+        return False
+    inner = leaf.path[leaf.path.index("Statement") + 1 :]
+    sides = (side if isinstance(side, list) else [side] for side in (leaf.old, leaf.new))
+    whole = [item for side in sides for item in side if isinstance(item, Mapping)]
+    return any(name in ELEMENTS for name in inner) or any("Effect" in item for item in whole)
+
+
+ELEMENTS = (
+    "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource",
+    "Condition", "Sid",
+)  # fmt: skip
+"""Elements of a statement (IAM's reference of policy elements)."""
 
 ELSEWHERE = (
     "pipelineDefinition",

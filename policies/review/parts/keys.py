@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from policies.data import UNKNOWN
 from policies.review.model import Change, Property, StackChange
@@ -54,7 +55,7 @@ def is_a_key(name: str) -> bool:
 
 
 def _other_key(item: Change) -> Iterator[tuple[Change, Reason]]:
-    for found in item.properties:
+    for found in (*item.properties, *_inner(item)):
         if not names_a_key(found) or found.old is None:
             continue
         gone = found.new is None
@@ -73,6 +74,18 @@ def _other_key(item: Change) -> Iterator[tuple[Change, Reason]]:
                 blocks=gone,
             ),
         )
+
+
+def _inner(item: Change) -> Iterator[Property]:
+    """Keys inside of what the engine names as a whole."""
+    named = {found.path for found in item.properties}
+    if item.operation == "create" or item.old is None:
+        return
+    for leaf, _ in item.differences:
+        if len(leaf.path) > 1 and is_a_key(leaf.name) and leaf.text not in named:
+            kind: Literal["update", "delete"] = "delete" if leaf.new is None else "update"
+            known = leaf.new is not UNKNOWN
+            yield Property(path=leaf.text, kind=kind, known=known, old=leaf.old, new=leaf.new)
 
 
 def _lost_key(item: Change, change: StackChange) -> Iterator[tuple[Change, Reason]]:
