@@ -114,7 +114,7 @@ def deployed_by_plan(
     """What is left of an update of this name by this plan, where these stacks moved since."""
     path, work = folder / "report.json", Standing(name, **moved)
     path.write_text(json.dumps(report))
-    monkeypatch.setattr(deploy, "prepared", lambda *about: nullcontext(work))
+    monkeypatch.setattr(deploy, "prepared", lambda *about, **how: nullcontext(work))
     try:
         deploy.up(name, work.report, plan=path)
     except (CheckFailed, UserError):
