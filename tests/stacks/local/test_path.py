@@ -103,6 +103,7 @@ def test_every_socket_of_a_full_up_is_on_loopback_and_something_guards_it(
         "AWS endpoint",
         "AWS provider",
         "Kubernetes provider",
+        "access to the cluster",
         "etcd",
         "kube-apiserver",
         "mlflow app",
