@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from infra.errors import CheckFailed
 from stacks.stack_name import StackName, named
-from stacks.targets.target import State, Target, target_of
+from stacks.targets.state import State
+from stacks.targets.target import Target, target_of
 
 if TYPE_CHECKING:
     from stacks.commands.output import CommandOutput

@@ -18,8 +18,8 @@ from stacks.targets import aws_clients, machine, policy_settings, probes, state_
 from stacks.targets.aws_clients import Clients
 from stacks.targets.caller import with_caller
 from stacks.targets.logs import Log, of_groups
+from stacks.targets.state import State
 from stacks.targets.state_place import secrets_provider
-from stacks.targets.target import State
 from stacks.toolchain import pulumi
 
 if TYPE_CHECKING:

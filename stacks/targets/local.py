@@ -23,7 +23,7 @@ from stacks.targets import aws_clients, local_state, machine, policy_settings, p
 from stacks.targets.aws_clients import Clients
 from stacks.targets.caller import with_caller
 from stacks.targets.logs import Log, of_files
-from stacks.targets.target import State
+from stacks.targets.state import State
 from stacks.toolchain import control_plane, pulumi
 
 if TYPE_CHECKING:

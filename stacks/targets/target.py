@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from infra.naming import Names
@@ -21,20 +20,12 @@ if TYPE_CHECKING:
     from stacks.targets.engine import Stack
     from stacks.targets.logs import Log
     from stacks.targets.machine import Need
+    from stacks.targets.state import State
 
 Fetch = Callable[[str, Mapping[str, str]], tuple[int, Mapping[str, str], bytes]]
 """URL and headers -> status, headers and body."""
 
 Chosen = TypeVar("Chosen", bound="Settings")
-
-
-@dataclass(frozen=True, kw_only=True)
-class State:
-    """A stack's state, and its whole copies."""
-
-    damage: str | None
-    copies: tuple[float, ...]
-    """When each was written, in seconds since 1970, the newest first."""
 
 
 class Target(Protocol):

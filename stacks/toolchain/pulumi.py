@@ -7,18 +7,17 @@ only up to v3.79.0 is the Python language host part of a module that is.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import platform
 import re
 import shutil
 import socket
-import tarfile
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 from infra.errors import UserError
+from pipelines.toolkit import archives
 from stacks.paths import cache
 from stacks.pins.table import pins
 from stacks.toolchain.build import Say, at_least, build, go, one_at_a_time, run
@@ -124,8 +123,13 @@ def _install(say: Say) -> bool:
         return False
     _check(archive, packed, sums)
     draft = _root().with_name(f"{_root().name}.{os.getpid()}")
-    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as found:
-        found.extractall(draft, filter="data")
+    kept = draft.with_name(f"{draft.name}.tar.gz")
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(packed)
+    archives.unpack(kept, draft)
+    kept.unlink()
+    for program in (draft / "pulumi").iterdir():
+        program.chmod(0o755)  # of no file are its rights unpacked
     (draft / "pulumi").rename(draft / "bin")  # the archive has all programs in one folder
     draft.replace(_root())
     return (_root() / "bin" / "pulumi").exists()

@@ -16,7 +16,8 @@ def install() -> None:
     def delete(backend: Any, nat_gateway_id: str) -> Any:
         gateway = deletes(backend, nat_gateway_id)
         for address in gateway.address_set:
-            if address.get("associationId"):
+            associated = {held.association_id for held in backend.addresses}
+            if address.get("associationId") in associated:
                 backend.disassociate_address(association_id=address["associationId"])
             if address["networkInterfaceId"] in backend.enis:
                 backend.delete_network_interface(address["networkInterfaceId"])

@@ -135,7 +135,8 @@ def test_a_second_up_at_the_same_time_is_refused_by_name(fresh: Clone) -> None:
     started.communicate()
     assert started.returncode == 0
     assert second.code == 2
-    assert "local.foundation must not be updated twice at once" in second.err
+    assert "stack local.foundation must be changed by one command at a time, got" in second.err
+    assert f"process {started.pid} (`plinth up local.foundation`)" in second.err
     assert "local.weather was left alone: it needs local.foundation" in second.err
 
 
