@@ -10,12 +10,12 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from pipelines.toolkit import archives
 from stacks.local.runtime.frameworks.install import OPT_ML, fail, install
 
 CODE = OPT_ML / "code"
@@ -37,7 +37,11 @@ def main(argv: Sequence[str]) -> int:
         fail(f"ClientError: the hyperparameter sagemaker_program must name the {library} script")
         return 1
     source = told.get("sagemaker_submit_directory") or os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY")
-    code = fetch(str(source), CODE) if source else CODE
+    try:
+        code = fetch(str(source), CODE) if source else CODE
+    except archives.Refused as error:
+        fail(f"ClientError: {error}")
+        return 1
     if (code / "requirements.txt").exists() and (
         failed := install(["-r", str(code / "requirements.txt")])
     ):
@@ -67,8 +71,7 @@ def fetch(source: str, target: Path) -> Path:
     archive = target.with_name("sourcedir.tar.gz")
     parts = urlsplit(source)
     boto3.client("s3").download_file(parts.netloc, parts.path.lstrip("/"), str(archive))
-    with tarfile.open(archive) as tar:
-        tar.extractall(target, filter="data")
+    archives.unpack(archive, target)
     archive.unlink()
     return target
 
