@@ -205,6 +205,10 @@ class Stack:
                 stack_name=self.name, project_name="plinth", program=program, opts=options
             )
         except CommandError as error:
+            if "already exists" in str(error):  # a preview made it in this moment
+                return auto.select_stack(
+                    stack_name=self.name, project_name="plinth", program=program, opts=options
+                )
             raise UserError(
                 f"the engine must be able to open the state of {self.name}, got: "
                 f"{_last_line(error)}",
