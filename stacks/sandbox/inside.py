@@ -27,7 +27,9 @@ Spec = dict[str, Any]
 LIBC = ctypes.CDLL(None, use_errno=True)
 REFUSED = 125
 OVER_LIMIT = 124
-POLL_SECONDS = 0.02
+LONGEST_POLL_SECONDS, SHORTEST_POLL_SECONDS = 0.05, 0.001
+FILLS_BYTES_PER_SECOND = 8 << 30
+"""No program fills memory faster; the less is left, the sooner it is looked at again."""
 
 NEW_NS, NEW_UTS, NEW_IPC, NEW_USER, NEW_PID, NEW_NET, NEW_CGROUP = (
     0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000, 0x2000000,
@@ -255,12 +257,15 @@ def held_bytes(spec: Spec) -> tuple[int, int]:
     return held, files
 
 
-def over(spec: Spec) -> str:
-    """The limit that is exceeded; empty where none is."""
+def over(spec: Spec) -> tuple[str, float]:
+    """The limit that is exceeded, empty where none is; and in how many seconds to look again."""
     held, files = held_bytes(spec)
-    if held > spec["memory_mib"] << 20:
-        return f"{spec['memory_mib']} MiB of memory"
-    return f"{spec['files']} open files" if files > spec["files"] else ""
+    left = (spec["memory_mib"] << 20) - held
+    if left < 0:
+        return f"{spec['memory_mib']} MiB of memory", 0
+    pause = max(SHORTEST_POLL_SECONDS, left / FILLS_BYTES_PER_SECOND)
+    limit = f"{spec['files']} open files" if files > spec["files"] else ""
+    return limit, min(LONGEST_POLL_SECONDS, pause)
 
 
 def program(spec: Spec, told: int) -> NoReturn:
@@ -287,10 +292,11 @@ def waited(child: int, spec: Spec, told: int) -> int:
         if done == child:
             return os.waitstatus_to_exitcode(status) & 0xFF
         if done == 0:
-            if limit := over(spec):
+            limit, pause_seconds = over(spec)
+            if limit:
                 tell(told, ended_by=limit)
                 return OVER_LIMIT
-            time.sleep(POLL_SECONDS)
+            time.sleep(pause_seconds)
 
 
 def first_process(spec: Spec, result_fd: int, told: int) -> NoReturn:

@@ -31,7 +31,7 @@ _ONE_PROGRAM = threading.Lock()
 their engines do not wait. The modules of pulumi_aws load at their first use, and a second thread
 may get one that is half loaded (CPython issue 114763)."""
 
-WAIT_SECONDS = 5
+WAIT_SECONDS = 2
 """Between two questions whether another update has ended."""
 
 NO_ROOM = ("no space left on device", "read-only file system", "disk quota exceeded")
@@ -99,6 +99,19 @@ class Stack:
         CheckFailed carries the engine's errors and the mandatory policy violations; UserError says
         who else is updating the stack.
         """
+        while True:
+            try:
+                return self._run(operation, program, watch)
+            except ConcurrentUpdateError as error:
+                if not self.wait:
+                    raise UserError(
+                        f"stack {self.name} must not be updated twice at once, got: "
+                        f"{_last_line(error)}",
+                        fix="wait for the other update to end, or type the command with --wait",
+                    ) from None
+            time.sleep(WAIT_SECONDS)
+
+    def _run(self, operation: Operation, program: Program, watch: Watch) -> Changes:
         changes = Changes()
         listener = _Listener(changes, watch)
         refused: list[UserError] = []
@@ -114,14 +127,8 @@ class Stack:
         stack = self._select(guarded)
         try:
             changes.outputs = self._operate(operation, stack, listener)
-        except ConcurrentUpdateError as error:
-            if self.wait:
-                time.sleep(WAIT_SECONDS)
-                return self.run(operation, program, watch)
-            raise UserError(
-                f"stack {self.name} must not be updated twice at once, got: {_last_line(error)}",
-                fix="wait for the other update to end, or type the command with --wait",
-            ) from None
+        except ConcurrentUpdateError:
+            raise
         except CommandError as error:
             # the SDK leaves the program's unfinished coroutines: end them here, not at some exit
             gc.collect()

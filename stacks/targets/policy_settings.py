@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.errors import UserError
+from stacks.local.runtime import files
 from stacks.paths import ROOT, home
 from stacks.stack_name import StackName
 
@@ -27,9 +28,8 @@ def file_of(stack: StackName) -> Path:
 
 def write(stack: StackName, config: PolicyConfig) -> None:
     """Hand the thresholds to the pack."""
-    path = file_of(stack)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(config.to_dict(), sort_keys=True))
+    text = json.dumps(config.to_dict(), sort_keys=True)
+    files.write(file_of(stack), text.encode())
 
 
 def exemptions() -> Sequence[Exemption]:

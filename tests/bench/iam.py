@@ -159,7 +159,7 @@ def _serve(home: Path, statements: int) -> None:
     That a gate decides nothing is made here, from the outside: the local cloud has no such switch.
     """
     from stacks.local.daemon import main as daemon
-    from stacks.local.provider.aws.answers import Answers
+    from stacks.local.provider.aws.kept_answers import Answers
     from stacks.local.runtime.keys import ensure
     from stacks.local.runtime.processes import Children
 

@@ -73,7 +73,7 @@ def tried(program: Program) -> Result:
 def _harm(program: Program, done: Outcome, held: int, there: World) -> list[str]:
     harm = [*there.harm(done.text), *(f"left {name}" for name in there.unsafe_output())]
     # without the kernel's help memory is looked at from time to time, and a program may be fast
-    if held > (1.5 if program.control_group else 3) * LIMIT_MIB:
+    if held > 1.5 * LIMIT_MIB:
         harm.append(f"held {held} MiB of {LIMIT_MIB}")
     if program.code is not None and done.code != program.code:
         harm.append(f"its exit code {program.code} became {done.code}")

@@ -10,7 +10,6 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,24 +21,10 @@ from serving.model import load
 from serving.server import App, ServerLimits, Service
 from tests.drills.serving import drill
 from tests.kits.requests import requests
-from tests.kits.serving import JSON, RECORD, trained
+from tests.kits.serving import JSON, RECORD
 from tests.kits.serving_process import Server, start, stop
 
 BODY = json.dumps(RECORD).encode()
-
-
-@pytest.fixture(scope="module")
-def opt_ml(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("ml")
-    trained(folder / "model")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def server(opt_ml: Path) -> Iterator[Server]:
-    running = start(opt_ml)
-    yield running
-    stop(running)
 
 
 @pytest.fixture(scope="module")

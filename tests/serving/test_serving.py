@@ -7,7 +7,6 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,22 +17,8 @@ from hypothesis import strategies as st
 
 from serving.model import load
 from serving.server import App, ServerLimits, Service
-from tests.kits.serving import CSV, JSON, LINES, RECORD, trained
+from tests.kits.serving import CSV, JSON, LINES, RECORD
 from tests.kits.serving_process import Server, start, stop
-
-
-@pytest.fixture(scope="module")
-def opt_ml(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("ml")
-    trained(folder / "model")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def server(opt_ml: Path) -> Iterator[Server]:
-    running = start(opt_ml)
-    yield running
-    stop(running)
 
 
 def test_a_ping_is_healthy(server: Server) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
+from stacks.local.aws.emulator import ACCOUNT_ID, Emulator, moto_backend
 from stacks.local.aws.refusals.account import Account
 from stacks.local.aws.topics import CLOUDWATCH, NotPublished, check_key
 
@@ -234,10 +234,3 @@ def _message(emulator: Emulator, alarm: Any, before: str) -> dict[str, Any]:
             "Dimensions": [{"name": d.name, "value": d.value} for d in alarm.dimensions],
         },
     }
-
-
-def moto_backend(service: str, emulator: Emulator) -> Any:
-    """What moto keeps of a service, in this very process."""
-    from moto.backends import get_backend
-
-    return get_backend(service)[ACCOUNT_ID][emulator.region]

@@ -109,3 +109,10 @@ class Emulator:
                 broken(error)
 
         self.threads.submit(work).add_done_callback(done)
+
+
+def moto_backend(service: str, emulator: Emulator) -> Any:
+    """What moto keeps of a service, in this very process."""
+    from moto.backends import get_backend
+
+    return get_backend(service)[ACCOUNT_ID][emulator.region]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
+from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.aws.function_roles import may_read, may_send
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries of the same records
@@ -56,7 +56,9 @@ class Batch:
 
 def read(emulator: Emulator, streams: Streams) -> None:
     """One round: start reading for every mapping that has something to read."""
-    by_arn = {stream.arn: stream for stream in [*_backend("kinesis", emulator).streams.values()]}
+    by_arn = {
+        stream.arn: stream for stream in [*moto_backend("kinesis", emulator).streams.values()]
+    }
     for mapping in _mappings(emulator):
         stream = by_arn.get(mapping.event_source_arn)
         if stream is None:
@@ -83,7 +85,7 @@ def _start(emulator: Emulator, streams: Streams, mapping: Any, stream: Any) -> N
 
 def _mappings(emulator: Emulator) -> list[Any]:
     """The enabled mappings of this moment."""
-    found = _backend("lambda", emulator).list_event_source_mappings(None, None)
+    found = moto_backend("lambda", emulator).list_event_source_mappings(None, None)
     return [mapping for mapping in list(found) if mapping.enabled]
 
 
@@ -214,13 +216,13 @@ def _give_up(emulator: Emulator, batch: Batch, answer: Mapping[str, Any], tries:
         },
     }
     name = arn.rpartition(":")[2]
-    queue = _backend("sqs", emulator).queues.get(name)
+    queue = moto_backend("sqs", emulator).queues.get(name)
     if queue and may_send(emulator, _function(emulator, batch.mapping), queue):
-        _backend("sqs", emulator).send_message(name, json.dumps(message))
+        moto_backend("sqs", emulator).send_message(name, json.dumps(message))
 
 
 def _function(emulator: Emulator, mapping: Any) -> Any:
-    return _backend("lambda", emulator).get_function_by_arn(mapping.function_arn)
+    return moto_backend("lambda", emulator).get_function_by_arn(mapping.function_arn)
 
 
 def _destination(mapping: Any) -> str:
@@ -231,7 +233,7 @@ def _destination(mapping: Any) -> str:
 def _tell_depth(emulator: Emulator, streams: Streams, mapping: Any) -> None:
     """The depth of the dead-letter queue as a metric, when it changed or a minute passed."""
     name = _destination(mapping).rpartition(":")[2]
-    queue = _backend("sqs", emulator).queues.get(name)
+    queue = moto_backend("sqs", emulator).queues.get(name)
     if queue is None:
         return
     depth, now = queue.approximate_number_of_messages, time.monotonic()
@@ -249,7 +251,7 @@ def _tell(
     data = [
         {"MetricName": name, "Value": value, "Dimensions": pairs} for name, value in metrics.items()
     ]
-    _backend("cloudwatch", emulator).put_metric_data(namespace, data)
+    moto_backend("cloudwatch", emulator).put_metric_data(namespace, data)
 
 
 def _age_ms(batch: Batch) -> float:
@@ -259,9 +261,3 @@ def _age_ms(batch: Batch) -> float:
 
 def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-
-
-def _backend(service: str, emulator: Emulator) -> Any:
-    from moto.backends import get_backend
-
-    return get_backend(service)[ACCOUNT_ID][emulator.region]

@@ -17,7 +17,7 @@ from typing import Any
 
 import jmespath
 
-from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
+from stacks.local.aws.emulator import ACCOUNT_ID, Emulator, moto_backend
 from stacks.local.aws.function_roles import may_send
 from stacks.local.aws.refusals.account import Account
 from stacks.local.aws.topics import EVENTS, check_key
@@ -105,14 +105,14 @@ def put(emulator: Emulator, event: Event) -> None:
         "resources": list(event.resources),
         "detail": json.loads(json.dumps(event.detail, default=str)),
     }
-    bus = _backend("events", emulator).event_buses["default"]
+    bus = moto_backend("events", emulator).event_buses["default"]
     for rule in list(bus.rules.values()):
         rule.send_to_targets(message)
 
 
 def _alarms(emulator: Emulator, states: States) -> Iterator[Event]:
     """CloudWatch user guide, "Alarm events and EventBridge"."""
-    for alarm in list(_backend("cloudwatch", emulator).alarms.values()):
+    for alarm in list(moto_backend("cloudwatch", emulator).alarms.values()):
         before = states.known.get(alarm.alarm_arn, "INSUFFICIENT_DATA")
         if _same(states, alarm.alarm_arn, alarm.state_value):
             continue
@@ -201,13 +201,13 @@ def _count_failure(emulator: Emulator, rule: str) -> None:
         "Unit": "Count",
         "Value": 1,
     }
-    _backend("cloudwatch", emulator).put_metric_data("AWS/Events", [datum])
+    moto_backend("cloudwatch", emulator).put_metric_data("AWS/Events", [datum])
 
 
 def _bury(emulator: Emulator, target: Mapping[str, Any], event: Mapping[str, Any]) -> None:
     """What could not be delivered goes to the target's dead-letter queue, if it has one."""
     name = target.get("DeadLetterConfig", {}).get("Arn", "").rpartition(":")[2]
-    sqs = _backend("sqs", emulator)
+    sqs = moto_backend("sqs", emulator)
     if name in sqs.queues:
         sqs.send_message(name, json.dumps(_timed(event)))
 
@@ -255,7 +255,7 @@ def _part(event: Any, path: str) -> Any:
 def _publish(emulator: Emulator, target: Mapping[str, Any], message: Any) -> None:
     check_key(Account(region=emulator.region), EVENTS, "", target["Arn"])
     text = message if isinstance(message, str) else json.dumps(message)
-    _backend("sns", emulator).publish(message=text, arn=target["Arn"])
+    moto_backend("sns", emulator).publish(message=text, arn=target["Arn"])
 
 
 def _start_pipeline(emulator: Emulator, target: Mapping[str, Any], event: Any) -> None:
@@ -282,7 +282,7 @@ def _start_pipeline(emulator: Emulator, target: Mapping[str, Any], event: Any) -
 
 def _invoke(emulator: Emulator, target: Mapping[str, Any], event: Any) -> None:
     """Call a function asynchronously; what it fails on goes to its destination on failure."""
-    function = _backend("lambda", emulator).get_function(target["Arn"])
+    function = moto_backend("lambda", emulator).get_function(target["Arn"])
     configured = next(iter(reversed(function.event_invoke_config)), None)
     config: Mapping[str, Any] = configured.config if configured else {}
     tries = 1 + config.get("MaximumRetryAttempts", RETRIES)
@@ -297,10 +297,10 @@ def _invoke(emulator: Emulator, target: Mapping[str, Any], event: Any) -> None:
             if "x-amz-function-error" not in headers:
                 return
             log.warning("%s failed: %s", function.function_name, answer.decode()[:500])
-        queue = _backend("sqs", emulator).queues.get(destination.rpartition(":")[2])
+        queue = moto_backend("sqs", emulator).queues.get(destination.rpartition(":")[2])
         if queue and may_send(emulator, function, queue):
             text = json.dumps(_given_up(function, event, answer, tries))
-            _backend("sqs", emulator).send_message(queue.name, text)
+            moto_backend("sqs", emulator).send_message(queue.name, text)
 
     emulator.background(work, broken=lambda _: None)
 
@@ -324,9 +324,3 @@ def _given_up(function: Any, event: Any, answer: bytes, tries: int) -> dict[str,
         },
         "responsePayload": json.loads(answer or b"null"),
     }
-
-
-def _backend(service: str, emulator: Emulator) -> Any:
-    from moto.backends import get_backend
-
-    return get_backend(service)[ACCOUNT_ID][emulator.region]

@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
-from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
+from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.runtime.acting import Acting, CannotAct
 
 RATE = re.compile(r"rate\((?P<n>\d+) (?P<unit>minute|hour|day)s?\)")
@@ -58,12 +58,15 @@ def fire(emulator: Emulator, due: Due) -> None:
 
 
 def _schedules(emulator: Emulator) -> list[Any]:
-    groups = list(_backend("scheduler", emulator).schedule_groups.values())
+    groups = list(moto_backend("scheduler", emulator).schedule_groups.values())
     return [one for group in groups for one in list(group.schedules.values())]
 
 
 def _first(schedule: Any, now: float) -> float | None:
-    """A rate begins to count when the schedule is made; a past time never comes."""
+    """A rate begins to count when the schedule is made; a time that has passed is due at once.
+
+    What AWS does with a time that has passed when the schedule is made is not documented.
+    """
     if period := _period(schedule):
         return now + period
     if match := AT.fullmatch(schedule.schedule_expression):
@@ -159,9 +162,3 @@ def _filled(text: str, arn: str, execution: str) -> str:
     for name, value in known.items():
         text = text.replace(f"<aws.scheduler.{name}>", value)
     return text
-
-
-def _backend(service: str, emulator: Emulator) -> Any:
-    from moto.backends import get_backend
-
-    return get_backend(service)[ACCOUNT_ID][emulator.region]

@@ -165,7 +165,9 @@ def check_room(home: Path, room_bytes: int) -> None:
     """UserError where the home cannot be written: an engine would find out half-way."""
     try:
         session.private_folder(home)
-        files.write(home / ENV / "room", b"")
+        probe = home / ENV / "room"
+        files.write(probe, b"")
+        probe.unlink()
         free = shutil.disk_usage(home).free
     except OSError as error:
         raise UserError(

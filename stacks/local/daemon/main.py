@@ -23,7 +23,7 @@ import psutil
 
 from stacks.local.daemon.client import ALREADY_RUNNING, take_lock
 from stacks.local.daemon.record import UPKEEP_SECONDS, write_down
-from stacks.local.provider.aws.answers import Answers
+from stacks.local.provider.aws.kept_answers import Answers
 from stacks.local.provider.ledger import Ledger
 from stacks.local.provider.peers import Admits, owner_with
 from stacks.local.runtime.container import (
@@ -148,7 +148,7 @@ def _overlay(
         eventbridge,
         function_roles,
         moto_bucket_policies,
-        moto_nat_gateways,
+        moto_ec2,
         moto_thread_safety,
         service_linked_roles,
         service_quotas,
@@ -173,7 +173,7 @@ def _overlay(
     )
     moto_thread_safety.install()
     moto_bucket_policies.install()
-    moto_nat_gateways.install()
+    moto_ec2.install()
     service_linked_roles.install()
     service_quotas.install()
     service_linked_roles.make()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,9 +191,3 @@ def _history(home: Path, stack: str) -> list[Path]:
 
 def _name(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:HASH_CHARACTERS]
-
-
-def stacks_with_state(home: Path) -> Iterator[str]:
-    """Names of stacks that have a state or a copy of one."""
-    here = {path.stem for path in checkpoint(home, "*").parent.glob("*.json")}
-    yield from sorted(here | {path.name for path in _folder(home).glob("*/")})

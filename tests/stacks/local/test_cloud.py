@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -34,21 +34,9 @@ from tests.kits.local_cloud import (
     left_of,
     process,
     refusal,
-    running_cloud,
     trusted_role,
     until,
 )
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def sm(cloud: Cloud) -> Any:
-    return cloud.client("sagemaker")
 
 
 @pytest.fixture(scope="module")
@@ -365,3 +353,12 @@ def test_another_process_with_a_recorded_id_is_left_alone(tmp_path: Path) -> Non
         assert [child.pid for child in children.reap()] == [sleeper.pid]
         reaper.join(5)
     assert sleeper.poll() is not None
+
+
+def test_endpoint_services_are_found_by_a_filter(cloud: Cloud) -> None:
+    pages = cloud.client("ec2").get_paginator("describe_vpc_endpoint_services")
+    wanted = [
+        {"Name": "service-name", "Values": ["com.amazonaws.us-east-1.s3", "com.example.none"]}
+    ]
+    found = [one for page in pages.paginate(Filters=wanted) for one in page["ServiceNames"]]
+    assert set(found) == {"com.amazonaws.us-east-1.s3"}

@@ -1,7 +1,6 @@
 """What containers print, read through CloudWatch Logs as the SDKs do for `logs=True`."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,13 +10,7 @@ import pytest
 from stacks.local.aws import container_logs
 from stacks.local.aws.container_logs import ContainerLogs
 from tests.kits.endpoints import configure, put_artifact, serve_program, settled
-from tests.kits.local_cloud import ROLE, Cloud, process, running_cloud, train, trusted_role
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
+from tests.kits.local_cloud import ROLE, Cloud, process, train, trusted_role
 
 
 def printed(cloud: Cloud, group: str, prefix: str) -> list[str]:

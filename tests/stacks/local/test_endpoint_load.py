@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -15,13 +14,7 @@ from stacks.local.daemon.http import THREADS
 from tests.drills.endpoint import drill, target_of
 from tests.kits.attacks import Target
 from tests.kits.endpoint_requests import JSON_11, Wrong, sent, wire, wrong
-from tests.kits.local_cloud import BUCKET, Cloud, running_cloud
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
+from tests.kits.local_cloud import BUCKET, Cloud
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,19 +21,8 @@ from tests.kits.endpoints import (
     serve,
     serve_program,
 )
-from tests.kits.local_cloud import BUCKET, OWN_IMAGE, ROLE, Cloud, left_of, refusal, running_cloud
+from tests.kits.local_cloud import BUCKET, OWN_IMAGE, ROLE, Cloud, left_of, refusal
 from tests.kits.provider import subject
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def sm(cloud: Cloud) -> Any:
-    return cloud.client("sagemaker")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,16 +12,10 @@ from stacks.local.aws.cloudwatch_alarms import Datum, statistic_of, verdict
 from stacks.local.aws.sagemaker.fleet import Fleet
 from stacks.local.aws.sagemaker.rollout import Deployment, Plan, plan_of
 from tests.kits.endpoints import configure, invoke, put_artifact, serve, serve_program, settled
-from tests.kits.local_cloud import Cloud, running_cloud
+from tests.kits.local_cloud import Cloud
 from tests.kits.provider import subject
 
 ALARMS = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]}}
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -8,18 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.kits.local_cloud import BUCKET, ROLE, Cloud, refusal, running_cloud
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def sm(cloud: Cloud) -> Any:
-    return cloud.client("sagemaker")
+from tests.kits.local_cloud import BUCKET, ROLE, Cloud, refusal
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +17,13 @@ from stacks.local.runtime.frameworks import train as script_mode
 from stacks.paths import ENVIRONMENTS
 from stacks.settings import load
 from tests.kits.endpoints import settled
-from tests.kits.local_cloud import BUCKET, ROLE, Cloud, refusal, running_cloud, until
+from tests.kits.local_cloud import BUCKET, ROLE, Cloud, refusal, until
 
 AWS = "683313688378.dkr.ecr.us-east-1.amazonaws.com"
 SCIKIT = f"{AWS}/sagemaker-scikit-learn:1.4-2-cpu-py3"
 XGBOOST = f"{AWS}/sagemaker-xgboost:1.7-1"
 STRANGER = "123456789012.dkr.ecr.us-east-1.amazonaws.com/churn:7"
 OURS = "123456789012.dkr.ecr.us-east-1.amazonaws.com/plinth-local-images@sha256:" + "0" * 64
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def sm(cloud: Cloud) -> Any:
-    return cloud.client("sagemaker")
 
 
 @pytest.mark.parametrize(

@@ -92,11 +92,6 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 
 @pytest.fixture(scope="module")
-def sm(cloud: Cloud) -> Any:
-    return cloud.client("sagemaker")
-
-
-@pytest.fixture(scope="module")
 def tried(cloud: Cloud, sm: Any) -> Mapping[str, tuple[int, str]]:
     """Exit code and last words of each way, all of them tried in one job."""
     s3 = cloud.client("s3")
@@ -148,13 +143,17 @@ def untouched() -> Iterator[None]:
 
 
 def tree() -> dict[str, str]:
-    """Size and time of the files that a job might change; of our own code the content too."""
+    """Size and time of the files that a job might change; of our own code the content too.
+
+    Of a folder only that it is there: what imports from it may leave its bytecode in it.
+    """
     found = {}
     for base in (Path(PACKAGES), Path(PACKAGES) / "boto3", Path(sys.prefix) / "bin"):
         for entry in os.scandir(base):
             if entry.name != "__pycache__":
                 state = entry.stat(follow_symlinks=False)
-                found[entry.path] = f"{state.st_mode:o} {state.st_size} {state.st_mtime_ns}"
+                written = "" if entry.is_dir() else f" {state.st_size} {state.st_mtime_ns}"
+                found[entry.path] = f"{state.st_mode:o}{written}"
     for name in ("serving", "stacks/environments", "stacks/local/runtime"):
         for path in (ROOT / name).rglob("*"):
             if path.is_file() and path.suffix != ".pyc":

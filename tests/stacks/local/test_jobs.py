@@ -5,7 +5,6 @@ import json
 import os
 import tarfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +19,12 @@ from tests.kits.local_cloud import (
     create_processing,
     left_of,
     process,
-    running_cloud,
     s3_input,
     s3_output,
     train,
     trusted_role,
     until,
 )
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def sm(cloud: Cloud) -> Any:
-    return cloud.client("sagemaker")
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,16 @@ __all__ = ["control_plane_binaries"]
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
-TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"Service": ["eks.amazonaws.com", "ec2.amazonaws.com"]},
+            "Action": "sts:AssumeRole",
+        },
+    }
+)
 
 
 def kubeconfig(cluster: aws.eks.Cluster) -> pulumi.Output[str]:

@@ -18,7 +18,7 @@ import pytest
 from stacks.local.provider.backend import UNKNOWN
 from stacks.local.provider.secrecy import SECRET, SIGNATURE
 from tests.kits.fake_backend import Engine, FakeBackend, connected, plain
-from tests.kits.local_cloud import Cloud, running_cloud
+from tests.kits.local_cloud import Cloud
 
 CANARY = 'canary-"7f3a91'
 POLICY = {"Version": "2012-10-17", "Statement": [{"Sid": CANARY, "Effect": "Deny"}]}
@@ -142,12 +142,6 @@ def test_an_error_and_the_log_hold_no_secret(caplog: pytest.LogCaptureFixture) -
 def test_default_tags_that_are_secret_stay_secret(engine: Engine) -> None:
     engine.configure({"defaultTags": secret(json.dumps({"tags": {"team": CANARY}}))})
     assert not exposed(engine.check({"size": 1, "tags": {"team": CANARY}}).inputs)
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
 
 
 TYPES: dict[str, dict[str, Any]] = {

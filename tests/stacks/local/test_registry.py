@@ -1,22 +1,10 @@
 """Packages, cards and models of the local cloud, where clients are particular about the answers."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.kits.local_cloud import BUCKET, OWN_IMAGE, ROLE, Cloud, refusal, running_cloud, until
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def sm(cloud: Cloud) -> Any:
-    return cloud.client("sagemaker")
+from tests.kits.local_cloud import BUCKET, OWN_IMAGE, ROLE, Cloud, refusal, until
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,7 @@ import pytest
 
 from stacks.local.daemon.environment import LocalEnvironment
 from stacks.local.runtime.files import write_json
-from tests.kits.local_cloud import ROLE, Cloud, process, refusal, running_cloud, train
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
+from tests.kits.local_cloud import ROLE, Cloud, process, refusal, train
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,7 @@ deleted (developer guide, "Amazon SageMaker Feature Store Offline Store"; "Delet
 from collections.abc import Mapping
 from typing import Any
 
-from stacks.local.aws.cloudwatch_alarms import moto_backend
-from stacks.local.aws.emulator import Emulator
+from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.aws.store import Resource
 
 CATALOG, DATABASE = "AwsDataCatalog", "sagemaker_featurestore"

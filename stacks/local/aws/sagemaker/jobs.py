@@ -6,9 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from stacks.local.aws.cloudwatch_alarms import moto_backend
 from stacks.local.aws.container_logs import job_stream
-from stacks.local.aws.emulator import Emulator
+from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.aws.sagemaker.errors import can_assume, has_program, invalid, not_emulated
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.role_needs import may_log, refused

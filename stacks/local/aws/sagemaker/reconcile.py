@@ -4,8 +4,7 @@ import logging
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from stacks.local.aws.cloudwatch_alarms import moto_backend
-from stacks.local.aws.emulator import Emulator
+from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.aws.sagemaker.asynchronous import Queues
 from stacks.local.aws.sagemaker.capture import Captures
 from stacks.local.aws.sagemaker.endpoints import revive

@@ -9,8 +9,8 @@ from typing import Any
 
 from infra.errors import UserError
 from stacks.local.provider.aws import diff as aws_diff
-from stacks.local.provider.aws.answers import Answers, calling
 from stacks.local.provider.aws.calls import RowExecutor, Session
+from stacks.local.provider.aws.kept_answers import Answers, calling
 from stacks.local.provider.aws.preload import warm
 from stacks.local.provider.aws.requests import RowMapper, outputs
 from stacks.local.provider.aws.row import ALL, Believed, Row

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from botocore.parsers import ResponseParserError
 
 from infra.errors import UserError
-from stacks.local.provider.aws.answers import making, name_calls
+from stacks.local.provider.aws.kept_answers import making, name_calls
 from stacks.local.provider.aws.requests import RowMapper, fill, pairs_or_map
 from stacks.local.provider.aws.row import Call, HookContext, Row
 from stacks.local.provider.aws.shapes import operation_model

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stacks.local.provider.aws.answers import OPERATION_HEADER, URN_HEADER, Answers
+from stacks.local.provider.aws.kept_answers import OPERATION_HEADER, URN_HEADER, Answers
 
 OWN = "AKIAOWN"
 URN = "urn:pulumi:local.foundation::plinth::aws:iam/policy:Policy::a"
