@@ -108,12 +108,14 @@ def preflight(name: str, as_json: bool) -> None:
 @cli.command()
 @stack
 @click.option("--check", is_flag=True, help="Fail where one is old, unsupported or not offered.")
-def pins(name: str, *, check: bool, as_json: bool) -> None:
-    """List the versions that are pinned, or --check their age, support and what AWS offers."""
+@click.option("--update", is_flag=True, help="Write what an account offers into the table.")
+def pins(name: str, *, check: bool, update: bool, as_json: bool) -> None:
+    """List the versions that are pinned; --check their age, support and offer, or --update them."""
     from stacks.commands import checks
 
     out = report(as_json)
-    out.result(checks.check_pins(name, out) if check else checks.list_pins(name, out))
+    do = checks.check_pins if check else checks.update_pins if update else checks.list_pins
+    out.result(do(name, out))
 
 
 @cli.command()

@@ -1,22 +1,16 @@
-"""Pins: every AMI release, add-on and chart has one exact version, and that version exists."""
+"""Pins: every AMI release and add-on has one exact version, and that version exists."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Iterator
 
 from botocore.exceptions import ClientError
 
 from infra.naming import GPU_RESOURCE
-from policies.data import Resource
 from stacks.checks.check import (
     CheckResult,
     Platform,
     Unanswered,
-    Unknowable,
     attempt,
     failed,
     passed,
@@ -24,14 +18,10 @@ from stacks.checks.check import (
 )
 from stacks.sizing.fleets import NODE_GROUP, NODE_POOL
 
-AMIS, ADD_ONS, CHARTS = "amis", "add-ons", "charts"
+AMIS, ADD_ONS = "amis", "add-ons"
 CLUSTER = "aws:eks/cluster:Cluster"
 ADD_ON = "aws:eks/addon:Addon"
-RELEASE = "kubernetes:helm.sh/v3:Release"
 NODE_CLASS = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass"
-
-EXACT = re.compile(r"v?\d+\.\d+\.\d+([-+.][0-9A-Za-z.+-]+)?")
-"""One version, no range (semver.org)."""
 
 PARAMETERS = {
     "AL2023_x86_64_STANDARD": "/aws/service/eks/optimized-ami/{k8s}/amazon-linux-2023/x86_64/"
@@ -109,7 +99,7 @@ def _image(platform: Platform, name: str, ami_type: str, release: str) -> CheckR
     facts = {"k8s": k8s, "version": version, "date": version.rpartition("-")[2]}
     pinned = path.format(image=image.format(**facts), **facts)
     newest = path.format(image=NEWEST[path.split("/")[3]], **facts)
-    found = attempt(lambda: [_parameter(platform, p) for p in (pinned, newest)])
+    found = attempt(lambda: [public_parameter(platform, p) for p in (pinned, newest)])
     if isinstance(found, Unanswered):
         return unknown(AMIS, name, f"pinned to {release}; {found.reason}")
     image_id, newest_id = found
@@ -131,7 +121,8 @@ def _parent(parameter: str) -> str:
     return "/".join(parameter.split("/")[:-2])
 
 
-def _parameter(platform: Platform, name: str) -> str | None:
+def public_parameter(platform: Platform, name: str) -> str | None:
+    """The value of one of AWS's own parameters; None where there is no such parameter."""
     try:
         value: str = platform.clients("ssm").get_parameter(Name=name)["Parameter"]["Value"]
     except ClientError as error:
@@ -168,73 +159,3 @@ def check_add_ons(platform: Platform) -> Iterator[CheckResult]:
 def _offered(platform: Platform, name: str, k8s: str | None) -> list[str]:
     answer = platform.clients("eks").describe_addon_versions(addonName=name, kubernetesVersion=k8s)
     return [v["addonVersion"] for add_on in answer["addons"] for v in add_on["addonVersions"]]
-
-
-def check_charts(platform: Platform) -> Iterator[CheckResult]:
-    """Helm releases pin one exact chart version that their repository has."""
-    for release in platform.of_type(RELEASE):
-        version = release.inputs.get("version")
-        subject = f"{release.name} ({release.inputs.get('chart')})"
-        if version is None or not EXACT.fullmatch(str(version)):
-            yield failed(
-                CHARTS,
-                subject,
-                f"must pin one exact version, got {version!r}",
-                "pin it in the environment's file",
-            )
-            continue
-        there = attempt(lambda release=release: _in_repository(platform, release))  # type: ignore[misc]
-        if isinstance(there, Unanswered):
-            yield unknown(CHARTS, subject, f"pinned to {version}; {there.reason}")
-        elif there:
-            yield passed(CHARTS, subject, f"{version} is in its repository")
-        else:
-            yield failed(
-                CHARTS,
-                subject,
-                f"must be a version that the repository has, got {version}",
-                "pin one that exists",
-            )
-
-
-def _in_repository(platform: Platform, release: Resource) -> bool:
-    chart, version = str(release.inputs.get("chart")), str(release.inputs.get("version"))
-    repository = release.inputs.get("repositoryOpts", "repo")
-    if chart.startswith("oci://"):
-        return _in_oci(platform, chart.removeprefix("oci://"), version)
-    if not repository:
-        raise Unknowable("the chart names no repository")
-    status, _, body = platform.fetch(f"{repository.rstrip('/')}/index.yaml", {})
-    if status != 200:
-        raise Unknowable(f"its repository answered with status {status}")
-    pattern = rf"^\s+version: ['\"]?{re.escape(version)}['\"]?\s*$"
-    return re.search(pattern, body.decode(), re.M) is not None
-
-
-def _in_oci(platform: Platform, chart: str, version: str) -> bool:
-    """Ask an OCI registry for the manifest, with an anonymous token if it wants one."""
-    host, _, path = chart.partition("/")
-    url = f"https://{host}/v2/{path}/manifests/{version.replace('+', '_')}"
-    accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
-    status, headers, _ = platform.fetch(url, accept)
-    if status == 401:
-        token = _token(platform, headers)
-        status, _, _ = platform.fetch(url, {**accept, "Authorization": f"Bearer {token}"})
-    if status not in (200, 404):
-        raise Unknowable(f"{host} answered with status {status}")
-    return status == 200
-
-
-def _token(platform: Platform, headers: Mapping[str, str]) -> str:
-    """OCI distribution specification: the realm, service and scope of a challenge."""
-    challenge = next((v for k, v in headers.items() if k.lower() == "www-authenticate"), "")
-    named = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
-    realm = named.pop("realm", "")
-    if urlsplit(realm).scheme != "https":
-        raise Unknowable("its registry wants credentials")
-    query = "&".join(f"{key}={value}" for key, value in named.items())
-    status, _, body = platform.fetch(f"{realm}?{query}", {})
-    if status != 200:
-        raise Unknowable("its registry wants credentials")
-    answer: dict[str, Any] = json.loads(body)
-    return str(answer.get("token") or answer.get("access_token"))

@@ -3,6 +3,7 @@
 from stacks.checks import (
     account,
     addresses,
+    charts,
     cluster_access,
     cost,
     endpoint_services,
@@ -29,7 +30,7 @@ PREFLIGHT = (
     Check("reservations", "capacity reservations", reservations.check, CLUSTER),
     Check("amis", "AMI releases", pins.check_amis, CLUSTER),
     Check("add-ons", "EKS add-ons", pins.check_add_ons, CLUSTER),
-    Check("charts", "Helm charts", pins.check_charts, CLUSTER),
+    Check("charts", "Helm charts", charts.check_charts, CLUSTER),
     Check("service-linked roles", "roles of AWS services", service_roles.check),
     Check("endpoint services", "endpoints of AWS services", endpoint_services.check, FOUNDATION),
     Check("image layers", "layers of images", image_layers.check, once=True),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.errors import CheckFailed, UserError
 from stacks.commands.output import CommandOutput
+from stacks.paths import shown
 from stacks.settings.load import load
 from stacks.settings.model import ClusterSettings, Settings
 from stacks.stack_name import StackName, named, stacks_of
@@ -18,6 +19,7 @@ from stacks.targets.target import Target, target_of
 if TYPE_CHECKING:
     from policies.data import Resource
     from stacks.checks.check import Check, CheckResult, Clients, Platform, Status
+    from stacks.pins.update import Look
 
 MARKS: dict[Status, str] = {
     "pass": "[green]pass[/]",
@@ -67,6 +69,48 @@ def list_pins(name: str, report: CommandOutput) -> dict[str, Any]:
         report.say(f"{pin_name:<32} {pin.version}{other}  {when}  {pin.source}")
         rows.append({"name": pin_name, **asdict(pin), "taken": taken})
     return {"name": name, "pins": rows}
+
+
+def update_pins(name: str, report: CommandOutput) -> dict[str, Any]:
+    """Ask the account and the charts' repositories, and write what is newer into the table."""
+    from datetime import date
+
+    from stacks.checks.check import Unanswered, attempt
+    from stacks.pins import update
+    from stacks.pins.table import FILE, pins
+
+    env = named(name)[0].env
+    target = target_of(env)
+    if target.on_this_machine:
+        raise UserError(
+            f"pins {name} --update must ask an account, {env} has nobody who offers versions",
+            fix="name an environment that lives in an account",
+        )
+    settings = {stack: load(stack) for stack in stacks_of(env)}
+    platform = next(iter(_platforms(settings, target, report).values()))
+    with report.stage("pins", "ask for newer versions") as stage:
+        found = list(update.looks(platform, pins()))
+        supports = attempt(lambda: update.calendar(platform))
+        asked = [look for look in found if look.newest is not None]
+        stage.done = f"{len(asked)} of {len(found)} answered"
+    for look in found:
+        report.say(f"{look.name:<32} {_looked_at(look)}")
+    if not asked:
+        raise CheckFailed(
+            f"pins {name} --update: nobody could be asked, the table is as it was",
+            fix="type it with credentials of the account and a network",
+            data={"name": name, "pins": [asdict(look) for look in found]},
+        )
+    update.write(found, {} if isinstance(supports, Unanswered) else supports, date.today())
+    report.say(f"{shown(FILE)} is written: review it with `plinth preview`, then commit it")
+    return {"name": name, "pins": [asdict(look) for look in found]}
+
+
+def _looked_at(look: Look) -> str:
+    if look.newest is None:
+        return f"{look.version} kept: {look.note}"
+    newer = "is the newest" if look.newest == look.version else f"-> {look.newest}"
+    return f"{look.version} {newer}" + (f" ({look.note})" if look.note else "")
 
 
 def _chosen(name: str) -> dict[str, str]:

@@ -75,10 +75,15 @@ def _number(version: str) -> tuple[int, ...]:
 
 @cache
 def pins() -> Pins:
-    """The table; ValueError from its types where a line is wrong."""
+    """The table."""
+    return read(FILE)
+
+
+def read(file: Path) -> Pins:
+    """A table; ValueError from its types where a line is wrong."""
     from ruamel.yaml import YAML
 
-    content: dict[str, Any] = YAML(typ="safe").load(FILE.read_text())
+    content: dict[str, Any] = YAML(typ="safe").load(file.read_text())
     kubernetes = content["kubernetes"]
     return Pins(
         pins={

@@ -15,7 +15,7 @@ def pin_model_package(stack: StackName, arn: str, folder: Path = ENVIRONMENTS) -
     yaml, path = yaml_reader(), stack.file_in(folder)
     document = yaml.load(path.read_text())
     document["config"].setdefault("plinth:endpoint", {})["model_package_arn"] = arn
-    with _replaced(path) as stream:
+    with replaced(path) as stream:
         yaml.dump(document, stream)
 
 
@@ -35,12 +35,12 @@ def write_backend_url(env: str, url: str | None, folder: Path = ENVIRONMENTS) ->
         del lines[at]
     if url is not None:
         lines.insert(at, f"{' ' * account.lc.col}backend_url: {url}\n")
-    with _replaced(path) as stream:
+    with replaced(path) as stream:
         stream.writelines(lines)
 
 
 @contextmanager
-def _replaced(path: Path) -> Iterator[TextIO]:
+def replaced(path: Path) -> Iterator[TextIO]:
     """A draft that takes the file's place once it is whole."""
     draft = path.with_suffix(".yaml.tmp")
     with draft.open("w") as stream:

@@ -6,7 +6,7 @@ from typing import Any
 import pulumi_aws as aws
 import pytest
 
-from stacks.checks import pins
+from stacks.checks import charts, pins
 from tests.kits.checks import ask, karpenter, node_group, platform
 
 ARN = "arn:aws:iam::222222222222:role/cluster"
@@ -115,12 +115,12 @@ def test_a_chart_must_pin_a_version_that_its_repository_has(
     asked = platform(
         chart(version, "https://charts.example/"), fetch=lambda url, headers: (200, {}, INDEX)
     )
-    [found] = ask(pins.check_charts, asked)
+    [found] = ask(charts.check_charts, asked)
     assert found.status == status
 
 
 def test_a_chart_cannot_be_looked_up_without_a_network() -> None:
-    [found] = ask(pins.check_charts, platform(chart("0.14.1", "https://charts.example")))
+    [found] = ask(charts.check_charts, platform(chart("0.14.1", "https://charts.example")))
     assert found.status == "unknown"
     assert "no network" in found.message
 
@@ -138,7 +138,7 @@ def test_a_chart_in_a_registry_is_asked_for_with_the_token_it_wants(last: int, s
         return last, {}, b""
 
     asked = platform(chart("0.14.1", None, "oci://charts.example/k"), fetch=fetch)
-    [found] = ask(pins.check_charts, asked)
+    [found] = ask(charts.check_charts, asked)
     assert found.status == status
 
 
