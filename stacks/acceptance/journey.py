@@ -23,6 +23,9 @@ class Step:
     facts: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda said: {}
     """What of the answer belongs into the report. Default: nothing."""
 
+    rows: Callable[[Mapping[str, Any]], Sequence[Mapping[str, str]]] = lambda said: ()
+    """What of the answer is a table of its own in the report. Default: nothing."""
+
     takes_down: bool = False
     """Comes in any case once something may stand. Default: only after all before it passed."""
 
@@ -40,6 +43,8 @@ class Done:
     facts: Mapping[str, Any]
     problem: str = ""
     """Why it failed, as the command says it."""
+
+    rows: Sequence[Mapping[str, str]] = ()
 
 
 def walk(steps: Sequence[Step], say: Callable[[str], None]) -> list[Done]:
@@ -61,9 +66,11 @@ def walk(steps: Sequence[Step], say: Callable[[str], None]) -> list[Done]:
 def _taken(step: Step) -> Done:
     started = time.perf_counter()
     facts: Mapping[str, Any] = {}
+    rows: Sequence[Mapping[str, str]] = ()
     problem = ""
     try:
-        facts = step.facts(step.act())
+        said = step.act()
+        facts, rows = step.facts(said), step.rows(said)
     except (CheckFailed, UserError) as error:
         problem = str(error)
     return Done(
@@ -72,6 +79,7 @@ def _taken(step: Step) -> Done:
         seconds=round(time.perf_counter() - started, 1),
         facts=facts,
         problem=problem,
+        rows=rows,
     )
 
 

@@ -18,8 +18,13 @@ from stacks.targets.state_place import alias
 from stacks.targets.target import Target, target_of
 
 
-def accept(env: str, report: CommandOutput, *, yes: bool, output: Path | None) -> dict[str, Any]:
-    """Take every step; CheckFailed if one failed, after what was made is taken down."""
+def accept(
+    env: str, report: CommandOutput, *, yes: bool, output: Path | None, answers: Path | None = None
+) -> dict[str, Any]:
+    """Take every step; CheckFailed if one failed, after what was made is taken down.
+
+    `answers` is where the shapes of the cloud's answers are written. Default: nowhere.
+    """
     environment, target = load_environment(env), target_of(env)
     if environment.protect:
         raise UserError(
@@ -29,7 +34,7 @@ def accept(env: str, report: CommandOutput, *, yes: bool, output: Path | None) -
             f"{shown(environment_file(env))}",
         )
     price = "nothing" if target.on_this_machine else _price(env)
-    wanted = list(steps(env, target, report))
+    wanted = list(steps(env, target, report, answers))
     if not yes:
         for step in wanted:
             report.say(step.name)
@@ -63,7 +68,7 @@ def _verdict(env: str, facts: Mapping[str, Any], done: list[Done]) -> dict[str, 
     return result
 
 
-def steps(env: str, target: Target, report: CommandOutput) -> Iterator[Step]:
+def steps(env: str, target: Target, report: CommandOutput, shapes: Path | None) -> Iterator[Step]:
     """From an empty account to answers, and back."""
     workloads = sorted(
         (stack for stack in stacks_of(env) if stack.workload),
@@ -94,6 +99,12 @@ def steps(env: str, target: Target, report: CommandOutput) -> Iterator[Step]:
     for stack in workloads:
         if load_workload(stack).workload.model is not None:
             yield _scored(stack, report)
+    yield Step(
+        name="answers as on local",
+        act=lambda: _answered(env, target, report, shapes),
+        facts=lambda said: {k: len(said[k]) for k in ("operations", "differences", "unread")},
+        rows=lambda said: said["differences"],
+    )
     yield Step(
         name="destroy",
         act=lambda: _destroyed(env, target, report),
@@ -147,6 +158,30 @@ def _nothing_stands(env: str, target: Target, report: CommandOutput) -> Mapping[
             fix=f"destroy them yourself, or accept an environment of its own beside {env}",
         )
     return {}
+
+
+def _answered(
+    env: str, target: Target, report: CommandOutput, file: Path | None
+) -> Mapping[str, Any]:
+    """How the cloud's answers differ in shape from those of `local`; they may."""
+    from stacks.acceptance import answers
+    from stacks.acceptance.shapes import compared
+
+    region = load_environment(env).account.region
+    recorder = answers.Recorder(clients=target.clients(region), region=region)
+    resources = [
+        resource
+        for stack in stacks_of(env)
+        for resource in target.engine(stack, report).deployment().get("resources", [])
+    ]
+    shapes, unread = answers.record(resources, recorder)
+    for problem in unread:
+        report.note(f"not compared: {problem}")
+    if file is not None:
+        answers.write(shapes, file)
+    columns = ("operation", "member", "local", "here")
+    rows = [dict(zip(columns, row, strict=True)) for row in compared(answers.of_local(), shapes)]
+    return {"operations": list(shapes), "unread": unread, "differences": rows}
 
 
 def _destroyed(env: str, target: Target, report: CommandOutput) -> Mapping[str, Any]:

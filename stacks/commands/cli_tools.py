@@ -195,12 +195,13 @@ def bootstrap(env: str, as_json: bool, dry_run: bool, yes: bool, undo: str | Non
 @json_option
 @click.option("--yes", is_flag=True, help="Make all of it, and destroy it again.")
 @file_option("--output", "A page (HTML) with every step, its time and what it said.")
-def accept(env: str, as_json: bool, yes: bool, output: Path | None) -> None:
+@file_option("--answers", "The shapes of the cloud's answers (JSON), without names or ids.")
+def accept(env: str, as_json: bool, yes: bool, output: Path | None, answers: Path | None) -> None:
     """Take a disposable environment from nothing to answers and back, and report."""
     from stacks.commands import accept as command
 
     out = report(as_json)
-    out.result(command.accept(env, out, yes=yes, output=output))
+    out.result(command.accept(env, out, yes=yes, output=output, answers=answers))
 
 
 @click.command()

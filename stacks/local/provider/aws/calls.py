@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import boto3
 import jmespath
@@ -76,11 +76,26 @@ class Session:
         return answer
 
 
+class Clients(Protocol):
+    """What calls are made through."""
+
+    @property
+    def region(self) -> str:
+        """Where the calls go."""
+
+    @property
+    def caller(self) -> Mapping[str, str]:
+        """Account, ARN and user id of whoever calls."""
+
+    def client(self, service: str) -> Any:
+        """The boto3 client of a service."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RowExecutor:
     """One resource, its inputs before and after, and the calls that lead from here to there."""
 
-    session: Session
+    session: Clients
     subject: Subject
     table: RowMapper
     id: str = ""
