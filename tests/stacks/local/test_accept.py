@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from stacks.acceptance.answers import of_local
 from tests.conftest import Clone
 
 pytestmark = pytest.mark.e2e
@@ -15,7 +16,8 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(scope="module")
 def accepted(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Path]]:
     page = tmp_path_factory.mktemp("report") / "accept.html"
-    done = clone.plinth("accept", "local", "--yes", "--output", str(page), "--json")
+    files = "--output", str(page), "--answers", str(page.with_name("answers.json"))
+    done = clone.plinth("accept", "local", "--yes", *files, "--json")
     assert done.code == 0, done.err[-4000:]
     yield done.json, page
 
@@ -32,6 +34,17 @@ def test_local_goes_from_nothing_to_answers_and_back(
     assert facts["predict local.flight_delay"]["auc"] > 0.6
     assert facts["destroy"]["deleted"] >= facts["up"]["create"]
     assert clone.processes() == []
+
+
+def test_what_accounts_are_compared_with_is_what_local_answers(accepted: tuple[Any, Path]) -> None:
+    """Where it is not: `plinth accept local --yes --answers` writes the file anew."""
+    said, page = accepted
+    compared = next(step for step in said["steps"] if step["name"] == "answers as on local")
+    assert compared["rows"] == []
+    assert compared["facts"]["unread"] == 0
+    answered = json.loads(page.with_name("answers.json").read_text())
+    assert set(answered) == set(of_local())
+    assert len(answered) > 90
 
 
 def test_its_page_shows_every_step(accepted: tuple[Any, Path]) -> None:
