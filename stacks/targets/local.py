@@ -19,7 +19,7 @@ from stacks.local.runtime.processes import is_alive
 from stacks.paths import home, shown
 from stacks.settings.model import ClusterSettings, Settings, WorkloadSettings
 from stacks.stack_name import LOCAL, StackName, stacks_of
-from stacks.targets import aws_clients, local_state, machine, policy_settings, probes
+from stacks.targets import aws_clients, local_session, local_state, machine, policy_settings, probes
 from stacks.targets.aws_clients import Clients
 from stacks.targets.caller import with_caller
 from stacks.targets.logs import Log, of_files
@@ -47,7 +47,10 @@ class LocalTarget:
     def __init__(self) -> None:
         self._ready: environment.LocalEnvironment | None = None
         self._pulumi: pulumi.Pulumi | None = None
-        self._made: dict[str, Any] = {}
+        self._made: dict[tuple[str, str], Any] = {}
+        self._held: Mapping[str, str] | None = None
+        """Keys of the role that acts, once somebody asked; none: the home acts itself."""
+
         self._making = threading.Lock()
         self.wait = False
         self._ends = False
@@ -85,6 +88,7 @@ class LocalTarget:
             environment={
                 **self._ready.engine(),
                 policy_settings.VARIABLE: str(policy_settings.file_of(stack)),
+                **local_session.engine_variables(self._session(self._ready.cloud)),
             },
             secrets_provider="passphrase",
             policy_pack=policy_settings.PACK,
@@ -163,29 +167,46 @@ class LocalTarget:
         killed_engines.mended(home(), str(stack))
 
     def clients(self, region: str) -> Clients:
-        """Clients of the running cloud, with the keys of this home."""
-        cloud = daemon.find(home())
-        if cloud is None:
-            raise UserError("the local cloud must run, got none", fix="type `plinth up local`")
+        """Clients of the running cloud, with the keys of this home or of the role that deploys."""
+        cloud = self._cloud()
+        return self._clients(cloud, self._session(cloud) or keys.load(home()).aws())
+
+    def _clients(self, cloud: daemon.CloudInfo, signed: Mapping[str, str]) -> Clients:
         import boto3
         from botocore.config import Config
 
-        own = keys.load(home())
-        session = boto3.Session(own.access_key_id, own.secret_access_key, region_name=REGION)
+        session = boto3.Session(
+            signed["AWS_ACCESS_KEY_ID"],
+            signed["AWS_SECRET_ACCESS_KEY"],
+            signed.get("AWS_SESSION_TOKEN"),
+            REGION,
+        )
 
         def client(service: str) -> Any:
+            key = signed["AWS_ACCESS_KEY_ID"], service
             with self._making:  # boto3 makes one client at a time
-                if service not in self._made:
-                    self._made[service] = session.client(
+                if key not in self._made:
+                    self._made[key] = session.client(
                         service,
                         endpoint_url=cloud.endpoint_url,
                         config=Config(
                             s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}
                         ),
                     )
-                return self._made[service]
+                return self._made[key]
 
         return client
+
+    def _cloud(self) -> daemon.CloudInfo:
+        cloud = daemon.find(home())
+        if cloud is None:
+            raise UserError("the local cloud must run, got none", fix="type `plinth up local`")
+        return cloud
+
+    def _session(self, cloud: daemon.CloudInfo) -> Mapping[str, str]:
+        if self._held is None:
+            self._held = local_session.session_keys(cloud.endpoint_url)
+        return self._held
 
     def fetch(self, url: str, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
         """No network is used."""
@@ -208,10 +229,7 @@ class LocalTarget:
 
     def state(self) -> dict[str, Any]:
         """Processes, ports and addresses of the local cloud."""
-        found = daemon.find(home())
-        if found is None:
-            raise UserError("the local cloud must run, got none", fix="type `plinth up local`")
-        return local_state.state(home(), found)
+        return local_state.state(home(), self._cloud())
 
     def resource_counts(self) -> dict[str, int]:
         """From the state files."""
@@ -229,16 +247,13 @@ class LocalTarget:
 
     def variables(self) -> dict[str, str]:
         """For plain pulumi, boto3, the AWS CLI, kubectl and the SDKs."""
-        found = daemon.find(home())
-        if found is None:
-            raise UserError("the local cloud must run, got none", fix="type `plinth up local`")
-        return environment.LocalEnvironment(home=home(), cloud=found).shell()
+        return environment.LocalEnvironment(home=home(), cloud=self._cloud()).shell()
 
     def end(self, report: CommandOutput) -> list[str]:
         """Stop the cloud and forget its state; what the state did not know went with it."""
         left = []
-        if daemon.find(home()) is not None:
-            left = aws_clients.leftovers(self.clients(REGION))
+        if (cloud := daemon.find(home())) is not None:
+            left = aws_clients.leftovers(self._clients(cloud, keys.load(home()).aws()))
         with report.stage("stop", "stop the local cloud"):
             daemon.stop(home())
         if left:

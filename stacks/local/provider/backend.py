@@ -13,6 +13,10 @@ UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 ChangeKind = Literal["add", "delete", "update"]
 
 
+SESSION_SETTING = "plinth:session"
+"""Beside an engine's settings: keys of the session with which it deploys, in no state or answer."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """The resource that a request is about."""

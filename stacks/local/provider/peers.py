@@ -30,6 +30,13 @@ REMEMBERED = 256
 TRIES, PAUSE_SECONDS = 20, 0.05
 """The kernel writes the table while connections come and go, so that one look may miss a row."""
 
+SESSION = {
+    "access_key_id": "PLINTH_SESSION_ACCESS_KEY_ID",
+    "secret_access_key": "PLINTH_SESSION_SECRET_ACCESS_KEY",
+    "token": "PLINTH_SESSION_TOKEN",
+}
+"""Part of a session's keys -> environment variable of an engine."""
+
 REFUSED = (
     "only processes that have the keys of this home may call its provider; "
     'type: eval "$(plinth env local)"'
@@ -61,6 +68,21 @@ def owner_with(variable: str, value: str) -> Admits:
         return False
 
     return admits
+
+
+def session_of(peer: str, own_port: int) -> dict[str, str]:
+    """Keys of the session with which the process behind a connection deploys.
+
+    As the official provider finds them in the environment (pulumi-aws, configuration), by names of
+    their own, since the AWS variables hold the keys of the home. None: it deploys with those.
+    """
+    found = PEER.fullmatch(peer)
+    inode = _inode(int(found["port"]), own_port) if found else None
+    for variables in _environments(inode) if inode else ():
+        given = dict(one.decode(errors="replace").partition("=")[::2] for one in variables if one)
+        if given.get(SESSION["token"]):
+            return {name: given.get(variable, "") for name, variable in SESSION.items()}
+    return {}
 
 
 def _inode(port: int, own_port: int) -> str | None:

@@ -21,6 +21,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from infra.errors import UserError
 from stacks.local.provider.backend import (
+    SESSION_SETTING,
     UNKNOWN,
     Backend,
     Change,
@@ -30,7 +31,7 @@ from stacks.local.provider.backend import (
     Subject,
 )
 from stacks.local.provider.ledger import Entry, Ledger
-from stacks.local.provider.peers import Admits, Guard
+from stacks.local.provider.peers import Admits, Guard, session_of
 from stacks.local.provider.secrecy import (
     NONE,
     SECRET,
@@ -56,6 +57,9 @@ UNKNOWNS = frozenset(
         "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
     }
 )
+
+SessionOf = Callable[[str], Properties]
+"""Keys of the session of a peer; none: those of the home."""
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -170,8 +174,14 @@ def _stack(urn: str) -> str:
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """The servicer. Each method unpacks, asks the backend, packs."""
 
-    def __init__(self, backend: Backend, ledger: Ledger | None = None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        ledger: Ledger | None = None,
+        session_of: SessionOf = lambda peer: {},
+    ) -> None:
         self.backend = backend
+        self.session_of = session_of
         self.ledger = ledger or Ledger()
         self.engines = Engines()
 
@@ -215,6 +225,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(self, request: Any, context: Any) -> provider_pb2.ConfigureResponse:
         settings = _decoded(unpack_properties(request.args))
         hidden = frozenset(path[0] for path in secrets_of([request.args]).paths)
+        session = self.session_of(context.peer())
+        settings = {**settings, SESSION_SETTING: session} if session else settings
         self.engines.configured(context.peer(), request.urn, settings, hidden)
         return provider_pb2.ConfigureResponse(supportsPreview=True, acceptSecrets=True)
 
@@ -386,7 +398,8 @@ def serve(
     server = grpc.server(
         futures.ThreadPoolExecutor(WORKERS), options=UNLIMITED, interceptors=[guard]
     )
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(backend, ledger), server)
+    provider = Provider(backend, ledger, lambda peer: session_of(peer, guard.own_port))
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     guard.own_port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     return server, guard.own_port

@@ -4,18 +4,20 @@ import keyword
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import lru_cache, partial
 from string import Formatter
 from typing import Any
 
 from infra.errors import UserError
 from stacks.local.provider.aws import diff as aws_diff
-from stacks.local.provider.aws.calls import RowExecutor, Session
+from stacks.local.provider.aws.calls import Credentials, RowExecutor, Session
 from stacks.local.provider.aws.kept_answers import Answers, calling
 from stacks.local.provider.aws.preload import warm
 from stacks.local.provider.aws.requests import RowMapper, outputs
 from stacks.local.provider.aws.row import ALL, Believed, Row
 from stacks.local.provider.aws.table import ROWS
 from stacks.local.provider.backend import (
+    SESSION_SETTING,
     UNKNOWN,
     Difference,
     Existing,
@@ -51,6 +53,9 @@ SETTINGS = frozenset(
 
 SUFFIX_BYTES = 4
 
+SESSIONS = 16
+"""Of roles that deploy, whose clients are kept."""
+
 PARTITION = {
     "id": "aws",
     "partition": "aws",
@@ -78,7 +83,11 @@ class AwsBackend:
         self._answers = answers or Answers()
         self._whose: Believed = whose
         # only who shares the endpoint's process can tell it what has arrived
-        self._session = Session(endpoint_url, region, keys, names_urns=answers is not None)
+        own = Credentials(
+            access_key_id=keys.access_key_id, secret_access_key=keys.secret_access_key
+        )
+        self._session = Session(endpoint_url, region, own, names_urns=answers is not None)
+        self._of_role = lru_cache(SESSIONS)(partial(Session, endpoint_url, region))
         self._region = region
         self._tables = {token: RowMapper(row) for token, row in rows.items()}
 
@@ -258,8 +267,9 @@ class AwsBackend:
         old: Properties | None = None,
         new: Properties | None = None,
     ) -> RowExecutor:
+        who = subject.settings.get(SESSION_SETTING)
         return RowExecutor(
-            session=self._session,
+            session=self._of_role(Credentials(**who)) if who else self._session,
             subject=subject,
             table=self._table(subject),
             id=id,

@@ -21,7 +21,6 @@ from stacks.local.provider.aws.requests import RowMapper, fill, pairs_or_map
 from stacks.local.provider.aws.row import Call, HookContext, Row
 from stacks.local.provider.aws.shapes import operation_model
 from stacks.local.provider.backend import Properties, Subject
-from stacks.local.runtime.keys import Keys
 
 FIRST_PAUSE, LONGEST_PAUSE, PATIENCE = 0.02, 1.0, 1800.0  # seconds
 CONNECTIONS = 64
@@ -35,11 +34,21 @@ class Gone(Exception):
     """AWS says that the resource does not exist."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """Who signs."""
+
+    access_key_id: str
+    secret_access_key: str
+    token: str = ""
+    """Of a session. Default: the keys are for good."""
+
+
 class Session:
     """boto3 clients of one endpoint; they are thread-safe, so there is one per service."""
 
     def __init__(
-        self, endpoint_url: str, region: str, keys: Keys, *, names_urns: bool = False
+        self, endpoint_url: str, region: str, keys: Credentials, *, names_urns: bool = False
     ) -> None:
         self._names_urns = names_urns
         self.region = region
@@ -54,7 +63,7 @@ class Session:
             if service not in self._clients:
                 keys = self._keys
                 session = boto3.session.Session(
-                    keys.access_key_id, keys.secret_access_key, region_name=self.region
+                    keys.access_key_id, keys.secret_access_key, keys.token or None, self.region
                 )
                 self._clients[service] = session.client(
                     service,

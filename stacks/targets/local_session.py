@@ -1,0 +1,40 @@
+"""Who acts on `local`: the home itself, or a role whose session keys the environment holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from stacks.local.provider.peers import SESSION
+
+AWS = {
+    "access_key_id": "AWS_ACCESS_KEY_ID",
+    "secret_access_key": "AWS_SECRET_ACCESS_KEY",
+    "token": "AWS_SESSION_TOKEN",
+}
+"""Part of a session's keys -> variable (AWS SDKs and Tools reference, settings)."""
+
+
+def session_keys(endpoint_url: str) -> Mapping[str, str]:
+    """The variables of a session of this very cloud that the environment holds; else none.
+
+    As in an account, IAM decides then what the role may do. Keys of another cloud mean somebody who
+    works elsewhere too: the home acts itself.
+    """
+    held = {variable: os.environ.get(variable, "") for variable in AWS.values()}
+    if not all(held.values()):
+        return {}
+    import boto3
+    from botocore.exceptions import ClientError
+
+    session = boto3.Session(*held.values(), region_name="us-east-1")
+    try:
+        session.client("sts", endpoint_url=endpoint_url).get_caller_identity()
+    except ClientError:
+        return {}
+    return held
+
+
+def engine_variables(held: Mapping[str, str]) -> dict[str, str]:
+    """What tells the local provider who deploys."""
+    return {SESSION[part]: held[variable] for part, variable in AWS.items() if held}
