@@ -135,6 +135,12 @@ def _used(names: Names) -> list[Statement]:
             },
         },
         {
+            # asks for the key beside the stream (service authorization reference, Kinesis)
+            "Sid": "StreamKeys",
+            "Action": ["kinesis:StartStreamEncryption", "kinesis:StopStreamEncryption"],
+            "Resource": [names.arn("kms", "key/*")],
+        },
+        {
             "Sid": "Identities",
             "Action": [
                 f"eks:{verb}PodIdentityAssociation" for verb in ("Create", "Delete", "Update")

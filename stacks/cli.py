@@ -15,9 +15,9 @@ from stacks.commands.exit_codes import (
     EXIT_CHECK_FAILED,
     EXIT_INTERRUPTED,
     EXIT_USER,
-    bug,
     failed,
     no_room,
+    of_a_cloud,
 )
 from stacks.commands.options import (
     KINDS,
@@ -380,7 +380,7 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         code = no_room(error, arguments)
     except Exception as error:  # noqa: BLE001 the one place where a bug becomes a message
-        code = bug(error, arguments)
+        code = of_a_cloud(error, arguments)
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.flush()
     sys.exit(code or 0)

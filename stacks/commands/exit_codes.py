@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,9 @@ EXIT_CHECK_FAILED = 1
 EXIT_USER = 2
 EXIT_BUG = 3
 EXIT_INTERRUPTED = 130
+
+DENIED = re.compile("AccessDenied|Unauthorized|NotAuthorized|AuthorizationError|ExpiredToken")
+"""In codes of denials and of sessions that ended."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 """Faults of a disk or its rights, which the person can mend (POSIX, errno)."""
@@ -63,6 +67,46 @@ def without_secret(argument: str) -> str:
     """An argument for a file that is sent to others: `--param ApiToken=...` without its value."""
     name, given, _ = argument.rpartition("=")
     return f"{name}=[secret]" if given and says_secret(name) else argument
+
+
+def of_a_cloud(error: Exception, arguments: list[str]) -> int:
+    """Say that AWS denies this or cannot be asked; of anything else, a bug.
+
+    A denial has status 401 or 403, or 400 with a code of its own (AWS service authorization
+    reference; common errors of the JSON protocols).
+    """
+    if not type(error).__module__.startswith("botocore"):
+        return bug(error, arguments)
+    from botocore import exceptions
+
+    if isinstance(error, exceptions.ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        code = error.response["Error"].get("Code", "")
+        if status not in (401, 403) and not DENIED.search(code):
+            return bug(error, arguments)
+        said = error.response["Error"].get("Message") or code
+        problem = f"{error.operation_name} must be allowed, got {code}: {said}"
+        fix = (
+            "act as a role that may do it, with keys that are valid (`aws sts get-caller-identity`)"
+        )
+        return failed(problem, fix, EXIT_USER, arguments)
+    if isinstance(error, _unasked(exceptions)):
+        fix = "mend credentials, region or network, and type the command again"
+        return failed(f"AWS must be asked, got {error}", fix, EXIT_USER, arguments)
+    return bug(error, arguments)
+
+
+def _unasked(exceptions: Any) -> tuple[type[Exception], ...]:
+    """Faults of credentials and of the way to AWS (botocore, exceptions)."""
+    return (
+        exceptions.NoCredentialsError,
+        exceptions.PartialCredentialsError,
+        exceptions.CredentialRetrievalError,
+        exceptions.SSOError,
+        exceptions.NoRegionError,
+        exceptions.ConnectionError,
+        exceptions.HTTPClientError,
+    )
 
 
 def no_room(error: OSError, arguments: list[str]) -> int:

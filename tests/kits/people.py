@@ -39,7 +39,12 @@ def clients(endpoint_url: str, keys: Mapping[str, str]) -> Clients:
 
 
 def become(own: Clients, endpoint_url: str, role_name: str) -> Clients:
-    """Clients of a person who came by Identity Center and assumed a persona's role.
+    """Clients of a person who came by Identity Center and assumed a persona's role."""
+    return clients(endpoint_url, enter(own, endpoint_url, role_name))
+
+
+def enter(own: Clients, endpoint_url: str, role_name: str) -> Mapping[str, str]:
+    """Keys of the session of a person who came by Identity Center and assumed a persona's role.
 
     `own`: clients with the keys of the home, with which the role of Identity Center is made.
     """
@@ -54,4 +59,14 @@ def become(own: Clients, endpoint_url: str, role_name: str) -> Clients:
     entered = own("sts").assume_role(RoleArn=arn, RoleSessionName="anna@example.org")
     person = clients(endpoint_url, entered["Credentials"])
     taken = person("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="anna@example.org")
-    return clients(endpoint_url, taken["Credentials"])
+    keys: Mapping[str, str] = taken["Credentials"]
+    return keys
+
+
+def variables(keys: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a person with such keys."""
+    return {
+        "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": keys["SessionToken"],
+    }

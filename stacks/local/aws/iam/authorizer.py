@@ -24,6 +24,7 @@ from stacks.local.aws.iam.trace import Trace
 from stacks.local.aws.signatures import Refused
 from stacks.local.runtime import files
 
+ARN_PARTS = 6
 ASSUMES = ("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity")
 
 OF_SERVICES: Mapping[str, str] = {"budgets": "budgets", "states": "states"}
@@ -214,11 +215,13 @@ class Authorizer:
         self._settle(decision, request, what)
 
     def _held(self, check: Check) -> Held:
-        if not isinstance(check.resource, str):
+        parts = check.resource.split(":") if isinstance(check.resource, str) else []
+        if not isinstance(check.resource, str) or len(parts) < ARN_PARTS:
             return NOTHING
         found = held(check.resource, self.place.account)
-        if found.trust and check.action not in ASSUMES:
-            return Held(tags=found.tags, known=found.known)
+        of_another = check.action.partition(":")[0] not in ("sts", parts[2])
+        if of_another or (found.trust and check.action not in ASSUMES):
+            return Held(tags=found.tags, known=found.known)  # no policy of it speaks of this
         if (text := self.group_policy(check.resource)) is not None:
             return replace(found, policies=[*found.policies, compiled(text, "group policy")])
         return found
