@@ -32,6 +32,14 @@ UNNAMED = (
 )  # fmt: skip
 """Services that give their resources random names, or none: which are ours cannot be said."""
 
+WITHOUT_RESOURCE = (
+    "eks:CreateCluster", "emr-serverless:CreateApplication", "kinesis:DisableEnhancedMonitoring",
+    "kinesis:EnableEnhancedMonitoring", "kinesis:UpdateShardCount", "kinesis:UpdateStreamMode",
+    "lambda:CreateEventSourceMapping",
+)  # fmt: skip
+"""Actions of NAMED that accept no resource: IAM asks them on `*` alone (service authorization
+reference)."""
+
 GLOBAL = ("budgets", "ce", "cloudfront", "iam", "route53", "organizations")
 """Services without a region of their own."""
 

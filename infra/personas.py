@@ -12,6 +12,7 @@ from infra.deploying import (
     ROLES,
     RUNS_ROLES,
     UNNAMED,
+    WITHOUT_RESOURCE,
     dashboards,
     service_linked_roles,
 )
@@ -212,7 +213,7 @@ def _deploy(names: Names) -> list[Statement]:
         {"Sid": "Buckets", "Action": ["s3:*"], "Resource": [names.bucket_arn(names.of("*"))]},
         {
             "Sid": "Unnamed",
-            "Action": [f"{service}:*" for service in UNNAMED],
+            "Action": [*(f"{service}:*" for service in UNNAMED), *WITHOUT_RESOURCE],
             "Resource": ["*"],
             "Condition": {
                 "StringEquals": {"aws:RequestedRegion": sorted({names.region, names.global_region})}

@@ -93,10 +93,13 @@ NOT_OF_THE_RESOURCE = frozenset(
     (
         "iam:AttachGroupPolicy", "iam:AttachUserPolicy", "iam:CreateServiceLinkedRole",
         "iam:DetachGroupPolicy", "iam:DetachUserPolicy", "iam:PassRole",
+        "logs:CreateLogDelivery", "logs:DeleteIndexPolicy", "logs:DeleteResourcePolicy",
+        "logs:PutIndexPolicy", "logs:PutResourcePolicy",
     )
 )  # fmt: skip
 """What handlers call for something else: roles that are passed or made for services are asked for
-by themselves, and nothing of ours is attached to users and groups."""
+by themselves, nothing of ours is attached to users and groups, and no log group of ours has field
+indexes or a policy, which would be the account's."""
 
 NO_REGION, NO_ACCOUNT = "arn:{partition}:{service}::{account}:", "arn:{partition}:{service}:::"
 HERE = "arn:{partition}:{service}:{region}:{account}:"
@@ -242,14 +245,22 @@ def needs(resources: Iterable[Resource], names: Names) -> list[Need]:
     """What deploying these takes: writing actions on their ARNs, each set of them once."""
     found: set[Need] = set()
     for resource in resources:
-        writes = tuple(
-            action
-            for action in actions_of(resource.type)
-            if not action.partition(":")[2].startswith(READS)
-        )
-        if writes:
-            found.add(Need(writes, arn_of(resource, names)))
+        asked: dict[str, list[str]] = {}
+        for action in actions_of(resource.type):
+            if not action.partition(":")[2].startswith(READS):
+                arn = arn_of(resource, names) if takes_a_resource(action) else "*"
+                asked.setdefault(arn, []).append(action)
+        found |= {Need(tuple(actions), arn) for arn, actions in asked.items()}
     return sorted(found, key=lambda need: (need.actions, need.arn))
+
+
+def takes_a_resource(action: str) -> bool:
+    """Whether IAM asks an action on ARNs: one that accepts none is asked on `*` (service
+    authorization reference), such as eks:CreateCluster."""
+    from stacks.local.aws.iam.reference import action as documented
+
+    known = documented(action)
+    return known is None or bool(known["resourceTypes"])
 
 
 def passed_roles(resources: Iterable[Resource], names: Names) -> dict[str, list[str]]:
