@@ -221,9 +221,8 @@ class LocalTarget:
         cloud = daemon.find(home())
         if cloud is None:
             raise probes.unknowable("the local cloud does not run")
-        place = login.Place(
-            endpoint=cloud.endpoint_url, region=REGION, keys=keys.load(home()).aws()
-        )
+        signed = self._session(cloud) or keys.load(home()).aws()
+        place = login.Place(endpoint=cloud.endpoint_url, region=REGION, keys=signed)
         file = home() / LOCAL / "kubernetes" / "kubeconfig"
         return probes.kubernetes_of_file(file, lambda cluster: login.token(cluster, place))
 

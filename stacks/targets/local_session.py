@@ -7,13 +7,6 @@ from collections.abc import Mapping
 
 from stacks.local.provider.peers import SESSION
 
-AWS = {
-    "access_key_id": "AWS_ACCESS_KEY_ID",
-    "secret_access_key": "AWS_SECRET_ACCESS_KEY",
-    "token": "AWS_SESSION_TOKEN",
-}
-"""Part of a session's keys -> variable (AWS SDKs and Tools reference, settings)."""
-
 
 def session_keys(endpoint_url: str) -> Mapping[str, str]:
     """The variables of a session of this very cloud that the environment holds; else none.
@@ -21,7 +14,7 @@ def session_keys(endpoint_url: str) -> Mapping[str, str]:
     As in an account, IAM decides then what the role may do. Keys of another cloud mean somebody who
     works elsewhere too: the home acts itself.
     """
-    held = {variable: os.environ.get(variable, "") for variable in AWS.values()}
+    held = {variable: os.environ.get(variable, "") for variable in SESSION}
     if not all(held.values()):
         return {}
     import boto3
@@ -37,4 +30,4 @@ def session_keys(endpoint_url: str) -> Mapping[str, str]:
 
 def engine_variables(held: Mapping[str, str]) -> dict[str, str]:
     """What tells the local provider who deploys."""
-    return {SESSION[part]: held[variable] for part, variable in AWS.items() if held}
+    return {SESSION[variable]: value for variable, value in held.items()}

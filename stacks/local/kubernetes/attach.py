@@ -126,22 +126,29 @@ class Attachment:
         """URLs of all clusters, whether or not a server answers there."""
         return [cluster.endpoint for cluster in self._clusters()]
 
-    def client(self, user: Mapping[str, Any]) -> Client | None:
-        """Client of the cluster that has a control plane, logged in as a kubeconfig's user."""
-        found = self._logged_in(user)
+    def client(
+        self, user: Mapping[str, Any], keys: Mapping[str, str] | None = None
+    ) -> Client | None:
+        """Client of the cluster that has a control plane, logged in as a kubeconfig's user.
+
+        `keys`: variables of the session with which it logs in. Default: the keys of the home.
+        """
+        found = self._logged_in(user, keys)
         return found[1] if found else None
 
-    def whom(self, user: Mapping[str, Any]) -> str:
+    def whom(self, user: Mapping[str, Any], keys: Mapping[str, str] | None = None) -> str:
         """ARN of the principal as which a kubeconfig's user logs in."""
-        found = self._logged_in(user)
+        found = self._logged_in(user, keys)
         return found[0].whom() if found else ""
 
-    def _logged_in(self, user: Mapping[str, Any]) -> tuple[Login, Client] | None:
-        attached, key = self.attached, json.dumps(user, sort_keys=True)
+    def _logged_in(
+        self, user: Mapping[str, Any], keys: Mapping[str, str] | None
+    ) -> tuple[Login, Client] | None:
+        attached, key = self.attached, json.dumps([user, keys], sort_keys=True)
         if attached is None:
             return None
         if key not in attached.logged_in:
-            place = Place(endpoint=self.endpoint, region=self.region, keys=self.keys)
+            place = Place(endpoint=self.endpoint, region=self.region, keys=keys or self.keys)
             made = login(user, place)
             client = Client(attached.plane.url, attached.plane.ca, made.token)
             attached.logged_in.setdefault(key, (made, client))

@@ -19,6 +19,15 @@ import grpc
 Admits = Callable[[str, int], bool]
 """Whether the peer of a connection, as gRPC names it, may call this port of ours."""
 
+SessionOf = Callable[[str], dict[str, str]]
+"""Variables of the session of a peer; none: it deploys with the keys of the home."""
+
+
+def none(peer: str) -> dict[str, str]:
+    """No session: everybody deploys with the keys of the home."""
+    return {}
+
+
 PEER = re.compile(r"(?:ipv4:|ipv6:(?:%5B|\[)::ffff:)127\.0\.0\.1(?:%5D|\])?:(?P<port>\d+)")
 LOOPBACK = ("0100007F", "0000000000000000FFFF00000100007F")
 """127.0.0.1 as /proc/net/tcp and /proc/net/tcp6 write it."""
@@ -31,11 +40,11 @@ TRIES, PAUSE_SECONDS = 20, 0.05
 """The kernel writes the table while connections come and go, so that one look may miss a row."""
 
 SESSION = {
-    "access_key_id": "PLINTH_SESSION_ACCESS_KEY_ID",
-    "secret_access_key": "PLINTH_SESSION_SECRET_ACCESS_KEY",
-    "token": "PLINTH_SESSION_TOKEN",
+    "AWS_ACCESS_KEY_ID": "PLINTH_SESSION_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY": "PLINTH_SESSION_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN": "PLINTH_SESSION_TOKEN",
 }
-"""Part of a session's keys -> environment variable of an engine."""
+"""Variable of the AWS SDKs -> the one that holds it in an engine's environment."""
 
 REFUSED = (
     "only processes that have the keys of this home may call its provider; "
@@ -71,7 +80,7 @@ def owner_with(variable: str, value: str) -> Admits:
 
 
 def session_of(peer: str, own_port: int) -> dict[str, str]:
-    """Keys of the session with which the process behind a connection deploys.
+    """AWS variables of the session with which the process behind a connection deploys.
 
     As the official provider finds them in the environment (pulumi-aws, configuration), by names of
     their own, since the AWS variables hold the keys of the home. None: it deploys with those.
@@ -80,7 +89,7 @@ def session_of(peer: str, own_port: int) -> dict[str, str]:
     inode = _inode(int(found["port"]), own_port) if found else None
     for variables in _environments(inode) if inode else ():
         given = dict(one.decode(errors="replace").partition("=")[::2] for one in variables if one)
-        if given.get(SESSION["token"]):
+        if given.get(SESSION["AWS_SESSION_TOKEN"]):
             return {name: given.get(variable, "") for name, variable in SESSION.items()}
     return {}
 

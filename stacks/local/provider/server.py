@@ -31,7 +31,7 @@ from stacks.local.provider.backend import (
     Subject,
 )
 from stacks.local.provider.ledger import Entry, Ledger
-from stacks.local.provider.peers import Admits, Guard, session_of
+from stacks.local.provider.peers import Admits, Guard, SessionOf, none, session_of
 from stacks.local.provider.secrecy import (
     NONE,
     SECRET,
@@ -57,9 +57,6 @@ UNKNOWNS = frozenset(
         "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
     }
 )
-
-SessionOf = Callable[[str], Properties]
-"""Keys of the session of a peer; none: those of the home."""
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -175,10 +172,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """The servicer. Each method unpacks, asks the backend, packs."""
 
     def __init__(
-        self,
-        backend: Backend,
-        ledger: Ledger | None = None,
-        session_of: SessionOf = lambda peer: {},
+        self, backend: Backend, ledger: Ledger | None = None, session_of: SessionOf = none
     ) -> None:
         self.backend = backend
         self.session_of = session_of

@@ -39,10 +39,10 @@ class OneServer:
     def endpoints(self) -> list[str]:
         return [self.running.plane.url] if self.running else ["https://recorded"]
 
-    def client(self, user: Mapping[str, Any]) -> Client | None:
+    def client(self, user: Mapping[str, Any], keys: object = None) -> Client | None:
         return self.running.client if self.running else None
 
-    def whom(self, user: Mapping[str, Any]) -> str:
+    def whom(self, user: Mapping[str, Any], keys: object = None) -> str:
         return "whoever has the token"
 
     def recorded_only(self) -> bool:

@@ -269,7 +269,7 @@ class AwsBackend:
     ) -> RowExecutor:
         who = subject.settings.get(SESSION_SETTING)
         return RowExecutor(
-            session=self._of_role(Credentials(**who)) if who else self._session,
+            session=self._of_role(Credentials.of(who)) if who else self._session,
             subject=subject,
             table=self._table(subject),
             id=id,

@@ -43,6 +43,15 @@ class Credentials:
     token: str = ""
     """Of a session. Default: the keys are for good."""
 
+    @classmethod
+    def of(cls, variables: Mapping[str, str]) -> "Credentials":
+        """Those of a session, by the names that AWS's SDKs know."""
+        return cls(
+            access_key_id=variables["AWS_ACCESS_KEY_ID"],
+            secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+            token=variables["AWS_SESSION_TOKEN"],
+        )
+
 
 class Session:
     """boto3 clients of one endpoint; they are thread-safe, so there is one per service."""

@@ -13,6 +13,7 @@ from infra.errors import UserError
 from stacks.local.kubernetes import stand_ins
 from stacks.local.kubernetes.client import ApiError, Client, Kind, Object
 from stacks.local.provider.backend import (
+    SESSION_SETTING,
     UNKNOWN,
     Difference,
     Existing,
@@ -62,11 +63,13 @@ class Servers(Protocol):
     def endpoints(self) -> list[str]:
         """URLs of all clusters, whether or not a server answers there."""
 
-    def client(self, user: Mapping[str, Any]) -> Client | None:
+    def client(
+        self, user: Mapping[str, Any], keys: Mapping[str, str] | None = None
+    ) -> Client | None:
         """Client of the one with a control plane, logged in as a kubeconfig's user; None while
         there is none. UserError where that is no way to log in to EKS."""
 
-    def whom(self, user: Mapping[str, Any]) -> str:
+    def whom(self, user: Mapping[str, Any], keys: Mapping[str, str] | None = None) -> str:
         """ARN of the IAM principal that a kubeconfig's user is."""
 
     def recorded_only(self) -> bool:
@@ -201,7 +204,7 @@ class KubernetesBackend:
 
     def _client(self, subject: Subject) -> Client | None:
         """As whoever the provider resource logs in; None while there is no server."""
-        return self._servers.client(user(subject.settings.get("kubeconfig")))
+        return self._servers.client(*_who(subject))
 
     @contextmanager
     def _told(self, subject: Subject, what: str, item: Object | None = None) -> Iterator[None]:
@@ -210,7 +213,7 @@ class KubernetesBackend:
             yield
         except ApiError as error:
             if error.status == 401:
-                whom = self._servers.whom(user(subject.settings.get("kubeconfig")))
+                whom = self._servers.whom(*_who(subject))
                 raise UserError(
                     f"{subject}: the cluster's API must let {whom} in, got 401 {error}",
                     fix=f"give {whom} an access entry with an access policy (plinth:cluster."
@@ -301,6 +304,11 @@ class KubernetesBackend:
             applied = {}  # what is there cannot be led back in place: all that differs is drift
         held: Properties = objects.drifted(inputs, applied, live)
         return held
+
+
+def _who(subject: Subject) -> tuple[Mapping[str, Any], Mapping[str, str] | None]:
+    """The kubeconfig's user, and the keys of the session that the engine deploys with."""
+    return user(subject.settings.get("kubeconfig")), subject.settings.get(SESSION_SETTING)
 
 
 def _refusal(subject: Subject, inputs: Properties) -> Failure | None:
