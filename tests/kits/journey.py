@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from tests.conftest import Clone
 from tests.kits import path
-from tests.kits.people import Clients, become
+from tests.kits.people import Clients, become, enter, variables
 
 ACCOUNT = "123456789012"
 WORKLOADS = ("flight-delay", "block-time")
@@ -67,7 +67,13 @@ class Journey:
 
 
 def _up(journey: Journey) -> None:
-    journey.clone.ok("up", "local", "--with-model", timeout=900)
+    """The home makes the foundation and, at the end, models; between them the deployer deploys."""
+    journey.clone.ok("up", "local.foundation")
+    url = journey.own("sts").meta.endpoint_url
+    deployer = variables(enter(journey.own, url, "plinth-local-deployer"))
+    done = journey.clone.plinth("up", "local", "--json", env=deployer)
+    assert done.code == 0, done.err[-4000:]
+    journey.clone.ok("up", "local", "--with-model")
 
 
 def _again(journey: Journey) -> None:

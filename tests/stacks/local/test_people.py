@@ -87,6 +87,7 @@ def test_each_does_their_part_and_no_other(people: People) -> None:
     assert people.may("deployer-flight-delay", "up", FEATURES)["changes"]["create"] > 20
     assert people.may("ml-engineer", "predict", FEATURES)["auc"] > 0.6
 
+    assert people.may("deployer", "up", "local.cluster")["changes"]["create"] > 90
     changed = people.may("deployer", "up", "local.foundation")["changes"]
     assert {name: n for name, n in changed.items() if n and name != "same"} == {}
     people.may("deployer-flight-delay", "destroy", FEATURES, "--yes")
