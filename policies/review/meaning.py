@@ -25,6 +25,7 @@ from policies.review.vocabulary import (
     COUNTS,
     ENDING,
     EXPIRES,
+    FOR_GOOD,
     FOREVER,
     GUARD,
     HARMLESS,
@@ -319,6 +320,8 @@ def _scale(leaf: Leaf, guards: bool) -> Meaning | None:
             stricter = scale.index(new) > scale.index(old)
             if stricter and not guards and {old, new} <= PLAIN:
                 return None
+            if stricter and new in FOR_GOOD:
+                return Meaning("unclear", f"nobody, root among them, can take {new} back")
             return _which(stricter, f"{scale[-1]} is the strictest of its words")
     return None
 
@@ -326,14 +329,16 @@ def _scale(leaf: Leaf, guards: bool) -> Meaning | None:
 def _presence(leaf: Leaf) -> Meaning | None:
     """Something that guards and is there no longer, or is there now."""
     empty: tuple[Any, ...] = (None, "", [], {})
+    said = str(leaf.new).lower()
     if leaf.old not in empty and leaf.new in empty:
         return Meaning("weaker", "it is there no longer")
     if leaf.old in empty and leaf.new not in empty:
         if NARROWS.search(_word(leaf.name)):
             return Meaning("unclear", "it says what is guarded, and the rest may be so no longer")
         listed = leaf.path[-1][:1] == "["
-        if not listed and str(leaf.new).lower() in LAXEST:
-            return Meaning("unclear", "it is said now, and is the laxest of its words")
+        if not listed and said in LAXEST | FOR_GOOD:
+            worst = "what nobody can take back" if said in FOR_GOOD else "the laxest of its words"
+            return Meaning("unclear", f"it is said now, and is {worst}")
         if listed and not LISTED.search(".".join(map(_word, leaf.path))):
             return Meaning("unclear", "one more of these may let more in")
         return Meaning("stronger", "it was not there before")

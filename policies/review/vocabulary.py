@@ -167,6 +167,9 @@ LEAST_OF_UNITS = re.compile(
 HELD = re.compile(r"defaultretention|objectlock|worm|snaplock|legalhold")
 """Places of what nobody can take back before its time."""
 
+FOR_GOOD = frozenset(("compliance",))
+"""Words of a lock that nobody can open before its time (S3 user guide, retention modes)."""
+
 FACTORS = {"nano": 0.25, "micro": 0.5, "small": 1.0, "medium": 2.0, "large": 4.0, "xlarge": 8.0}
 """Sizes of instances by EC2's normalization factors; 2xlarge is twice xlarge
 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/apply_ri.html)."""
