@@ -18,6 +18,23 @@ class Execution:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a step that succeeded leaves to its own and to later executions of the pipeline."""
+
+    step: str
+    type: str
+    execution_arn: str
+    """Of the execution in which it really ran."""
+    ended: datetime
+    answer: Mapping[str, Any]
+    """What later steps can refer to."""
+    metadata: Mapping[str, Any]
+    """AWS's `PipelineExecutionStepMetadata`."""
+    compared: Mapping[str, Any]
+    """The attributes by which the step cache knows it again."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StepState:
     """A step at one moment, in the words of ListPipelineExecutionSteps."""
 
@@ -34,8 +51,14 @@ class StepState:
     """Which try this is; a retry policy makes more of them. Default: the first."""
     display_name: str = ""
     """Default: the definition gives it none."""
+    description: str = ""
+    """Default: the definition gives it none."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """AWS's `PipelineExecutionStepMetadata`. Default: the step has made nothing yet."""
+    result: Result | None = None
+    """Default: the step has not succeeded."""
+    cached: bool = False
+    """Whether the cache gave the result. Default: the step ran."""
 
 
 @dataclass(frozen=True, kw_only=True)

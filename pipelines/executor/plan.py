@@ -7,10 +7,11 @@ step it is nested in. SageMaker definitions are not sorted; the plan is.
 import graphlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from reprlib import repr as shown
 from typing import Any
 
-from pipelines.executor import conditions, parameters, retries, shapes
+from pipelines.executor import cache, parameters, retries, shapes, step_types
 from pipelines.executor.grammar import (
     DEPTH_LIMIT,
     DefinitionProblem,
@@ -20,36 +21,12 @@ from pipelines.executor.grammar import (
 )
 from pipelines.executor.parameters import Parameter
 from pipelines.executor.runners import RUNNERS
+from pipelines.executor.step_types import BRANCHES, NotBuilt
 
 _TOP_LEVEL = frozenset(
     # PipelineExperimentConfig only names where SageMaker Experiments groups the jobs.
     {"Version", "Metadata", "Parameters", "PipelineExperimentConfig", "MlflowConfig", "Steps"}
 )
-_STEP = frozenset({"Name", "Type", "Arguments", "DependsOn", "DisplayName", "Description"})
-_JOB = _STEP | {"CacheConfig", "RetryPolicies"}
-_MEMBERS = {
-    **dict.fromkeys(RUNNERS, _JOB),
-    "Processing": _JOB | {"PropertyFiles"},
-    "Condition": _STEP,
-    "Fail": _STEP,
-}
-_BRANCHES = {"IfSteps": True, "ElseSteps": False}
-_NAME_LENGTH = 64
-_NAME_MARKS = "-_"
-
-
-_AWS_TYPES = frozenset(
-    {
-        "AutoML", "Callback", "ClarifyCheck", "Cleanup", "EMR", "EMRServerless", "Endpoint",
-        "EndpointConfig", "ForEach", "InferenceComponent", "Lambda", "Lineage", "QualityCheck",
-        "Transform", "Tuning", *_MEMBERS,
-    }
-)  # fmt: skip
-"""Step types that SageMaker has (SageMaker Python SDK 3.27, sagemaker.mlops.workflow)."""
-
-
-class NotBuilt(str):
-    """A problem that SageMaker would not have: the executor cannot do it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +44,16 @@ class PlannedStep:
     branch: tuple[str, bool] | None = None
     """The Condition step it is nested in and the outcome it runs on. Default: it is not nested."""
     property_files: Mapping[str, PropertyFile] = field(default_factory=dict)
+    own: Mapping[str, Any] = field(default_factory=dict)
+    """Members that its type has beside Arguments. Default: it has none."""
+    cache_lifetime: timedelta | None = None
+    """How old a result may be that is used again. Default: the step runs every time."""
     retry_policies: tuple[retries.RetryPolicy, ...] = ()
     """Default: what fails once has failed."""
     display_name: str = ""
     """Default: it is shown by its name."""
+    description: str = ""
+    """Default: it has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +124,7 @@ class _Reading:
     def _read_step(
         self, step: Any, where: str, branch: tuple[str, bool] | None, depth: int
     ) -> None:
-        problems = list(_step_problems(step, where))
+        problems = list(step_types.problems(step, where))
         name = step.get("Name") if isinstance(step, Mapping) else None
         if isinstance(name, str) and name in self.steps:
             problems.append(f"{where}.Name {name!r} is used by another step")
@@ -150,7 +133,7 @@ class _Reading:
             self._remember_name(step, where)
             return
         arguments = step.get("Arguments", {})
-        own = {key: value for key, value in arguments.items() if key not in _BRANCHES}
+        own = {key: value for key, value in arguments.items() if key not in BRANCHES}
         is_condition = step["Type"] == "Condition"
         planned = PlannedStep(
             name=step["Name"],
@@ -160,14 +143,16 @@ class _Reading:
             needs=self._stated_needs(step, where) | ({branch[0]} if branch else set()),
             branch=branch,
             property_files=self._property_files(step, where),
+            cache_lifetime=cache.lifetime(step),
             retry_policies=retries.read(step),
             display_name=str(step.get("DisplayName") or ""),
+            description=str(step.get("Description") or ""),
         )
         self.steps[planned.name] = planned
         found = findings(planned.arguments, f"{where}.Arguments")
         self.findings += [(planned.name, finding) for finding in found]
         if is_condition:
-            for member, outcome in _BRANCHES.items():
+            for member, outcome in BRANCHES.items():
                 here = f"{where}.Arguments.{member}"
                 self.read_steps(arguments.get(member, []), here, (planned.name, outcome), depth + 1)
 
@@ -262,58 +247,6 @@ def _output_names(arguments: Any) -> set[str]:
     listed = outputs if isinstance(outputs, list | tuple) else ()
     names = (item.get("OutputName") for item in listed if isinstance(item, Mapping))
     return {name for name in names if isinstance(name, str)}
-
-
-def _step_problems(step: Any, where: str) -> Iterator[str]:
-    if not isinstance(step, Mapping):
-        yield f"{where} must be an object, got {shown(step)}"
-        return
-    name, kind = step.get("Name"), step.get("Type")
-    if not isinstance(name, str) or not _is_step_name(name):
-        allowed = f"up to {_NAME_LENGTH} letters, digits, - or _"
-        yield f"{where}.Name must be {allowed}, got {shown(name)}"
-    if not isinstance(kind, str) or kind not in _AWS_TYPES:
-        yield f"{where}.Type must be one of {', '.join(sorted(_AWS_TYPES))}, got {shown(kind)}"
-        return
-    if kind not in _MEMBERS:
-        told = f"Type {shown(kind)} is not emulated; {', '.join(sorted(_MEMBERS))} are"
-        yield NotBuilt(f"{where}.{told}")
-        return
-    for key in sorted(str(key) for key in step.keys() - _MEMBERS[kind]):
-        yield NotBuilt(f"{where}.{key} is not emulated for a {kind} step")
-    arguments = step.get("Arguments")
-    if not isinstance(arguments, Mapping):
-        yield f"{where}.Arguments must be an object, got {shown(arguments)}"
-    else:
-        yield from _argument_problems(kind, arguments, f"{where}.Arguments")
-    yield from _policy_problems(step, where)
-
-
-def _is_step_name(name: str) -> bool:
-    marks = str.maketrans("", "", _NAME_MARKS)
-    plain = name.translate(marks)
-    return 0 < len(name) <= _NAME_LENGTH and plain.isascii() and plain.isalnum()
-
-
-def _argument_problems(kind: str, arguments: Mapping[str, Any], where: str) -> Iterator[str]:
-    if kind == "Condition":
-        yield from conditions.problems(arguments.get("Conditions"), f"{where}.Conditions")
-        known = {"Conditions", *_BRANCHES}
-        for key in sorted(str(key) for key in arguments.keys() - known):
-            yield f"{where}.{key} is not a member of a Condition step"
-    elif kind == "Fail" and arguments.get("ErrorMessage") is None:
-        yield f"{where}.ErrorMessage is missing"
-    elif kind in RUNNERS and RUNNERS[kind].name_field in arguments:
-        name = RUNNERS[kind].name_field
-        yield NotBuilt(f"{where}.{name} is not emulated: every execution names its own")
-
-
-def _policy_problems(step: Mapping[str, Any], where: str) -> Iterator[str]:
-    cache = step.get("CacheConfig")
-    if cache and (not isinstance(cache, Mapping) or cache.get("Enabled") is not False):
-        told = "CacheConfig is not emulated: set Enabled to false or leave it out"
-        yield NotBuilt(f"{where}.{told}")
-    yield from retries.problems(step, where)
 
 
 def _ordered(reading: _Reading) -> list[PlannedStep]:

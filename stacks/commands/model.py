@@ -52,9 +52,9 @@ def run(
     with report.stage(f"run {stack}", f"pipeline {full_name}") as stage:
         given = {"SourceCommit": source_commit(), **parameters}
         arn = _start(sagemaker, stack, full_name, given)
-        status, steps = _wait(sagemaker, arn, report, stage)
+        status, steps, cached = _wait(sagemaker, arn, report, stage)
         stage.done = status
-    shown_steps = [_step(step) for step in steps]
+    shown_steps = [_step(step) | {"cache": cached.get(step["StepName"])} for step in steps]
     execution = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
     metrics = _metrics(clients, steps)
     result = {
@@ -192,27 +192,51 @@ def _start(sagemaker: Any, stack: StackName, name: str, parameters: Mapping[str,
 
 def _wait(
     sagemaker: Any, arn: str, report: CommandOutput, stage: Any
-) -> tuple[str, list[dict[str, Any]]]:
+) -> tuple[str, list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """Status and steps of an execution that has ended, and what the cache did for its steps."""
     told: set[str] = set()
+    cached: dict[str, dict[str, Any]] = {}
     while True:
         status = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
         steps = sagemaker.list_pipeline_execution_steps(
             PipelineExecutionArn=arn, SortOrder="Ascending", MaxResults=100
         )["PipelineExecutionSteps"]
         ended = [step for step in steps if step["StepStatus"] in FINAL]
-        for step in ended:
-            if step["StepName"] not in told:
-                told.add(step["StepName"])
-                shown_step = _step(step)
-                report.err.print(
-                    f"[dim]{shown_step['seconds']:6.1f} s[/]    {step['StepName']}  "
-                    f"{step['StepStatus']}"
-                )
+        fresh = [step for step in ended if step["StepName"] not in told]
+        told |= {step["StepName"] for step in fresh}
+        cached |= _explained(sagemaker, arn, fresh)
+        for step in fresh:
+            report.err.print(
+                f"[dim]{_step(step)['seconds']:6.1f} s[/]    {step['StepName']}  "
+                f"{step['StepStatus']}"
+            )
+            for line in _cache_lines(cached.get(step["StepName"])):
+                report.err.print(f"            {line}", style="dim", markup=False)
         running = [s["StepName"] for s in steps if s["StepStatus"] not in FINAL]
         stage.tick(len(ended), None, ", ".join(running))
         if status["PipelineExecutionStatus"] in FINAL:
-            return status["PipelineExecutionStatus"], steps
+            return status["PipelineExecutionStatus"], steps, cached
         time.sleep(POLL_SECONDS)
+
+
+def _explained(sagemaker: Any, arn: str, steps: Sequence[Any]) -> dict[str, dict[str, Any]]:
+    """What the step cache did; an account that does not let one ask leaves it out."""
+    from botocore.exceptions import ClientError
+
+    from pipelines.executor import cache_report
+
+    try:
+        return cache_report.explain(sagemaker, arn, list(steps)) if steps else {}
+    except ClientError:
+        return {}
+
+
+def _cache_lines(cached: Mapping[str, Any] | None) -> list[str]:
+    if cached is None:
+        return []
+    if cached["hit"]:
+        return [f"from the cache: execution {cached['source'].rpartition('/')[2]}"]
+    return [f"not from the cache: {reason}" for reason in cached["reasons"]]
 
 
 def _step(step: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.executor.model import Execution, Outcome, StepState
+from pipelines.executor.drivers import job_name
+from pipelines.executor.model import Execution, Outcome, Result, StepState
 from pipelines.executor.plan import validate
-from pipelines.executor.run import job_name, run
+from pipelines.executor.run import run
 from pipelines.executor.runners import RUNNERS
 from pipelines.executor.shapes import _sagemaker
 from tests.kits.executor import (
@@ -67,6 +68,7 @@ def execute(
     values: Mapping[str, str] | None = None,
     stopping: Callable[[list[StepState]], bool] = lambda _: False,
     max_parallel_steps: int | None = None,
+    past: Callable[[str], Sequence[Result]] = lambda _: (),
 ) -> Run:
     states: list[StepState] = []
     whole = definition(*steps, parameters=PARAMETERS)
@@ -76,11 +78,11 @@ def execute(
         whole,
         parameters=values or {},
         execution=EXECUTION,
-        sagemaker=fake,
-        s3=s3 or FakeS3(),
+        client={"sagemaker": fake, "s3": s3 or FakeS3()}.__getitem__,
         observe=states.append,
         stopping=lambda: stopping(states),
-        max_parallel_steps=max_parallel_steps,
+        max_parallel_steps=lambda: max_parallel_steps,
+        past=past,
     )
     return Run(outcome, states, fake)
 

@@ -46,7 +46,6 @@ PROBLEMS: dict[str, tuple[Any, str]] = {
     "loop": (step_with(Type="ForEach"), "Steps[0].Type 'ForEach' is not emulated"),
     "name": (step_with(Name="a b"), "Steps[0].Name must be up to 64 letters"),
     "member": (step_with(Other=1), "Steps[0].Other is not emulated for a Processing step"),
-    "cache": (step_with(CacheConfig={"Enabled": True}), "Steps[0].CacheConfig is not emulated"),
     "retries": (step_with(RetryPolicies={}), "Steps[0].RetryPolicies must be a list"),
     "retry": (step_with(RetryPolicies=[1]), "Steps[0].RetryPolicies[0] must be an object, got 1"),
     "retry of nothing": (

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ParamValid
 
 from pipelines.executor.model import StepState
 from pipelines.executor.retries import EXCEPTIONS, RetryPolicy, of_error, of_reason
-from pipelines.executor.run import job_name, run
+from pipelines.executor.run import run
 from tests.kits.executor import FakeS3, FakeSageMaker, Json, definition, processing
 from tests.pipelines.test_executor import EXECUTION
 
@@ -73,7 +73,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
             seen.append(timeout or 0)
             return super().wait(0)
 
-    module = sys.modules[job_name.__module__]
+    module = sys.modules[run.__module__]
     impatient = SimpleNamespace(Event=Impatient, Lock=threading.Lock)
     monkeypatch.setattr(module, "threading", impatient)
     return seen
@@ -85,8 +85,7 @@ def tried(fake: Faulty, waits: list[float], *policies: Json) -> Tried:
         definition(processing("A", RetryPolicies=list(policies))),
         parameters={},
         execution=EXECUTION,
-        sagemaker=fake,
-        s3=FakeS3(),
+        client={"sagemaker": fake, "s3": FakeS3()}.__getitem__,
         observe=states.append,
         stopping=lambda: False,
     )
@@ -189,8 +188,7 @@ def test_a_stop_request_ends_the_wait_for_another_try() -> None:
         definition(processing("A", RetryPolicies=[policy(*BOTH, IntervalSeconds=3600)])),
         parameters={},
         execution=EXECUTION,
-        sagemaker=Faulty(reasons=[CAPACITY]),
-        s3=FakeS3(),
+        client={"sagemaker": Faulty(reasons=[CAPACITY])}.__getitem__,
         observe=states.append,
         stopping=lambda: len(states) > 1,
     )

@@ -80,6 +80,9 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "21 attempts": (
         definition(step(RetryPolicies=[{"ExceptionType": ["Step.THROTTLING"],
                                         "MaxAttempts": 21}])), "must be a number from 0 to 20"),
+    "a cache for one hour, without the T": (
+        definition(step(CacheConfig={"Enabled": True, "ExpireAfter": "1h"})),
+        "Steps[0].CacheConfig.ExpireAfter must be an ISO 8601 duration"),
     "a name with a space": (definition(step("a b")), "Steps[0].Name must be up to 64 letters"),
     "a name too long": (definition(step("a" * 65)), "Steps[0].Name must be up to 64 letters"),
     "a name twice": (definition(step(), step()), "'A' is used by another step"),
@@ -125,7 +128,7 @@ def test_a_good_definition_has_no_faults() -> None:
 
 @pytest.mark.parametrize(
     "step",
-    [step(CacheConfig={"Enabled": True, "ExpireAfter": "30d"}), step(Type="Tuning"),
+    [step(Type="AutoML"),
      step(DependsOn=[{"Step": "B", "Trigger": "Any"}])],
 )  # fmt: skip
 def test_what_only_the_executor_lacks_is_no_fault_of_the_definition(step: Any) -> None:

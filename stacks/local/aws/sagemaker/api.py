@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker import cards, crud, jobs, packages, pipelines, search
+from stacks.local.aws.sagemaker import cards, crud, executions, jobs, packages, search
 from stacks.local.aws.sagemaker.accepted import check_fields
 from stacks.local.aws.sagemaker.endpoints import update_weights
 from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
@@ -108,19 +108,19 @@ OPERATIONS: Mapping[str, Operation] = {
     "DeleteModelPackageGroupPolicy": packages.delete_policy,
     "DeleteTags": _delete_tags,
     "DescribeModelCard": cards.describe_card,
-    "DescribePipelineDefinitionForExecution": pipelines.describe_definition,
-    "DescribePipelineExecution": pipelines.describe_execution,
+    "DescribePipelineDefinitionForExecution": executions.describe_definition,
+    "DescribePipelineExecution": executions.describe_execution,
     "GetModelPackageGroupPolicy": packages.get_policy,
     "ListModelCardVersions": cards.list_versions,
     "ListModelPackages": _list_packages,
-    "ListPipelineExecutionSteps": pipelines.list_steps,
-    "ListPipelineExecutions": pipelines.list_executions,
-    "ListPipelineParametersForExecution": pipelines.list_parameters,
+    "ListPipelineExecutionSteps": executions.list_steps,
+    "ListPipelineExecutions": executions.list_executions,
+    "ListPipelineParametersForExecution": executions.list_parameters,
     "ListTags": _list_tags,
     "PutModelPackageGroupPolicy": packages.put_policy,
     "Search": search.search,
-    "StartPipelineExecution": pipelines.start_execution,
-    "StopPipelineExecution": pipelines.stop_execution,
+    "StartPipelineExecution": executions.start_execution,
+    "StopPipelineExecution": executions.stop_execution,
     "StopProcessingJob": _stop("ProcessingJob", "processing job"),
     "StopTrainingJob": _stop("TrainingJob", "training job"),
     "UpdateEndpointWeightsAndCapacities": _update_weights,

@@ -1,0 +1,156 @@
+"""How one try of a step is driven to its end: a job is watched, a condition decided."""
+
+import hashlib
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from pipelines.executor import conditions, retries
+from pipelines.executor.grammar import Context, text_of
+from pipelines.executor.model import Result, StepState
+from pipelines.executor.plan import PlannedStep
+from pipelines.executor.runners import RUNNERS, Runner
+
+FIRST_POLL_SECONDS = 0.05
+LAST_POLL_SECONDS = 0.5
+_POLL_GROWTH = 1.5
+_JOB_NAME_LENGTH = 63
+_HASH_LENGTH = 10
+_REASON_LENGTH = 3072
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """What a worker thread needs beside its step."""
+
+    client: Callable[[str], Any]
+    """Service -> a client that acts as the execution does."""
+    observe: Callable[[StepState], None]
+    halt: threading.Event
+    """Set when running jobs are to be stopped."""
+    past: Callable[[str], Sequence[Result]]
+    """Name of a step -> the results of its earlier runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One try of a step, every variable replaced."""
+
+    step: PlannedStep
+    context: Context
+    job_name: str
+    arguments: Mapping[str, Any]
+    own: Mapping[str, Any] = field(default_factory=dict)
+    """Members that its type has beside Arguments. Default: it has none."""
+
+
+class End(NamedTuple):
+    """How one try of a step ended."""
+
+    status: str
+    reason: str = ""
+    answer: Mapping[str, Any] = MappingProxyType({})
+    fault: str = ""
+    """The exception that it is to retry policies. Default: none, trying again is no use."""
+
+
+class Progress:
+    """The current state of one step; every move is observed."""
+
+    def __init__(self, state: StepState, observe: Callable[[StepState], None]) -> None:
+        self.state = state
+        self._observe = observe
+
+    def move(self, **changes: Any) -> None:
+        """Change the state and tell the observer."""
+        self.state = replace(self.state, **changes)
+        self._observe(self.state)
+
+
+def drive(call: Call, services: Services, progress: Progress) -> End:
+    """One try, to its end."""
+    return _DRIVERS.get(call.step.type, _run_job)(call, services, progress)
+
+
+def _decide(call: Call, _: Services, progress: Progress) -> End:
+    progress.move(status="Executing")
+    outcome = str(conditions.hold(call.arguments["Conditions"]))
+    progress.state = replace(progress.state, metadata={"Condition": {"Outcome": outcome}})
+    return End("Succeeded", answer={"Outcome": outcome})
+
+
+def _fail(call: Call, _: Services, progress: Progress) -> End:
+    message = short(text_of(call.arguments["ErrorMessage"]))
+    progress.move(status="Executing", metadata={"Fail": {"ErrorMessage": message}})
+    return End("Failed", message)
+
+
+def _run_job(call: Call, services: Services, progress: Progress) -> End:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    runner, sagemaker = RUNNERS[call.step.type], services.client("sagemaker")
+    request = {
+        key: value
+        for key, value in call.arguments.items()
+        if key not in runner.defaults or value != runner.defaults[key]
+    }
+    if runner.name_field:
+        request[runner.name_field] = call.job_name
+    try:
+        created = getattr(sagemaker, runner.create)(**request)
+    except (BotoCoreError, ClientError) as error:
+        return End("Failed", str(error), fault=retries.of_error(error))
+    arn = created[runner.arn_field]
+    progress.move(status="Executing", metadata={runner.metadata_key: {"Arn": arn}})
+    identity = {
+        runner.name_field or runner.describe_field: call.job_name if runner.name_field else arn
+    }
+    return _wait_for_end(runner, sagemaker, identity, services.halt)
+
+
+def _wait_for_end(
+    runner: Runner, sagemaker: Any, identity: dict[str, str], halt: threading.Event
+) -> End:
+    seconds, stop_sent = FIRST_POLL_SECONDS, False
+    while True:
+        answer = getattr(sagemaker, runner.describe)(**identity)
+        status = answer[runner.status_field] if runner.status_field else "Completed"
+        if status in runner.ends:
+            ended = runner.ends[status]
+            if ended == "Succeeded":
+                return End(ended, answer=answer)
+            reason = str(answer.get(runner.failure_field) or f"{runner.describe} says {status}")
+            fault = retries.of_reason(reason) if ended == "Failed" else ""
+            return End(ended, reason, answer, fault)
+        if halt.is_set() and runner.stop and not stop_sent:
+            getattr(sagemaker, runner.stop)(**identity)
+            stop_sent, seconds = True, FIRST_POLL_SECONDS
+        elif stop_sent or not runner.stop:
+            time.sleep(seconds)
+        else:
+            halt.wait(seconds)
+        seconds = min(LAST_POLL_SECONDS, seconds * _POLL_GROWTH)
+
+
+_DRIVERS: Mapping[str, Callable[[Call, Services, Progress], End]] = {
+    "Condition": _decide,
+    "Fail": _fail,
+}
+"""Step type -> what drives it. All others are jobs and resources of SageMaker's API."""
+
+
+def job_name(execution_id: str, step: str, attempt: int = 1) -> str:
+    """Name of a step's job: readable, unique in the account, within AWS's 63 characters."""
+    again = f"/{attempt}" if attempt > 1 else ""
+    digest = hashlib.sha256(f"{execution_id}/{step}{again}".encode()).hexdigest()[:_HASH_LENGTH]
+    plain = re.sub(r"[^A-Za-z0-9-]", "-", f"pipelines-{execution_id}-{step}")
+    return f"{plain[: _JOB_NAME_LENGTH - _HASH_LENGTH - 1].rstrip('-')}-{digest}"
+
+
+def short(reason: str) -> str:
+    """A reason within what an answer has room for."""
+    return reason if len(reason) <= _REASON_LENGTH else f"{reason[: _REASON_LENGTH - 3]}..."

@@ -1,0 +1,91 @@
+"""What a step of each type holds, before anybody looks at what it refers to."""
+
+from collections.abc import Iterator, Mapping
+from reprlib import repr as shown
+from typing import Any
+
+from pipelines.executor import cache, conditions, retries
+from pipelines.executor.runners import RUNNERS
+
+BRANCHES = {"IfSteps": True, "ElseSteps": False}
+"""Member of a Condition step's Arguments -> the outcome on which its steps run."""
+
+_STEP = frozenset({"Name", "Type", "Arguments", "DependsOn", "DisplayName", "Description"})
+_OWN: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys((*RUNNERS, "Condition", "Fail"), frozenset()),
+    "Processing": frozenset({"PropertyFiles"}),
+}
+"""Step type that is built -> the members that it has beside those of every step."""
+
+_AWS_TYPES = frozenset(
+    {
+        "AutoML", "Callback", "ClarifyCheck", "Cleanup", "EMR", "EMRServerless", "Endpoint",
+        "EndpointConfig", "ForEach", "InferenceComponent", "Job", "Lambda", "Lineage",
+        "QualityCheck", "Transform", "Tuning", *_OWN,
+    }
+)  # fmt: skip
+"""Step types that SageMaker has (SageMaker Python SDK 3.27, sagemaker.mlops.workflow)."""
+
+_NAME_LENGTH = 64
+_NAME_MARKS = "-_"
+
+
+class NotBuilt(str):
+    """A problem that SageMaker would not have: the executor cannot do it."""
+
+
+def members(kind: str) -> frozenset[str]:
+    """The members that a step of a type may have."""
+    cached = {"CacheConfig"} if kind in cache.KEYS else set()
+    retried = {"RetryPolicies"} if kind in retries.STEP_TYPES else set()
+    return _STEP | _OWN[kind] | cached | retried
+
+
+def problems(step: Any, where: str) -> Iterator[str]:
+    """What is wrong with a step by itself."""
+    if not isinstance(step, Mapping):
+        yield f"{where} must be an object, got {shown(step)}"
+        return
+    name, kind = step.get("Name"), step.get("Type")
+    if not isinstance(name, str) or not _is_step_name(name):
+        allowed = f"up to {_NAME_LENGTH} letters, digits, - or _"
+        yield f"{where}.Name must be {allowed}, got {shown(name)}"
+    if not isinstance(kind, str) or kind not in _AWS_TYPES:
+        yield f"{where}.Type must be one of {', '.join(sorted(_AWS_TYPES))}, got {shown(kind)}"
+        return
+    if kind not in _OWN:
+        told = f"Type {shown(kind)} is not emulated; {', '.join(sorted(_OWN))} are"
+        yield NotBuilt(f"{where}.{told}")
+        return
+    for key in sorted(str(key) for key in step.keys() - members(kind)):
+        yield NotBuilt(f"{where}.{key} is not emulated for a {kind} step")
+    arguments = step.get("Arguments")
+    if not isinstance(arguments, Mapping):
+        yield f"{where}.Arguments must be an object, got {shown(arguments)}"
+    else:
+        yield from _argument_problems(kind, arguments, f"{where}.Arguments")
+    yield from _policy_problems(step, where)
+
+
+def _is_step_name(name: str) -> bool:
+    marks = str.maketrans("", "", _NAME_MARKS)
+    plain = name.translate(marks)
+    return 0 < len(name) <= _NAME_LENGTH and plain.isascii() and plain.isalnum()
+
+
+def _argument_problems(kind: str, arguments: Mapping[str, Any], where: str) -> Iterator[str]:
+    if kind == "Condition":
+        yield from conditions.problems(arguments.get("Conditions"), f"{where}.Conditions")
+        known = {"Conditions", *BRANCHES}
+        for key in sorted(str(key) for key in arguments.keys() - known):
+            yield f"{where}.{key} is not a member of a Condition step"
+    elif kind == "Fail" and arguments.get("ErrorMessage") is None:
+        yield f"{where}.ErrorMessage is missing"
+    elif kind in RUNNERS and RUNNERS[kind].name_field in arguments:
+        name = RUNNERS[kind].name_field
+        yield NotBuilt(f"{where}.{name} is not emulated: every execution names its own")
+
+
+def _policy_problems(step: Mapping[str, Any], where: str) -> Iterator[str]:
+    yield from cache.problems(step, where)
+    yield from retries.problems(step, where)

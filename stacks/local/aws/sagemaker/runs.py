@@ -1,0 +1,102 @@
+"""What is live behind an execution of a pipeline: the executor in a thread, steps and results."""
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines.executor.model import Execution, Result, StepState
+from stacks.local.aws.emulator import Emulator
+from stacks.local.aws.sagemaker.pipelines import executions_of
+from stacks.local.aws.sagemaker.shapes import now
+from stacks.local.aws.store import Resource
+
+
+@dataclass(kw_only=True, eq=False)
+class Run:
+    """What is live behind an execution."""
+
+    definition: str
+    parameters: Mapping[str, str]
+    token: str
+    stopping: threading.Event = field(default_factory=threading.Event)
+    steps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Step name -> its PipelineExecutionStep, in order of first appearance."""
+    results: dict[str, Result] = field(default_factory=dict)
+    """What the steps that succeeded leave to later executions."""
+
+
+def launch(emulator: Emulator, pipeline: Resource, item: Resource) -> None:
+    """Hand an execution to the executor, in a thread."""
+    from pipelines.executor import run
+
+    live: Run = item.live
+
+    def observe(state: StepState) -> None:
+        with emulator.store.lock:
+            live.steps[state.name] = _step(state)
+            if state.result is not None:
+                live.results[state.name] = state.result
+            item.modified = now()
+
+    def past(step: str) -> Sequence[Result]:
+        with emulator.store.lock:
+            known = [execution.live.results for execution in executions_of(emulator, pipeline)]
+            return [results[step] for results in known if step in results]
+
+    def parallel_steps() -> int | None:
+        limit: int | None = item.fields.get("ParallelismConfiguration", {}).get(
+            "MaxParallelExecutionSteps"
+        )
+        return limit
+
+    def work() -> None:
+        acting = emulator.act(item.fields["RoleArn"], item.arn)
+        outcome = run.run(
+            json.loads(live.definition),
+            parameters=live.parameters,
+            execution=_execution(pipeline, item),
+            client=acting.client,
+            observe=observe,
+            stopping=live.stopping.is_set,
+            past=past,
+            max_parallel_steps=parallel_steps,
+        )
+        item.set(
+            PipelineExecutionStatus=outcome.status, FailureReason=outcome.failure_reason or None
+        )
+
+    def broken(error: BaseException) -> None:
+        reason = f"InternalServerError: {error!r}"
+        item.set(PipelineExecutionStatus="Failed", FailureReason=reason)
+
+    emulator.background(work, broken=broken)
+
+
+def _execution(pipeline: Resource, item: Resource) -> Execution:
+    return Execution(
+        pipeline_name=pipeline.name,
+        pipeline_arn=pipeline.arn,
+        execution_id=item.name.rpartition("/")[2],
+        execution_arn=item.arn,
+        start_time=item.created,
+    )
+
+
+def _step(state: StepState) -> dict[str, Any]:
+    """A step as ListPipelineExecutionSteps shows it."""
+    source = state.result.execution_arn if state.result is not None and state.cached else ""
+    members = {
+        "StepName": state.name,
+        "StepDisplayName": state.display_name or state.name,
+        "StepDescription": state.description,
+        "StepStatus": state.status,
+        "StartTime": state.start_time,
+        "EndTime": state.end_time,
+        "FailureReason": state.failure_reason,
+        "Metadata": state.metadata,
+        "AttemptCount": state.attempt,
+        "CacheHitResult": {"SourcePipelineExecutionArn": source} if source else None,
+    }
+    return {name: value for name, value in members.items() if value}
