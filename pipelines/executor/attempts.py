@@ -40,7 +40,7 @@ def run_step(step: PlannedStep, context: Context, services: Services) -> StepSta
     while True:
         tried = _try(step, context, services, progress)
         end = tried.end
-        policy = retries.chosen(step.retry_policies, end.fault)
+        policy = retries.chosen(step.retry_policies, end.fault, step.type)
         if policy is None:
             break
         seconds = policy.wait_seconds(retried[policy], time.monotonic() - began)

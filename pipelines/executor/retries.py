@@ -1,9 +1,11 @@
 """Retry policies: which faults of the service are worth another try, how often and how soon.
 
 As SageMaker Pipelines has them ("Retry Policy for Pipeline Steps"). A program that fails is no
-fault of the service: its step fails at once, whatever the policies say.
+fault of the service: its step fails at once, whatever the policies say. Faults and throttling of
+the services that a step calls are tried again in any step; a policy only changes how.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from reprlib import repr as shown
@@ -27,6 +29,16 @@ CODES = {
 }
 """Error code of an answer -> the exception that it is to a policy."""
 
+ATTEMPTS = 5
+"""Retries of a policy that says neither MaxAttempts nor ExpireAfterMin."""
+
+LONGEST_SECONDS = 14_400.0 * 60
+"""The longest wait: no policy lives longer."""
+
+INTERNAL_ERROR = REASONS["InternalServerError"]
+RETRYING_THEMSELVES = ("AutoML", "Tuning")
+"""Step types whose service retries its jobs' internal errors: no policy does it once more."""
+
 TRANSIENT = (500, 502, 503, 504)
 """HTTP statuses of faults that may be gone the next time; 501 says that they will not."""
 
@@ -49,20 +61,26 @@ class RetryPolicy:
     """Before the first retry. Default: 1."""
     backoff_rate: float = 2.0
     """What each interval is multiplied by for the next. Default: it doubles."""
-    max_attempts: int = 5
-    """Retries, the first try not counted. Default: 5."""
+    max_attempts: int | None = None
+    """Retries, the first try not counted. Default: 5, or no limit where the policy expires."""
     expire_after_minutes: int | None = None
     """Since the step began, after which nothing is retried. Default: only the count ends it."""
 
     def wait_seconds(self, retried: int, elapsed_seconds: float) -> float | None:
         """How long to wait for the next try after so many retries; None: there is none."""
-        expires = self.expire_after_minutes
-        if retried >= self.max_attempts or (
-            expires is not None and elapsed_seconds >= expires * 60
-        ):
+        expires, most = self.expire_after_minutes, self.max_attempts
+        if expires is not None and elapsed_seconds >= expires * 60:
             return None
-        return float(self.interval_seconds * self.backoff_rate**retried)
+        if retried >= (most if most is not None else math.inf if expires is not None else ATTEMPTS):
+            return None
+        try:
+            return min(float(self.interval_seconds * self.backoff_rate**retried), LONGEST_SECONDS)
+        except OverflowError:
+            return LONGEST_SECONDS
 
+
+ALWAYS = RetryPolicy(exceptions=frozenset({SERVICE_FAULT, THROTTLING}))
+"""What SageMaker does about a fault of a service that it calls, in every step."""
 
 _MEMBERS: Mapping[str, tuple[str, float, float]] = {
     "IntervalSeconds": ("interval_seconds", 0, 43_200),
@@ -106,6 +124,8 @@ def _entry_problems(entry: Mapping[str, Any], where: str) -> Iterator[str]:
         yield f"{where}.ExceptionType must be a list of {known}, got {shown(kinds)}"
     for key in sorted(str(key) for key in entry.keys() - _MEMBERS.keys() - {"ExceptionType"}):
         yield f"{where}.{key} is not a member of a retry policy"
+    if "MaxAttempts" in entry and "ExpireAfterMin" in entry:
+        yield f"{where} must have one of MaxAttempts, ExpireAfterMin, got both"
     for key, (_, least, most) in _MEMBERS.items():
         value = entry.get(key, least)
         kinds = (int, float) if key == "BackoffRate" else (int,)
@@ -129,6 +149,8 @@ def of_error(error: Exception) -> str:
     return CODES.get(error.response["Error"]["Code"], fault)
 
 
-def chosen(policies: Sequence[RetryPolicy], exception: str) -> RetryPolicy | None:
-    """The first policy that is about an exception."""
-    return next((policy for policy in policies if exception in policy.exceptions), None)
+def chosen(policies: Sequence[RetryPolicy], exception: str, step_type: str) -> RetryPolicy | None:
+    """The first policy of a step that is about an exception; the service's own comes last."""
+    if exception == INTERNAL_ERROR and step_type in RETRYING_THEMSELVES:
+        return None
+    return next((policy for policy in (*policies, ALWAYS) if exception in policy.exceptions), None)

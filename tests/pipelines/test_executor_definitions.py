@@ -64,6 +64,18 @@ PROBLEMS: dict[str, tuple[Any, str]] = {
         step_with(RetryPolicies=[{"ExceptionType": ["Step.THROTTLING"], "MaxAttempts": 21}]),
         "Steps[0].RetryPolicies[0].MaxAttempts must be a number from 0 to 20, got 21",
     ),
+    "retry by count and by time": (
+        step_with(
+            RetryPolicies=[
+                {"ExceptionType": ["Step.THROTTLING"], "MaxAttempts": 2, "ExpireAfterMin": 5}
+            ]
+        ),
+        "Steps[0].RetryPolicies[0] must have one of MaxAttempts, ExpireAfterMin, got both",
+    ),
+    "retry of what cannot be": (
+        definition(fail("A") | {"RetryPolicies": []}),
+        "Steps[0].RetryPolicies is not emulated for a Fail step",
+    ),
     "retry reference": (
         step_with(
             RetryPolicies=[

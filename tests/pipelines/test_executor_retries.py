@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 
 from pipelines.executor.model import StepState
-from pipelines.executor.retries import EXCEPTIONS, RetryPolicy, of_error, of_reason
+from pipelines.executor.retries import EXCEPTIONS, RetryPolicy, chosen, of_error, of_reason
 from pipelines.executor.run import run
 from tests.kits.executor import FakeS3, FakeSageMaker, Json, definition, processing
 from tests.pipelines.test_executor import EXECUTION
@@ -178,8 +178,34 @@ def test_a_failure_reason_is_told_by_its_beginning() -> None:
 def test_a_policy_without_numbers_has_those_of_sagemaker() -> None:
     default = RetryPolicy(exceptions=EXCEPTIONS)
     assert [default.wait_seconds(count, 0) for count in range(6)] == [1, 2, 4, 8, 16, None]
+
+
+def test_a_policy_that_expires_has_no_count_and_never_waits_for_ever() -> None:
     expiring = RetryPolicy(exceptions=EXCEPTIONS, expire_after_minutes=2)
     assert (expiring.wait_seconds(0, 119), expiring.wait_seconds(0, 120)) == (1, None)
+    assert expiring.wait_seconds(6, 119) == 64
+    assert expiring.wait_seconds(5_000, 119) == expiring.wait_seconds(40, 0) == 864_000
+
+
+def test_faults_of_called_services_are_tried_again_without_a_policy(waits: list[float]) -> None:
+    refusals = [refusal("ThrottlingException"), refusal("InternalFailure", 500)]
+    result = tried(Faulty(refusals=refusals), waits)
+    assert (result.status, result.last.attempt, result.waits) == ("Succeeded", 3, [1, 2])
+    given_up = tried(Faulty(refusals=refusals * 4), waits)
+    assert (given_up.status, given_up.last.attempt) == ("Failed", 6)
+
+
+def test_a_policy_overrides_what_the_service_does_by_itself(waits: list[float]) -> None:
+    never = policy("Step.THROTTLING", MaxAttempts=0)
+    result = tried(Faulty(refusals=[refusal("ThrottlingException")]), waits, never)
+    assert (result.status, result.last.attempt, result.waits) == ("Failed", 1, [])
+
+
+def test_a_tuning_step_leaves_internal_errors_to_its_service() -> None:
+    policies = [RetryPolicy(exceptions=EXCEPTIONS)]
+    assert chosen(policies, "SageMaker.JOB_INTERNAL_ERROR", "Training") == policies[0]
+    assert chosen(policies, "SageMaker.JOB_INTERNAL_ERROR", "Tuning") is None
+    assert chosen(policies, "SageMaker.CAPACITY_ERROR", "Tuning") == policies[0]
 
 
 def test_a_stop_request_ends_the_wait_for_another_try() -> None:
