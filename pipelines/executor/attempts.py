@@ -2,16 +2,24 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pipelines.executor import cache, retries
-from pipelines.executor.drivers import Call, End, Progress, Services, drive, job_name, short
+from pipelines.executor import cache, drivers, external, retries
+from pipelines.executor.drivers import Call, End, Progress, Services, job_name, short
 from pipelines.executor.grammar import Context, GrammarError, resolve
 from pipelines.executor.model import Result, StepState
 from pipelines.executor.plan import PlannedStep
+
+DRIVERS: Mapping[str, Callable[[Call, Services, Progress], End]] = {
+    "Callback": external.call_back,
+    "Condition": drivers.decide,
+    "Fail": drivers.fail,
+    "Lambda": external.invoke,
+}
+"""Step type -> what drives it. All others are jobs and resources of SageMaker's API."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +104,7 @@ def _try(step: PlannedStep, context: Context, services: Services, progress: Prog
                 end = End("Succeeded", answer=found.answer)
                 return _Tried(end=end, compared=attributes, reused=found)
         call = Call(step=step, context=named, job_name=name, arguments=arguments, own=own)
+        drive = DRIVERS.get(step.type, drivers.run_job)
         return _Tried(end=drive(call, services, progress), compared=attributes)
     except (GrammarError, BotoCoreError, ClientError) as error:
         return _Tried(end=End("Failed", str(error)), compared=attributes)

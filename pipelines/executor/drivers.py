@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pipelines.executor import conditions, retries
 from pipelines.executor.grammar import Context, text_of
-from pipelines.executor.model import Result, StepState
+from pipelines.executor.model import Callback, Result, StepState
 from pipelines.executor.plan import PlannedStep
 from pipelines.executor.runners import RUNNERS, Runner
 
@@ -34,6 +34,8 @@ class Services:
     """Set when running jobs are to be stopped."""
     past: Callable[[str], Sequence[Result]]
     """Name of a step -> the results of its earlier runs."""
+    expect: Callable[[Callback], None]
+    """Hears of each callback before its token is sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,25 +73,23 @@ class Progress:
         self._observe(self.state)
 
 
-def drive(call: Call, services: Services, progress: Progress) -> End:
-    """One try, to its end."""
-    return _DRIVERS.get(call.step.type, _run_job)(call, services, progress)
-
-
-def _decide(call: Call, _: Services, progress: Progress) -> End:
+def decide(call: Call, _: Services, progress: Progress) -> End:
+    """Whether the conditions of a Condition step hold."""
     progress.move(status="Executing")
     outcome = str(conditions.hold(call.arguments["Conditions"]))
     progress.state = replace(progress.state, metadata={"Condition": {"Outcome": outcome}})
     return End("Succeeded", answer={"Outcome": outcome})
 
 
-def _fail(call: Call, _: Services, progress: Progress) -> End:
+def fail(call: Call, _: Services, progress: Progress) -> End:
+    """End as a Fail step does, with its message."""
     message = short(text_of(call.arguments["ErrorMessage"]))
     progress.move(status="Executing", metadata={"Fail": {"ErrorMessage": message}})
     return End("Failed", message)
 
 
-def _run_job(call: Call, services: Services, progress: Progress) -> End:
+def run_job(call: Call, services: Services, progress: Progress) -> End:
+    """Create what the step asks SageMaker's API for, and watch it to its end."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     runner, sagemaker = RUNNERS[call.step.type], services.client("sagemaker")
@@ -134,13 +134,6 @@ def _wait_for_end(
         else:
             halt.wait(seconds)
         seconds = min(LAST_POLL_SECONDS, seconds * _POLL_GROWTH)
-
-
-_DRIVERS: Mapping[str, Callable[[Call, Services, Progress], End]] = {
-    "Condition": _decide,
-    "Fail": _fail,
-}
-"""Step type -> what drives it. All others are jobs and resources of SageMaker's API."""
 
 
 def job_name(execution_id: str, step: str, attempt: int = 1) -> str:

@@ -1,5 +1,6 @@
 """What callers of the executor hand in and get back."""
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,6 +35,18 @@ class Result:
     """The attributes by which the step cache knows it again."""
 
 
+@dataclass(kw_only=True, eq=False)
+class Callback:
+    """A Callback step that waits for its token to come back."""
+
+    token: str
+    answered: threading.Event = field(default_factory=threading.Event)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    """Default: the answer holds none."""
+    failure: str | None = None
+    """Default: the answer is a success."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StepState:
     """A step at one moment, in the words of ListPipelineExecutionSteps."""
@@ -41,7 +54,7 @@ class StepState:
     name: str
     type: str
     status: str
-    """`Starting`, `Executing`, `Succeeded`, `Failed` or `Stopped`."""
+    """`Starting`, `Executing`, `Stopping`, `Succeeded`, `Failed` or `Stopped`."""
     start_time: datetime
     end_time: datetime | None = None
     """Default: the step has not ended."""

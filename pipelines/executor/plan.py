@@ -11,7 +11,7 @@ from datetime import timedelta
 from reprlib import repr as shown
 from typing import Any
 
-from pipelines.executor import cache, parameters, retries, shapes, step_types
+from pipelines.executor import cache, outputs, parameters, retries, shapes, step_types
 from pipelines.executor.grammar import (
     DEPTH_LIMIT,
     DefinitionProblem,
@@ -46,6 +46,8 @@ class PlannedStep:
     property_files: Mapping[str, PropertyFile] = field(default_factory=dict)
     own: Mapping[str, Any] = field(default_factory=dict)
     """Members that its type has beside Arguments. Default: it has none."""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    """Name -> type of what it puts out by OutputParameters. Default: nothing."""
     cache_lifetime: timedelta | None = None
     """How old a result may be that is used again. Default: the step runs every time."""
     retry_policies: tuple[retries.RetryPolicy, ...] = ()
@@ -143,14 +145,17 @@ class _Reading:
             needs=self._stated_needs(step, where) | ({branch[0]} if branch else set()),
             branch=branch,
             property_files=self._property_files(step, where),
+            own=step_types.own(step),
+            outputs=outputs.declared(step),
             cache_lifetime=cache.lifetime(step),
             retry_policies=retries.read(step),
             display_name=str(step.get("DisplayName") or ""),
             description=str(step.get("Description") or ""),
         )
         self.steps[planned.name] = planned
-        found = findings(planned.arguments, f"{where}.Arguments")
-        self.findings += [(planned.name, finding) for finding in found]
+        for member, value in {"Arguments": planned.arguments, **planned.own}.items():
+            found = findings(value, f"{where}.{member}")
+            self.findings += [(planned.name, finding) for finding in found]
         if is_condition:
             for member, outcome in BRANCHES.items():
                 here = f"{where}.Arguments.{member}"
@@ -225,16 +230,20 @@ class _Reading:
             return f"property file {file!r} can only be read by Std:JsonGet"
         if file is not None and target.type and file not in target.property_files:
             return f"step {reference.name!r} has no property file {file!r}"
-        return shapes.reference_problem(reference, target.type)
+        return shapes.reference_problem(reference, _answers(target))
 
     def check_shapes(self, declared: Mapping[str, Parameter]) -> None:
         """Report arguments that do not fit the request their step becomes."""
-        types = {step.name: step.type for step in self.steps.values()}
-        scope = shapes.Scope(parameters=declared, step_types=types)
+        answers = {step.name: _answers(step) for step in self.steps.values()}
+        scope = shapes.Scope(parameters=declared, steps=answers)
         for step in self.steps.values():
             if step.type in RUNNERS:
                 where = f"{step.where}.Arguments"
                 self.problems += shapes.problems(step.type, step.arguments, where, scope)
+
+
+def _answers(step: PlannedStep) -> shapes.Answers:
+    return shapes.Answers(step_type=step.type, outputs=step.outputs)
 
 
 def _step_reference(name: str) -> Reference:

@@ -17,7 +17,7 @@ from pipelines.executor import parameters
 from pipelines.executor.attempts import run_step
 from pipelines.executor.drivers import FIRST_POLL_SECONDS, Services, short
 from pipelines.executor.grammar import Context, GrammarError
-from pipelines.executor.model import Execution, Outcome, Result, StepState
+from pipelines.executor.model import Callback, Execution, Outcome, Result, StepState
 from pipelines.executor.plan import Plan, PlannedStep, plan
 
 
@@ -30,12 +30,14 @@ def run(
     observe: Callable[[StepState], None],
     stopping: Callable[[], bool],
     past: Callable[[str], Sequence[Result]] = lambda _: (),
+    expect: Callable[[Callback], None] = lambda _: None,
     max_parallel_steps: Callable[[], int | None] = lambda: None,
 ) -> Outcome:
     """Run a definition to its end. `observe` is called by one thread at a time.
 
     `client` gives a client of a service that acts as the execution does, `past` the results of a
-    step of earlier executions of the pipeline, for the step cache.
+    step of earlier executions of the pipeline, for the step cache. `expect` hears of each callback;
+    whoever is given its token answers it.
     `max_parallel_steps` (ParallelismConfiguration) is asked as the run goes on, for it may change;
     None lets all steps that are ready run at once.
     """
@@ -44,7 +46,11 @@ def run(
     if problems:
         return Outcome(status="Failed", failure_reason=short("; ".join(problems)))
     services = Services(
-        client=client, observe=_one_at_a_time(observe), halt=threading.Event(), past=past
+        client=client,
+        observe=_one_at_a_time(observe),
+        halt=threading.Event(),
+        past=past,
+        expect=expect,
     )
     context = _first_context(planned, parameters, execution, client)
     with ThreadPoolExecutor(len(planned.steps), thread_name_prefix="step") as pool:

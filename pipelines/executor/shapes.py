@@ -9,7 +9,7 @@ definition is checked.
 
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from reprlib import repr as shown
 from typing import Any
 
@@ -31,11 +31,21 @@ _SAME = {"timestamp": "string", "long": "integer", "double": "float"}
 
 
 @dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What a step can be asked for."""
+
+    step_type: str = ""
+    """Default: nothing is known of it."""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    """Name -> type of its OutputParameters. Default: it has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scope:
     """What the variables of a definition can refer to."""
 
     parameters: Mapping[str, Parameter]
-    step_types: Mapping[str, str]
+    steps: Mapping[str, Answers]
 
 
 def problems(step_type: str, arguments: Any, where: str, scope: Scope) -> Iterator[str]:
@@ -116,25 +126,38 @@ def _kind_of(function: str, content: Any, scope: Scope) -> str | None:
     if reference.scope == "Parameters":
         parameter = scope.parameters.get(reference.name)
         return _KINDS[parameter.type] if parameter else None
-    answered = _answered(reference, scope.step_types.get(reference.name, ""))
+    return _kind_of_answer(reference, scope)
+
+
+def _kind_of_answer(reference: Reference, scope: Scope) -> str | None:
+    answers = scope.steps.get(reference.name, Answers())
+    match reference.path:
+        case ("OutputParameters", str(name)) if name in answers.outputs:
+            return _KINDS[answers.outputs[name]]
+    answered = _answered(reference, answers)
     return None if isinstance(answered, str | None) else str(answered.type_name)
 
 
-def reference_problem(reference: Reference, step_type: str) -> str | None:
-    """Why a step of this type never answers what a reference asks for, or None if it does."""
-    answered = _answered(reference, step_type)
+def reference_problem(reference: Reference, answers: Answers) -> str | None:
+    """Why a step never answers what a reference asks for, or None if it does."""
+    answered = _answered(reference, answers)
     return answered if isinstance(answered, str) else None
 
 
-def _answered(reference: Reference, step_type: str) -> Any:
+def _answered(reference: Reference, answers: Answers) -> Any:
     """The shape a step reference ends at, a problem, or None if nothing is known."""
-    if reference.property_file is not None or not reference.path:
+    step_type = answers.step_type
+    if reference.property_file is not None or not reference.path or not step_type:
         return None
+    match reference.path:
+        case ("Outcome",) if step_type == "Condition":
+            return None
+        case ("OutputParameters", str(name)) if step_type in ("Lambda", "Callback"):
+            has = ", ".join(answers.outputs) or "none"
+            return None if name in answers.outputs else f"has no output {name!r}, it has {has}"
     runner = RUNNERS.get(step_type)
     if runner is None:
-        outcome = step_type == "Condition" and reference.path == ("Outcome",)
-        known = outcome or not step_type
-        return None if known else f"a {step_type} step answers no {reference.path[0]!r}"
+        return f"a {step_type} step answers no {reference.path[0]!r}"
     operation = runner.operation.replace("Create", "Describe", 1)
     shape = _operation(operation).output_shape
     parent: str | int = ""

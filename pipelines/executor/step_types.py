@@ -4,18 +4,28 @@ from collections.abc import Iterator, Mapping
 from reprlib import repr as shown
 from typing import Any
 
-from pipelines.executor import cache, conditions, retries
+from pipelines.executor import cache, conditions, outputs, retries
+from pipelines.executor.grammar import variable
 from pipelines.executor.runners import RUNNERS
 
 BRANCHES = {"IfSteps": True, "ElseSteps": False}
 """Member of a Condition step's Arguments -> the outcome on which its steps run."""
 
 _STEP = frozenset({"Name", "Type", "Arguments", "DependsOn", "DisplayName", "Description"})
-_OWN: Mapping[str, frozenset[str]] = {
-    **dict.fromkeys((*RUNNERS, "Condition", "Fail"), frozenset()),
+_OWN: Mapping[str, Mapping[str, bool]] = {
+    **{kind: {} for kind in (*RUNNERS, "Condition", "Fail")},
+    "Callback": {"SqsQueueUrl": True},
+    "Lambda": {"FunctionArn": True},
+}
+"""Step type that is built -> the members with values that it has beside those of every step ->
+whether it must have them."""
+
+_DECLARED: Mapping[str, frozenset[str]] = {
+    "Callback": frozenset({"OutputParameters"}),
+    "Lambda": frozenset({"OutputParameters"}),
     "Processing": frozenset({"PropertyFiles"}),
 }
-"""Step type that is built -> the members that it has beside those of every step."""
+"""Step type -> members that declare what later steps can refer to."""
 
 _AWS_TYPES = frozenset(
     {
@@ -38,7 +48,12 @@ def members(kind: str) -> frozenset[str]:
     """The members that a step of a type may have."""
     cached = {"CacheConfig"} if kind in cache.KEYS else set()
     retried = {"RetryPolicies"} if kind in retries.STEP_TYPES else set()
-    return _STEP | _OWN[kind] | cached | retried
+    return _STEP | _OWN[kind].keys() | _DECLARED.get(kind, frozenset()) | cached | retried
+
+
+def own(step: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that a step without problems has beside its Arguments."""
+    return {key: step[key] for key in _OWN[step["Type"]] if step.get(key) is not None}
 
 
 def problems(step: Any, where: str) -> Iterator[str]:
@@ -64,7 +79,22 @@ def problems(step: Any, where: str) -> Iterator[str]:
         yield f"{where}.Arguments must be an object, got {shown(arguments)}"
     else:
         yield from _argument_problems(kind, arguments, f"{where}.Arguments")
-    yield from _policy_problems(step, where)
+    yield from _own_problems(step, where)
+    yield from cache.problems(step, where)
+    yield from retries.problems(step, where)
+
+
+def _own_problems(step: Mapping[str, Any], where: str) -> Iterator[str]:
+    """What is wrong with the members that only steps of this type have."""
+    kind = step["Type"]
+    for key, required in _OWN[kind].items():
+        value = step.get(key)
+        if required and value is None:
+            yield f"{where}.{key} is missing: a {kind} step requires it"
+        elif value is not None and not isinstance(value, str) and variable(value) is None:
+            yield f"{where}.{key} must be text, got {shown(value)}"
+    if "OutputParameters" in _DECLARED.get(kind, ()):
+        yield from outputs.problems(step.get("OutputParameters") or [], f"{where}.OutputParameters")
 
 
 def _is_step_name(name: str) -> bool:
@@ -84,8 +114,3 @@ def _argument_problems(kind: str, arguments: Mapping[str, Any], where: str) -> I
     elif kind in RUNNERS and RUNNERS[kind].name_field in arguments:
         name = RUNNERS[kind].name_field
         yield NotBuilt(f"{where}.{name} is not emulated: every execution names its own")
-
-
-def _policy_problems(step: Mapping[str, Any], where: str) -> Iterator[str]:
-    yield from cache.problems(step, where)
-    yield from retries.problems(step, where)

@@ -156,6 +156,26 @@ def fail(name: str, message: Any = "too bad") -> Json:
     return {"Name": name, "Type": "Fail", "Arguments": {"ErrorMessage": message}}
 
 
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:f"
+QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/q"
+
+
+def _outputs(*outputs: str) -> list[Json]:
+    """OutputParameters of `name:type`."""
+    pairs = [text.split(":") for text in outputs]
+    return [{"OutputName": name, "OutputType": kind} for name, kind in pairs]
+
+
+def lambda_step(name: str, *outputs: str, **more: Any) -> Json:
+    step = {"Name": name, "Type": "Lambda", "FunctionArn": FUNCTION, "Arguments": {}}
+    return {**step, "OutputParameters": _outputs(*outputs), **more}
+
+
+def callback(name: str, *outputs: str, **more: Any) -> Json:
+    step = {"Name": name, "Type": "Callback", "SqsQueueUrl": QUEUE, "Arguments": {}}
+    return {**step, "OutputParameters": _outputs(*outputs), **more}
+
+
 def compare(left: Any, kind: str, right: Any) -> Json:
     return {"Type": kind, "LeftValue": left, "RightValue": right}
 

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from pipelines.executor.external import LAMBDA_SECONDS
 from stacks.local.aws.container_logs import ContainerLogs
 from stacks.local.aws.iam.authorizer import Authorizer
 from stacks.local.aws.iam.networks import vpc_of
@@ -23,6 +24,15 @@ from stacks.local.runtime.jobs import Jobs
 
 ACCOUNT_ID = "123456789012"
 BACKGROUND_THREADS = 64
+WAITING_THREADS = 512
+"""For what waits for other work, so that it never takes the threads of what it waits for."""
+
+PATIENCE: Mapping[str, Mapping[str, Any]] = {
+    # a Lambda step waits ten minutes for its function, and calls it once
+    "lambda": {"read_timeout": LAMBDA_SECONDS, "retries": {"total_max_attempts": 1}},
+}
+"""Service -> how its clients differ from those of the others."""
+
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +48,9 @@ class Emulator:
     logs: ContainerLogs = field(default_factory=ContainerLogs)
     threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(BACKGROUND_THREADS, "emulator")
+    )
+    waiting: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(WAITING_THREADS, "waiting")
     )
 
     @property
@@ -94,13 +107,26 @@ class Emulator:
             aws_access_key_id=signed["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=signed["AWS_SECRET_ACCESS_KEY"],
             aws_session_token=signed.get("AWS_SESSION_TOKEN"),
-            config=Config(max_pool_connections=32, retries={"total_max_attempts": 2}),
+            config=Config(
+                **{
+                    "max_pool_connections": 32,
+                    "retries": {"total_max_attempts": 2},
+                    **PATIENCE.get(service, {}),
+                }
+            ),
         )
 
     def background(
-        self, work: Callable[[], None], *, broken: Callable[[BaseException], None]
+        self,
+        work: Callable[[], None],
+        *,
+        broken: Callable[[BaseException], None],
+        waits: bool = False,
     ) -> None:
-        """Do work in a thread; `broken` hears of an error that is ours."""
+        """Do work in a thread; `broken` hears of an error that is ours.
+
+        `waits`: it waits for other work. Default: it works.
+        """
 
         def done(future: Future[None]) -> None:
             error = None if future.cancelled() else future.exception()
@@ -108,7 +134,8 @@ class Emulator:
                 log.error("background work failed", exc_info=error)
                 broken(error)
 
-        self.threads.submit(work).add_done_callback(done)
+        pool = self.waiting if waits else self.threads
+        pool.submit(work).add_done_callback(done)
 
 
 def moto_backend(service: str, emulator: Emulator) -> Any:

@@ -1,5 +1,8 @@
 """Executions of pipelines in the local cloud, as clients see them."""
 
+import io
+import json
+import zipfile
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -9,8 +12,10 @@ import pytest
 from pipelines.executor import cache_report
 from stacks.commands import model
 from stacks.commands.output import CommandOutput
-from tests.kits.executions import create, execute, shell, steps_of
-from tests.kits.local_cloud import Cloud, running_cloud
+from tests.kits.executions import create, ended, execute, shell, start, steps_of
+from tests.kits.executor import callback, compare, condition, lambda_step
+from tests.kits.local_cloud import ROLE, Cloud, refusal, running_cloud, trusted_role
+from tests.kits.path import wait_until
 
 CACHED = {"Enabled": True, "ExpireAfter": "30d"}
 DAYS = [{"Name": "Days", "Type": "String", "DefaultValue": "7"}]
@@ -100,3 +105,131 @@ def test_plinth_run_says_what_came_from_the_cache_and_why_the_rest_did_not(
     hit = steps("21")["A"]
     assert hit["hit"] is True and hit["source"].startswith("arn:aws:sagemaker:")
     assert f"from the cache: execution {hit['source'][-12:]}" in capsys.readouterr().err
+
+
+# Steps that work outside SageMaker
+
+
+def function(cloud: Cloud, name: str, code: str) -> str:
+    """A Python function; its ARN."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("main.py", code)
+    made = cloud.client("lambda").create_function(
+        FunctionName=name, Role=ROLE, Runtime="python3.13", Handler="main.handler", Timeout=20,
+        Code={"ZipFile": packed.getvalue()},
+    )  # fmt: skip
+    return str(made["FunctionArn"])
+
+
+def test_a_condition_reads_what_a_function_returned(cloud: Cloud, sm: Any) -> None:
+    """aws/sagemaker-python-sdk#3499."""
+    arn = function(cloud, "adds", "def handler(event, _): return {'n': event['a'] + 1}")
+    step = lambda_step("L", "n:Integer", FunctionArn=arn, Arguments={"a": {"Get": "Parameters.K"}})
+    test = compare({"Get": "Steps.L.OutputParameters['n']"}, "Equals", 8)
+    create(
+        sm, "adds", step, condition("If", [test], [shell("Yes", "true")], [shell("No", "true")]),
+        parameters=[{"Name": "K", "Type": "Integer", "DefaultValue": 7}],
+    )  # fmt: skip
+    done = execute(sm, "adds")
+    assert done["PipelineExecutionStatus"] == "Succeeded"
+    steps = steps_of(sm, done["PipelineExecutionArn"])
+    assert steps.keys() == {"L", "If", "Yes"}
+    outputs = [{"Name": "n", "Value": "8"}]
+    assert steps["L"]["Metadata"] == {"Lambda": {"Arn": arn, "OutputParameters": outputs}}
+
+
+def test_a_function_that_raises_fails_its_step_with_its_words(cloud: Cloud, sm: Any) -> None:
+    arn = function(cloud, "raises", "def handler(event, _): raise ValueError('no flights')")
+    create(sm, "function-raises", lambda_step("L", FunctionArn=arn))
+    done = execute(sm, "function-raises")
+    assert done["PipelineExecutionStatus"] == "Failed" and "no flights" in done["FailureReason"]
+
+
+def test_what_a_role_may_not_call_fails_the_step(cloud: Cloud, sm: Any) -> None:
+    arn = function(cloud, "closed", "def handler(event, _): return {}")
+    trusted_role(cloud.client("iam"), "no-functions", Action="s3:*")
+    role = ROLE.replace("plinth-test", "no-functions")
+    create(sm, "not-allowed", lambda_step("L", FunctionArn=arn))
+    done = execute(sm, "not-allowed", RoleArn=role)
+    assert "is not authorized to perform: lambda:InvokeFunction" in done["FailureReason"]
+
+
+@pytest.fixture(scope="module")
+def queue(cloud: Cloud) -> str:
+    return str(cloud.client("sqs").create_queue(QueueName="callbacks")["QueueUrl"])
+
+
+def message(cloud: Cloud, queue: str) -> Any:
+    """The next message of a queue, once it is there."""
+    sqs, found = cloud.client("sqs"), []
+
+    def arrived() -> bool:
+        found.extend(sqs.receive_message(QueueUrl=queue).get("Messages", ()))
+        return bool(found)
+
+    wait_until(arrived)
+    sqs.delete_message(QueueUrl=queue, ReceiptHandle=found[0]["ReceiptHandle"])
+    return json.loads(found[0]["Body"])
+
+
+def waiting(cloud: Cloud, sm: Any, name: str, queue: str) -> tuple[str, Any]:
+    """A started pipeline whose callback was sent: ARN of the execution and the message."""
+    return waiting_at(sm, name, queue), message(cloud, queue)
+
+
+def waiting_at(sm: Any, name: str, queue: str) -> str:
+    later = shell("A", '[ "$1" = s3://done ]', {"Get": "Steps.K.OutputParameters['s3']"})
+    step = callback("K", "s3:String", SqsQueueUrl=queue, Arguments={"a": "b"})
+    create(sm, name, step, later)
+    return start(sm, name)
+
+
+def test_the_answer_to_a_callback_reaches_the_next_step(cloud: Cloud, sm: Any, queue: str) -> None:
+    """awsdocs/aws-doc-sdk-examples#4994."""
+    arn, sent = waiting(cloud, sm, "calls-back", queue)
+    token = sent["token"]
+    assert sent == {
+        "token": token,
+        "pipelineExecutionArn": arn,
+        "arguments": {"a": "b"},
+        "status": "Executing",
+    }
+    answer = {"OutputParameters": [{"Name": "s3", "Value": "s3://done"}], "CallbackToken": token}
+    once = {**answer, "ClientRequestToken": "1" * 32}
+    first = sm.send_pipeline_execution_step_success(**once)
+    assert first["PipelineExecutionArn"] == arn
+    assert sm.send_pipeline_execution_step_success(**once)["PipelineExecutionArn"] == arn
+    code, text, _ = refusal(sm.send_pipeline_execution_step_success, **answer)
+    assert code == "ConflictException" and "was answered before" in text
+    assert ended(sm, arn)["PipelineExecutionStatus"] == "Succeeded"
+    step = steps_of(sm, arn)["K"]
+    assert step["Metadata"]["Callback"]["OutputParameters"] == answer["OutputParameters"]
+
+
+def test_a_callback_that_is_answered_with_a_failure_fails(
+    cloud: Cloud, sm: Any, queue: str
+) -> None:
+    """The URL is the one that the queue has in an account."""
+    url = "https://sqs.us-east-1.amazonaws.com/123456789012/callbacks"
+    assert queue.rpartition("/")[2] == "callbacks"
+    arn = waiting_at(sm, "calls-back-badly", url)
+    sent = message(cloud, queue)
+    sm.send_pipeline_execution_step_failure(
+        CallbackToken=sent["token"], FailureReason="no reviewer"
+    )
+    assert ended(sm, arn)["FailureReason"] == "step 'K' failed: no reviewer"
+    code, _, _ = refusal(sm.send_pipeline_execution_step_failure, CallbackToken="a" * 10)
+    assert code == "ResourceNotFound"
+
+
+def test_a_stop_waits_until_the_callback_is_answered(cloud: Cloud, sm: Any, queue: str) -> None:
+    arn, sent = waiting(cloud, sm, "stops-a-callback", queue)
+    sm.stop_pipeline_execution(PipelineExecutionArn=arn)
+    assert message(cloud, queue) == sent | {"status": "Stopping"}
+    now = sm.describe_pipeline_execution(PipelineExecutionArn=arn)
+    assert now["PipelineExecutionStatus"] == "Stopping"
+    assert steps_of(sm, arn)["K"]["StepStatus"] == "Stopping"
+    sm.send_pipeline_execution_step_failure(CallbackToken=sent["token"])
+    assert ended(sm, arn)["PipelineExecutionStatus"] == "Stopped"
+    assert steps_of(sm, arn).keys() == {"K"}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker import cards, crud, executions, jobs, packages, search
+from stacks.local.aws.sagemaker import callbacks, cards, crud, executions, jobs, packages, search
 from stacks.local.aws.sagemaker.accepted import check_fields
 from stacks.local.aws.sagemaker.endpoints import update_weights
 from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
@@ -119,6 +119,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "ListTags": _list_tags,
     "PutModelPackageGroupPolicy": packages.put_policy,
     "Search": search.search,
+    "SendPipelineExecutionStepFailure": callbacks.fail,
+    "SendPipelineExecutionStepSuccess": callbacks.succeed,
     "StartPipelineExecution": executions.start_execution,
     "StopPipelineExecution": executions.stop_execution,
     "StopProcessingJob": _stop("ProcessingJob", "processing job"),

@@ -6,15 +6,17 @@ NotEmulated.
 
 from collections.abc import Mapping
 
+from stacks.local.aws.sagemaker import pipeline_fields
+from stacks.local.aws.sagemaker.pipeline_fields import ACCESS, ACCOUNTING
+
 NETWORK = "there is one network: loopback"
 KEY = "objects and volumes are not encrypted on this machine"
-ACCESS = "IAM decides what it may"
 LINEAGE = "experiments are tracked in MLflow"
-ACCOUNTING = "kept for reviews and policies"
 FAULTS = "a local job meets no fault of the service"
 MACHINE = "one machine plays every instance"
 
 FIELDS: Mapping[str, frozenset[str]] = {
+    **pipeline_fields.FIELDS,
     "AddTags": frozenset({"ResourceArn", "Tags"}),
     "BatchDescribeModelPackage": frozenset({"ModelPackageArnList"}),
     "CreateEndpoint": frozenset({"EndpointName", "EndpointConfigName", "DeploymentConfig", "Tags"}),
@@ -55,16 +57,6 @@ FIELDS: Mapping[str, frozenset[str]] = {
         }
     ),
     "CreateModelPackageGroup": frozenset({"ModelPackageGroupName", "Tags"}),
-    "CreatePipeline": frozenset(
-        {
-            "PipelineName",
-            "PipelineDisplayName",
-            "PipelineDefinition",
-            "PipelineDefinitionS3Location",
-            "ParallelismConfiguration",
-            "Tags",
-        }
-    ),
     "CreateProcessingJob": frozenset(
         {
             "ProcessingJobName",
@@ -96,8 +88,6 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "DeleteModelPackageGroupPolicy": frozenset({"ModelPackageGroupName"}),
     "DeleteTags": frozenset({"ResourceArn", "TagKeys"}),
     "DescribeModelCard": frozenset({"ModelCardName", "ModelCardVersion"}),
-    "DescribePipelineDefinitionForExecution": frozenset({"PipelineExecutionArn"}),
-    "DescribePipelineExecution": frozenset({"PipelineExecutionArn"}),
     "GetModelPackageGroupPolicy": frozenset({"ModelPackageGroupName"}),
     "ListModelCardVersions": frozenset(
         {
@@ -111,39 +101,11 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "MaxResults",
         }
     ),
-    "ListPipelineExecutionSteps": frozenset(
-        {"PipelineExecutionArn", "NextToken", "MaxResults", "SortOrder"}
-    ),
-    "ListPipelineExecutions": frozenset(
-        {
-            "PipelineName",
-            "CreatedAfter",
-            "CreatedBefore",
-            "SortBy",
-            "SortOrder",
-            "NextToken",
-            "MaxResults",
-        }
-    ),
-    "ListPipelineParametersForExecution": frozenset(
-        {"PipelineExecutionArn", "NextToken", "MaxResults"}
-    ),
     "ListTags": frozenset({"ResourceArn", "NextToken", "MaxResults"}),
     "PutModelPackageGroupPolicy": frozenset({"ModelPackageGroupName"}),
     "Search": frozenset(
         {"Resource", "SearchExpression", "SortBy", "SortOrder", "NextToken", "MaxResults"}
     ),
-    "StartPipelineExecution": frozenset(
-        {
-            "PipelineName",
-            "PipelineExecutionDisplayName",
-            "PipelineParameters",
-            "PipelineExecutionDescription",
-            "ClientRequestToken",
-            "ParallelismConfiguration",
-        }
-    ),
-    "StopPipelineExecution": frozenset({"PipelineExecutionArn"}),
     "StopProcessingJob": frozenset({"ProcessingJobName"}),
     "StopTrainingJob": frozenset({"TrainingJobName"}),
     "UpdateEndpoint": frozenset(
@@ -174,15 +136,6 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "SourceUri",
         }
     ),
-    "UpdatePipeline": frozenset(
-        {
-            "PipelineName",
-            "PipelineDisplayName",
-            "PipelineDefinition",
-            "PipelineDefinitionS3Location",
-            "ParallelismConfiguration",
-        }
-    ),
 }
 """Operation -> members that act. Describe, delete and list follow from the resource table."""
 
@@ -196,6 +149,7 @@ DEPLOYMENT = {
 }
 
 RECORDED: Mapping[str, Mapping[str, str]] = {
+    **pipeline_fields.RECORDED,
     "CreateEndpointConfig": {
         "ProductionVariants[].InstanceType": MACHINE,
         "ProductionVariants[].InitialInstanceCount": "at most two processes run per variant",
@@ -262,11 +216,6 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "ClientToken": "each request makes its own version",
     },
     "CreateModelPackageGroup": {"ModelPackageGroupDescription": ACCOUNTING},
-    "CreatePipeline": {
-        "PipelineDescription": ACCOUNTING,
-        "RoleArn": ACCESS,
-        "ClientRequestToken": "a taken name is refused in any case",
-    },
     "CreateProcessingJob": {
         "NetworkConfig.VpcConfig": NETWORK,
         "NetworkConfig.EnableInterContainerTrafficEncryption": NETWORK,
@@ -292,7 +241,6 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "OutputDataConfig.KmsKeyId": KEY,
         "AlgorithmSpecification.TrainingImage": "a table says what is run in its place",
     },
-    "DeletePipeline": {"ClientRequestToken": "a second delete finds nothing"},
     "DescribeFeatureGroup": {"NextToken": "every answer carries all features"},
     "DescribeModelCard": {"IncludedData": "every answer carries all data"},
     "DescribeModelPackage": {"IncludedData": "every answer carries all data"},
@@ -301,8 +249,6 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "ResourcePolicy": "IAM decides by it, for callers of this account"
     },
     "Search": {"CrossAccountFilterOption": "there is one account"},
-    "StartPipelineExecution": {"RoleArn": ACCESS},
-    "StopPipelineExecution": {"ClientRequestToken": "a second stop changes nothing"},
     "UpdateEndpoint": DEPLOYMENT,
     "UpdateFeatureGroup": {"ThroughputConfig": MACHINE},
     "UpdateMlflowApp": {
@@ -317,7 +263,6 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "WeeklyMaintenanceWindowStart": MACHINE,
     },
     "UpdateModelPackage": {"ClientToken": "an update is idempotent by itself"},
-    "UpdatePipeline": {"PipelineDescription": ACCOUNTING, "RoleArn": ACCESS},
 }
 """Operation -> member -> why it is kept without effect. Dotted names stand inside acting ones."""
 

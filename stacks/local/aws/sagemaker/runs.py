@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.executor.model import Execution, Result, StepState
+from pipelines.executor.model import Callback, Execution, Result, StepState
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.pipelines import executions_of
 from stacks.local.aws.sagemaker.shapes import now
@@ -25,6 +25,10 @@ class Run:
     """Step name -> its PipelineExecutionStep, in order of first appearance."""
     results: dict[str, Result] = field(default_factory=dict)
     """What the steps that succeeded leave to later executions."""
+    callbacks: dict[str, Callback] = field(default_factory=dict)
+    """Token -> the step that waits, or waited, for it."""
+    answers: dict[str, str] = field(default_factory=dict)
+    """Token -> the ClientRequestToken that answered it."""
 
 
 def launch(emulator: Emulator, pipeline: Resource, item: Resource) -> None:
@@ -45,6 +49,10 @@ def launch(emulator: Emulator, pipeline: Resource, item: Resource) -> None:
             known = [execution.live.results for execution in executions_of(emulator, pipeline)]
             return [results[step] for results in known if step in results]
 
+    def expect(callback: Callback) -> None:
+        with emulator.store.lock:
+            live.callbacks[callback.token] = callback
+
     def parallel_steps() -> int | None:
         limit: int | None = item.fields.get("ParallelismConfiguration", {}).get(
             "MaxParallelExecutionSteps"
@@ -61,6 +69,7 @@ def launch(emulator: Emulator, pipeline: Resource, item: Resource) -> None:
             observe=observe,
             stopping=live.stopping.is_set,
             past=past,
+            expect=expect,
             max_parallel_steps=parallel_steps,
         )
         item.set(
@@ -71,7 +80,7 @@ def launch(emulator: Emulator, pipeline: Resource, item: Resource) -> None:
         reason = f"InternalServerError: {error!r}"
         item.set(PipelineExecutionStatus="Failed", FailureReason=reason)
 
-    emulator.background(work, broken=broken)
+    emulator.background(work, broken=broken, waits=True)
 
 
 def _execution(pipeline: Resource, item: Resource) -> Execution:

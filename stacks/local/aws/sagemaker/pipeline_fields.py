@@ -1,0 +1,78 @@
+"""Members of the requests about pipelines: what acts and what is kept and shown only."""
+
+from collections.abc import Mapping
+
+ACCESS = "IAM decides what it may"
+ACCOUNTING = "kept for reviews and policies"
+
+FIELDS: Mapping[str, frozenset[str]] = {
+    "CreatePipeline": frozenset(
+        {
+            "PipelineName",
+            "PipelineDisplayName",
+            "PipelineDefinition",
+            "PipelineDefinitionS3Location",
+            "ParallelismConfiguration",
+            "Tags",
+        }
+    ),
+    "DescribePipelineDefinitionForExecution": frozenset({"PipelineExecutionArn"}),
+    "DescribePipelineExecution": frozenset({"PipelineExecutionArn"}),
+    "ListPipelineExecutionSteps": frozenset(
+        {"PipelineExecutionArn", "NextToken", "MaxResults", "SortOrder"}
+    ),
+    "ListPipelineExecutions": frozenset(
+        {
+            "PipelineName",
+            "CreatedAfter",
+            "CreatedBefore",
+            "SortBy",
+            "SortOrder",
+            "NextToken",
+            "MaxResults",
+        }
+    ),
+    "ListPipelineParametersForExecution": frozenset(
+        {"PipelineExecutionArn", "NextToken", "MaxResults"}
+    ),
+    "SendPipelineExecutionStepFailure": frozenset(
+        {"CallbackToken", "FailureReason", "ClientRequestToken"}
+    ),
+    "SendPipelineExecutionStepSuccess": frozenset(
+        {"CallbackToken", "OutputParameters", "ClientRequestToken"}
+    ),
+    "StartPipelineExecution": frozenset(
+        {
+            "PipelineName",
+            "PipelineExecutionDisplayName",
+            "PipelineParameters",
+            "PipelineExecutionDescription",
+            "ClientRequestToken",
+            "ParallelismConfiguration",
+        }
+    ),
+    "StopPipelineExecution": frozenset({"PipelineExecutionArn"}),
+    "UpdatePipeline": frozenset(
+        {
+            "PipelineName",
+            "PipelineDisplayName",
+            "PipelineDefinition",
+            "PipelineDefinitionS3Location",
+            "ParallelismConfiguration",
+        }
+    ),
+}
+"""Operation -> members that act."""
+
+RECORDED: Mapping[str, Mapping[str, str]] = {
+    "CreatePipeline": {
+        "PipelineDescription": ACCOUNTING,
+        "RoleArn": ACCESS,
+        "ClientRequestToken": "a taken name is refused in any case",
+    },
+    "DeletePipeline": {"ClientRequestToken": "a second delete finds nothing"},
+    "StartPipelineExecution": {"RoleArn": ACCESS},
+    "StopPipelineExecution": {"ClientRequestToken": "a second stop changes nothing"},
+    "UpdatePipeline": {"PipelineDescription": ACCOUNTING, "RoleArn": ACCESS},
+}
+"""Operation -> member -> why it is kept without effect."""
