@@ -90,7 +90,7 @@ def _try(step: PlannedStep, context: Context, services: Services, progress: Prog
     # Only loaded when something runs: the caller's clients are botocore's.
     from botocore.exceptions import BotoCoreError, ClientError
 
-    name = job_name(context.execution.execution_id, step.name, progress.state.attempt)
+    name = job_name(context.execution, step.name, progress.state.attempt)
     named = replace(context, job_name=name)
     attributes: Mapping[str, Any] = {}
     try:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pipelines.executor import conditions, retries
 from pipelines.executor.grammar import Context, text_of
-from pipelines.executor.model import Callback, Result, StepState
+from pipelines.executor.model import Callback, Execution, Result, StepState
 from pipelines.executor.plan import PlannedStep
 from pipelines.executor.runners import RUNNERS, Runner
 
@@ -136,11 +136,12 @@ def _wait_for_end(
         seconds = min(LAST_POLL_SECONDS, seconds * _POLL_GROWTH)
 
 
-def job_name(execution_id: str, step: str, attempt: int = 1) -> str:
+def job_name(execution: Execution, step: str, attempt: int = 1) -> str:
     """Name of a step's job: readable, unique in the account, within AWS's 63 characters."""
-    again = f"/{attempt}" if attempt > 1 else ""
-    digest = hashlib.sha256(f"{execution_id}/{step}{again}".encode()).hexdigest()[:_HASH_LENGTH]
-    plain = re.sub(r"[^A-Za-z0-9-]", "-", f"pipelines-{execution_id}-{step}")
+    identity = execution.execution_id
+    again = f"/{execution.retried}/{attempt}" if execution.retried or attempt > 1 else ""
+    digest = hashlib.sha256(f"{identity}/{step}{again}".encode()).hexdigest()[:_HASH_LENGTH]
+    plain = re.sub(r"[^A-Za-z0-9-]", "-", f"pipelines-{identity}-{step}")
     return f"{plain[: _JOB_NAME_LENGTH - _HASH_LENGTH - 1].rstrip('-')}-{digest}"
 
 

@@ -16,6 +16,8 @@ class Execution:
     execution_id: str
     execution_arn: str
     start_time: datetime
+    retried: int = 0
+    """How often RetryPipelineExecution started it once more. Default: never."""
 
 
 @dataclass(frozen=True, kw_only=True)

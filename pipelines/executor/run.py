@@ -7,7 +7,7 @@ stop the jobs that are running. Steps of a branch not taken, and all that need t
 
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from types import MappingProxyType
@@ -31,13 +31,16 @@ def run(
     stopping: Callable[[], bool],
     past: Callable[[str], Sequence[Result]] = lambda _: (),
     expect: Callable[[Callback], None] = lambda _: None,
+    kept: Mapping[str, Result] = MappingProxyType({}),
+    selected: Collection[str] | None = None,
     max_parallel_steps: Callable[[], int | None] = lambda: None,
 ) -> Outcome:
     """Run a definition to its end. `observe` is called by one thread at a time.
 
     `client` gives a client of a service that acts as the execution does, `past` the results of a
     step of earlier executions of the pipeline, for the step cache. `expect` hears of each callback;
-    whoever is given its token answers it.
+    whoever is given its token answers it. The steps of `kept` have their results and do not run;
+    of the others only those `selected` do, or all.
     `max_parallel_steps` (ParallelismConfiguration) is asked as the run goes on, for it may change;
     None lets all steps that are ready run at once.
     """
@@ -53,9 +56,11 @@ def run(
         expect=expect,
     )
     context = _first_context(planned, parameters, execution, client)
+    steps = [step for step in planned.steps if selected is None or step.name in selected]
     with ThreadPoolExecutor(len(planned.steps), thread_name_prefix="step") as pool:
         try:
-            schedule = _Schedule(planned, context, services, max_parallel_steps)
+            schedule = _Schedule(steps, context, services, max_parallel_steps)
+            schedule.keep(planned, kept)
             return schedule.follow(pool, stopping)
         finally:
             services.halt.set()  # a fault of ours must not leave workers waiting for their jobs
@@ -92,18 +97,25 @@ class _Schedule:
 
     def __init__(
         self,
-        planned: Plan,
+        steps: Sequence[PlannedStep],
         context: Context,
         services: Services,
         most: Callable[[], int | None],
     ) -> None:
-        self.waiting = {step.name: step for step in planned.steps}
+        self.waiting = {step.name: step for step in steps}
         self.running: dict[Future[StepState], PlannedStep] = {}
         self.context = context
         self.services = services
         self.most = most
         self.failure = ""
         self.stopped = False
+
+    def keep(self, planned: Plan, kept: Mapping[str, Result]) -> None:
+        """Take results that there are before anything runs."""
+        for step in planned.steps:
+            if step.name in kept:
+                self.waiting.pop(step.name, None)
+                self._succeed(step, kept[step.name])
 
     def follow(self, pool: ThreadPoolExecutor, stopping: Callable[[], bool]) -> Outcome:
         """Start what is ready and take in what ended until nothing is left."""
@@ -136,9 +148,7 @@ class _Schedule:
 
     def _take_in(self, step: PlannedStep, state: StepState) -> None:
         if state.result is not None:
-            answers = {**self.context.answers, step.name: state.result.answer}
-            self.context = replace(self.context, answers=MappingProxyType(answers))
-            self._skip_branch_not_taken(step, state.result.answer)
+            self._succeed(step, state.result)
         elif state.status == "Stopped":
             self.stopped = True
         elif not self.failure:
@@ -147,6 +157,11 @@ class _Schedule:
             self.failure = reason if is_fail else f"step {step.name!r} failed: {reason}"
             if is_fail:
                 self.services.halt.set()
+
+    def _succeed(self, step: PlannedStep, result: Result) -> None:
+        answers = {**self.context.answers, step.name: result.answer}
+        self.context = replace(self.context, answers=MappingProxyType(answers))
+        self._skip_branch_not_taken(step, result.answer)
 
     def _skip_branch_not_taken(self, step: PlannedStep, answer: Mapping[str, Any]) -> None:
         if step.type != "Condition":

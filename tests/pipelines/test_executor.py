@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -150,7 +150,7 @@ def test_every_state_change_is_observed_with_aws_metadata() -> None:
     assert [(s.name, s.status) for s in result.states] == [
         (name, status) for name in ("A", "If") for status in ("Starting", "Executing", "Succeeded")
     ]
-    arn = f"arn:processing-job/{job_name(EXECUTION.execution_id, 'A')}"
+    arn = f"arn:processing-job/{job_name(EXECUTION, 'A')}"
     assert result.state("A").metadata == {"ProcessingJob": {"Arn": arn}}
     assert result.state("If").metadata == {"Condition": {"Outcome": "True"}}
     assert result.state("A").end_time is not None
@@ -311,8 +311,10 @@ def test_models_are_created_and_registered_with_what_training_made() -> None:
 
 
 def test_a_job_name_fits_aws_and_tells_steps_apart() -> None:
-    names = {job_name("abc123def456", step) for step in ("A" * 64, "A" * 63, "a_b", "a-b")}
+    names = {job_name(EXECUTION, step) for step in ("A" * 64, "A" * 63, "a_b", "a-b")}
     assert len(names) == 4
+    again = {job_name(replace(EXECUTION, retried=n), "A", m) for n in (0, 1) for m in (1, 2)}
+    assert len(again) == 4, "every try of every retry has a job of its own"
     assert all(re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", name) for name in names)
 
 

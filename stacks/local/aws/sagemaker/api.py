@@ -4,7 +4,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker import callbacks, cards, crud, executions, jobs, packages, search
+from stacks.local.aws.sagemaker import (
+    callbacks,
+    cards,
+    crud,
+    executions,
+    jobs,
+    packages,
+    pipelines,
+    search,
+)
 from stacks.local.aws.sagemaker.accepted import check_fields
 from stacks.local.aws.sagemaker.endpoints import update_weights
 from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
@@ -108,6 +117,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "DeleteModelPackageGroupPolicy": packages.delete_policy,
     "DeleteTags": _delete_tags,
     "DescribeModelCard": cards.describe_card,
+    "DescribePipeline": pipelines.describe_pipeline,
     "DescribePipelineDefinitionForExecution": executions.describe_definition,
     "DescribePipelineExecution": executions.describe_execution,
     "GetModelPackageGroupPolicy": packages.get_policy,
@@ -116,8 +126,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "ListPipelineExecutionSteps": executions.list_steps,
     "ListPipelineExecutions": executions.list_executions,
     "ListPipelineParametersForExecution": executions.list_parameters,
+    "ListPipelineVersions": pipelines.list_versions,
     "ListTags": _list_tags,
     "PutModelPackageGroupPolicy": packages.put_policy,
+    "RetryPipelineExecution": executions.retry_execution,
     "Search": search.search,
     "SendPipelineExecutionStepFailure": callbacks.fail,
     "SendPipelineExecutionStepSuccess": callbacks.succeed,
@@ -126,5 +138,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "StopProcessingJob": _stop("ProcessingJob", "processing job"),
     "StopTrainingJob": _stop("TrainingJob", "training job"),
     "UpdateEndpointWeightsAndCapacities": _update_weights,
+    "UpdatePipelineExecution": executions.update_execution,
+    "UpdatePipelineVersion": pipelines.update_version,
 }
 """Everything the emulator answers."""

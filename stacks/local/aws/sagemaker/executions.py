@@ -9,11 +9,18 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipelines.executor.grammar import text_of
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker import runs
 from stacks.local.aws.sagemaker.crud import in_time, ordered, paged
-from stacks.local.aws.sagemaker.errors import invalid
-from stacks.local.aws.sagemaker.pipelines import EXECUTION, RUNNING, executions_of, find_pipeline
+from stacks.local.aws.sagemaker.errors import ApiError, invalid
+from stacks.local.aws.sagemaker.pipelines import (
+    EXECUTION,
+    RUNNING,
+    executions_of,
+    find_pipeline,
+    find_version,
+)
 from stacks.local.aws.sagemaker.resource_type import Missing, Request, short_name
 from stacks.local.aws.store import Resource
 
@@ -21,44 +28,127 @@ MISSING = Missing(code="ResourceNotFound", text="Pipeline execution with ARN {ar
 
 
 def start_execution(emulator: Emulator, request: Request) -> dict[str, Any]:
+    """StartPipelineExecution: of the newest version, or of the one that is asked for."""
     with emulator.store.lock:
         pipeline = find_pipeline(emulator, request["PipelineName"])
         token = request.get("ClientRequestToken", "")
         for known in executions_of(emulator, pipeline):
             if token and known.live.token == token:
                 return {"PipelineExecutionArn": known.arn}
-        definition: dict[str, Any] = json.loads(pipeline.fields["PipelineDefinition"])
-        parallelism = request.get(
-            "ParallelismConfiguration", pipeline.fields.get("ParallelismConfiguration")
+        version = find_version(pipeline, request)
+        definition: dict[str, Any] = json.loads(version.definition)
+        live = runs.Run(
+            definition=version.definition,
+            parameters=_parameters(definition, request.get("PipelineParameters", [])),
+            token=token,
         )
-        parameters = _parameters(definition, request.get("PipelineParameters", []))
-        alphabet = string.ascii_lowercase + string.digits
-        identity = "".join(secrets.choice(alphabet) for _ in range(12))
-        name = f"{pipeline.name}/execution/{identity}"
-        item = Resource(
-            kind=EXECUTION,
-            name=name,
-            arn=f"{pipeline.arn}/execution/{identity}",
-            fields={
-                "PipelineArn": pipeline.arn,
-                "PipelineExecutionStatus": "Executing",
-                "PipelineExecutionDisplayName": request.get(
-                    "PipelineExecutionDisplayName", f"execution-{identity}"
-                ),
-                "RoleArn": request.get("RoleArn", pipeline.fields["RoleArn"]),
-            },
-            live=runs.Run(
-                definition=pipeline.fields["PipelineDefinition"], parameters=parameters, token=token
-            ),
-        )
-        item.fields["PipelineExecutionArn"] = item.arn
-        item.set(
-            PipelineExecutionDescription=request.get("PipelineExecutionDescription"),
-            ParallelismConfiguration=parallelism,
-        )
+        selective = request.get("SelectiveExecutionConfig")
+        if selective is not None:
+            _select(emulator, pipeline, definition, live, selective)
+        item = _new(pipeline, request, live)
+        item.set(PipelineVersionId=version.number, SelectiveExecutionConfig=selective)
         emulator.store.add(item)
+        version.shown["LastExecutionPipelineExecutionArn"] = item.arn
         pipeline.fields["LastExecutionTime"] = pipeline.fields["LastRunTime"] = item.created
     runs.launch(emulator, pipeline, item)
+    return {"PipelineExecutionArn": item.arn}
+
+
+def _new(pipeline: Resource, request: Request, live: runs.Run) -> Resource:
+    alphabet = string.ascii_lowercase + string.digits
+    identity = "".join(secrets.choice(alphabet) for _ in range(12))
+    name = request.get("PipelineExecutionDisplayName", f"execution-{identity}")
+    item = Resource(
+        kind=EXECUTION,
+        name=f"{pipeline.name}/execution/{identity}",
+        arn=f"{pipeline.arn}/execution/{identity}",
+        fields={
+            "PipelineArn": pipeline.arn,
+            "PipelineExecutionStatus": "Executing",
+            "PipelineExecutionDisplayName": name,
+            "RoleArn": request.get("RoleArn", pipeline.fields["RoleArn"]),
+        },
+        live=live,
+    )
+    item.set(
+        PipelineExecutionArn=item.arn,
+        PipelineExecutionDescription=request.get("PipelineExecutionDescription"),
+        ParallelismConfiguration=request.get(
+            "ParallelismConfiguration", pipeline.fields.get("ParallelismConfiguration")
+        ),
+    )
+    return item
+
+
+def _select(
+    emulator: Emulator,
+    pipeline: Resource,
+    definition: Mapping[str, Any],
+    live: runs.Run,
+    config: Mapping[str, Any],
+) -> None:
+    """Let only selected steps run, on the results of another execution."""
+    from pipelines.executor import selection
+
+    selected = [step["StepName"] for step in config["SelectedSteps"]]
+    arn = config.get("SourcePipelineExecutionArn")
+    source: runs.Run | None = _source(emulator, pipeline, arn).live if arn else None
+    problem = selection.problem(definition, selected, arn, source.results if source else ())
+    if problem:
+        raise invalid(problem)
+    live.selected = frozenset(selected)
+    if source is not None:
+        for name in selection.needed(definition, selected):
+            live.reuse(name, source, str(arn))
+
+
+def _source(emulator: Emulator, pipeline: Resource, arn: str) -> Resource:
+    """A reference execution: of the same pipeline, and over."""
+    item = emulator.store.find(EXECUTION, short_name(arn))
+    if item is None or item.fields["PipelineArn"] != pipeline.arn:
+        raise invalid(f"Invalid SourcePipelineExecutionArn: {arn}. It is none of {pipeline.arn}")
+    status = item.fields["PipelineExecutionStatus"]
+    if status in RUNNING:
+        raise invalid(f"Invalid SourcePipelineExecutionArn: {arn}. It is {status}")
+    return item
+
+
+def retry_execution(emulator: Emulator, request: Request) -> dict[str, Any]:
+    """RetryPipelineExecution: run the steps that did not succeed once more, in the same execution.
+
+    The steps that succeeded keep their results.
+    """
+    with emulator.store.lock:
+        item = _execution(emulator, request)
+        live: runs.Run = item.live
+        token = request.get("ClientRequestToken", "")
+        if token and token == live.retry_token:
+            return {"PipelineExecutionArn": item.arn}
+        status = item.fields["PipelineExecutionStatus"]
+        if status not in ("Failed", "Stopped"):
+            told = "only a Failed or Stopped one can be retried"
+            raise ApiError(
+                "ConflictException", f"Pipeline execution {item.arn} is {status}: {told}"
+            )
+        live.again(token)
+        item.set(PipelineExecutionStatus="Executing", FailureReason=None)
+        if "ParallelismConfiguration" in request:
+            item.set(ParallelismConfiguration=request["ParallelismConfiguration"])
+        pipeline = find_pipeline(emulator, item.fields["PipelineArn"])
+    runs.launch(emulator, pipeline, item)
+    return {"PipelineExecutionArn": item.arn}
+
+
+def update_execution(emulator: Emulator, request: Request) -> dict[str, Any]:
+    """UpdatePipelineExecution: names, and how many steps may run at once from now on."""
+    names = (
+        "PipelineExecutionDescription",
+        "PipelineExecutionDisplayName",
+        "ParallelismConfiguration",
+    )
+    with emulator.store.lock:
+        item = _execution(emulator, request)
+        item.set(**{name: request[name] for name in names if name in request})
     return {"PipelineExecutionArn": item.arn}
 
 
@@ -102,8 +192,16 @@ def list_steps(emulator: Emulator, request: Request) -> dict[str, Any]:
 
 
 def list_parameters(emulator: Emulator, request: Request) -> dict[str, Any]:
-    given = _execution(emulator, request).live.parameters
-    rows = [{"Name": name, "Value": value} for name, value in given.items()]
+    """ListPipelineParametersForExecution: every parameter, with its default if none was given."""
+    from pipelines.executor import parameters
+
+    live: runs.Run = _execution(emulator, request).live
+    declared, _ = parameters.read(json.loads(live.definition).get("Parameters", []))
+    values = parameters.values(declared.values(), live.parameters)
+    rows = [
+        {"Name": name, "Value": live.parameters.get(name, text_of(value))}
+        for name, value in values.items()
+    ]
     return paged("PipelineParameters", rows, request)
 
 

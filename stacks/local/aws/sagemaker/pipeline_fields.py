@@ -16,6 +16,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "Tags",
         }
     ),
+    "DescribePipeline": frozenset({"PipelineName", "PipelineVersionId"}),
     "DescribePipelineDefinitionForExecution": frozenset({"PipelineExecutionArn"}),
     "DescribePipelineExecution": frozenset({"PipelineExecutionArn"}),
     "ListPipelineExecutionSteps": frozenset(
@@ -35,6 +36,19 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "ListPipelineParametersForExecution": frozenset(
         {"PipelineExecutionArn", "NextToken", "MaxResults"}
     ),
+    "ListPipelineVersions": frozenset(
+        {
+            "PipelineName",
+            "CreatedAfter",
+            "CreatedBefore",
+            "SortOrder",
+            "NextToken",
+            "MaxResults",
+        }
+    ),
+    "RetryPipelineExecution": frozenset(
+        {"PipelineExecutionArn", "ClientRequestToken", "ParallelismConfiguration"}
+    ),
     "SendPipelineExecutionStepFailure": frozenset(
         {"CallbackToken", "FailureReason", "ClientRequestToken"}
     ),
@@ -49,6 +63,8 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "PipelineExecutionDescription",
             "ClientRequestToken",
             "ParallelismConfiguration",
+            "PipelineVersionId",
+            "SelectiveExecutionConfig",
         }
     ),
     "StopPipelineExecution": frozenset({"PipelineExecutionArn"}),
@@ -59,6 +75,22 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "PipelineDefinition",
             "PipelineDefinitionS3Location",
             "ParallelismConfiguration",
+        }
+    ),
+    "UpdatePipelineExecution": frozenset(
+        {
+            "PipelineExecutionArn",
+            "PipelineExecutionDisplayName",
+            "PipelineExecutionDescription",
+            "ParallelismConfiguration",
+        }
+    ),
+    "UpdatePipelineVersion": frozenset(
+        {
+            "PipelineArn",
+            "PipelineVersionId",
+            "PipelineVersionDisplayName",
+            "PipelineVersionDescription",
         }
     ),
 }

@@ -2,8 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 from stacks.local.aws.emulator import Emulator
+from stacks.local.aws.sagemaker.crud import answer, created_in, paged
 from stacks.local.aws.sagemaker.errors import ApiError, invalid
 from stacks.local.aws.sagemaker.resource_type import Missing, Request, short_name
 from stacks.local.aws.store import Resource
@@ -11,7 +15,23 @@ from stacks.local.runtime.s3_files import TransferFailed, split_uri
 
 PIPELINE, EXECUTION = "pipeline", "pipeline execution"
 MISSING = Missing(code="ResourceNotFound", text="Pipeline '{arn}' does not exist.")
+MISSING_VERSION = Missing(
+    code="ResourceNotFound", text="Version {name} of pipeline '{arn}' does not exist."
+)
 RUNNING = ("Executing", "Stopping")
+DESCRIBED = ("PipelineVersionDisplayName", "PipelineVersionDescription")
+"""What people say of a version."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Version:
+    """A pipeline as one create or update left it."""
+
+    number: int
+    definition: str
+    created: datetime
+    shown: dict[str, Any] = field(default_factory=dict)
+    """Members of PipelineVersionSummary that come later. Default: none has come."""
 
 
 def create_pipeline(emulator: Emulator, item: Resource, request: Request) -> None:
@@ -20,11 +40,11 @@ def create_pipeline(emulator: Emulator, item: Resource, request: Request) -> Non
     item.fields.pop("PipelineDefinitionS3Location", None)
     item.set(PipelineDefinition=definition, PipelineStatus="Active")
     item.fields.setdefault("PipelineDisplayName", item.name)
-    item.live = 1  # the version
+    item.live = [Version(number=1, definition=definition, created=item.created)]
 
 
 def update_pipeline(emulator: Emulator, item: Resource, request: Request) -> None:
-    """Replace what the request names; running executions keep their definition."""
+    """Replace what the request names by a new version; running executions keep theirs."""
     changes = {
         name: request[name]
         for name in ("PipelineDisplayName", "PipelineDescription", "RoleArn")
@@ -34,8 +54,56 @@ def update_pipeline(emulator: Emulator, item: Resource, request: Request) -> Non
         changes["PipelineDefinition"] = _definition(emulator, request)
     if "ParallelismConfiguration" in request:
         changes["ParallelismConfiguration"] = request["ParallelismConfiguration"]
-    item.live += 1
-    item.set(**changes, PipelineVersionId=item.live)
+    number = len(item.live) + 1
+    item.set(**changes, PipelineVersionId=number)
+    definition = item.fields["PipelineDefinition"]
+    item.live.append(Version(number=number, definition=definition, created=item.modified))
+
+
+def describe_pipeline(emulator: Emulator, request: Request) -> dict[str, Any]:
+    """DescribePipeline: the newest version, or the one that is asked for."""
+    with emulator.store.lock:
+        item = find_pipeline(emulator, request["PipelineName"])
+        version = find_version(item, request)
+        texts = {key: text for key, text in version.shown.items() if key in DESCRIBED}
+        shown = answer("DescribePipeline", item)
+        return {**shown, "PipelineDefinition": version.definition, **texts}
+
+
+def list_versions(emulator: Emulator, request: Request) -> dict[str, Any]:
+    """ListPipelineVersions, newest first unless asked otherwise."""
+    with emulator.store.lock:
+        item = find_pipeline(emulator, request["PipelineName"])
+        rows = [
+            {
+                "PipelineArn": item.arn,
+                "PipelineVersionId": version.number,
+                "CreationTime": version.created,
+                **version.shown,
+            }
+            for version in item.live
+            if created_in(version.created, request)
+        ]
+    if request.get("SortOrder", "Descending") == "Descending":
+        rows.reverse()
+    return paged("PipelineVersionSummaries", rows, request)
+
+
+def update_version(emulator: Emulator, request: Request) -> dict[str, Any]:
+    """UpdatePipelineVersion: its name and description."""
+    with emulator.store.lock:
+        version = find_version(find_pipeline(emulator, request["PipelineArn"]), request)
+        version.shown.update({key: request[key] for key in DESCRIBED if key in request})
+    return {"PipelineArn": request["PipelineArn"], "PipelineVersionId": version.number}
+
+
+def find_version(pipeline: Resource, request: Request) -> Version:
+    """The version that a request names, or the newest."""
+    number = request.get("PipelineVersionId", len(pipeline.live))
+    if number > len(pipeline.live):
+        raise MISSING_VERSION.error(arn=pipeline.arn, name=str(number))
+    found: Version = pipeline.live[number - 1]
+    return found
 
 
 def delete_pipeline(emulator: Emulator, item: Resource, request: Request) -> None:
@@ -83,6 +151,7 @@ def _fetch(emulator: Emulator, place: Mapping[str, str]) -> str:
 
 
 def find_pipeline(emulator: Emulator, name_or_arn: str) -> Resource:
+    """The pipeline, or SageMaker's own answer for a missing one."""
     name = short_name(name_or_arn)
     item = emulator.store.find(PIPELINE, name)
     if item is None:
@@ -91,4 +160,5 @@ def find_pipeline(emulator: Emulator, name_or_arn: str) -> Resource:
 
 
 def executions_of(emulator: Emulator, pipeline: Resource) -> list[Resource]:
+    """Every execution of a pipeline, the oldest first."""
     return [e for e in emulator.store.all(EXECUTION) if e.fields["PipelineArn"] == pipeline.arn]

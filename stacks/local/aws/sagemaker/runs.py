@@ -29,6 +29,24 @@ class Run:
     """Token -> the step that waits, or waited, for it."""
     answers: dict[str, str] = field(default_factory=dict)
     """Token -> the ClientRequestToken that answered it."""
+    selected: frozenset[str] | None = None
+    """Steps that a selective execution runs. Default: all of them."""
+    retried: int = 0
+    """How often it was started once more. Default: never."""
+    retry_token: str = ""
+    """The ClientRequestToken of the last retry. Default: nobody retried it."""
+
+    def reuse(self, step: str, source: "Run", source_arn: str) -> None:
+        """Take the result of a step of another execution: it does not run in this one."""
+        self.results[step] = source.results[step]
+        reused = {"SelectiveExecutionResult": {"SourcePipelineExecutionArn": source_arn}}
+        self.steps[step] = {**source.steps[step], **reused}
+
+    def again(self, token: str) -> None:
+        """Forget the steps that did not succeed, and be ready for one more run."""
+        self.retried, self.retry_token = self.retried + 1, token
+        self.stopping = threading.Event()
+        self.steps = {name: step for name, step in self.steps.items() if name in self.results}
 
 
 def launch(emulator: Emulator, pipeline: Resource, item: Resource) -> None:
@@ -70,6 +88,8 @@ def launch(emulator: Emulator, pipeline: Resource, item: Resource) -> None:
             stopping=live.stopping.is_set,
             past=past,
             expect=expect,
+            kept=dict(live.results),
+            selected=live.selected,
             max_parallel_steps=parallel_steps,
         )
         item.set(
@@ -90,6 +110,7 @@ def _execution(pipeline: Resource, item: Resource) -> Execution:
         execution_id=item.name.rpartition("/")[2],
         execution_arn=item.arn,
         start_time=item.created,
+        retried=item.live.retried,
     )
 
 
