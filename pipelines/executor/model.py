@@ -81,6 +81,6 @@ class Outcome:
     """How an execution ended."""
 
     status: str
-    """`Succeeded`, `Failed` or `Stopped`."""
+    """`Succeeded`, `CompletedWithFailures`, `Failed` or `Stopped`."""
     failure_reason: str = ""
     """Default: nothing went wrong."""

@@ -29,6 +29,10 @@ _TOP_LEVEL = frozenset(
 )
 
 
+TRIGGERS = ("Completed", "Failed", "Stopped", "Any")
+"""Ends of a step that another one can wait for (StepDependency, sagemaker.mlops.workflow 1.27)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PlannedStep:
     """One step, with all that decides when it runs."""
@@ -41,6 +45,8 @@ class PlannedStep:
     """For a Condition step without its branches."""
     needs: frozenset[str] = frozenset()
     """Steps that must have succeeded before. Default: it can start at once."""
+    triggers: Mapping[str, str] = field(default_factory=dict)
+    """Steps that must have ended before -> `Failed`, `Stopped` or `Any`. Default: none."""
     branch: tuple[str, bool] | None = None
     """The Condition step it is nested in and the outcome it runs on. Default: it is not nested."""
     property_files: Mapping[str, PropertyFile] = field(default_factory=dict)
@@ -137,12 +143,14 @@ class _Reading:
         arguments = step.get("Arguments", {})
         own = {key: value for key, value in arguments.items() if key not in BRANCHES}
         is_condition = step["Type"] == "Condition"
+        stated, parent = self._stated_needs(step, where), {branch[0]} if branch else set()
         planned = PlannedStep(
             name=step["Name"],
             type=step["Type"],
             where=where,
             arguments=own if is_condition else arguments,
-            needs=self._stated_needs(step, where) | ({branch[0]} if branch else set()),
+            needs=frozenset(n for n, how in stated.items() if how == "Completed") | parent,
+            triggers={name: how for name, how in stated.items() if how != "Completed"},
             branch=branch,
             property_files=self._property_files(step, where),
             own=step_types.own(step),
@@ -167,29 +175,25 @@ class _Reading:
         if isinstance(name, str) and name not in self.steps:
             self.steps[name] = PlannedStep(name=name, type="", where=where, arguments={})
 
-    def _stated_needs(self, step: Mapping[str, Any], where: str) -> frozenset[str]:
+    def _stated_needs(self, step: Mapping[str, Any], where: str) -> dict[str, str]:
+        """Step of DependsOn -> the end of it that is waited for."""
         stated = step.get("DependsOn") or []
         entries = stated if isinstance(stated, list | tuple) else [stated]
-        needs = set()
+        needs: dict[str, str] = {}
         for index, entry in enumerate(entries):
             here = f"{where}.DependsOn[{index}]"
-            if isinstance(entry, Mapping) and isinstance(entry.get("Step"), str):
-                trigger = entry.get("Trigger", "Completed")
-                if trigger != "Completed":
-                    problem = f"{here}.Trigger {shown(trigger)} is not emulated"
-                    self.problems.append(NotBuilt(problem))
-                needs.add(entry["Step"])
-                self.findings.append(
-                    (step["Name"], DefinitionProblem(here, _step_reference(entry["Step"])))
-                )
-            elif isinstance(entry, str):
-                needs.add(entry)
-                self.findings.append(
-                    (step["Name"], DefinitionProblem(here, _step_reference(entry)))
-                )
-            else:
+            plain = {"Step": entry} if isinstance(entry, str) else entry
+            name = plain.get("Step") if isinstance(plain, Mapping) else None
+            if not isinstance(plain, Mapping) or not isinstance(name, str):
                 self.problems.append(f"{here} must name a step, got {shown(entry)}")
-        return frozenset(needs)
+                continue
+            trigger = plain.get("Trigger", "Completed")
+            if trigger not in TRIGGERS:
+                told = f"must be one of {', '.join(TRIGGERS)}, got {shown(trigger)}"
+                self.problems.append(f"{here}.Trigger {told}")
+            needs[name] = str(trigger)
+            self.findings.append((step["Name"], DefinitionProblem(here, _step_reference(name))))
+        return needs
 
     def _property_files(self, step: Mapping[str, Any], where: str) -> dict[str, PropertyFile]:
         files = {}
@@ -218,7 +222,8 @@ class _Reading:
                 problem = self._step_reference_problem(what, in_json_get)
                 if problem is None:
                     step = self.steps[name]
-                    self.steps[name] = replace(step, needs=step.needs | {what.name})
+                    if what.path or what.name not in step.triggers:
+                        self.steps[name] = replace(step, needs=step.needs | {what.name})
             self.problems += [f"{where}: {problem}"] if problem else []
 
     def _step_reference_problem(self, reference: Reference, in_json_get: bool) -> str | None:
@@ -261,7 +266,7 @@ def _output_names(arguments: Any) -> set[str]:
 def _ordered(reading: _Reading) -> list[PlannedStep]:
     """Steps after what they need, or in their own order when a cycle makes that impossible."""
     graph = {
-        step.name: sorted(need for need in step.needs if need in reading.steps)
+        step.name: sorted(n for n in {*step.needs, *step.triggers} if n in reading.steps)
         for step in reading.steps.values()
     }
     try:

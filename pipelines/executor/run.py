@@ -1,8 +1,10 @@
 """Executes a plan: every step as soon as what it needs has succeeded, in parallel threads.
 
 One scheduling loop owns all decisions; a worker thread drives one step and returns how it ended.
-After a failed job, running steps finish and no other starts. A Fail step and a stop request also
-stop the jobs that are running. Steps of a branch not taken, and all that need them, never start.
+After a failed job, running steps finish and no other starts, unless a step waits for just that
+failure: then the execution goes on without what needed the failed step, and ends as
+CompletedWithFailures. A Fail step and a stop request also stop the jobs that are running. Steps of
+a branch not taken, and all that need them, never start.
 """
 
 import json
@@ -107,7 +109,10 @@ class _Schedule:
         self.context = context
         self.services = services
         self.most = most
+        self.ends: dict[str, str] = {}
+        self.gone: set[str] = set()
         self.failure = ""
+        self.survived = ""
         self.stopped = False
 
     def keep(self, planned: Plan, kept: Mapping[str, Result]) -> None:
@@ -133,45 +138,74 @@ class _Schedule:
             return Outcome(status="Failed", failure_reason=short(self.failure))
         if self.stopped:
             return Outcome(status="Stopped", failure_reason="the execution was stopped")
+        if self.survived:
+            return Outcome(status="CompletedWithFailures", failure_reason=short(self.survived))
         return Outcome(status="Succeeded")
 
     def _start_ready(self, pool: ThreadPoolExecutor) -> None:
         if self.failure or self.stopped:
             return
-        succeeded = self.context.answers.keys()
-        ready = [step for step in self.waiting.values() if step.needs <= succeeded]
+        ready = [step for step in self.waiting.values() if self._is_ready(step)]
         limit = self.most()
         room = len(ready) if limit is None else max(0, limit - len(self.running))
         for step in ready[:room]:
             del self.waiting[step.name]
             self.running[pool.submit(run_step, step, self.context, self.services)] = step
 
+    def _is_ready(self, step: PlannedStep) -> bool:
+        return step.needs <= self.context.answers.keys() and all(
+            _fires(trigger, self.ends.get(need)) for need, trigger in step.triggers.items()
+        )
+
     def _take_in(self, step: PlannedStep, state: StepState) -> None:
+        self.ends[step.name] = state.status
         if state.result is not None:
             self._succeed(step, state.result)
+            return
+        reason = state.failure_reason
+        triggers = [item.triggers.get(step.name, "") for item in self.waiting.values()]
+        if not self.stopped and any(_fires(trigger, state.status) for trigger in triggers):
+            self.survived = self.survived or f"step {step.name!r} ended as {state.status}: {reason}"
+            self._drop_unreachable()
         elif state.status == "Stopped":
             self.stopped = True
         elif not self.failure:
             is_fail = step.type == "Fail"
-            reason = state.failure_reason
             self.failure = reason if is_fail else f"step {step.name!r} failed: {reason}"
             if is_fail:
                 self.services.halt.set()
 
     def _succeed(self, step: PlannedStep, result: Result) -> None:
+        self.ends[step.name] = "Succeeded"
         answers = {**self.context.answers, step.name: result.answer}
         self.context = replace(self.context, answers=MappingProxyType(answers))
-        self._skip_branch_not_taken(step, result.answer)
+        if step.type == "Condition":
+            not_taken = (step.name, result.answer["Outcome"] == "False")
+            branch = [item.name for item in self.waiting.values() if item.branch == not_taken]
+            self.gone.update(branch)
+        self._drop_unreachable()
 
-    def _skip_branch_not_taken(self, step: PlannedStep, answer: Mapping[str, Any]) -> None:
-        if step.type != "Condition":
-            return
-        not_taken = (step.name, answer["Outcome"] == "False")
-        skipped = {item.name for item in self.waiting.values() if item.branch == not_taken}
-        while skipped:
-            for name in skipped:
+    def _drop_unreachable(self) -> None:
+        """Forget the steps that can never start, and those that wait for them."""
+        while True:
+            dead = [step.name for step in self.waiting.values() if self._never_starts(step)]
+            for name in dead:
                 del self.waiting[name]
-            skipped = {item.name for item in self.waiting.values() if item.needs & skipped}
+            self.gone.update(dead)
+            if not dead:
+                return
+
+    def _never_starts(self, step: PlannedStep) -> bool:
+        waits_for = dict.fromkeys(step.needs, "Succeeded") | dict(step.triggers)
+        return step.name in self.gone or any(
+            need in self.gone or (need in self.ends and not _fires(trigger, self.ends[need]))
+            for need, trigger in waits_for.items()
+        )
+
+
+def _fires(trigger: str, end: str | None) -> bool:
+    """Whether the end of a step is one that another step waits for."""
+    return end is not None and trigger in ("Any", end)
 
 
 def _read_json(s3: Any, uri: str) -> Any:

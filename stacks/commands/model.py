@@ -22,7 +22,7 @@ from stacks.targets.aws_clients import Clients
 from stacks.targets.target import target_of
 
 POLL_SECONDS = 0.3
-FINAL = ("Succeeded", "Failed", "Stopped")
+FINAL = ("Succeeded", "CompletedWithFailures", "Failed", "Stopped")
 HOLDOUT_DAYS = 7
 """Days after the evaluation window that `plinth predict` scores: the model has not seen them."""
 

@@ -100,6 +100,11 @@ NESTED = [
     ),
 ]
 
+
+def on(need: str, trigger: str, name: str) -> Json:
+    return processing(name) | {"DependsOn": [{"Step": need, "Trigger": trigger}]}
+
+
 SHAPES: dict[str, tuple[list[Json], dict[str, str], str, dict[str, str]]] = {
     "a line": (LINE, {}, "Succeeded", {"A": "Succeeded", "B": "Succeeded", "C": "Succeeded"}),
     "a line that breaks": (LINE, {"B": "Failed"}, "Failed", {"A": "Succeeded", "B": "Failed"}),
@@ -128,6 +133,36 @@ SHAPES: dict[str, tuple[list[Json], dict[str, str], str, dict[str, str]]] = {
         {},
         "Succeeded",
         {"If": "Succeeded", "B": "Succeeded"},
+    ),
+    "a step that waits for a failure": (
+        [processing("A"), processing("B", "A"), on("A", "Failed", "Tell"), processing("C", "Tell")],
+        {"A": "Failed"},
+        "CompletedWithFailures",
+        {"A": "Failed", "Tell": "Succeeded", "C": "Succeeded"},
+    ),
+    "a step that waits for a failure that does not come": (
+        [processing("A"), on("A", "Failed", "Tell"), processing("C", "Tell"), processing("B", "A")],
+        {},
+        "Succeeded",
+        {"A": "Succeeded", "B": "Succeeded"},
+    ),
+    "a step that waits for any end": (
+        [processing("A"), on("A", "Any", "Clean"), on("Clean", "Stopped", "Never")],
+        {"A": "Stopped"},
+        "CompletedWithFailures",
+        {"A": "Stopped", "Clean": "Succeeded"},
+    ),
+    "a step that waits for another end than comes": (
+        [processing("A"), on("A", "Stopped", "Tell")],
+        {"A": "Failed"},
+        "Failed",
+        {"A": "Failed"},
+    ),
+    "a failure that is waited for, and one that is not": (
+        [processing("A"), on("A", "Failed", "Tell"), processing("B")],
+        {"A": "Failed", "Tell": "Failed"},
+        "Failed",
+        {"A": "Failed", "Tell": "Failed", "B": "Succeeded"},
     ),
     "a fail step": (
         [condition("If", [NO], [processing("In")], [fail("Bad")])],

@@ -97,9 +97,9 @@ PROBLEMS: dict[str, tuple[Any, str]] = {
     ),
     "trigger": (
         definition(
-            processing("B"), processing("A") | {"DependsOn": [{"Step": "B", "Trigger": "Any"}]}
+            processing("B"), processing("A") | {"DependsOn": [{"Step": "B", "Trigger": "Some"}]}
         ),
-        "Steps[1].DependsOn[0].Trigger 'Any' is not emulated",
+        "Steps[1].DependsOn[0].Trigger must be one of Completed, Failed, Stopped, Any, got 'Some'",
     ),
     "cycle": (
         definition(processing("A", "B"), processing("B", "A")),
