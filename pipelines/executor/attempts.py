@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pipelines.executor import cache, drivers, external, retries
-from pipelines.executor.drivers import Call, End, Progress, Services, job_name, short
+from pipelines.executor import cache, cleanup, drivers, external, foreach, retries
+from pipelines.executor.drivers import Call, End, Ended, Progress, Services, job_name, short
 from pipelines.executor.grammar import Context, GrammarError, resolve
 from pipelines.executor.model import Result, StepState
-from pipelines.executor.plan import PlannedStep
+from pipelines.executor.planned import PlannedStep
 
 DRIVERS: Mapping[str, Callable[[Call, Services, Progress], End]] = {
     "Callback": external.call_back,
+    "Cleanup": cleanup.clean,
     "Condition": drivers.decide,
     "Fail": drivers.fail,
+    "ForEach": foreach.run_each,
     "Lambda": external.invoke,
 }
 """Step type -> what drives it. All others are jobs and resources of SageMaker's API."""
@@ -32,8 +34,8 @@ class _Tried:
     """Default: it ran."""
 
 
-def run_step(step: PlannedStep, context: Context, services: Services) -> StepState:
-    """Drive one step to its end; the state that it ended in."""
+def run_step(step: PlannedStep, context: Context, services: Services) -> Ended:
+    """Drive one step to its end."""
     began, retried = time.monotonic(), Counter[retries.RetryPolicy]()
     state = StepState(
         name=step.name,
@@ -42,6 +44,7 @@ def run_step(step: PlannedStep, context: Context, services: Services) -> StepSta
         start_time=_now(),
         display_name=step.display_name,
         description=step.description,
+        iteration=step.iteration,
     )
     services.observe(state)
     progress = Progress(state, services.observe)
@@ -60,7 +63,7 @@ def run_step(step: PlannedStep, context: Context, services: Services) -> StepSta
         retried[policy] += 1
         progress.move(status="Starting", attempt=progress.state.attempt + 1)
     _finish(progress, end, tried, context)
-    return progress.state
+    return Ended(progress.state, end.answer)
 
 
 def _finish(progress: Progress, end: End, tried: _Tried, context: Context) -> None:

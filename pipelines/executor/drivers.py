@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pipelines.executor import conditions, retries
 from pipelines.executor.grammar import Context, text_of
 from pipelines.executor.model import Callback, Execution, Result, StepState
-from pipelines.executor.plan import PlannedStep
+from pipelines.executor.planned import PlannedStep
 from pipelines.executor.runners import RUNNERS, Runner
 
 FIRST_POLL_SECONDS = 0.05
@@ -36,6 +36,8 @@ class Services:
     """Name of a step -> the results of its earlier runs."""
     expect: Callable[[Callback], None]
     """Hears of each callback before its token is sent."""
+    run_step: "Callable[[PlannedStep, Context, Services], Ended]"
+    """Drives a step to its end, with its tries and the cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,13 @@ class End(NamedTuple):
     answer: Mapping[str, Any] = MappingProxyType({})
     fault: str = ""
     """The exception that it is to retry policies. Default: none, trying again is no use."""
+
+
+class Ended(NamedTuple):
+    """How a step ended after its tries, and what later steps can refer to."""
+
+    state: StepState
+    answer: Mapping[str, Any]
 
 
 class Progress:
@@ -99,33 +108,50 @@ def run_job(call: Call, services: Services, progress: Progress) -> End:
         if key not in runner.defaults or value != runner.defaults[key]
     }
     if runner.name_field:
-        request[runner.name_field] = call.job_name
+        request.setdefault(runner.name_field, call.job_name)
     try:
-        created = getattr(sagemaker, runner.create)(**request)
+        made = _make(runner, sagemaker, request)
     except (BotoCoreError, ClientError) as error:
         return End("Failed", str(error), fault=retries.of_error(error))
-    arn = created[runner.arn_field]
+    arn = made[runner.arn_field]
     progress.move(status="Executing", metadata={runner.metadata_key: {"Arn": arn}})
-    identity = {
-        runner.name_field or runner.describe_field: call.job_name if runner.name_field else arn
-    }
-    return _wait_for_end(runner, sagemaker, identity, services.halt)
+    key = runner.name_field or runner.describe_field
+    identity = {key: request.get(key, arn)}
+    end = _wait_for_end(runner, sagemaker, identity, services.halt)
+    wanted = request.get(runner.served)
+    if end.status == "Succeeded" and runner.served and end.answer[runner.served] != wanted:
+        reason = end.answer.get(runner.failure_field) or "the update was rolled back"
+        return End("Failed", f"{wanted} is not served: {reason}", end.answer)
+    return end
+
+
+def _make(runner: Runner, sagemaker: Any, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Create the resource, or update the one that has its name."""
+    from botocore.exceptions import ClientError
+
+    if runner.update:
+        try:
+            getattr(sagemaker, runner.describe)(**{runner.name_field: request[runner.name_field]})
+        except ClientError:  # SageMaker has no NotFound: what is wrong else, the creation says
+            pass
+        else:
+            kept = {key: request[key] for key in (runner.name_field, runner.served)}
+            answer: Mapping[str, Any] = getattr(sagemaker, runner.update)(**kept)
+            return answer
+    created: Mapping[str, Any] = getattr(sagemaker, runner.create)(**request)
+    return created
 
 
 def _wait_for_end(
     runner: Runner, sagemaker: Any, identity: dict[str, str], halt: threading.Event
 ) -> End:
+    """Ask until the status is final; stop what can be stopped when everything is to stop."""
     seconds, stop_sent = FIRST_POLL_SECONDS, False
     while True:
         answer = getattr(sagemaker, runner.describe)(**identity)
         status = answer[runner.status_field] if runner.status_field else "Completed"
         if status in runner.ends:
-            ended = runner.ends[status]
-            if ended == "Succeeded":
-                return End(ended, answer=answer)
-            reason = str(answer.get(runner.failure_field) or f"{runner.describe} says {status}")
-            fault = retries.of_reason(reason) if ended == "Failed" else ""
-            return End(ended, reason, answer, fault)
+            return _ended(runner, status, answer)
         if halt.is_set() and runner.stop and not stop_sent:
             getattr(sagemaker, runner.stop)(**identity)
             stop_sent, seconds = True, FIRST_POLL_SECONDS
@@ -134,6 +160,14 @@ def _wait_for_end(
         else:
             halt.wait(seconds)
         seconds = min(LAST_POLL_SECONDS, seconds * _POLL_GROWTH)
+
+
+def _ended(runner: Runner, status: str, answer: Mapping[str, Any]) -> End:
+    ended = runner.ends[status]
+    if ended == "Succeeded":
+        return End(ended, answer=answer)
+    reason = str(answer.get(runner.failure_field) or f"{runner.describe} says {status}")
+    return End(ended, reason, answer, retries.of_reason(reason) if ended == "Failed" else "")
 
 
 def job_name(execution: Execution, step: str, attempt: int = 1) -> str:

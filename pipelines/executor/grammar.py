@@ -1,10 +1,12 @@
 """Pipeline variables: how references and functions are written, and what they stand for.
 
 `{"Get": "Parameters.X"}`, `{"Get": "Execution.X"}` and `{"Get": "Steps.S.Path['key'][0].Leaf"}` are
-references; `Std:Join` and `Std:JsonGet` are functions. `findings` lists what a value refers to,
-without resolving it; `resolve` replaces every variable by its value in a frozen `Context`.
+references, inside a ForEach step `{"Get": "ForEach.CurrentItem"}` too; `Std:Join` and `Std:JsonGet`
+are functions. `findings` lists what a value refers to, without resolving it; `resolve` replaces
+every variable by its value in a frozen `Context`.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +29,8 @@ LIST_KEYS = {
     "InputDataConfig": "ChannelName",
 }
 
+_SCOPES = ("Parameters", "Execution", "Steps", "ForEach")
+
 Path = tuple[str | int, ...]
 
 
@@ -39,7 +43,7 @@ class Reference:
     """One `{"Get": ...}`, taken apart."""
 
     scope: str
-    """`Parameters`, `Execution` or `Steps`."""
+    """`Parameters`, `Execution`, `Steps` or `ForEach`."""
     name: str
     """Of the parameter, the execution variable or the step."""
     path: Path = ()
@@ -84,6 +88,8 @@ class Context:
     """Reads the JSON document at an S3 URI."""
     job_name: str = ""
     """Name of the job that is being created. Default: no job is."""
+    item: Any = None
+    """The item of a ForEach step that the step runs for. Default: it runs for none."""
 
 
 def tokens(text: str) -> Path:
@@ -109,12 +115,13 @@ def json_path(text: str) -> Path:
 def parse(text: str) -> Reference:
     """Take a reference apart."""
     scope, _, rest = text.partition(".")
-    if scope not in ("Parameters", "Execution", "Steps") or not rest:
-        raise GrammarError(
-            f"reference {text!r} must start with 'Parameters.', 'Execution.' or 'Steps.'"
-        )
+    if scope not in _SCOPES or not rest:
+        known = ", ".join(f"'{scope}.'" for scope in _SCOPES)
+        raise GrammarError(f"reference {text!r} must start with one of {known}")
     name, *path = tokens(rest)
-    if not isinstance(name, str) or (scope != "Steps" and path):
+    if scope == "ForEach" and name != "CurrentItem":
+        raise GrammarError(f"reference {text!r} must name ForEach.CurrentItem")
+    if not isinstance(name, str) or (scope not in ("Steps", "ForEach") and path):
         raise GrammarError(f"reference {text!r} must name one {scope.rstrip('s').lower()} value")
     if scope == "Execution" and name not in EXECUTION_VARIABLES:
         known = ", ".join(sorted(EXECUTION_VARIABLES))
@@ -241,10 +248,22 @@ def _get(content: str, context: Context) -> Any:
     reference = parse(content)
     if reference.scope == "Execution":
         return EXECUTION_VARIABLES[reference.name](context)
+    if reference.scope == "ForEach":
+        return walk(_item(context.item, reference.path, content), reference.path, content)
     table = context.parameters if reference.scope == "Parameters" else context.answers
     if reference.name not in table:
         raise GrammarError(f"{content} has no value: {reference.name!r} is not there")
-    return _walk(table[reference.name], reference.path, content)
+    return walk(table[reference.name], reference.path, content)
+
+
+def _item(item: Any, path: Path, content: str) -> Any:
+    """The item of a ForEach step; one with members is an object, or the JSON of one."""
+    if item is None:
+        raise GrammarError(f"{content} has no value: it runs for no item")
+    try:
+        return json.loads(item) if path and isinstance(item, str) else item
+    except ValueError as error:
+        raise GrammarError(f"{content} has no value: the item is no JSON: {error}") from error
 
 
 def _join(content: Mapping[str, Any], context: Context) -> str:
@@ -254,7 +273,7 @@ def _join(content: Mapping[str, Any], context: Context) -> str:
 
 def _json_get(content: Mapping[str, Any], context: Context) -> Any:
     uri = _property_file_uri(content, context)
-    return _walk(context.read_json(uri), json_path(content["Path"]), f"{content['Path']} of {uri}")
+    return walk(context.read_json(uri), json_path(content["Path"]), f"{content['Path']} of {uri}")
 
 
 def _property_file_uri(content: Mapping[str, Any], context: Context) -> str:
@@ -265,11 +284,12 @@ def _property_file_uri(content: Mapping[str, Any], context: Context) -> str:
     output = ("ProcessingOutputConfig", "Outputs", file.output_name, "S3Output", "S3Uri")
     if reference.name not in context.answers:
         raise GrammarError(f"step {reference.name!r} has left no property file: it did not end")
-    folder = _walk(context.answers[reference.name], output, f"the output of {reference.name}")
+    folder = walk(context.answers[reference.name], output, f"the output of {reference.name}")
     return f"{str(folder).rstrip('/')}/{file.file_path.lstrip('/')}"
 
 
-def _walk(value: Any, path: Path, what: str) -> Any:
+def walk(value: Any, path: Path, what: str) -> Any:
+    """What a path ends at inside an answer or a document."""
     parent: str | int = ""
     for token in path:
         value = _child(value, token, parent, what)

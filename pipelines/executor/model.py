@@ -37,6 +37,15 @@ class Result:
     """The attributes by which the step cache knows it again."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Iteration:
+    """Which item of which ForEach step a child runs for."""
+
+    parent: str
+    index: int
+    item: str
+
+
 @dataclass(kw_only=True, eq=False)
 class Callback:
     """A Callback step that waits for its token to come back."""
@@ -72,6 +81,8 @@ class StepState:
     """AWS's `PipelineExecutionStepMetadata`. Default: the step has made nothing yet."""
     result: Result | None = None
     """Default: the step has not succeeded."""
+    iteration: Iteration | None = None
+    """Default: it is no child of a ForEach step."""
     cached: bool = False
     """Whether the cache gave the result. Default: the step ran."""
 

@@ -6,12 +6,21 @@ step it is nested in. SageMaker definitions are not sorted; the plan is.
 
 import graphlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import replace
 from reprlib import repr as shown
 from typing import Any
 
-from pipelines.executor import cache, outputs, parameters, retries, shapes, step_types
+from pipelines.executor import (
+    cache,
+    cleanup,
+    foreach,
+    outputs,
+    parameters,
+    retries,
+    shapes,
+    step_types,
+)
+from pipelines.executor.answers import Answers, reference_problem
 from pipelines.executor.grammar import (
     DEPTH_LIMIT,
     DefinitionProblem,
@@ -20,6 +29,7 @@ from pipelines.executor.grammar import (
     findings,
 )
 from pipelines.executor.parameters import Parameter
+from pipelines.executor.planned import Plan, PlannedStep
 from pipelines.executor.runners import RUNNERS
 from pipelines.executor.step_types import BRANCHES, NotBuilt
 
@@ -31,45 +41,6 @@ _TOP_LEVEL = frozenset(
 
 TRIGGERS = ("Completed", "Failed", "Stopped", "Any")
 """Ends of a step that another one can wait for (StepDependency, sagemaker.mlops.workflow 1.27)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlannedStep:
-    """One step, with all that decides when it runs."""
-
-    name: str
-    type: str
-    where: str
-    """JSON path of the step in its definition."""
-    arguments: Mapping[str, Any]
-    """For a Condition step without its branches."""
-    needs: frozenset[str] = frozenset()
-    """Steps that must have succeeded before. Default: it can start at once."""
-    triggers: Mapping[str, str] = field(default_factory=dict)
-    """Steps that must have ended before -> `Failed`, `Stopped` or `Any`. Default: none."""
-    branch: tuple[str, bool] | None = None
-    """The Condition step it is nested in and the outcome it runs on. Default: it is not nested."""
-    property_files: Mapping[str, PropertyFile] = field(default_factory=dict)
-    own: Mapping[str, Any] = field(default_factory=dict)
-    """Members that its type has beside Arguments. Default: it has none."""
-    outputs: Mapping[str, str] = field(default_factory=dict)
-    """Name -> type of what it puts out by OutputParameters. Default: nothing."""
-    cache_lifetime: timedelta | None = None
-    """How old a result may be that is used again. Default: the step runs every time."""
-    retry_policies: tuple[retries.RetryPolicy, ...] = ()
-    """Default: what fails once has failed."""
-    display_name: str = ""
-    """Default: it is shown by its name."""
-    description: str = ""
-    """Default: it has none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """Steps in topological order, and the parameters they may use."""
-
-    steps: tuple[PlannedStep, ...]
-    parameters: tuple[Parameter, ...]
 
 
 def validate(definition: Any) -> list[str]:
@@ -94,6 +65,8 @@ def plan(definition: Any) -> tuple[Plan, list[str]]:
     reading.problems += problems
     reading.read_steps(definition.get("Steps"), "Steps")
     reading.check_references(declared)
+    reading.check_loops()
+    reading.check_cleanups()
     reading.check_shapes(declared)
     ordered = _ordered(reading)
     return Plan(steps=tuple(ordered), parameters=tuple(declared.values())), reading.problems
@@ -117,9 +90,14 @@ class _Reading:
         self.findings: list[tuple[str, DefinitionProblem]] = []
 
     def read_steps(
-        self, steps: Any, where: str, branch: tuple[str, bool] | None = None, depth: int = 0
+        self,
+        steps: Any,
+        where: str,
+        branch: tuple[str, bool] | None = None,
+        depth: int = 0,
+        loop: str = "",
     ) -> None:
-        """Read a list of steps and, inside Condition steps, their branches."""
+        """Read a list of steps and, inside Condition and ForEach steps, what they nest."""
         if not isinstance(steps, list | tuple) or (not steps and branch is None):
             self.problems.append(f"{where} must be a list of steps, got {shown(steps)}")
             return
@@ -127,10 +105,10 @@ class _Reading:
             self.problems.append(f"{where} is nested deeper than {DEPTH_LIMIT} levels")
             return
         for index, step in enumerate(steps):
-            self._read_step(step, f"{where}[{index}]", branch, depth)
+            self._read_step(step, f"{where}[{index}]", branch, depth, loop)
 
     def _read_step(
-        self, step: Any, where: str, branch: tuple[str, bool] | None, depth: int
+        self, step: Any, where: str, branch: tuple[str, bool] | None, depth: int, loop: str
     ) -> None:
         problems = list(step_types.problems(step, where))
         name = step.get("Name") if isinstance(step, Mapping) else None
@@ -140,15 +118,33 @@ class _Reading:
         if problems:
             self._remember_name(step, where)
             return
-        arguments = step.get("Arguments", {})
-        own = {key: value for key, value in arguments.items() if key not in BRANCHES}
-        is_condition = step["Type"] == "Condition"
+        planned = self._planned(step, where, branch, loop)
+        self.steps[planned.name] = planned
+        if planned.type == "Cleanup":
+            self._remember_sources(planned)
+        for member, value in {"Arguments": planned.arguments, **planned.own}.items():
+            found = findings(value, f"{where}.{member}")
+            self.findings += [(planned.name, finding) for finding in found]
+        arguments, here = step["Arguments"], f"{where}.Arguments"
+        if planned.type == "Condition":
+            for member, outcome in BRANCHES.items():
+                steps, nested = arguments.get(member, []), (planned.name, outcome)
+                self.read_steps(steps, f"{here}.{member}", nested, depth + 1, loop)
+        if planned.type == "ForEach":
+            body = arguments[foreach.BODY]
+            self.read_steps(body, f"{here}.{foreach.BODY}", None, depth + 1, planned.name)
+
+    def _planned(
+        self, step: Mapping[str, Any], where: str, branch: tuple[str, bool] | None, loop: str
+    ) -> PlannedStep:
+        nested = step_types.NESTED.get(step["Type"], frozenset())
+        arguments = {key: item for key, item in step["Arguments"].items() if key not in nested}
         stated, parent = self._stated_needs(step, where), {branch[0]} if branch else set()
-        planned = PlannedStep(
+        return PlannedStep(
             name=step["Name"],
             type=step["Type"],
             where=where,
-            arguments=own if is_condition else arguments,
+            arguments=arguments,
             needs=frozenset(n for n, how in stated.items() if how == "Completed") | parent,
             triggers={name: how for name, how in stated.items() if how != "Completed"},
             branch=branch,
@@ -159,15 +155,16 @@ class _Reading:
             retry_policies=retries.read(step),
             display_name=str(step.get("DisplayName") or ""),
             description=str(step.get("Description") or ""),
+            loop=loop,
+            selector=step["Arguments"].get("Selector") if step["Type"] == "ForEach" else None,
         )
-        self.steps[planned.name] = planned
-        for member, value in {"Arguments": planned.arguments, **planned.own}.items():
-            found = findings(value, f"{where}.{member}")
-            self.findings += [(planned.name, finding) for finding in found]
-        if is_condition:
-            for member, outcome in BRANCHES.items():
-                here = f"{where}.Arguments.{member}"
-                self.read_steps(arguments.get(member, []), here, (planned.name, outcome), depth + 1)
+
+    def _remember_sources(self, step: PlannedStep) -> None:
+        """A Cleanup step comes after those whose outputs it deletes."""
+        for index, source in enumerate(cleanup.sources(step.arguments)):
+            here = f"{step.where}.Arguments.Resources.S3[{index}].StepName"
+            finding = DefinitionProblem(here, _step_reference(source["StepName"]))
+            self.findings.append((step.name, finding))
 
     def _remember_name(self, step: Any, where: str) -> None:
         """Keep a broken step's name, so that references to it are not reported as well."""
@@ -218,37 +215,80 @@ class _Reading:
             if isinstance(what, Reference) and what.scope == "Parameters":
                 missing = what.name not in declared
                 problem = f"parameter {what.name!r} is not declared" if missing else None
+            if isinstance(what, Reference) and what.scope == "ForEach":
+                problem = None if self.steps[name].loop else "only a ForEachBody has a current item"
             if isinstance(what, Reference) and what.scope == "Steps":
-                problem = self._step_reference_problem(what, in_json_get)
-                if problem is None:
-                    step = self.steps[name]
-                    if what.path or what.name not in step.triggers:
-                        self.steps[name] = replace(step, needs=step.needs | {what.name})
+                problem = self._step_reference_problem(self.steps[name], what, in_json_get)
+                if problem is None and what.name not in self.steps[name].triggers:
+                    self._need(name, what.name)
             self.problems += [f"{where}: {problem}"] if problem else []
 
-    def _step_reference_problem(self, reference: Reference, in_json_get: bool) -> str | None:
+    def _need(self, name: str, needed: str) -> None:
+        """A step needs another one; what a body needs from outside, its ForEach step needs."""
+        step = self.steps[name]
+        if step.loop and self.steps[needed].loop != step.loop:
+            self.steps[name] = replace(step, needs=step.needs - {needed})
+            step = self.steps[step.loop]
+        self.steps[step.name] = replace(step, needs=step.needs | {needed})
+
+    def _step_reference_problem(
+        self, step: PlannedStep, reference: Reference, in_json_get: bool
+    ) -> str | None:
         target = self.steps.get(reference.name)
         if target is None:
             return f"step {reference.name!r} is not in the definition"
+        if target.loop and target.loop != step.loop:
+            instead = f"Steps.{target.loop}.IterationOutputs[i].{target.name}"
+            return f"step {target.name!r} runs once per item of {target.loop!r}, use {instead}"
         file = reference.property_file
         if file is not None and not in_json_get:
             return f"property file {file!r} can only be read by Std:JsonGet"
         if file is not None and target.type and file not in target.property_files:
             return f"step {reference.name!r} has no property file {file!r}"
-        return shapes.reference_problem(reference, _answers(target))
+        return reference_problem(reference, self._answers(target))
+
+    def _answers(self, step: PlannedStep) -> Answers:
+        body = {s.name: self._answers(s) for s in self.steps.values() if s.loop == step.name}
+        picked = foreach.field_of(step.selector).name if step.selector else ""
+        return Answers(
+            step_type=step.type, outputs=step.outputs, body=body, selected=body.get(picked)
+        )
+
+    def check_loops(self) -> None:
+        """Report names that children would take, and fields that no step of a body answers."""
+        names = {step.name: bool(step.loop) for step in self.steps.values()}
+        for name in foreach.clashes(names, [body for body, inside in names.items() if inside]):
+            where = self.steps[name].where
+            self.problems.append(f"{where}.Name {name!r} is that of a child of a ForEach step")
+        for step in self.steps.values():
+            if step.selector:
+                field = foreach.field_of(step.selector)
+                answers = self._answers(step).body.get(field.name, Answers())
+                problem = reference_problem(field, answers)
+                where = f"{step.where}.Arguments.Selector.Field"
+                self.problems += [f"{where}: {problem}"] if problem else []
+            if step.loop and step.triggers:
+                where = f"{step.where}.DependsOn"
+                self.problems.append(NotBuilt(f"{where}: a Trigger in a body is not emulated"))
+
+    def check_cleanups(self) -> None:
+        """Report outputs that no Cleanup step can delete."""
+        for step in self.steps.values():
+            listed = cleanup.sources(step.arguments) if step.type == "Cleanup" else ()
+            for index, source in enumerate(listed):
+                target = self.steps.get(source["StepName"])
+                problem = cleanup.source_problem(source, target) if target else None
+                where = f"{step.where}.Arguments.Resources.S3[{index}]"
+                self.problems += [f"{where}: {problem}"] if problem else []
 
     def check_shapes(self, declared: Mapping[str, Parameter]) -> None:
         """Report arguments that do not fit the request their step becomes."""
-        answers = {step.name: _answers(step) for step in self.steps.values()}
+        answers = {step.name: self._answers(step) for step in self.steps.values()}
         scope = shapes.Scope(parameters=declared, steps=answers)
         for step in self.steps.values():
             if step.type in RUNNERS:
                 where = f"{step.where}.Arguments"
                 self.problems += shapes.problems(step.type, step.arguments, where, scope)
-
-
-def _answers(step: PlannedStep) -> shapes.Answers:
-    return shapes.Answers(step_type=step.type, outputs=step.outputs)
 
 
 def _step_reference(name: str) -> Reference:
@@ -265,19 +305,32 @@ def _output_names(arguments: Any) -> set[str]:
 
 def _ordered(reading: _Reading) -> list[PlannedStep]:
     """Steps after what they need, or in their own order when a cycle makes that impossible."""
-    graph = {
-        step.name: sorted(n for n in {*step.needs, *step.triggers} if n in reading.steps)
-        for step in reading.steps.values()
-    }
-    try:
-        ordered = [reading.steps[name] for name in graphlib.TopologicalSorter(graph).static_order()]
-    except graphlib.CycleError as error:
-        cycle = list(reversed(error.args[1]))
-        where = reading.steps[cycle[0]].where
-        reading.problems.append(f"{where}: steps need each other: {' -> '.join(cycle)}")
-        return list(reading.steps.values())
+    steps = list(reading.steps.values())
+    outer = _sorted([step for step in steps if not step.loop], reading)
+    ordered = [
+        replace(
+            step,
+            body=tuple(_sorted([inner for inner in steps if inner.loop == step.name], reading)),
+        )
+        for step in outer
+    ]
     reading.problems += _unreachable(ordered)
     return ordered
+
+
+def _sorted(steps: list[PlannedStep], reading: _Reading) -> list[PlannedStep]:
+    names = {step.name: step for step in steps}
+    graph = {
+        step.name: sorted(need for need in {*step.needs, *step.triggers} if need in names)
+        for step in steps
+    }
+    try:
+        return [names[name] for name in graphlib.TopologicalSorter(graph).static_order()]
+    except graphlib.CycleError as error:
+        cycle = list(reversed(error.args[1]))
+        where = names[cycle[0]].where
+        reading.problems.append(f"{where}: steps need each other: {' -> '.join(cycle)}")
+        return steps
 
 
 def _unreachable(ordered: Iterable[PlannedStep]) -> Iterator[str]:

@@ -30,6 +30,13 @@ class Runner:
     failure_field: str = "FailureReason"
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Arguments left out of the request when they only say the service's own default."""
+    keeps_name: bool = False
+    """Whether the definition may name the resource. Default: every execution names its own."""
+    update: str = ""
+    """What is called where the resource is there. Default: it is always created."""
+    served: str = ""
+    """Request member that must hold in the end: an update that was rolled back is a failure.
+    Default: what the status says is all."""
 
 
 RUNNERS: Mapping[str, Runner] = {
@@ -60,6 +67,34 @@ RUNNERS: Mapping[str, Runner] = {
         name_field="ModelName",
         arn_field="ModelArn",
         metadata_key="Model",
+    ),
+    "EndpointConfig": Runner(
+        operation="CreateEndpointConfig",
+        create="create_endpoint_config",
+        describe="describe_endpoint_config",
+        name_field="EndpointConfigName",
+        arn_field="EndpointConfigArn",
+        metadata_key="EndpointConfig",
+        keeps_name=True,
+    ),
+    # EndpointStep of the SDK (sagemaker.mlops.workflow 1.27): created, or updated where it exists
+    "Endpoint": Runner(
+        operation="CreateEndpoint",
+        create="create_endpoint",
+        describe="describe_endpoint",
+        name_field="EndpointName",
+        arn_field="EndpointArn",
+        metadata_key="Endpoint",
+        keeps_name=True,
+        update="update_endpoint",
+        served="EndpointConfigName",
+        status_field="EndpointStatus",
+        ends={
+            "InService": "Succeeded",
+            "Failed": "Failed",
+            "OutOfService": "Failed",
+            "UpdateRollbackFailed": "Failed",
+        },
     ),
     "RegisterModel": Runner(
         operation="CreateModelPackage",

@@ -8,7 +8,8 @@ SelectiveExecutionConfig; developer guide, "Selective execution of pipeline step
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from pipelines.executor.plan import PlannedStep, plan
+from pipelines.executor.plan import plan
+from pipelines.executor.planned import PlannedStep
 
 
 def problem(

@@ -1,23 +1,21 @@
-"""AWS's own request and answer shapes, as botocore ships them, checked before anything runs.
+"""AWS's own request shapes, as botocore ships them, checked before anything runs.
 
 SageMaker refuses a pipeline whose arguments do not fit the request of their step, are longer than
 it takes (a container argument 256 characters, a hyperparameter 2,500), or that assigns a variable
 of another type, such as an Integer parameter to a container argument
-(aws/sagemaker-python-sdk#2631). So does `plan`, with this module; botocore is loaded when the first
-definition is checked.
+(aws/sagemaker-python-sdk#2631). So does `plan`, with this module.
 """
 
-import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from reprlib import repr as shown
 from typing import Any
 
-from pipelines.executor.grammar import LIST_KEYS, GrammarError, Reference, parse, variable
+from pipelines.executor.answers import KINDS, Answers, kind_of, operation
+from pipelines.executor.grammar import GrammarError, parse, variable
 from pipelines.executor.parameters import Parameter
 from pipelines.executor.runners import RUNNERS
 
-_KINDS = {"String": "string", "Integer": "integer", "Float": "float", "Boolean": "boolean"}
 _ACCEPTS = {
     "string": frozenset({"string"}),
     "timestamp": frozenset({"string"}),
@@ -31,16 +29,6 @@ _SAME = {"timestamp": "string", "long": "integer", "double": "float"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
-    """What a step can be asked for."""
-
-    step_type: str = ""
-    """Default: nothing is known of it."""
-    outputs: Mapping[str, str] = field(default_factory=dict)
-    """Name -> type of its OutputParameters. Default: it has none."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Scope:
     """What the variables of a definition can refer to."""
 
@@ -51,7 +39,7 @@ class Scope:
 def problems(step_type: str, arguments: Any, where: str, scope: Scope) -> Iterator[str]:
     """How arguments differ from the request that their step becomes."""
     runner = RUNNERS[step_type]
-    shape = _operation(runner.operation).input_shape
+    shape = operation(runner.operation).input_shape
     for name in shape.required_members:
         if name not in arguments and name != runner.name_field:
             yield f"{where}.{name} is missing: {runner.operation} requires it"
@@ -121,70 +109,9 @@ def _kind_of(function: str, content: Any, scope: Scope) -> str | None:
         reference = parse(content)
     except GrammarError:  # reported where references are checked
         return None
-    if reference.scope == "Execution":
-        return "string"
     if reference.scope == "Parameters":
         parameter = scope.parameters.get(reference.name)
-        return _KINDS[parameter.type] if parameter else None
-    return _kind_of_answer(reference, scope)
-
-
-def _kind_of_answer(reference: Reference, scope: Scope) -> str | None:
-    answers = scope.steps.get(reference.name, Answers())
-    match reference.path:
-        case ("OutputParameters", str(name)) if name in answers.outputs:
-            return _KINDS[answers.outputs[name]]
-    answered = _answered(reference, answers)
-    return None if isinstance(answered, str | None) else str(answered.type_name)
-
-
-def reference_problem(reference: Reference, answers: Answers) -> str | None:
-    """Why a step never answers what a reference asks for, or None if it does."""
-    answered = _answered(reference, answers)
-    return answered if isinstance(answered, str) else None
-
-
-def _answered(reference: Reference, answers: Answers) -> Any:
-    """The shape a step reference ends at, a problem, or None if nothing is known."""
-    step_type = answers.step_type
-    if reference.property_file is not None or not reference.path or not step_type:
-        return None
-    match reference.path:
-        case ("Outcome",) if step_type == "Condition":
-            return None
-        case ("OutputParameters", str(name)) if step_type in ("Lambda", "Callback"):
-            has = ", ".join(answers.outputs) or "none"
-            return None if name in answers.outputs else f"has no output {name!r}, it has {has}"
-    runner = RUNNERS.get(step_type)
-    if runner is None:
-        return f"a {step_type} step answers no {reference.path[0]!r}"
-    operation = runner.operation.replace("Create", "Describe", 1)
-    shape = _operation(operation).output_shape
-    parent: str | int = ""
-    for token in reference.path:
-        child = _child(shape, token, parent)
-        if child is None:
-            return f"{operation} answers no {token!r} in {reference.path!r}"
-        shape, parent = child, token
-    return shape
-
-
-def _child(shape: Any, token: str | int, parent: str | int) -> Any:
-    if shape.type_name == "structure":
-        return shape.members.get(token)
-    if shape.type_name == "map" and isinstance(token, str):
-        return shape.value
-    if shape.type_name == "list" and (isinstance(token, int) or parent in LIST_KEYS):
-        return shape.member
-    return None
-
-
-def _operation(name: str) -> Any:
-    return _sagemaker().operation_model(name)
-
-
-@functools.cache
-def _sagemaker() -> Any:
-    import botocore.session
-
-    return botocore.session.Session().get_service_model("sagemaker")
+        return KINDS[parameter.type] if parameter else None
+    if reference.scope == "Steps":
+        return kind_of(reference, scope.steps.get(reference.name, Answers()))
+    return "string" if reference.scope == "Execution" else None

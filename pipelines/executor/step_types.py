@@ -1,10 +1,10 @@
 """What a step of each type holds, before anybody looks at what it refers to."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from reprlib import repr as shown
 from typing import Any
 
-from pipelines.executor import cache, conditions, outputs, retries
+from pipelines.executor import cache, cleanup, conditions, foreach, outputs, retries
 from pipelines.executor.grammar import variable
 from pipelines.executor.runners import RUNNERS
 
@@ -13,7 +13,7 @@ BRANCHES = {"IfSteps": True, "ElseSteps": False}
 
 _STEP = frozenset({"Name", "Type", "Arguments", "DependsOn", "DisplayName", "Description"})
 _OWN: Mapping[str, Mapping[str, bool]] = {
-    **{kind: {} for kind in (*RUNNERS, "Condition", "Fail")},
+    **{kind: {} for kind in (*RUNNERS, "Cleanup", "Condition", "Fail", "ForEach")},
     "Callback": {"SqsQueueUrl": True},
     "Lambda": {"FunctionArn": True},
 }
@@ -35,6 +35,15 @@ _AWS_TYPES = frozenset(
     }
 )  # fmt: skip
 """Step types that SageMaker has (SageMaker Python SDK 3.27, sagemaker.mlops.workflow)."""
+
+_ARGUMENT_PROBLEMS: Mapping[str, Callable[[Mapping[str, Any], str], Iterator[str]]] = {
+    "Cleanup": cleanup.problems,
+    "ForEach": foreach.problems,
+}
+"""Step type -> what finds the problems of Arguments that are no request of SageMaker's API."""
+
+NESTED = {"Condition": frozenset(BRANCHES), "ForEach": frozenset({foreach.BODY, "Selector"})}
+"""Step type -> the members of its Arguments that are about other steps."""
 
 _NAME_LENGTH = 64
 _NAME_MARKS = "-_"
@@ -109,8 +118,10 @@ def _argument_problems(kind: str, arguments: Mapping[str, Any], where: str) -> I
         known = {"Conditions", *BRANCHES}
         for key in sorted(str(key) for key in arguments.keys() - known):
             yield f"{where}.{key} is not a member of a Condition step"
+    elif kind in _ARGUMENT_PROBLEMS:
+        yield from _ARGUMENT_PROBLEMS[kind](arguments, where)
     elif kind == "Fail" and arguments.get("ErrorMessage") is None:
         yield f"{where}.ErrorMessage is missing"
-    elif kind in RUNNERS and RUNNERS[kind].name_field in arguments:
+    elif kind in RUNNERS and not RUNNERS[kind].keeps_name and RUNNERS[kind].name_field in arguments:
         name = RUNNERS[kind].name_field
         yield NotBuilt(f"{where}.{name} is not emulated: every execution names its own")

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.executor.answers import operation
 from pipelines.executor.drivers import job_name
 from pipelines.executor.model import Execution, Outcome, Result, StepState
 from pipelines.executor.plan import validate
 from pipelines.executor.run import run
 from pipelines.executor.runners import RUNNERS
-from pipelines.executor.shapes import _sagemaker
 from tests.kits.executor import (
     NO,
     PARAMETERS,
@@ -355,8 +355,8 @@ def test_a_job_name_fits_aws_and_tells_steps_apart() -> None:
 
 def test_every_runner_names_operations_and_members_that_aws_has() -> None:
     for runner in RUNNERS.values():
-        created = _sagemaker().operation_model(runner.operation)
-        described = _sagemaker().operation_model(runner.operation.replace("Create", "Describe"))
+        created = operation(runner.operation)
+        described = operation(runner.operation.replace("Create", "Describe"))
         assert runner.arn_field in created.output_shape.members
         assert {runner.name_field, *runner.defaults} - {""} <= created.input_shape.members.keys()
         asked = {runner.name_field or runner.describe_field}

@@ -43,7 +43,6 @@ PROBLEMS: dict[str, tuple[Any, str]] = {
     "steps": (definition() | {"Steps": {}}, "Steps must be a list"),
     "no type": (step_with(Type="Procesing"), "Steps[0].Type must be one of AutoML, Callback"),
     "type": (step_with(Type="Tuning"), "Steps[0].Type 'Tuning' is not emulated"),
-    "loop": (step_with(Type="ForEach"), "Steps[0].Type 'ForEach' is not emulated"),
     "name": (step_with(Name="a b"), "Steps[0].Name must be up to 64 letters"),
     "member": (step_with(Other=1), "Steps[0].Other is not emulated for a Processing step"),
     "retries": (step_with(RetryPolicies={}), "Steps[0].RetryPolicies must be a list"),

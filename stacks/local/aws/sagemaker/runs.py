@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.executor.model import Callback, Execution, Result, StepState
+from pipelines.executor.model import Callback, Execution, Iteration, Result, StepState
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.pipelines import executions_of
 from stacks.local.aws.sagemaker.shapes import now
@@ -127,6 +127,13 @@ def _step(state: StepState) -> dict[str, Any]:
         "FailureReason": state.failure_reason,
         "Metadata": state.metadata,
         "AttemptCount": state.attempt,
+        "IterationContext": _iteration(state.iteration),
         "CacheHitResult": {"SourcePipelineExecutionArn": source} if source else None,
     }
     return {name: value for name, value in members.items() if value}
+
+
+def _iteration(found: Iteration | None) -> dict[str, Any]:
+    if found is None:
+        return {}
+    return {"ParentStepName": found.parent, "Index": found.index, "Item": found.item}

@@ -1,0 +1,211 @@
+"""Endpoint, EndpointConfig and Cleanup steps: what they create, update and delete."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from pipelines.executor.model import Outcome, StepState
+from pipelines.executor.plan import validate
+from pipelines.executor.run import run
+from tests.kits.executor import FakeSageMaker, Json, definition, processing, training
+from tests.pipelines.test_executor import EXECUTION
+
+ROLE_VPC = {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}
+
+
+@dataclass
+class Serving(FakeSageMaker):
+    """Endpoints that become InService, or roll their update back."""
+
+    served: dict[str, str] = field(default_factory=dict)
+    rolls_back: str = ""
+    ends_as: str = "InService"
+    told: list[tuple[str, Json]] = field(default_factory=list)
+
+    def create_endpoint_config(self, **request: Any) -> Json:
+        self.told.append(("create config", request))
+        return {"EndpointConfigArn": f"arn:config/{request['EndpointConfigName']}"}
+
+    def describe_endpoint_config(self, EndpointConfigName: str) -> Json:
+        return {"EndpointConfigName": EndpointConfigName}
+
+    def create_endpoint(self, **request: Any) -> Json:
+        self.told.append(("create", request))
+        self.served[request["EndpointName"]] = request["EndpointConfigName"]
+        return {"EndpointArn": "arn:endpoint"}
+
+    def update_endpoint(self, **request: Any) -> Json:
+        self.told.append(("update", request))
+        if not self.rolls_back:
+            self.served[request["EndpointName"]] = request["EndpointConfigName"]
+        return {"EndpointArn": "arn:endpoint"}
+
+    def describe_endpoint(self, EndpointName: str) -> Json:
+        if EndpointName not in self.served:
+            error = {"Code": "ValidationException", "Message": "Could not find endpoint"}
+            raise ClientError({"Error": error}, "DescribeEndpoint")
+        reason = {"FailureReason": self.rolls_back} if self.rolls_back else {}
+        config = self.served[EndpointName]
+        return {"EndpointStatus": self.ends_as, "EndpointConfigName": config, **reason}
+
+
+@dataclass
+class Objects:
+    """A bucket's objects; those of `kept` cannot be deleted."""
+
+    keys: list[str]
+    kept: Sequence[str] = ()
+
+    def list_objects_v2(self, Bucket: str, Prefix: str) -> Json:
+        return {"Contents": [{"Key": key} for key in self.keys if key.startswith(Prefix)]}
+
+    def delete_object(self, Bucket: str, Key: str) -> None:
+        if Key in self.kept:
+            error = {"Code": "AccessDenied", "Message": f"{Key} stays"}
+            raise ClientError({"Error": error}, "DeleteObject")
+        self.keys.remove(Key)
+
+
+def execute(
+    *steps: Json, sagemaker: FakeSageMaker, s3: Any = None
+) -> tuple[Outcome, dict[str, StepState]]:
+    whole, states = definition(*steps), list[StepState]()
+    assert validate(whole) == []
+    clients: dict[str, Any] = {"sagemaker": sagemaker, "s3": s3}
+    outcome = run(
+        whole,
+        parameters={},
+        execution=EXECUTION,
+        client=clients.__getitem__,
+        observe=states.append,
+        stopping=lambda: False,
+    )
+    return outcome, {state.name: state for state in states}
+
+
+def endpoint(**more: Any) -> list[Json]:
+    variant = {"VariantName": "AllTraffic", "ModelName": "m"}
+    config = {"EndpointConfigName": "c2", "ProductionVariants": [variant]}
+    name = {"Get": "Steps.C.EndpointConfigName"}
+    return [
+        {"Name": "E", "Type": "Endpoint", "Arguments": {
+            "EndpointName": "e", "EndpointConfigName": name, **more}},
+        {"Name": "C", "Type": "EndpointConfig", "Arguments": config},
+    ]  # fmt: skip
+
+
+def test_an_endpoint_is_created_with_the_configuration_before_it() -> None:
+    fake = Serving()
+    outcome, states = execute(*endpoint(), sagemaker=fake)
+    assert outcome.status == "Succeeded"
+    assert [what for what, _ in fake.told] == ["create config", "create"]
+    assert fake.served == {"e": "c2"}
+    assert states["E"].metadata == {"Endpoint": {"Arn": "arn:endpoint"}}
+    assert states["C"].metadata == {"EndpointConfig": {"Arn": "arn:config/c2"}}
+
+
+def test_an_endpoint_that_exists_is_updated() -> None:
+    fake = Serving(served={"e": "c1"})
+    outcome, _ = execute(*endpoint(Tags=[]), sagemaker=fake)
+    assert outcome.status == "Succeeded"
+    assert fake.told[1] == ("update", {"EndpointName": "e", "EndpointConfigName": "c2"})
+
+
+def test_an_update_that_was_rolled_back_is_a_failure_with_its_reason() -> None:
+    fake = Serving(served={"e": "c1"}, rolls_back="the alarm fired")
+    outcome, states = execute(*endpoint(), sagemaker=fake)
+    assert outcome.status == "Failed"
+    assert states["E"].failure_reason == "c2 is not served: the alarm fired"
+
+
+def test_an_endpoint_that_fails_fails_its_step() -> None:
+    outcome, states = execute(*endpoint(), sagemaker=Serving(ends_as="Failed"))
+    assert (outcome.status, states["E"].status) == ("Failed", "Failed")
+
+
+def cleanup(*sources: Json, needs: Sequence[Any] = ()) -> Json:
+    resources = {"Resources": {"S3": list(sources)}}
+    return {"Name": "Clean", "Type": "Cleanup", "Arguments": resources, "DependsOn": list(needs)}
+
+
+class Trained(FakeSageMaker):
+    """A training job that says its name, as SageMaker does."""
+
+    def describe_training_job(self, TrainingJobName: str) -> Json:
+        return super().describe_training_job(TrainingJobName) | {"TrainingJobName": TrainingJobName}
+
+
+def test_a_cleanup_deletes_what_its_sources_wrote_and_nothing_else() -> None:
+    fake = Trained()
+    uri = {"S3Uris": ["s3://b/A/one.csv"]}
+    steps = [
+        cleanup({"StepName": "T"}, {"StepName": "A", **uri}),
+        training("T"),
+        processing("A"),
+    ]
+    s3 = Objects(["A/one.csv", "A/two.csv", "models/other/output/model.tar.gz"])
+    before = fake.create_training_job
+
+    def writes(**request: Any) -> Json:
+        s3.keys.append(f"models/{request['TrainingJobName']}/output/model.tar.gz")
+        return before(**request)
+
+    fake.create_training_job = writes  # type: ignore[method-assign]
+    outcome, states = execute(*steps, sagemaker=fake, s3=s3)
+    assert outcome.status == "Succeeded"
+    assert s3.keys == ["A/two.csv", "models/other/output/model.tar.gz"]
+    assert states["Clean"].metadata == {"Cleanup": {"CleanedSteps": ["T", "A"]}}
+
+
+def test_a_cleanup_skips_what_made_no_job_and_says_what_it_left() -> None:
+    fake = Trained(ends={"A": "Failed", "B": "refused"})
+    sources = [
+        {"StepName": name, "S3Uris": [f"s3://b/{place}/x"]}
+        for name, place in (("A", "A"), ("B", "B"), ("C", "C"), ("D", "elsewhere"))
+    ]
+    after = [*({"Step": name, "Trigger": "Failed"} for name in "AB"), "C", "D"]
+    steps = [cleanup(*sources, needs=after), *(processing(name) for name in "ABCD")]
+    outcome, states = execute(*steps, sagemaker=fake, s3=Objects(["A/x", "C/x"], kept=["C/x"]))
+    told = states["Clean"].metadata["Cleanup"]
+    assert (told["CleanedSteps"], told["SkippedSteps"]) == (["A"], ["B"])
+    assert [entry["StepName"] for entry in told["FailedSteps"]] == ["C", "D"]
+    assert "C/x stays" in told["FailedSteps"][0]["ErrorMessage"]
+    assert "s3://b/elsewhere/x is under no output" in told["FailedSteps"][1]["ErrorMessage"]
+    assert outcome.status == "Failed" and "outputs are left: C: " in outcome.failure_reason
+
+
+VPC = processing("A", Arguments={"NetworkConfig": {"VpcConfig": ROLE_VPC}})
+ONE = {"StepName": "A", "S3Uris": ["s3://b/A/x"]}
+PROBLEMS: dict[str, tuple[list[Json], str]] = {
+    "nothing": ([cleanup()], "Arguments.Resources.S3 must be a list of steps"),
+    "nobody": ([cleanup({"S3Uris": []})], "Resources.S3[0] must hold a StepName"),
+    "a stranger": ([cleanup(ONE)], "S3[0].StepName: step 'A' is not in the definition"),
+    "no objects": (
+        [cleanup({"StepName": "A"}), processing("A")],
+        "Resources.S3[0]: S3Uris must name what of A is meant",
+    ),
+    "no list": (
+        [cleanup({"StepName": "A", "S3Uris": []}), processing("A")],
+        "S3[0].S3Uris must be a list of S3 URIs, got []",
+    ),
+    "a model": (
+        [cleanup({"StepName": "C"}), endpoint()[1]],
+        "Resources.S3[0]: outputs of a EndpointConfig step cannot be deleted",
+    ),
+    "a network": ([cleanup(ONE), VPC], "A has a VpcConfig: its outputs cannot be deleted"),
+    "a member": ([cleanup(ONE | {"Keys": 1}), processing("A")], "S3[0].Keys is not a member"),
+    "a name of a job": (
+        [processing("A", Arguments={"ProcessingJobName": "x"})],
+        "ProcessingJobName is not emulated",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PROBLEMS)
+def test_a_wrong_step_is_refused_with_its_path(case: str) -> None:
+    steps, expected = PROBLEMS[case]
+    found = validate(definition(*steps))
+    assert [problem for problem in found if expected in problem], found
