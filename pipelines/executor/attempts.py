@@ -12,6 +12,7 @@ from pipelines.executor.drivers import Call, End, Ended, Progress, Services, job
 from pipelines.executor.grammar import Context, GrammarError, resolve
 from pipelines.executor.model import Result, StepState
 from pipelines.executor.planned import PlannedStep
+from pipelines.executor.runners import RUNNERS
 
 DRIVERS: Mapping[str, Callable[[Call, Services, Progress], End]] = {
     "Callback": external.call_back,
@@ -93,10 +94,11 @@ def _try(step: PlannedStep, context: Context, services: Services, progress: Prog
     # Only loaded when something runs: the caller's clients are botocore's.
     from botocore.exceptions import BotoCoreError, ClientError
 
-    name = job_name(context.execution, step.name, progress.state.attempt)
-    named = replace(context, job_name=name)
     attributes: Mapping[str, Any] = {}
     try:
+        prefix = _prefix(step, context)
+        name = job_name(context.execution, step.name, progress.state.attempt, prefix)
+        named = replace(context, job_name=name)
         arguments, own = resolve(step.arguments, named), resolve(step.own, named)
         attributes = cache.compared(step.type, arguments, own)
         if step.cache_lifetime is not None:
@@ -111,6 +113,12 @@ def _try(step: PlannedStep, context: Context, services: Services, progress: Prog
         return _Tried(end=drive(call, services, progress), compared=attributes)
     except (GrammarError, BotoCoreError, ClientError) as error:
         return _Tried(end=End("Failed", str(error)), compared=attributes)
+
+
+def _prefix(step: PlannedStep, context: Context) -> str:
+    """How a definition wants the names of a step's jobs to begin; empty where it does not say."""
+    runner = RUNNERS.get(step.type)
+    return str(resolve(step.arguments.get(runner.name_field, ""), context)) if runner else ""
 
 
 def _now() -> datetime:

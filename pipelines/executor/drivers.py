@@ -107,8 +107,8 @@ def run_job(call: Call, services: Services, progress: Progress) -> End:
         for key, value in call.arguments.items()
         if key not in runner.defaults or value != runner.defaults[key]
     }
-    if runner.name_field:
-        request.setdefault(runner.name_field, call.job_name)
+    if runner.name_field and not (runner.keeps_name and runner.name_field in request):
+        request[runner.name_field] = call.job_name
     try:
         made = _make(runner, sagemaker, request)
     except (BotoCoreError, ClientError) as error:
@@ -170,12 +170,16 @@ def _ended(runner: Runner, status: str, answer: Mapping[str, Any]) -> End:
     return End(ended, reason, answer, retries.of_reason(reason) if ended == "Failed" else "")
 
 
-def job_name(execution: Execution, step: str, attempt: int = 1) -> str:
-    """Name of a step's job: readable, unique in the account, within AWS's 63 characters."""
+def job_name(execution: Execution, step: str, attempt: int = 1, prefix: str = "") -> str:
+    """Name of a step's job: readable, unique in the account, within AWS's 63 characters.
+
+    A definition that names its jobs gives only the beginning (PipelineDefinitionConfig of the SDK,
+    use_custom_job_prefix).
+    """
     identity = execution.execution_id
     again = f"/{execution.retried}/{attempt}" if execution.retried or attempt > 1 else ""
     digest = hashlib.sha256(f"{identity}/{step}{again}".encode()).hexdigest()[:_HASH_LENGTH]
-    plain = re.sub(r"[^A-Za-z0-9-]", "-", f"pipelines-{identity}-{step}")
+    plain = re.sub(r"[^A-Za-z0-9-]", "-", f"{prefix or 'pipelines'}-{identity}-{step}")
     return f"{plain[: _JOB_NAME_LENGTH - _HASH_LENGTH - 1].rstrip('-')}-{digest}"
 
 

@@ -27,14 +27,25 @@ _DECLARED: Mapping[str, frozenset[str]] = {
 }
 """Step type -> members that declare what later steps can refer to."""
 
-_AWS_TYPES = frozenset(
-    {
-        "AutoML", "Callback", "ClarifyCheck", "Cleanup", "EMR", "EMRServerless", "Endpoint",
-        "EndpointConfig", "ForEach", "InferenceComponent", "Job", "Lambda", "Lineage",
-        "QualityCheck", "Transform", "Tuning", *_OWN,
-    }
-)  # fmt: skip
+_WHY_NOT: Mapping[str, str] = {
+    "AutoML": "nothing here searches for models by itself",
+    "ClarifyCheck": "it runs SageMaker Clarify's own container, of which there is no library",
+    "EMR": "there is no EMR cluster, use a Processing step with a Spark image",
+    "EMRServerless": "there is no EMR Serverless, use a Processing step with a Spark image",
+    "InferenceComponent": "endpoints have no inference components yet",
+    "Job": "its jobs run containers of SageMaker's own",
+    "Lineage": "lineage is not recorded yet",
+    "QualityCheck": "it runs Model Monitor's own container",
+    "Transform": "batch transform is not built yet",
+    "Tuning": "hyperparameter tuning is not built yet",
+}
+"""Step type that is not built -> why."""
+
+_AWS_TYPES = frozenset({*_OWN, *_WHY_NOT})
 """Step types that SageMaker has (SageMaker Python SDK 3.27, sagemaker.mlops.workflow)."""
+
+_NOTEBOOK = ["amazon_sagemaker_scheduler"]
+"""The entry point by which a Training step is a NotebookJobStep of the SDK."""
 
 _ARGUMENT_PROBLEMS: Mapping[str, Callable[[Mapping[str, Any], str], Iterator[str]]] = {
     "Cleanup": cleanup.problems,
@@ -78,8 +89,7 @@ def problems(step: Any, where: str) -> Iterator[str]:
         yield f"{where}.Type must be one of {', '.join(sorted(_AWS_TYPES))}, got {shown(kind)}"
         return
     if kind not in _OWN:
-        told = f"Type {shown(kind)} is not emulated; {', '.join(sorted(_OWN))} are"
-        yield NotBuilt(f"{where}.{told}")
+        yield NotBuilt(f"{where}.Type {shown(kind)} is not emulated: {_WHY_NOT[kind]}")
         return
     for key in sorted(str(key) for key in step.keys() - members(kind)):
         yield NotBuilt(f"{where}.{key} is not emulated for a {kind} step")
@@ -120,8 +130,12 @@ def _argument_problems(kind: str, arguments: Mapping[str, Any], where: str) -> I
             yield f"{where}.{key} is not a member of a Condition step"
     elif kind in _ARGUMENT_PROBLEMS:
         yield from _ARGUMENT_PROBLEMS[kind](arguments, where)
+    elif kind == "Training" and _entry_point(arguments) == _NOTEBOOK:
+        yield NotBuilt(f"{where} are a notebook job, which is not emulated: nothing runs notebooks")
     elif kind == "Fail" and arguments.get("ErrorMessage") is None:
         yield f"{where}.ErrorMessage is missing"
-    elif kind in RUNNERS and not RUNNERS[kind].keeps_name and RUNNERS[kind].name_field in arguments:
-        name = RUNNERS[kind].name_field
-        yield NotBuilt(f"{where}.{name} is not emulated: every execution names its own")
+
+
+def _entry_point(arguments: Mapping[str, Any]) -> Any:
+    algorithm = arguments.get("AlgorithmSpecification")
+    return algorithm.get("ContainerEntrypoint") if isinstance(algorithm, Mapping) else None

@@ -36,6 +36,7 @@ def environment(value: Any) -> Json:
     )
 
 
+NOTEBOOK = {"AlgorithmSpecification": {"ContainerEntrypoint": ["amazon_sagemaker_scheduler"]}}
 PROBLEMS: dict[str, tuple[Any, str]] = {
     "no object": ([], "definition must be an object"),
     "version": (definition(processing("A")) | {"Version": "1"}, "Version must be"),
@@ -43,6 +44,14 @@ PROBLEMS: dict[str, tuple[Any, str]] = {
     "steps": (definition() | {"Steps": {}}, "Steps must be a list"),
     "no type": (step_with(Type="Procesing"), "Steps[0].Type must be one of AutoML, Callback"),
     "type": (step_with(Type="Tuning"), "Steps[0].Type 'Tuning' is not emulated"),
+    "a type with its reason": (
+        step_with(Type="EMR"),
+        "Steps[0].Type 'EMR' is not emulated: there is no EMR cluster",
+    ),
+    "a notebook": (
+        definition({"Name": "T", "Type": "Training", "Arguments": NOTEBOOK}),
+        "Steps[0].Arguments are a notebook job, which is not emulated",
+    ),
     "name": (step_with(Name="a b"), "Steps[0].Name must be up to 64 letters"),
     "member": (step_with(Other=1), "Steps[0].Other is not emulated for a Processing step"),
     "retries": (step_with(RetryPolicies={}), "Steps[0].RetryPolicies must be a list"),

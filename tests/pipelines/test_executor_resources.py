@@ -197,10 +197,6 @@ PROBLEMS: dict[str, tuple[list[Json], str]] = {
     ),
     "a network": ([cleanup(ONE), VPC], "A has a VpcConfig: its outputs cannot be deleted"),
     "a member": ([cleanup(ONE | {"Keys": 1}), processing("A")], "S3[0].Keys is not a member"),
-    "a name of a job": (
-        [processing("A", Arguments={"ProcessingJobName": "x"})],
-        "ProcessingJobName is not emulated",
-    ),
 }
 
 
@@ -209,3 +205,23 @@ def test_a_wrong_step_is_refused_with_its_path(case: str) -> None:
     steps, expected = PROBLEMS[case]
     found = validate(definition(*steps))
     assert [problem for problem in found if expected in problem], found
+
+
+OWN_NAME = {"Get": "Execution.ProcessingJobName"}
+
+
+class Named(FakeSageMaker):
+    """Knows every job for one of step A."""
+
+    def step_of(self, job: str) -> str:
+        return "A"
+
+
+def test_a_definition_can_say_how_the_names_of_its_jobs_begin() -> None:
+    begin = {"Std:Join": {"On": "-", "Values": ["nightly", {"Get": "Execution.PipelineName"}]}}
+    arguments = {"ProcessingJobName": begin, "Environment": {"Me": OWN_NAME}}
+    fake = Named()
+    execute(processing("A", Arguments=arguments), sagemaker=fake)
+    name = fake.requests["A"]["ProcessingJobName"]
+    assert name.startswith(f"nightly-demo-{EXECUTION.execution_id}-A-")
+    assert fake.requests["A"]["Environment"] == {"Me": name}

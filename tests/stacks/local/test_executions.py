@@ -3,7 +3,6 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,22 +13,11 @@ from stacks.commands import model
 from stacks.commands.output import CommandOutput
 from tests.kits.executions import create, ended, execute, shell, start, steps_of
 from tests.kits.executor import callback, compare, condition, lambda_step
-from tests.kits.local_cloud import ROLE, Cloud, refusal, running_cloud, trusted_role
+from tests.kits.local_cloud import ROLE, Cloud, refusal, trusted_role
 from tests.kits.path import wait_until
 
 CACHED = {"Enabled": True, "ExpireAfter": "30d"}
 DAYS = [{"Name": "Days", "Type": "String", "DefaultValue": "7"}]
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def sm(cloud: Cloud) -> Any:
-    return cloud.client("sagemaker")
 
 
 @pytest.fixture(scope="module")

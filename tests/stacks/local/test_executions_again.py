@@ -1,28 +1,16 @@
 """Executions that are retried, select their steps or are updated, and versions of a pipeline."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.kits.executions import create, ended, execute, misfit, shell, start, steps_of
 from tests.kits.executor import definition
-from tests.kits.local_cloud import BUCKET, Cloud, refusal, running_cloud
+from tests.kits.local_cloud import BUCKET, Cloud, refusal
 from tests.kits.path import wait_until
 
 GATE = f"s3://{BUCKET}/gate/"
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def sm(cloud: Cloud) -> Any:
-    return cloud.client("sagemaker")
 
 
 def gated(name: str, *needs: str) -> Any:
