@@ -1,6 +1,8 @@
 """Pipelines of shell commands in a running local cloud, started and waited for."""
 
+import io
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +10,7 @@ from botocore.validate import ParamValidator
 
 from stacks.local.aws.sagemaker.shapes import service
 from tests.kits.executor import Json, definition
-from tests.kits.local_cloud import ROLE, until
+from tests.kits.local_cloud import ROLE, Cloud, until
 
 
 def shell(name: str, command: str, *given: Any, **more: Any) -> Json:
@@ -42,6 +44,18 @@ def create(sm: Any, name: str, *steps: Json, parameters: Sequence[Json] = ()) ->
 def start(sm: Any, name: str, **more: Any) -> str:
     """The ARN of a new execution."""
     return str(sm.start_pipeline_execution(PipelineName=name, **more)["PipelineExecutionArn"])
+
+
+def function(cloud: Cloud, name: str, code: str) -> str:
+    """A Python function; its ARN."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("main.py", code)
+    made = cloud.client("lambda").create_function(
+        FunctionName=name, Role=ROLE, Runtime="python3.13", Handler="main.handler", Timeout=20,
+        Code={"ZipFile": packed.getvalue()},
+    )  # fmt: skip
+    return str(made["FunctionArn"])
 
 
 def ended(sm: Any, arn: str) -> Mapping[str, Any]:

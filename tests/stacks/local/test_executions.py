@@ -1,8 +1,6 @@
 """Executions of pipelines in the local cloud, as clients see them."""
 
-import io
 import json
-import zipfile
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +9,7 @@ import pytest
 from pipelines.executor import cache_report
 from stacks.commands import model
 from stacks.commands.output import CommandOutput
-from tests.kits.executions import create, ended, execute, shell, start, steps_of
+from tests.kits.executions import create, ended, execute, function, shell, start, steps_of
 from tests.kits.executor import callback, compare, condition, lambda_step
 from tests.kits.local_cloud import ROLE, Cloud, refusal, trusted_role
 from tests.kits.path import wait_until
@@ -96,18 +94,6 @@ def test_plinth_run_says_what_came_from_the_cache_and_why_the_rest_did_not(
 
 
 # Steps that work outside SageMaker
-
-
-def function(cloud: Cloud, name: str, code: str) -> str:
-    """A Python function; its ARN."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("main.py", code)
-    made = cloud.client("lambda").create_function(
-        FunctionName=name, Role=ROLE, Runtime="python3.13", Handler="main.handler", Timeout=20,
-        Code={"ZipFile": packed.getvalue()},
-    )  # fmt: skip
-    return str(made["FunctionArn"])
 
 
 def test_a_condition_reads_what_a_function_returned(cloud: Cloud, sm: Any) -> None:
