@@ -1,6 +1,7 @@
 """Executions of pipelines in the local cloud, as clients see them."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 from pipelines.executor import cache_report
 from stacks.commands import model
 from stacks.commands.output import CommandOutput
+from tests.kits.endpoints import put_artifact, serve_program
 from tests.kits.executions import create, ended, execute, function, shell, start, steps_of
 from tests.kits.executor import callback, compare, condition, lambda_step
-from tests.kits.local_cloud import ROLE, Cloud, refusal, trusted_role
+from tests.kits.local_cloud import OWN_IMAGE, ROLE, Cloud, refusal, trusted_role
 from tests.kits.path import wait_until
 
 CACHED = {"Enabled": True, "ExpireAfter": "30d"}
@@ -207,3 +209,55 @@ def test_a_stop_waits_until_the_callback_is_answered(cloud: Cloud, sm: Any, queu
     sm.send_pipeline_execution_step_failure(CallbackToken=sent["token"])
     assert ended(sm, arn)["PipelineExecutionStatus"] == "Stopped"
     assert steps_of(sm, arn).keys() == {"K"}
+
+
+# Endpoints
+
+
+def deploying(path: str, artifact: str) -> list[Any]:
+    """A model, its configuration and the endpoint that serves it; the variant is a parameter."""
+    variant = {"Get": "Parameters.Who"}
+    named = {"Std:Join": {"On": "-", "Values": ["of-a-pipeline", variant]}}
+    container = {
+        "Image": OWN_IMAGE,
+        "ModelDataUrl": artifact,
+        "Environment": {"PATH": path, "NAME": variant},
+    }
+    serving = {
+        "VariantName": "AllTraffic",
+        "ModelName": {"Get": "Steps.M.ModelName"},
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": 1,
+    }
+    return [
+        {"Name": "E", "Type": "Endpoint", "Arguments": {
+            "EndpointName": "of-a-pipeline",
+            "EndpointConfigName": {"Get": "Steps.C.EndpointConfigName"}}},
+        {"Name": "C", "Type": "EndpointConfig", "Arguments": {
+            "EndpointConfigName": named, "ProductionVariants": [serving]}},
+        {"Name": "M", "Type": "Model", "Arguments": {
+            "ExecutionRoleArn": ROLE, "PrimaryContainer": container}},
+    ]  # fmt: skip
+
+
+def test_a_pipeline_deploys_an_endpoint_and_updates_it_the_next_time(
+    cloud: Cloud, sm: Any, tmp_path: Path
+) -> None:
+    artifact = put_artifact(cloud.client("s3"))
+    steps = deploying(serve_program(tmp_path), artifact)
+    create(sm, "deploys", *steps, parameters=[{"Name": "Who", "Type": "String"}])
+    runtime = cloud.client("sagemaker-runtime")
+
+    def served_after(who: str) -> str:
+        done = execute(sm, "deploys", PipelineParameters=[{"Name": "Who", "Value": who}])
+        assert done["PipelineExecutionStatus"] == "Succeeded", done.get("FailureReason")
+        answer = runtime.invoke_endpoint(
+            EndpointName="of-a-pipeline", ContentType="text/plain", Body="x"
+        )
+        return str(answer["Body"].read().decode()).partition("|")[0]
+
+    assert [served_after("one"), served_after("two")] == ["one", "two"]
+    broken = execute(sm, "deploys", PipelineParameters=[{"Name": "Who", "Value": "crash"}])
+    assert broken["PipelineExecutionStatus"] == "Failed"
+    assert "of-a-pipeline-crash is not served: " in broken["FailureReason"]
+    sm.delete_endpoint(EndpointName="of-a-pipeline")
