@@ -27,7 +27,7 @@ _DECLARED: Mapping[str, frozenset[str]] = {
 }
 """Step type -> members that declare what later steps can refer to."""
 
-_WHY_NOT: Mapping[str, str] = {
+WHY_NOT: Mapping[str, str] = {
     "AutoML": "nothing here searches for models by itself",
     "ClarifyCheck": "it runs SageMaker Clarify's own container, of which there is no library",
     "EMR": "there is no EMR cluster, use a Processing step with a Spark image",
@@ -41,7 +41,7 @@ _WHY_NOT: Mapping[str, str] = {
 }
 """Step type that is not built -> why."""
 
-_AWS_TYPES = frozenset({*_OWN, *_WHY_NOT})
+_AWS_TYPES = frozenset({*_OWN, *WHY_NOT})
 """Step types that SageMaker has (SageMaker Python SDK 3.27, sagemaker.mlops.workflow)."""
 
 _NOTEBOOK = ["amazon_sagemaker_scheduler"]
@@ -89,7 +89,7 @@ def problems(step: Any, where: str) -> Iterator[str]:
         yield f"{where}.Type must be one of {', '.join(sorted(_AWS_TYPES))}, got {shown(kind)}"
         return
     if kind not in _OWN:
-        yield NotBuilt(f"{where}.Type {shown(kind)} is not emulated: {_WHY_NOT[kind]}")
+        yield NotBuilt(f"{where}.Type {shown(kind)} is not emulated: {WHY_NOT[kind]}")
         return
     for key in sorted(str(key) for key in step.keys() - members(kind)):
         yield NotBuilt(f"{where}.{key} is not emulated for a {kind} step")

@@ -56,7 +56,7 @@ def function(name: str, inputs: Any, *outputs: tuple[str, Any], **more: Any) -> 
 
 
 again = StepRetryPolicy(exception_types=[StepExceptionTypeEnum.THROTTLING], max_attempts=3)
-write = "mkdir -p /opt/ml/processing/out; echo 1 > /opt/ml/processing/out/one"
+write = "cd /opt/ml/processing/out; echo 1 > one; echo 2 > two"
 prepare = says(
     "Prepare", write, cache_config=CacheConfig(enable_caching=True, expire_after="PT1H"),
     retry_policies=[again],

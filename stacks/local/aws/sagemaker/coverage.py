@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pipelines.executor.step_types import WHY_NOT
 from stacks.local.aws.sagemaker.api import OPERATIONS
 from stacks.local.aws.sagemaker.features import RUNTIME
 from stacks.local.aws.sagemaker.fields import RECORDED, REFUSED
 from stacks.local.aws.sagemaker.invoke import REFUSED as REFUSED_HEADERS
 from stacks.local.aws.sagemaker.resource_types import RESOURCE_TYPES
+
+TAKES_DEFINITIONS = ("CreatePipeline", "UpdatePipeline")
+"""Operations that check a pipeline definition: what of it does not run is refused there."""
 
 Fidelity = Literal["behaves", "recorded"]
 
@@ -28,7 +32,7 @@ class Covered:
     """Member that is kept but not acted upon -> why."""
 
     refused: Mapping[str, str] = field(default_factory=dict)
-    """JMESPath of what is answered with NotEmulated -> why."""
+    """JMESPath of what is answered with NotEmulated, or what of a definition is refused -> why."""
 
     @property
     def note(self) -> str:
@@ -44,12 +48,13 @@ def coverage() -> list[Covered]:
         for kind in RESOURCE_TYPES
         if not (kind.on_create or kind.on_update or kind.on_delete)
     }
+    steps = {f"a step of type {kind}": why for kind, why in sorted(WHY_NOT.items())}
     control = [
         Covered(
             operation=name,
             fidelity="recorded" if name in inert else "behaves",
             recorded=RECORDED.get(name, {}),
-            refused=REFUSED.get(name, {}),
+            refused={**REFUSED.get(name, {}), **(steps if name in TAKES_DEFINITIONS else {})},
         )
         for name in sorted(OPERATIONS)
     ]

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pipelines.executor.model import Callback, Execution, Iteration, Result, StepState
@@ -55,28 +56,6 @@ def launch(emulator: Emulator, pipeline: Resource, item: Resource) -> None:
 
     live: Run = item.live
 
-    def observe(state: StepState) -> None:
-        with emulator.store.lock:
-            live.steps[state.name] = _step(state)
-            if state.result is not None:
-                live.results[state.name] = state.result
-            item.modified = now()
-
-    def past(step: str) -> Sequence[Result]:
-        with emulator.store.lock:
-            known = [execution.live.results for execution in executions_of(emulator, pipeline)]
-            return [results[step] for results in known if step in results]
-
-    def expect(callback: Callback) -> None:
-        with emulator.store.lock:
-            live.callbacks[callback.token] = callback
-
-    def parallel_steps() -> int | None:
-        limit: int | None = item.fields.get("ParallelismConfiguration", {}).get(
-            "MaxParallelExecutionSteps"
-        )
-        return limit
-
     def work() -> None:
         acting = emulator.act(item.fields["RoleArn"], item.arn)
         outcome = run.run(
@@ -84,23 +63,49 @@ def launch(emulator: Emulator, pipeline: Resource, item: Resource) -> None:
             parameters=live.parameters,
             execution=_execution(pipeline, item),
             client=acting.client,
-            observe=observe,
+            observe=partial(_observe, emulator, item),
             stopping=live.stopping.is_set,
-            past=past,
-            expect=expect,
+            past=partial(_past, emulator, pipeline),
+            expect=partial(_expect, emulator, live),
             kept=dict(live.results),
             selected=live.selected,
-            max_parallel_steps=parallel_steps,
+            max_parallel_steps=partial(_parallel_steps, item),
         )
-        item.set(
-            PipelineExecutionStatus=outcome.status, FailureReason=outcome.failure_reason or None
-        )
+        reason = outcome.failure_reason or None
+        item.set(PipelineExecutionStatus=outcome.status, FailureReason=reason)
 
     def broken(error: BaseException) -> None:
         reason = f"InternalServerError: {error!r}"
         item.set(PipelineExecutionStatus="Failed", FailureReason=reason)
 
     emulator.background(work, broken=broken, waits=True)
+
+
+def _observe(emulator: Emulator, item: Resource, state: StepState) -> None:
+    with emulator.store.lock:
+        item.live.steps[state.name] = _step(state)
+        if state.result is not None:
+            item.live.results[state.name] = state.result
+        item.modified = now()
+
+
+def _past(emulator: Emulator, pipeline: Resource, step: str) -> Sequence[Result]:
+    """The results of a step in every execution of its pipeline."""
+    with emulator.store.lock:
+        known = [execution.live.results for execution in executions_of(emulator, pipeline)]
+        return [results[step] for results in known if step in results]
+
+
+def _expect(emulator: Emulator, live: Run, callback: Callback) -> None:
+    with emulator.store.lock:
+        live.callbacks[callback.token] = callback
+
+
+def _parallel_steps(item: Resource) -> int | None:
+    limit: int | None = item.fields.get("ParallelismConfiguration", {}).get(
+        "MaxParallelExecutionSteps"
+    )
+    return limit
 
 
 def _execution(pipeline: Resource, item: Resource) -> Execution:
