@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+from pipelines.executor import quality
 from pipelines.executor.foreach import COUNTS
 from pipelines.executor.grammar import LIST_KEYS, Path, Reference
 from pipelines.executor.runners import RUNNERS
@@ -94,11 +95,19 @@ def _each(path: Path, answers: Answers) -> Any:
     return f"a ForEach step answers no {'.'.join(map(str, path))!r}, it has {known}"
 
 
+def _checked(path: Path, _: Answers) -> Any:
+    """What a QualityCheck step answers: where its baselines are."""
+    if len(path) == 1 and path[0] in quality.PROPERTIES:
+        return TEXT
+    return f"a QualityCheck step answers no {path[0]!r}, it has {', '.join(quality.PROPERTIES)}"
+
+
 _OWN: Mapping[str, Callable[[Path, Answers], Any]] = {
     "Callback": _put_out,
     "Condition": _decided,
     "ForEach": _each,
     "Lambda": _put_out,
+    "QualityCheck": _checked,
 }
 """Step type whose answer is none of SageMaker's Describe operations -> what it answers."""
 

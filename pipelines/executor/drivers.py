@@ -117,7 +117,7 @@ def run_job(call: Call, services: Services, progress: Progress) -> End:
     progress.move(status="Executing", metadata={runner.metadata_key: {"Arn": arn}})
     key = runner.name_field or runner.describe_field
     identity = {key: request.get(key, arn)}
-    end = _wait_for_end(runner, sagemaker, identity, services.halt)
+    end = wait_for_end(runner, sagemaker, identity, services.halt)
     wanted = request.get(runner.served)
     if end.status == "Succeeded" and runner.served and end.answer[runner.served] != wanted:
         reason = end.answer.get(runner.failure_field) or "the update was rolled back"
@@ -142,7 +142,7 @@ def _make(runner: Runner, sagemaker: Any, request: Mapping[str, Any]) -> Mapping
     return created
 
 
-def _wait_for_end(
+def wait_for_end(
     runner: Runner, sagemaker: Any, identity: dict[str, str], halt: threading.Event
 ) -> End:
     """Ask until the status is final; stop what can be stopped when everything is to stop."""

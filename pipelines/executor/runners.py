@@ -50,6 +50,16 @@ RUNNERS: Mapping[str, Runner] = {
         status_field="ProcessingJobStatus",
         metadata_key="ProcessingJob",
     ),
+    "QualityCheck": Runner(
+        operation="CreateProcessingJob",
+        create="create_processing_job",
+        describe="describe_processing_job",
+        stop="stop_processing_job",
+        name_field="ProcessingJobName",
+        arn_field="ProcessingJobArn",
+        status_field="ProcessingJobStatus",
+        metadata_key="QualityCheck",
+    ),
     "Training": Runner(
         operation="CreateTrainingJob",
         create="create_training_job",
@@ -109,4 +119,4 @@ RUNNERS: Mapping[str, Runner] = {
         defaults={"SkipModelValidation": "None", "CertifyForMarketplace": False},
     ),
 }
-"""Step type -> its runner. Condition and Fail are decided inside the executor."""
+"""Step type -> its runner. What else there is to a type is in its driver."""

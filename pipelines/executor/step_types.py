@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from reprlib import repr as shown
 from typing import Any
 
-from pipelines.executor import cache, cleanup, conditions, foreach, outputs, retries
+from pipelines.executor import cache, cleanup, conditions, foreach, outputs, quality, retries
 from pipelines.executor.grammar import variable
 from pipelines.executor.runners import RUNNERS
 
@@ -12,13 +12,24 @@ BRANCHES = {"IfSteps": True, "ElseSteps": False}
 """Member of a Condition step's Arguments -> the outcome on which its steps run."""
 
 _STEP = frozenset({"Name", "Type", "Arguments", "DependsOn", "DisplayName", "Description"})
-_OWN: Mapping[str, Mapping[str, bool]] = {
+_OWN: Mapping[str, Mapping[str, type]] = {
     **{kind: {} for kind in (*RUNNERS, "Cleanup", "Condition", "Fail", "ForEach")},
-    "Callback": {"SqsQueueUrl": True},
-    "Lambda": {"FunctionArn": True},
+    "Callback": {"SqsQueueUrl": str},
+    "Lambda": {"FunctionArn": str},
+    "QualityCheck": {
+        "CheckType": str,
+        "FailOnViolation": bool,
+        "ModelPackageGroupName": str,
+        "RegisterNewBaseline": bool,
+        "SkipCheck": bool,
+        "SuppliedBaselineConstraints": str,
+        "SuppliedBaselineStatistics": str,
+    },
 }
-"""Step type that is built -> the members with values that it has beside those of every step ->
-whether it must have them."""
+"""Step type that is built -> the members with values that it has beside those of every step -> what
+a value that is no variable must be."""
+
+_REQUIRED = frozenset({"CheckType", "FunctionArn", "SqsQueueUrl"})
 
 _DECLARED: Mapping[str, frozenset[str]] = {
     "Callback": frozenset({"OutputParameters"}),
@@ -35,7 +46,6 @@ WHY_NOT: Mapping[str, str] = {
     "InferenceComponent": "endpoints have no inference components yet",
     "Job": "its jobs run containers of SageMaker's own",
     "Lineage": "lineage is not recorded yet",
-    "QualityCheck": "it runs Model Monitor's own container",
     "Transform": "batch transform is not built yet",
     "Tuning": "hyperparameter tuning is not built yet",
 }
@@ -106,12 +116,19 @@ def problems(step: Any, where: str) -> Iterator[str]:
 def _own_problems(step: Mapping[str, Any], where: str) -> Iterator[str]:
     """What is wrong with the members that only steps of this type have."""
     kind = step["Type"]
-    for key, required in _OWN[kind].items():
+    for key, expected in _OWN[kind].items():
         value = step.get(key)
-        if required and value is None:
-            yield f"{where}.{key} is missing: a {kind} step requires it"
-        elif value is not None and not isinstance(value, str) and variable(value) is None:
-            yield f"{where}.{key} must be text, got {shown(value)}"
+        if value is None:
+            if key in _REQUIRED:
+                yield f"{where}.{key} is missing: a {kind} step requires it"
+        elif not isinstance(value, expected) and variable(value) is None:
+            word = {str: "text", bool: "true or false"}[expected]
+            yield f"{where}.{key} must be {word}, got {shown(value)}"
+    if kind == "QualityCheck":
+        yield from quality.problems(step, where)
+        if step.get("CheckType") == quality.MODEL:
+            told = "there is no library of Model Monitor's analysis of labels"
+            yield NotBuilt(f"{where}.CheckType {quality.MODEL} is not emulated: {told}")
     if "OutputParameters" in _DECLARED.get(kind, ()):
         yield from outputs.problems(step.get("OutputParameters") or [], f"{where}.OutputParameters")
 

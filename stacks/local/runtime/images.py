@@ -62,6 +62,11 @@ TABLE = (
     _framework("pytorch-inference", "torch", "torch"),
     _framework("huggingface-pytorch-training", "transformers", "torch", "transformers"),
     _framework("huggingface-pytorch-inference", "transformers", "torch", "transformers"),
+    LocalImage(
+        image="sagemaker-model-monitor-analyzer",
+        process=(*MODULE, f"{HERE}.analyze"),
+        requirements=("pandas", "pyarrow"),
+    ),
     # its serving container is TensorFlow Serving, which is no Python
     _framework("tensorflow-training", "tensorflow", "tensorflow", serves=False),
 )

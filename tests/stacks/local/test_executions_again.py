@@ -162,3 +162,69 @@ def test_parameters_of_an_execution_have_their_defaults(sm: Any) -> None:
         {"Name": "Strict", "Value": "false"},
     ]
     ended(sm, arn)
+
+
+ANALYZER = "156813124566.dkr.ecr.us-east-1.amazonaws.com/sagemaker-model-monitor-analyzer"
+
+
+def quality(data: str, output: str, **members: Any) -> Any:
+    """A QualityCheck step as the SDK writes it."""
+    step = shell("Q", "true")
+    place = {"S3Uri": data, "LocalPath": "/opt/ml/processing/input/baseline_dataset_input"}
+    found = {"S3Uri": output, "LocalPath": "/opt/ml/processing/output"}
+    step["Arguments"] |= {
+        "AppSpecification": {"ImageUri": ANALYZER},
+        "Environment": {
+            "output_path": "/opt/ml/processing/output",
+            "publish_cloudwatch_metrics": "Disabled",
+            "dataset_format": json.dumps({"csv": {"header": True}}),
+            "dataset_source": place["LocalPath"],
+        },
+        "ProcessingInputs": [
+            {
+                "InputName": "baseline_dataset_input",
+                "S3Input": {**place, "S3DataType": "S3Prefix", "S3InputMode": "File"},
+            }
+        ],
+        "ProcessingOutputConfig": {
+            "Outputs": [
+                {
+                    "OutputName": "quality_check_output",
+                    "S3Output": {**found, "S3UploadMode": "EndOfJob"},
+                }
+            ]
+        },
+    }
+    return {**step, "Type": "QualityCheck", "CheckType": "DATA_QUALITY", **members}
+
+
+def test_data_that_drifts_from_its_baseline_fails_the_check(cloud: Cloud, sm: Any) -> None:
+    s3 = cloud.client("s3")
+    for name, more in (("first", 0), ("second", 50)):
+        rows = [f"{number % 40 + more},AA" for number in range(400)]
+        s3.put_object(
+            Bucket=BUCKET,
+            Key=f"quality/{name}/rows.csv",
+            Body="\n".join(["delay,carrier", *rows]).encode(),
+        )
+    root = f"s3://{BUCKET}/quality"
+    new = {"SkipCheck": True, "RegisterNewBaseline": True}
+    create(sm, "baseline", quality(f"{root}/first/", f"{root}/baseline", **new))
+    first = execute(sm, "baseline")
+    assert first["PipelineExecutionStatus"] == "Succeeded", first.get("FailureReason")
+    shown = steps_of(sm, first["PipelineExecutionArn"])["Q"]["Metadata"]["QualityCheck"]
+    supplied = {
+        f"SuppliedBaseline{part}": shown[f"BaselineUsedForDriftCheck{part}"]
+        for part in ("Statistics", "Constraints")
+    }
+    create(sm, "same", quality(f"{root}/first/", f"{root}/same", **supplied))
+    assert execute(sm, "same")["PipelineExecutionStatus"] == "Succeeded"
+    create(sm, "drifts", quality(f"{root}/second/", f"{root}/drifts", **supplied))
+    drifted = execute(sm, "drifts")
+    assert drifted["PipelineExecutionStatus"] == "Failed"
+    assert "delay: Baseline drift distance: " in drifted["FailureReason"]
+    step = steps_of(sm, drifted["PipelineExecutionArn"])["Q"]["Metadata"]["QualityCheck"]
+    assert step["ViolationReport"] == f"{root}/drifts/constraint_violations.json"
+    job = step["CheckJobArn"].rpartition("/")[2]
+    message = sm.describe_processing_job(ProcessingJobName=job)["ExitMessage"]
+    assert message.startswith("CompletedWithViolations: ")

@@ -1,0 +1,143 @@
+"""QualityCheck steps: which baseline is used, what the job is asked, and how violations end."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from pipelines.executor.model import Outcome, StepState
+from pipelines.executor.plan import validate
+from pipelines.executor.run import run
+from tests.kits.executor import FakeS3, FakeSageMaker, Json, definition, processing
+from tests.pipelines.test_executor import EXECUTION
+
+SUPPLIED = {
+    "SuppliedBaselineStatistics": "s3://b/old/statistics.json",
+    "SuppliedBaselineConstraints": "s3://b/old/constraints.json",
+}
+REPORT = "s3://b/Q/constraint_violations.json"
+VIOLATION = {
+    "feature_name": "delay",
+    "constraint_check_type": "baseline_drift_check",
+    "description": "drift",
+}
+
+
+def quality(**members: Any) -> Json:
+    step = {**processing("Q"), "Type": "QualityCheck", "CheckType": "DATA_QUALITY"}
+    return {**step, **members}
+
+
+@dataclass
+class Registry(FakeSageMaker):
+    """A group whose newest approved package has baselines, or has no package."""
+
+    baselines: Json | None = None
+    asked: list[Json] = field(default_factory=list)
+
+    def list_model_packages(self, **request: Any) -> Json:
+        self.asked.append(request)
+        return {"ModelPackageSummaryList": [{"ModelPackageArn": "p"}] if self.baselines else []}
+
+    def describe_model_package(self, ModelPackageName: str) -> Json:
+        return {"DriftCheckBaselines": {"ModelDataQuality": self.baselines}}
+
+
+def execute(
+    *steps: Json, sagemaker: FakeSageMaker | None = None, found: list[Json] | None = None
+) -> tuple[Outcome, dict[str, StepState], FakeSageMaker]:
+    whole, states = definition(*steps), list[StepState]()
+    assert validate(whole) == []
+    fake = sagemaker or FakeSageMaker()
+    s3 = FakeS3({REPORT: json.dumps({"violations": found or []})})
+    clients: dict[str, Any] = {"sagemaker": fake, "s3": s3}
+    outcome = run(
+        whole,
+        parameters={},
+        execution=EXECUTION,
+        client=clients.__getitem__,
+        observe=states.append,
+        stopping=lambda: False,
+    )
+    return outcome, {state.name: state for state in states}, fake
+
+
+def test_a_check_hands_the_baseline_to_its_job_and_answers_where_all_is() -> None:
+    uri = {"Get": "Steps.Q.CalculatedBaselineStatistics"}
+    used = {"Get": "Steps.Q.BaselineUsedForDriftCheckConstraints"}
+    later = processing("A", Arguments={"Environment": {"New": uri, "Used": used}})
+    outcome, states, fake = execute(quality(**SUPPLIED), later)
+    assert outcome.status == "Succeeded"
+    request = fake.requests["Q"]
+    places = {
+        entry["InputName"]: entry["S3Input"]["S3Uri"] for entry in request["ProcessingInputs"]
+    }
+    assert places == {
+        "baseline_statistics": "s3://b/old/statistics.json",
+        "baseline_constraints": "s3://b/old/constraints.json",
+    }
+    folder = "/opt/ml/processing/baseline"
+    assert request["Environment"] == {
+        "baseline_statistics": f"{folder}/statistics/statistics.json",
+        "baseline_constraints": f"{folder}/constraints/constraints.json",
+    }
+    assert fake.requests["A"]["Environment"] == {
+        "New": "s3://b/Q/statistics.json",
+        "Used": "s3://b/old/constraints.json",
+    }
+    shown = states["Q"].metadata["QualityCheck"]
+    assert shown["CheckJobArn"].startswith("arn:processing-job/") and "ViolationReport" not in shown
+
+
+def test_a_new_baseline_that_is_registered_is_the_one_that_is_used() -> None:
+    members = {"SkipCheck": True, "RegisterNewBaseline": True}
+    outcome, states, fake = execute(quality(**members))
+    assert outcome.status == "Succeeded"
+    assert "ProcessingInputs" not in fake.requests["Q"] and "Environment" not in fake.requests["Q"]
+    shown = states["Q"].metadata["QualityCheck"]
+    assert shown["BaselineUsedForDriftCheckStatistics"] == "s3://b/Q/statistics.json"
+
+
+def test_the_baseline_of_the_newest_approved_package_is_used() -> None:
+    parts = {part: {"S3Uri": f"s3://b/model/{part}.json"} for part in ("Statistics", "Constraints")}
+    fake = Registry(baselines=parts)
+    outcome, states, _ = execute(quality(ModelPackageGroupName="g"), sagemaker=fake)
+    assert outcome.status == "Succeeded"
+    assert fake.asked[0]["ModelApprovalStatus"] == "Approved"
+    shown = states["Q"].metadata["QualityCheck"]
+    assert shown["BaselineUsedForDriftCheckConstraints"] == "s3://b/model/Constraints.json"
+    assert shown["ModelPackageGroupName"] == "g"
+
+
+@pytest.mark.parametrize("members", [{}, {"ModelPackageGroupName": "g"}, {"SkipCheck": True}])
+def test_a_check_without_a_baseline_fails_before_its_job(members: Json) -> None:
+    fake = Registry()
+    outcome, _, _ = execute(quality(**members), sagemaker=fake)
+    assert outcome.status == "Failed" and "no previous baseline" in outcome.failure_reason
+    assert fake.created() == []
+
+
+def test_violations_fail_the_step_unless_it_says_otherwise() -> None:
+    outcome, states, _ = execute(quality(**SUPPLIED), found=[VIOLATION])
+    assert outcome.failure_reason == f"step 'Q' failed: 1 violations ({REPORT}): delay: drift"
+    assert states["Q"].metadata["QualityCheck"]["ViolationReport"] == REPORT
+    lenient, states, _ = execute(quality(**SUPPLIED, FailOnViolation=False), found=[VIOLATION])
+    assert lenient.status == "Succeeded"
+    assert states["Q"].metadata["QualityCheck"]["ViolationReport"] == REPORT
+
+
+PROBLEMS: dict[str, tuple[Json, str]] = {
+    "no type": (quality(CheckType=None), "Steps[0].CheckType is missing"),
+    "another type": (quality(CheckType="BIAS"), "CheckType must be one of DATA_QUALITY, MODEL_"),
+    "model quality": (quality(CheckType="MODEL_QUALITY"), "MODEL_QUALITY is not emulated"),
+    "a flag as text": (quality(SkipCheck="yes"), "SkipCheck must be true or false, got 'yes'"),
+    "a job": (quality(Arguments={}), "Steps[0].Arguments.AppSpecification is missing"),
+}
+
+
+@pytest.mark.parametrize("case", PROBLEMS)
+def test_a_wrong_check_is_refused_with_its_path(case: str) -> None:
+    step, expected = PROBLEMS[case]
+    found = validate(definition(step))
+    assert [problem for problem in found if expected in problem], found
