@@ -1,100 +1,161 @@
 """Why a step of an execution was taken from the cache, or was not: told through SageMaker's API.
 
 SageMaker says which execution a cached step came from (CacheHitResult) and nothing about a step
-that ran although its cache is on. What it compared is in the jobs: this asks for the last run of
-the step that succeeded and names what differs. It works in an account as on the local cloud.
+that ran although its cache is on. What it compared is in the jobs, and where a step makes none in
+the definition and the parameters: this asks for the last run of the step that succeeded and names
+what differs. It works in an account as on the local cloud.
 """
 
+import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pipelines.executor import cache
+from pipelines.executor.grammar import Reference, findings
 from pipelines.executor.plan import plan
+from pipelines.executor.planned import PlannedStep
 from pipelines.executor.runners import RUNNERS
 
 EXECUTIONS = 20
 """Executions before this one that are searched for an earlier success of a step."""
 
+ENDED = ("Succeeded", "Failed", "Stopped")
 
-def explain(sagemaker: Any, execution_arn: str, steps: list[Any]) -> dict[str, dict[str, Any]]:
+
+@dataclass(frozen=True, eq=False)
+class _Execution:
+    """One execution, as far as it is asked for."""
+
+    sagemaker: Any
+    arn: str
+
+    @functools.cached_property
+    def steps(self) -> dict[str, PlannedStep]:
+        """What its definition says of its steps, with those in the bodies of ForEach steps."""
+        answer = self.sagemaker.describe_pipeline_definition_for_execution(
+            PipelineExecutionArn=self.arn
+        )
+        planned = plan(json.loads(answer["PipelineDefinition"]))[0]
+        return {step.name: step for outer in planned.steps for step in (outer, *outer.body)}
+
+    @functools.cached_property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """How its steps went."""
+        found: Sequence[Mapping[str, Any]] = self.sagemaker.list_pipeline_execution_steps(
+            PipelineExecutionArn=self.arn, MaxResults=100
+        )["PipelineExecutionSteps"]
+        return found
+
+    @functools.cached_property
+    def parameters(self) -> dict[str, str]:
+        """The parameters that it was started with."""
+        found = self.sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=self.arn)
+        return {entry["Name"]: entry["Value"] for entry in found["PipelineParameters"]}
+
+    def planned(self, row: Mapping[str, Any]) -> PlannedStep | None:
+        """The step that a row is of: a child of a ForEach step is called after one of its body."""
+        name = row["StepName"]
+        return self.steps.get(name.rpartition("-")[0] if "IterationContext" in row else name)
+
+
+def explain(
+    sagemaker: Any, execution_arn: str, steps: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
     """Step whose cache is on -> `hit`, the `source` of the result and the `reasons` of a miss."""
-    answer = sagemaker.describe_pipeline_definition_for_execution(
-        PipelineExecutionArn=execution_arn
-    )
-    planned = plan(json.loads(answer["PipelineDefinition"]))[0]
-    cached = {step.name: step for step in planned.steps if step.cache_lifetime is not None}
-    found: dict[str, dict[str, Any]] = {}
-    earlier: list[list[Any]] | None = None
+    execution, found = _Execution(sagemaker, execution_arn), dict[str, dict[str, Any]]()
+    earlier: list[_Execution] | None = None
     for row in steps:
-        step = cached.get(row["StepName"])
-        if step is None or row["StepStatus"] not in ("Succeeded", "Failed", "Stopped"):
+        step = execution.planned(row)
+        if step is None or step.cache_lifetime is None or row["StepStatus"] not in ENDED:
             continue
         if "CacheHitResult" in row:
             source = row["CacheHitResult"]["SourcePipelineExecutionArn"]
-            found[step.name] = {"hit": True, "source": source, "reasons": []}
-            continue
-        if earlier is None:
-            earlier = list(_earlier(sagemaker, execution_arn))
-        reasons = _reasons(sagemaker, step, row, earlier)
-        found[step.name] = {"hit": False, "source": None, "reasons": reasons}
+            found[row["StepName"]] = {"hit": True, "source": source, "reasons": []}
+        elif "SelectiveExecutionResult" not in row:
+            earlier = earlier if earlier is not None else list(_earlier(execution))
+            reasons = _reasons(execution, step, row, earlier)
+            found[row["StepName"]] = {"hit": False, "source": None, "reasons": reasons}
     return found
 
 
-def _earlier(sagemaker: Any, execution_arn: str) -> Iterator[list[Any]]:
-    """The steps of each execution of the same pipeline that began before, newest first."""
-    listed = sagemaker.list_pipeline_executions(
-        PipelineName=execution_arn.partition(":pipeline/")[2].partition("/")[0],
+def _earlier(execution: _Execution) -> Iterator[_Execution]:
+    """The executions of the same pipeline that began before, newest first."""
+    listed = execution.sagemaker.list_pipeline_executions(
+        PipelineName=execution.arn.partition(":pipeline/")[2].partition("/")[0],
         SortBy="CreationTime",
         SortOrder="Descending",
         MaxResults=100,
     )["PipelineExecutionSummaries"]
     arns = [summary["PipelineExecutionArn"] for summary in listed]
-    if execution_arn in arns:
-        arns = arns[arns.index(execution_arn) + 1 :]
-    for arn in arns[:EXECUTIONS]:
-        yield sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn, MaxResults=100)[
-            "PipelineExecutionSteps"
-        ]
+    if execution.arn in arns:
+        arns = arns[arns.index(execution.arn) + 1 :]
+    return (_Execution(execution.sagemaker, arn) for arn in arns[:EXECUTIONS])
 
 
-def _reasons(sagemaker: Any, step: Any, row: Mapping[str, Any], earlier: list[Any]) -> list[str]:
-    before = next(
-        (
-            old
-            for steps in earlier
-            for old in steps
-            if old["StepName"] == step.name
-            and old["StepStatus"] == "Succeeded"
-            and "CacheHitResult" not in old
-        ),
-        None,
+def _reasons(
+    execution: _Execution,
+    step: PlannedStep,
+    row: Mapping[str, Any],
+    earlier: Sequence[_Execution],
+) -> list[str]:
+    ran = next(
+        ((run, old) for run in earlier for old in run.rows if _is_run(old, row["StepName"])), None
     )
-    if before is None:
+    if ran is None:
         return ["no earlier run of this step succeeded"]
-    then, now = _attributes(sagemaker, step.type, before), _attributes(sagemaker, step.type, row)
-    if then is None or now is None:
-        return [f"SageMaker shows nothing of this {step.type} step to compare"]
-    return list(cache.differences(then, now)) or [_age(step, before, row)]
+    before, old = ran
+    then, now = (_attributes(execution.sagemaker, step.type, made) for made in (old, row))
+    if then is not None and now is not None:
+        return list(cache.differences(then, now)) or [_age(step, old, row)]
+    return _of_definitions(before, before.planned(old), execution, step) or [_age(step, old, row)]
 
 
-def _age(step: Any, before: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+def _is_run(row: Mapping[str, Any], name: str) -> bool:
+    reused = row.keys() & {"CacheHitResult", "SelectiveExecutionResult"}
+    return row["StepName"] == name and row["StepStatus"] == "Succeeded" and not reused
+
+
+def _of_definitions(
+    before: _Execution, was: PlannedStep | None, execution: _Execution, step: PlannedStep
+) -> list[str]:
+    """What differs in what two definitions say of a step, and in the parameters that it uses."""
+    then, now = (
+        {"Arguments": dict(one.arguments), **one.own} if one else {} for one in (was, step)
+    )
+    used = {
+        finding.what.name
+        for finding in findings(now, "")
+        if isinstance(finding.what, Reference) and finding.what.scope == "Parameters"
+    }
+    old, new = (
+        {f"parameter {name}": run.parameters.get(name) for name in sorted(used)}
+        for run in (before, execution)
+    )
+    return [*cache.differences(then, now), *cache.differences(old, new)]
+
+
+def _age(step: PlannedStep, before: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     """Why a run of which nothing differs was not used again."""
     ended: datetime = before["EndTime"]
     began: datetime = row["StartTime"]
-    if ended + step.cache_lifetime < began:
+    if step.cache_lifetime is not None and ended + step.cache_lifetime < began:
         return f"the last success ended at {ended:%Y-%m-%d %H:%M}, longer ago than ExpireAfter"
     if ended > began:
         return "the last success ended after this step had begun"
-    return "nothing that SageMaker compares differs from the last success"
+    return "only what steps before it answered can differ from the last success"
 
 
 def _attributes(sagemaker: Any, step_type: str, row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What the cache compares, read from the job that a step made."""
+    """What the cache compares, read from the job that a step made; None: it made none."""
     runner = RUNNERS.get(step_type)
-    arn = row.get("Metadata", {}).get(runner.metadata_key, {}).get("Arn") if runner else None
-    if runner is None or arn is None:
+    if runner is None or cache.KEYS[step_type] == cache.EVERYTHING:
+        return None
+    metadata = row.get("Metadata", {}).get(runner.metadata_key, {})
+    arn = metadata.get("Arn") or metadata.get("CheckJobArn")
+    if arn is None:
         return None
     identity = {runner.describe_field or runner.name_field: arn.rpartition("/")[2]}
     return cache.compared(step_type, getattr(sagemaker, runner.describe)(**identity), {})

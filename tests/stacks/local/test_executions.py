@@ -12,7 +12,7 @@ from stacks.commands import model
 from stacks.commands.output import CommandOutput
 from tests.kits.endpoints import put_artifact, serve_program
 from tests.kits.executions import create, ended, execute, function, shell, start, steps_of
-from tests.kits.executor import callback, compare, condition, lambda_step
+from tests.kits.executor import callback, compare, condition, definition, lambda_step
 from tests.kits.local_cloud import OWN_IMAGE, ROLE, Cloud, refusal, trusted_role
 from tests.kits.path import wait_until
 
@@ -64,6 +64,41 @@ def test_a_miss_is_explained_by_what_differs(sm: Any, caching: str) -> None:
     first = list(steps_of(sm, caching).values())
     told = cache_report.explain(sm, caching, first)
     assert told["A"]["reasons"] == ["no earlier run of this step succeeded"]
+
+
+def test_a_miss_without_a_job_is_explained_by_definitions_and_parameters(
+    cloud: Cloud, sm: Any
+) -> None:
+    arn = function(cloud, "cached", "def handler(event, _): return {}")
+    given = {"days": {"Get": "Parameters.Days"}, "kind": "all"}
+    step = lambda_step("L", FunctionArn=arn, Arguments=given, CacheConfig=CACHED)
+    create(sm, "cached-function", step, parameters=DAYS)
+
+    def told(**more: Any) -> Any:
+        done = execute(sm, "cached-function", **more)["PipelineExecutionArn"]
+        return cache_report.explain(sm, done, list(steps_of(sm, done).values()))["L"]
+
+    assert told()["reasons"] == ["no earlier run of this step succeeded"]
+    assert told()["hit"] is True
+    fourteen = [{"Name": "Days", "Value": "14"}]
+    assert told(PipelineParameters=fourteen)["reasons"] == ["parameter Days was '7', is '14'"]
+    changed = definition(step | {"Arguments": {**given, "kind": "some"}}, parameters=DAYS)
+    sm.update_pipeline(PipelineName="cached-function", PipelineDefinition=json.dumps(changed))
+    assert told(PipelineParameters=fourteen)["reasons"] == ["Arguments.kind was 'all', is 'some'"]
+
+
+def test_a_child_of_a_loop_is_cached_and_explained_by_its_own_name(sm: Any) -> None:
+    body = shell("P", "true", {"Get": "ForEach.CurrentItem"}, CacheConfig=CACHED)
+    items = [{"Get": "Parameters.Days"}, "b"]
+    loop = {"IterableItems": items, "MaxConcurrency": 2, "ForEachBody": [body]}
+    create(sm, "cached-loop", {"Name": "E", "Type": "ForEach", "Arguments": loop}, parameters=DAYS)
+    execute(sm, "cached-loop")
+    done = execute(sm, "cached-loop", PipelineParameters=[{"Name": "Days", "Value": "14"}])
+    arn = done["PipelineExecutionArn"]
+    told = cache_report.explain(sm, arn, list(steps_of(sm, arn).values()))
+    assert told.keys() == {"P-0", "P-1"}
+    assert told["P-0"]["reasons"] == ["AppSpecification.ContainerArguments[0] was '7', is '14'"]
+    assert told["P-1"]["hit"] is True
 
 
 def test_plinth_run_says_what_came_from_the_cache_and_why_the_rest_did_not(
