@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from pipelines.executor import quality
+from pipelines.executor import lineage, quality
 from pipelines.executor.foreach import COUNTS
 from pipelines.executor.grammar import LIST_KEYS, Path, Reference
 from pipelines.executor.runners import RUNNERS
@@ -95,6 +95,16 @@ def _each(path: Path, answers: Answers) -> Any:
     return f"a ForEach step answers no {'.'.join(map(str, path))!r}, it has {known}"
 
 
+def _recorded(path: Path, _: Answers) -> Any:
+    """What a Lineage step answers: ARNs by the names of what it created."""
+    match path:
+        case (str(member), str()) if member in {kind.answered for kind in lineage.KINDS.values()}:
+            return TEXT
+        case ("Associations", int(), "SourceArn" | "DestinationArn"):
+            return TEXT
+    return f"a Lineage step answers no {'.'.join(map(str, path))!r}"
+
+
 def _checked(path: Path, _: Answers) -> Any:
     """What a QualityCheck step answers: where its baselines are."""
     if len(path) == 1 and path[0] in quality.PROPERTIES:
@@ -107,6 +117,7 @@ _OWN: Mapping[str, Callable[[Path, Answers], Any]] = {
     "Condition": _decided,
     "ForEach": _each,
     "Lambda": _put_out,
+    "Lineage": _recorded,
     "QualityCheck": _checked,
 }
 """Step type whose answer is none of SageMaker's Describe operations -> what it answers."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pipelines.executor import cache, cleanup, drivers, external, foreach, quality, retries
+from pipelines.executor import cache, cleanup, drivers, external, foreach, lineage, quality, retries
 from pipelines.executor.drivers import Call, End, Ended, Progress, Services, job_name, short
 from pipelines.executor.grammar import Context, GrammarError, resolve
 from pipelines.executor.model import Result, StepState
@@ -21,6 +21,7 @@ DRIVERS: Mapping[str, Callable[[Call, Services, Progress], End]] = {
     "Fail": drivers.fail,
     "ForEach": foreach.run_each,
     "Lambda": external.invoke,
+    "Lineage": lineage.record,
     "QualityCheck": quality.check,
 }
 """Step type -> what drives it. All others are jobs and resources of SageMaker's API."""

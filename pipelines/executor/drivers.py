@@ -135,7 +135,7 @@ def _make(runner: Runner, sagemaker: Any, request: Mapping[str, Any]) -> Mapping
         except ClientError:  # SageMaker has no NotFound: what is wrong else, the creation says
             pass
         else:
-            kept = {key: request[key] for key in (runner.name_field, runner.served)}
+            kept = {key: request[key] for key in runner.update_members if key in request}
             answer: Mapping[str, Any] = getattr(sagemaker, runner.update)(**kept)
             return answer
     created: Mapping[str, Any] = getattr(sagemaker, runner.create)(**request)

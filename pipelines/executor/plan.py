@@ -14,6 +14,7 @@ from pipelines.executor import (
     cache,
     cleanup,
     foreach,
+    lineage,
     outputs,
     parameters,
     retries,
@@ -286,9 +287,12 @@ class _Reading:
         answers = {step.name: self._answers(step) for step in self.steps.values()}
         scope = shapes.Scope(parameters=declared, steps=answers)
         for step in self.steps.values():
+            where = f"{step.where}.Arguments"
             if step.type in RUNNERS:
-                where = f"{step.where}.Arguments"
                 self.problems += shapes.problems(step.type, step.arguments, where, scope)
+            if step.type == "Lineage":
+                for here, operation, request in lineage.requests(step.arguments, where):
+                    self.problems += shapes.request_problems(request, operation, here, scope)
 
 
 def _step_reference(name: str) -> Reference:

@@ -34,6 +34,8 @@ class Runner:
     """Whether the definition may name the resource. Default: every execution names its own."""
     update: str = ""
     """What is called where the resource is there. Default: it is always created."""
+    update_members: tuple[str, ...] = ()
+    """What of the request the update takes."""
     served: str = ""
     """Request member that must hold in the end: an update that was rolled back is a failure.
     Default: what the status says is all."""
@@ -97,6 +99,7 @@ RUNNERS: Mapping[str, Runner] = {
         metadata_key="Endpoint",
         keeps_name=True,
         update="update_endpoint",
+        update_members=("EndpointName", "EndpointConfigName"),
         served="EndpointConfigName",
         status_field="EndpointStatus",
         ends={
@@ -105,6 +108,19 @@ RUNNERS: Mapping[str, Runner] = {
             "OutOfService": "Failed",
             "UpdateRollbackFailed": "Failed",
         },
+    ),
+    "InferenceComponent": Runner(
+        operation="CreateInferenceComponent",
+        create="create_inference_component",
+        describe="describe_inference_component",
+        name_field="InferenceComponentName",
+        arn_field="InferenceComponentArn",
+        metadata_key="InferenceComponent",
+        keeps_name=True,
+        update="update_inference_component",
+        update_members=("InferenceComponentName", "Specification", "RuntimeConfig"),
+        status_field="InferenceComponentStatus",
+        ends={"InService": "Succeeded", "Failed": "Failed"},
     ),
     "RegisterModel": Runner(
         operation="CreateModelPackage",

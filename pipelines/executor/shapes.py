@@ -39,10 +39,24 @@ class Scope:
 def problems(step_type: str, arguments: Any, where: str, scope: Scope) -> Iterator[str]:
     """How arguments differ from the request that their step becomes."""
     runner = RUNNERS[step_type]
-    shape = operation(runner.operation).input_shape
-    for name in shape.required_members:
-        if name not in arguments and name != runner.name_field:
-            yield f"{where}.{name} is missing: {runner.operation} requires it"
+    yield from request_problems(
+        arguments, runner.operation, where, scope, given=frozenset({runner.name_field})
+    )
+
+
+def request_problems(
+    arguments: Any,
+    name: str,
+    where: str,
+    scope: Scope,
+    *,
+    given: frozenset[str] = frozenset(),
+) -> Iterator[str]:
+    """How arguments differ from the request of an operation; the executor adds what is `given`."""
+    shape = operation(name).input_shape
+    for member in shape.required_members:
+        if member not in arguments and member not in given:
+            yield f"{where}.{member} is missing: {name} requires it"
     yield from _members(arguments, shape, where, scope)
 
 

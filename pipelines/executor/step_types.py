@@ -4,7 +4,16 @@ from collections.abc import Callable, Iterator, Mapping
 from reprlib import repr as shown
 from typing import Any
 
-from pipelines.executor import cache, cleanup, conditions, foreach, outputs, quality, retries
+from pipelines.executor import (
+    cache,
+    cleanup,
+    conditions,
+    foreach,
+    lineage,
+    outputs,
+    quality,
+    retries,
+)
 from pipelines.executor.grammar import variable
 from pipelines.executor.runners import RUNNERS
 
@@ -13,7 +22,7 @@ BRANCHES = {"IfSteps": True, "ElseSteps": False}
 
 _STEP = frozenset({"Name", "Type", "Arguments", "DependsOn", "DisplayName", "Description"})
 _OWN: Mapping[str, Mapping[str, type]] = {
-    **{kind: {} for kind in (*RUNNERS, "Cleanup", "Condition", "Fail", "ForEach")},
+    **{kind: {} for kind in (*RUNNERS, "Cleanup", "Condition", "Fail", "ForEach", "Lineage")},
     "Callback": {"SqsQueueUrl": str},
     "Lambda": {"FunctionArn": str},
     "QualityCheck": {
@@ -43,9 +52,7 @@ WHY_NOT: Mapping[str, str] = {
     "ClarifyCheck": "it runs SageMaker Clarify's own container, of which there is no library",
     "EMR": "there is no EMR cluster, use a Processing step with a Spark image",
     "EMRServerless": "there is no EMR Serverless, use a Processing step with a Spark image",
-    "InferenceComponent": "endpoints have no inference components yet",
     "Job": "its jobs run containers of SageMaker's own",
-    "Lineage": "lineage is not recorded yet",
     "Transform": "batch transform is not built yet",
     "Tuning": "hyperparameter tuning is not built yet",
 }
@@ -60,6 +67,7 @@ _NOTEBOOK = ["amazon_sagemaker_scheduler"]
 _ARGUMENT_PROBLEMS: Mapping[str, Callable[[Mapping[str, Any], str], Iterator[str]]] = {
     "Cleanup": cleanup.problems,
     "ForEach": foreach.problems,
+    "Lineage": lineage.problems,
 }
 """Step type -> what finds the problems of Arguments that are no request of SageMaker's API."""
 
@@ -72,6 +80,12 @@ _NAME_MARKS = "-_"
 
 class NotBuilt(str):
     """A problem that SageMaker would not have: the executor cannot do it."""
+
+
+def operations() -> dict[str, tuple[str, ...]]:
+    """Step type that is built -> the operations of SageMaker's API that a step of it needs."""
+    made = {kind: (runner.operation,) for kind, runner in RUNNERS.items()}
+    return {**made, "Lineage": lineage.OPERATIONS}
 
 
 def members(kind: str) -> frozenset[str]:

@@ -225,3 +225,135 @@ def test_a_definition_can_say_how_the_names_of_its_jobs_begin() -> None:
     name = fake.requests["A"]["ProcessingJobName"]
     assert name.startswith(f"nightly-demo-{EXECUTION.execution_id}-A-")
     assert fake.requests["A"]["Environment"] == {"Me": name}
+
+
+@dataclass
+class Tracking(FakeSageMaker):
+    """Lineage by name, and inference components; those of `there` exist."""
+
+    there: Sequence[str] = ()
+    refuses: bool = False
+    told: list[tuple[str, Json]] = field(default_factory=list)
+
+    def create_action(self, **request: Any) -> Json:
+        return self._made("Action", request)
+
+    def create_artifact(self, **request: Any) -> Json:
+        return self._made("Artifact", request)
+
+    def create_context(self, **request: Any) -> Json:
+        return self._made("Context", request)
+
+    def add_association(self, **request: Any) -> Json:
+        if self.refuses:
+            error = {"Code": "ValidationException", "Message": "no such artifact"}
+            raise ClientError({"Error": error}, "AddAssociation")
+        self.told.append(("associate", request))
+        return {}
+
+    def create_inference_component(self, **request: Any) -> Json:
+        return self._made("InferenceComponent", request)
+
+    def update_inference_component(self, **request: Any) -> Json:
+        self.told.append(("update", request))
+        return {"InferenceComponentArn": "arn:component"}
+
+    def describe_inference_component(self, InferenceComponentName: str) -> Json:
+        made = [what for what, _ in self.told if what != "associate"]
+        if InferenceComponentName not in self.there and not made:
+            raise ClientError({"Error": {"Code": "ValidationException", "Message": "none"}}, "D")
+        return {"InferenceComponentStatus": "InService"}
+
+    def _made(self, kind: str, request: Json) -> Json:
+        self.told.append((kind, request))
+        return {f"{kind}Arn": f"arn:{kind.lower()}/{request[f'{kind}Name']}"}
+
+
+SOURCE = {"SourceUri": "s3://b/model"}
+RUN = {"ActionName": "run", "Source": SOURCE, "ActionType": "ModelTraining"}
+MODEL = {"ArtifactName": "model", "Source": SOURCE, "ArtifactType": "Model"}
+MADE = {
+    "Source": {"Name": "run", "Type": "Action"},
+    "Destination": {"Name": "model", "Type": "Artifact"},
+    "AssociationType": "Produced",
+}
+
+
+def lineage(**arguments: Any) -> Json:
+    whole = {"Actions": [RUN], "Artifacts": [MODEL], "Associations": [MADE], **arguments}
+    return {"Name": "L", "Type": "Lineage", "Arguments": whole}
+
+
+def test_lineage_is_created_and_then_associated() -> None:
+    arn = {"Get": "Steps.L.ArtifactArns['model']"}
+    other = {**MADE, "Source": {"Arn": "arn:other"}}
+    later = processing("A", Arguments={"Environment": {"X": arn}})
+    fake = Tracking()
+    outcome, states = execute(lineage(Associations=[MADE, other]), later, sagemaker=fake)
+    assert outcome.status == "Succeeded"
+    ends = [
+        {"SourceArn": source, "DestinationArn": "arn:artifact/model"}
+        for source in ("arn:action/run", "arn:other")
+    ]
+    more = {"AssociationType": "Produced"}
+    assert fake.told == [
+        ("Action", RUN), ("Artifact", MODEL), *(("associate", end | more) for end in ends)
+    ]  # fmt: skip
+    assert fake.requests["A"]["Environment"] == {"X": "arn:artifact/model"}
+    assert states["L"].metadata["Lineage"] == {
+        "ActionArns": {"run": "arn:action/run"},
+        "ArtifactArns": {"model": "arn:artifact/model"},
+        "Associations": ends,
+    }
+
+
+def test_lineage_that_is_refused_says_what_there_is_already() -> None:
+    outcome, states = execute(lineage(), sagemaker=Tracking(refuses=True))
+    assert "no such artifact" in outcome.failure_reason
+    assert states["L"].metadata["Lineage"]["ActionArns"] == {"run": "arn:action/run"}
+
+
+LINEAGE: dict[str, tuple[Json, str]] = {
+    "nothing": (
+        lineage(Actions=[], Artifacts=[], Associations=[]),
+        "Arguments must hold an entity or an association",
+    ),
+    "too many": (lineage(Actions=[RUN] * 6), "Arguments.Actions must be a list of at most 5"),
+    "half an action": (
+        lineage(Actions=[RUN, {"ActionName": "b"}]),
+        "Arguments.Actions[1].Source is missing: CreateAction requires it",
+    ),
+    "a stranger": (
+        lineage(Associations=[{**MADE, "Source": {"Name": "x", "Type": "Action"}}]),
+        "Associations[0].Source: the step creates no Action 'x'",
+    ),
+    "no end": (
+        lineage(Associations=[{"Source": {"Arn": "a"}}]),
+        "Associations[0].Destination must hold Arn, or Name and Type",
+    ),
+    "a member": (lineage(Trials=[1]), "Arguments.Trials is not a member of a Lineage step"),
+}
+
+
+@pytest.mark.parametrize("case", LINEAGE)
+def test_wrong_lineage_is_refused_with_its_path(case: str) -> None:
+    step, expected = LINEAGE[case]
+    found = validate(definition(step))
+    assert [problem for problem in found if expected in problem], found
+
+
+@pytest.mark.parametrize(("there", "told"), [((), "InferenceComponent"), (("c",), "update")])
+def test_an_inference_component_is_created_or_updated(there: Sequence[str], told: str) -> None:
+    arguments = {
+        "InferenceComponentName": "c",
+        "EndpointName": "e",
+        "VariantName": "AllTraffic",
+        "RuntimeConfig": {"CopyCount": 1},
+    }
+    fake = Tracking(there=there)
+    step = {"Name": "I", "Type": "InferenceComponent", "Arguments": arguments}
+    outcome, _ = execute(step, sagemaker=fake)
+    assert outcome.status == "Succeeded"
+    ((what, request),) = fake.told
+    assert what == told
+    assert ("EndpointName" in request) == (told != "update")

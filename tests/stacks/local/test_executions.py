@@ -10,6 +10,7 @@ import pytest
 from pipelines.executor import cache_report
 from stacks.commands import model
 from stacks.commands.output import CommandOutput
+from stacks.local.aws.sagemaker.pipelines import refused_types
 from tests.kits.endpoints import put_artifact, serve_program
 from tests.kits.executions import create, ended, execute, function, shell, start, steps_of
 from tests.kits.executor import callback, compare, condition, definition, lambda_step
@@ -244,6 +245,26 @@ def test_a_stop_waits_until_the_callback_is_answered(cloud: Cloud, sm: Any, queu
     sm.send_pipeline_execution_step_failure(CallbackToken=sent["token"])
     assert ended(sm, arn)["PipelineExecutionStatus"] == "Stopped"
     assert steps_of(sm, arn).keys() == {"K"}
+
+
+RUN = {"ActionName": "run", "Source": {"SourceUri": "s3://b"}, "ActionType": "ModelTraining"}
+ASK: dict[str, Any] = {
+    "EMR": {},
+    "InferenceComponent": {"InferenceComponentName": "c", "EndpointName": "e"},
+    "Lineage": {"Actions": [RUN]},
+}
+
+
+@pytest.mark.parametrize("kind", ASK)
+def test_a_step_type_is_taken_or_refused_by_its_name_with_the_reason(kind: str, sm: Any) -> None:
+    """Some need an operation of SageMaker's API: where nobody has built it, the pipeline says so."""
+    step, why = {"Name": "X", "Type": kind, "Arguments": ASK[kind]}, refused_types().get(kind)
+    if why is None:
+        assert create(sm, f"takes-{kind}", step).endswith(f"pipeline/takes-{kind}")
+        return
+    code, message, _ = refusal(lambda: create(sm, f"takes-{kind}", step))
+    assert code == "ValidationException"
+    assert f"Steps[0].Type '{kind}' is not emulated: {why}" in message
 
 
 # Endpoints

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipelines.executor.step_types import WHY_NOT
 from stacks.local.aws.sagemaker.api import OPERATIONS
 from stacks.local.aws.sagemaker.features import RUNTIME
 from stacks.local.aws.sagemaker.fields import RECORDED, REFUSED
 from stacks.local.aws.sagemaker.invoke import REFUSED as REFUSED_HEADERS
+from stacks.local.aws.sagemaker.pipelines import refused_types
 from stacks.local.aws.sagemaker.resource_types import RESOURCE_TYPES
 
 TAKES_DEFINITIONS = ("CreatePipeline", "UpdatePipeline")
@@ -48,7 +48,7 @@ def coverage() -> list[Covered]:
         for kind in RESOURCE_TYPES
         if not (kind.on_create or kind.on_update or kind.on_delete)
     }
-    steps = {f"a step of type {kind}": why for kind, why in sorted(WHY_NOT.items())}
+    steps = {f"a step of type {kind}": why for kind, why in sorted(refused_types().items())}
     control = [
         Covered(
             operation=name,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from pipelines.executor.planned import Plan
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.crud import answer, created_in, paged
 from stacks.local.aws.sagemaker.errors import ApiError, invalid
@@ -133,10 +134,38 @@ def _definition(emulator: Emulator, request: Request) -> str:
         raise invalid(f"Invalid pipeline definition: it is not JSON: {error}") from error
     if not isinstance(definition, dict):
         raise invalid("Invalid pipeline definition: it must be a JSON object")
-    problems = plan.validate(definition)
+    planned, problems = plan.plan(definition)
+    problems += _unanswered(planned)
     if problems:
         raise invalid(f"Invalid pipeline definition: {'; '.join(problems)}")
     return str(text)
+
+
+def _unanswered(planned: Plan) -> list[str]:
+    """Steps that need an operation which the local cloud does not answer."""
+    why = refused_types()
+    steps = [step for outer in planned.steps for step in (outer, *outer.body)]
+    return [
+        f"{step.where}.Type {step.type!r} is not emulated: {why[step.type]}"
+        for step in steps
+        if step.type in why
+    ]
+
+
+def refused_types() -> dict[str, str]:
+    """Step type that does not run here -> why: the executor cannot, or an operation is missing."""
+    from pipelines.executor import step_types
+    from stacks.local.aws.sagemaker.api import OPERATIONS
+
+    missing = {
+        kind: [name for name in names if name not in OPERATIONS]
+        for kind, names in step_types.operations().items()
+    }
+    unbuilt = {kind: why for kind, why in step_types.WHY_NOT.items() if kind not in missing}
+    lacking = {
+        kind: f"nobody has built {', '.join(names)}" for kind, names in missing.items() if names
+    }
+    return unbuilt | lacking
 
 
 def _fetch(emulator: Emulator, place: Mapping[str, str]) -> str:
