@@ -257,7 +257,7 @@ ASK: dict[str, Any] = {
 
 @pytest.mark.parametrize("kind", ASK)
 def test_a_step_type_is_taken_or_refused_by_its_name_with_the_reason(kind: str, sm: Any) -> None:
-    """Some need an operation of SageMaker's API: where nobody has built it, the pipeline says so."""
+    """Some need an operation that may be answered by nobody: the pipeline says so then."""
     step, why = {"Name": "X", "Type": kind, "Arguments": ASK[kind]}, refused_types().get(kind)
     if why is None:
         assert create(sm, f"takes-{kind}", step).endswith(f"pipeline/takes-{kind}")
