@@ -164,12 +164,6 @@ def _wanted(kind: ResourceType, item: Resource, request: Request) -> bool:
     return equal and named and in_time(item, request)
 
 
-def created_in(created: datetime, request: Request) -> bool:
-    """Whether something was created when CreatedAfter and CreatedBefore ask for."""
-    low, high = request.get("CreatedAfter"), request.get("CreatedBefore")
-    return (low is None or created >= _time(low)) and (high is None or created <= _time(high))
-
-
 def in_time(item: Resource, request: Request) -> bool:
     """Whether the item was created and modified when the request asks for."""
     bounds = (

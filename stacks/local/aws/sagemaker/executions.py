@@ -36,9 +36,9 @@ def start_execution(emulator: Emulator, request: Request) -> dict[str, Any]:
             if token and known.live.token == token:
                 return {"PipelineExecutionArn": known.arn}
         version = find_version(pipeline, request)
-        definition: dict[str, Any] = json.loads(version.definition)
+        definition: dict[str, Any] = json.loads(version.live)
         live = runs.Run(
-            definition=version.definition,
+            definition=version.live,
             parameters=_parameters(definition, request.get("PipelineParameters", [])),
             token=token,
         )
@@ -46,9 +46,12 @@ def start_execution(emulator: Emulator, request: Request) -> dict[str, Any]:
         if selective is not None:
             _select(emulator, pipeline, definition, live, selective)
         item = _new(pipeline, request, live)
-        item.set(PipelineVersionId=version.number, SelectiveExecutionConfig=selective)
+        item.set(
+            PipelineVersionId=version.fields["PipelineVersionId"],
+            SelectiveExecutionConfig=selective,
+        )
         emulator.store.add(item)
-        version.shown["LastExecutionPipelineExecutionArn"] = item.arn
+        version.set(LastExecutionPipelineExecutionArn=item.arn)
         pipeline.fields["LastExecutionTime"] = pipeline.fields["LastRunTime"] = item.created
     runs.launch(emulator, pipeline, item)
     return {"PipelineExecutionArn": item.arn}

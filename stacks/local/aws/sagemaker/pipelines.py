@@ -2,13 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from pipelines.executor.planned import Plan
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker.crud import answer, created_in, paged
+from stacks.local.aws.sagemaker.crud import answer, in_time, paged
 from stacks.local.aws.sagemaker.errors import ApiError, invalid
 from stacks.local.aws.sagemaker.resource_type import Missing, Request, short_name
 from stacks.local.aws.store import Resource
@@ -24,24 +22,13 @@ DESCRIBED = ("PipelineVersionDisplayName", "PipelineVersionDescription")
 """What people say of a version."""
 
 
-@dataclass(kw_only=True, eq=False)
-class Version:
-    """A pipeline as one create or update left it."""
-
-    number: int
-    definition: str
-    created: datetime
-    shown: dict[str, Any] = field(default_factory=dict)
-    """Members of PipelineVersionSummary that come later. Default: none has come."""
-
-
 def create_pipeline(emulator: Emulator, item: Resource, request: Request) -> None:
     """Take a definition that the executor can run; refuse any other with all its problems."""
     definition = _definition(emulator, request)
     item.fields.pop("PipelineDefinitionS3Location", None)
     item.set(PipelineDefinition=definition, PipelineStatus="Active")
     item.fields.setdefault("PipelineDisplayName", item.name)
-    item.live = [Version(number=1, definition=definition, created=item.created)]
+    item.live = [_version(item, 1, definition)]
 
 
 def update_pipeline(emulator: Emulator, item: Resource, request: Request) -> None:
@@ -57,8 +44,20 @@ def update_pipeline(emulator: Emulator, item: Resource, request: Request) -> Non
         changes["ParallelismConfiguration"] = request["ParallelismConfiguration"]
     number = len(item.live) + 1
     item.set(**changes, PipelineVersionId=number)
-    definition = item.fields["PipelineDefinition"]
-    item.live.append(Version(number=number, definition=definition, created=item.modified))
+    item.live.append(_version(item, number, item.fields["PipelineDefinition"]))
+
+
+def _version(pipeline: Resource, number: int, definition: str) -> Resource:
+    """A pipeline as one create or update left it; its members are those of its summary."""
+    members = {"PipelineArn": pipeline.arn, "PipelineVersionId": number}
+    return Resource(
+        kind="pipeline version",
+        name=str(number),
+        arn=pipeline.arn,
+        fields=members,
+        live=definition,
+        created=pipeline.modified,
+    )
 
 
 def describe_pipeline(emulator: Emulator, request: Request) -> dict[str, Any]:
@@ -66,24 +65,19 @@ def describe_pipeline(emulator: Emulator, request: Request) -> dict[str, Any]:
     with emulator.store.lock:
         item = find_pipeline(emulator, request["PipelineName"])
         version = find_version(item, request)
-        texts = {key: text for key, text in version.shown.items() if key in DESCRIBED}
+        texts = {key: version.fields[key] for key in DESCRIBED if key in version.fields}
         shown = answer("DescribePipeline", item)
-        return {**shown, "PipelineDefinition": version.definition, **texts}
+        return {**shown, "PipelineDefinition": version.live, **texts}
 
 
 def list_versions(emulator: Emulator, request: Request) -> dict[str, Any]:
     """ListPipelineVersions, newest first unless asked otherwise."""
     with emulator.store.lock:
-        item = find_pipeline(emulator, request["PipelineName"])
+        found: list[Resource] = find_pipeline(emulator, request["PipelineName"]).live
         rows = [
-            {
-                "PipelineArn": item.arn,
-                "PipelineVersionId": version.number,
-                "CreationTime": version.created,
-                **version.shown,
-            }
-            for version in item.live
-            if created_in(version.created, request)
+            {**version.fields, "CreationTime": version.created}
+            for version in found
+            if in_time(version, request)
         ]
     if request.get("SortOrder", "Descending") == "Descending":
         rows.reverse()
@@ -94,16 +88,16 @@ def update_version(emulator: Emulator, request: Request) -> dict[str, Any]:
     """UpdatePipelineVersion: its name and description."""
     with emulator.store.lock:
         version = find_version(find_pipeline(emulator, request["PipelineArn"]), request)
-        version.shown.update({key: request[key] for key in DESCRIBED if key in request})
-    return {"PipelineArn": request["PipelineArn"], "PipelineVersionId": version.number}
+        version.set(**{key: request[key] for key in DESCRIBED if key in request})
+        return {name: version.fields[name] for name in ("PipelineArn", "PipelineVersionId")}
 
 
-def find_version(pipeline: Resource, request: Request) -> Version:
+def find_version(pipeline: Resource, request: Request) -> Resource:
     """The version that a request names, or the newest."""
     number = request.get("PipelineVersionId", len(pipeline.live))
     if number > len(pipeline.live):
         raise MISSING_VERSION.error(arn=pipeline.arn, name=str(number))
-    found: Version = pipeline.live[number - 1]
+    found: Resource = pipeline.live[number - 1]
     return found
 
 
