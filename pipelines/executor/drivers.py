@@ -20,7 +20,8 @@ LAST_POLL_SECONDS = 0.5
 _POLL_GROWTH = 1.5
 _JOB_NAME_LENGTH = 63
 _HASH_LENGTH = 10
-_REASON_LENGTH = 3072
+STEP_REASON_LENGTH, EXECUTION_REASON_LENGTH = 1024, 1300
+"""Of a FailureReason (API reference, PipelineExecutionStep and DescribePipelineExecution)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +184,6 @@ def job_name(execution: Execution, step: str, attempt: int = 1, prefix: str = ""
     return f"{plain[: _JOB_NAME_LENGTH - _HASH_LENGTH - 1].rstrip('-')}-{digest}"
 
 
-def short(reason: str) -> str:
+def short(reason: str, most: int = STEP_REASON_LENGTH) -> str:
     """A reason within what an answer has room for."""
-    return reason if len(reason) <= _REASON_LENGTH else f"{reason[: _REASON_LENGTH - 3]}..."
+    return reason if len(reason) <= most else f"{reason[: most - 3]}..."

@@ -4,6 +4,7 @@ StartPipelineExecution carries every value as text, so the declaration decides w
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from reprlib import repr as shown
@@ -52,6 +53,8 @@ def _boolean(value: Any) -> bool:
     return {"true": True, "false": False}[str(value).lower()]
 
 
+_NAME = re.compile(r"[A-Za-z0-9\-_]{1,256}")  # API reference, Parameter
+
 TYPES: dict[str, Callable[[Any], Any]] = {
     "String": _text,
     "Integer": _integer,
@@ -89,6 +92,9 @@ def _read_one(item: Any, where: str, problems: list[str]) -> Parameter | None:
     if not isinstance(item, Mapping) or not isinstance(item.get("Name"), str) or not item["Name"]:
         problems.append(f"{where} must be an object with a Name, got {shown(item)}")
         return None
+    if not _NAME.fullmatch(item["Name"]):
+        told = "must be up to 256 letters, digits, - or _"
+        problems.append(f"{where}.Name {told}, got {shown(item['Name'])}")
     type_name = item.get("Type")
     if not isinstance(type_name, str) or type_name not in TYPES:
         problems.append(f"{where}.Type must be one of {', '.join(TYPES)}, got {shown(type_name)}")

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipelines.executor import parameters
 from pipelines.executor.attempts import run_step
-from pipelines.executor.drivers import Services, short
+from pipelines.executor.drivers import EXECUTION_REASON_LENGTH, Services, short
 from pipelines.executor.grammar import Context, GrammarError
 from pipelines.executor.model import Callback, Execution, Outcome, Result, StepState
 from pipelines.executor.plan import plan
@@ -47,7 +47,9 @@ def run(
     planned, problems = plan(definition)
     problems = problems or _parameter_problems(planned, parameters)
     if problems:
-        return Outcome(status="Failed", failure_reason=short("; ".join(problems)))
+        return Outcome(
+            status="Failed", failure_reason=short("; ".join(problems), EXECUTION_REASON_LENGTH)
+        )
     services = Services(
         client=client,
         observe=_one_at_a_time(observe),

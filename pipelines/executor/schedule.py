@@ -11,7 +11,13 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from pipelines.executor.drivers import FIRST_POLL_SECONDS, Ended, Services, short
+from pipelines.executor.drivers import (
+    EXECUTION_REASON_LENGTH,
+    FIRST_POLL_SECONDS,
+    Ended,
+    Services,
+    short,
+)
 from pipelines.executor.grammar import Context
 from pipelines.executor.model import Outcome, Result
 from pipelines.executor.planned import PlannedStep
@@ -60,11 +66,11 @@ class Schedule:
     def outcome(self) -> Outcome:
         """How it ended, once nothing runs any more."""
         if self.failure:
-            return Outcome(status="Failed", failure_reason=short(self.failure))
+            return Outcome(status="Failed", failure_reason=_short(self.failure))
         if self.stopped:
             return Outcome(status="Stopped", failure_reason="the execution was stopped")
         if self.survived:
-            return Outcome(status="CompletedWithFailures", failure_reason=short(self.survived))
+            return Outcome(status="CompletedWithFailures", failure_reason=_short(self.survived))
         return Outcome(status="Succeeded")
 
     def start_ready(self, pool: ThreadPoolExecutor) -> None:
@@ -129,6 +135,10 @@ class Schedule:
             need in self.gone or (need in self.ends and not _fires(how, self.ends[need]))
             for need, how in _waits_for(step).items()
         )
+
+
+def _short(reason: str) -> str:
+    return short(reason, EXECUTION_REASON_LENGTH)
 
 
 def _waits_for(step: PlannedStep) -> dict[str, str]:

@@ -74,6 +74,9 @@ _ARGUMENT_PROBLEMS: Mapping[str, Callable[[Mapping[str, Any], str], Iterator[str
 NESTED = {"Condition": frozenset(BRANCHES), "ForEach": frozenset({foreach.BODY, "Selector"})}
 """Step type -> the members of its Arguments that are about other steps."""
 
+_TEXTS = {"DisplayName": 256, "Description": 3072}
+"""Texts about a step, and what PipelineExecutionStep of the API has room for."""
+
 _NAME_LENGTH = 64
 _NAME_MARKS = "-_"
 
@@ -122,6 +125,10 @@ def problems(step: Any, where: str) -> Iterator[str]:
         yield f"{where}.Arguments must be an object, got {shown(arguments)}"
     else:
         yield from _argument_problems(kind, arguments, f"{where}.Arguments")
+    for member, most in _TEXTS.items():
+        text = step.get(member)
+        if text is not None and (not isinstance(text, str) or len(text) > most):
+            yield f"{where}.{member} must be text of up to {most} characters, got {shown(text)}"
     yield from _own_problems(step, where)
     yield from cache.problems(step, where)
     yield from retries.problems(step, where)

@@ -166,6 +166,15 @@ PROBLEMS: dict[str, tuple[Any, str]] = {
         definition(condition("If", [{"Type": "Not", "Condition": {"Type": "Equals"}}])),
         "Steps[0].Arguments.Conditions[0].Condition.LeftValue is missing",
     ),
+    "parameter name": (
+        definition(processing("A"), parameters=[PARAMETERS[0] | {"Name": "a b"}]),
+        "Parameters[0].Name must be up to 256 letters, digits, - or _, got 'a b'",
+    ),
+    "display name": (
+        step_with(DisplayName="x" * 257),
+        "Steps[0].DisplayName must be text of up to 256 characters",
+    ),
+    "description": (step_with(Description=3), "Steps[0].Description must be text of up to 3072"),
     "default": (
         definition(processing("A"), parameters=[PARAMETERS[0] | {"DefaultValue": "x"}]),
         "Parameters[0].DefaultValue must be of type Integer, got 'x'",

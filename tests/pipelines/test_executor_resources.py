@@ -357,3 +357,11 @@ def test_an_inference_component_is_created_or_updated(there: Sequence[str], told
     ((what, request),) = fake.told
     assert what == told
     assert ("EndpointName" in request) == (told != "update")
+
+
+def test_a_reason_fits_into_the_answer_that_holds_it() -> None:
+    step = {"Name": "F", "Type": "Fail", "Arguments": {"ErrorMessage": "x" * 5000}}
+    outcome, states = execute(step, sagemaker=FakeSageMaker())
+    assert len(states["F"].failure_reason) == 1024
+    assert states["F"].failure_reason.endswith("...")
+    assert len(outcome.failure_reason) <= 1300
