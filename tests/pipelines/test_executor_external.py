@@ -31,6 +31,9 @@ from tests.kits.executor import (
 from tests.pipelines.test_executor import EXECUTION
 
 
+PATIENCE_SECONDS = 20
+
+
 @dataclass
 class World:
     """A function that returns or raises what the test says, and a queue that answers itself."""
@@ -62,6 +65,8 @@ class World:
 
     def _give_back(self, waiting: Callback) -> None:
         self.answer(waiting)
+        if not waiting.answered.wait(PATIENCE_SECONDS):  # a test must end
+            refused(waiting)
 
     def run(
         self, *steps: Json, stopping: Callable[[list[StepState]], bool] = lambda _: False
