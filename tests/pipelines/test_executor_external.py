@@ -3,6 +3,7 @@
 import io
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +30,7 @@ from tests.kits.executor import (
     processing,
 )
 from tests.pipelines.test_executor import EXECUTION
-
+from tests.pipelines.test_executor_foreach import each
 
 PATIENCE_SECONDS = 20
 
@@ -141,6 +142,7 @@ DENIED = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not
     ("world", "reason"),
     [
         (World(returns={"errorMessage": "boom"}, error=True), "boom"),
+        (World(returns=VALUES, error=True), f"function {ARN} failed: "),
         (World(returns={"s": 1}), "gave no output n, f, b"),
         (World(returns=[1]), "gave no output n, f, b, s, got [1]"),
         (World(returns=None), "gave no output"),
@@ -223,6 +225,36 @@ def test_a_stop_waits_for_the_callback_which_is_told(
 def test_a_stop_waits_for_the_function() -> None:
     outcome, states = World(returns={}).run(lambda_step("L"), processing("A", "L"), stopping=bool)
     assert (outcome.status, states["L"].status, "A" in states) == ("Stopped", "Succeeded", False)
+
+
+class Slow(World):
+    """A function that returns once the execution is to stop."""
+
+    def __init__(self) -> None:
+        super().__init__(returns={})
+        self.to_stop = threading.Event()
+
+    def invoke(self, FunctionName: str, Payload: bytes) -> Json:
+        self.to_stop.wait(PATIENCE_SECONDS)
+        time.sleep(0.3)  # what is told to stop hears of it in the meantime
+        return super().invoke(FunctionName, Payload)
+
+    def stopping(self, states: list[StepState]) -> bool:
+        if any(state.name == "L-0" for state in states):
+            self.to_stop.set()
+        return self.to_stop.is_set()
+
+
+def test_a_stop_starts_no_other_child_of_a_loop() -> None:
+    world = Slow()
+    loop = each("E", ["a", "b"], lambda_step("L"), MaxConcurrency=1)
+    outcome, states = world.run(loop, stopping=world.stopping)
+    assert (outcome.status, states["L-0"].status, states["E"].status) == (
+        "Stopped",
+        "Succeeded",
+        "Stopped",
+    )
+    assert "L-1" not in states
 
 
 PROBLEMS: dict[str, tuple[Json, str]] = {

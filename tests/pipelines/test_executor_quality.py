@@ -90,8 +90,9 @@ def test_a_check_hands_the_baseline_to_its_job_and_answers_where_all_is() -> Non
     assert shown["CheckJobArn"].startswith("arn:processing-job/") and "ViolationReport" not in shown
 
 
-def test_a_new_baseline_that_is_registered_is_the_one_that_is_used() -> None:
-    members = {"SkipCheck": True, "RegisterNewBaseline": True}
+@pytest.mark.parametrize("members", [{}, SUPPLIED])
+def test_a_new_baseline_that_is_registered_is_the_one_that_is_used(members: Json) -> None:
+    members = {"SkipCheck": True, "RegisterNewBaseline": True, **members}
     outcome, states, fake = execute(quality(**members))
     assert outcome.status == "Succeeded"
     assert "ProcessingInputs" not in fake.requests["Q"] and "Environment" not in fake.requests["Q"]
