@@ -10,6 +10,7 @@ import pytest
 from pipelines.executor import cache_report
 from stacks.commands import model
 from stacks.commands.output import CommandOutput
+from stacks.local.aws.sagemaker.api import OPERATIONS
 from stacks.local.aws.sagemaker.pipelines import refused_types
 from tests.kits.endpoints import put_artifact, serve_program
 from tests.kits.executions import create, ended, execute, function, shell, start, steps_of
@@ -258,7 +259,10 @@ ASK: dict[str, Any] = {
 @pytest.mark.parametrize("kind", ASK)
 def test_a_step_type_is_taken_or_refused_by_its_name_with_the_reason(kind: str, sm: Any) -> None:
     """Some need an operation that may be answered by nobody: the pipeline says so then."""
-    step, why = {"Name": "X", "Type": kind, "Arguments": ASK[kind]}, refused_types().get(kind)
+    step, why = (
+        {"Name": "X", "Type": kind, "Arguments": ASK[kind]},
+        refused_types(OPERATIONS).get(kind),
+    )
     if why is None:
         assert create(sm, f"takes-{kind}", step).endswith(f"pipeline/takes-{kind}")
         return

@@ -142,3 +142,5 @@ OPERATIONS: Mapping[str, Operation] = {
     "UpdatePipelineVersion": pipelines.update_version,
 }
 """Everything the emulator answers."""
+
+pipelines.ANSWERED.update(OPERATIONS)

@@ -48,7 +48,9 @@ def coverage() -> list[Covered]:
         for kind in RESOURCE_TYPES
         if not (kind.on_create or kind.on_update or kind.on_delete)
     }
-    steps = {f"a step of type {kind}": why for kind, why in sorted(refused_types().items())}
+    steps = {
+        f"a step of type {kind}": why for kind, why in sorted(refused_types(OPERATIONS).items())
+    }
     control = [
         Covered(
             operation=name,

@@ -1,7 +1,7 @@
 """Pipelines as resources: each a definition that the executor can run."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pipelines.executor.planned import Plan
@@ -18,6 +18,9 @@ MISSING_VERSION = Missing(
     code="ResourceNotFound", text="Version {name} of pipeline '{arn}' does not exist."
 )
 RUNNING = ("Executing", "Stopping")
+ANSWERED: set[str] = set()
+"""Every operation of SageMaker that is answered: `api`, which knows them, says so when it loads."""
+
 DESCRIBED = ("PipelineVersionDisplayName", "PipelineVersionDescription")
 """What people say of a version."""
 
@@ -137,7 +140,7 @@ def _definition(emulator: Emulator, request: Request) -> str:
 
 def _unanswered(planned: Plan) -> list[str]:
     """Steps that need an operation which the local cloud does not answer."""
-    why = refused_types()
+    why = refused_types(ANSWERED)
     steps = [step for outer in planned.steps for step in (outer, *outer.body)]
     return [
         f"{step.where}.Type {step.type!r} is not emulated: {why[step.type]}"
@@ -146,13 +149,12 @@ def _unanswered(planned: Plan) -> list[str]:
     ]
 
 
-def refused_types() -> dict[str, str]:
+def refused_types(answered: Collection[str]) -> dict[str, str]:
     """Step type that does not run here -> why: the executor cannot, or an operation is missing."""
     from pipelines.executor import step_types
-    from stacks.local.aws.sagemaker.api import OPERATIONS
 
     missing = {
-        kind: [name for name in names if name not in OPERATIONS]
+        kind: [name for name in names if name not in answered]
         for kind, names in step_types.operations().items()
     }
     unbuilt = {kind: why for kind, why in step_types.WHY_NOT.items() if kind not in missing}
