@@ -91,6 +91,12 @@ MISSED: Mapping[str, tuple[str, str, str]] = {
         "dev.flight_delay", "PassRoles budgets", "iam:PassRole on arn:aws:iam::111111111111:role/",
     ),
     "the app of MLflow": ("dev.foundation", "Named mlflow-app", "on arn:aws:sagemaker:us-east-1:"),
+    "the key of a stream": (
+        "dev.flight_delay", "StreamKeys", "kinesis:StartStreamEncryption on arn:aws:kms:us-east-1",
+    ),
+    "a mapping, which has no ARN before": (
+        "dev.flight_delay", "Unnamed lambda", "lambda:CreateEventSourceMapping on *",
+    ),
     "dashboards": (
         "dev.flight_delay", "Dashboards", "cloudwatch:PutDashboard on arn:aws:cloudwatch::1",
     ),
@@ -117,7 +123,8 @@ def without(policies: list[dict[str, Any]], sid: str, part: str = "") -> list[di
             if statement.get("Sid") == sid and not part:
                 policy["Statement"].remove(statement)
             elif statement.get("Sid") == sid:
-                statement["Resource"] = [one for one in statement["Resource"] if part not in one]
+                for member in ("Action", "Resource"):
+                    statement[member] = [one for one in statement[member] if part not in one]
                 equals = statement.get("Condition", {}).get("StringEquals", {})
                 for key, values in equals.items():
                     equals[key] = [one for one in values if part not in one]
