@@ -92,10 +92,10 @@ MISSED: Mapping[str, tuple[str, str, str]] = {
     ),
     "the app of MLflow": ("dev.foundation", "Named mlflow-app", "on arn:aws:sagemaker:us-east-1:"),
     "the key of a stream": (
-        "dev.flight_delay", "StreamKeys", "kinesis:StartStreamEncryption on arn:aws:kms:us-east-1",
+        "prod.flight_delay", "StreamKeys", "kinesis:StartStreamEncryption on arn:aws:kms:us-east-1",
     ),
     "a mapping, which has no ARN before": (
-        "dev.flight_delay", "Unnamed lambda", "lambda:CreateEventSourceMapping on *",
+        "prod.flight_delay", "Unnamed lambda", "lambda:CreateEventSourceMapping",
     ),
     "dashboards": (
         "dev.flight_delay", "Dashboards", "cloudwatch:PutDashboard on arn:aws:cloudwatch::1",
@@ -109,7 +109,10 @@ def test_what_the_deployer_could_not_do_is_told(fault: str) -> None:
     stack, part, told_of = MISSED[fault]
     [found] = [
         one
-        for one in simulated(StackName.parse(stack), without(deployer("dev"), *part.split()))
+        for one in simulated(
+            StackName.parse(stack),
+            without(deployer(StackName.parse(stack).env), *part.split()),
+        )
         if one.status == "fail"
     ]
     assert told_of in found.message
