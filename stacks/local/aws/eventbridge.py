@@ -65,6 +65,7 @@ WATCHED = (
     ),
     Watched("processing job", "ProcessingJobStatus", "SageMaker Processing Job State Change"),
     Watched("training job", "TrainingJobStatus", "SageMaker Training Job State Change"),
+    Watched("transform job", "TransformJobStatus", "SageMaker Transform Job State Change"),
 )
 
 

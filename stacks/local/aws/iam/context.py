@@ -62,6 +62,7 @@ PATHS: Mapping[str, Sequence[str]] = {
     "sagemaker:volumekmskey": (
         "ResourceConfig.VolumeKmsKeyId",
         "ProcessingResources.ClusterConfig.VolumeKmsKeyId",
+        "TransformResources.VolumeKmsKeyId",
         "KmsKeyId",
     ),
     "sagemaker:vpcsecuritygroupids": (

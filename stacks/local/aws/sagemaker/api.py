@@ -123,6 +123,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "StopPipelineExecution": pipelines.stop_execution,
     "StopProcessingJob": _stop("ProcessingJob", "processing job"),
     "StopTrainingJob": _stop("TrainingJob", "training job"),
+    "StopTransformJob": _stop("TransformJob", "transform job"),
     "UpdateEndpointWeightsAndCapacities": _update_weights,
 }
 """Everything the emulator answers."""

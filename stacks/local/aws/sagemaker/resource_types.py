@@ -13,6 +13,7 @@ from stacks.local.aws.sagemaker import (
     pipelines,
 )
 from stacks.local.aws.sagemaker.resource_type import Exists, Missing, ResourceType
+from stacks.local.aws.sagemaker.transform import job as transform
 
 JOB_EXISTS = Exists(
     code="ResourceInUse",
@@ -53,6 +54,19 @@ RESOURCE_TYPES = (
         ascending=True,
         on_create=jobs.start_training,
         on_delete=jobs.delete_job,
+    ),
+    ResourceType(
+        name="transform job",
+        name_field="TransformJobName",
+        arn_field="TransformJobArn",
+        arn="transform-job/{name}",
+        create="CreateTransformJob",
+        describe="DescribeTransformJob",
+        list="ListTransformJobs",
+        missing=Missing(text="Could not find requested job with name: {name}"),
+        exists=JOB_EXISTS,
+        status_field="TransformJobStatus",
+        on_create=transform.start_transform,
     ),
     ResourceType(
         name=packages.GROUP,
