@@ -53,6 +53,16 @@ RUNNERS: Mapping[str, Runner] = {
         status_field="TrainingJobStatus",
         metadata_key="TrainingJob",
     ),
+    "Transform": Runner(
+        operation="CreateTransformJob",
+        create="create_transform_job",
+        describe="describe_transform_job",
+        stop="stop_transform_job",
+        name_field="TransformJobName",
+        arn_field="TransformJobArn",
+        status_field="TransformJobStatus",
+        metadata_key="TransformJob",
+    ),
     "Model": Runner(
         operation="CreateModel",
         create="create_model",

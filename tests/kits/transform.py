@@ -88,16 +88,20 @@ class Transforms:
     def s3(self) -> Any:
         return self.cloud.client("s3")
 
-    def model(self, name: str, *, role: str = ROLE, **variables: str) -> str:
-        """A model whose container has these variables."""
+    def container(self, **variables: str) -> dict[str, Any]:
+        """A container with these variables."""
         program = self.folder / "serve"
         program.write_text(SERVE)
         program.chmod(0o755)
         path = {"PATH": f"{self.folder}:/usr/bin:/bin", "PYTHONUNBUFFERED": "1"}
+        return {"Image": OWN_IMAGE, "Environment": {**path, **variables}}
+
+    def model(self, name: str, *, role: str = ROLE, **variables: str) -> str:
+        """A model of such a container."""
         self.sm.create_model(
             ModelName=name,
             ExecutionRoleArn=role,
-            PrimaryContainer={"Image": OWN_IMAGE, "Environment": {**path, **variables}},
+            PrimaryContainer=self.container(**variables),
         )
         return name
 

@@ -1,0 +1,158 @@
+"""Pipelines that transform and tune on the local cloud, their steps built by SageMaker's SDK."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from stacks.local.runtime import keys
+from tests.kits.local_cloud import (
+    BUCKET,
+    OWN_IMAGE,
+    ROLE,
+    Cloud,
+    program,
+    running_cloud,
+    s3_input,
+    until,
+)
+from tests.kits.transform import Transforms
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def session(cloud: Cloud) -> Iterator[Any]:
+    """The session in which the SDK compiles steps; it starts nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", cloud.info.endpoint_url)
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        for name, value in keys.load(cloud.home).aws().items():
+            patch.setenv(name, value)
+        from sagemaker.core.workflow.pipeline_context import PipelineSession
+
+        yield PipelineSession(default_bucket=BUCKET)
+
+
+def run(cloud: Cloud, name: str, steps: list[Any]) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """The execution of a pipeline at its end, and its steps by name."""
+    sm = cloud.client("sagemaker")
+    definition = {"Version": "2020-12-01", "Metadata": {}, "Parameters": [], "Steps": steps}
+    text = json.dumps(definition, default=lambda variable: variable.expr)
+    sm.create_pipeline(PipelineName=name, PipelineDefinition=text, RoleArn=ROLE)
+    arn = sm.start_pipeline_execution(PipelineName=name)["PipelineExecutionArn"]
+    ended = until(
+        lambda: sm.describe_pipeline_execution(PipelineExecutionArn=arn),
+        "PipelineExecutionStatus",
+        seconds=120,
+    )
+    listed = sm.list_pipeline_execution_steps(PipelineExecutionArn=arn)
+    return ended, {step["StepName"]: step for step in listed["PipelineExecutionSteps"]}
+
+
+MACHINE = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5}
+
+
+def processing(name: str, code: str, **more: Any) -> dict[str, Any]:
+    arguments = {
+        "RoleArn": ROLE,
+        "AppSpecification": {"ImageUri": "image", **program(code)},
+        "ProcessingResources": {"ClusterConfig": MACHINE},
+        **more,
+    }
+    return {"Name": name, "Type": "Processing", "Arguments": arguments}
+
+
+def test_a_transform_step_runs_behind_the_model_that_was_trained_before_it(
+    cloud: Cloud, session: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """As aws/sagemaker-python-sdk#3392 has it, and a step that reads what it left."""
+    from sagemaker.core.transformer import Transformer
+    from sagemaker.core.workflow.properties import Properties
+    from sagemaker.mlops.workflow.steps import TransformStep
+
+    kit = Transforms(cloud=cloud, folder=tmp_path_factory.mktemp("bin"))
+    kit.put("pipeline", {"a.csv": b"7,1,2\n8,3,4\n"})
+    container = kit.container()
+    training = {
+        "AlgorithmSpecification": {
+            "TrainingImage": OWN_IMAGE,
+            "TrainingInputMode": "File",
+            **program("import os; open(os.environ.get('OPT_ML', '/opt/ml') + '/model/w', 'w')"),
+        },
+        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/models"},
+        "ResourceConfig": MACHINE,
+        "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+        "RoleArn": ROLE,
+    }
+    data = {"ModelDataUrl": {"Get": "Steps.T.ModelArtifacts.S3ModelArtifacts"}}
+    model = {"ExecutionRoleArn": ROLE, "PrimaryContainer": {**container, **data}}
+    made = Properties(step_name="M", shape_name="DescribeModelOutput")
+    transformer = Transformer(
+        model_name=made.ModelName,
+        instance_count=1,
+        instance_type="ml.m5.large",
+        strategy="MultiRecord",
+        assemble_with="Line",
+        accept="text/csv",
+        output_path=f"s3://{BUCKET}/pipeline-out",
+        base_transform_job_name="score",
+        sagemaker_session=session,
+    )
+    arguments = transformer.transform(
+        data=f"s3://{BUCKET}/pipeline",
+        content_type="text/csv",
+        split_type="Line",
+        input_filter="$[1:]",
+        join_source="Input",
+        output_filter="$[0,-1]",
+    )
+    step = TransformStep(name="TR", step_args=arguments)
+    answers = step.properties.TransformOutput.S3OutputPath.expr
+    read = s3_input("", "/opt/ml/processing/input")
+    read["S3Input"]["S3Uri"] = answers
+    code = (
+        "import os; ml = os.environ.get('OPT_ML', '/opt/ml');"
+        "told = open(ml + '/processing/input/a.csv.out').read();"
+        "assert told == '7,3.0\\n8,7.0\\n', told"
+    )
+    ended, steps = run(
+        cloud,
+        "transforms",
+        [
+            {"Name": "T", "Type": "Training", "Arguments": training},
+            {"Name": "M", "Type": "Model", "Arguments": model},
+            step.to_request(),
+            processing("P", code, ProcessingInputs=[read]),
+        ],
+    )
+    assert ended["PipelineExecutionStatus"] == "Succeeded", ended
+    assert {name: step["StepStatus"] for name, step in steps.items()} == dict.fromkeys(
+        ("T", "M", "TR", "P"), "Succeeded"
+    )
+    job = steps["TR"]["Metadata"]["TransformJob"]["Arn"].rpartition("/")[2]
+    assert job.startswith("pipelines-")
+    shown = cloud.client("sagemaker").describe_transform_job(TransformJobName=job)
+    assert shown["TransformJobStatus"] == "Completed"
+
+
+def test_a_transform_that_fails_is_its_step_s_reason(
+    cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    from tests.kits.transform import request
+
+    kit = Transforms(cloud=cloud, folder=tmp_path_factory.mktemp("bin"))
+    kit.put("fails", {"a.csv": b"bad\n"})
+    arguments = request("fails", kit.model("fails"))
+    del arguments["TransformJobName"]
+    ended, steps = run(
+        cloud, "fails", [{"Name": "TR", "Type": "Transform", "Arguments": arguments}]
+    )
+    assert ended["PipelineExecutionStatus"] == "Failed"
+    assert steps["TR"]["FailureReason"].startswith("ClientError: See job logs")
+    assert "no such row" in steps["TR"]["FailureReason"]
