@@ -4,7 +4,19 @@ from collections.abc import Mapping
 
 from stacks.local.aws.sagemaker.reasons import ACCESS, FAULTS, KEY, LINEAGE, MACHINE, NETWORK
 
+TUNED = "[TrainingJobDefinition, TrainingJobDefinitions][]"
+"""The training jobs that a tuning job defines."""
+
 FIELDS: Mapping[str, frozenset[str]] = {
+    "CreateHyperParameterTuningJob": frozenset(
+        {
+            "HyperParameterTuningJobName",
+            "HyperParameterTuningJobConfig",
+            "TrainingJobDefinition",
+            "TrainingJobDefinitions",
+            "Tags",
+        }
+    ),
     "CreateProcessingJob": frozenset(
         {
             "ProcessingJobName",
@@ -49,12 +61,34 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "Tags",
         }
     ),
+    "ListTrainingJobsForHyperParameterTuningJob": frozenset(
+        {
+            "HyperParameterTuningJobName",
+            "NextToken",
+            "MaxResults",
+            "StatusEquals",
+            "SortBy",
+            "SortOrder",
+        }
+    ),
+    "StopHyperParameterTuningJob": frozenset({"HyperParameterTuningJobName"}),
     "StopProcessingJob": frozenset({"ProcessingJobName"}),
     "StopTrainingJob": frozenset({"TrainingJobName"}),
     "StopTransformJob": frozenset({"TransformJobName"}),
 }
 
 RECORDED: Mapping[str, Mapping[str, str]] = {
+    "CreateHyperParameterTuningJob": {
+        "TrainingJobDefinition.VpcConfig": NETWORK,
+        "TrainingJobDefinition.EnableInterContainerTrafficEncryption": NETWORK,
+        "TrainingJobDefinition.EnableManagedSpotTraining": "a local job is not interrupted",
+        "TrainingJobDefinition.RetryStrategy": FAULTS,
+        "TrainingJobDefinition.ResourceConfig.InstanceType": MACHINE,
+        "TrainingJobDefinition.HyperParameterTuningResourceConfig.InstanceConfigs": (
+            "every instance can be had: the first is taken"
+        ),
+        "TrainingJobDefinition.OutputDataConfig.KmsKeyId": KEY,
+    },
     "CreateProcessingJob": {
         "NetworkConfig.VpcConfig": NETWORK,
         "NetworkConfig.EnableInterContainerTrafficEncryption": NETWORK,
@@ -89,7 +123,34 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+OF_TRAINING: Mapping[str, str] = {
+    "AlgorithmSpecification.AlgorithmName": "marketplace algorithms are not built",
+    "AlgorithmSpecification.TrainingInputMode=='Pipe'": "only File and FastFile are built",
+    "InputDataConfig[?InputMode=='Pipe']": "only File and FastFile are built",
+    "InputDataConfig[?!DataSource.S3DataSource]": "only S3 channels are built",
+    "InputDataConfig[?DataSource.S3DataSource.S3DataType!='S3Prefix']": "only S3Prefix",
+    "InputDataConfig[?CompressionType=='Gzip']": "channels are not decompressed",
+    "InputDataConfig[?RecordWrapperType=='RecordIO']": "records are not wrapped",
+    "OutputDataConfig.CompressionType=='NONE'": "the model is packed as model.tar.gz",
+    "DebugRuleConfigurations": "debugger rules are not built",
+    "ProfilerRuleConfigurations": "profiler rules are not built",
+}
+"""What no training job can have, nor one that a tuning job defines."""
+
 REFUSED: Mapping[str, Mapping[str, str]] = {
+    "CreateHyperParameterTuningJob": {
+        "Autotune": "ranges and limits are not found by the local cloud",
+        "WarmStartConfig": "what earlier tuning jobs found is not looked at",
+        f"[HyperParameterTuningJobConfig.ParameterRanges, {TUNED}.HyperParameterRanges][]"
+        ".AutoParameters[]": "Autotune finds them",
+        "HyperParameterTuningJobConfig.TuningJobCompletionCriteria.ConvergenceDetected"
+        ".CompleteOnConvergence=='Enabled'": "SageMaker does not say when a job has converged",
+        **{
+            f"{TUNED} | [?{path}]": why
+            for path, why in OF_TRAINING.items()
+            if not path.endswith("RuleConfigurations")
+        },
+    },
     "CreateProcessingJob": {
         "ProcessingInputs[?DatasetDefinition]": "Athena and Redshift inputs are not built",
         "ProcessingInputs[?AppManaged]": "the local cloud brings every input",
@@ -104,17 +165,6 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "ProcessingOutputConfig.Outputs[?AppManaged]": "the local cloud brings every output away",
         "ProcessingOutputConfig.Outputs[?!S3Output]": "only S3 outputs are built",
     },
-    "CreateTrainingJob": {
-        "AlgorithmSpecification.AlgorithmName": "marketplace algorithms are not built",
-        "AlgorithmSpecification.TrainingInputMode=='Pipe'": "only File and FastFile are built",
-        "InputDataConfig[?InputMode=='Pipe']": "only File and FastFile are built",
-        "InputDataConfig[?!DataSource.S3DataSource]": "only S3 channels are built",
-        "InputDataConfig[?DataSource.S3DataSource.S3DataType!='S3Prefix']": "only S3Prefix",
-        "InputDataConfig[?CompressionType=='Gzip']": "channels are not decompressed",
-        "InputDataConfig[?RecordWrapperType=='RecordIO']": "records are not wrapped",
-        "OutputDataConfig.CompressionType=='NONE'": "the model is packed as model.tar.gz",
-        "DebugRuleConfigurations": "debugger rules are not built",
-        "ProfilerRuleConfigurations": "profiler rules are not built",
-    },
+    "CreateTrainingJob": OF_TRAINING,
     "CreateTransformJob": {"DataCaptureConfig": "what a transform job asks is not captured"},
 }
