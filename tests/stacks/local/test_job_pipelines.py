@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stacks.local.runtime import keys
+from stacks.local.daemon.environment import LocalEnvironment
 from tests.kits.local_cloud import (
     BUCKET,
     OWN_IMAGE,
@@ -17,7 +18,8 @@ from tests.kits.local_cloud import (
     s3_input,
     until,
 )
-from tests.kits.transform import Transforms
+from tests.kits.transform import Transforms, request
+from tests.kits.tuning import definition, trained
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +30,10 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 @pytest.fixture(scope="module")
 def session(cloud: Cloud) -> Iterator[Any]:
-    """The session in which the SDK compiles steps; it starts nothing."""
+    """The session in which the SDK compiles steps, set up as `plinth env local` does."""
+    given = LocalEnvironment(home=cloud.home, cloud=cloud.info).clients()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", cloud.info.endpoint_url)
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        for name, value in keys.load(cloud.home).aws().items():
+        for name, value in given.items():
             patch.setenv(name, value)
         from sagemaker.core.workflow.pipeline_context import PipelineSession
 
@@ -144,8 +145,6 @@ def test_a_transform_step_runs_behind_the_model_that_was_trained_before_it(
 def test_a_transform_that_fails_is_its_step_s_reason(
     cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from tests.kits.transform import request
-
     kit = Transforms(cloud=cloud, folder=tmp_path_factory.mktemp("bin"))
     kit.put("fails", {"a.csv": b"bad\n"})
     arguments = request("fails", kit.model("fails"))
@@ -156,3 +155,84 @@ def test_a_transform_that_fails_is_its_step_s_reason(
     assert ended["PipelineExecutionStatus"] == "Failed"
     assert steps["TR"]["FailureReason"].startswith("ClientError: See job logs")
     assert "no such row" in steps["TR"]["FailureReason"]
+
+
+def tuner_step(session: Any, folder: Path, **more: Any) -> Any:
+    """A TuningStep of a ModelTrainer, as SDK v3 makes it."""
+    from sagemaker.core.parameter import CategoricalParameter
+    from sagemaker.core.training.configs import Compute, InputData, OutputDataConfig
+    from sagemaker.mlops.workflow.steps import TuningStep
+    from sagemaker.train.model_trainer import ModelTrainer
+    from sagemaker.train.tuner import HyperparameterTuner
+
+    given = definition(folder)
+    trainer = ModelTrainer(
+        training_image=OWN_IMAGE,
+        role=ROLE,
+        compute=Compute(instance_type="ml.m5.large", instance_count=1, volume_size_in_gb=5),
+        output_data_config=OutputDataConfig(s3_output_path=f"s3://{BUCKET}/tuned"),
+        hyperparameters={"epochs": 2, "seconds": 0.1, **more},
+        environment=given["Environment"],
+        sagemaker_session=session,
+    )
+    tuner = HyperparameterTuner(
+        model_trainer=trainer,
+        objective_metric_name="score",
+        hyperparameter_ranges={"x": CategoricalParameter(["0.1", "0.7", "0.5"])},
+        metric_definitions=given["AlgorithmSpecification"]["MetricDefinitions"],
+        strategy="Grid",
+        max_parallel_jobs=3,
+    )
+    rows = InputData(channel_name="train", data_source=f"s3://{BUCKET}/rows")
+    return TuningStep(name="Tune", step_args=tuner.tune(inputs=[rows]))
+
+
+def test_a_tuning_step_offers_its_best_training_jobs(
+    cloud: Cloud, session: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    kit = Transforms(cloud=cloud, folder=tmp_path_factory.mktemp("bin"))
+    kit.put("rows", {"a.csv": b"1\n"})
+    step = tuner_step(session, kit.folder)
+    second = step.get_top_model_s3_uri(top_k=1, s3_bucket=BUCKET, prefix="tuned")
+    container = {**kit.container(), "ModelDataUrl": second}
+    model = {"ExecutionRoleArn": ROLE, "PrimaryContainer": container}
+    best = step.properties.BestTrainingJob
+    code = "import os; print(os.environ['BEST'], os.environ['X'], os.environ['SECOND'])"
+    told = {
+        "BEST": best.TrainingJobName,
+        "X": best.TunedHyperParameters["x"],
+        "SECOND": step.properties.TrainingJobSummaries[1].TunedHyperParameters["x"],
+    }
+    ended, steps = run(
+        cloud,
+        "tunes",
+        [
+            step.to_request(),
+            {"Name": "M", "Type": "Model", "Arguments": model},
+            processing("P", code, Environment=told),
+        ],
+    )
+    assert ended["PipelineExecutionStatus"] == "Succeeded", (ended, steps)
+    name = steps["Tune"]["Metadata"]["TuningJob"]["Arn"].rpartition("/")[2]
+    job = steps["P"]["Metadata"]["ProcessingJob"]["Arn"].rpartition("/")[2]
+    log = (cloud.home / "local/jobs" / job / "log.txt").read_text().split()
+    assert log[0].startswith(f"{name}-00") and log[1:] == ["0.7", "0.5"]
+    made = steps["M"]["Metadata"]["Model"]["Arn"].rpartition("/")[2]
+    shown = cloud.client("sagemaker").describe_model(ModelName=made)["PrimaryContainer"]
+    tuned = {
+        run["TunedHyperParameters"]["x"]: run["TrainingJobName"]
+        for run in trained(cloud.client("sagemaker"), name)
+    }
+    assert shown["ModelDataUrl"] == f"s3://{BUCKET}/tuned/{tuned['0.5']}/output/model.tar.gz"
+
+
+def test_a_tuning_job_that_finds_nothing_is_its_step_s_reason(
+    cloud: Cloud, session: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    kit = Transforms(cloud=cloud, folder=tmp_path_factory.mktemp("bin"))
+    kit.put("rows", {"a.csv": b"1\n"})
+    ended, steps = run(
+        cloud, "fails-to-tune", [tuner_step(session, kit.folder, fails="yes").to_request()]
+    )
+    assert ended["PipelineExecutionStatus"] == "Failed"
+    assert steps["Tune"]["FailureReason"].startswith("No training job succeeded after 3 attempts")
