@@ -14,18 +14,11 @@ from tests.kits.local_cloud import (
     ROLE,
     Cloud,
     program,
-    running_cloud,
     s3_input,
     until,
 )
 from tests.kits.transform import Transforms, request
 from tests.kits.tuning import definition, trained
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import gzip
 import json
 import struct
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,16 +14,9 @@ from tests.kits.local_cloud import (
     Cloud,
     left_of,
     refusal,
-    running_cloud,
     trusted_role,
 )
 from tests.kits.transform import Transforms, request
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,12 @@ import copy
 import itertools
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.kits.local_cloud import BUCKET, ROLE, Cloud, left_of, refusal, running_cloud
+from tests.kits.local_cloud import BUCKET, ROLE, Cloud, left_of, refusal
 from tests.kits.tuning import (
     CONTINUOUS,
     definition,
@@ -21,17 +20,6 @@ from tests.kits.tuning import (
     trained,
     tune,
 )
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def sm(cloud: Cloud) -> Any:
-    return cloud.client("sagemaker")
 
 
 @pytest.fixture(scope="module")

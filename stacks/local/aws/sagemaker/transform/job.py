@@ -12,9 +12,8 @@ from typing import Any
 
 import urllib3
 
-from stacks.local.aws.cloudwatch_alarms import moto_backend
 from stacks.local.aws.container_logs import server_stream
-from stacks.local.aws.emulator import Emulator
+from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.aws.sagemaker import servers
 from stacks.local.aws.sagemaker.errors import can_assume, invalid
 from stacks.local.aws.sagemaker.packages import container
