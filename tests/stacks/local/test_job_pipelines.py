@@ -171,10 +171,10 @@ def tuner_step(session: Any, folder: Path, **more: Any) -> Any:
     tuner = HyperparameterTuner(
         model_trainer=trainer,
         objective_metric_name="score",
-        hyperparameter_ranges={"x": CategoricalParameter(["0.1", "0.7", "0.5"])},
+        hyperparameter_ranges={"x": CategoricalParameter(["0.1", "0.7", "0.5", "0.3"])},
         metric_definitions=given["AlgorithmSpecification"]["MetricDefinitions"],
         strategy="Grid",
-        max_parallel_jobs=3,
+        max_parallel_jobs=4,
     )
     rows = InputData(channel_name="train", data_source=f"s3://{BUCKET}/rows")
     return TuningStep(name="Tune", step_args=tuner.tune(inputs=[rows]))
@@ -228,4 +228,4 @@ def test_a_tuning_job_that_finds_nothing_is_its_step_s_reason(
         cloud, "fails-to-tune", [tuner_step(session, kit.folder, fails="yes").to_request()]
     )
     assert ended["PipelineExecutionStatus"] == "Failed"
-    assert steps["Tune"]["FailureReason"].startswith("No training job succeeded after 3 attempts")
+    assert steps["Tune"]["FailureReason"].startswith("No training job succeeded after 4 attempts")
