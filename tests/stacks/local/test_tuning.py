@@ -273,22 +273,59 @@ def test_what_sagemaker_refuses_is_refused(case: str, sm: Any, folder: Path) -> 
     assert code == "ValidationException" and text in message
 
 
-NOT_BUILT: dict[str, dict[str, Any]] = {
-    "Autotune": {"Autotune": {"Mode": "Enabled"}},
-    "WarmStartConfig": {
-        "WarmStartConfig": {
-            "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "draws"}],
-            "WarmStartType": "TransferLearning",
-        }
-    },
+def warm(parent: str, kind: str = "IdenticalDataAndAlgorithm") -> dict[str, Any]:
+    parents = [{"HyperParameterTuningJobName": parent}]
+    return {"WarmStartConfig": {"ParentHyperParameterTuningJobs": parents, "WarmStartType": kind}}
+
+
+def test_a_warm_start_knows_what_its_parent_found(sm: Any, folder: Path) -> None:
+    free = {"MaxParallelTrainingJobs": 2}
+    parent = tune(sm, "parent", definition(folder), Strategy="Grid",
+                  ParameterRanges=grid("0.7", "0.1"), ResourceLimits=free)  # fmt: skip
+    asked = request("child", definition(folder), Strategy="Bayesian", ResourceLimits=limits(1, 1))
+    sm.create_hyper_parameter_tuning_job(**asked, **warm("parent"))
+    job = ended(sm, "child")
+    assert job["HyperParameterTuningJobStatus"] == "Completed", job
+    own = job["BestTrainingJob"]["TrainingJobName"]
+    assert [run["TrainingJobName"] for run in trained(sm, "child")] == [own]
+    overall = job["OverallBestTrainingJob"]
+    assert overall["TuningJobName"] == "parent"
+    assert overall["TrainingJobName"] == parent["BestTrainingJob"]["TrainingJobName"]
+    assert "OverallBestTrainingJob" not in parent
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({**asked, **warm("nobody")}, "can't find a tuning job with the name nobody"),
+        ({**asked, **warm("parent"), "TrainingJobDefinition": definition(folder, depth="3")},
+         "static and searched hyperparameters must be as many"),
+        ({**request("child", definition(folder), Strategy="Grid", ParameterRanges=grid("1"),
+                    ResourceLimits=free), **warm("parent")}, "strategies Bayesian and Random"),
+    ]  # fmt: skip
+    for other, text in wrong:
+        other["HyperParameterTuningJobName"] = "wrong"
+        assert text in refusal(sm.create_hyper_parameter_tuning_job, **other)[1]
+    given = definition(folder)
+    given["InputDataConfig"] = [{"ChannelName": "a", "DataSource": {"S3DataSource": {
+        "S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/rows"}}}]  # fmt: skip
+    other = {**request("wrong", given), **warm("parent")}
+    assert (
+        "must be those of the parent" in refusal(sm.create_hyper_parameter_tuning_job, **other)[1]
+    )
+
+
+CONVERGED = {"ConvergenceDetected": {"CompleteOnConvergence": "Enabled"}}
+FOUND_BY_AUTOTUNE = {"AutoParameters": [{"Name": "x", "ValueHint": "1"}]}
+NOT_BUILT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "Autotune": ({"Autotune": {"Mode": "Enabled"}}, {}),
+    "CompleteOnConvergence": ({}, {"TuningJobCompletionCriteria": CONVERGED}),
+    "AutoParameters": ({}, {"ParameterRanges": {**CONTINUOUS, **FOUND_BY_AUTOTUNE}}),
 }
 
 
 @pytest.mark.parametrize("member", NOT_BUILT)
 def test_what_nobody_built_is_refused_by_name(member: str, sm: Any, folder: Path) -> None:
-    asked = {**request("unbuilt", definition(folder)), **NOT_BUILT[member]}
+    own, config = NOT_BUILT[member]
+    asked = {**request("unbuilt", definition(folder), **config), **own}
     code, message, status = refusal(sm.create_hyper_parameter_tuning_job, **asked)
-    assert (code, status) == ("NotEmulated", 501) and f"with {member} " in message
+    assert (code, status) == ("NotEmulated", 501) and member in message
 
 
 def test_definitions_must_be_what_a_training_job_can_be(sm: Any, folder: Path) -> None:

@@ -104,6 +104,25 @@ def test_bayesian_search_goes_where_the_best_was() -> None:
     assert sum(late) / len(late) < sum(blind) / len(blind) / 2
 
 
+def test_what_an_earlier_job_found_is_where_the_next_one_begins() -> None:
+    found = search("Bayesian", [X], maximize=True, seed=1)
+    for x in drawn([X], 30):
+        found.learn({"x": repr(x)}, 1 - (x - 0.7) ** 2)
+    proposals = [found.propose() for _ in range(10)]
+    near = [abs(float(one.values["x"]) - 0.7) for one in proposals if one is not None]
+    blind = [abs(x - 0.7) for x in drawn([X], 10)]
+    assert sum(near) < sum(blind) / 2
+
+
+def test_what_lies_outside_of_the_ranges_teaches_nothing_and_nothing_is_had_twice() -> None:
+    (one,) = read({"CategoricalParameterRanges": [{"Name": "x", "Values": ["1", "2", "3"]}]})
+    found = search("Random", [one], maximize=True, seed=1)
+    for values in ({"x": "2"}, {"x": "9"}, {"y": "1"}):
+        found.learn(values, 1.0)
+    had = [proposal.values["x"] for _ in range(2) if (proposal := found.propose()) is not None]
+    assert sorted(had) == ["1", "3"]
+
+
 def test_hyperband_ends_the_worst_and_never_the_best() -> None:
     found = search("Hyperband", [X], maximize=True, seed=1, resource=Resource(least=1, most=9))
     proposals = [found.propose() for _ in range(9)]

@@ -14,6 +14,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "HyperParameterTuningJobConfig",
             "TrainingJobDefinition",
             "TrainingJobDefinitions",
+            "WarmStartConfig",
             "Tags",
         }
     ),
@@ -140,7 +141,6 @@ OF_TRAINING: Mapping[str, str] = {
 REFUSED: Mapping[str, Mapping[str, str]] = {
     "CreateHyperParameterTuningJob": {
         "Autotune": "ranges and limits are not found by the local cloud",
-        "WarmStartConfig": "what earlier tuning jobs found is not looked at",
         f"[HyperParameterTuningJobConfig.ParameterRanges, {TUNED}.HyperParameterRanges][]"
         ".AutoParameters[]": "Autotune finds them",
         "HyperParameterTuningJobConfig.TuningJobCompletionCriteria.ConvergenceDetected"

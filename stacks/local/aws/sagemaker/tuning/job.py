@@ -28,7 +28,14 @@ from stacks.local.aws.sagemaker.tuning.definitions import (
     training_request,
 )
 from stacks.local.aws.sagemaker.tuning.search import Proposal, Search, search
-from stacks.local.aws.sagemaker.tuning.summaries import FINAL, best, counters, summary
+from stacks.local.aws.sagemaker.tuning.summaries import (
+    FINAL,
+    best,
+    counters,
+    launched,
+    summary,
+)
+from stacks.local.aws.sagemaker.tuning.warm_start import IDENTICAL, lessons, parents
 from stacks.local.aws.store import Resource
 from stacks.local.runtime.jobs import FAILURE_REASON_LIMIT, metric_series
 
@@ -73,6 +80,7 @@ def start_tuning(emulator: Emulator, item: Resource, request: Request) -> None:
     for one in found:
         jobs.check_training(training_request(one, "checked", {}))
         can_assume(emulator.region, one.given["RoleArn"], item.arn)
+    known = parents(emulator, request, found)
     config = request["HyperParameterTuningJobConfig"]
     stopping = threading.Event()
     item.live = stopping
@@ -82,7 +90,7 @@ def start_tuning(emulator: Emulator, item: Resource, request: Request) -> None:
         ResourceLimits=config["ResourceLimits"],
         **counters([]),
     )
-    tuning = Tuning(emulator, item, request, found)
+    tuning = Tuning(emulator, item, request, found, known)
 
     def work() -> None:
         tuning.finish(*tuning.run(stopping))
@@ -97,9 +105,16 @@ class Tuning:
     """One tuning job on its way."""
 
     def __init__(
-        self, emulator: Emulator, item: Resource, request: Request, found: Sequence[Definition]
+        self,
+        emulator: Emulator,
+        item: Resource,
+        request: Request,
+        found: Sequence[Definition],
+        known: Sequence[Resource],
     ) -> None:
         self.emulator, self.item, self.found = emulator, item, found
+        self.parents = known
+        self.warm = request.get("WarmStartConfig", {}).get("WarmStartType", "")
         self.config: Mapping[str, Any] = request[f"{STEM}Config"]
         self.tags = request.get("Tags", ())
         self.trials: list[Trial] = []
@@ -123,6 +138,8 @@ class Tuning:
             )
             for place, one in enumerate(self.found)
         ]
+        for values, value in lessons(self.emulator, self.parents):
+            searches[0].learn(values, value)
         while True:
             self._take_in()
             ending = self._ending(stopping)
@@ -287,9 +304,19 @@ class Tuning:
             self.item.set(
                 **counters(known),
                 BestTrainingJob=summary(top) if top is not None else None,
+                OverallBestTrainingJob=self._overall(known) if self.warm == IDENTICAL else None,
                 TuningJobCompletionDetails={"NumberOfTrainingJobsObjectiveNotImproving": behind},
                 ConsumedResources={"RuntimeInSeconds": round(time.monotonic() - self.began)},
             )
+
+    def _overall(self, own: Sequence[Resource]) -> dict[str, Any] | None:
+        """The best training job of this job and of those that it started from."""
+        every = [(job, self.item.name) for job in own]
+        for parent in self.parents:
+            every += [(job, parent.name) for job in launched(self.emulator, parent)]
+        top = best([job for job, _ in every])
+        whose = next((name for job, name in every if job is top), "")
+        return None if top is None else {**summary(top), "TuningJobName": whose}
 
 
 def _number(text: str) -> int:

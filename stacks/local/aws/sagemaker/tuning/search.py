@@ -37,6 +37,9 @@ class Search(Protocol):
     def propose(self) -> Proposal | None:
         """Values for the next job; None when all were had."""
 
+    def learn(self, values: Mapping[str, str], value: float) -> None:
+        """What an earlier tuning job found."""
+
     def falls_behind(self, proposal: Proposal, series: Sequence[float]) -> bool:
         """Whether a job that has emitted this series is not worth going on with."""
 
@@ -54,6 +57,9 @@ class Grid:
 
     def propose(self) -> Proposal | None:
         return Proposal(values=self._left.pop(0)) if self._left else None
+
+    def learn(self, values: Mapping[str, str], value: float) -> None:
+        """All are had in any case."""
 
     def falls_behind(self, proposal: Proposal, series: Sequence[float]) -> bool:
         return False
@@ -92,6 +98,16 @@ class Study:
             self._study.tell(trial, state=TrialState.FAIL)
         self._had.append(values)
         return Proposal(values=values, trial=trial)
+
+    def learn(self, values: Mapping[str, str], value: float) -> None:
+        from optuna.trial import create_trial
+
+        had = {one.name: _value(one, values.get(one.name, "")) for one in self._ranges}
+        if None in had.values():  # a hyperparameter was static then, or its range is another
+            return
+        spaces = {one.name: _distribution(one) for one in self._ranges}
+        self._study.add_trial(create_trial(params=had, distributions=spaces, value=value))
+        self._had.append({name: values[name] for name in had})
 
     def falls_behind(self, proposal: Proposal, series: Sequence[float]) -> bool:
         if not self._prunes:
@@ -160,3 +176,18 @@ def _text(one: Range, value: Any) -> str:
         return str(value)
     plain = 1 - value if one.scaling == "ReverseLogarithmic" else value
     return repr(min(max(float(plain), one.low), one.high))
+
+
+def _value(one: Range, text: str) -> Any:
+    """What Optuna has for a text; None where it is not within the range."""
+    if one.kind == "categorical":
+        return text if text in one.values else None
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    if not one.low <= number <= one.high:
+        return None
+    if one.kind == "integer":
+        return int(number)
+    return 1 - number if one.scaling == "ReverseLogarithmic" else number

@@ -54,6 +54,12 @@ def best(found: Sequence[Resource]) -> Resource | None:
     return max(known, key=_rank, default=None)
 
 
+def launched(emulator: Emulator, item: Resource) -> list[Resource]:
+    """The training jobs that a tuning job started, in their order."""
+    every = emulator.store.all("training job")
+    return [job for job in every if job.fields.get("TuningJobArn") == item.arn]
+
+
 def list_training_jobs(emulator: Emulator, request: Request) -> dict[str, Any]:
     """The training jobs of a tuning job."""
     name = request["HyperParameterTuningJobName"]
@@ -61,12 +67,11 @@ def list_training_jobs(emulator: Emulator, request: Request) -> dict[str, Any]:
     if item is None:
         raise MISSING.error(name=name)
     with emulator.store.lock:
+        wanted = request.get("StatusEquals")
         found = [
             job
-            for job in emulator.store.all("training job")
-            if job.fields.get("TuningJobArn") == item.arn
-            and job.fields["TrainingJobStatus"]
-            == request.get("StatusEquals", job.fields["TrainingJobStatus"])
+            for job in launched(emulator, item)
+            if wanted in (None, job.fields["TrainingJobStatus"])
         ]
         by = request.get("SortBy", "Name")
         if by == "FinalObjectiveMetricValue":
