@@ -1,4 +1,4 @@
-"""Pipelines that transform and tune on the local cloud, their steps built by SageMaker's SDK."""
+"""Transforms and tuning as SageMaker's SDK asks for them: by itself and in pipelines."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -22,15 +22,60 @@ from tests.kits.tuning import definition, trained
 
 
 @pytest.fixture(scope="module")
-def session(cloud: Cloud) -> Iterator[Any]:
-    """The session in which the SDK compiles steps, set up as `plinth env local` does."""
+def environment(cloud: Cloud) -> Iterator[None]:
+    """What `plinth env local` says."""
     given = LocalEnvironment(home=cloud.home, cloud=cloud.info).clients()
     with pytest.MonkeyPatch.context() as patch:
         for name, value in given.items():
             patch.setenv(name, value)
-        from sagemaker.core.workflow.pipeline_context import PipelineSession
+        yield
 
-        yield PipelineSession(default_bucket=BUCKET)
+
+@pytest.fixture(scope="module")
+def session(environment: None) -> Any:
+    """In which the SDK compiles steps; it starts nothing."""
+    from sagemaker.core.workflow.pipeline_context import PipelineSession
+
+    return PipelineSession(default_bucket=BUCKET)
+
+
+@pytest.fixture(scope="module")
+def kit(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Transforms:
+    return Transforms(cloud=cloud, folder=tmp_path_factory.mktemp("bin"))
+
+
+def test_the_sdk_transforms_and_waits(environment: None, kit: Transforms) -> None:
+    from sagemaker.core.helper.session_helper import Session
+    from sagemaker.core.transformer import Transformer
+
+    kit.put("alone", {"a.csv": b"1,2\n3,4\n"})
+    mine = Session(default_bucket=BUCKET)
+    transformer = Transformer(
+        model_name=kit.model("alone"),
+        instance_count=1,
+        instance_type="ml.m5.large",
+        assemble_with="Line",
+        accept="text/csv",
+        output_path=f"s3://{BUCKET}/alone-out",
+        sagemaker_session=mine,
+    )
+    place = f"s3://{BUCKET}/alone"
+    transformer.transform(data=place, content_type="text/csv", split_type="Line", wait=True)
+    assert kit.outputs("alone") == {"a.csv.out": b"3.0\n7.0\n"}
+    name = transformer.latest_transform_job.transform_job_name
+    assert Transformer.attach(name, sagemaker_session=mine).model_name == "alone"
+
+
+def test_the_sdk_tunes_and_knows_the_best(environment: None, kit: Transforms) -> None:
+    from sagemaker.core.helper.session_helper import Session
+
+    kit.put("rows", {"a.csv": b"1\n"})
+    tuner = make_tuner(Session(default_bucket=BUCKET), kit.folder)
+    tuner.tune(inputs=rows(), wait=True)
+    assert tuner.describe().hyper_parameter_tuning_job_status == "Completed"
+    found = tuner.analytics().dataframe()
+    best = found.loc[found["FinalObjectiveValue"].idxmax()]
+    assert (best["TrainingJobName"], best["x"]) == (tuner.best_training_job(), 0.7)
 
 
 def run(cloud: Cloud, name: str, steps: list[Any]) -> tuple[Mapping[str, Any], dict[str, Any]]:
@@ -63,14 +108,13 @@ def processing(name: str, code: str, **more: Any) -> dict[str, Any]:
 
 
 def test_a_transform_step_runs_behind_the_model_that_was_trained_before_it(
-    cloud: Cloud, session: Any, tmp_path_factory: pytest.TempPathFactory
+    cloud: Cloud, session: Any, kit: Transforms
 ) -> None:
     """As aws/sagemaker-python-sdk#3392 has it, and a step that reads what it left."""
     from sagemaker.core.transformer import Transformer
     from sagemaker.core.workflow.properties import Properties
     from sagemaker.mlops.workflow.steps import TransformStep
 
-    kit = Transforms(cloud=cloud, folder=tmp_path_factory.mktemp("bin"))
     kit.put("pipeline", {"a.csv": b"7,1,2\n8,3,4\n"})
     container = kit.container()
     training = {
@@ -135,10 +179,7 @@ def test_a_transform_step_runs_behind_the_model_that_was_trained_before_it(
     assert shown["TransformJobStatus"] == "Completed"
 
 
-def test_a_transform_that_fails_is_its_step_s_reason(
-    cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    kit = Transforms(cloud=cloud, folder=tmp_path_factory.mktemp("bin"))
+def test_a_transform_that_fails_is_its_step_s_reason(cloud: Cloud, kit: Transforms) -> None:
     kit.put("fails", {"a.csv": b"bad\n"})
     arguments = request("fails", kit.model("fails"))
     del arguments["TransformJobName"]
@@ -150,11 +191,16 @@ def test_a_transform_that_fails_is_its_step_s_reason(
     assert "no such row" in steps["TR"]["FailureReason"]
 
 
-def tuner_step(session: Any, folder: Path, **more: Any) -> Any:
-    """A TuningStep of a ModelTrainer, as SDK v3 makes it."""
+def rows() -> list[Any]:
+    from sagemaker.core.training.configs import InputData
+
+    return [InputData(channel_name="train", data_source=f"s3://{BUCKET}/rows")]
+
+
+def make_tuner(session: Any, folder: Path, **more: Any) -> Any:
+    """A tuner over a ModelTrainer."""
     from sagemaker.core.parameter import CategoricalParameter
-    from sagemaker.core.training.configs import Compute, InputData, OutputDataConfig
-    from sagemaker.mlops.workflow.steps import TuningStep
+    from sagemaker.core.training.configs import Compute, OutputDataConfig
     from sagemaker.train.model_trainer import ModelTrainer
     from sagemaker.train.tuner import HyperparameterTuner
 
@@ -168,7 +214,7 @@ def tuner_step(session: Any, folder: Path, **more: Any) -> Any:
         environment=given["Environment"],
         sagemaker_session=session,
     )
-    tuner = HyperparameterTuner(
+    return HyperparameterTuner(
         model_trainer=trainer,
         objective_metric_name="score",
         hyperparameter_ranges={"x": CategoricalParameter(["0.1", "0.7", "0.5", "0.3"])},
@@ -176,16 +222,20 @@ def tuner_step(session: Any, folder: Path, **more: Any) -> Any:
         strategy="Grid",
         max_parallel_jobs=4,
     )
-    rows = InputData(channel_name="train", data_source=f"s3://{BUCKET}/rows")
-    return TuningStep(name="Tune", step_args=tuner.tune(inputs=[rows]))
+
+
+def tuning_step(session: Any, folder: Path, **more: Any) -> Any:
+    from sagemaker.mlops.workflow.steps import TuningStep
+
+    tuner = make_tuner(session, folder, **more)
+    return TuningStep(name="Tune", step_args=tuner.tune(inputs=rows()))
 
 
 def test_a_tuning_step_offers_its_best_training_jobs(
-    cloud: Cloud, session: Any, tmp_path_factory: pytest.TempPathFactory
+    cloud: Cloud, session: Any, kit: Transforms
 ) -> None:
-    kit = Transforms(cloud=cloud, folder=tmp_path_factory.mktemp("bin"))
     kit.put("rows", {"a.csv": b"1\n"})
-    step = tuner_step(session, kit.folder)
+    step = tuning_step(session, kit.folder)
     second = step.get_top_model_s3_uri(top_k=1, s3_bucket=BUCKET, prefix="tuned")
     container = {**kit.container(), "ModelDataUrl": second}
     model = {"ExecutionRoleArn": ROLE, "PrimaryContainer": container}
@@ -220,12 +270,11 @@ def test_a_tuning_step_offers_its_best_training_jobs(
 
 
 def test_a_tuning_job_that_finds_nothing_is_its_step_s_reason(
-    cloud: Cloud, session: Any, tmp_path_factory: pytest.TempPathFactory
+    cloud: Cloud, session: Any, kit: Transforms
 ) -> None:
-    kit = Transforms(cloud=cloud, folder=tmp_path_factory.mktemp("bin"))
     kit.put("rows", {"a.csv": b"1\n"})
     ended, steps = run(
-        cloud, "fails-to-tune", [tuner_step(session, kit.folder, fails="yes").to_request()]
+        cloud, "fails-to-tune", [tuning_step(session, kit.folder, fails="yes").to_request()]
     )
     assert ended["PipelineExecutionStatus"] == "Failed"
     assert steps["Tune"]["FailureReason"].startswith("No training job succeeded after 4 attempts")
