@@ -248,13 +248,19 @@ def _unread(member: str, got: str | None) -> Exception:
 
 
 def _execution_parameters(server: Server) -> Mapping[str, Any]:
-    """What the container wants; it need not say."""
+    """What the container wants; it need not say, and what it says badly it does not say."""
     try:
         answer = server.request("GET", "/execution-parameters", timeout=2)
         told = json.loads(answer.data) if answer.status == 200 else {}
     except (urllib3.exceptions.HTTPError, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}
+    held = told if isinstance(told, dict) else {}
+    known = (*STRATEGIES, *STRATEGIES.values())
+    return {
+        name: value
+        for name, value in held.items()
+        if (value in known if name == "BatchStrategy" else type(value) is int and value >= 0)
+    }
 
 
 def _chosen(request: Request, wanted: Mapping[str, Any]) -> dict[str, Any]:
