@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.kits.local_cloud import BUCKET, ROLE, Cloud, left_of, refusal
+from tests.kits.local_cloud import BUCKET, ROLE, Cloud, left_of, refusal, trusted_role
 from tests.kits.tuning import (
     CONTINUOUS,
     definition,
@@ -134,6 +134,26 @@ def test_without_a_metric_a_tuning_job_says_what_is_missing(sm: Any, folder: Pat
     job = tune(sm, "mute", definition(folder, mute="yes"), ResourceLimits=limits(2, 2))
     assert job["HyperParameterTuningJobStatus"] == "Failed"
     assert job["FailureReason"].startswith("No objective metrics found after running 2 training")
+
+
+def test_a_training_job_that_cannot_be_created_fails_the_tuning_job(
+    cloud: Cloud, sm: Any, folder: Path
+) -> None:
+    iam = cloud.client("iam")
+    trusted_role(iam, "leaves")
+    given = {**definition(folder, seconds="2"), "RoleArn": ROLE.replace("plinth-test", "leaves")}
+    sm.create_hyper_parameter_tuning_job(**request("leaves", given, ResourceLimits=limits(3, 1)))
+    deadline = time.monotonic() + 30
+    while not trained(sm, "leaves"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    iam.delete_role_policy(RoleName="leaves", PolicyName="own")
+    iam.delete_role(RoleName="leaves")
+    job = ended(sm, "leaves")
+    assert job["HyperParameterTuningJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("a training job could not be created: ")
+    assert "Could not assume role" in job["FailureReason"]
+    assert job["TrainingJobStatusCounters"]["InProgress"] == 0
 
 
 def test_a_target_ends_the_job_and_what_still_runs(cloud: Cloud, sm: Any, folder: Path) -> None:

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker import jobs
-from stacks.local.aws.sagemaker.errors import ApiError, can_assume
+from stacks.local.aws.sagemaker.errors import can_assume
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.sagemaker.tuning import progress
@@ -126,7 +126,6 @@ class Tuning:
 
     def run(self, stopping: threading.Event) -> tuple[str, str]:
         """Everything from the first training job to the last: status and reason."""
-        limits = self.config["ResourceLimits"]
         seed = self.config.get("RandomSeed", _number(self.item.name))
         searches = [
             search(
@@ -142,21 +141,13 @@ class Tuning:
             searches[0].learn(values, value)
         while True:
             self._take_in()
-            ending = self._ending(stopping)
+            ending = self._ending(stopping) or self._fill(searches)
             if ending is not None:
                 self._stop(self._running())
                 while self._running():
                     time.sleep(POLL_SECONDS)
                     self._take_in()
                 return ending
-            try:
-                while self.left and len(self._running()) < limits["MaxParallelTrainingJobs"]:
-                    if not self._launch(searches):
-                        self.left = 0
-            except (ApiError, ClientError) as error:
-                self.left = 0
-                self._stop(self._running())
-                return "Failed", f"a training job could not be created: {error}"
             if not self.left and not self._running():
                 return self._outcome()
             self._stop([trial for trial in self._running() if self._falls_behind(trial)])
@@ -173,6 +164,17 @@ class Tuning:
 
     def _running(self) -> list[Trial]:
         return [trial for trial in self.trials if not trial.over]
+
+    def _fill(self, searches: Sequence[Search]) -> tuple[str, str] | None:
+        """Start as many training jobs as may run; how the tuning job ends where that fails."""
+        at_once = self.config["ResourceLimits"]["MaxParallelTrainingJobs"]
+        try:
+            while self.left and len(self._running()) < at_once:
+                if not self._launch(searches):
+                    self.left = 0
+        except ClientError as error:
+            return "Failed", f"a training job could not be created: {error}"
+        return None
 
     def _launch(self, searches: Sequence[Search]) -> bool:
         """Start the next training job; definitions take turns. False: nothing is left to try."""
