@@ -6,15 +6,11 @@ NotEmulated.
 
 from collections.abc import Mapping
 
-NETWORK = "there is one network: loopback"
-KEY = "objects and volumes are not encrypted on this machine"
-ACCESS = "IAM decides what it may"
-LINEAGE = "experiments are tracked in MLflow"
-ACCOUNTING = "kept for reviews and policies"
-FAULTS = "a local job meets no fault of the service"
-MACHINE = "one machine plays every instance"
+from stacks.local.aws.sagemaker import job_fields
+from stacks.local.aws.sagemaker.reasons import ACCESS, ACCOUNTING, KEY, MACHINE, NETWORK
 
 FIELDS: Mapping[str, frozenset[str]] = {
+    **job_fields.FIELDS,
     "AddTags": frozenset({"ResourceArn", "Tags"}),
     "BatchDescribeModelPackage": frozenset({"ModelPackageArnList"}),
     "CreateEndpoint": frozenset({"EndpointName", "EndpointConfigName", "DeploymentConfig", "Tags"}),
@@ -62,34 +58,6 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "PipelineDefinition",
             "PipelineDefinitionS3Location",
             "ParallelismConfiguration",
-            "Tags",
-        }
-    ),
-    "CreateProcessingJob": frozenset(
-        {
-            "ProcessingJobName",
-            "ProcessingInputs",
-            "ProcessingOutputConfig",
-            "ProcessingResources",
-            "StoppingCondition",
-            "AppSpecification",
-            "Environment",
-            "NetworkConfig",
-            "Tags",
-        }
-    ),
-    "CreateTrainingJob": frozenset(
-        {
-            "TrainingJobName",
-            "HyperParameters",
-            "AlgorithmSpecification",
-            "InputDataConfig",
-            "OutputDataConfig",
-            "ResourceConfig",
-            "StoppingCondition",
-            "CheckpointConfig",
-            "EnableNetworkIsolation",
-            "Environment",
             "Tags",
         }
     ),
@@ -144,8 +112,6 @@ FIELDS: Mapping[str, frozenset[str]] = {
         }
     ),
     "StopPipelineExecution": frozenset({"PipelineExecutionArn"}),
-    "StopProcessingJob": frozenset({"ProcessingJobName"}),
-    "StopTrainingJob": frozenset({"TrainingJobName"}),
     "UpdateEndpoint": frozenset(
         {
             "EndpointName",
@@ -196,6 +162,7 @@ DEPLOYMENT = {
 }
 
 RECORDED: Mapping[str, Mapping[str, str]] = {
+    **job_fields.RECORDED,
     "CreateEndpointConfig": {
         "ProductionVariants[].InstanceType": MACHINE,
         "ProductionVariants[].InitialInstanceCount": "at most two processes run per variant",
@@ -267,31 +234,6 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "RoleArn": ACCESS,
         "ClientRequestToken": "a taken name is refused in any case",
     },
-    "CreateProcessingJob": {
-        "NetworkConfig.VpcConfig": NETWORK,
-        "NetworkConfig.EnableInterContainerTrafficEncryption": NETWORK,
-        "RoleArn": ACCESS,
-        "ExperimentConfig": LINEAGE,
-        "ProcessingResources.ClusterConfig.InstanceType": MACHINE,
-        "ProcessingOutputConfig.KmsKeyId": KEY,
-    },
-    "CreateTrainingJob": {
-        "RoleArn": ACCESS,
-        "VpcConfig": NETWORK,
-        "EnableInterContainerTrafficEncryption": NETWORK,
-        "EnableManagedSpotTraining": "a local job is not interrupted",
-        "ExperimentConfig": LINEAGE,
-        "ProfilerConfig": "a local job is not profiled",
-        "DebugHookConfig": "tensors are not collected",
-        "TensorBoardOutputConfig": "a local job's TensorBoard files are not brought away",
-        "RetryStrategy": FAULTS,
-        "RemoteDebugConfig": "a local job is a process of this machine",
-        "InfraCheckConfig": FAULTS,
-        "SessionChainingConfig": ACCESS,
-        "ResourceConfig.InstanceType": MACHINE,
-        "OutputDataConfig.KmsKeyId": KEY,
-        "AlgorithmSpecification.TrainingImage": "a table says what is run in its place",
-    },
     "DeletePipeline": {"ClientRequestToken": "a second delete finds nothing"},
     "DescribeFeatureGroup": {"NextToken": "every answer carries all features"},
     "DescribeModelCard": {"IncludedData": "every answer carries all data"},
@@ -322,6 +264,7 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
 """Operation -> member -> why it is kept without effect. Dotted names stand inside acting ones."""
 
 REFUSED: Mapping[str, Mapping[str, str]] = {
+    **job_fields.REFUSED,
     "CreateEndpointConfig": {
         "AsyncInferenceConfig.OutputConfig.NotificationConfig.IncludeInferenceResponseIn": (
             "topics hear where the answer is, not the answer"
@@ -346,32 +289,6 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "ValidationSpecification": "validation jobs are not built",
         "SourceAlgorithmSpecification": "marketplace algorithms are not built",
         "InferenceSpecification.Containers[1]": "inference pipelines are not built",
-    },
-    "CreateProcessingJob": {
-        "ProcessingInputs[?DatasetDefinition]": "Athena and Redshift inputs are not built",
-        "ProcessingInputs[?AppManaged]": "the local cloud brings every input",
-        "ProcessingInputs[?S3Input.S3DataType=='ManifestFile']": "manifests are not read",
-        "ProcessingInputs[?S3Input.S3InputMode=='Pipe']": "only File mode is built",
-        "ProcessingInputs[?S3Input.S3CompressionType=='Gzip']": "inputs are not decompressed",
-        "ProcessingInputs[?!S3Input]": "only S3 inputs are built",
-        "ProcessingOutputConfig.Outputs[?FeatureStoreOutput]": "write through PutRecord instead",
-        "ProcessingOutputConfig.Outputs[?S3Output.S3UploadMode=='Continuous']": (
-            "outputs are uploaded when the job ends"
-        ),
-        "ProcessingOutputConfig.Outputs[?AppManaged]": "the local cloud brings every output away",
-        "ProcessingOutputConfig.Outputs[?!S3Output]": "only S3 outputs are built",
-    },
-    "CreateTrainingJob": {
-        "AlgorithmSpecification.AlgorithmName": "marketplace algorithms are not built",
-        "AlgorithmSpecification.TrainingInputMode=='Pipe'": "only File and FastFile are built",
-        "InputDataConfig[?InputMode=='Pipe']": "only File and FastFile are built",
-        "InputDataConfig[?!DataSource.S3DataSource]": "only S3 channels are built",
-        "InputDataConfig[?DataSource.S3DataSource.S3DataType!='S3Prefix']": "only S3Prefix",
-        "InputDataConfig[?CompressionType=='Gzip']": "channels are not decompressed",
-        "InputDataConfig[?RecordWrapperType=='RecordIO']": "records are not wrapped",
-        "OutputDataConfig.CompressionType=='NONE'": "the model is packed as model.tar.gz",
-        "DebugRuleConfigurations": "debugger rules are not built",
-        "ProfilerRuleConfigurations": "profiler rules are not built",
     },
     "UpdateFeatureGroup": {"FeatureAdditions[].CollectionType": "features hold one value"},
 }

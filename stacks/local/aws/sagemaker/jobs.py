@@ -18,6 +18,9 @@ from stacks.local.runtime.jobs import Ending
 
 Runner = Callable[[Request, str, threading.Event], Ending]
 
+STATUSES = ("HyperParameterTuningJobStatus", "ProcessingJobStatus", "TrainingJobStatus")
+"""Of jobs that can be deleted."""
+
 
 def start_processing(emulator: Emulator, item: Resource, request: Request) -> None:
     """Run a processing job in the background."""
@@ -36,6 +39,13 @@ def start_processing(emulator: Emulator, item: Resource, request: Request) -> No
 
 def start_training(emulator: Emulator, item: Resource, request: Request) -> None:
     """Run a training job in the background."""
+    check_training(request)
+    item.set(StoppingCondition=request.get("StoppingCondition", {"MaxRuntimeInSeconds": 86_400}))
+    _start(emulator, item, "TrainingJob", request, emulator.jobs.train)
+
+
+def check_training(request: Request) -> None:
+    """ValidationException where a training job could not begin."""
     algorithm = request.get("AlgorithmSpecification")
     if algorithm is None or "ResourceConfig" not in request:
         raise invalid("AlgorithmSpecification and ResourceConfig are required")
@@ -49,8 +59,6 @@ def start_training(emulator: Emulator, item: Resource, request: Request) -> None
             raise invalid(f"Regex of metric {definition['Name']!r} is invalid: {error}") from error
     if "CheckpointConfig" in request:
         _local_path(request["CheckpointConfig"].get("LocalPath", OPT_ML), OPT_ML)
-    item.set(StoppingCondition=request.get("StoppingCondition", {"MaxRuntimeInSeconds": 86_400}))
-    _start(emulator, item, "TrainingJob", request, emulator.jobs.train)
 
 
 def stop_job(emulator: Emulator, item: Resource, stem: str) -> None:
@@ -69,7 +77,7 @@ def stop_job(emulator: Emulator, item: Resource, stem: str) -> None:
 
 def delete_job(emulator: Emulator, item: Resource, request: Request) -> None:
     """A job can be deleted once it is over."""
-    status = item.fields.get("ProcessingJobStatus", item.fields.get("TrainingJobStatus"))
+    (status,) = [item.fields[member] for member in STATUSES if member in item.fields]
     if status in ("InProgress", "Stopping"):
         raise invalid(f"a job in status {status} cannot be deleted; stop it first")
 
@@ -166,4 +174,4 @@ def _local_path(path: str, base: str) -> None:
 
 
 def _words(stem: str) -> str:
-    return stem.removesuffix("Job").lower() + " job"
+    return re.sub(r"(?<!^)([A-Z])", r" \1", stem).lower()

@@ -16,7 +16,6 @@ import urllib3
 
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.errors import ApiError, not_emulated
-from stacks.local.aws.sagemaker.fleet import HTTP
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.tracking_guard import PORT_VARIABLE
 from stacks.local.aws.store import Resource
@@ -29,6 +28,7 @@ KIND, SERVER = "mlflow app", "mlflow tracking server"
 STATUS = {KIND: "Status", SERVER: "TrackingServerStatus"}
 """Member that tells how it is."""
 
+HTTP = urllib3.PoolManager(maxsize=32, retries=False)
 HEALTH_SECONDS = 180
 POLL_SECONDS = 0.1
 

@@ -19,6 +19,7 @@ from stacks.local.aws.store import Resource
 KINDS = {
     "Endpoint": "endpoint",
     "FeatureGroup": "feature group",
+    "HyperParameterTuningJob": "hyperparameter tuning job",
     "Model": "model",
     "ModelCard": "model card",
     "ModelPackage": "model package",
