@@ -107,30 +107,26 @@ def processing(name: str, code: str, **more: Any) -> dict[str, Any]:
     return {"Name": name, "Type": "Processing", "Arguments": arguments}
 
 
-def test_a_transform_step_runs_behind_the_model_that_was_trained_before_it(
-    cloud: Cloud, session: Any, kit: Transforms
-) -> None:
-    """As aws/sagemaker-python-sdk#3392 has it, and a step that reads what it left."""
+TRAINING: dict[str, Any] = {
+    "AlgorithmSpecification": {
+        "TrainingImage": OWN_IMAGE,
+        "TrainingInputMode": "File",
+        **program("import os; open(os.environ.get('OPT_ML', '/opt/ml') + '/model/w', 'w')"),
+    },
+    "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/models"},
+    "ResourceConfig": MACHINE,
+    "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+    "RoleArn": ROLE,
+}
+
+
+def transform_step(session: Any, model_step: str) -> Any:
+    """A TransformStep with the model that another step makes."""
     from sagemaker.core.transformer import Transformer
     from sagemaker.core.workflow.properties import Properties
     from sagemaker.mlops.workflow.steps import TransformStep
 
-    kit.put("pipeline", {"a.csv": b"7,1,2\n8,3,4\n"})
-    container = kit.container()
-    training = {
-        "AlgorithmSpecification": {
-            "TrainingImage": OWN_IMAGE,
-            "TrainingInputMode": "File",
-            **program("import os; open(os.environ.get('OPT_ML', '/opt/ml') + '/model/w', 'w')"),
-        },
-        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/models"},
-        "ResourceConfig": MACHINE,
-        "StoppingCondition": {"MaxRuntimeInSeconds": 600},
-        "RoleArn": ROLE,
-    }
-    data = {"ModelDataUrl": {"Get": "Steps.T.ModelArtifacts.S3ModelArtifacts"}}
-    model = {"ExecutionRoleArn": ROLE, "PrimaryContainer": {**container, **data}}
-    made = Properties(step_name="M", shape_name="DescribeModelOutput")
+    made = Properties(step_name=model_step, shape_name="DescribeModelOutput")
     transformer = Transformer(
         model_name=made.ModelName,
         instance_count=1,
@@ -150,7 +146,17 @@ def test_a_transform_step_runs_behind_the_model_that_was_trained_before_it(
         join_source="Input",
         output_filter="$[0,-1]",
     )
-    step = TransformStep(name="TR", step_args=arguments)
+    return TransformStep(name="TR", step_args=arguments)
+
+
+def test_a_transform_step_runs_behind_the_model_that_was_trained_before_it(
+    cloud: Cloud, session: Any, kit: Transforms
+) -> None:
+    """As aws/sagemaker-python-sdk#3392 has it, and a step that reads what it left."""
+    kit.put("pipeline", {"a.csv": b"7,1,2\n8,3,4\n"})
+    data = {"ModelDataUrl": {"Get": "Steps.T.ModelArtifacts.S3ModelArtifacts"}}
+    model = {"ExecutionRoleArn": ROLE, "PrimaryContainer": {**kit.container(), **data}}
+    step = transform_step(session, "M")
     answers = step.properties.TransformOutput.S3OutputPath.expr
     read = s3_input("", "/opt/ml/processing/input")
     read["S3Input"]["S3Uri"] = answers
@@ -163,7 +169,7 @@ def test_a_transform_step_runs_behind_the_model_that_was_trained_before_it(
         cloud,
         "transforms",
         [
-            {"Name": "T", "Type": "Training", "Arguments": training},
+            {"Name": "T", "Type": "Training", "Arguments": TRAINING},
             {"Name": "M", "Type": "Model", "Arguments": model},
             step.to_request(),
             processing("P", code, ProcessingInputs=[read]),

@@ -151,6 +151,34 @@ def test_a_container_that_ends_ends_its_job(jobs: Transforms) -> None:
     assert jobs.outputs("ends") == {}
 
 
+def test_rules_hear_how_a_job_ended(jobs: Transforms) -> None:
+    """Through a topic to a queue; the cloud tells events once a second."""
+    events, sns = jobs.cloud.client("events"), jobs.cloud.client("sns")
+    sqs = jobs.cloud.client("sqs")
+    topic = sns.create_topic(Name="transforms")["TopicArn"]
+    queue = sqs.create_queue(QueueName="transforms")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
+    allowed = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"},
+               "Action": "sns:Publish", "Resource": topic}  # fmt: skip
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
+    told = {"detail-type": ["SageMaker Transform Job State Change"],
+            "detail": {"TransformJobStatus": ["Completed", "Failed"]}}  # fmt: skip
+    events.put_rule(Name="transforms", EventPattern=json.dumps(told))
+    events.put_targets(Rule="transforms", Targets=[{"Id": "topic", "Arn": topic}])
+    jobs.put("told", {"a.csv": b"1\n"})
+    jobs.run("told", jobs.model("told"))
+    deadline = time.monotonic() + 30
+    heard: dict[str, str] = {}
+    while "told" not in heard:
+        assert time.monotonic() < deadline, heard
+        found = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages", [])
+        details = [json.loads(json.loads(m["Body"])["Message"])["detail"] for m in found]
+        heard |= {one["TransformJobName"]: one["TransformJobStatus"] for one in details}
+    assert heard["told"] == "Completed"
+
+
 def test_a_stopped_job_stores_nothing_and_leaves_no_process(jobs: Transforms) -> None:
     jobs.put("stopped", {"a.csv": b"1\n", "b.csv": b"2\n"})
     jobs.sm.create_transform_job(**request("stopped", jobs.model("stopped", SECONDS="600")))
