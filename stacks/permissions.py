@@ -10,6 +10,8 @@ from typing import Any
 
 from infra.naming import Names
 from policies.data import Resource, Unknown
+from policies.iam.reference import action as documented
+from policies.iam.reference import arn_format
 
 LOOKED_UP = "us-east-1"
 """Region of the schemas: it has every type."""
@@ -260,8 +262,6 @@ def needs(resources: Iterable[Resource], names: Names) -> list[Need]:
 def takes_a_resource(action: str) -> bool:
     """Whether IAM asks an action on ARNs: one that accepts none is asked on `*` (service
     authorization reference), such as eks:CreateCluster."""
-    from stacks.local.aws.iam.reference import action as documented
-
     known = documented(action)
     return known is None or bool(known["resourceTypes"])
 
@@ -269,9 +269,6 @@ def takes_a_resource(action: str) -> bool:
 def of_other_services(action: str, names: Names) -> Iterator[str]:
     """ARNs of another service on which IAM asks an action too, such as the key of a stream that
     kinesis:StartStreamEncryption encrypts; any name stands in theirs."""
-    from stacks.local.aws.iam.reference import action as documented
-    from stacks.local.aws.iam.reference import arn_format
-
     service = action.partition(":")[0]
     facts = {"Partition": names.partition, "Region": names.region, "Account": names.account_id}
     for used in (documented(action) or {}).get("resourceTypes", ()):
