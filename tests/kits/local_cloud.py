@@ -18,6 +18,7 @@ from stacks.local.kubernetes import login
 from stacks.local.provider.aws.backend import AwsBackend
 from stacks.local.runtime import keys
 from stacks.local.runtime.processes import RUN_VARIABLE
+from tests.kits.answers import watched
 from tests.kits.path import wait_until
 
 BUCKET = "plinth-test"
@@ -35,8 +36,9 @@ class Cloud:
     info: session.CloudInfo
 
     def client(self, service: str, **more: Any) -> Any:
+        """A client by the home's own keys; what SageMaker answers it is held against its model."""
         own = keys.load(self.home)
-        return boto3.client(
+        made = boto3.client(
             service,
             endpoint_url=self.info.endpoint_url,
             region_name="us-east-1",
@@ -44,6 +46,7 @@ class Cloud:
             aws_secret_access_key=own.secret_access_key,
             **more,
         )
+        return watched(made)
 
     def place(self) -> login.Place:
         """Where its STS answers, for tokens of the owner of the home."""

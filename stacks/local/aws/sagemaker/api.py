@@ -8,6 +8,8 @@ from stacks.local.aws.sagemaker import cards, crud, jobs, packages, pipelines, s
 from stacks.local.aws.sagemaker.accepted import check_fields
 from stacks.local.aws.sagemaker.endpoints import update_weights
 from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
+from stacks.local.aws.sagemaker.recorded_operations import RECORDED_OPERATIONS
+from stacks.local.aws.sagemaker.refused_operations import reason
 from stacks.local.aws.sagemaker.resource_type import Request, ResourceType
 from stacks.local.aws.sagemaker.resource_types import BY_NAME, RESOURCE_TYPES
 from stacks.local.aws.sagemaker.shapes import check_request, operation_names
@@ -22,7 +24,7 @@ def call(emulator: Emulator, operation: str, request: Request) -> Answer:
         raise ApiError("UnknownOperationException", f"SageMaker has no operation {operation!r}")
     act = OPERATIONS.get(operation)
     if act is None:
-        raise not_emulated(f"sagemaker:{operation}", "nobody has built it")
+        raise not_emulated(f"sagemaker:{operation}", reason(operation))
     check_request(operation, request)
     check_fields(operation, request)
     return act(emulator, request)
@@ -103,6 +105,7 @@ def _bind(
 
 OPERATIONS: Mapping[str, Operation] = {
     **_of_table(),
+    **RECORDED_OPERATIONS,
     "AddTags": _add_tags,
     "BatchDescribeModelPackage": search.batch_describe_packages,
     "DeleteModelPackageGroupPolicy": packages.delete_policy,

@@ -373,6 +373,13 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "DebugRuleConfigurations": "debugger rules are not built",
         "ProfilerRuleConfigurations": "profiler rules are not built",
     },
+    "DescribeClusterSchedulerConfig": {"ClusterSchedulerConfigVersion": "the newest is kept"},
+    "DescribeComputeQuota": {"ComputeQuotaVersion": "the newest is kept"},
+    "ListClusters": {"TrainingPlanArn": "capacity is not reserved here"},
+    "ListDevices": {
+        "LatestHeartbeatAfter": "no device sends a heartbeat here",
+        "ModelName": "no model is on a device",
+    },
     "UpdateFeatureGroup": {"FeatureAdditions[].CollectionType": "features hold one value"},
 }
 """Operation -> JMESPath -> why it is answered with NotEmulated."""

@@ -49,7 +49,11 @@ def start_training(emulator: Emulator, item: Resource, request: Request) -> None
             raise invalid(f"Regex of metric {definition['Name']!r} is invalid: {error}") from error
     if "CheckpointConfig" in request:
         _local_path(request["CheckpointConfig"].get("LocalPath", OPT_ML), OPT_ML)
-    item.set(StoppingCondition=request.get("StoppingCondition", {"MaxRuntimeInSeconds": 86_400}))
+    place = f"{request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{item.name}/output"
+    item.set(
+        ModelArtifacts={"S3ModelArtifacts": f"{place}/model.tar.gz"},  # where it is to be
+        StoppingCondition=request.get("StoppingCondition", {"MaxRuntimeInSeconds": 86_400}),
+    )
     _start(emulator, item, "TrainingJob", request, emulator.jobs.train)
 
 
@@ -133,7 +137,6 @@ def _end_training(item: Resource, ending: Ending) -> None:
         TrainingTimeInSeconds=seconds,
         BillableTimeInSeconds=seconds,
         FailureReason=ending.failure_reason,
-        ModelArtifacts={"S3ModelArtifacts": ending.artifact} if ending.artifact else None,
         FinalMetricDataList=metrics or None,
     )
     _secondary(

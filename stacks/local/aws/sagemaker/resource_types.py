@@ -12,6 +12,7 @@ from stacks.local.aws.sagemaker import (
     packages,
     pipelines,
 )
+from stacks.local.aws.sagemaker.recorded_types import RECORDED_TYPES
 from stacks.local.aws.sagemaker.resource_type import Exists, Missing, ResourceType
 
 JOB_EXISTS = Exists(
@@ -34,7 +35,6 @@ RESOURCE_TYPES = (
         missing=Missing(text="Could not find requested job with name: {name}"),
         exists=JOB_EXISTS,
         status_field="ProcessingJobStatus",
-        ascending=True,
         on_create=jobs.start_processing,
         on_delete=jobs.delete_job,
     ),
@@ -50,7 +50,6 @@ RESOURCE_TYPES = (
         missing=Missing(text="Requested resource not found."),
         exists=JOB_EXISTS,
         status_field="TrainingJobStatus",
-        ascending=True,
         on_create=jobs.start_training,
         on_delete=jobs.delete_job,
     ),
@@ -65,7 +64,6 @@ RESOURCE_TYPES = (
         delete="DeleteModelPackageGroup",
         missing=Missing(text="ModelPackageGroup {arn} does not exist."),
         exists=Exists(text="Model Package Group already exists: {arn}"),
-        ascending=True,
         on_create=packages.start_group,
         on_delete=packages.delete_group,
     ),
@@ -88,7 +86,6 @@ RESOURCE_TYPES = (
             "ModelPackageGroupName": "ModelPackageGroupName",
             "ModelPackageType": "ModelPackageType",  # decided by _list_packages
         },
-        ascending=True,
         on_create=packages.start_package,
         on_update=packages.update_package,
     ),
@@ -238,6 +235,7 @@ RESOURCE_TYPES = (
         on_update=mlflow_app.update_server,
         on_delete=mlflow_app.delete_app,
     ),
+    *RECORDED_TYPES,
 )
 
 BY_NAME = {kind.name: kind for kind in RESOURCE_TYPES}

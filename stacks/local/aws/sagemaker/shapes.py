@@ -25,12 +25,39 @@ def operation_names(name: str = "sagemaker") -> frozenset[str]:
     return frozenset(service(name).operation_names)
 
 
+def input_members(operation: str) -> Mapping[str, Any]:
+    """Members of an operation's request."""
+    shape = service().operation_model(operation).input_shape
+    return shape.members if shape else {}
+
+
 def output_members(operation: str) -> Mapping[str, Any]:
     """Members of an operation's answer."""
     shape = service().operation_model(operation).output_shape
     return shape.members if shape else {}
 
 
+DEFAULT = re.compile(r"default[^.]*?(?:is|in) (?:<code>)?(\w+)", re.IGNORECASE)
+
+
+@functools.cache
+def default_sort(operation: str) -> tuple[str, str]:
+    """What a List operation sorts by and in which order, as its documentation says."""
+    members, told = input_members(operation), []
+    for member, otherwise in (("SortBy", "CreationTime"), ("SortOrder", "Descending")):
+        text = members[member].documentation if member in members else ""
+        found = DEFAULT.search(text)
+        known = members[member].metadata.get("enum", ()) if found else ()
+        told.append(found[1] if found and found[1] in known else otherwise)
+    return told[0], told[1]
+
+
+def errors_of(operation: str) -> frozenset[str]:
+    """Codes of the errors that the operation's documentation names."""
+    return frozenset(shape.name for shape in service().operation_model(operation).error_shapes)
+
+
+@functools.cache
 def summary_member(operation: str) -> tuple[str, frozenset[str]]:
     """Name of the list in a List answer, and the members of its elements."""
     for name, shape in output_members(operation).items():
@@ -47,7 +74,7 @@ def check_request(operation: str, request: Mapping[str, Any], name: str = "sagem
     report = ParamValidator().validate(request, shape)
     problems = [report.generate_report()] if report.has_errors() else []
     if not problems:
-        problems = list(_constraints(request, shape, ""))
+        problems = list(constraints(request, shape, ""))
     if problems:
         count = len(problems)
         raise invalid(
@@ -55,17 +82,17 @@ def check_request(operation: str, request: Mapping[str, Any], name: str = "sagem
         )
 
 
-def _constraints(value: Any, shape: Any, path: str) -> Iterator[str]:
+def constraints(value: Any, shape: Any, path: str) -> Iterator[str]:
     """What botocore leaves to the service: enums, patterns, upper limits."""
     if shape.type_name == "structure":
         for name, inner in value.items():
-            yield from _constraints(inner, shape.members[name], f"{path}.{name}".lstrip("."))
+            yield from constraints(inner, shape.members[name], f"{path}.{name}".lstrip("."))
     elif shape.type_name == "list":
         for index, inner in enumerate(value):
-            yield from _constraints(inner, shape.member, f"{path}[{index}]")
+            yield from constraints(inner, shape.member, f"{path}[{index}]")
     elif shape.type_name == "map":
         for key, inner in value.items():
-            yield from _constraints(inner, shape.value, f"{path}[{key!r}]")
+            yield from constraints(inner, shape.value, f"{path}[{key!r}]")
     else:
         yield from _scalar_constraints(value, shape, path)
 
