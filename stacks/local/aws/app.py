@@ -7,16 +7,16 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import parse_qs
 
 from werkzeug.datastructures import EnvironHeaders
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker import api, features, invoke
+from stacks.local.aws.protocols import body_of, operation_of, parsed
+from stacks.local.aws.sagemaker import api, experiment_metrics, features, invoke
 from stacks.local.aws.sagemaker.asynchronous import Queues, invoke_async
 from stacks.local.aws.sagemaker.capture import Captures
 from stacks.local.aws.sagemaker.errors import ApiError, not_emulated
-from stacks.local.aws.sagemaker.shapes import check_request, service, to_json
+from stacks.local.aws.sagemaker.shapes import check_request, to_json
 
 Environ = dict[str, Any]
 Start = Callable[..., Any]
@@ -25,15 +25,11 @@ Application = Callable[[Environ, Start], Iterable[bytes]]
 TARGET_PREFIX = "SageMaker."
 SCOPE = re.compile(r"Credential=[^/]+/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 INVOCATIONS = re.compile(r"/endpoints/(?P<name>[^/]+)/(?P<queued>async-)?invocations")
-FEATURE_GROUP = re.compile(r"/FeatureGroup/(?P<name>.+)")
-FEATURE_STORE = "sagemaker-featurestore-runtime"
-RECORD_OPERATIONS = {
-    "PUT": "PutRecord",
-    "GET": "GetRecord",
-    "DELETE": "DeleteRecord",
-    "POST /BatchGetRecord": "BatchGetRecord",
+RUNTIMES: Mapping[str, Mapping[str, Callable[[Emulator, Any], Mapping[str, Any]]]] = {
+    "sagemaker-featurestore-runtime": features.RUNTIME,
+    "sagemaker-metrics": experiment_metrics.RUNTIME,
 }
-"""HTTP method on a feature group's path, or method and path -> operation."""
+"""Service of botocore -> its operations."""
 
 REASONS = {
     200: "OK",
@@ -85,7 +81,7 @@ class SageMakerApp:
         return [reply.body]
 
     def _reply(self, environ: Environ, target: str) -> Reply:
-        body = _body(environ)
+        body = body_of(environ)
         if target.startswith(TARGET_PREFIX):
             request = json.loads(body or b"{}")
             answer = api.call(self.emulator, target.removeprefix(TARGET_PREFIX), request)
@@ -104,41 +100,21 @@ class SageMakerApp:
                 self.emulator, self.captures, invocation["name"], headers, body
             )
             return Reply(body=answer_body, headers={**_common(answer_body), **answer_headers})
-        return self._feature_store(environ, path, body)
+        return self._rest(environ)
 
-    def _feature_store(self, environ: Environ, path: str, body: bytes) -> Reply:
-        """The feature store runtime: a REST API signed as `sagemaker`."""
-        method = environ["REQUEST_METHOD"]
-        record = FEATURE_GROUP.fullmatch(path)
-        operation = RECORD_OPERATIONS.get(method if record else f"{method} {path}")
-        if operation is None:
-            raise not_emulated(f"{method} {path}", "nobody has built it")
-        request: dict[str, Any] = json.loads(body) if body else {}
-        if record:
-            request["FeatureGroupName"] = record["name"]
-            request.update(_query(operation, environ.get("QUERY_STRING", "")))
-        check_request(operation, request, FEATURE_STORE)
-        answer = features.RUNTIME[operation](self.emulator, request)
-        return _json_reply(answer, "application/json")
-
-
-def _body(environ: Environ) -> bytes:
-    stream = environ["wsgi.input"]
-    if environ.get("wsgi.input_terminated"):
-        return bytes(stream.read())
-    return bytes(stream.read(int(environ.get("CONTENT_LENGTH") or 0)))
-
-
-def _query(operation: str, text: str) -> dict[str, Any]:
-    """Members of the request that stand in the query string."""
-    values = parse_qs(text, keep_blank_values=True)
-    shape = service(FEATURE_STORE).operation_model(operation).input_shape
-    found: dict[str, Any] = {}
-    for name, member in shape.members.items():
-        given = values.get(member.serialization.get("name", name))
-        if given and member.serialization.get("location") == "querystring":
-            found[name] = given if member.type_name == "list" else given[0]
-    return found
+    def _rest(self, environ: Environ) -> Reply:
+        """The feature store's runtime and the metrics: REST APIs signed as `sagemaker`."""
+        for name, operations in RUNTIMES.items():
+            known = frozenset(operations)
+            operation = operation_of(name, environ, known)
+            if operation is not None:
+                told = parsed(name, operation, environ, known)
+                request = {member: value for member, value in told.items() if value != []}
+                check_request(operation, request, name)
+                answer = operations[operation](self.emulator, request)
+                return _json_reply(answer, "application/json")
+        what = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+        raise not_emulated(what, "nobody has built it")
 
 
 def _json_reply(answer: Mapping[str, Any], content_type: str, status: int = 200) -> Reply:

@@ -4,7 +4,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker import cards, crud, jobs, packages, pipelines, search
+from stacks.local.aws.sagemaker import (
+    cards,
+    crud,
+    experiments,
+    jobs,
+    lineage,
+    lineage_query,
+    packages,
+    pipelines,
+    search,
+)
 from stacks.local.aws.sagemaker.accepted import check_fields
 from stacks.local.aws.sagemaker.endpoints import update_weights
 from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
@@ -106,6 +116,8 @@ def _bind(
 OPERATIONS: Mapping[str, Operation] = {
     **_of_table(),
     **RECORDED_OPERATIONS,
+    **experiments.OPERATIONS,
+    **lineage.OPERATIONS,
     "AddTags": _add_tags,
     "BatchDescribeModelPackage": search.batch_describe_packages,
     "DeleteModelPackageGroupPolicy": packages.delete_policy,
@@ -121,6 +133,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "ListPipelineParametersForExecution": pipelines.list_parameters,
     "ListTags": _list_tags,
     "PutModelPackageGroupPolicy": packages.put_policy,
+    "QueryLineage": lineage_query.query,
     "Search": search.search,
     "StartPipelineExecution": pipelines.start_execution,
     "StopPipelineExecution": pipelines.stop_execution,

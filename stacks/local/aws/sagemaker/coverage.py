@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from stacks.local.aws.sagemaker import experiment_metrics, features
 from stacks.local.aws.sagemaker.api import OPERATIONS
-from stacks.local.aws.sagemaker.features import RUNTIME
 from stacks.local.aws.sagemaker.fields import RECORDED, REFUSED
 from stacks.local.aws.sagemaker.invoke import REFUSED as REFUSED_HEADERS
 from stacks.local.aws.sagemaker.recorded_operations import RECORDED_OPERATIONS
@@ -69,7 +69,7 @@ def _runtime() -> list[Covered]:
     done: dict[str, Mapping[str, str]] = {
         "InvokeEndpoint": REFUSED_HEADERS,
         "InvokeEndpointAsync": REFUSED_ASYNC,
-        **{name: {} for name in RUNTIME},
+        **{name: {} for name in (*features.RUNTIME, *experiment_metrics.RUNTIME)},
     }
     names = sorted(name for service in OF_RUNTIMES for name in operation_names(service))
     return [

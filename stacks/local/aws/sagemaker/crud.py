@@ -249,12 +249,13 @@ def in_time(item: Resource, request: Request) -> bool:
     """Whether the item was created and modified when the request asks for."""
     for times, moment in ((BOUNDS_CREATED, item.created), (BOUNDS_CHANGED, item.modified)):
         for after, before in times:
-            if after in request and moment < _time(request[after]):
+            if after in request and moment < as_time(request[after]):
                 return False
-            if before in request and moment > _time(request[before]):
+            if before in request and moment > as_time(request[before]):
                 return False
     return True
 
 
-def _time(value: Any) -> datetime:
+def as_time(value: Any) -> datetime:
+    """A time of a request, which JSON has as seconds."""
     return value if isinstance(value, datetime) else datetime.fromtimestamp(float(value), UTC)

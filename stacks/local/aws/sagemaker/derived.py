@@ -68,7 +68,7 @@ def derived(stem: str, **said: Any) -> ResourceType:
 
 def recorded(stem: str, **said: Any) -> ResourceType:
     """The row of a type that is kept and shown, and on which nothing acts."""
-    return derived(stem, is_recorded=True, **said)
+    return derived(stem, is_recorded=True, takes_all=True, **said)
 
 
 def words(stem: str) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 NETWORK = "there is one network: loopback"
 KEY = "objects and volumes are not encrypted on this machine"
 ACCESS = "IAM decides what it may"
-LINEAGE = "experiments are tracked in MLflow"
 ACCOUNTING = "kept for reviews and policies"
 FAULTS = "a local job meets no fault of the service"
 MACHINE = "one machine plays every instance"
@@ -75,6 +74,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "AppSpecification",
             "Environment",
             "NetworkConfig",
+            "ExperimentConfig",
             "Tags",
         }
     ),
@@ -90,6 +90,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "CheckpointConfig",
             "EnableNetworkIsolation",
             "Environment",
+            "ExperimentConfig",
             "Tags",
         }
     ),
@@ -130,6 +131,17 @@ FIELDS: Mapping[str, frozenset[str]] = {
     ),
     "ListTags": frozenset({"ResourceArn", "NextToken", "MaxResults"}),
     "PutModelPackageGroupPolicy": frozenset({"ModelPackageGroupName"}),
+    "QueryLineage": frozenset(
+        {
+            "StartArns",
+            "Direction",
+            "IncludeEdges",
+            "Filters",
+            "MaxDepth",
+            "MaxResults",
+            "NextToken",
+        }
+    ),
     "Search": frozenset(
         {"Resource", "SearchExpression", "SortBy", "SortOrder", "NextToken", "MaxResults"}
     ),
@@ -271,7 +283,6 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "NetworkConfig.VpcConfig": NETWORK,
         "NetworkConfig.EnableInterContainerTrafficEncryption": NETWORK,
         "RoleArn": ACCESS,
-        "ExperimentConfig": LINEAGE,
         "ProcessingResources.ClusterConfig.InstanceType": MACHINE,
         "ProcessingOutputConfig.KmsKeyId": KEY,
     },
@@ -280,7 +291,6 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "VpcConfig": NETWORK,
         "EnableInterContainerTrafficEncryption": NETWORK,
         "EnableManagedSpotTraining": "a local job is not interrupted",
-        "ExperimentConfig": LINEAGE,
         "ProfilerConfig": "a local job is not profiled",
         "DebugHookConfig": "tensors are not collected",
         "TensorBoardOutputConfig": "a local job's TensorBoard files are not brought away",

@@ -91,6 +91,9 @@ class ResourceType:
     shown_in: str = ""
     """Member of the describe answer that holds it. Default: its members are the answer's own."""
 
+    takes_all: bool = False
+    """Whether every member of its requests acts. Default: `fields` says which do."""
+
     is_recorded: bool = False
     """Whether it is kept and shown, and nothing acts on it. Default: it behaves."""
 

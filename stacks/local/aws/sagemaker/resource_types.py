@@ -6,8 +6,10 @@ The texts of missing and taken names are SageMaker's own; most types have no Not
 from stacks.local.aws.sagemaker import (
     cards,
     endpoints,
+    experiments,
     features,
     jobs,
+    lineage,
     mlflow_app,
     packages,
     pipelines,
@@ -235,6 +237,8 @@ RESOURCE_TYPES = (
         on_update=mlflow_app.update_server,
         on_delete=mlflow_app.delete_app,
     ),
+    *experiments.TYPES,
+    *lineage.TYPES,
     *RECORDED_TYPES,
 )
 
