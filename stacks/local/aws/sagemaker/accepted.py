@@ -5,7 +5,7 @@ A member that stands in no list is refused, so that nothing is accepted by overs
 
 import jmespath
 
-from stacks.local.aws.sagemaker import experiments, lineage
+from stacks.local.aws.sagemaker import experiments, features, lineage
 from stacks.local.aws.sagemaker.crud import LIST_MEMBERS
 from stacks.local.aws.sagemaker.errors import not_emulated
 from stacks.local.aws.sagemaker.fields import FIELDS, RECORDED, REFUSED
@@ -14,7 +14,14 @@ from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.resource_types import RESOURCE_TYPES
 from stacks.local.aws.sagemaker.shapes import input_members
 
-WHOLE = frozenset((*RECORDED_OPERATIONS, *experiments.OPERATIONS, *lineage.OPERATIONS))
+WHOLE = frozenset(
+    (
+        *RECORDED_OPERATIONS,
+        *experiments.OPERATIONS,
+        *features.METADATA,
+        *lineage.OPERATIONS,
+    )
+)
 """Operations of which every member acts, or is recorded."""
 
 

@@ -2,7 +2,7 @@
 
 import secrets
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -172,13 +172,13 @@ def page(operation: str, items: Iterable[Resource], request: Request) -> dict[st
     return paged(member, [_known(item, known) for item in items], request)
 
 
-def paged(member: str, rows: list[dict[str, Any]], request: Request) -> dict[str, Any]:
+def paged(member: str, rows: Sequence[Any], request: Request) -> dict[str, Any]:
     """Rows from NextToken on, at most MaxResults of them."""
     token = request.get("NextToken", "0")
     if not token.isdecimal():
         raise invalid(f"NextToken {token!r} was not given out by this operation")
     start, size = int(token), request.get("MaxResults", PAGE)
-    result: dict[str, Any] = {member: rows[start : start + size]}
+    result: dict[str, Any] = {member: list(rows[start : start + size])}
     if start + size < len(rows):
         result["NextToken"] = str(start + size)
     return result
