@@ -21,6 +21,9 @@ from stacks.local.runtime.processes import RUN_VARIABLE
 from tests.kits.answers import watched
 from tests.kits.path import wait_until
 
+UNDER_WAY = ("InProgress", "Starting", "Stopping", "Creating", "Updating", "Executing")
+"""Statuses that do not stay."""
+
 BUCKET = "plinth-test"
 OWN_IMAGE = "plinth-test-images:1"
 """Runs our `train` and `serve`."""
@@ -106,7 +109,7 @@ def until(
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = answer()
-        if found[member] not in ("InProgress", "Stopping", "Creating", "Updating", "Executing"):
+        if found[member] not in UNDER_WAY:
             return found
         time.sleep(0.05)
     raise TimeoutError(f"{member} stayed {found[member]}")

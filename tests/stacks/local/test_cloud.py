@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -254,9 +255,40 @@ def test_an_mlflow_app_is_a_server_and_jobs_get_its_address(cloud: Cloud, sm: An
     log = (cloud.home / "local/jobs/tracked/log.txt").read_text().strip()
     assert log == address["url"]
     assert [app["Name"] for app in sm.list_mlflow_apps()["Summaries"]] == ["tracking"]
+    link = sm.create_presigned_mlflow_app_url(Arn=arn)["AuthorizedUrl"]
+    assert link.startswith(address["url"])
+    with_session = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    assert b"MLflow" in with_session.open(link).read()
     sm.delete_mlflow_app(Arn=arn)
     assert not psutil.pid_exists(address["pid"])
     assert refusal(sm.describe_mlflow_app, Arn=arn)[0] == "ResourceNotFound"
+
+
+def test_a_tracking_server_stops_and_starts_again(cloud: Cloud, sm: Any) -> None:
+    name = {"TrackingServerName": "server"}
+    sm.create_mlflow_tracking_server(**name, ArtifactStoreUri=f"s3://{BUCKET}/mlflow", RoleArn=ROLE)
+
+    def pid() -> int:
+        found: int = json.loads((cloud.home / "local/mlflow.json").read_text())["pid"]
+        return found
+
+    def status() -> Mapping[str, Any]:
+        return until(
+            lambda: sm.describe_mlflow_tracking_server(**name), "TrackingServerStatus", seconds=120
+        )
+
+    assert status()["TrackingServerStatus"] == "Created"
+    first = pid()
+    sm.stop_mlflow_tracking_server(**name)
+    assert status()["TrackingServerStatus"] == "Stopped" and not psutil.pid_exists(first)
+    refused = refusal(sm.create_presigned_mlflow_tracking_server_url, **name)
+    assert refused[0] == "ValidationException" and "Stopped" in refused[1]
+    sm.start_mlflow_tracking_server(**name)
+    shown = status()
+    assert shown["TrackingServerStatus"] == "Started" and psutil.pid_exists(pid())
+    link = sm.create_presigned_mlflow_tracking_server_url(**name)["AuthorizedUrl"]
+    assert link.startswith(shown["TrackingServerUrl"])
+    sm.delete_mlflow_tracking_server(**name)
 
 
 # The process

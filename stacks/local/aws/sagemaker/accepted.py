@@ -5,7 +5,7 @@ A member that stands in no list is refused, so that nothing is accepted by overs
 
 import jmespath
 
-from stacks.local.aws.sagemaker import experiments, features, lineage
+from stacks.local.aws.sagemaker import experiments, features, lineage, mlflow_app
 from stacks.local.aws.sagemaker.crud import LIST_MEMBERS
 from stacks.local.aws.sagemaker.errors import not_emulated
 from stacks.local.aws.sagemaker.fields import FIELDS, RECORDED, REFUSED
@@ -20,6 +20,7 @@ WHOLE = frozenset(
         *experiments.OPERATIONS,
         *features.METADATA,
         *lineage.OPERATIONS,
+        *mlflow_app.OPERATIONS,
     )
 )
 """Operations of which every member acts, or is recorded."""

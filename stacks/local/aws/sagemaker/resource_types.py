@@ -234,7 +234,7 @@ RESOURCE_TYPES = (
         identify=mlflow_app.server_name,
         filters={"TrackingServerStatus": "TrackingServerStatus", "MlflowVersion": "MlflowVersion"},
         on_create=mlflow_app.start_server,
-        on_update=mlflow_app.update_server,
+        on_update=mlflow_app.update_app,
         on_delete=mlflow_app.delete_app,
     ),
     *experiments.TYPES,
