@@ -12,7 +12,7 @@ from werkzeug.datastructures import EnvironHeaders
 
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.protocols import body_of, operation_of, parsed
-from stacks.local.aws.sagemaker import api, experiment_metrics, features, invoke
+from stacks.local.aws.sagemaker import api, experiment_metrics, features, invoke, streaming
 from stacks.local.aws.sagemaker.asynchronous import Queues, invoke_async
 from stacks.local.aws.sagemaker.capture import Captures
 from stacks.local.aws.sagemaker.errors import ApiError, not_emulated
@@ -24,7 +24,9 @@ Application = Callable[[Environ, Start], Iterable[bytes]]
 
 TARGET_PREFIX = "SageMaker."
 SCOPE = re.compile(r"Credential=[^/]+/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
-INVOCATIONS = re.compile(r"/endpoints/(?P<name>[^/]+)/(?P<queued>async-)?invocations")
+INVOCATIONS = re.compile(
+    r"/endpoints/(?P<name>[^/]+)/(?P<how>(async-)?invocations(-response-stream)?)"
+)
 RUNTIMES: Mapping[str, Mapping[str, Callable[[Emulator, Any], Mapping[str, Any]]]] = {
     "sagemaker-featurestore-runtime": features.RUNTIME,
     "sagemaker-metrics": experiment_metrics.RUNTIME,
@@ -47,8 +49,11 @@ log = logging.getLogger(__name__)
 class Reply:
     """An HTTP answer."""
 
-    body: bytes
     headers: Mapping[str, str]
+    body: bytes = b""
+    parts: Iterable[bytes] | None = None
+    """What comes bit by bit, closed when it is over. Default: the body."""
+
     status: int = 200
 
 
@@ -78,7 +83,7 @@ class SageMakerApp:
                 ApiError("InternalFailure", f"fault of the local cloud: {error!r}", status=500)
             )
         start(f"{reply.status} {REASONS.get(reply.status, 'Error')}", [*reply.headers.items()])
-        return [reply.body]
+        return [reply.body] if reply.parts is None else reply.parts
 
     def _reply(self, environ: Environ, target: str) -> Reply:
         body = body_of(environ)
@@ -86,21 +91,24 @@ class SageMakerApp:
             request = json.loads(body or b"{}")
             answer = api.call(self.emulator, target.removeprefix(TARGET_PREFIX), request)
             return _json_reply(answer, "application/x-amz-json-1.1")
-        path = environ["PATH_INFO"]
-        invocation = INVOCATIONS.fullmatch(path)
+        invocation = INVOCATIONS.fullmatch(environ["PATH_INFO"])
         if invocation and environ["REQUEST_METHOD"] == "POST":
-            headers = EnvironHeaders(environ)
-            if invocation["queued"]:
-                answer, told = invoke_async(
-                    self.emulator, self.captures, self.queues, invocation["name"], headers
-                )
-                reply = _json_reply(answer, "application/json", status=202)
-                return replace(reply, headers={**reply.headers, **told})
-            answer_body, answer_headers = invoke.invoke(
-                self.emulator, self.captures, invocation["name"], headers, body
-            )
-            return Reply(body=answer_body, headers={**_common(answer_body), **answer_headers})
+            return self._invoked(invocation["how"], invocation["name"], environ, body)
         return self._rest(environ)
+
+    def _invoked(self, how: str, endpoint: str, environ: Environ, body: bytes) -> Reply:
+        headers = EnvironHeaders(environ)
+        if how == "async-invocations":
+            answer, told = invoke_async(
+                self.emulator, self.captures, self.queues, endpoint, headers
+            )
+            reply = _json_reply(answer, "application/json", status=202)
+            return replace(reply, headers={**reply.headers, **told})
+        if how == "invocations-response-stream":
+            stream, told = streaming.invoke_stream(self.emulator, endpoint, headers, body)
+            return Reply(parts=stream, headers={**_request_id(), **told})
+        whole, told = invoke.invoke(self.emulator, self.captures, endpoint, headers, body)
+        return Reply(body=whole, headers={**_common(whole), **told})
 
     def _rest(self, environ: Environ) -> Reply:
         """The feature store's runtime and the metrics: REST APIs signed as `sagemaker`."""
@@ -135,4 +143,8 @@ def _error_reply(error: ApiError) -> Reply:
 
 
 def _common(body: bytes) -> dict[str, str]:
-    return {"Content-Length": str(len(body)), "x-amzn-RequestId": str(uuid.uuid4())}
+    return {"Content-Length": str(len(body)), **_request_id()}
+
+
+def _request_id() -> dict[str, str]:
+    return {"x-amzn-RequestId": str(uuid.uuid4())}

@@ -69,6 +69,7 @@ def _runtime() -> list[Covered]:
     done: dict[str, Mapping[str, str]] = {
         "InvokeEndpoint": REFUSED_HEADERS,
         "InvokeEndpointAsync": REFUSED_ASYNC,
+        "InvokeEndpointWithResponseStream": REFUSED_HEADERS,
         **{name: {} for name in (*features.RUNTIME, *experiment_metrics.RUNTIME)},
     }
     names = sorted(name for service in OF_RUNTIMES for name in operation_names(service))
