@@ -22,8 +22,9 @@ from infra.errors import UserError
 from stacks.local.aws.sagemaker.accepted import acting
 from stacks.local.aws.sagemaker.api import OPERATIONS
 from stacks.local.aws.sagemaker.coverage import coverage
-from stacks.local.aws.sagemaker.fields import FIELDS, RECORDED, REFUSED
+from stacks.local.aws.sagemaker.fields import FIELDS, RECORDED
 from stacks.local.aws.sagemaker.mlflow_app import SETTINGS
+from stacks.local.aws.sagemaker.refused_fields import REFUSED
 from stacks.local.aws.sagemaker.shapes import operation_names, service
 from stacks.local.daemon import client as session
 from stacks.local.runtime.processes import Children
@@ -163,14 +164,12 @@ def test_what_nobody_built_is_a_501_that_names_it(sm: Any, cloud: Cloud) -> None
     assert (code, status) == ("NotEmulated", 501) and "ListLabelingJobs" in message
     assert time.monotonic() - began < 1, "boto3 must not retry it"
     code, message, status = refusal(
-        sm.create_endpoint_config,
-        EndpointConfigName="components",
+        sm.create_model,
+        ModelName="many",
         ExecutionRoleArn=ROLE,
-        ProductionVariants=[
-            {"VariantName": "one", "InstanceType": "ml.g5.xlarge", "InitialInstanceCount": 1}
-        ],
+        PrimaryContainer={"Image": "image", "Mode": "MultiModel"},
     )
-    assert (code, status) == ("NotEmulated", 501) and "inference components" in message
+    assert (code, status) == ("NotEmulated", 501) and "one model" in message
 
 
 def test_a_malformed_request_is_refused_with_every_problem(sm: Any) -> None:

@@ -8,8 +8,9 @@ import jmespath
 from stacks.local.aws.sagemaker import experiments, features, lineage, mlflow_app
 from stacks.local.aws.sagemaker.crud import LIST_MEMBERS
 from stacks.local.aws.sagemaker.errors import not_emulated
-from stacks.local.aws.sagemaker.fields import FIELDS, RECORDED, REFUSED
+from stacks.local.aws.sagemaker.fields import FIELDS, RECORDED
 from stacks.local.aws.sagemaker.recorded_operations import RECORDED_OPERATIONS
+from stacks.local.aws.sagemaker.refused_fields import REFUSED
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.resource_types import RESOURCE_TYPES
 from stacks.local.aws.sagemaker.shapes import input_members

@@ -6,6 +6,7 @@ from typing import Any
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker import (
     cards,
+    components,
     crud,
     experiments,
     features,
@@ -118,6 +119,7 @@ def _bind(
 OPERATIONS: Mapping[str, Operation] = {
     **_of_table(),
     **RECORDED_OPERATIONS,
+    **components.OPERATIONS,
     **experiments.OPERATIONS,
     **features.METADATA,
     **lineage.OPERATIONS,

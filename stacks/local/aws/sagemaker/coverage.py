@@ -10,9 +10,10 @@ from typing import Literal, get_args
 
 from stacks.local.aws.sagemaker import experiment_metrics, features
 from stacks.local.aws.sagemaker.api import OPERATIONS
-from stacks.local.aws.sagemaker.fields import RECORDED, REFUSED
+from stacks.local.aws.sagemaker.fields import RECORDED
 from stacks.local.aws.sagemaker.invoke import REFUSED as REFUSED_HEADERS
 from stacks.local.aws.sagemaker.recorded_operations import RECORDED_OPERATIONS
+from stacks.local.aws.sagemaker.refused_fields import REFUSED
 from stacks.local.aws.sagemaker.refused_operations import reason
 from stacks.local.aws.sagemaker.resource_types import RESOURCE_TYPES
 from stacks.local.aws.sagemaker.shapes import operation_names

@@ -1,8 +1,4 @@
-"""Members of each request: what acts, what is kept and shown only, what is refused.
-
-The keys of REFUSED are JMESPath: a request for which one finds something is answered with
-NotEmulated.
-"""
+"""Members of each request: what acts, and what is kept and shown only."""
 
 from collections.abc import Mapping
 
@@ -35,6 +31,16 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "FeatureDefinitions",
             "OnlineStoreConfig",
             "OfflineStoreConfig",
+            "Tags",
+        }
+    ),
+    "CreateInferenceComponent": frozenset(
+        {
+            "InferenceComponentName",
+            "EndpointName",
+            "VariantName",
+            "Specification",
+            "RuntimeConfig",
             "Tags",
         }
     ),
@@ -172,6 +178,12 @@ FIELDS: Mapping[str, frozenset[str]] = {
         {"EndpointName", "DesiredWeightsAndCapacities"}
     ),
     "UpdateFeatureGroup": frozenset({"FeatureGroupName", "FeatureAdditions", "OnlineStoreConfig"}),
+    "UpdateInferenceComponent": frozenset(
+        {"InferenceComponentName", "Specification", "RuntimeConfig"}
+    ),
+    "UpdateInferenceComponentRuntimeConfig": frozenset(
+        {"InferenceComponentName", "DesiredRuntimeConfig"}
+    ),
     "UpdateMlflowApp": frozenset({"Arn", "Name", "ArtifactStoreUri"}),
     "UpdateMlflowTrackingServer": frozenset({"TrackingServerName", "ArtifactStoreUri"}),
     "UpdateModelCard": frozenset({"ModelCardName", "Content", "ModelCardStatus"}),
@@ -207,6 +219,16 @@ DEPLOYMENT = {
     "DeploymentConfig.BlueGreenUpdatePolicy.MaximumExecutionTimeoutInSeconds": TIMEOUT,
 }
 
+COMPONENT = {
+    "Specification.ComputeResourceRequirements": MACHINE,
+    "Specification.DataCacheConfig": "model data is on this machine",
+    "Specification.SchedulingConfig": MACHINE,
+    "Specification.StartupParameters.ModelDataDownloadTimeoutInSeconds": (
+        "model data is on this machine"
+    ),
+    "RuntimeConfig.CopyCount": "at most two processes run per component",
+}
+
 RECORDED: Mapping[str, Mapping[str, str]] = {
     "CreateEndpointConfig": {
         "ProductionVariants[].InstanceType": MACHINE,
@@ -237,6 +259,7 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "OnlineStoreConfig.StorageType": "every online store is in memory",
         "OfflineStoreConfig.S3StorageConfig.KmsKeyId": KEY,
     },
+    "CreateInferenceComponent": COMPONENT,
     "CreateMlflowApp": {
         "RoleArn": ACCESS,
         "KmsKeyId": KEY,
@@ -315,6 +338,7 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
     "StopPipelineExecution": {"ClientRequestToken": "a second stop changes nothing"},
     "UpdateEndpoint": DEPLOYMENT,
     "UpdateFeatureGroup": {"ThroughputConfig": MACHINE},
+    "UpdateInferenceComponent": {**COMPONENT, "DeploymentConfig": "all copies move at once"},
     "UpdateMlflowApp": {
         "ModelRegistrationMode": "models are registered by the pipeline",
         "WeeklyMaintenanceWindowStart": MACHINE,
@@ -330,66 +354,3 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
     "UpdatePipeline": {"PipelineDescription": ACCOUNTING, "RoleArn": ACCESS},
 }
 """Operation -> member -> why it is kept without effect. Dotted names stand inside acting ones."""
-
-REFUSED: Mapping[str, Mapping[str, str]] = {
-    "CreateEndpointConfig": {
-        "AsyncInferenceConfig.OutputConfig.NotificationConfig.IncludeInferenceResponseIn": (
-            "topics hear where the answer is, not the answer"
-        ),
-        "ExplainerConfig": "there is no explainer",
-        "ProductionVariants[].InstancePools": "only one instance type per variant is built",
-        "ProductionVariants[].CoreDumpConfig": "core dumps are not brought away",
-    },
-    "CreateFeatureGroup": {
-        "FeatureDefinitions[].CollectionType": "features hold one value",
-        "OfflineStoreConfig.TableFormat == 'Iceberg'": "the offline store is plain Parquet",
-    },
-    "CreateModel": {
-        "Containers[1]": "inference pipelines are not built",
-        "InferenceExecutionConfig": "inference pipelines are not built",
-        "[PrimaryContainer, Containers[0]][?Mode=='MultiModel']": "a process holds one model",
-        "[PrimaryContainer, Containers[0]][].AdditionalModelDataSources": "one model data source",
-        "[PrimaryContainer, Containers[0]][].InferenceSpecificationName": "the first is used",
-    },
-    "CreateModelPackage": {
-        "ModelPackageName": "only versions of a model package group are built",
-        "ValidationSpecification": "validation jobs are not built",
-        "SourceAlgorithmSpecification": "marketplace algorithms are not built",
-        "InferenceSpecification.Containers[1]": "inference pipelines are not built",
-    },
-    "CreateProcessingJob": {
-        "ProcessingInputs[?DatasetDefinition]": "Athena and Redshift inputs are not built",
-        "ProcessingInputs[?AppManaged]": "the local cloud brings every input",
-        "ProcessingInputs[?S3Input.S3DataType=='ManifestFile']": "manifests are not read",
-        "ProcessingInputs[?S3Input.S3InputMode=='Pipe']": "only File mode is built",
-        "ProcessingInputs[?S3Input.S3CompressionType=='Gzip']": "inputs are not decompressed",
-        "ProcessingInputs[?!S3Input]": "only S3 inputs are built",
-        "ProcessingOutputConfig.Outputs[?FeatureStoreOutput]": "write through PutRecord instead",
-        "ProcessingOutputConfig.Outputs[?S3Output.S3UploadMode=='Continuous']": (
-            "outputs are uploaded when the job ends"
-        ),
-        "ProcessingOutputConfig.Outputs[?AppManaged]": "the local cloud brings every output away",
-        "ProcessingOutputConfig.Outputs[?!S3Output]": "only S3 outputs are built",
-    },
-    "CreateTrainingJob": {
-        "AlgorithmSpecification.AlgorithmName": "marketplace algorithms are not built",
-        "AlgorithmSpecification.TrainingInputMode=='Pipe'": "only File and FastFile are built",
-        "InputDataConfig[?InputMode=='Pipe']": "only File and FastFile are built",
-        "InputDataConfig[?!DataSource.S3DataSource]": "only S3 channels are built",
-        "InputDataConfig[?DataSource.S3DataSource.S3DataType!='S3Prefix']": "only S3Prefix",
-        "InputDataConfig[?CompressionType=='Gzip']": "channels are not decompressed",
-        "InputDataConfig[?RecordWrapperType=='RecordIO']": "records are not wrapped",
-        "OutputDataConfig.CompressionType=='NONE'": "the model is packed as model.tar.gz",
-        "DebugRuleConfigurations": "debugger rules are not built",
-        "ProfilerRuleConfigurations": "profiler rules are not built",
-    },
-    "DescribeClusterSchedulerConfig": {"ClusterSchedulerConfigVersion": "the newest is kept"},
-    "DescribeComputeQuota": {"ComputeQuotaVersion": "the newest is kept"},
-    "ListClusters": {"TrainingPlanArn": "capacity is not reserved here"},
-    "ListDevices": {
-        "LatestHeartbeatAfter": "no device sends a heartbeat here",
-        "ModelName": "no model is on a device",
-    },
-    "UpdateFeatureGroup": {"FeatureAdditions[].CollectionType": "features hold one value"},
-}
-"""Operation -> JMESPath -> why it is answered with NotEmulated."""

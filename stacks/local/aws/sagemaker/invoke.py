@@ -10,6 +10,7 @@ from typing import Any
 import urllib3
 
 from stacks.local.aws.emulator import Emulator
+from stacks.local.aws.sagemaker import components
 from stacks.local.aws.sagemaker.capture import Captures, Exchange
 from stacks.local.aws.sagemaker.errors import ApiError, not_emulated
 from stacks.local.aws.sagemaker.fleet import Fleet, Server, ServingFailed, Variant, awake, slot
@@ -26,11 +27,15 @@ BODY_LIMIT = 6_291_456
 SERVERLESS_BODY_LIMIT = 4 * 1024 * 1024
 """The same of a serverless variant (developer guide, "Invoke a serverless endpoint": 4 MB)."""
 
+NEEDS_COMPONENT = (
+    "Inference Component Name header is required for endpoints to which you plan to deploy "
+    "inference components."
+)
+
 REFUSED = {
     "X-Amzn-SageMaker-Target-Model": "multi-model endpoints are not built",
     "X-Amzn-SageMaker-Target-Container-Hostname": "a local model has one container",
     "X-Amzn-SageMaker-Enable-Explanations": "there is no explainer",
-    "X-Amzn-SageMaker-Inference-Component": "inference components are not built",
     "X-Amzn-SageMaker-Session-Id": "sessions are not built",
     "X-Amzn-SageMaker-Prefix-Aware-Id": "prefix-aware routing is not built",
 }
@@ -86,7 +91,13 @@ def route(
     fleet = serving_fleet(find(emulator, endpoint))
     if "AsyncInferenceConfig" in fleet.config:
         raise ApiError("ValidationError", f"Endpoint {endpoint} answers InvokeEndpointAsync only.")
-    variant = fleet.choose(headers.get("X-Amzn-SageMaker-Target-Variant"))
+    component = headers.get("X-Amzn-SageMaker-Inference-Component")
+    if component is not None:
+        variant = components.serving(emulator, endpoint, component)
+    else:
+        variant = fleet.choose(headers.get("X-Amzn-SageMaker-Target-Variant"))
+    if not variant.container:
+        raise ApiError("ValidationError", NEEDS_COMPONENT)
     limit = BODY_LIMIT if variant.serverless is None else SERVERLESS_BODY_LIMIT
     if len(body) > limit:
         told = f"the body must have at most {limit} bytes, got {len(body)}"

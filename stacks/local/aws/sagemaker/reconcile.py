@@ -5,6 +5,7 @@ import logging
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stacks.local.aws.emulator import Emulator, moto_backend
+from stacks.local.aws.sagemaker import components
 from stacks.local.aws.sagemaker.asynchronous import Queues
 from stacks.local.aws.sagemaker.capture import Captures
 from stacks.local.aws.sagemaker.endpoints import revive
@@ -24,6 +25,8 @@ def reconcile(emulator: Emulator, captures: Captures, queues: Queues) -> None:
         queues.measure(emulator, cloudwatch)
         for item in emulator.store.all("endpoint"):
             revive(emulator, item)
+        for item in emulator.store.all(components.KIND):
+            components.revive(emulator, item)
         for item in emulator.store.all("feature group"):
             flush(emulator, item)
     except (BotoCoreError, ClientError, TransferFailed, OSError) as error:

@@ -5,6 +5,7 @@ The texts of missing and taken names are SageMaker's own; most types have no Not
 
 from stacks.local.aws.sagemaker import (
     cards,
+    components,
     endpoints,
     experiments,
     features,
@@ -237,6 +238,7 @@ RESOURCE_TYPES = (
         on_update=mlflow_app.update_app,
         on_delete=mlflow_app.delete_app,
     ),
+    components.COMPONENT,
     *experiments.TYPES,
     *lineage.TYPES,
     *RECORDED_TYPES,
