@@ -5,7 +5,7 @@ A member that stands in no list is refused, so that nothing is accepted by overs
 
 import jmespath
 
-from stacks.local.aws.sagemaker import experiments, features, lineage, mlflow_app
+from stacks.local.aws.sagemaker import experiments, features, lineage, mlflow_app, monitors
 from stacks.local.aws.sagemaker.crud import LIST_MEMBERS
 from stacks.local.aws.sagemaker.errors import not_emulated
 from stacks.local.aws.sagemaker.fields import FIELDS, RECORDED
@@ -22,6 +22,7 @@ WHOLE = frozenset(
         *features.METADATA,
         *lineage.OPERATIONS,
         *mlflow_app.OPERATIONS,
+        *monitors.OPERATIONS,
     )
 )
 """Operations of which every member acts, or is recorded."""

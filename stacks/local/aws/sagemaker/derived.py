@@ -105,11 +105,11 @@ def _first(*names: str, among: Mapping[str, Any]) -> str:
 
 
 def _status(stem: str, shown: Mapping[str, Any]) -> tuple[str, str]:
-    """The member that tells the status, and its value once all is well."""
+    """The member that tells the status, and its value once all is well, if it is a usual one."""
     for name in (f"{stem}Status", "Status"):
         values = shown[name].metadata.get("enum", ()) if name in shown else ()
-        if ready := next((word for word in READY if word in values), ""):
-            return name, ready
+        if values:
+            return name, next((word for word in READY if word in values), "")
     return "", ""
 
 

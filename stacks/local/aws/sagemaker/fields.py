@@ -229,6 +229,17 @@ COMPONENT = {
     "RuntimeConfig.CopyCount": "at most two processes run per component",
 }
 
+INLINE = "MonitoringScheduleConfig.MonitoringJobDefinition"
+ANALYZER = "AWS's own analyzer reads it, which is not here"
+SCHEDULE = {
+    f"{INLINE}.MonitoringAppSpecification.RecordPreprocessorSourceUri": ANALYZER,
+    f"{INLINE}.MonitoringAppSpecification.PostAnalyticsProcessorSourceUri": ANALYZER,
+    f"{INLINE}.MonitoringInputs[].EndpointInput.FeaturesAttribute": ANALYZER,
+    f"{INLINE}.MonitoringInputs[].EndpointInput.InferenceAttribute": ANALYZER,
+    f"{INLINE}.MonitoringResources.ClusterConfig.InstanceType": MACHINE,
+    f"{INLINE}.MonitoringOutputConfig.KmsKeyId": KEY,
+}
+
 RECORDED: Mapping[str, Mapping[str, str]] = {
     "CreateEndpointConfig": {
         "ProductionVariants[].InstanceType": MACHINE,
@@ -297,6 +308,7 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "ClientToken": "each request makes its own version",
     },
     "CreateModelPackageGroup": {"ModelPackageGroupDescription": ACCOUNTING},
+    "CreateMonitoringSchedule": SCHEDULE,
     "CreatePipeline": {
         "PipelineDescription": ACCOUNTING,
         "RoleArn": ACCESS,
@@ -351,6 +363,7 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "WeeklyMaintenanceWindowStart": MACHINE,
     },
     "UpdateModelPackage": {"ClientToken": "an update is idempotent by itself"},
+    "UpdateMonitoringSchedule": SCHEDULE,
     "UpdatePipeline": {"PipelineDescription": ACCOUNTING, "RoleArn": ACCESS},
 }
 """Operation -> member -> why it is kept without effect. Dotted names stand inside acting ones."""

@@ -12,6 +12,9 @@ NOT_OF_COMPONENTS = {
     "Specifications": "one specification is for every instance",
 }
 
+CLUSTER = "MonitoringScheduleConfig.MonitoringJobDefinition.MonitoringResources.ClusterConfig"
+SCHEDULE = {f"{CLUSTER}.InstanceCount > `1`": "a local job is one process on one machine"}
+
 REFUSED: Mapping[str, Mapping[str, str]] = {
     "CreateEndpointConfig": {
         "AsyncInferenceConfig.OutputConfig.NotificationConfig.IncludeInferenceResponseIn": (
@@ -39,6 +42,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "SourceAlgorithmSpecification": "marketplace algorithms are not built",
         "InferenceSpecification.Containers[1]": "inference pipelines are not built",
     },
+    "CreateMonitoringSchedule": SCHEDULE,
     "CreateProcessingJob": {
         "ProcessingInputs[?DatasetDefinition]": "Athena and Redshift inputs are not built",
         "ProcessingInputs[?AppManaged]": "the local cloud brings every input",
@@ -76,6 +80,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         **NOT_OF_COMPONENTS,
         "DeploymentConfig.AutoRollbackConfiguration": "no alarm is watched meanwhile",
     },
+    "UpdateMonitoringSchedule": SCHEDULE,
     "UpdateFeatureGroup": {"FeatureAdditions[].CollectionType": "features hold one value"},
 }
 """Operation -> JMESPath -> why it is answered with NotEmulated."""

@@ -12,6 +12,7 @@ from stacks.local.aws.sagemaker import (
     jobs,
     lineage,
     mlflow_app,
+    monitors,
     packages,
     pipelines,
 )
@@ -241,6 +242,7 @@ RESOURCE_TYPES = (
     components.COMPONENT,
     *experiments.TYPES,
     *lineage.TYPES,
+    *monitors.TYPES,
     *RECORDED_TYPES,
 )
 
