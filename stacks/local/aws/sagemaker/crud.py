@@ -227,13 +227,21 @@ def _wanted(kind: ResourceType, item: Resource, request: Request) -> bool:
     if kind.status_field:
         filters["StatusEquals"] = kind.status_field
     fits = all(
-        _fits(asked, item.fields.get(member), request[asked])
+        _fits(asked, _member(item, member), request[asked])
         for asked, member in filters.items()
         if asked in request
     )
     named = request.get("NameContains", "") in item.name.rpartition("/")[2]
     begins = item.name.startswith(request.get("PipelineNamePrefix", ""))
     return fits and named and begins and in_time(item, request)
+
+
+def _member(item: Resource, path: str) -> Any:
+    """A member, or one inside of it: `OfflineStoreStatus.Status`."""
+    found: Any = item.fields
+    for part in path.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
 
 
 def _fits(asked: str, has: Any, wanted: Any) -> bool:

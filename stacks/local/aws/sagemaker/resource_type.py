@@ -64,8 +64,8 @@ class ResourceType:
     """Member that ListX filters by StatusEquals and sorts by Status. Default: it has none."""
 
     filters: Mapping[str, str] = field(default_factory=dict)
-    """Member of the list request -> member of the resource that must be equal to it, or hold it
-    where the member of the request ends with Contains."""
+    """Member of the list request -> member of the resource (dots lead inside) that must be equal to
+    it, or hold it where the member of the request ends with Contains."""
 
     keys: tuple[str, ...] = ()
     """Members whose values, joined by `/`, name it. Default: `name_field` alone."""

@@ -54,6 +54,10 @@ RESOURCE_TYPES = (
         missing=Missing(text="Requested resource not found."),
         exists=JOB_EXISTS,
         status_field="TrainingJobStatus",
+        filters={
+            "TrainingPlanArnEquals": "ResourceConfig.TrainingPlanArn",
+            "WarmPoolStatusEquals": "WarmPoolStatus.Status",  # no job leaves one here
+        },
         on_create=jobs.start_training,
         on_delete=jobs.delete_job,
     ),
@@ -169,7 +173,10 @@ RESOURCE_TYPES = (
             text="Resource Already Exists: FeatureGroup with name {name} already exists. "
             "Choose a different name.",
         ),
-        filters={"FeatureGroupStatusEquals": "FeatureGroupStatus"},
+        filters={
+            "FeatureGroupStatusEquals": "FeatureGroupStatus",
+            "OfflineStoreStatusEquals": "OfflineStoreStatus.Status",
+        },
         on_create=features.start_group,
         on_update=features.update_group,
         on_delete=features.delete_group,
@@ -212,6 +219,7 @@ RESOURCE_TYPES = (
             "Status": "Status",
             "MlflowVersion": "MlflowVersion",
             "AccountDefaultStatus": "AccountDefaultStatus",
+            "DefaultForDomainId": "DefaultDomainIdList",
         },
         on_create=mlflow_app.start_app,
         on_update=mlflow_app.update_app,
