@@ -356,3 +356,16 @@ def test_components_are_searched_and_sorted_by_a_metric(cloud: Cloud, sm: Any) -
     )
     names = [row["TrialComponent"]["TrialComponentName"] for row in answer["Results"]]
     assert names == ["bad", "good"]
+
+
+def test_names_to_search_by_are_suggested(account: Account) -> None:
+    tags = [{"Key": "team", "Value": "flights"}, {"Key": "stage", "Value": "dev"}]
+    account.call("CreateExperiment", ExperimentName="tagged", Tags=tags)
+
+    def suggested(hint: str) -> list[str]:
+        query = {"PropertyNameQuery": {"PropertyNameHint": hint}}
+        answer = account.call("GetSearchSuggestions", Resource="Experiment", SuggestionQuery=query)
+        return [row["PropertyName"] for row in answer["PropertyNameSuggestions"]]
+
+    assert suggested("Tags") == ["Tags.stage", "Tags.team"]
+    assert suggested("TEA") == ["Tags.team"] and suggested("Metrics") == []

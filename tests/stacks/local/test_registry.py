@@ -137,3 +137,23 @@ def test_a_step_is_shown_by_its_display_name(sm: Any) -> None:
     )
     (step,) = sm.list_pipeline_execution_steps(PipelineExecutionArn=arn)["PipelineExecutionSteps"]
     assert (step["StepName"], step["StepDisplayName"]) == ("A", "Give up")
+
+
+def test_a_version_goes_through_the_stages_of_its_life(sm: Any) -> None:
+    sm.create_model_package_group(ModelPackageGroupName="staged")
+    arn = sm.create_model_package(
+        ModelPackageGroupName="staged",
+        ModelLifeCycle={"Stage": "Development", "StageStatus": "InProgress"},
+    )["ModelPackageArn"]
+
+    def life() -> dict[str, str]:
+        found: dict[str, str] = sm.describe_model_package(ModelPackageName=arn)["ModelLifeCycle"]
+        return found
+
+    assert life()["Stage"] == "Development"
+    later = {"Stage": "Production", "StageStatus": "Approved", "StageDescription": "good"}
+    sm.update_model_package(ModelPackageArn=arn, ModelLifeCycle=later)
+    assert life() == later
+    wanted = {"Name": "ModelLifeCycle.Stage", "Operator": "Equals", "Value": "Production"}
+    found = sm.search(Resource="ModelPackage", SearchExpression={"Filters": [wanted]})["Results"]
+    assert [row["ModelPackage"]["ModelPackageArn"] for row in found] == [arn]

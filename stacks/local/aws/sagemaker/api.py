@@ -134,6 +134,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "DescribePipelineDefinitionForExecution": pipelines.describe_definition,
     "DescribePipelineExecution": pipelines.describe_execution,
     "GetModelPackageGroupPolicy": packages.get_policy,
+    "GetSearchSuggestions": search.suggestions,
     "ListModelCardVersions": cards.list_versions,
     "ListModelPackages": _list_packages,
     "ListPipelineExecutionSteps": pipelines.list_steps,

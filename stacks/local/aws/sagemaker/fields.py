@@ -55,6 +55,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "ModelPackageGroupName",
             "InferenceSpecification",
             "ModelApprovalStatus",
+            "ModelLifeCycle",
             "CustomerMetadataProperties",
             "Tags",
         }
@@ -106,6 +107,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "DescribePipelineDefinitionForExecution": frozenset({"PipelineExecutionArn"}),
     "DescribePipelineExecution": frozenset({"PipelineExecutionArn"}),
     "GetModelPackageGroupPolicy": frozenset({"ModelPackageGroupName"}),
+    "GetSearchSuggestions": frozenset({"Resource", "SuggestionQuery"}),
     "ListModelCardVersions": frozenset(
         {
             "ModelCardName",
@@ -195,6 +197,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "CustomerMetadataProperties",
             "CustomerMetadataPropertiesToRemove",
             "InferenceSpecification",
+            "ModelLifeCycle",
             "SourceUri",
         }
     ),
@@ -362,7 +365,10 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "AutomaticModelRegistration": "models are registered by the pipeline",
         "WeeklyMaintenanceWindowStart": MACHINE,
     },
-    "UpdateModelPackage": {"ClientToken": "an update is idempotent by itself"},
+    "UpdateModelPackage": {
+        "ClientToken": "an update is idempotent by itself",
+        "ModelCard": ACCOUNTING,
+    },
     "UpdateMonitoringSchedule": SCHEDULE,
     "UpdatePipeline": {"PipelineDescription": ACCOUNTING, "RoleArn": ACCESS},
 }

@@ -77,14 +77,21 @@ def start_package(emulator: Emulator, item: Resource, request: Request) -> None:
 
 
 def update_package(emulator: Emulator, item: Resource, request: Request) -> None:
-    """Approval, description and metadata of a version."""
+    """Approval, stage of life, description and metadata of a version."""
     metadata = {
         **item.fields.get("CustomerMetadataProperties", {}),
         **request.get("CustomerMetadataProperties", {}),
     }
     for name in request.get("CustomerMetadataPropertiesToRemove", []):
         metadata.pop(name, None)
-    names = ("ModelApprovalStatus", "ApprovalDescription", "InferenceSpecification", "SourceUri")
+    names = (
+        "ModelApprovalStatus",
+        "ApprovalDescription",
+        "InferenceSpecification",
+        "ModelCard",
+        "ModelLifeCycle",
+        "SourceUri",
+    )
     item.set(**{name: request[name] for name in names if name in request})
     item.set(CustomerMetadataProperties=metadata or None)
 

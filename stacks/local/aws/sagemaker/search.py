@@ -22,6 +22,7 @@ KINDS = {
     "ExperimentTrial": "trial",
     "ExperimentTrialComponent": "trial component",
     "FeatureGroup": "feature group",
+    "HubContent": "hub content",
     "Model": "model",
     "ModelCard": "model card",
     "ModelPackage": "model package",
@@ -46,23 +47,43 @@ ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
 
 def search(emulator: Emulator, request: Request) -> dict[str, Any]:
     """Everything of a kind that fits an expression, the last changed first."""
-    resource: str = request["Resource"]
-    if resource not in KINDS:
-        raise not_emulated(f"Search of {resource}", f"{', '.join(KINDS)} are searched")
-    member = MEMBERS.get(resource, resource)
+    member, records = _records(emulator, request["Resource"])
     wanted = request.get("SearchExpression", {})
     by = request.get("SortBy", "LastModifiedTime")
-    found = [
-        record
-        for item in emulator.store.all(KINDS[resource])
-        if _fits(record := _record(emulator, member, item), wanted)
-    ]
+    found = [record for record in records if _fits(record, wanted)]
     found.sort(
         key=lambda record: str(next(_values(record, by), "")),
         reverse=request.get("SortOrder", "Descending") == "Descending",
     )
     answer = paged("Results", [{member: record} for record in found], request)
     return {**answer, "TotalHits": {"Value": len(found), "Relation": "EqualTo"}}
+
+
+def suggestions(emulator: Emulator, request: Request) -> dict[str, Any]:
+    """Names of hyperparameters, tags and metrics that hold a hint (GetSearchSuggestions)."""
+    _, records = _records(emulator, request["Resource"])
+    query = request.get("SuggestionQuery", {}).get("PropertyNameQuery", {})
+    hint = query.get("PropertyNameHint", "").lower()
+    names = {name for record in records for name in _suggested(record)}
+    found = sorted(name for name in names if hint in name.lower())
+    return {"PropertyNameSuggestions": [{"PropertyName": name} for name in found]}
+
+
+def _suggested(record: Mapping[str, Any]) -> Iterator[str]:
+    for name in record.get("HyperParameters", ()):
+        yield f"HyperParameters.{name}"
+    for tag in record.get("Tags", ()):
+        yield f"Tags.{tag['Key']}"
+    for metric in (*record.get("FinalMetricDataList", ()), *record.get("Metrics", ())):
+        yield f"Metrics.{metric['MetricName']}"
+
+
+def _records(emulator: Emulator, resource: str) -> tuple[str, list[dict[str, Any]]]:
+    """The member of the results, and everything of a kind."""
+    if resource not in KINDS:
+        raise not_emulated(f"Search of {resource}", f"{', '.join(KINDS)} are searched")
+    member = MEMBERS.get(resource, resource)
+    return member, [_record(emulator, member, item) for item in emulator.store.all(KINDS[resource])]
 
 
 def batch_describe_packages(emulator: Emulator, request: Request) -> dict[str, Any]:
