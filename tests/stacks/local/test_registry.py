@@ -40,6 +40,33 @@ def test_a_list_is_of_unversioned_packages_unless_asked_otherwise(
     assert len(sm.list_model_packages(**asked)["ModelPackageSummaryList"]) == found
 
 
+def test_a_package_without_versions_has_a_name_and_no_approval(sm: Any, version: str) -> None:
+    spec = {
+        "Containers": [{"Image": OWN_IMAGE}],
+        "SupportedContentTypes": ["text/csv"],
+        "SupportedResponseMIMETypes": ["text/csv"],
+    }
+    created = {"ModelPackageName": "alone", "InferenceSpecification": spec}
+    arn = sm.create_model_package(**created)["ModelPackageArn"]
+    assert arn.endswith("model-package/alone")
+    for known in ("alone", arn):
+        shown = sm.describe_model_package(ModelPackageName=known)
+        assert shown["ModelPackageName"] == "alone"
+        assert "ModelApprovalStatus" not in shown and "ModelPackageVersion" not in shown
+    (listed,) = sm.list_model_packages()["ModelPackageSummaryList"]
+    assert listed["ModelPackageArn"] == arn
+    both = sm.list_model_packages(ModelPackageType="Both")["ModelPackageSummaryList"]
+    assert {row["ModelPackageArn"] for row in both} == {arn, version}
+    container = {"ModelPackageName": arn}
+    sm.create_model(ModelName="of-alone", ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    group = {"ModelPackageGroupName": "flights"}
+    for request, words in ((group | created, "Both ModelPackageName"), ({}, "Missing ARN")):
+        code, message, _ = refusal(sm.create_model_package, **request)
+        assert code == "ValidationException" and words in message
+    sm.delete_model_package(ModelPackageName="alone")
+    assert sm.list_model_packages()["ModelPackageSummaryList"] == []
+
+
 def test_every_version_of_a_card_can_be_read(sm: Any) -> None:
     sm.create_model_card(ModelCardName="card", Content='{"a": 1}', ModelCardStatus="Draft")
     sm.update_model_card(ModelCardName="card", Content='{"a": 2}')

@@ -61,11 +61,8 @@ def _update_weights(emulator: Emulator, request: Request) -> Answer:
 
 
 def _list_packages(emulator: Emulator, request: Request) -> Answer:
-    """Versions of groups are all that exist; a list without a group is of other packages."""
-    if packages.wants_versions(request):
-        asked = {name: value for name, value in request.items() if name != "ModelPackageType"}
-        return crud.listing(emulator, BY_NAME[packages.PACKAGE], asked)
-    return crud.paged("ModelPackageSummaryList", [], request)
+    asked = {**request, "ModelPackageType": packages.list_type(request)}
+    return crud.listing(emulator, BY_NAME[packages.PACKAGE], asked)
 
 
 def _add_tags(emulator: Emulator, request: Request) -> Answer:

@@ -52,6 +52,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "CreateModelCard": frozenset({"ModelCardName", "Content", "ModelCardStatus", "Tags"}),
     "CreateModelPackage": frozenset(
         {
+            "ModelPackageName",
             "ModelPackageGroupName",
             "InferenceSpecification",
             "ModelApprovalStatus",

@@ -12,7 +12,7 @@ from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.crud import get, made_id, within
 from stacks.local.aws.sagemaker.derived import invented, invented_once, recorded
 from stacks.local.aws.sagemaker.errors import invalid
-from stacks.local.aws.sagemaker.resource_type import Request
+from stacks.local.aws.sagemaker.resource_type import Exists, Request
 from stacks.local.aws.store import Resource
 
 RECORD_NOT_FOUND = "RecordNotFound"
@@ -25,6 +25,9 @@ DISASSOCIATED = {
     "DisassociateLifecycleConfig": "NotebookInstanceLifecycleConfigName",
 }
 """Member of UpdateNotebookInstance -> member that it takes away."""
+
+LIFECYCLE_BUCKETS = "s3://sagemaker-"
+"""Where scripts of a cluster must lie (ClusterLifeCycleConfig, API reference)."""
 
 LIFECYCLE = {"LifecycleConfigName": "NotebookInstanceLifecycleConfigName"}
 
@@ -62,6 +65,9 @@ def _groups(emulator: Emulator, item: Resource, request: Request) -> None:
     own = item.fields.get("InstanceGroups", ())
     known = {group["InstanceGroupName"]: group for group in own if "TargetCount" in group}
     for group in request.get("InstanceGroups", ()):
+        source = group.get("LifeCycleConfig", {}).get("SourceS3Uri", LIFECYCLE_BUCKETS)
+        if not source.startswith(LIFECYCLE_BUCKETS):
+            raise invalid(f"SourceS3Uri must start with {LIFECYCLE_BUCKETS}, got {source!r}")
         shown = {name: value for name, value in group.items() if name != "InstanceCount"}
         counts = {"TargetCount": group["InstanceCount"], "CurrentCount": 0}
         known[group["InstanceGroupName"]] = {**shown, **counts, "Status": "InService"}
@@ -172,6 +178,11 @@ FLEET = recorded(
 CLUSTER = recorded(
     "Cluster",
     arn="cluster/{id}",
+    exists=Exists(
+        code="ResourceInUse",
+        text="Resource Already Exists: Cluster with name {name} already exists. "
+        "Choose a different name.",
+    ),
     made={"InstanceGroups": []},
     on_create=_groups,
     on_update=_groups,

@@ -37,7 +37,6 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "[PrimaryContainer, Containers[0]][].InferenceSpecificationName": "the first is used",
     },
     "CreateModelPackage": {
-        "ModelPackageName": "only versions of a model package group are built",
         "ValidationSpecification": "validation jobs are not built",
         "SourceAlgorithmSpecification": "marketplace algorithms are not built",
         "InferenceSpecification.Containers[1]": "inference pipelines are not built",

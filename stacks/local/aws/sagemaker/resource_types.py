@@ -92,7 +92,7 @@ RESOURCE_TYPES = (
         filters={
             "ModelApprovalStatus": "ModelApprovalStatus",
             "ModelPackageGroupName": "ModelPackageGroupName",
-            "ModelPackageType": "ModelPackageType",  # decided by _list_packages
+            "ModelPackageType": "ModelPackageType",
         },
         on_create=packages.start_package,
         on_update=packages.update_package,
