@@ -17,6 +17,7 @@ def everything() -> None:
     """Delete until nothing is left, or nothing more goes."""
     sagemaker = boto3.client("sagemaker")
     for _ in range(PASSES):
+        _take_apart(sagemaker)
         left = [_delete(sagemaker, operation) for operation in _lists(sagemaker)]
         if not any(left):
             break
@@ -24,6 +25,18 @@ def everything() -> None:
     for bucket in s3.buckets.all():
         bucket.objects.all().delete()
         bucket.delete()
+
+
+def _take_apart(sagemaker: Any) -> None:
+    """Components of trials and associations of entities hold both ends."""
+    for trial in sagemaker.list_trials()["TrialSummaries"]:
+        name = {"TrialName": trial["TrialName"]}
+        for part in sagemaker.list_trial_components(**name)["TrialComponentSummaries"]:
+            component = {"TrialComponentName": part["TrialComponentName"]}
+            sagemaker.disassociate_trial_component(**name, **component)
+    for one in sagemaker.list_associations()["AssociationSummaries"]:
+        ends = {name: one[name] for name in ("SourceArn", "DestinationArn")}
+        sagemaker.delete_association(**ends)
 
 
 def _lists(sagemaker: Any) -> list[str]:

@@ -28,7 +28,7 @@ TEXTS = (
 )
 """Texts of which one fits every pattern that the tests meet."""
 
-NOT_AWS = ("DeviceArn'", "DeviceFleetArn'", "EdgeDeploymentPlanArn'")
+NOT_AWS = ("deviceArn'", "deviceFleetArn'", "edgeDeploymentPlanArn'")
 """Members whose pattern in the model no ARN of AWS fits: of IAM, or of a region without digits."""
 
 UNANSWERED = ("ModelPackageName", "InferenceSpecification")

@@ -180,7 +180,7 @@ def test_a_malformed_request_is_refused_with_every_problem(sm: Any) -> None:
     )
     assert code == "ValidationException"
     assert message.startswith("2 validation errors detected")
-    assert "ModelPackageGroupName" in message and "Tags[0].Key" in message
+    assert "'modelPackageGroupName'" in message and "'tags.1.member.key'" in message
 
 
 def test_tags_are_kept_with_what_they_belong_to(sm: Any) -> None:

@@ -83,16 +83,20 @@ def check_request(operation: str, request: Mapping[str, Any], name: str = "sagem
 
 
 def constraints(value: Any, shape: Any, path: str) -> Iterator[str]:
-    """What botocore leaves to the service: enums, patterns, upper limits."""
+    """What botocore leaves to the service: enums, patterns, upper limits.
+
+    Paths are written as AWS does: `tags.1.member.key`.
+    """
     if shape.type_name == "structure":
         for name, inner in value.items():
-            yield from constraints(inner, shape.members[name], f"{path}.{name}".lstrip("."))
+            member = f"{path}.{name[:1].lower()}{name[1:]}".lstrip(".")
+            yield from constraints(inner, shape.members[name], member)
     elif shape.type_name == "list":
-        for index, inner in enumerate(value):
-            yield from constraints(inner, shape.member, f"{path}[{index}]")
+        for place, inner in enumerate(value, 1):
+            yield from constraints(inner, shape.member, f"{path}.{place}.member")
     elif shape.type_name == "map":
         for key, inner in value.items():
-            yield from constraints(inner, shape.value, f"{path}[{key!r}]")
+            yield from constraints(inner, shape.value, f"{path}.{key}.member")
     else:
         yield from _scalar_constraints(value, shape, path)
 
