@@ -12,7 +12,7 @@ from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker import crud
 from stacks.local.aws.sagemaker.derived import derived
 from stacks.local.aws.sagemaker.errors import ApiError, invalid
-from stacks.local.aws.sagemaker.experiments import COMPONENT, LINEAGE_GROUP
+from stacks.local.aws.sagemaker.experiments import COMPONENT, EXPERIMENT, LINEAGE_GROUP
 from stacks.local.aws.sagemaker.resource_type import Exists, Request
 from stacks.local.aws.store import Resource
 
@@ -79,8 +79,8 @@ def entity(emulator: Emulator, arn: str) -> Resource:
     item = emulator.store.by_arn(arn)
     if item is None:
         raise ApiError("ResourceNotFound", f"{arn} does not exist.")
-    if item.kind not in LINEAGE_TYPES.values():
-        raise invalid(f"{arn} is no action, artifact, context or trial component.")
+    if item.kind not in (*LINEAGE_TYPES.values(), EXPERIMENT.name):
+        raise invalid(f"{arn} is no action, artifact, context, experiment or trial component.")
     return item
 
 

@@ -32,11 +32,15 @@ def query(emulator: Emulator, request: Request) -> Answer:
     starts = [entity(emulator, arn) for arn in request.get("StartArns", ())]
     if not starts and "Filters" not in request:
         raise invalid("a query must have StartArns or Filters")
-    edges = [item.fields for item in emulator.store.all(ASSOCIATION)]
     wanted = request.get("Filters", {})
     everything = {
         item.arn: item for kind in LINEAGE_TYPES.values() for item in emulator.store.all(kind)
     }
+    edges = [
+        item.fields
+        for item in emulator.store.all(ASSOCIATION)
+        if everything.keys() >= {item.fields["SourceArn"], item.fields["DestinationArn"]}
+    ]
     if not starts:
         found = {arn for arn, item in everything.items() if _fits(item, wanted)}
         return _answer(everything, found, (), request)
