@@ -11,17 +11,11 @@ from botocore.exceptions import ClientError
 
 from stacks.local.runtime.processes import RUN_VARIABLE
 from tests.kits.endpoints import invoke, make_model, put_artifact, serve, serve_program
-from tests.kits.local_cloud import OWN_IMAGE, ROLE, Cloud, refusal, running_cloud, until
+from tests.kits.local_cloud import OWN_IMAGE, ROLE, Cloud, refusal, until
 from tests.kits.path import wait_until
 
 ENDPOINT = "hosts"
 CPU = {"ComputeResourceRequirements": {"MinMemoryRequiredInMb": 128}}
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

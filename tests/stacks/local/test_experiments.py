@@ -2,7 +2,6 @@
 
 import itertools
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from tests.kits.local_cloud import (
     Cloud,
     process,
     refusal,
-    running_cloud,
     s3_input,
     s3_output,
     train,
@@ -28,17 +26,6 @@ TYPES = (*experiments.TYPES, *lineage.TYPES)
 @pytest.fixture
 def account() -> Account:
     return Account()
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def sm(cloud: Cloud) -> Any:
-    return cloud.client("sagemaker")
 
 
 @pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.name)

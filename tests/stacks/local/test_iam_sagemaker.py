@@ -1,6 +1,6 @@
 """IAM decides on every operation of the local SageMaker, whether it behaves or is only recorded."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
@@ -8,15 +8,9 @@ import pytest
 
 from stacks.local.aws.sagemaker.api import OPERATIONS
 from tests.kits.answers import request
-from tests.kits.local_cloud import ROLE, Cloud, refusal, running_cloud, trusted_role
+from tests.kits.local_cloud import ROLE, Cloud, refusal, trusted_role
 
 HERE = "arn:aws:sagemaker:us-east-1:123456789012"
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
 
 
 class As:

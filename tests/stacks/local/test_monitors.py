@@ -132,11 +132,6 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def sm(cloud: Cloud) -> Any:
-    return cloud.client("sagemaker")
-
-
 def definition(code: str, endpoint: str = "watched") -> dict[str, Any]:
     place = f"s3://{BUCKET}"
     resource = {"S3Uri": f"{place}/baseline/constraints.json"}
