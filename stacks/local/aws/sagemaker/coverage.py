@@ -41,9 +41,14 @@ class Covered:
     refused: Mapping[str, str] = field(default_factory=dict)
     """JMESPath of what is answered with NotEmulated -> why."""
 
+    why: str = ""
+    """Why it is refused as a whole. Default: it is not."""
+
     @property
     def note(self) -> str:
-        """Both lists in one line of text."""
+        """The reason, or both lists, in one line of text."""
+        if self.why:
+            return self.why
         parts = (("recorded only", self.recorded), ("refused", self.refused))
         return ". ".join(f"{word}: {', '.join(paths)}" for word, paths in parts if paths)
 
@@ -60,7 +65,7 @@ def coverage() -> list[Covered]:
             refused=REFUSED.get(name, {}),
         )
         if name in OPERATIONS
-        else Covered(operation=name, fidelity="refused", refused={reason(name): ""})
+        else Covered(operation=name, fidelity="refused", why=reason(name))
         for name in sorted(operation_names())
     ]
     return control + _runtime()
@@ -77,7 +82,7 @@ def _runtime() -> list[Covered]:
     return [
         Covered(operation=name, fidelity="behaves", refused=done[name])
         if name in done
-        else Covered(operation=name, fidelity="refused", refused={reason(name): ""})
+        else Covered(operation=name, fidelity="refused", why=reason(name))
         for name in names
     ]
 

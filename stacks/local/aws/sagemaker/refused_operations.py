@@ -18,6 +18,11 @@ REASONS = (
      "nothing stands behind the address"),
     (r"(RenderUiTemplate|SubscribedWorkteam)", "nobody works on a template here"),
     (r"(MonitoringAlert)", "a monitor raises no alert here"),
+    (r"ModelCardExportJob", "no PDF is made here"),
+    (r"InferenceRouter", "no router runs here; name the endpoint, or weigh its variants"),
+    (r"(TrainingSession|^[A-Z][a-z]+Jobs?$|JobSchemaVersion)",
+     "no foundation model is tuned here; run a training job"),
+    (r"UpdateTrainingJob", "a local job is neither profiled nor kept warm"),
 )  # fmt: skip
 """Pattern of an operation's name -> why it is not done."""
 
