@@ -105,6 +105,8 @@ def test_the_offline_store_is_looked_into() -> None:
         ("ListTrainingJobs", "CreationTime", "Ascending"),
         ("ListEndpoints", "CreationTime", "Descending"),
         ("ListCodeRepositories", "Name", "Ascending"),
+        ("ListNotebookInstances", "Name", "Ascending"),
+        ("ListAutoMLJobs", "Name", "Descending"),
         ("ListImages", "CREATION_TIME", "DESCENDING"),
         ("ListDomains", "CreationTime", "Descending"),
     ],

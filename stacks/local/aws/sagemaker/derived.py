@@ -45,9 +45,7 @@ def derived(stem: str, **said: Any) -> ResourceType:
             code="ResourceNotFound" if missing else "ValidationException",
             text=f"{stem} {{arn}} does not exist.",
         ),
-        exists=Exists(
-            code=_in_use(create), text=f"{stem} names must be unique: {{arn}} already exists."
-        ),
+        exists=Exists(code=_in_use(create), text=_taken(stem, _in_use(create))),
         create=create,
         describe=describe,
         list=listed,
@@ -116,6 +114,16 @@ def _status(stem: str, shown: Mapping[str, Any]) -> tuple[str, str]:
 def _in_use(operation: str) -> str:
     told = errors_of(operation)
     return next((code for code in IN_USE if code in told), "ValidationException")
+
+
+def _taken(stem: str, code: str) -> str:
+    """What SageMaker says of a name that is taken."""
+    if code == "ResourceInUse":
+        return (
+            f"Resource Already Exists: {stem} with name {{name}} already exists. Choose a "
+            "different name."
+        )
+    return f"{stem} names must be unique: {{arn}} already exists."
 
 
 def _filters(operation: str) -> dict[str, str]:

@@ -81,6 +81,7 @@ EXPERIMENT = derived(
 TRIAL = derived(
     "Trial",
     arn="experiment-trial/{name}",
+    missing="Trial '{arn}' does not exist.",
     parents={"ExperimentName": EXPERIMENT},
     exists=_taken("Trial"),
     filters={"TrialComponentName": "TrialComponentNames"},
@@ -93,6 +94,7 @@ COMPONENT = derived(
     arn="experiment-trial-component/{name}",
     exists=_taken("Trial component"),
     status_field="",
+    made={"InputArtifacts": {}, "Metrics": [], "OutputArtifacts": {}, "Parameters": {}},
     filters={"TrialName": TRIALS, "ExperimentName": EXPERIMENTS},
     on_create=_start_component,
     on_update=_update_component,

@@ -178,11 +178,6 @@ FLEET = recorded(
 CLUSTER = recorded(
     "Cluster",
     arn="cluster/{id}",
-    exists=Exists(
-        code="ResourceInUse",
-        text="Resource Already Exists: Cluster with name {name} already exists. "
-        "Choose a different name.",
-    ),
     made={"InstanceGroups": []},
     on_create=_groups,
     on_update=_groups,
@@ -198,6 +193,7 @@ EDGE_PLAN = recorded(
 )
 NOTEBOOK = recorded(
     "NotebookInstance",
+    exists=Exists(text="Cannot create a duplicate Notebook Instance ({arn})"),
     missing=RECORD_NOT_FOUND,
     renamed={**LIFECYCLE, "SecurityGroupIds": "SecurityGroups"},
     filters={"AdditionalCodeRepositoryEquals": "AdditionalCodeRepositories"},
@@ -243,7 +239,14 @@ RECORDED_TYPES = (
     ),
     recorded("FlowDefinition"),
     recorded("HumanTaskUi", on_create=_page),
-    recorded("NotebookInstanceLifecycleConfig", missing=RECORD_NOT_FOUND),
+    recorded(
+        "NotebookInstanceLifecycleConfig",
+        missing=RECORD_NOT_FOUND,
+        exists=Exists(
+            text="Unable to create Notebook Instance Lifecycle Config {arn}. (Details: Notebook "
+            "Instance Lifecycle Config already exists.)"
+        ),
+    ),
     recorded(
         "PartnerApp",
         key_field="Arn",

@@ -42,14 +42,21 @@ DEFAULT = re.compile(r"default[^.]*?(?:is|in) (?:<code>)?(\w+)", re.IGNORECASE)
 
 @functools.cache
 def default_sort(operation: str) -> tuple[str, str]:
-    """What a List operation sorts by and in which order, as its documentation says."""
-    members, told = input_members(operation), []
-    for member, otherwise in (("SortBy", "CreationTime"), ("SortOrder", "Descending")):
-        text = members[member].documentation if member in members else ""
-        found = DEFAULT.search(text)
-        known = members[member].metadata.get("enum", ()) if found else ()
-        told.append(found[1] if found and found[1] in known else otherwise)
-    return told[0], told[1]
+    """What a List operation sorts by and in which order, as its documentation says.
+
+    Where it does not: the newest first, and names from A on.
+    """
+    by = _default(operation, "SortBy", "CreationTime")
+    natural = "Ascending" if by == "Name" else "Descending"
+    return by, _default(operation, "SortOrder", natural)
+
+
+def _default(operation: str, member: str, otherwise: str) -> str:
+    shape = input_members(operation).get(member)
+    found = DEFAULT.search(shape.documentation) if shape is not None else None
+    if found is None or shape is None or found[1] not in shape.metadata.get("enum", ()):
+        return otherwise
+    return found[1]
 
 
 def errors_of(operation: str) -> frozenset[str]:
