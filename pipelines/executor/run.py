@@ -254,7 +254,9 @@ def _run_job(step: PlannedStep, context: Context, services: _Services, progress:
     from botocore.exceptions import BotoCoreError, ClientError
 
     runner = RUNNERS[step.type]
-    name = job_name(context.execution.execution_id, step.name, progress.state.attempt)
+    name = job_name(
+        context.execution.execution_id, step.name, progress.state.attempt, runner.name_length
+    )
     request = resolve(step.arguments, replace(context, job_name=name))
     for key, default in runner.defaults.items():
         if request.get(key) == default:
@@ -279,7 +281,7 @@ def _wait_for_end(runner: Runner, identity: dict[str, str], services: _Services)
         if status in runner.ends:
             ended = runner.ends[status]
             if ended == "Succeeded":
-                return _End(ended, answer=answer)
+                return _End(ended, answer={**answer, **runner.more(services.sagemaker, answer)})
             reason = str(answer.get(runner.failure_field) or f"{runner.describe} says {status}")
             fault = retries.of_reason(reason) if ended == "Failed" else ""
             return _End(ended, reason, answer, fault)
@@ -299,12 +301,13 @@ _DRIVERS: Mapping[str, Callable[[PlannedStep, Context, _Services, _Progress], _E
 }
 
 
-def job_name(execution_id: str, step: str, attempt: int = 1) -> str:
-    """Name of a step's job: readable, unique in the account, within AWS's 63 characters."""
+def job_name(execution_id: str, step: str, attempt: int = 1, length: int = _JOB_NAME_LENGTH) -> str:
+    """Name of a step's job: readable, unique in the account, as short as AWS wants it."""
     again = f"/{attempt}" if attempt > 1 else ""
     digest = hashlib.sha256(f"{execution_id}/{step}{again}".encode()).hexdigest()[:_HASH_LENGTH]
-    plain = re.sub(r"[^A-Za-z0-9-]", "-", f"pipelines-{execution_id}-{step}")
-    return f"{plain[: _JOB_NAME_LENGTH - _HASH_LENGTH - 1].rstrip('-')}-{digest}"
+    whose = "pipelines-" if length == _JOB_NAME_LENGTH else ""
+    plain = re.sub(r"[^A-Za-z0-9-]", "-", f"{whose}{execution_id}-{step}")
+    return f"{plain[: length - _HASH_LENGTH - 1].rstrip('-')}-{digest}"
 
 
 def _read_json(s3: Any, uri: str) -> Any:

@@ -136,6 +136,8 @@ def _answered(reference: Reference, step_type: str) -> Any:
         known = outcome or not step_type
         return None if known else f"a {step_type} step answers no {reference.path[0]!r}"
     operation = runner.operation.replace("Create", "Describe", 1)
+    if runner.lists and reference.path[0] in _operation(runner.lists).output_shape.members:
+        operation = runner.lists
     shape = _operation(operation).output_shape
     parent: str | int = ""
     for token in reference.path:

@@ -312,6 +312,9 @@ def test_a_job_name_fits_aws_and_tells_steps_apart() -> None:
     names = {job_name("abc123def456", step) for step in ("A" * 64, "A" * 63, "a_b", "a-b")}
     assert len(names) == 4
     assert all(re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", name) for name in names)
+    short = [job_name("abc123def456", step, length=32) for step in ("A" * 64, "A" * 63)]
+    assert short[0] != short[1]
+    assert [re.sub("[0-9a-f]{10}$", "", name) for name in short] == ["abc123def456-AAAAAAAA-"] * 2
 
 
 def test_every_runner_names_operations_and_members_that_aws_has() -> None:

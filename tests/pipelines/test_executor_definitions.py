@@ -42,7 +42,7 @@ PROBLEMS: dict[str, tuple[Any, str]] = {
     "unknown member": (definition(processing("A")) | {"Extra": 1}, "Extra is not a member"),
     "steps": (definition() | {"Steps": {}}, "Steps must be a list"),
     "no type": (step_with(Type="Procesing"), "Steps[0].Type must be one of AutoML, Callback"),
-    "type": (step_with(Type="Tuning"), "Steps[0].Type 'Tuning' is not emulated"),
+    "type": (step_with(Type="EMR"), "Steps[0].Type 'EMR' is not emulated"),
     "loop": (step_with(Type="ForEach"), "Steps[0].Type 'ForEach' is not emulated"),
     "name": (step_with(Name="a b"), "Steps[0].Name must be up to 64 letters"),
     "member": (step_with(Other=1), "Steps[0].Other is not emulated for a Processing step"),

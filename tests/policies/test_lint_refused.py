@@ -125,7 +125,7 @@ def test_a_good_definition_has_no_faults() -> None:
 
 @pytest.mark.parametrize(
     "step",
-    [step(CacheConfig={"Enabled": True, "ExpireAfter": "30d"}), step(Type="Tuning"),
+    [step(CacheConfig={"Enabled": True, "ExpireAfter": "30d"}), step(Type="EMR"),
      step(DependsOn=[{"Step": "B", "Trigger": "Any"}])],
 )  # fmt: skip
 def test_what_only_the_executor_lacks_is_no_fault_of_the_definition(step: Any) -> None:

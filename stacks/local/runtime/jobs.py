@@ -293,17 +293,22 @@ def resource_config(cluster: Request) -> dict[str, Any]:
 
 def last_metrics(log: Path, definitions: Sequence[Mapping[str, str]]) -> dict[str, float]:
     """The last value that each metric's expression found in the log."""
+    series = {one["Name"]: metric_series(log, one["Regex"]) for one in definitions}
+    return {name: values[-1] for name, values in series.items() if values}
+
+
+def metric_series(log: Path, regex: str) -> list[float]:
+    """Every value that a metric's expression finds in the log so far."""
     try:
         text = log.read_text(errors="replace")
     except OSError:
-        return {}
-    found = {}
-    for definition in definitions:
-        for match in re.finditer(definition["Regex"], text):
-            try:
-                found[definition["Name"]] = float(match.group(1))
-            except (ValueError, IndexError):  # the expression caught no number
-                continue
+        return []
+    found = []
+    for match in re.finditer(regex, text):
+        try:
+            found.append(float(match.group(1)))
+        except (ValueError, IndexError, TypeError):  # the expression caught no number
+            continue
     return found
 
 

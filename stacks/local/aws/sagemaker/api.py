@@ -27,6 +27,7 @@ from stacks.local.aws.sagemaker.refused_operations import reason
 from stacks.local.aws.sagemaker.resource_type import Request, ResourceType
 from stacks.local.aws.sagemaker.resource_types import BY_NAME, RESOURCE_TYPES
 from stacks.local.aws.sagemaker.shapes import check_request, operation_names
+from stacks.local.aws.sagemaker.tuning import summaries
 
 Answer = dict[str, Any]
 Operation = Callable[[Emulator, Request], Answer]
@@ -63,6 +64,11 @@ def _update_weights(emulator: Emulator, request: Request) -> Answer:
 def _list_packages(emulator: Emulator, request: Request) -> Answer:
     asked = {**request, "ModelPackageType": packages.list_type(request)}
     return crud.listing(emulator, BY_NAME[packages.PACKAGE], asked)
+
+
+def _list_tuning_jobs(emulator: Emulator, request: Request) -> Answer:
+    """By name, where nothing else is asked for (ListHyperParameterTuningJobs, API reference)."""
+    return crud.listing(emulator, BY_NAME[summaries.KIND], {"SortBy": "Name", **request})
 
 
 def _add_tags(emulator: Emulator, request: Request) -> Answer:
@@ -137,14 +143,18 @@ OPERATIONS: Mapping[str, Operation] = {
     "ListPipelineExecutionSteps": pipelines.list_steps,
     "ListPipelineExecutions": pipelines.list_executions,
     "ListPipelineParametersForExecution": pipelines.list_parameters,
+    "ListHyperParameterTuningJobs": _list_tuning_jobs,
     "ListTags": _list_tags,
+    "ListTrainingJobsForHyperParameterTuningJob": summaries.list_training_jobs,
     "PutModelPackageGroupPolicy": packages.put_policy,
     "QueryLineage": lineage_query.query,
     "Search": search.search,
     "StartPipelineExecution": pipelines.start_execution,
     "StopPipelineExecution": pipelines.stop_execution,
+    "StopHyperParameterTuningJob": _stop("HyperParameterTuningJob", summaries.KIND),
     "StopProcessingJob": _stop("ProcessingJob", "processing job"),
     "StopTrainingJob": _stop("TrainingJob", "training job"),
+    "StopTransformJob": _stop("TransformJob", "transform job"),
     "UpdateEndpointWeightsAndCapacities": _update_weights,
 }
 """Everything the emulator answers."""

@@ -16,7 +16,6 @@ from stacks.local.aws.sagemaker.errors import ApiError, has_program, invalid
 from stacks.local.aws.sagemaker.fleet import (
     HEALTH_SECONDS,
     Fleet,
-    ServingFailed,
     Variant,
     end,
     launch,
@@ -27,6 +26,7 @@ from stacks.local.aws.sagemaker.fleet import (
 )
 from stacks.local.aws.sagemaker.packages import container
 from stacks.local.aws.sagemaker.resource_type import Exists, Request
+from stacks.local.aws.sagemaker.servers import ServingFailed
 from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.store import Resource
 from stacks.local.runtime.s3_files import TransferFailed

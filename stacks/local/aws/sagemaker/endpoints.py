@@ -15,7 +15,6 @@ from stacks.local.aws.sagemaker import components
 from stacks.local.aws.sagemaker.errors import invalid, not_emulated
 from stacks.local.aws.sagemaker.fleet import (
     Fleet,
-    ServingFailed,
     Variant,
     launch,
     mend,
@@ -23,6 +22,7 @@ from stacks.local.aws.sagemaker.fleet import (
 )
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.rollout import Deployment, plan_of, shift
+from stacks.local.aws.sagemaker.servers import ServingFailed
 from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.store import Resource
 

@@ -2,14 +2,11 @@
 
 from collections.abc import Mapping
 
-NETWORK = "there is one network: loopback"
-KEY = "objects and volumes are not encrypted on this machine"
-ACCESS = "IAM decides what it may"
-ACCOUNTING = "kept for reviews and policies"
-FAULTS = "a local job meets no fault of the service"
-MACHINE = "one machine plays every instance"
+from stacks.local.aws.sagemaker import job_fields
+from stacks.local.aws.sagemaker.reasons import ACCESS, ACCOUNTING, KEY, MACHINE, NETWORK
 
 FIELDS: Mapping[str, frozenset[str]] = {
+    **job_fields.FIELDS,
     "AddTags": frozenset({"ResourceArn", "Tags"}),
     "BatchDescribeModelPackage": frozenset({"ModelPackageArnList"}),
     "CreateEndpoint": frozenset({"EndpointName", "EndpointConfigName", "DeploymentConfig", "Tags"}),
@@ -69,36 +66,6 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "PipelineDefinition",
             "PipelineDefinitionS3Location",
             "ParallelismConfiguration",
-            "Tags",
-        }
-    ),
-    "CreateProcessingJob": frozenset(
-        {
-            "ProcessingJobName",
-            "ProcessingInputs",
-            "ProcessingOutputConfig",
-            "ProcessingResources",
-            "StoppingCondition",
-            "AppSpecification",
-            "Environment",
-            "NetworkConfig",
-            "ExperimentConfig",
-            "Tags",
-        }
-    ),
-    "CreateTrainingJob": frozenset(
-        {
-            "TrainingJobName",
-            "HyperParameters",
-            "AlgorithmSpecification",
-            "InputDataConfig",
-            "OutputDataConfig",
-            "ResourceConfig",
-            "StoppingCondition",
-            "CheckpointConfig",
-            "EnableNetworkIsolation",
-            "Environment",
-            "ExperimentConfig",
             "Tags",
         }
     ),
@@ -165,8 +132,6 @@ FIELDS: Mapping[str, frozenset[str]] = {
         }
     ),
     "StopPipelineExecution": frozenset({"PipelineExecutionArn"}),
-    "StopProcessingJob": frozenset({"ProcessingJobName"}),
-    "StopTrainingJob": frozenset({"TrainingJobName"}),
     "UpdateEndpoint": frozenset(
         {
             "EndpointName",
@@ -245,6 +210,7 @@ SCHEDULE = {
 }
 
 RECORDED: Mapping[str, Mapping[str, str]] = {
+    **job_fields.RECORDED,
     "CreateEndpointConfig": {
         "ProductionVariants[].InstanceType": MACHINE,
         "ProductionVariants[].InitialInstanceCount": "at most two processes run per variant",
@@ -317,29 +283,6 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "PipelineDescription": ACCOUNTING,
         "RoleArn": ACCESS,
         "ClientRequestToken": "a taken name is refused in any case",
-    },
-    "CreateProcessingJob": {
-        "NetworkConfig.VpcConfig": NETWORK,
-        "NetworkConfig.EnableInterContainerTrafficEncryption": NETWORK,
-        "RoleArn": ACCESS,
-        "ProcessingResources.ClusterConfig.InstanceType": MACHINE,
-        "ProcessingOutputConfig.KmsKeyId": KEY,
-    },
-    "CreateTrainingJob": {
-        "RoleArn": ACCESS,
-        "VpcConfig": NETWORK,
-        "EnableInterContainerTrafficEncryption": NETWORK,
-        "EnableManagedSpotTraining": "a local job is not interrupted",
-        "ProfilerConfig": "a local job is not profiled",
-        "DebugHookConfig": "tensors are not collected",
-        "TensorBoardOutputConfig": "a local job's TensorBoard files are not brought away",
-        "RetryStrategy": FAULTS,
-        "RemoteDebugConfig": "a local job is a process of this machine",
-        "InfraCheckConfig": FAULTS,
-        "SessionChainingConfig": ACCESS,
-        "ResourceConfig.InstanceType": MACHINE,
-        "OutputDataConfig.KmsKeyId": KEY,
-        "AlgorithmSpecification.TrainingImage": "a table says what is run in its place",
     },
     "DeletePipeline": {"ClientRequestToken": "a second delete finds nothing"},
     "DescribeFeatureGroup": {"NextToken": "every answer carries all features"},

@@ -13,8 +13,9 @@ from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker import components
 from stacks.local.aws.sagemaker.capture import Captures, Exchange
 from stacks.local.aws.sagemaker.errors import ApiError, not_emulated
-from stacks.local.aws.sagemaker.fleet import Fleet, Server, ServingFailed, Variant, awake, slot
+from stacks.local.aws.sagemaker.fleet import Fleet, Variant, awake, slot
 from stacks.local.aws.sagemaker.rollout import Deployment
+from stacks.local.aws.sagemaker.servers import Server, ServingFailed
 from stacks.local.aws.store import Resource
 from stacks.local.runtime.s3_files import TransferFailed
 

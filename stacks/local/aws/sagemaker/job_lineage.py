@@ -52,6 +52,12 @@ TOLD = {
         inputs="ProcessingInputs[].[InputName, S3Input.S3Uri]",
         outputs="ProcessingOutputConfig.Outputs[].[OutputName, S3Output.S3Uri]",
     ),
+    "TransformJob": Told(
+        cluster="TransformResources",
+        image="Image",
+        inputs="[['SageMaker.TransformInput', TransformInput.DataSource.S3DataSource.S3Uri]]",
+        outputs="[['SageMaker.TransformOutput', TransformOutput.S3OutputPath]]",
+    ),
 }
 """Operation's stem -> what its request says."""
 

@@ -19,6 +19,9 @@ from stacks.local.runtime.jobs import Ending
 
 Runner = Callable[[Request, str, threading.Event], Ending]
 
+STATUSES = ("HyperParameterTuningJobStatus", "ProcessingJobStatus", "TrainingJobStatus")
+"""Of jobs that can be deleted."""
+
 
 def start_processing(emulator: Emulator, item: Resource, request: Request) -> None:
     """Run a processing job in the background."""
@@ -37,6 +40,17 @@ def start_processing(emulator: Emulator, item: Resource, request: Request) -> No
 
 def start_training(emulator: Emulator, item: Resource, request: Request) -> None:
     """Run a training job in the background."""
+    check_training(request)
+    place = f"{request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{item.name}/output"
+    item.set(
+        ModelArtifacts={"S3ModelArtifacts": f"{place}/model.tar.gz"},  # where it is to be
+        StoppingCondition=request.get("StoppingCondition", {"MaxRuntimeInSeconds": 86_400}),
+    )
+    _start(emulator, item, "TrainingJob", request, emulator.jobs.train)
+
+
+def check_training(request: Request) -> None:
+    """ValidationException where a training job could not begin."""
     algorithm = request.get("AlgorithmSpecification")
     if algorithm is None or "ResourceConfig" not in request:
         raise invalid("AlgorithmSpecification and ResourceConfig are required")
@@ -50,12 +64,6 @@ def start_training(emulator: Emulator, item: Resource, request: Request) -> None
             raise invalid(f"Regex of metric {definition['Name']!r} is invalid: {error}") from error
     if "CheckpointConfig" in request:
         _local_path(request["CheckpointConfig"].get("LocalPath", OPT_ML), OPT_ML)
-    place = f"{request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{item.name}/output"
-    item.set(
-        ModelArtifacts={"S3ModelArtifacts": f"{place}/model.tar.gz"},  # where it is to be
-        StoppingCondition=request.get("StoppingCondition", {"MaxRuntimeInSeconds": 86_400}),
-    )
-    _start(emulator, item, "TrainingJob", request, emulator.jobs.train)
 
 
 def stop_job(emulator: Emulator, item: Resource, stem: str) -> None:
@@ -74,7 +82,7 @@ def stop_job(emulator: Emulator, item: Resource, stem: str) -> None:
 
 def delete_job(emulator: Emulator, item: Resource, request: Request) -> None:
     """A job can be deleted once it is over."""
-    status = item.fields.get("ProcessingJobStatus", item.fields.get("TrainingJobStatus"))
+    (status,) = [item.fields[member] for member in STATUSES if member in item.fields]
     if status in ("InProgress", "Stopping"):
         raise invalid(f"a job in status {status} cannot be deleted; stop it first")
 
@@ -174,4 +182,4 @@ def _local_path(path: str, base: str) -> None:
 
 
 def _words(stem: str) -> str:
-    return stem.removesuffix("Job").lower() + " job"
+    return re.sub(r"(?<!^)([A-Z])", r" \1", stem).lower()

@@ -17,7 +17,6 @@ import urllib3
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker import tracking_links
 from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
-from stacks.local.aws.sagemaker.fleet import HTTP
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.tracking_guard import PORT_VARIABLE
 from stacks.local.aws.store import Resource
@@ -33,6 +32,7 @@ STATUS = {KIND: "Status", SERVER: "TrackingServerStatus"}
 ANSWERING = ("Created", "Updated", "Started")
 """Statuses in which it serves."""
 
+HTTP = urllib3.PoolManager(maxsize=32, retries=False)
 HEALTH_SECONDS = 180
 POLL_SECONDS = 0.1
 

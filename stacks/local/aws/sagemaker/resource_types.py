@@ -18,6 +18,9 @@ from stacks.local.aws.sagemaker import (
 )
 from stacks.local.aws.sagemaker.recorded_types import RECORDED_TYPES
 from stacks.local.aws.sagemaker.resource_type import Exists, Missing, ResourceType
+from stacks.local.aws.sagemaker.transform import job as transform
+from stacks.local.aws.sagemaker.tuning import job as tuning
+from stacks.local.aws.sagemaker.tuning import summaries
 
 JOB_EXISTS = Exists(
     code="ResourceInUse",
@@ -60,6 +63,34 @@ RESOURCE_TYPES = (
         },
         on_create=jobs.start_training,
         on_delete=jobs.delete_job,
+    ),
+    ResourceType(
+        name=summaries.KIND,
+        name_field="HyperParameterTuningJobName",
+        arn_field="HyperParameterTuningJobArn",
+        arn="hyper-parameter-tuning-job/{name}",
+        create="CreateHyperParameterTuningJob",
+        describe="DescribeHyperParameterTuningJob",
+        list="ListHyperParameterTuningJobs",
+        delete="DeleteHyperParameterTuningJob",
+        missing=summaries.MISSING,
+        exists=JOB_EXISTS,
+        status_field="HyperParameterTuningJobStatus",
+        on_create=tuning.start_tuning,
+        on_delete=jobs.delete_job,
+    ),
+    ResourceType(
+        name="transform job",
+        name_field="TransformJobName",
+        arn_field="TransformJobArn",
+        arn="transform-job/{name}",
+        create="CreateTransformJob",
+        describe="DescribeTransformJob",
+        list="ListTransformJobs",
+        missing=Missing(text="Could not find requested job with name: {name}"),
+        exists=JOB_EXISTS,
+        status_field="TransformJobStatus",
+        on_create=transform.start_transform,
     ),
     ResourceType(
         name=packages.GROUP,

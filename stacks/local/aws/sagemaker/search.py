@@ -23,6 +23,7 @@ KINDS = {
     "ExperimentTrialComponent": "trial component",
     "FeatureGroup": "feature group",
     "HubContent": "hub content",
+    "HyperParameterTuningJob": "hyperparameter tuning job",
     "Model": "model",
     "ModelCard": "model card",
     "ModelPackage": "model package",

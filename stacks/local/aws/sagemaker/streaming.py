@@ -15,8 +15,9 @@ import urllib3
 
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.event_stream import CONTENT_TYPE, event, exception
-from stacks.local.aws.sagemaker.fleet import Fleet, ServingFailed, Variant, slot
+from stacks.local.aws.sagemaker.fleet import Fleet, Variant, slot
 from stacks.local.aws.sagemaker.invoke import Question, answered, model_error, route
+from stacks.local.aws.sagemaker.servers import ServingFailed
 from stacks.local.runtime.s3_files import TransferFailed
 
 PART_BYTES = 65_536
