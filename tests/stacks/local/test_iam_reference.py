@@ -8,7 +8,8 @@ import botocore.session
 import pytest
 
 from policies.data import UNKNOWN
-from stacks.local.aws.iam import context, operations, reference, resources, special
+from policies.iam import reference
+from stacks.local.aws.iam import context, operations, resources, special
 from stacks.local.aws.iam.asked import PREFIXES, SIGNED_AS, Asked
 from stacks.local.aws.iam.resources import Place
 

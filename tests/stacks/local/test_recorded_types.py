@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stacks.local.aws.iam import reference
+from policies.iam import reference
 from stacks.local.aws.sagemaker.coverage import coverage, totals
 from stacks.local.aws.sagemaker.recorded_types import RECORDED_TYPES
 from stacks.local.aws.sagemaker.resource_type import ResourceType

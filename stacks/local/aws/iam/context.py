@@ -15,8 +15,8 @@ from typing import Any
 import jmespath
 
 from policies.data import UNKNOWN
+from policies.iam import reference
 from policies.iam.request import Principal, keys
-from stacks.local.aws.iam import reference
 from stacks.local.aws.iam.asked import Asked
 from stacks.local.aws.iam.resources import Place
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.data import UNKNOWN
-from stacks.local.aws.iam import reference
+from policies.iam import reference
 from stacks.local.aws.iam.asked import Asked
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")
