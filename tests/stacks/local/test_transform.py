@@ -45,6 +45,20 @@ def test_every_object_is_answered_under_its_own_name(jobs: Transforms) -> None:
     ]
 
 
+def test_a_job_is_a_component_between_its_data_and_its_results(jobs: Transforms) -> None:
+    jobs.put("traced", {"a.csv": b"1,2\n"})
+    jobs.sm.create_experiment(ExperimentName="scoring")
+    config = {"ExperimentName": "scoring"}
+    job = jobs.run("traced", jobs.model("traced"), ExperimentConfig=config)
+    found = jobs.sm.list_trial_components(SourceArn=job["TransformJobArn"])
+    (component,) = found["TrialComponentSummaries"]
+    shown = jobs.sm.describe_trial_component(TrialComponentName=component["TrialComponentName"])
+    assert shown["Status"]["PrimaryStatus"] == "Completed"
+    assert shown["InputArtifacts"]["SageMaker.TransformInput"]["Value"].endswith("/traced/")
+    assert shown["OutputArtifacts"]["SageMaker.TransformOutput"]["Value"].endswith("/traced-out")
+    assert jobs.sm.list_trials(ExperimentName="scoring")["TrialSummaries"]
+
+
 MEGABYTE = b"1," * (500_000) + b"1\n"
 
 

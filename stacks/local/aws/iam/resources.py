@@ -17,15 +17,20 @@ OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
     "alarmname": ("alarmnames",),
     "bucketname": ("bucket",),
     "certificatenamewithpath": ("servercertificatename",),
+    "dataqualityjobdefinitionname": ("jobdefinitionname",),
     "groupnamewithpath": ("groupname",),
     "instanceprofilenamewithpath": ("instanceprofilename",),
     "mlflowtrackingservername": ("trackingservername",),
+    "modelbiasjobdefinitionname": ("jobdefinitionname",),
+    "modelexplainabilityjobdefinitionname": ("jobdefinitionname",),
     "modelpackagename": ("modelpackagearn",),
+    "modelqualityjobdefinitionname": ("jobdefinitionname",),
     "objectname": ("key",),
     "policynamewithpath": ("policyname",),
     "rolenamewithpath": ("rolename",),
     "rulename": ("rule",),
     "usernamewithpath": ("username",),
+    "userprofilename": ("spacename",),
 }
 """Variable of an ARN in lower case -> other members that hold it; its own name comes first, and
 the last variable of an ARN may be called just `name` where the operation says what it is."""

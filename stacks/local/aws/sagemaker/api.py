@@ -4,10 +4,26 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker import cards, crud, jobs, packages, pipelines, search
+from stacks.local.aws.sagemaker import (
+    cards,
+    components,
+    crud,
+    experiments,
+    features,
+    jobs,
+    lineage,
+    lineage_query,
+    mlflow_app,
+    monitors,
+    packages,
+    pipelines,
+    search,
+)
 from stacks.local.aws.sagemaker.accepted import check_fields
 from stacks.local.aws.sagemaker.endpoints import update_weights
 from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
+from stacks.local.aws.sagemaker.recorded_operations import RECORDED_OPERATIONS
+from stacks.local.aws.sagemaker.refused_operations import reason
 from stacks.local.aws.sagemaker.resource_type import Request, ResourceType
 from stacks.local.aws.sagemaker.resource_types import BY_NAME, RESOURCE_TYPES
 from stacks.local.aws.sagemaker.shapes import check_request, operation_names
@@ -23,7 +39,7 @@ def call(emulator: Emulator, operation: str, request: Request) -> Answer:
         raise ApiError("UnknownOperationException", f"SageMaker has no operation {operation!r}")
     act = OPERATIONS.get(operation)
     if act is None:
-        raise not_emulated(f"sagemaker:{operation}", "nobody has built it")
+        raise not_emulated(f"sagemaker:{operation}", reason(operation))
     check_request(operation, request)
     check_fields(operation, request)
     return act(emulator, request)
@@ -46,11 +62,8 @@ def _update_weights(emulator: Emulator, request: Request) -> Answer:
 
 
 def _list_packages(emulator: Emulator, request: Request) -> Answer:
-    """Versions of groups are all that exist; a list without a group is of other packages."""
-    if packages.wants_versions(request):
-        asked = {name: value for name, value in request.items() if name != "ModelPackageType"}
-        return crud.listing(emulator, BY_NAME[packages.PACKAGE], asked)
-    return crud.paged("ModelPackageSummaryList", [], request)
+    asked = {**request, "ModelPackageType": packages.list_type(request)}
+    return crud.listing(emulator, BY_NAME[packages.PACKAGE], asked)
 
 
 def _list_tuning_jobs(emulator: Emulator, request: Request) -> Answer:
@@ -109,6 +122,13 @@ def _bind(
 
 OPERATIONS: Mapping[str, Operation] = {
     **_of_table(),
+    **RECORDED_OPERATIONS,
+    **components.OPERATIONS,
+    **experiments.OPERATIONS,
+    **features.METADATA,
+    **lineage.OPERATIONS,
+    **mlflow_app.OPERATIONS,
+    **monitors.OPERATIONS,
     "AddTags": _add_tags,
     "BatchDescribeModelPackage": search.batch_describe_packages,
     "DeleteModelPackageGroupPolicy": packages.delete_policy,
@@ -117,6 +137,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "DescribePipelineDefinitionForExecution": pipelines.describe_definition,
     "DescribePipelineExecution": pipelines.describe_execution,
     "GetModelPackageGroupPolicy": packages.get_policy,
+    "GetSearchSuggestions": search.suggestions,
     "ListModelCardVersions": cards.list_versions,
     "ListModelPackages": _list_packages,
     "ListPipelineExecutionSteps": pipelines.list_steps,
@@ -126,6 +147,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "ListTags": _list_tags,
     "ListTrainingJobsForHyperParameterTuningJob": summaries.list_training_jobs,
     "PutModelPackageGroupPolicy": packages.put_policy,
+    "QueryLineage": lineage_query.query,
     "Search": search.search,
     "StartPipelineExecution": pipelines.start_execution,
     "StopPipelineExecution": pipelines.stop_execution,

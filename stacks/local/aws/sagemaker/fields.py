@@ -1,8 +1,4 @@
-"""Members of each request: what acts, what is kept and shown only, what is refused.
-
-The keys of REFUSED are JMESPath: a request for which one finds something is answered with
-NotEmulated.
-"""
+"""Members of each request: what acts, and what is kept and shown only."""
 
 from collections.abc import Mapping
 
@@ -35,6 +31,16 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "Tags",
         }
     ),
+    "CreateInferenceComponent": frozenset(
+        {
+            "InferenceComponentName",
+            "EndpointName",
+            "VariantName",
+            "Specification",
+            "RuntimeConfig",
+            "Tags",
+        }
+    ),
     "CreateMlflowApp": frozenset({"Name", "ArtifactStoreUri", "Tags"}),
     "CreateMlflowTrackingServer": frozenset(
         {"TrackingServerName", "ArtifactStoreUri", "MlflowVersion", "Tags"}
@@ -43,9 +49,11 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "CreateModelCard": frozenset({"ModelCardName", "Content", "ModelCardStatus", "Tags"}),
     "CreateModelPackage": frozenset(
         {
+            "ModelPackageName",
             "ModelPackageGroupName",
             "InferenceSpecification",
             "ModelApprovalStatus",
+            "ModelLifeCycle",
             "CustomerMetadataProperties",
             "Tags",
         }
@@ -67,6 +75,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "DescribePipelineDefinitionForExecution": frozenset({"PipelineExecutionArn"}),
     "DescribePipelineExecution": frozenset({"PipelineExecutionArn"}),
     "GetModelPackageGroupPolicy": frozenset({"ModelPackageGroupName"}),
+    "GetSearchSuggestions": frozenset({"Resource", "SuggestionQuery"}),
     "ListModelCardVersions": frozenset(
         {
             "ModelCardName",
@@ -98,6 +107,17 @@ FIELDS: Mapping[str, frozenset[str]] = {
     ),
     "ListTags": frozenset({"ResourceArn", "NextToken", "MaxResults"}),
     "PutModelPackageGroupPolicy": frozenset({"ModelPackageGroupName"}),
+    "QueryLineage": frozenset(
+        {
+            "StartArns",
+            "Direction",
+            "IncludeEdges",
+            "Filters",
+            "MaxDepth",
+            "MaxResults",
+            "NextToken",
+        }
+    ),
     "Search": frozenset(
         {"Resource", "SearchExpression", "SortBy", "SortOrder", "NextToken", "MaxResults"}
     ),
@@ -126,6 +146,12 @@ FIELDS: Mapping[str, frozenset[str]] = {
         {"EndpointName", "DesiredWeightsAndCapacities"}
     ),
     "UpdateFeatureGroup": frozenset({"FeatureGroupName", "FeatureAdditions", "OnlineStoreConfig"}),
+    "UpdateInferenceComponent": frozenset(
+        {"InferenceComponentName", "Specification", "RuntimeConfig"}
+    ),
+    "UpdateInferenceComponentRuntimeConfig": frozenset(
+        {"InferenceComponentName", "DesiredRuntimeConfig"}
+    ),
     "UpdateMlflowApp": frozenset({"Arn", "Name", "ArtifactStoreUri"}),
     "UpdateMlflowTrackingServer": frozenset({"TrackingServerName", "ArtifactStoreUri"}),
     "UpdateModelCard": frozenset({"ModelCardName", "Content", "ModelCardStatus"}),
@@ -137,6 +163,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "CustomerMetadataProperties",
             "CustomerMetadataPropertiesToRemove",
             "InferenceSpecification",
+            "ModelLifeCycle",
             "SourceUri",
         }
     ),
@@ -159,6 +186,27 @@ DEPLOYMENT = {
     "DeploymentConfig.RollingUpdatePolicy": ROLLING,
     "DeploymentConfig.RollingUpdatePolicy.RollbackMaximumBatchSize": "all goes back at once",
     "DeploymentConfig.BlueGreenUpdatePolicy.MaximumExecutionTimeoutInSeconds": TIMEOUT,
+}
+
+COMPONENT = {
+    "Specification.ComputeResourceRequirements": MACHINE,
+    "Specification.DataCacheConfig": "model data is on this machine",
+    "Specification.SchedulingConfig": MACHINE,
+    "Specification.StartupParameters.ModelDataDownloadTimeoutInSeconds": (
+        "model data is on this machine"
+    ),
+    "RuntimeConfig.CopyCount": "at most two processes run per component",
+}
+
+INLINE = "MonitoringScheduleConfig.MonitoringJobDefinition"
+ANALYZER = "AWS's own analyzer reads it, which is not here"
+SCHEDULE = {
+    f"{INLINE}.MonitoringAppSpecification.RecordPreprocessorSourceUri": ANALYZER,
+    f"{INLINE}.MonitoringAppSpecification.PostAnalyticsProcessorSourceUri": ANALYZER,
+    f"{INLINE}.MonitoringInputs[].EndpointInput.FeaturesAttribute": ANALYZER,
+    f"{INLINE}.MonitoringInputs[].EndpointInput.InferenceAttribute": ANALYZER,
+    f"{INLINE}.MonitoringResources.ClusterConfig.InstanceType": MACHINE,
+    f"{INLINE}.MonitoringOutputConfig.KmsKeyId": KEY,
 }
 
 RECORDED: Mapping[str, Mapping[str, str]] = {
@@ -192,6 +240,7 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "OnlineStoreConfig.StorageType": "every online store is in memory",
         "OfflineStoreConfig.S3StorageConfig.KmsKeyId": KEY,
     },
+    "CreateInferenceComponent": COMPONENT,
     "CreateMlflowApp": {
         "RoleArn": ACCESS,
         "KmsKeyId": KEY,
@@ -229,6 +278,7 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "ClientToken": "each request makes its own version",
     },
     "CreateModelPackageGroup": {"ModelPackageGroupDescription": ACCOUNTING},
+    "CreateMonitoringSchedule": SCHEDULE,
     "CreatePipeline": {
         "PipelineDescription": ACCOUNTING,
         "RoleArn": ACCESS,
@@ -247,6 +297,7 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
     "StopPipelineExecution": {"ClientRequestToken": "a second stop changes nothing"},
     "UpdateEndpoint": DEPLOYMENT,
     "UpdateFeatureGroup": {"ThroughputConfig": MACHINE},
+    "UpdateInferenceComponent": {**COMPONENT, "DeploymentConfig": "all copies move at once"},
     "UpdateMlflowApp": {
         "ModelRegistrationMode": "models are registered by the pipeline",
         "WeeklyMaintenanceWindowStart": MACHINE,
@@ -258,38 +309,11 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "AutomaticModelRegistration": "models are registered by the pipeline",
         "WeeklyMaintenanceWindowStart": MACHINE,
     },
-    "UpdateModelPackage": {"ClientToken": "an update is idempotent by itself"},
+    "UpdateModelPackage": {
+        "ClientToken": "an update is idempotent by itself",
+        "ModelCard": ACCOUNTING,
+    },
+    "UpdateMonitoringSchedule": SCHEDULE,
     "UpdatePipeline": {"PipelineDescription": ACCOUNTING, "RoleArn": ACCESS},
 }
 """Operation -> member -> why it is kept without effect. Dotted names stand inside acting ones."""
-
-REFUSED: Mapping[str, Mapping[str, str]] = {
-    **job_fields.REFUSED,
-    "CreateEndpointConfig": {
-        "AsyncInferenceConfig.OutputConfig.NotificationConfig.IncludeInferenceResponseIn": (
-            "topics hear where the answer is, not the answer"
-        ),
-        "ExplainerConfig": "there is no explainer",
-        "ProductionVariants[].InstancePools": "only one instance type per variant is built",
-        "ProductionVariants[].CoreDumpConfig": "core dumps are not brought away",
-    },
-    "CreateFeatureGroup": {
-        "FeatureDefinitions[].CollectionType": "features hold one value",
-        "OfflineStoreConfig.TableFormat == 'Iceberg'": "the offline store is plain Parquet",
-    },
-    "CreateModel": {
-        "Containers[1]": "inference pipelines are not built",
-        "InferenceExecutionConfig": "inference pipelines are not built",
-        "[PrimaryContainer, Containers[0]][?Mode=='MultiModel']": "a process holds one model",
-        "[PrimaryContainer, Containers[0]][].AdditionalModelDataSources": "one model data source",
-        "[PrimaryContainer, Containers[0]][].InferenceSpecificationName": "the first is used",
-    },
-    "CreateModelPackage": {
-        "ModelPackageName": "only versions of a model package group are built",
-        "ValidationSpecification": "validation jobs are not built",
-        "SourceAlgorithmSpecification": "marketplace algorithms are not built",
-        "InferenceSpecification.Containers[1]": "inference pipelines are not built",
-    },
-    "UpdateFeatureGroup": {"FeatureAdditions[].CollectionType": "features hold one value"},
-}
-"""Operation -> JMESPath -> why it is answered with NotEmulated."""

@@ -6,7 +6,7 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,6 +52,9 @@ class Variant:
     volume_key: str = ""
     """KMS key of its instances' volumes. Default: AWS's own."""
 
+    component: str = ""
+    """Inference component whose copies these are. Default: the variant has a model of its own."""
+
     servers: list[Server] = field(default_factory=list)
     turns: Iterator[int] = field(default_factory=itertools.count)
     serverless: Mapping[str, Any] | None = None
@@ -61,6 +64,11 @@ class Variant:
     counting: threading.Lock = field(default_factory=threading.Lock)
     busy: int = 0
     last_asked: float = field(default_factory=time.monotonic)
+
+    @property
+    def label(self) -> str:
+        """What its folders and logs are called."""
+        return self.component or self.name
 
     def next_server(self, refused: Collection[Server] = ()) -> Server:
         """The next one in turn that runs and has not refused this request."""
@@ -105,7 +113,7 @@ class Fleet:
     def stop(self, host: ContainerRuntime) -> None:
         for variant in self.everything():
             for server in variant.servers:
-                _end(host, server)
+                end(host, server)
 
 
 def plan(emulator: Emulator, endpoint: str, config: Mapping[str, Any]) -> Fleet:
@@ -123,6 +131,16 @@ def plan(emulator: Emulator, endpoint: str, config: Mapping[str, Any]) -> Fleet:
 
 
 def _variant(emulator: Emulator, entry: Mapping[str, Any], volume_key: str) -> Variant:
+    if "ModelName" not in entry:
+        return Variant(
+            name=entry["VariantName"],
+            weight=entry.get("InitialVariantWeight", 1.0),
+            instances=entry.get("InitialInstanceCount", 1),
+            image="",
+            container={},
+            role_arn="",
+            health_seconds=0,
+        )
     model = emulator.store.find("model", entry["ModelName"])
     if model is None:
         arn = emulator.arn(f"model/{entry['ModelName']}")
@@ -149,20 +167,39 @@ def launch(emulator: Emulator, fleet: Fleet, cancelled: threading.Event) -> None
     """
     try:
         for variant in fleet.everything():
-            for number in range(_processes(variant)):
+            for number in range(processes(variant)):
                 variant.servers.append(start_server(emulator, fleet.endpoint, variant, number))
         for variant in fleet.everything():
             for server in variant.servers:
-                _wait(variant, server, cancelled)
+                wait_healthy(variant, server, cancelled)
     except (ServingFailed, TransferFailed, OSError) as error:
         fleet.stop(emulator.host)
         raise ServingFailed(str(error)[:1024]) from error
 
 
-def _processes(variant: Variant) -> int:
+def processes(variant: Variant) -> int:
+    """How many of its own run; a variant without a model has none."""
+    if not variant.container:
+        return 0
     if variant.serverless is not None:
         return int(variant.serverless.get("ProvisionedConcurrency", 0) > 0)
     return min(variant.instances, PROCESSES_PER_VARIANT)
+
+
+def mend(emulator: Emulator, fleet: Fleet, is_gone: Callable[[], bool]) -> None:
+    """Start again the processes that died, as SageMaker does, unless the fleet goes meanwhile."""
+    for variant in fleet.everything():
+        if variant.serverless is not None:
+            rest(emulator, variant)
+            continue
+        for number, server in enumerate(variant.servers):
+            if server.process.poll() is None or is_gone():
+                continue
+            emulator.host.children.stop(server.process)
+            variant.servers[number] = start_server(emulator, fleet.endpoint, variant, number)
+            if is_gone():
+                fleet.stop(emulator.host)
+                return
 
 
 def awake(
@@ -174,21 +211,21 @@ def awake(
     with variant.starting:
         if not variant.servers or variant.servers[0].process.poll() is not None:
             for dead in variant.servers:
-                _end(emulator.host, dead)
+                end(emulator.host, dead)
             server = start_server(emulator, endpoint, variant, 0)
             variant.servers[:] = [server]
-            _wait(variant, server, threading.Event())
+            wait_healthy(variant, server, threading.Event())
         return variant.servers[0]
 
 
 def rest(emulator: Emulator, variant: Variant) -> None:
     """End the worker of a serverless variant that nobody has asked for a while."""
-    if _processes(variant) or not variant.starting.acquire(blocking=False):
+    if processes(variant) or not variant.starting.acquire(blocking=False):
         return
     try:
         idle = not variant.busy and time.monotonic() - variant.last_asked > IDLE_SECONDS
         while idle and variant.servers:
-            _end(emulator.host, variant.servers.pop())
+            end(emulator.host, variant.servers.pop())
     finally:
         variant.starting.release()
 
@@ -210,15 +247,19 @@ def slot(variant: Variant) -> Iterator[None]:
             variant.last_asked = time.monotonic()
 
 
-def _end(host: ContainerRuntime, server: Server) -> None:
+def end(host: ContainerRuntime, server: Server) -> None:
+    """Stop a process and delete its folder."""
     host.children.stop(server.process)
     shutil.rmtree(server.directory, ignore_errors=True)
 
 
 def start_server(emulator: Emulator, endpoint: str, variant: Variant, number: int) -> Server:
     """One serving process of a variant."""
-    own, port = f"{variant.name}-{number}", free_port()
+    own, port = f"{variant.label}-{number}", free_port()
     log = emulator.host.logs / "endpoints" / endpoint / f"{own}.log"
+    group = f"/aws/sagemaker/Endpoints/{endpoint}"
+    if variant.component:
+        group = f"/aws/sagemaker/InferenceComponents/{variant.component}"
     serving = Serving(
         purpose=f"endpoint {endpoint} variant {variant.name}",
         arn=emulator.arn(f"endpoint/{endpoint}"),
@@ -227,13 +268,14 @@ def start_server(emulator: Emulator, endpoint: str, variant: Variant, number: in
         port=port,
         directory=emulator.host.state / "endpoints" / endpoint / f"{own}-{port}",
         log=log,
-        group=f"/aws/sagemaker/Endpoints/{endpoint}",
+        group=group,
         stream=server_stream(variant.name, log),
         volume_key=variant.volume_key,
     )
     return servers.start(emulator, serving)
 
 
-def _wait(variant: Variant, server: Server, cancelled: threading.Event) -> None:
+def wait_healthy(variant: Variant, server: Server, cancelled: threading.Event) -> None:
+    """Return once it answers /ping; ServingFailed where it does not."""
     what = f"The primary container for production variant {variant.name}"
     servers.wait(server, what, variant.health_seconds, cancelled)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from stacks.local.aws.sagemaker.reasons import ACCESS, FAULTS, KEY, LINEAGE, MACHINE, NETWORK
+from stacks.local.aws.sagemaker.reasons import ACCESS, FAULTS, KEY, MACHINE, NETWORK
 
 TUNED = "[TrainingJobDefinition, TrainingJobDefinitions][]"
 """The training jobs that a tuning job defines."""
@@ -28,6 +28,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "AppSpecification",
             "Environment",
             "NetworkConfig",
+            "ExperimentConfig",
             "Tags",
         }
     ),
@@ -43,6 +44,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "CheckpointConfig",
             "EnableNetworkIsolation",
             "Environment",
+            "ExperimentConfig",
             "Tags",
         }
     ),
@@ -59,6 +61,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "TransformOutput",
             "TransformResources",
             "DataProcessing",
+            "ExperimentConfig",
             "Tags",
         }
     ),
@@ -94,7 +97,6 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "NetworkConfig.VpcConfig": NETWORK,
         "NetworkConfig.EnableInterContainerTrafficEncryption": NETWORK,
         "RoleArn": ACCESS,
-        "ExperimentConfig": LINEAGE,
         "ProcessingResources.ClusterConfig.InstanceType": MACHINE,
         "ProcessingOutputConfig.KmsKeyId": KEY,
     },
@@ -103,7 +105,6 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "VpcConfig": NETWORK,
         "EnableInterContainerTrafficEncryption": NETWORK,
         "EnableManagedSpotTraining": "a local job is not interrupted",
-        "ExperimentConfig": LINEAGE,
         "ProfilerConfig": "a local job is not profiled",
         "DebugHookConfig": "tensors are not collected",
         "TensorBoardOutputConfig": "a local job's TensorBoard files are not brought away",
@@ -116,7 +117,6 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "AlgorithmSpecification.TrainingImage": "a table says what is run in its place",
     },
     "CreateTransformJob": {
-        "ExperimentConfig": LINEAGE,
         "TransformOutput.KmsKeyId": KEY,
         "TransformResources.InstanceType": MACHINE,
         "TransformResources.InstanceCount": "one process answers for every instance",

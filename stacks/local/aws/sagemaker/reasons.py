@@ -3,7 +3,6 @@
 NETWORK = "there is one network: loopback"
 KEY = "objects and volumes are not encrypted on this machine"
 ACCESS = "IAM decides what it may"
-LINEAGE = "experiments are tracked in MLflow"
 ACCOUNTING = "kept for reviews and policies"
 FAULTS = "a local job meets no fault of the service"
 MACHINE = "one machine plays every instance"

@@ -5,13 +5,18 @@ The texts of missing and taken names are SageMaker's own; most types have no Not
 
 from stacks.local.aws.sagemaker import (
     cards,
+    components,
     endpoints,
+    experiments,
     features,
     jobs,
+    lineage,
     mlflow_app,
+    monitors,
     packages,
     pipelines,
 )
+from stacks.local.aws.sagemaker.recorded_types import RECORDED_TYPES
 from stacks.local.aws.sagemaker.resource_type import Exists, Missing, ResourceType
 from stacks.local.aws.sagemaker.transform import job as transform
 from stacks.local.aws.sagemaker.tuning import job as tuning
@@ -37,7 +42,6 @@ RESOURCE_TYPES = (
         missing=Missing(text="Could not find requested job with name: {name}"),
         exists=JOB_EXISTS,
         status_field="ProcessingJobStatus",
-        ascending=True,
         on_create=jobs.start_processing,
         on_delete=jobs.delete_job,
     ),
@@ -53,7 +57,10 @@ RESOURCE_TYPES = (
         missing=Missing(text="Requested resource not found."),
         exists=JOB_EXISTS,
         status_field="TrainingJobStatus",
-        ascending=True,
+        filters={
+            "TrainingPlanArnEquals": "ResourceConfig.TrainingPlanArn",
+            "WarmPoolStatusEquals": "WarmPoolStatus.Status",  # no job leaves one here
+        },
         on_create=jobs.start_training,
         on_delete=jobs.delete_job,
     ),
@@ -69,7 +76,6 @@ RESOURCE_TYPES = (
         missing=summaries.MISSING,
         exists=JOB_EXISTS,
         status_field="HyperParameterTuningJobStatus",
-        ascending=True,
         on_create=tuning.start_tuning,
         on_delete=jobs.delete_job,
     ),
@@ -97,7 +103,6 @@ RESOURCE_TYPES = (
         delete="DeleteModelPackageGroup",
         missing=Missing(text="ModelPackageGroup {arn} does not exist."),
         exists=Exists(text="Model Package Group already exists: {arn}"),
-        ascending=True,
         on_create=packages.start_group,
         on_delete=packages.delete_group,
     ),
@@ -118,9 +123,8 @@ RESOURCE_TYPES = (
         filters={
             "ModelApprovalStatus": "ModelApprovalStatus",
             "ModelPackageGroupName": "ModelPackageGroupName",
-            "ModelPackageType": "ModelPackageType",  # decided by _list_packages
+            "ModelPackageType": "ModelPackageType",
         },
-        ascending=True,
         on_create=packages.start_package,
         on_update=packages.update_package,
     ),
@@ -200,7 +204,10 @@ RESOURCE_TYPES = (
             text="Resource Already Exists: FeatureGroup with name {name} already exists. "
             "Choose a different name.",
         ),
-        filters={"FeatureGroupStatusEquals": "FeatureGroupStatus"},
+        filters={
+            "FeatureGroupStatusEquals": "FeatureGroupStatus",
+            "OfflineStoreStatusEquals": "OfflineStoreStatus.Status",
+        },
         on_create=features.start_group,
         on_update=features.update_group,
         on_delete=features.delete_group,
@@ -243,6 +250,7 @@ RESOURCE_TYPES = (
             "Status": "Status",
             "MlflowVersion": "MlflowVersion",
             "AccountDefaultStatus": "AccountDefaultStatus",
+            "DefaultForDomainId": "DefaultDomainIdList",
         },
         on_create=mlflow_app.start_app,
         on_update=mlflow_app.update_app,
@@ -267,9 +275,14 @@ RESOURCE_TYPES = (
         identify=mlflow_app.server_name,
         filters={"TrackingServerStatus": "TrackingServerStatus", "MlflowVersion": "MlflowVersion"},
         on_create=mlflow_app.start_server,
-        on_update=mlflow_app.update_server,
+        on_update=mlflow_app.update_app,
         on_delete=mlflow_app.delete_app,
     ),
+    components.COMPONENT,
+    *experiments.TYPES,
+    *lineage.TYPES,
+    *monitors.TYPES,
+    *RECORDED_TYPES,
 )
 
 BY_NAME = {kind.name: kind for kind in RESOURCE_TYPES}

@@ -14,7 +14,7 @@ import urllib3
 
 from stacks.local.aws.container_logs import server_stream
 from stacks.local.aws.emulator import Emulator, moto_backend
-from stacks.local.aws.sagemaker import servers
+from stacks.local.aws.sagemaker import job_lineage, servers
 from stacks.local.aws.sagemaker.errors import can_assume, invalid
 from stacks.local.aws.sagemaker.packages import container
 from stacks.local.aws.sagemaker.resource_type import Request
@@ -63,6 +63,8 @@ def start_transform(emulator: Emulator, item: Resource, request: Request) -> Non
     _check_input(request)
     own = container(emulator, model.fields)
     can_assume(emulator.region, model.fields.get("ExecutionRoleArn", ""), item.arn)
+    job_lineage.check(emulator, request)
+    job_lineage.start(emulator, item, "TransformJob", {**own, **request})
     stopping = threading.Event()
     item.live = stopping
     item.set(
@@ -149,6 +151,7 @@ class _Job:
                 TransformEndTime=now(),
                 FailureReason=ending.failure_reason,
             )
+            job_lineage.end(self.emulator, self.item, "TransformJob")
 
     def _serving(self) -> Serving:
         request = self.request
