@@ -6,7 +6,14 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.component import Component, ComponentArgs, Role, Statement
-from infra.deploying import NAMED, READS, ROLES, dashboards, service_linked_roles
+from infra.deploying import (
+    NAMED,
+    READS,
+    ROLES,
+    dashboards,
+    service_linked_roles,
+    stream_keys,
+)
 from infra.naming import Names
 
 SERVICES = (
@@ -134,12 +141,7 @@ def _used(names: Names) -> list[Statement]:
                 "ForAnyValue:StringLike": {"kms:ResourceAliases": f"alias/{platform.of('*')}"}
             },
         },
-        {
-            # asks for the key beside the stream (service authorization reference, Kinesis)
-            "Sid": "StreamKeys",
-            "Action": ["kinesis:StartStreamEncryption", "kinesis:StopStreamEncryption"],
-            "Resource": [names.arn("kms", "key/*")],
-        },
+        stream_keys(names),
         {
             "Sid": "Identities",
             "Action": [

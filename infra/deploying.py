@@ -84,6 +84,16 @@ def service_linked_roles(names: Names) -> Mapping[str, object]:
     }
 
 
+def stream_keys(names: Names) -> Mapping[str, object]:
+    """Encrypting a stream, which asks for the key beside the stream (service authorization
+    reference, Kinesis)."""
+    return {
+        "Sid": "StreamKeys",
+        "Action": ["kinesis:StartStreamEncryption", "kinesis:StopStreamEncryption"],
+        "Resource": [names.arn("kms", "key/*")],
+    }
+
+
 DESCRIBES = (
     "cloudwatch", "dynamodb", "ecr", "eks", "events", "firehose", "kinesis", "logs", "sagemaker",
     "ssm", "states",

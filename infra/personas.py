@@ -15,6 +15,7 @@ from infra.deploying import (
     WITHOUT_RESOURCE,
     dashboards,
     service_linked_roles,
+    stream_keys,
 )
 from infra.instances import INSTANCE_TYPES
 from infra.naming import GITHUB, Names
@@ -225,6 +226,7 @@ def _deploy(names: Names) -> list[Statement]:
             "Resource": ["*"],
         },
         {"Sid": "Dashboards", "Action": ["cloudwatch:*"], "Resource": dashboards(names)},
+        stream_keys(names),
         *_deploy_roles(names),
         {
             "Sid": "NoApproval",

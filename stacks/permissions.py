@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from string import Template
 from typing import Any
 
 from infra.naming import Names
 from policies.data import Resource, Unknown
+from policies.iam.reference import action as documented
+from policies.iam.reference import arn_format
 
 LOOKED_UP = "us-east-1"
 """Region of the schemas: it has every type."""
@@ -250,6 +253,8 @@ def needs(resources: Iterable[Resource], names: Names) -> list[Need]:
             if not action.partition(":")[2].startswith(READS):
                 arn = arn_of(resource, names) if takes_a_resource(action) else "*"
                 asked.setdefault(arn, []).append(action)
+                for other in of_other_services(action, names):
+                    asked.setdefault(other, []).append(action)
         found |= {Need(tuple(actions), arn) for arn, actions in asked.items()}
     return sorted(found, key=lambda need: (need.actions, need.arn))
 
@@ -257,10 +262,21 @@ def needs(resources: Iterable[Resource], names: Names) -> list[Need]:
 def takes_a_resource(action: str) -> bool:
     """Whether IAM asks an action on ARNs: one that accepts none is asked on `*` (service
     authorization reference), such as eks:CreateCluster."""
-    from stacks.local.aws.iam.reference import action as documented
-
     known = documented(action)
     return known is None or bool(known["resourceTypes"])
+
+
+def of_other_services(action: str, names: Names) -> Iterator[str]:
+    """ARNs of another service on which IAM asks an action too, such as the key of a stream that
+    kinesis:StartStreamEncryption encrypts; any name stands in theirs."""
+    service = action.partition(":")[0]
+    facts = {"Partition": names.partition, "Region": names.region, "Account": names.account_id}
+    for used in (documented(action) or {}).get("resourceTypes", ()):
+        template = Template(arn_format(service, used["name"]))
+        parts = template.template.split(":")
+        if used["required"] and len(parts) > 2 and parts[2] != service:
+            others = dict.fromkeys(template.get_identifiers(), "0")
+            yield template.substitute({**others, **facts})
 
 
 def passed_roles(resources: Iterable[Resource], names: Names) -> dict[str, list[str]]:

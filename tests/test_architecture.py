@@ -58,7 +58,6 @@ FOUNDATION = {
 
 KNOWS_LOCAL = {
     "stacks.acceptance.answers": "asks an account what the local provider asks, by its rows",
-    "stacks.permissions": "AWS's reference of actions tells what IAM asks on no resource",
     "stacks.commands.prices": "asks which resource types the table knows, as the estimate does",
     "stacks.commands.status": "`coverage` lists what the local cloud does, from its own tables",
     "stacks.review.replacements": "the tables say what AWS replaces; a review of any stack asks",

@@ -55,7 +55,10 @@ def _answered(path: Path, answers: Answers) -> Any:
         return _OWN[kind](path, answers)
     if kind not in RUNNERS:
         return f"a {kind} step answers no {path[0]!r}"
-    described = RUNNERS[kind].operation.replace("Create", "Describe", 1)
+    runner = RUNNERS[kind]
+    described = runner.operation.replace("Create", "Describe", 1)
+    if runner.lists and path[0] in operation(runner.lists).output_shape.members:
+        described = runner.lists
     shape = operation(described).output_shape
     parent: str | int = ""
     for token in path:

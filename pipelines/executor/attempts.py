@@ -8,7 +8,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipelines.executor import cache, cleanup, drivers, external, foreach, lineage, quality, retries
-from pipelines.executor.drivers import Call, End, Ended, Progress, Services, job_name, short
+from pipelines.executor.drivers import (
+    JOB_NAME_LENGTH,
+    Call,
+    End,
+    Ended,
+    Progress,
+    Services,
+    job_name,
+    short,
+)
 from pipelines.executor.grammar import Context, GrammarError, resolve
 from pipelines.executor.model import Result, StepState
 from pipelines.executor.planned import PlannedStep
@@ -98,8 +107,14 @@ def _try(step: PlannedStep, context: Context, services: Services, progress: Prog
 
     attributes: Mapping[str, Any] = {}
     try:
-        prefix = _prefix(step, context)
-        name = job_name(context.execution, step.name, progress.state.attempt, prefix)
+        runner = RUNNERS.get(step.type)
+        name = job_name(
+            context.execution,
+            step.name,
+            progress.state.attempt,
+            _prefix(step, context),
+            runner.name_length if runner else JOB_NAME_LENGTH,
+        )
         named = replace(context, job_name=name)
         arguments, own = resolve(step.arguments, named), resolve(step.own, named)
         attributes = cache.compared(step.type, arguments, own)

@@ -18,7 +18,7 @@ from pipelines.executor.runners import RUNNERS, Runner
 FIRST_POLL_SECONDS = 0.05
 LAST_POLL_SECONDS = 0.5
 _POLL_GROWTH = 1.5
-_JOB_NAME_LENGTH = 63
+JOB_NAME_LENGTH = 63
 _HASH_LENGTH = 10
 STEP_REASON_LENGTH, EXECUTION_REASON_LENGTH = 1024, 1300
 """Of a FailureReason (API reference, PipelineExecutionStep and DescribePipelineExecution)."""
@@ -152,7 +152,7 @@ def wait_for_end(
         answer = getattr(sagemaker, runner.describe)(**identity)
         status = answer[runner.status_field] if runner.status_field else "Completed"
         if status in runner.ends:
-            return _ended(runner, status, answer)
+            return _ended(runner, sagemaker, status, answer)
         if halt.is_set() and runner.stop and not stop_sent:
             getattr(sagemaker, runner.stop)(**identity)
             stop_sent, seconds = True, FIRST_POLL_SECONDS
@@ -163,16 +163,22 @@ def wait_for_end(
         seconds = min(LAST_POLL_SECONDS, seconds * _POLL_GROWTH)
 
 
-def _ended(runner: Runner, status: str, answer: Mapping[str, Any]) -> End:
+def _ended(runner: Runner, sagemaker: Any, status: str, answer: Mapping[str, Any]) -> End:
     ended = runner.ends[status]
     if ended == "Succeeded":
-        return End(ended, answer=answer)
+        return End(ended, answer={**answer, **runner.more(sagemaker, answer)})
     reason = str(answer.get(runner.failure_field) or f"{runner.describe} says {status}")
     return End(ended, reason, answer, retries.of_reason(reason) if ended == "Failed" else "")
 
 
-def job_name(execution: Execution, step: str, attempt: int = 1, prefix: str = "") -> str:
-    """Name of a step's job: readable, unique in the account, within AWS's 63 characters.
+def job_name(
+    execution: Execution,
+    step: str,
+    attempt: int = 1,
+    prefix: str = "",
+    length: int = JOB_NAME_LENGTH,
+) -> str:
+    """Name of a step's job: readable, unique in the account, as short as AWS wants it.
 
     A definition that names its jobs gives only the beginning (PipelineDefinitionConfig of the SDK,
     use_custom_job_prefix).
@@ -180,8 +186,9 @@ def job_name(execution: Execution, step: str, attempt: int = 1, prefix: str = ""
     identity = execution.execution_id
     again = f"/{execution.retried}/{attempt}" if execution.retried or attempt > 1 else ""
     digest = hashlib.sha256(f"{identity}/{step}{again}".encode()).hexdigest()[:_HASH_LENGTH]
-    plain = re.sub(r"[^A-Za-z0-9-]", "-", f"{prefix or 'pipelines'}-{identity}-{step}")
-    return f"{plain[: _JOB_NAME_LENGTH - _HASH_LENGTH - 1].rstrip('-')}-{digest}"
+    begin = prefix or ("pipelines" if length == JOB_NAME_LENGTH else "")
+    plain = re.sub(r"[^A-Za-z0-9-]", "-", f"{begin}-{identity}-{step}".lstrip("-"))
+    return f"{plain[: length - _HASH_LENGTH - 1].rstrip('-')}-{digest}"
 
 
 def short(reason: str, most: int = STEP_REASON_LENGTH) -> str:

@@ -1,6 +1,6 @@
 """The step types the executor can run through SageMaker's API, one row each."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,32 @@ class Runner:
     served: str = ""
     """Request member that must hold in the end: an update that was rolled back is a failure.
     Default: what the status says is all."""
+    name_length: int = 63
+    """Characters that the resource's name may have. Default: as jobs have."""
+    lists: str = ""
+    """An operation whose answer steps may refer to as well. Default: describe says everything."""
+    more: Callable[[Any, Mapping[str, Any]], Mapping[str, Any]] = lambda sagemaker, answer: {}
+    """Client and describe answer -> the members of that list."""
+
+
+TOP_TRAINING_JOBS = 50
+"""Training jobs that a Tuning step offers (SageMaker Python SDK, TuningStep)."""
+
+
+def _top_training_jobs(sagemaker: Any, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The training jobs of a tuning job, the best first."""
+    config, several = answer["HyperParameterTuningJobConfig"], answer.get("TrainingJobDefinitions")
+    objective = config.get("HyperParameterTuningJobObjective") or (
+        several or [answer.get("TrainingJobDefinition", {})]
+    )[0].get("TuningObjective", {})
+    maximize = objective.get("Type") == "Maximize"
+    listed: Mapping[str, Any] = sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
+        HyperParameterTuningJobName=answer["HyperParameterTuningJobName"],
+        SortBy="FinalObjectiveMetricValue",
+        SortOrder="Descending" if maximize else "Ascending",
+        MaxResults=TOP_TRAINING_JOBS,
+    )
+    return {"TrainingJobSummaries": listed["TrainingJobSummaries"]}
 
 
 RUNNERS: Mapping[str, Runner] = {
@@ -71,6 +97,29 @@ RUNNERS: Mapping[str, Runner] = {
         arn_field="TrainingJobArn",
         status_field="TrainingJobStatus",
         metadata_key="TrainingJob",
+    ),
+    "Transform": Runner(
+        operation="CreateTransformJob",
+        create="create_transform_job",
+        describe="describe_transform_job",
+        stop="stop_transform_job",
+        name_field="TransformJobName",
+        arn_field="TransformJobArn",
+        status_field="TransformJobStatus",
+        metadata_key="TransformJob",
+    ),
+    "Tuning": Runner(
+        operation="CreateHyperParameterTuningJob",
+        create="create_hyper_parameter_tuning_job",
+        describe="describe_hyper_parameter_tuning_job",
+        stop="stop_hyper_parameter_tuning_job",
+        name_field="HyperParameterTuningJobName",
+        arn_field="HyperParameterTuningJobArn",
+        status_field="HyperParameterTuningJobStatus",
+        metadata_key="TuningJob",
+        name_length=32,
+        lists="ListTrainingJobsForHyperParameterTuningJob",
+        more=_top_training_jobs,
     ),
     "Model": Runner(
         operation="CreateModel",

@@ -53,8 +53,6 @@ WHY_NOT: Mapping[str, str] = {
     "EMR": "there is no EMR cluster, use a Processing step with a Spark image",
     "EMRServerless": "there is no EMR Serverless, use a Processing step with a Spark image",
     "Job": "its jobs run containers of SageMaker's own",
-    "Transform": "batch transform is not built yet",
-    "Tuning": "hyperparameter tuning is not built yet",
 }
 """Step type that is not built -> why."""
 

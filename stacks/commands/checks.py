@@ -19,7 +19,7 @@ from stacks.targets.target import Target, target_of
 if TYPE_CHECKING:
     from policies.data import Resource
     from stacks.checks.check import Check, CheckResult, Clients, Platform, Status
-    from stacks.pins.update import Look
+    from stacks.checks.newer_pins import Look
 
 MARKS: dict[Status, str] = {
     "pass": "[green]pass[/]",
@@ -75,8 +75,8 @@ def update_pins(name: str, report: CommandOutput) -> dict[str, Any]:
     """Ask the account and the charts' repositories, and write what is newer into the table."""
     from datetime import date
 
+    from stacks.checks import newer_pins
     from stacks.checks.check import Unanswered, attempt
-    from stacks.pins import update
     from stacks.pins.table import FILE, pins
 
     env = named(name)[0].env
@@ -89,8 +89,8 @@ def update_pins(name: str, report: CommandOutput) -> dict[str, Any]:
     settings = {stack: load(stack) for stack in stacks_of(env)}
     platform = next(iter(_platforms(settings, target, report).values()))
     with report.stage("pins", "ask for newer versions") as stage:
-        found = list(update.looks(platform, pins()))
-        supports = attempt(lambda: update.calendar(platform))
+        found = list(newer_pins.looks(platform, pins()))
+        supports = attempt(lambda: newer_pins.calendar(platform))
         asked = [look for look in found if look.newest is not None]
         stage.done = f"{len(asked)} of {len(found)} answered"
     for look in found:
@@ -101,7 +101,7 @@ def update_pins(name: str, report: CommandOutput) -> dict[str, Any]:
             fix="type it with credentials of the account and a network",
             data={"name": name, "pins": [asdict(look) for look in found]},
         )
-    update.write(found, {} if isinstance(supports, Unanswered) else supports, date.today())
+    newer_pins.write(found, {} if isinstance(supports, Unanswered) else supports, date.today())
     report.say(f"{shown(FILE)} is written: review it with `plinth preview`, then commit it")
     return {"name": name, "pins": [asdict(look) for look in found]}
 

@@ -143,10 +143,12 @@ def coverage(report: CommandOutput) -> dict[str, Any]:
     from stacks.local.aws.iam.coverage import DECIDED, NOT_DECIDED
     from stacks.local.aws.recorded.table import KINDS
     from stacks.local.aws.sagemaker.coverage import coverage as operations
+    from stacks.local.aws.sagemaker.coverage import totals
     from stacks.local.provider.aws.table import ROWS
     from stacks.local.provider.kubernetes.coverage import COVERED
 
-    api = [{"operation": o.operation, "fidelity": o.fidelity, "note": o.note} for o in operations()]
+    covered = operations()
+    api = [{"operation": o.operation, "fidelity": o.fidelity, "note": o.note} for o in covered]
     types = [{"type": row.token, "fidelity": row.fidelity} for row in ROWS.values()]
     recorded = sorted(f"{kind.service}: {kind.name}" for kind in KINDS)
     table = Table(box=None, title="SageMaker operations", title_justify="left")
@@ -161,6 +163,7 @@ def coverage(report: CommandOutput) -> dict[str, Any]:
         kinds.add_row(*map(str, row.values()))
     if not report.as_json:
         report.out.print(table)
+        report.table("SageMaker operations in total", totals(covered))
         report.out.print(kinds)
         report.table("Kubernetes", COVERED)
         report.table("IAM decides", DECIDED)
@@ -168,6 +171,7 @@ def coverage(report: CommandOutput) -> dict[str, Any]:
         report.out.print(f"recorded beside moto, nothing of it acts: {', '.join(recorded)}")
     return {
         "sagemaker_operations": api,
+        "sagemaker_totals": totals(covered),
         "resource_types": types,
         "kubernetes": COVERED,
         "iam": {"decided": DECIDED, "not_decided": NOT_DECIDED},

@@ -17,6 +17,7 @@ FILES: tuple[tuple[Kind, str], ...] = (
     ("endpoint", "logs/endpoints/*/*.log"),
     ("function", "logs/functions/*.log"),
     ("job", "jobs/*/log.txt"),
+    ("job", "transforms/*/*.txt"),
     ("tracking", "mlflow/log.txt"),
 )
 """Where the local cloud keeps them, below `.plinth/local/`."""
@@ -26,6 +27,7 @@ GROUPS: tuple[tuple[Kind, str], ...] = (
     ("function", "/aws/lambda/{prefix}"),
     ("job", "/aws/sagemaker/ProcessingJobs"),
     ("job", "/aws/sagemaker/TrainingJobs"),
+    ("job", "/aws/sagemaker/TransformJobs"),
     ("cluster", "/aws/eks/{prefix}"),
 )
 """Prefixes of CloudWatch's log groups (SageMaker developer guide, "Log groups and streams"); those
@@ -65,7 +67,7 @@ def _is(log: Log, prefix: str) -> bool:
 
 
 def _of_file(kind: Kind, folder: Path, path: Path) -> Log:
-    name = path.parent.name if path.name == "log.txt" else path.stem
+    name = path.parent.name if path.name.endswith("log.txt") else path.stem
     if kind == "endpoint":
         name = f"{path.parent.name} {path.stem}"
 

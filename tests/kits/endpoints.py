@@ -10,7 +10,8 @@ from typing import Any
 from tests.kits.local_cloud import BUCKET, OWN_IMAGE, ROLE, Cloud, until
 
 SERVE = f"""#!{sys.executable}
-import http.server, os, pathlib, sys, time
+import http.server, os, pathlib, sys, threading, time
+go_on = threading.Event()
 name = os.environ["NAME"]
 if name == "crash":
     sys.exit("cannot load the model")
@@ -22,11 +23,29 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text.encode())
+    def stream(self, text, broken):
+        self.protocol_version = "HTTP/1.1"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for part in text.split():
+            self.wfile.write(f"{{len(part):x}}\\r\\n{{part}}\\r\\n".encode())
+            go_on.wait()
+            if broken:
+                self.connection.close()
+                return
+        self.wfile.write(b"0\\r\\n\\r\\n")
+        self.close_connection = True
     def do_GET(self):
         self.answer(200, "")
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         ok = body != "bad"
+        if body == "go on":
+            go_on.set()
+        if body in ("stream", "break"):
+            return self.stream("one two three", body == "break")
         if body == "slow":
             time.sleep(1.5)
         if name == "broken":

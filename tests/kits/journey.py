@@ -61,6 +61,12 @@ class Journey:
         """Clients with the keys of the home."""
         return self.clone.client
 
+    @cached_property
+    def deployer(self) -> Mapping[str, str]:
+        """Variables of a session of the platform's deployer."""
+        url = self.own("sts").meta.endpoint_url
+        return variables(enter(self.own, url, "plinth-local-deployer"))
+
     def person(self, persona: str) -> Clients:
         url = self.own("sts").meta.endpoint_url
         return become(self.own, url, f"plinth-local-{persona}")
@@ -69,11 +75,19 @@ class Journey:
 def _up(journey: Journey) -> None:
     """The home makes the foundation and, at the end, models; between them the deployer deploys."""
     journey.clone.ok("up", "local.foundation")
-    url = journey.own("sts").meta.endpoint_url
-    deployer = variables(enter(journey.own, url, "plinth-local-deployer"))
-    done = journey.clone.plinth("up", "local", "--json", env=deployer)
-    assert done.code == 0, done.err[-4000:]
+    _deployer(journey, "up", "local")
     journey.clone.ok("up", "local", "--with-model")
+
+
+def _down(journey: Journey) -> None:
+    """The deployer takes down what carries nothing else."""
+    for name in ("local.block_time", "local.flight_delay", "local.cluster"):
+        _deployer(journey, "destroy", name, "--yes")
+
+
+def _deployer(journey: Journey, *command: str) -> None:
+    done = journey.clone.plinth(*command, "--json", env=journey.deployer)
+    assert done.code == 0, done.err[-4000:]
 
 
 def _again(journey: Journey) -> None:
@@ -310,6 +324,7 @@ STEPS: Mapping[str, Callable[[Journey], None]] = {
     "approver": _approver,
     "data scientist": _scientist,
     "ML engineer": _engineer,
+    "down": _down,
 }
 """In order; later ones need what earlier ones made."""
 

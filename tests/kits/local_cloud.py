@@ -18,7 +18,11 @@ from stacks.local.kubernetes import login
 from stacks.local.provider.aws.backend import AwsBackend
 from stacks.local.runtime import keys
 from stacks.local.runtime.processes import RUN_VARIABLE
+from tests.kits.answers import watched
 from tests.kits.path import wait_until
+
+UNDER_WAY = ("InProgress", "Starting", "Stopping", "Creating", "Updating", "Executing")
+"""Statuses that do not stay."""
 
 BUCKET = "plinth-test"
 OWN_IMAGE = "plinth-test-images:1"
@@ -35,8 +39,9 @@ class Cloud:
     info: session.CloudInfo
 
     def client(self, service: str, **more: Any) -> Any:
+        """A client by the home's own keys; what SageMaker answers it is held against its model."""
         own = keys.load(self.home)
-        return boto3.client(
+        made = boto3.client(
             service,
             endpoint_url=self.info.endpoint_url,
             region_name="us-east-1",
@@ -44,6 +49,7 @@ class Cloud:
             aws_secret_access_key=own.secret_access_key,
             **more,
         )
+        return watched(made)
 
     def place(self) -> login.Place:
         """Where its STS answers, for tokens of the owner of the home."""
@@ -103,7 +109,7 @@ def until(
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = answer()
-        if found[member] not in ("InProgress", "Stopping", "Creating", "Updating", "Executing"):
+        if found[member] not in UNDER_WAY:
             return found
         time.sleep(0.05)
     raise TimeoutError(f"{member} stayed {found[member]}")

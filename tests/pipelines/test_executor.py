@@ -351,6 +351,9 @@ def test_a_job_name_fits_aws_and_tells_steps_apart() -> None:
     again = {job_name(replace(EXECUTION, retried=n), "A", m) for n in (0, 1) for m in (1, 2)}
     assert len(again) == 4, "every try of every retry has a job of its own"
     assert all(re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", name) for name in names)
+    short = [job_name(EXECUTION, step, length=32) for step in ("A" * 64, "A" * 63)]
+    assert short[0] != short[1]
+    assert [re.sub("[0-9a-f]{10}$", "", name) for name in short] == ["abc123def456-AAAAAAAA-"] * 2
 
 
 def test_every_runner_names_operations_and_members_that_aws_has() -> None:

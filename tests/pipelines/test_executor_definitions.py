@@ -43,7 +43,6 @@ PROBLEMS: dict[str, tuple[Any, str]] = {
     "unknown member": (definition(processing("A")) | {"Extra": 1}, "Extra is not a member"),
     "steps": (definition() | {"Steps": {}}, "Steps must be a list"),
     "no type": (step_with(Type="Procesing"), "Steps[0].Type must be one of AutoML, Callback"),
-    "type": (step_with(Type="Tuning"), "Steps[0].Type 'Tuning' is not emulated"),
     "a type with its reason": (
         step_with(Type="EMR"),
         "Steps[0].Type 'EMR' is not emulated: there is no EMR cluster",

@@ -91,6 +91,12 @@ MISSED: Mapping[str, tuple[str, str, str]] = {
         "dev.flight_delay", "PassRoles budgets", "iam:PassRole on arn:aws:iam::111111111111:role/",
     ),
     "the app of MLflow": ("dev.foundation", "Named mlflow-app", "on arn:aws:sagemaker:us-east-1:"),
+    "the key of a stream": (
+        "prod.flight_delay", "StreamKeys", "kinesis:StartStreamEncryption on arn:aws:kms:us-east-1",
+    ),
+    "a mapping, which has no ARN before": (
+        "prod.flight_delay", "Unnamed lambda", "lambda:CreateEventSourceMapping",
+    ),
     "dashboards": (
         "dev.flight_delay", "Dashboards", "cloudwatch:PutDashboard on arn:aws:cloudwatch::1",
     ),
@@ -103,7 +109,10 @@ def test_what_the_deployer_could_not_do_is_told(fault: str) -> None:
     stack, part, told_of = MISSED[fault]
     [found] = [
         one
-        for one in simulated(StackName.parse(stack), without(deployer("dev"), *part.split()))
+        for one in simulated(
+            StackName.parse(stack),
+            without(deployer(StackName.parse(stack).env), *part.split()),
+        )
         if one.status == "fail"
     ]
     assert told_of in found.message
@@ -117,7 +126,8 @@ def without(policies: list[dict[str, Any]], sid: str, part: str = "") -> list[di
             if statement.get("Sid") == sid and not part:
                 policy["Statement"].remove(statement)
             elif statement.get("Sid") == sid:
-                statement["Resource"] = [one for one in statement["Resource"] if part not in one]
+                for member in ("Action", "Resource"):
+                    statement[member] = [one for one in statement[member] if part not in one]
                 equals = statement.get("Condition", {}).get("StringEquals", {})
                 for key, values in equals.items():
                     equals[key] = [one for one in values if part not in one]

@@ -7,16 +7,16 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import parse_qs
 
 from werkzeug.datastructures import EnvironHeaders
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker import api, features, invoke
+from stacks.local.aws.protocols import body_of, operation_of, parsed
+from stacks.local.aws.sagemaker import api, experiment_metrics, features, invoke, streaming
 from stacks.local.aws.sagemaker.asynchronous import Queues, invoke_async
 from stacks.local.aws.sagemaker.capture import Captures
 from stacks.local.aws.sagemaker.errors import ApiError, not_emulated
-from stacks.local.aws.sagemaker.shapes import check_request, service, to_json
+from stacks.local.aws.sagemaker.shapes import check_request, to_json
 
 Environ = dict[str, Any]
 Start = Callable[..., Any]
@@ -24,16 +24,14 @@ Application = Callable[[Environ, Start], Iterable[bytes]]
 
 TARGET_PREFIX = "SageMaker."
 SCOPE = re.compile(r"Credential=[^/]+/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
-INVOCATIONS = re.compile(r"/endpoints/(?P<name>[^/]+)/(?P<queued>async-)?invocations")
-FEATURE_GROUP = re.compile(r"/FeatureGroup/(?P<name>.+)")
-FEATURE_STORE = "sagemaker-featurestore-runtime"
-RECORD_OPERATIONS = {
-    "PUT": "PutRecord",
-    "GET": "GetRecord",
-    "DELETE": "DeleteRecord",
-    "POST /BatchGetRecord": "BatchGetRecord",
+INVOCATIONS = re.compile(
+    r"/endpoints/(?P<name>[^/]+)/(?P<how>(async-)?invocations(-response-stream)?)"
+)
+RUNTIMES: Mapping[str, Mapping[str, Callable[[Emulator, Any], Mapping[str, Any]]]] = {
+    "sagemaker-featurestore-runtime": features.RUNTIME,
+    "sagemaker-metrics": experiment_metrics.RUNTIME,
 }
-"""HTTP method on a feature group's path, or method and path -> operation."""
+"""Service of botocore -> its operations."""
 
 REASONS = {
     200: "OK",
@@ -51,8 +49,11 @@ log = logging.getLogger(__name__)
 class Reply:
     """An HTTP answer."""
 
-    body: bytes
     headers: Mapping[str, str]
+    body: bytes = b""
+    parts: Iterable[bytes] | None = None
+    """What comes bit by bit, closed when it is over. Default: the body."""
+
     status: int = 200
 
 
@@ -82,63 +83,46 @@ class SageMakerApp:
                 ApiError("InternalFailure", f"fault of the local cloud: {error!r}", status=500)
             )
         start(f"{reply.status} {REASONS.get(reply.status, 'Error')}", [*reply.headers.items()])
-        return [reply.body]
+        return [reply.body] if reply.parts is None else reply.parts
 
     def _reply(self, environ: Environ, target: str) -> Reply:
-        body = _body(environ)
+        body = body_of(environ)
         if target.startswith(TARGET_PREFIX):
             request = json.loads(body or b"{}")
             answer = api.call(self.emulator, target.removeprefix(TARGET_PREFIX), request)
             return _json_reply(answer, "application/x-amz-json-1.1")
-        path = environ["PATH_INFO"]
-        invocation = INVOCATIONS.fullmatch(path)
+        invocation = INVOCATIONS.fullmatch(environ["PATH_INFO"])
         if invocation and environ["REQUEST_METHOD"] == "POST":
-            headers = EnvironHeaders(environ)
-            if invocation["queued"]:
-                answer, told = invoke_async(
-                    self.emulator, self.captures, self.queues, invocation["name"], headers
-                )
-                reply = _json_reply(answer, "application/json", status=202)
-                return replace(reply, headers={**reply.headers, **told})
-            answer_body, answer_headers = invoke.invoke(
-                self.emulator, self.captures, invocation["name"], headers, body
+            return self._invoked(invocation["how"], invocation["name"], environ, body)
+        return self._rest(environ)
+
+    def _invoked(self, how: str, endpoint: str, environ: Environ, body: bytes) -> Reply:
+        headers = EnvironHeaders(environ)
+        if how == "async-invocations":
+            answer, told = invoke_async(
+                self.emulator, self.captures, self.queues, endpoint, headers
             )
-            return Reply(body=answer_body, headers={**_common(answer_body), **answer_headers})
-        return self._feature_store(environ, path, body)
+            reply = _json_reply(answer, "application/json", status=202)
+            return replace(reply, headers={**reply.headers, **told})
+        if how == "invocations-response-stream":
+            stream, told = streaming.invoke_stream(self.emulator, endpoint, headers, body)
+            return Reply(parts=stream, headers={**_request_id(), **told})
+        whole, told = invoke.invoke(self.emulator, self.captures, endpoint, headers, body)
+        return Reply(body=whole, headers={**_common(whole), **told})
 
-    def _feature_store(self, environ: Environ, path: str, body: bytes) -> Reply:
-        """The feature store runtime: a REST API signed as `sagemaker`."""
-        method = environ["REQUEST_METHOD"]
-        record = FEATURE_GROUP.fullmatch(path)
-        operation = RECORD_OPERATIONS.get(method if record else f"{method} {path}")
-        if operation is None:
-            raise not_emulated(f"{method} {path}", "nobody has built it")
-        request: dict[str, Any] = json.loads(body) if body else {}
-        if record:
-            request["FeatureGroupName"] = record["name"]
-            request.update(_query(operation, environ.get("QUERY_STRING", "")))
-        check_request(operation, request, FEATURE_STORE)
-        answer = features.RUNTIME[operation](self.emulator, request)
-        return _json_reply(answer, "application/json")
-
-
-def _body(environ: Environ) -> bytes:
-    stream = environ["wsgi.input"]
-    if environ.get("wsgi.input_terminated"):
-        return bytes(stream.read())
-    return bytes(stream.read(int(environ.get("CONTENT_LENGTH") or 0)))
-
-
-def _query(operation: str, text: str) -> dict[str, Any]:
-    """Members of the request that stand in the query string."""
-    values = parse_qs(text, keep_blank_values=True)
-    shape = service(FEATURE_STORE).operation_model(operation).input_shape
-    found: dict[str, Any] = {}
-    for name, member in shape.members.items():
-        given = values.get(member.serialization.get("name", name))
-        if given and member.serialization.get("location") == "querystring":
-            found[name] = given if member.type_name == "list" else given[0]
-    return found
+    def _rest(self, environ: Environ) -> Reply:
+        """The feature store's runtime and the metrics: REST APIs signed as `sagemaker`."""
+        for name, operations in RUNTIMES.items():
+            known = frozenset(operations)
+            operation = operation_of(name, environ, known)
+            if operation is not None:
+                told = parsed(name, operation, environ, known)
+                request = {member: value for member, value in told.items() if value != []}
+                check_request(operation, request, name)
+                answer = operations[operation](self.emulator, request)
+                return _json_reply(answer, "application/json")
+        what = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+        raise not_emulated(what, "nobody has built it")
 
 
 def _json_reply(answer: Mapping[str, Any], content_type: str, status: int = 200) -> Reply:
@@ -159,4 +143,8 @@ def _error_reply(error: ApiError) -> Reply:
 
 
 def _common(body: bytes) -> dict[str, str]:
-    return {"Content-Length": str(len(body)), "x-amzn-RequestId": str(uuid.uuid4())}
+    return {"Content-Length": str(len(body)), **_request_id()}
+
+
+def _request_id() -> dict[str, str]:
+    return {"x-amzn-RequestId": str(uuid.uuid4())}

@@ -63,8 +63,14 @@ WATCHED = (
             "currentPipelineExecutionStatus": "now",
         },
     ),
+    Watched(
+        "hyperparameter tuning job",
+        "HyperParameterTuningJobStatus",
+        "SageMaker HyperParameter Tuning Job State Change",
+    ),
     Watched("processing job", "ProcessingJobStatus", "SageMaker Processing Job State Change"),
     Watched("training job", "TrainingJobStatus", "SageMaker Training Job State Change"),
+    Watched("transform job", "TransformJobStatus", "SageMaker Transform Job State Change"),
 )
 
 

@@ -40,9 +40,6 @@ class Ending:
     failure_reason: str | None = None
     exit_message: str | None = None
     timed_out: bool = False
-    artifact: str | None = None
-    """S3 address of model.tar.gz. Default: the job wrote no model."""
-
     metrics: Mapping[str, float] | None = None
     """Last value of each metric. Default: no metric was defined."""
 
@@ -144,10 +141,9 @@ class Jobs:
                 message=f"{OPT_ML}/output/failure",
                 isolated=request.get("EnableNetworkIsolation", False),
             )
-            artifact = self._collect_training(directory, request, acting.s3)
+            self._collect_training(directory, request, acting.s3)
         except TransferFailed as error:
             ending = Ending(status="Failed", failure_reason=str(error)[:FAILURE_REASON_LIMIT])
-            artifact = None
         definitions = algorithm.get("MetricDefinitions", [])
         metrics = last_metrics(directory.log, definitions) if definitions else None
         self._tidy(directory)
@@ -155,7 +151,6 @@ class Jobs:
             status=ending.status,
             failure_reason=ending.failure_reason,
             timed_out=ending.timed_out,
-            artifact=artifact,
             metrics=metrics,
         )
 
@@ -179,21 +174,18 @@ class Jobs:
         for name in ("model", "output/data", "checkpoints"):
             directory.path(f"{OPT_ML}/{name}").mkdir(parents=True, exist_ok=True)
 
-    def _collect_training(self, directory: JobDirectory, request: Request, s3: Any) -> str | None:
-        """Bring away model, other output and checkpoints; the address of the model."""
+    def _collect_training(self, directory: JobDirectory, request: Request, s3: Any) -> None:
+        """Bring away model, other output and checkpoints."""
         bucket, prefix = split_uri(request["OutputDataConfig"]["S3OutputPath"])
         base = "/".join(p for p in (prefix.strip("/"), request["TrainingJobName"], "output") if p)
         checkpoints = request.get("CheckpointConfig")
         if checkpoints:
             upload(s3, directory.path(_checkpoint_path(checkpoints)), checkpoints["S3Uri"])
-        artifact = None
         for folder, name in (("output/data", "output.tar.gz"), ("model", "model.tar.gz")):
             written = directory.path(f"{OPT_ML}/{folder}")
             if any(written.iterdir()):
                 pack(written, directory.folder / name)
                 put(s3, directory.folder / name, bucket, f"{base}/{name}")
-                artifact = f"s3://{bucket}/{base}/{name}" if folder == "model" else None
-        return artifact
 
     def _run(
         self,
@@ -301,17 +293,22 @@ def resource_config(cluster: Request) -> dict[str, Any]:
 
 def last_metrics(log: Path, definitions: Sequence[Mapping[str, str]]) -> dict[str, float]:
     """The last value that each metric's expression found in the log."""
+    series = {one["Name"]: metric_series(log, one["Regex"]) for one in definitions}
+    return {name: values[-1] for name, values in series.items() if values}
+
+
+def metric_series(log: Path, regex: str) -> list[float]:
+    """Every value that a metric's expression finds in the log so far."""
     try:
         text = log.read_text(errors="replace")
     except OSError:
-        return {}
-    found = {}
-    for definition in definitions:
-        for match in re.finditer(definition["Regex"], text):
-            try:
-                found[definition["Name"]] = float(match.group(1))
-            except (ValueError, IndexError):  # the expression caught no number
-                continue
+        return []
+    found = []
+    for match in re.finditer(regex, text):
+        try:
+            found.append(float(match.group(1)))
+        except (ValueError, IndexError, TypeError):  # the expression caught no number
+            continue
     return found
 
 

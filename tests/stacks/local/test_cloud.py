@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,9 +22,10 @@ from infra.errors import UserError
 from stacks.local.aws.sagemaker.accepted import acting
 from stacks.local.aws.sagemaker.api import OPERATIONS
 from stacks.local.aws.sagemaker.coverage import coverage
-from stacks.local.aws.sagemaker.fields import FIELDS, RECORDED, REFUSED
+from stacks.local.aws.sagemaker.fields import FIELDS, RECORDED
 from stacks.local.aws.sagemaker.mlflow_app import SETTINGS
-from stacks.local.aws.sagemaker.shapes import service
+from stacks.local.aws.sagemaker.refused_fields import REFUSED
+from stacks.local.aws.sagemaker.shapes import operation_names, service
 from stacks.local.daemon import client as session
 from stacks.local.runtime.processes import Children
 from tests.kits.local_cloud import (
@@ -158,18 +160,16 @@ def test_a_pipeline_starts_once_per_token_and_with_declared_parameters(sm: Any) 
 
 def test_what_nobody_built_is_a_501_that_names_it(sm: Any, cloud: Cloud) -> None:
     began = time.monotonic()
-    code, message, status = refusal(sm.list_hubs)
-    assert (code, status) == ("NotEmulated", 501) and "ListHubs" in message
+    code, message, status = refusal(sm.list_labeling_jobs)
+    assert (code, status) == ("NotEmulated", 501) and "ListLabelingJobs" in message
     assert time.monotonic() - began < 1, "boto3 must not retry it"
     code, message, status = refusal(
-        sm.create_endpoint_config,
-        EndpointConfigName="components",
+        sm.create_model,
+        ModelName="many",
         ExecutionRoleArn=ROLE,
-        ProductionVariants=[
-            {"VariantName": "one", "InstanceType": "ml.g5.xlarge", "InitialInstanceCount": 1}
-        ],
+        PrimaryContainer={"Image": "image", "Mode": "MultiModel"},
     )
-    assert (code, status) == ("NotEmulated", 501) and "inference components" in message
+    assert (code, status) == ("NotEmulated", 501) and "one model" in message
 
 
 def test_a_malformed_request_is_refused_with_every_problem(sm: Any) -> None:
@@ -180,7 +180,7 @@ def test_a_malformed_request_is_refused_with_every_problem(sm: Any) -> None:
     )
     assert code == "ValidationException"
     assert message.startswith("2 validation errors detected")
-    assert "ModelPackageGroupName" in message and "Tags[0].Key" in message
+    assert "'modelPackageGroupName'" in message and "'tags.1.member.key'" in message
 
 
 def test_tags_are_kept_with_what_they_belong_to(sm: Any) -> None:
@@ -223,10 +223,13 @@ def test_every_member_of_a_request_is_a_conscious_choice(operation: str) -> None
 
 
 def test_coverage_names_every_operation_once() -> None:
-    names = [row.operation for row in coverage()]
+    rows = coverage()
+    names = [row.operation for row in rows]
     assert len(set(names)) == len(names)
-    assert names[: len(OPERATIONS)] == sorted(OPERATIONS)
-    assert {"InvokeEndpoint", "PutRecord", "GetRecord"} <= set(names)
+    answered = {row.operation for row in rows if row.fidelity != "refused"}
+    assert OPERATIONS.keys() <= answered
+    assert answered - OPERATIONS.keys() <= set(names) - operation_names()
+    assert {"InvokeEndpoint", "PutRecord", "GetRecord"} <= answered
     assert (FIELDS.keys() | RECORDED.keys() | REFUSED.keys()) <= OPERATIONS.keys()
 
 
@@ -251,9 +254,40 @@ def test_an_mlflow_app_is_a_server_and_jobs_get_its_address(cloud: Cloud, sm: An
     log = (cloud.home / "local/jobs/tracked/log.txt").read_text().strip()
     assert log == address["url"]
     assert [app["Name"] for app in sm.list_mlflow_apps()["Summaries"]] == ["tracking"]
+    link = sm.create_presigned_mlflow_app_url(Arn=arn)["AuthorizedUrl"]
+    assert link.startswith(address["url"])
+    with_session = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    assert b"MLflow" in with_session.open(link).read()
     sm.delete_mlflow_app(Arn=arn)
     assert not psutil.pid_exists(address["pid"])
     assert refusal(sm.describe_mlflow_app, Arn=arn)[0] == "ResourceNotFound"
+
+
+def test_a_tracking_server_stops_and_starts_again(cloud: Cloud, sm: Any) -> None:
+    name = {"TrackingServerName": "server"}
+    sm.create_mlflow_tracking_server(**name, ArtifactStoreUri=f"s3://{BUCKET}/mlflow", RoleArn=ROLE)
+
+    def pid() -> int:
+        found: int = json.loads((cloud.home / "local/mlflow.json").read_text())["pid"]
+        return found
+
+    def status() -> Mapping[str, Any]:
+        return until(
+            lambda: sm.describe_mlflow_tracking_server(**name), "TrackingServerStatus", seconds=120
+        )
+
+    assert status()["TrackingServerStatus"] == "Created"
+    first = pid()
+    sm.stop_mlflow_tracking_server(**name)
+    assert status()["TrackingServerStatus"] == "Stopped" and not psutil.pid_exists(first)
+    refused = refusal(sm.create_presigned_mlflow_tracking_server_url, **name)
+    assert refused[0] == "ValidationException" and "Stopped" in refused[1]
+    sm.start_mlflow_tracking_server(**name)
+    shown = status()
+    assert shown["TrackingServerStatus"] == "Started" and psutil.pid_exists(pid())
+    link = sm.create_presigned_mlflow_tracking_server_url(**name)["AuthorizedUrl"]
+    assert link.startswith(shown["TrackingServerUrl"])
+    sm.delete_mlflow_tracking_server(**name)
 
 
 # The process

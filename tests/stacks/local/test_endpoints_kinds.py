@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
-from stacks.local.aws.sagemaker.fleet import IDLE_SECONDS, Server, Variant, rest
+from stacks.local.aws.sagemaker.fleet import IDLE_SECONDS, Variant, rest
+from stacks.local.aws.sagemaker.servers import Server
 from tests.kits.endpoints import (
     invoke,
     make_model,

@@ -3,6 +3,7 @@
 import io
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -226,3 +227,121 @@ def test_a_record_outlives_its_time_to_live_by_nothing(cloud: Cloud, sm: Any) ->
         put(store, request["FeatureGroupName"], id=identifier, at=str(moment))
     assert read(store, request["FeatureGroupName"], "fresh")["id"] == "fresh"
     assert read(store, request["FeatureGroupName"], "stale") == {}
+
+
+def value(**values: str) -> list[dict[str, str]]:
+    return [{"FeatureName": name, "ValueAsString": text} for name, text in values.items()]
+
+
+@pytest.fixture
+def store(cloud: Cloud) -> Any:
+    return cloud.client("sagemaker-featurestore-runtime")
+
+
+def test_when_a_record_ends_is_told_to_who_asks(sm: Any, store: Any) -> None:
+    request = memory()
+    sm.create_feature_group(**request)
+    name = {"FeatureGroupName": request["FeatureGroupName"]}
+    later = int(time.time()) + 60
+    ttl = {"Unit": "Minutes", "Value": 2}
+    store.put_record(**name, Record=value(id="a", at=str(later)), TtlDuration=ttl)
+    put(store, name["FeatureGroupName"], id="b", at=str(later))
+    asked = {**name, "RecordIdentifierValueAsString": "a"}
+    assert "ExpiresAt" not in store.get_record(**asked)
+    told = store.get_record(**asked, ExpirationTimeResponse="Enabled")["ExpiresAt"]
+    assert datetime.fromisoformat(told).timestamp() == later + 120  # EventTime + TtlDuration
+    both = store.batch_get_record(
+        Identifiers=[{**name, "RecordIdentifiersValueAsString": ["a", "b"]}],
+        ExpirationTimeResponse="Enabled",
+    )["Records"]
+    assert [row.get("ExpiresAt") for row in both] == [told, None]
+
+
+def test_a_batch_is_written_entry_by_entry(store: Any, flights: str) -> None:
+    entries = [
+        {"FeatureGroupName": flights, "Record": value(id="a", at="2013-01-02T00:00:00Z")},
+        {"FeatureGroupName": flights, "Record": value(id="b", at="yesterday")},
+        {"FeatureGroupName": "missing", "Record": value(id="c", at="2013-01-02T00:00:00Z")},
+    ]
+    answer = store.batch_write_record(Entries=entries)
+    assert [error["Entry"] for error in answer["Errors"]] == entries[1:]
+    assert [error["ErrorCode"] for error in answer["Errors"]] == [
+        "ValidationError", "ResourceNotFound",
+    ]  # fmt: skip
+    assert read(store, flights, "a")["id"] == "a" and read(store, flights, "b") == {}
+
+
+def test_records_are_listed_page_by_page(store: Any, flights: str) -> None:
+    for identifier in "cab":
+        put(store, flights, id=identifier, at="2013-01-02T00:00:00Z")
+    gone = {"RecordIdentifierValueAsString": "b", "EventTime": "2013-01-03T00:00:00Z"}
+    store.delete_record(FeatureGroupName=flights, **gone)
+
+    def pages(**asked: Any) -> list[list[str]]:
+        answer = store.list_records(FeatureGroupName=flights, **asked)
+        rest = pages(**asked, NextToken=answer["NextToken"]) if "NextToken" in answer else []
+        return [answer["RecordIdentifiers"], *rest]
+
+    assert pages() == [["a", "c"]]
+    asked = {"FeatureGroupName": flights, "MaxResults": 2, "IncludeSoftDeletedRecords": True}
+    first = store.list_records(**asked)
+    assert first["RecordIdentifiers"] == ["a", "b"]
+    rest = store.list_records(**asked, NextToken=first["NextToken"])
+    assert rest["RecordIdentifiers"] == ["c"] and "NextToken" not in rest
+
+
+def test_a_hard_deletion_leaves_no_mark_and_is_never_older(store: Any, flights: str) -> None:
+    put(store, flights, id="a", at="2013-01-02T00:00:00Z", distance="2")
+    asked = {"FeatureGroupName": flights, "RecordIdentifierValueAsString": "a"}
+    older = {"EventTime": "2013-01-01T00:00:00Z", "DeletionMode": "HardDelete"}
+    code, message, status = refusal(store.delete_record, **asked, **older)
+    assert (code, status) == ("ValidationError", 400) and "older" in message
+    newer = {"EventTime": "2013-01-03T00:00:00Z", "DeletionMode": "HardDelete"}
+    store.delete_record(**asked, **newer)
+    listed = store.list_records(FeatureGroupName=flights, IncludeSoftDeletedRecords=True)
+    assert listed["RecordIdentifiers"] == []
+    put(store, flights, id="a", at="2013-01-02T12:00:00Z", distance="3")
+    assert read(store, flights, "a")["distance"] == "3"
+
+
+def test_some_features_of_a_record_are_changed(sm: Any, store: Any, flights: str) -> None:
+    more = [{"FeatureName": "delay", "FeatureType": "Integral"}]
+    request = memory()
+    request["FeatureDefinitions"] += more
+    sm.create_feature_group(**request)
+    group = request["FeatureGroupName"]
+    asked = {"FeatureGroupName": group, "RecordIdentifierValueAsString": "a"}
+    assert refusal(store.update_record, **asked, Features=value(delay="1"))[0] == "ResourceNotFound"
+    put(store, group, id="a", at="2013-01-02T00:00:00Z", delay="1")
+    store.update_record(**asked, Features=value(delay="2"))
+    assert read(store, group, "a") == {"id": "a", "at": "2013-01-02T00:00:00Z", "delay": "2"}
+    older = value(delay="3", at="2013-01-01T00:00:00Z")
+    assert refusal(store.update_record, **asked, Features=older)[0] == "ConflictException"
+    ttl = {"Unit": "Days", "Value": 1}
+    code, message, _ = refusal(
+        store.update_record, **asked, Features=value(delay="3"), TtlDuration=ttl
+    )
+    assert code == "ValidationError" and "event time" in message
+    put(store, flights, id="a", at="2013-01-02T00:00:00Z")
+    code, message, _ = refusal(
+        store.update_record,
+        FeatureGroupName=flights,
+        RecordIdentifierValueAsString="a",
+        Features=value(distance="1"),
+    )
+    assert code == "ValidationError" and "StorageType" in message
+
+
+def test_people_describe_features(sm: Any, flights: str) -> None:
+    name = {"FeatureGroupName": flights, "FeatureName": "distance"}
+    first = sm.describe_feature_metadata(**name)
+    assert (first["FeatureType"], first["Parameters"]) == ("Integral", [])
+    parameters = [{"Key": "unit", "Value": "miles"}, {"Key": "owner", "Value": "ops"}]
+    sm.update_feature_metadata(**name, Description="How far", ParameterAdditions=parameters)
+    sm.update_feature_metadata(**name, ParameterRemovals=["owner"])
+    found = sm.describe_feature_metadata(**name)
+    assert found["Description"] == "How far"
+    assert found["Parameters"] == [{"Key": "unit", "Value": "miles"}]
+    assert found["LastModifiedTime"] > first["LastModifiedTime"]
+    code, message, _ = refusal(sm.describe_feature_metadata, **{**name, "FeatureName": "speed"})
+    assert code == "ResourceNotFound" and "speed" in message

@@ -8,7 +8,8 @@ import botocore.session
 import pytest
 
 from policies.data import UNKNOWN
-from stacks.local.aws.iam import context, operations, reference, resources, special
+from policies.iam import reference
+from stacks.local.aws.iam import context, operations, resources, special
 from stacks.local.aws.iam.asked import PREFIXES, SIGNED_AS, Asked
 from stacks.local.aws.iam.resources import Place
 
@@ -158,6 +159,29 @@ def test_a_member_with_the_name_of_a_key_is_that_key() -> None:
     assert known.get("sagemaker:networkisolation") is None
     assert known.get("aws:requesttag/team") == ("a",)
     assert known.get("aws:tagkeys") == ("team",)
+
+
+def test_a_tuning_job_is_decided_by_the_training_jobs_that_it_defines() -> None:
+    action = "CreateHyperParameterTuningJob"
+    one = {
+        "VpcConfig": {"Subnets": ["s-1"], "SecurityGroupIds": ["g-1"]},
+        "ResourceConfig": {"InstanceType": "ml.p5.48xlarge", "VolumeKmsKeyId": "k-1"},
+        "OutputDataConfig": {"KmsKeyId": "k-2"},
+        "EnableNetworkIsolation": True,
+    }
+    flexible = {"InstanceConfigs": [{"InstanceType": "ml.m5.large"}], "VolumeKmsKeyId": "k-3"}
+    other = {"HyperParameterTuningResourceConfig": flexible}
+    for given in ({"TrainingJobDefinition": one}, {"TrainingJobDefinitions": [one, other]}):
+        job = asked("sagemaker", action, **given)
+        known = context.context(f"sagemaker:{action}", job, "arn:x", lambda _: {}, {})
+        several = "TrainingJobDefinitions" in given
+        types = ("ml.p5.48xlarge", "ml.m5.large") if several else ("ml.p5.48xlarge",)
+        assert known.get("sagemaker:instancetypes") == types
+        assert known.get("sagemaker:volumekmskey") == (("k-1", "k-3") if several else ("k-1",))
+        assert known.get("sagemaker:outputkmskey") == ("k-2",)
+        assert known.get("sagemaker:vpcsubnets") == ("s-1",)
+        assert known.get("sagemaker:vpcsecuritygroupids") == ("g-1",)
+        assert known.get("sagemaker:networkisolation") == ("true",)
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,7 @@ def test_a_script_in_a_framework_image_gets_its_contract_and_its_model_answers(
                 "sagemaker_program": '"train.py"',
                 "sagemaker_submit_directory": f'"s3://{BUCKET}/code/sourcedir.tar.gz"',
                 "sagemaker_region": '"us-east-1"',
+                "_tuning_objective_metric": "auc",
                 "alpha": "0.5",
                 "n": '"text"',
             },
@@ -178,7 +179,12 @@ def test_xgboost_is_an_algorithm_where_its_library_is(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir(parents=True)
     rows = "".join(f"{n % 2},{n % 2},{n}\n" for n in range(100))
     (tmp_path / "input/data/train/rows.csv").write_text(rows)
-    told = {"num_round": "5", "objective": "binary:logistic"}
+    told = {
+        "num_round": "5",
+        "objective": "binary:logistic",
+        "eval_metric": "logloss",
+        "_tuning_objective_metric": "validation:error",
+    }
     (tmp_path / "input/config/hyperparameters.json").write_text(json.dumps(told))
     done = subprocess.run(
         [sys.executable, "-m", "stacks.local.runtime.frameworks.train", "xgboost"],
@@ -188,7 +194,8 @@ def test_xgboost_is_an_algorithm_where_its_library_is(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert "train-logloss" in done.stdout + done.stderr
+    printed = done.stdout + done.stderr
+    assert "train-logloss" in printed and "train-error" in printed
     serving = serve.Serving("xgboost", tmp_path / "model")
     for body, kind in ((b"1,5\n0,4\n", "text/csv"), (b"0:1 1:5\n0:0 1:4\n", "text/libsvm")):
         answer, media = serving.answer(body, kind, "text/csv")

@@ -30,6 +30,14 @@ def _job(kind: str, count: int = 1) -> dict[str, Any]:
     return {"InstanceType": kind, "InstanceCount": count}
 
 
+def _tuning(kind: str, at_once: int) -> dict[str, Any]:
+    limits = {"MaxParallelTrainingJobs": at_once}
+    return {
+        "HyperParameterTuningJobConfig": {"ResourceLimits": limits},
+        "TrainingJobDefinition": {"ResourceConfig": _job(kind)},
+    }
+
+
 GPU, CPU = "ml.g5.xlarge", "ml.m5.large"
 NODES = {"scalingConfig": {"desiredSize": 1}, "instanceTypes": ["g5.xlarge"]}
 CASES: tuple[Asked, ...] = (
@@ -42,6 +50,8 @@ CASES: tuple[Asked, ...] = (
     ("sagemaker", "CreateTransformJob", {"TransformResources": _job("ml.p4d.24xlarge", 2)},
      {"TransformResources": _job(CPU)}, "ResourceLimitExceeded",
      _sagemaker("transform job", 2, "ml.p4d.24xlarge")),
+    ("sagemaker", "CreateHyperParameterTuningJob", _tuning(GPU, 2), _tuning(CPU, 2),
+     "ResourceLimitExceeded", _sagemaker("training job", 2)),
     ("sagemaker", "CreateEndpoint", {"EndpointConfigName": GPU}, {"EndpointConfigName": CPU},
      "ResourceLimitExceeded", _sagemaker("endpoint")),
     ("sagemaker", "UpdateEndpoint", {"EndpointConfigName": GPU}, {"EndpointConfigName": CPU},

@@ -40,6 +40,33 @@ def test_a_list_is_of_unversioned_packages_unless_asked_otherwise(
     assert len(sm.list_model_packages(**asked)["ModelPackageSummaryList"]) == found
 
 
+def test_a_package_without_versions_has_a_name_and_no_approval(sm: Any, version: str) -> None:
+    spec = {
+        "Containers": [{"Image": OWN_IMAGE}],
+        "SupportedContentTypes": ["text/csv"],
+        "SupportedResponseMIMETypes": ["text/csv"],
+    }
+    created = {"ModelPackageName": "alone", "InferenceSpecification": spec}
+    arn = sm.create_model_package(**created)["ModelPackageArn"]
+    assert arn.endswith("model-package/alone")
+    for known in ("alone", arn):
+        shown = sm.describe_model_package(ModelPackageName=known)
+        assert shown["ModelPackageName"] == "alone"
+        assert "ModelApprovalStatus" not in shown and "ModelPackageVersion" not in shown
+    (listed,) = sm.list_model_packages()["ModelPackageSummaryList"]
+    assert listed["ModelPackageArn"] == arn
+    both = sm.list_model_packages(ModelPackageType="Both")["ModelPackageSummaryList"]
+    assert {row["ModelPackageArn"] for row in both} == {arn, version}
+    container = {"ModelPackageName": arn}
+    sm.create_model(ModelName="of-alone", ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    group = {"ModelPackageGroupName": "flights"}
+    for request, words in ((group | created, "Both ModelPackageName"), ({}, "Missing ARN")):
+        code, message, _ = refusal(sm.create_model_package, **request)
+        assert code == "ValidationException" and words in message
+    sm.delete_model_package(ModelPackageName="alone")
+    assert sm.list_model_packages()["ModelPackageSummaryList"] == []
+
+
 def test_every_version_of_a_card_can_be_read(sm: Any) -> None:
     sm.create_model_card(ModelCardName="card", Content='{"a": 1}', ModelCardStatus="Draft")
     sm.update_model_card(ModelCardName="card", Content='{"a": 2}')
@@ -137,3 +164,23 @@ def test_a_step_is_shown_by_its_display_name(sm: Any) -> None:
     )
     (step,) = sm.list_pipeline_execution_steps(PipelineExecutionArn=arn)["PipelineExecutionSteps"]
     assert (step["StepName"], step["StepDisplayName"]) == ("A", "Give up")
+
+
+def test_a_version_goes_through_the_stages_of_its_life(sm: Any) -> None:
+    sm.create_model_package_group(ModelPackageGroupName="staged")
+    arn = sm.create_model_package(
+        ModelPackageGroupName="staged",
+        ModelLifeCycle={"Stage": "Development", "StageStatus": "InProgress"},
+    )["ModelPackageArn"]
+
+    def life() -> dict[str, str]:
+        found: dict[str, str] = sm.describe_model_package(ModelPackageName=arn)["ModelLifeCycle"]
+        return found
+
+    assert life()["Stage"] == "Development"
+    later = {"Stage": "Production", "StageStatus": "Approved", "StageDescription": "good"}
+    sm.update_model_package(ModelPackageArn=arn, ModelLifeCycle=later)
+    assert life() == later
+    wanted = {"Name": "ModelLifeCycle.Stage", "Operator": "Equals", "Value": "Production"}
+    found = sm.search(Resource="ModelPackage", SearchExpression={"Filters": [wanted]})["Results"]
+    assert [row["ModelPackage"]["ModelPackageArn"] for row in found] == [arn]

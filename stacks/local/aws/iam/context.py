@@ -15,13 +15,19 @@ from typing import Any
 import jmespath
 
 from policies.data import UNKNOWN
+from policies.iam import reference
 from policies.iam.request import Principal, keys
-from stacks.local.aws.iam import reference
 from stacks.local.aws.iam.asked import Asked
 from stacks.local.aws.iam.resources import Place
 
 TagsOf = Callable[[str], "Mapping[str, str] | None"]
 """ARN -> the tags of what exists there; None: nobody knows."""
+
+
+def _tuned(path: str) -> Sequence[str]:
+    """The same of the training jobs that a tuning job defines."""
+    return (f"TrainingJobDefinition.{path}", f"TrainingJobDefinitions[].{path}")
+
 
 PATHS: Mapping[str, Sequence[str]] = {
     "kms:encryptioncontextkeys": ("keys(EncryptionContext)",),
@@ -42,33 +48,48 @@ PATHS: Mapping[str, Sequence[str]] = {
         "ProcessingResources.ClusterConfig.InstanceType",
         "TransformResources.InstanceType",
         "ProductionVariants[].InstanceType",
-        "TrainingJobDefinition.ResourceConfig.InstanceType",
+        *_tuned("ResourceConfig.InstanceType"),
+        *_tuned("HyperParameterTuningResourceConfig.InstanceConfigs[].InstanceType"),
         "InstanceType",
     ),
     "sagemaker:intercontainertrafficencryption": (
         "EnableInterContainerTrafficEncryption",
         "NetworkConfig.EnableInterContainerTrafficEncryption",
+        *_tuned("EnableInterContainerTrafficEncryption"),
     ),
-    "sagemaker:maxruntimeinseconds": ("StoppingCondition.MaxRuntimeInSeconds",),
+    "sagemaker:maxruntimeinseconds": (
+        "StoppingCondition.MaxRuntimeInSeconds",
+        *_tuned("StoppingCondition.MaxRuntimeInSeconds"),
+    ),
     "sagemaker:networkisolation": (
         "EnableNetworkIsolation",
         "NetworkConfig.EnableNetworkIsolation",
+        *_tuned("EnableNetworkIsolation"),
     ),
     "sagemaker:outputkmskey": (
         "OutputDataConfig.KmsKeyId",
         "ProcessingOutputConfig.KmsKeyId",
         "TransformOutput.KmsKeyId",
+        *_tuned("OutputDataConfig.KmsKeyId"),
     ),
     "sagemaker:volumekmskey": (
         "ResourceConfig.VolumeKmsKeyId",
         "ProcessingResources.ClusterConfig.VolumeKmsKeyId",
+        "TransformResources.VolumeKmsKeyId",
+        *_tuned("ResourceConfig.VolumeKmsKeyId"),
+        *_tuned("HyperParameterTuningResourceConfig.VolumeKmsKeyId"),
         "KmsKeyId",
     ),
     "sagemaker:vpcsecuritygroupids": (
         "VpcConfig.SecurityGroupIds",
         "NetworkConfig.VpcConfig.SecurityGroupIds",
+        *_tuned("VpcConfig.SecurityGroupIds[]"),
     ),
-    "sagemaker:vpcsubnets": ("VpcConfig.Subnets", "NetworkConfig.VpcConfig.Subnets"),
+    "sagemaker:vpcsubnets": (
+        "VpcConfig.Subnets",
+        "NetworkConfig.VpcConfig.Subnets",
+        *_tuned("VpcConfig.Subnets[]"),
+    ),
 }
 """Condition key -> where the request says it; it says nothing: the key is not there. A key with the
 name of a member is that member and stands not here."""

@@ -36,9 +36,12 @@ NEEDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "secretsmanager": {"GetSecretValue": (READ,), "PutSecretValue": (WRITE, READ)},
     "sagemaker-featurestore-runtime": {
         "BatchGetRecord": (READ,),
+        "BatchWriteRecord": (READ,),
         "DeleteRecord": (READ,),
         "GetRecord": (READ,),
+        "ListRecords": (READ,),
         "PutRecord": (READ,),
+        "UpdateRecord": (READ,),
     },
 }
 """Service of botocore -> operation -> actions on the key that encrypts what it is about."""
@@ -106,7 +109,8 @@ def _of_object(asked: Asked, place: Place) -> Found | None:
 
 def _of_records(asked: Asked, online_key: OnlineKey) -> Found | None:
     """What is known of the encryption context of a feature group's records: nothing."""
-    items = asked.parameters.get("Identifiers") or [asked.parameters]
+    many = asked.parameters.get("Identifiers") or asked.parameters.get("Entries")
+    items = many or [asked.parameters]
     names = [str(item.get("FeatureGroupName", "")) for item in items]
     keys = {key for name in names if (key := online_key(name))}
     return (min(keys), {}) if keys else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.data import UNKNOWN
-from stacks.local.aws.iam import reference
+from policies.iam import reference
 from stacks.local.aws.iam.asked import Asked
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -17,15 +17,20 @@ OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
     "alarmname": ("alarmnames",),
     "bucketname": ("bucket",),
     "certificatenamewithpath": ("servercertificatename",),
+    "dataqualityjobdefinitionname": ("jobdefinitionname",),
     "groupnamewithpath": ("groupname",),
     "instanceprofilenamewithpath": ("instanceprofilename",),
     "mlflowtrackingservername": ("trackingservername",),
+    "modelbiasjobdefinitionname": ("jobdefinitionname",),
+    "modelexplainabilityjobdefinitionname": ("jobdefinitionname",),
     "modelpackagename": ("modelpackagearn",),
+    "modelqualityjobdefinitionname": ("jobdefinitionname",),
     "objectname": ("key",),
     "policynamewithpath": ("policyname",),
     "rolenamewithpath": ("rolename",),
     "rulename": ("rule",),
     "usernamewithpath": ("username",),
+    "userprofilename": ("spacename",),
 }
 """Variable of an ARN in lower case -> other members that hold it; its own name comes first, and
 the last variable of an ARN may be called just `name` where the operation says what it is."""

@@ -159,9 +159,16 @@ def _sagemaker(asked: Asked, place: Place) -> Sequence[Any] | None:
     ]
 
 
+BATCHES = {"BatchGetRecord": "Identifiers", "BatchWriteRecord": "Entries"}
+"""Operation -> member with the records, each with its group."""
+
+
 def _batch_of_records(asked: Asked, place: Place) -> Sequence[Any] | None:
-    if asked.operation == "BatchGetRecord":
-        names = [item.get("FeatureGroupName", "") for item in asked.parameters["Identifiers"]]
+    if asked.operation in BATCHES:
+        items = asked.parameters[BATCHES[asked.operation]]
+        names = [item.get("FeatureGroupName", "") for item in items]
+    elif asked.operation == "BatchGetMetrics":
+        return [query["ResourceArn"] for query in asked.parameters["MetricQueries"]]
     elif "FeatureGroupName" in asked.parameters:
         names = [str(asked.parameters["FeatureGroupName"])]
     else:

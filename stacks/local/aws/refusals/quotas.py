@@ -29,6 +29,14 @@ CLUSTERS: Mapping[str, str] = {
 """Use of an instance -> where the request says how many of which."""
 
 
+AT_ONCE = "HyperParameterTuningJobConfig.ResourceLimits.MaxParallelTrainingJobs"
+TUNED = (
+    "[TrainingJobDefinition, TrainingJobDefinitions][]"
+    ".[ResourceConfig, HyperParameterTuningResourceConfig.InstanceConfigs[0]][]"
+)
+"""The machines of a tuning job's training jobs."""
+
+
 def beyond_sagemaker(use: str, found: Callable[[Request, Account], Instances]) -> Condition:
     """More instances of a type for a use than a new account has."""
 
@@ -55,6 +63,14 @@ def of_cluster(use: str) -> Callable[[Request, Account], Instances]:
             yield str(cluster["InstanceType"]), int(cluster.get("InstanceCount", 1))
 
     return found
+
+
+def of_tuning(request: Request, account: Account) -> Instances:
+    """The machines of the training jobs that a tuning job runs at a time."""
+    at_once = jmespath.search(AT_ONCE, request) or 1
+    for cluster in jmespath.search(TUNED, request):
+        if cluster.get("InstanceType"):
+            yield str(cluster["InstanceType"]), at_once * int(cluster.get("InstanceCount", 1))
 
 
 def of_endpoint(request: Request, account: Account) -> Instances:
@@ -125,6 +141,14 @@ QUOTAS: tuple[Refusal, ...] = (
             source=ISSUE,
         )
         for use in CLUSTERS
+    ),
+    Refusal(
+        service="sagemaker",
+        operations=("CreateHyperParameterTuningJob",),
+        condition=beyond_sagemaker("training", of_tuning),
+        code="ResourceLimitExceeded",
+        text=SAGEMAKER_TEXT,
+        source=ISSUE,
     ),
     Refusal(
         service="sagemaker",

@@ -5,11 +5,27 @@ A member that stands in no list is refused, so that nothing is accepted by overs
 
 import jmespath
 
+from stacks.local.aws.sagemaker import experiments, features, lineage, mlflow_app, monitors
 from stacks.local.aws.sagemaker.crud import LIST_MEMBERS
 from stacks.local.aws.sagemaker.errors import not_emulated
-from stacks.local.aws.sagemaker.fields import FIELDS, RECORDED, REFUSED
+from stacks.local.aws.sagemaker.fields import FIELDS, RECORDED
+from stacks.local.aws.sagemaker.recorded_operations import RECORDED_OPERATIONS
+from stacks.local.aws.sagemaker.refused_fields import REFUSED
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.resource_types import RESOURCE_TYPES
+from stacks.local.aws.sagemaker.shapes import input_members
+
+WHOLE = frozenset(
+    (
+        *RECORDED_OPERATIONS,
+        *experiments.OPERATIONS,
+        *features.METADATA,
+        *lineage.OPERATIONS,
+        *mlflow_app.OPERATIONS,
+        *monitors.OPERATIONS,
+    )
+)
+"""Operations of which every member acts, or is recorded."""
 
 
 def check_fields(operation: str, request: Request) -> None:
@@ -24,10 +40,14 @@ def check_fields(operation: str, request: Request) -> None:
 
 
 def acting(operation: str) -> frozenset[str]:
-    """Members of the request that the emulator acts upon."""
+    """Members of the request that the emulator acts upon; all of what is recorded as a whole."""
+    if operation in WHOLE:
+        return frozenset(input_members(operation))
     for kind in RESOURCE_TYPES:
         if operation == kind.list:
             return LIST_MEMBERS | kind.filters.keys()
+        if kind.takes_all and operation in kind.operations:
+            return frozenset(input_members(operation))
         if operation in (kind.describe, kind.delete) and operation not in FIELDS:
-            return frozenset({kind.key})
+            return frozenset(kind.keys or {kind.key})
     return FIELDS[operation]

@@ -7,9 +7,16 @@ from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker import (
     callbacks,
     cards,
+    components,
     crud,
     executions,
+    experiments,
+    features,
     jobs,
+    lineage,
+    lineage_query,
+    mlflow_app,
+    monitors,
     packages,
     pipelines,
     search,
@@ -17,9 +24,12 @@ from stacks.local.aws.sagemaker import (
 from stacks.local.aws.sagemaker.accepted import check_fields
 from stacks.local.aws.sagemaker.endpoints import update_weights
 from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
+from stacks.local.aws.sagemaker.recorded_operations import RECORDED_OPERATIONS
+from stacks.local.aws.sagemaker.refused_operations import reason
 from stacks.local.aws.sagemaker.resource_type import Request, ResourceType
 from stacks.local.aws.sagemaker.resource_types import BY_NAME, RESOURCE_TYPES
 from stacks.local.aws.sagemaker.shapes import check_request, operation_names
+from stacks.local.aws.sagemaker.tuning import summaries
 
 Answer = dict[str, Any]
 Operation = Callable[[Emulator, Request], Answer]
@@ -31,7 +41,7 @@ def call(emulator: Emulator, operation: str, request: Request) -> Answer:
         raise ApiError("UnknownOperationException", f"SageMaker has no operation {operation!r}")
     act = OPERATIONS.get(operation)
     if act is None:
-        raise not_emulated(f"sagemaker:{operation}", "nobody has built it")
+        raise not_emulated(f"sagemaker:{operation}", reason(operation))
     check_request(operation, request)
     check_fields(operation, request)
     return act(emulator, request)
@@ -54,11 +64,13 @@ def _update_weights(emulator: Emulator, request: Request) -> Answer:
 
 
 def _list_packages(emulator: Emulator, request: Request) -> Answer:
-    """Versions of groups are all that exist; a list without a group is of other packages."""
-    if packages.wants_versions(request):
-        asked = {name: value for name, value in request.items() if name != "ModelPackageType"}
-        return crud.listing(emulator, BY_NAME[packages.PACKAGE], asked)
-    return crud.paged("ModelPackageSummaryList", [], request)
+    asked = {**request, "ModelPackageType": packages.list_type(request)}
+    return crud.listing(emulator, BY_NAME[packages.PACKAGE], asked)
+
+
+def _list_tuning_jobs(emulator: Emulator, request: Request) -> Answer:
+    """By name, where nothing else is asked for (ListHyperParameterTuningJobs, API reference)."""
+    return crud.listing(emulator, BY_NAME[summaries.KIND], {"SortBy": "Name", **request})
 
 
 def _add_tags(emulator: Emulator, request: Request) -> Answer:
@@ -112,6 +124,13 @@ def _bind(
 
 OPERATIONS: Mapping[str, Operation] = {
     **_of_table(),
+    **RECORDED_OPERATIONS,
+    **components.OPERATIONS,
+    **experiments.OPERATIONS,
+    **features.METADATA,
+    **lineage.OPERATIONS,
+    **mlflow_app.OPERATIONS,
+    **monitors.OPERATIONS,
     "AddTags": _add_tags,
     "BatchDescribeModelPackage": search.batch_describe_packages,
     "DeleteModelPackageGroupPolicy": packages.delete_policy,
@@ -121,13 +140,16 @@ OPERATIONS: Mapping[str, Operation] = {
     "DescribePipelineDefinitionForExecution": executions.describe_definition,
     "DescribePipelineExecution": executions.describe_execution,
     "GetModelPackageGroupPolicy": packages.get_policy,
+    "GetSearchSuggestions": search.suggestions,
     "ListModelCardVersions": cards.list_versions,
     "ListModelPackages": _list_packages,
     "ListPipelineExecutionSteps": executions.list_steps,
     "ListPipelineExecutions": executions.list_executions,
     "ListPipelineParametersForExecution": executions.list_parameters,
     "ListPipelineVersions": pipelines.list_versions,
+    "ListHyperParameterTuningJobs": _list_tuning_jobs,
     "ListTags": _list_tags,
+    "ListTrainingJobsForHyperParameterTuningJob": summaries.list_training_jobs,
     "PutModelPackageGroupPolicy": packages.put_policy,
     "RetryPipelineExecution": executions.retry_execution,
     "Search": search.search,
@@ -135,8 +157,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "SendPipelineExecutionStepSuccess": callbacks.succeed,
     "StartPipelineExecution": executions.start_execution,
     "StopPipelineExecution": executions.stop_execution,
+    "QueryLineage": lineage_query.query,
+    "StopHyperParameterTuningJob": _stop("HyperParameterTuningJob", summaries.KIND),
     "StopProcessingJob": _stop("ProcessingJob", "processing job"),
     "StopTrainingJob": _stop("TrainingJob", "training job"),
+    "StopTransformJob": _stop("TransformJob", "transform job"),
     "UpdateEndpointWeightsAndCapacities": _update_weights,
     "UpdatePipelineExecution": executions.update_execution,
     "UpdatePipelineVersion": pipelines.update_version,

@@ -3,30 +3,41 @@
 `plinth coverage` prints this table.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
+from stacks.local.aws.sagemaker import experiment_metrics, features
 from stacks.local.aws.sagemaker.api import OPERATIONS
-from stacks.local.aws.sagemaker.features import RUNTIME
-from stacks.local.aws.sagemaker.fields import RECORDED, REFUSED
+from stacks.local.aws.sagemaker.fields import RECORDED
 from stacks.local.aws.sagemaker.invoke import REFUSED as REFUSED_HEADERS
 from stacks.local.aws.sagemaker.pipelines import refused_types
+from stacks.local.aws.sagemaker.recorded_operations import RECORDED_OPERATIONS
+from stacks.local.aws.sagemaker.refused_fields import REFUSED
+from stacks.local.aws.sagemaker.refused_operations import reason
 from stacks.local.aws.sagemaker.resource_types import RESOURCE_TYPES
+from stacks.local.aws.sagemaker.shapes import operation_names
 
 TAKES_DEFINITIONS = ("CreatePipeline", "UpdatePipeline")
 """Operations that check a pipeline definition: what of it does not run is refused there."""
 
-Fidelity = Literal["behaves", "recorded"]
+Fidelity = Literal["behaves", "recorded", "refused"]
+
+REFUSED_ASYNC = {"Body": "requests are read from InputLocation"}
+
+OF_RUNTIMES = ("sagemaker-runtime", "sagemaker-featurestore-runtime", "sagemaker-metrics")
+"""The services beside `sagemaker` that sign as it does."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Covered:
-    """One operation that the emulator answers."""
+    """One operation, and what the emulator makes of it."""
 
     operation: str
     fidelity: Fidelity
-    """`recorded`: what is created shows up again, nothing happens. Else it behaves."""
+    """`behaves`: something follows from it. `recorded`: what is created shows up again, and nothing
+    follows. `refused`: NotEmulated, with the reason."""
 
     recorded: Mapping[str, str] = field(default_factory=dict)
     """Member that is kept but not acted upon -> why."""
@@ -34,23 +45,24 @@ class Covered:
     refused: Mapping[str, str] = field(default_factory=dict)
     """JMESPath of what is answered with NotEmulated, or what of a definition is refused -> why."""
 
+    why: str = ""
+    """Why it is refused as a whole. Default: it is not."""
+
     @property
     def note(self) -> str:
-        """Both lists in one line of text."""
+        """The reason, or both lists, in one line of text."""
+        if self.why:
+            return self.why
         parts = (("recorded only", self.recorded), ("refused", self.refused))
         return ". ".join(f"{word}: {', '.join(paths)}" for word, paths in parts if paths)
 
 
 def coverage() -> list[Covered]:
-    """Every operation that is answered, by name; the runtime services come last."""
-    inert = {
-        kind.create
-        for kind in RESOURCE_TYPES
-        if not (kind.on_create or kind.on_update or kind.on_delete)
-    }
-    steps = {
-        f"a step of type {kind}": why for kind, why in sorted(refused_types(OPERATIONS).items())
-    }
+    """Every operation of SageMaker, by name; the runtime services come last."""
+    inert = {name for kind in RESOURCE_TYPES if kind.is_recorded for name in kind.operations}
+    inert |= RECORDED_OPERATIONS.keys()
+    why = refused_types(OPERATIONS)
+    steps = {f"a step of type {kind}": why[kind] for kind in sorted(why)}
     control = [
         Covered(
             operation=name,
@@ -58,15 +70,30 @@ def coverage() -> list[Covered]:
             recorded=RECORDED.get(name, {}),
             refused={**REFUSED.get(name, {}), **(steps if name in TAKES_DEFINITIONS else {})},
         )
-        for name in sorted(OPERATIONS)
+        if name in OPERATIONS
+        else Covered(operation=name, fidelity="refused", why=reason(name))
+        for name in sorted(operation_names())
     ]
-    runtime = [
-        Covered(operation="InvokeEndpoint", fidelity="behaves", refused=REFUSED_HEADERS),
-        Covered(
-            operation="InvokeEndpointAsync",
-            fidelity="behaves",
-            refused={"Body": "requests are read from InputLocation"},
-        ),
-        *(Covered(operation=name, fidelity="behaves") for name in sorted(RUNTIME)),
+    return control + _runtime()
+
+
+def _runtime() -> list[Covered]:
+    done: dict[str, Mapping[str, str]] = {
+        "InvokeEndpoint": REFUSED_HEADERS,
+        "InvokeEndpointAsync": REFUSED_ASYNC,
+        "InvokeEndpointWithResponseStream": REFUSED_HEADERS,
+        **{name: {} for name in (*features.RUNTIME, *experiment_metrics.RUNTIME)},
+    }
+    names = sorted(name for service in OF_RUNTIMES for name in operation_names(service))
+    return [
+        Covered(operation=name, fidelity="behaves", refused=done[name])
+        if name in done
+        else Covered(operation=name, fidelity="refused", why=reason(name))
+        for name in names
     ]
-    return control + runtime
+
+
+def totals(rows: Sequence[Covered]) -> dict[str, int]:
+    """How many operations are answered how."""
+    counted = Counter(row.fidelity for row in rows)
+    return {"operations": len(rows), **{name: counted[name] for name in get_args(Fidelity)}}

@@ -1,16 +1,30 @@
 """Interprets the resource table: one create, describe, list, update and delete for every row."""
 
-from collections.abc import Iterable, Mapping
+import secrets
+import string
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker.errors import invalid
+from stacks.local.aws.sagemaker.errors import ApiError, invalid
 from stacks.local.aws.sagemaker.resource_type import Request, ResourceType, short_name
-from stacks.local.aws.sagemaker.shapes import output_members, summary_member
+from stacks.local.aws.sagemaker.shapes import default_sort, output_members, summary_member
 from stacks.local.aws.store import Resource
 
-NOT_MEMBERS = frozenset({"Tags", "ClientRequestToken", "ClientToken"})
+ID_LETTERS = string.ascii_lowercase + string.digits
+CREATED = ("creationtime", "createdtime", "createdate")
+CREATION = ("CreationTime", "CreatedAt", "CreateDate", "RegistrationTime")
+CHANGE = ("LastModifiedTime", "LastModifiedAt", "LastUpdatedDate")
+"""Members that say when something was made and changed: types differ in the words."""
+
+BOUNDS_CREATED = (("CreationTimeAfter", "CreationTimeBefore"), ("CreatedAfter", "CreatedBefore"))
+BOUNDS_CHANGED = (
+    ("LastModifiedTimeAfter", "LastModifiedTimeBefore"),
+    ("ModifiedTimeAfter", "ModifiedTimeBefore"),
+)
+
+NOT_MEMBERS = frozenset({"DeleteProperties", "Tags", "ClientRequestToken", "ClientToken"})
 PAGE = 100
 
 LIST_MEMBERS = frozenset(
@@ -23,6 +37,8 @@ LIST_MEMBERS = frozenset(
         "CreatedBefore",
         "LastModifiedTimeAfter",
         "LastModifiedTimeBefore",
+        "ModifiedTimeAfter",
+        "ModifiedTimeBefore",
         "StatusEquals",
         "SortBy",
         "SortOrder",
@@ -36,12 +52,17 @@ LIST_MEMBERS = frozenset(
 def create(emulator: Emulator, kind: ResourceType, request: Request) -> dict[str, Any]:
     store = emulator.store
     with store.lock:
-        name = kind.identify(emulator, request) if kind.identify else request[kind.name_field]
-        arn = emulator.arn(kind.arn.format(name=name))
+        for member, parent in kind.parents.items():
+            if member in request:
+                get(emulator, parent, request[member])
+        name = kind.identify(emulator, request) if kind.identify else key_of(kind, request)
+        arn = emulator.arn(kind.arn.format(name=name, id=made_id()))
         if store.find(kind.name, name):
             raise kind.exists.error(name=name, arn=arn)
-        fields = {member: value for member, value in request.items() if member not in NOT_MEMBERS}
-        item = Resource(kind=kind.name, name=name, arn=arn, fields={**fields, kind.arn_field: arn})
+        fields = {**kind.made, **_members(kind, request), kind.arn_field: arn}
+        if kind.ready:
+            fields[kind.status_field] = kind.ready
+        item = Resource(kind=kind.name, name=name, arn=arn, fields=fields)
         item.fields.setdefault(kind.name_field, name)
         if kind.on_create:
             kind.on_create(emulator, item, request)
@@ -50,29 +71,51 @@ def create(emulator: Emulator, kind: ResourceType, request: Request) -> dict[str
         return answer(kind.create, item)
 
 
+def made_id(length: int = 12) -> str:
+    """An id as AWS makes them: small letters and digits."""
+    return "".join(secrets.choice(ID_LETTERS) for _ in range(length))
+
+
+def key_of(kind: ResourceType, request: Request) -> str:
+    """The name of what a request is about; empty parts are left out."""
+    parts = [str(request[member]) for member in kind.keys or (kind.key,) if member in request]
+    return "/".join(short_name(part) for part in parts)
+
+
+def _members(kind: ResourceType, request: Request) -> dict[str, Any]:
+    return {
+        kind.renamed.get(member, member): value
+        for member, value in request.items()
+        if member not in NOT_MEMBERS
+    }
+
+
 def describe(emulator: Emulator, kind: ResourceType, request: Request) -> dict[str, Any]:
-    item = get(emulator, kind, request[kind.key])
+    item = asked(emulator, kind, request)
     if kind.on_describe:
         kind.on_describe(emulator, item)
     with emulator.store.lock:
-        return answer(kind.describe, item)
+        return answer(kind.describe, item, kind.shown_in)
 
 
 def update(emulator: Emulator, kind: ResourceType, request: Request) -> dict[str, Any]:
     with emulator.store.lock:
-        key = kind.update_key or kind.key
-        item = get(emulator, kind, request[key])
+        item = asked(emulator, kind, request)
         if kind.on_update:
             kind.on_update(emulator, item, request)
         else:
-            skip = NOT_MEMBERS | {key}
-            item.set(**{m: v for m, v in request.items() if m not in skip})
-        return answer(kind.update, item)
+            skip = {*kind.keys, kind.update_key or kind.key}
+            change = _members(kind, {m: v for m, v in request.items() if m not in skip})
+            item.set(**dict.fromkeys(request.get("DeleteProperties", ())), **change)
+        return answer(kind.update, item, kind.shown_in)
 
 
 def delete(emulator: Emulator, kind: ResourceType, request: Request) -> dict[str, Any]:
     with emulator.store.lock:
-        item = get(emulator, kind, request[kind.key])
+        item = asked(emulator, kind, request)
+        for child in kind.children:
+            if within(emulator, child, item):
+                raise ApiError(kind.in_use, f"{item.arn} cannot be deleted: it has a {child}.")
         if kind.on_delete:
             kind.on_delete(emulator, item, request)
         if not kind.deletes_itself:
@@ -80,40 +123,62 @@ def delete(emulator: Emulator, kind: ResourceType, request: Request) -> dict[str
         return answer(kind.delete, item)
 
 
+def within(emulator: Emulator, kind: str, parent: Resource) -> list[Resource]:
+    """What is in something, by its name."""
+    return [item for item in emulator.store.all(kind) if item.name.startswith(f"{parent.name}/")]
+
+
 def listing(emulator: Emulator, kind: ResourceType, request: Request) -> dict[str, Any]:
     found = [item for item in emulator.store.all(kind.name) if _wanted(kind, item, request)]
     return page(kind.list, ordered(found, request, kind), request)
+
+
+def asked(emulator: Emulator, kind: ResourceType, request: Request) -> Resource:
+    """The item that a describe, update or delete request names."""
+    by_arn = kind.update_key if kind.update_key in request else kind.key
+    if len(kind.keys) < 2:
+        return get(emulator, kind, request[by_arn])
+    return get(emulator, kind, key_of(kind, request))
 
 
 def get(emulator: Emulator, kind: ResourceType, name_or_arn: str) -> Resource:
     """The item, or SageMaker's own answer for a missing one."""
     name = short_name(name_or_arn)
     item = emulator.store.find(kind.name, name)
-    if item is None:
-        raise kind.missing.error(name=name, arn=emulator.arn(kind.arn.format(name=name)))
+    if item is None and name_or_arn.startswith("arn:"):  # of an id, where names are the key
+        item = emulator.store.by_arn(name_or_arn)
+    if item is None or item.kind != kind.name:
+        arn = emulator.arn(kind.arn.format(name=name, id=name))
+        raise kind.missing.error(name=name.rpartition("/")[2], arn=arn)
     return item
 
 
-def answer(operation: str, item: Resource) -> dict[str, Any]:
+def answer(operation: str, item: Resource, shown_in: str = "") -> dict[str, Any]:
     """The members of the operation's output shape that the item has."""
-    members = frozenset(output_members(operation))
-    return {name: value for name, value in shown(item).items() if name in members}
+    members = output_members(operation)
+    if shown_in in members:
+        return {shown_in: _known(item, members[shown_in].members)}
+    return _known(item, members)
+
+
+def _known(item: Resource, members: Iterable[str]) -> dict[str, Any]:
+    known = frozenset(members)
+    return {name: value for name, value in shown(item).items() if name in known}
 
 
 def page(operation: str, items: Iterable[Resource], request: Request) -> dict[str, Any]:
     """One page of summaries."""
     member, known = summary_member(operation)
-    rows = [{m: v for m, v in shown(item).items() if m in known} for item in items]
-    return paged(member, rows, request)
+    return paged(member, [_known(item, known) for item in items], request)
 
 
-def paged(member: str, rows: list[dict[str, Any]], request: Request) -> dict[str, Any]:
+def paged(member: str, rows: Sequence[Any], request: Request) -> dict[str, Any]:
     """Rows from NextToken on, at most MaxResults of them."""
     token = request.get("NextToken", "0")
     if not token.isdecimal():
         raise invalid(f"NextToken {token!r} was not given out by this operation")
     start, size = int(token), request.get("MaxResults", PAGE)
-    result: dict[str, Any] = {member: rows[start : start + size]}
+    result: dict[str, Any] = {member: list(rows[start : start + size])}
     if start + size < len(rows):
         result["NextToken"] = str(start + size)
     return result
@@ -122,20 +187,28 @@ def paged(member: str, rows: list[dict[str, Any]], request: Request) -> dict[str
 def ordered(
     items: list[Resource], request: Request, kind: ResourceType | None = None
 ) -> list[Resource]:
-    """Items sorted as the request asks."""
-    by = request.get("SortBy", "CreationTime")
+    """Items sorted as the request asks, or as the documentation of the operation says."""
+    default_by, default_order = default_sort(kind.list) if kind else ("CreationTime", "Descending")
+    by = _plain(request.get("SortBy", default_by))
     status = kind.status_field if kind else ""
-    keys: Mapping[str, Any] = {
-        "CreationTime": lambda item: item.created,
-        "Name": lambda item: item.name,
-        "Status": lambda item: item.fields.get(status, ""),
-    }
-    default = "Ascending" if kind and kind.ascending else "Descending"
-    return sorted(
-        items,
-        key=keys.get(by, lambda item: str(item.fields.get(by, ""))),
-        reverse=request.get("SortOrder", default) == "Descending",
-    )
+
+    def value(item: Resource) -> Any:
+        if by in CREATED:
+            return item.created
+        if by == "lastmodifiedtime":
+            return item.modified
+        if by == "name" or (kind and by == _plain(kind.name_field)):
+            return item.name.rpartition("/")[2]
+        named = {_plain(member): member for member in item.fields}
+        return str(item.fields.get(status if by == "status" else named.get(by, ""), ""))
+
+    order = _plain(request.get("SortOrder", default_order))
+    return sorted(items, key=value, reverse=order == "descending")
+
+
+def _plain(word: str) -> str:
+    """CreationTime as CREATION_TIME, which some operations write."""
+    return word.replace("_", "").lower()
 
 
 def tag(emulator: Emulator, arn: str, tags: Iterable[Mapping[str, str]]) -> None:
@@ -145,7 +218,7 @@ def tag(emulator: Emulator, arn: str, tags: Iterable[Mapping[str, str]]) -> None
 
 def shown(item: Resource) -> dict[str, Any]:
     """All that can be said of an item."""
-    times = {"CreationTime": item.created, "LastModifiedTime": item.modified}
+    times = {**dict.fromkeys(CREATION, item.created), **dict.fromkeys(CHANGE, item.modified)}
     return {"CreatedBy": {}, "LastModifiedBy": {}, **times, **item.fields}
 
 
@@ -153,30 +226,44 @@ def _wanted(kind: ResourceType, item: Resource, request: Request) -> bool:
     filters = dict(kind.filters)
     if kind.status_field:
         filters["StatusEquals"] = kind.status_field
-    equal = all(
-        item.fields.get(member) == request[asked]
+    fits = all(
+        _fits(asked, _member(item, member), request[asked])
         for asked, member in filters.items()
         if asked in request
     )
-    named = request.get("NameContains", "") in item.name and item.name.startswith(
-        request.get("PipelineNamePrefix", "")
+    named = request.get("NameContains", "") in item.name.rpartition("/")[2]
+    begins = item.name.startswith(request.get("PipelineNamePrefix", ""))
+    return fits and named and begins and in_time(item, request)
+
+
+def _member(item: Resource, path: str) -> Any:
+    """A member, or one inside of it: `OfflineStoreStatus.Status`."""
+    found: Any = item.fields
+    for part in path.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
+def _fits(asked: str, has: Any, wanted: Any) -> bool:
+    """Whether a member is what a filter asks for, or holds it: as a text or in a list."""
+    return (
+        wanted in (has or "")
+        if asked.endswith("Contains") or isinstance(has, list)
+        else (has == wanted or (isinstance(has, str) and has == short_name(wanted)))
     )
-    return equal and named and in_time(item, request)
 
 
 def in_time(item: Resource, request: Request) -> bool:
     """Whether the item was created and modified when the request asks for."""
-    bounds = (
-        ("CreationTimeAfter", "CreatedAfter", "CreationTimeBefore", "CreatedBefore", item.created),
-        ("LastModifiedTimeAfter", "", "LastModifiedTimeBefore", "", item.modified),
-    )
-    for after, after_too, before, before_too, time in bounds:
-        low = request.get(after, request.get(after_too))
-        high = request.get(before, request.get(before_too))
-        if (low is not None and time < _time(low)) or (high is not None and time > _time(high)):
-            return False
+    for times, moment in ((BOUNDS_CREATED, item.created), (BOUNDS_CHANGED, item.modified)):
+        for after, before in times:
+            if after in request and moment < as_time(request[after]):
+                return False
+            if before in request and moment > as_time(request[before]):
+                return False
     return True
 
 
-def _time(value: Any) -> datetime:
+def as_time(value: Any) -> datetime:
+    """A time of a request, which JSON has as seconds."""
     return value if isinstance(value, datetime) else datetime.fromtimestamp(float(value), UTC)

@@ -11,18 +11,18 @@ from dataclasses import replace
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
+from stacks.local.aws.sagemaker import components
 from stacks.local.aws.sagemaker.errors import invalid, not_emulated
 from stacks.local.aws.sagemaker.fleet import (
     Fleet,
-    ServingFailed,
     Variant,
     launch,
+    mend,
     plan,
-    rest,
-    start_server,
 )
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.rollout import Deployment, plan_of, shift
+from stacks.local.aws.sagemaker.servers import ServingFailed
 from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.store import Resource
 
@@ -43,9 +43,12 @@ def create_config(emulator: Emulator, item: Resource, request: Request) -> None:
     if shadows and (len(production), len(shadows)) != (1, 1):
         raise invalid("a shadow variant needs exactly one production variant, and one shadow only")
     _check_serverless(request, variants)
-    for variant in variants:
-        if "ModelName" not in variant:
-            raise not_emulated("a variant without ModelName", "it would need inference components")
+    with_model = [variant for variant in variants if "ModelName" in variant]
+    if len(with_model) not in (0, len(variants)):
+        raise invalid("either every variant has a ModelName or none has")
+    if not with_model and "ExecutionRoleArn" not in request:
+        raise invalid("variants without ModelName need ExecutionRoleArn")
+    for variant in with_model:
         if emulator.store.find("model", variant["ModelName"]) is None:
             arn = emulator.arn(f"model/{variant['ModelName']}")
             raise invalid(f'Could not find model "{arn}".')
@@ -110,6 +113,7 @@ def update_endpoint(emulator: Emulator, item: Resource, request: Request) -> Non
     deployment: Deployment = item.live
     blue = deployment.fleet
     planned = plan(emulator, item.name, _config(emulator, request["EndpointConfigName"]))
+    _check_components(emulator, item, planned)
     fleet = _retain(planned, blue, request)
     settings = request.get("DeploymentConfig")
     if request.get("RetainDeploymentConfig"):
@@ -145,11 +149,21 @@ def update_endpoint(emulator: Emulator, item: Resource, request: Request) -> Non
     emulator.background(work, broken=broken)
 
 
+def _check_components(emulator: Emulator, item: Resource, planned: Fleet) -> None:
+    """An update keeps the components, so their variants must be there afterwards."""
+    for held in components.of_endpoint(emulator, item.name):
+        host = planned.variants.get(held.fields["VariantName"])
+        if host is None or host.container:
+            raise invalid(f"the configuration has no place for the component {held.name}")
+
+
 def delete_endpoint(emulator: Emulator, item: Resource, request: Request) -> None:
     """Stop the processes, then forget the endpoint."""
     deployment: Deployment = item.live
     if item.fields["EndpointStatus"] == "Deleting":
         raise invalid(f'Cannot update in-progress endpoint "{item.arn}".')
+    if held := components.of_endpoint(emulator, item.name):
+        raise invalid(f"{item.arn} cannot be deleted: it has the component {held[0].name}.")
     deployment.cancelled.set()
     item.set(EndpointStatus="Deleting")
 
@@ -185,18 +199,7 @@ def revive(emulator: Emulator, item: Resource) -> None:
     fleet = deployment.fleet
     if fleet is None or item.fields["EndpointStatus"] != "InService":
         return
-    for variant in fleet.everything():
-        if variant.serverless is not None:
-            rest(emulator, variant)
-            continue
-        for number, server in enumerate(variant.servers):
-            if server.process.poll() is None or deployment.cancelled.is_set():
-                continue
-            emulator.host.children.stop(server.process)
-            variant.servers[number] = start_server(emulator, item.name, variant, number)
-            if deployment.cancelled.is_set() or deployment.fleet is not fleet:
-                fleet.stop(emulator.host)  # deleted or replaced in the meantime
-                return
+    mend(emulator, fleet, lambda: deployment.cancelled.is_set() or deployment.fleet is not fleet)
 
 
 def _config(emulator: Emulator, name: str) -> Mapping[str, Any]:
@@ -253,10 +256,11 @@ def _described_variant(variant: Variant) -> dict[str, Any]:
     image = {"SpecifiedImage": variant.image, "ResolvedImage": variant.image}
     shown: dict[str, Any] = {
         "VariantName": variant.name,
-        "DeployedImages": [{**image, "ResolutionTime": now()}],
         "CurrentWeight": variant.weight,
         "DesiredWeight": variant.weight,
     }
+    if variant.image:
+        shown["DeployedImages"] = [{**image, "ResolutionTime": now()}]
     if variant.serverless is not None:
         both = ("CurrentServerlessConfig", "DesiredServerlessConfig")
         return {**shown, **dict.fromkeys(both, variant.serverless)}

@@ -1,7 +1,7 @@
-"""Feature groups as resources, and the four calls of the feature store runtime."""
+"""Feature groups as resources, their features, and the calls of the feature store runtime."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -9,14 +9,18 @@ from botocore.exceptions import ClientError
 from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
 from stacks.local.aws.role_sessions import CannotAssume
 from stacks.local.aws.sagemaker import catalog
+from stacks.local.aws.sagemaker.crud import paged
 from stacks.local.aws.sagemaker.errors import ApiError, invalid
-from stacks.local.aws.sagemaker.records import TTL_SECONDS, Records
+from stacks.local.aws.sagemaker.records import Records, seconds_of
 from stacks.local.aws.sagemaker.resource_type import Missing, Request, short_name
+from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.store import Resource, Store
 
 GROUP = "feature group"
 STORES = ("OnlineStore", "OfflineStore")
 BATCH_LIMIT = 100
+UPDATED = ("Standard_V2", "InMemory")
+"""Storage types whose records can be changed in part (UpdateRecord, API reference)."""
 
 MISSING = Missing(
     code="ResourceNotFound",
@@ -98,6 +102,59 @@ def describe_group(emulator: Emulator, item: Resource) -> None:
     item.fields["NextToken"] = ""
 
 
+def describe_feature(emulator: Emulator, request: Request) -> dict[str, Any]:
+    """What people say of a feature (DescribeFeatureMetadata)."""
+    item, feature = _feature(emulator, request)
+    said = _metadata(item, feature["FeatureName"])
+    parameters = [{"Key": key, "Value": value} for key, value in said["parameters"].items()]
+    return {
+        "FeatureGroupArn": item.arn,
+        "FeatureGroupName": item.name,
+        "FeatureName": feature["FeatureName"],
+        "FeatureType": feature["FeatureType"],
+        "CreationTime": item.created,
+        "LastModifiedTime": said.get("modified", item.created),
+        "Parameters": parameters,
+        **({"Description": said["description"]} if "description" in said else {}),
+    }
+
+
+def update_feature(emulator: Emulator, request: Request) -> dict[str, Any]:
+    """Description and parameters of a feature (UpdateFeatureMetadata)."""
+    with emulator.store.lock:
+        item, feature = _feature(emulator, request)
+        said = _metadata(item, feature["FeatureName"])
+        said["parameters"] |= {p["Key"]: p["Value"] for p in request.get("ParameterAdditions", ())}
+        for key in request.get("ParameterRemovals", ()):
+            said["parameters"].pop(key, None)
+        if "Description" in request:
+            said["description"] = request["Description"]
+        said["modified"] = now()
+    return {}
+
+
+def _metadata(item: Resource, feature: str) -> dict[str, Any]:
+    known: dict[str, Any] = item.fields.setdefault("FeatureMetadata", {})
+    found: dict[str, Any] = known.setdefault(feature, {"parameters": {}})
+    return found
+
+
+def _feature(emulator: Emulator, request: Request) -> tuple[Resource, Mapping[str, str]]:
+    item, name = _item(emulator, request["FeatureGroupName"]), request["FeatureName"]
+    for feature in item.fields["FeatureDefinitions"]:
+        if feature["FeatureName"] == name:
+            return item, feature
+    told = f"Amazon SageMaker can't find a feature with name {name} in {item.name}"
+    raise ApiError("ResourceNotFound", f"Resource Not Found: {told}")
+
+
+METADATA: Mapping[str, Callable[[Emulator, Request], dict[str, Any]]] = {
+    "DescribeFeatureMetadata": describe_feature,
+    "UpdateFeatureMetadata": update_feature,
+}
+"""Operations on what people say of features."""
+
+
 def delete_group(emulator: Emulator, item: Resource, request: Request) -> None:
     """The offline store's files stay, as on AWS."""
     flush(emulator, item)
@@ -118,20 +175,63 @@ def flush(emulator: Emulator, item: Resource) -> None:
 
 def put_record(emulator: Emulator, request: Request) -> Mapping[str, Any]:
     records = _records(emulator, request["FeatureGroupName"])
-    for value in request["Record"]:
-        if "ValueAsString" not in value:
-            raise ApiError("ValidationError", f"{value['FeatureName']!r} must have ValueAsString")
-    values = {value["FeatureName"]: value["ValueAsString"] for value in request["Record"]}
+    values = _values(request["Record"])
     records.put(values, _stores(records, request), request.get("TtlDuration"))
     return {}
 
 
-def get_record(emulator: Emulator, request: Request) -> Mapping[str, Any]:
+def _values(features: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    for value in features:
+        if "ValueAsString" not in value:
+            raise ApiError("ValidationError", f"{value['FeatureName']!r} must have ValueAsString")
+    return {value["FeatureName"]: value["ValueAsString"] for value in features}
+
+
+def update_record(emulator: Emulator, request: Request) -> Mapping[str, Any]:
+    """Not for every storage type (UpdateRecord, API reference)."""
     records = _records(emulator, request["FeatureGroupName"])
-    if not records.online:
-        raise ApiError("ValidationError", "the feature group has no online store")
-    found = records.get(request["RecordIdentifierValueAsString"], request.get("FeatureNames", []))
-    return {} if found is None else {"Record": found}
+    kind = _item(emulator, request["FeatureGroupName"]).fields.get("OnlineStoreConfig", {})
+    if kind.get("StorageType", "Standard") not in UPDATED:
+        raise ApiError("ValidationError", f"StorageType must be one of {', '.join(UPDATED)}")
+    records.update(
+        request["RecordIdentifierValueAsString"],
+        _values(request["Features"]),
+        _stores(records, request),
+        request.get("TtlDuration"),
+    )
+    return {}
+
+
+def batch_write_record(emulator: Emulator, request: Request) -> Mapping[str, Any]:
+    """Every entry by itself; what is wrong with one is told and spoils no other."""
+    errors = []
+    for entry in request["Entries"]:
+        ttl = {"TtlDuration": request["TtlDuration"]} if "TtlDuration" in request else {}
+        try:
+            put_record(emulator, {**ttl, **entry})
+        except ApiError as error:
+            told = {"ErrorCode": error.code, "ErrorMessage": error.message}
+            errors.append({"Entry": entry, **told})
+    return {"Errors": errors, "UnprocessedEntries": []}
+
+
+def list_records(emulator: Emulator, request: Request) -> Mapping[str, Any]:
+    records = _online(emulator, request["FeatureGroupName"])
+    found = records.identifiers(request.get("IncludeSoftDeletedRecords", False))
+    return paged("RecordIdentifiers", found, request)
+
+
+def get_record(emulator: Emulator, request: Request) -> Mapping[str, Any]:
+    records = _online(emulator, request["FeatureGroupName"])
+    names = request.get("FeatureNames", [])
+    return _told(records.get(request["RecordIdentifierValueAsString"], names), request)
+
+
+def _told(found: Mapping[str, Any], request: Request) -> dict[str, Any]:
+    """ExpiresAt only for who asks for it (ExpirationTimeResponse)."""
+    if request.get("ExpirationTimeResponse") == "Enabled":
+        return dict(found)
+    return {name: value for name, value in found.items() if name != "ExpiresAt"}
 
 
 def batch_get_record(emulator: Emulator, request: Request) -> Mapping[str, Any]:
@@ -154,8 +254,8 @@ def batch_get_record(emulator: Emulator, request: Request) -> Mapping[str, Any]:
             errors.append({**names, "ErrorCode": error.code, "ErrorMessage": error.message})
             continue
         found = group.get(identifier, entry.get("FeatureNames", []))
-        if found is not None:
-            records.append({**names, "Record": found})
+        if found:
+            records.append({**names, **_told(found, request)})
     return {"Records": records, "Errors": errors, "UnprocessedIdentifiers": []}
 
 
@@ -172,19 +272,33 @@ def delete_record(emulator: Emulator, request: Request) -> Mapping[str, Any]:
 
 RUNTIME: Mapping[str, Callable[[Emulator, Request], Mapping[str, Any]]] = {
     "BatchGetRecord": batch_get_record,
+    "BatchWriteRecord": batch_write_record,
     "DeleteRecord": delete_record,
     "GetRecord": get_record,
+    "ListRecords": list_records,
     "PutRecord": put_record,
+    "UpdateRecord": update_record,
 }
 """Operations of sagemaker-featurestore-runtime."""
 
 
-def _records(emulator: Emulator, name_or_arn: str) -> Records:
+def _item(emulator: Emulator, name_or_arn: str) -> Resource:
     name = short_name(name_or_arn)
     item = emulator.store.find(GROUP, name)
     if item is None:
         raise MISSING.error(name=name)
-    records: Records = item.live
+    return item
+
+
+def _records(emulator: Emulator, name_or_arn: str) -> Records:
+    records: Records = _item(emulator, name_or_arn).live
+    return records
+
+
+def _online(emulator: Emulator, name_or_arn: str) -> Records:
+    records = _records(emulator, name_or_arn)
+    if not records.online:
+        raise ApiError("ValidationError", "the feature group has no online store")
     return records
 
 
@@ -197,4 +311,4 @@ def _stores(records: Records, request: Request) -> list[str]:
 
 
 def _ttl(duration: Mapping[str, Any] | None) -> float:
-    return duration["Value"] * TTL_SECONDS[duration["Unit"]] if duration else math.inf
+    return seconds_of(duration) if duration else math.inf

@@ -1,22 +1,13 @@
-"""Members of each request: what acts, what is kept and shown only, what is refused.
-
-The keys of REFUSED are JMESPath: a request for which one finds something is answered with
-NotEmulated.
-"""
+"""Members of each request: what acts, and what is kept and shown only."""
 
 from collections.abc import Mapping
 
-from stacks.local.aws.sagemaker import pipeline_fields
-from stacks.local.aws.sagemaker.pipeline_fields import ACCESS, ACCOUNTING
-
-NETWORK = "there is one network: loopback"
-KEY = "objects and volumes are not encrypted on this machine"
-LINEAGE = "experiments are tracked in MLflow"
-FAULTS = "a local job meets no fault of the service"
-MACHINE = "one machine plays every instance"
+from stacks.local.aws.sagemaker import job_fields, pipeline_fields
+from stacks.local.aws.sagemaker.reasons import ACCESS, ACCOUNTING, KEY, MACHINE, NETWORK
 
 FIELDS: Mapping[str, frozenset[str]] = {
     **pipeline_fields.FIELDS,
+    **job_fields.FIELDS,
     "AddTags": frozenset({"ResourceArn", "Tags"}),
     "BatchDescribeModelPackage": frozenset({"ModelPackageArnList"}),
     "CreateEndpoint": frozenset({"EndpointName", "EndpointConfigName", "DeploymentConfig", "Tags"}),
@@ -41,6 +32,16 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "Tags",
         }
     ),
+    "CreateInferenceComponent": frozenset(
+        {
+            "InferenceComponentName",
+            "EndpointName",
+            "VariantName",
+            "Specification",
+            "RuntimeConfig",
+            "Tags",
+        }
+    ),
     "CreateMlflowApp": frozenset({"Name", "ArtifactStoreUri", "Tags"}),
     "CreateMlflowTrackingServer": frozenset(
         {"TrackingServerName", "ArtifactStoreUri", "MlflowVersion", "Tags"}
@@ -49,46 +50,21 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "CreateModelCard": frozenset({"ModelCardName", "Content", "ModelCardStatus", "Tags"}),
     "CreateModelPackage": frozenset(
         {
+            "ModelPackageName",
             "ModelPackageGroupName",
             "InferenceSpecification",
             "ModelApprovalStatus",
+            "ModelLifeCycle",
             "CustomerMetadataProperties",
             "Tags",
         }
     ),
     "CreateModelPackageGroup": frozenset({"ModelPackageGroupName", "Tags"}),
-    "CreateProcessingJob": frozenset(
-        {
-            "ProcessingJobName",
-            "ProcessingInputs",
-            "ProcessingOutputConfig",
-            "ProcessingResources",
-            "StoppingCondition",
-            "AppSpecification",
-            "Environment",
-            "NetworkConfig",
-            "Tags",
-        }
-    ),
-    "CreateTrainingJob": frozenset(
-        {
-            "TrainingJobName",
-            "HyperParameters",
-            "AlgorithmSpecification",
-            "InputDataConfig",
-            "OutputDataConfig",
-            "ResourceConfig",
-            "StoppingCondition",
-            "CheckpointConfig",
-            "EnableNetworkIsolation",
-            "Environment",
-            "Tags",
-        }
-    ),
     "DeleteModelPackageGroupPolicy": frozenset({"ModelPackageGroupName"}),
     "DeleteTags": frozenset({"ResourceArn", "TagKeys"}),
     "DescribeModelCard": frozenset({"ModelCardName", "ModelCardVersion"}),
     "GetModelPackageGroupPolicy": frozenset({"ModelPackageGroupName"}),
+    "GetSearchSuggestions": frozenset({"Resource", "SuggestionQuery"}),
     "ListModelCardVersions": frozenset(
         {
             "ModelCardName",
@@ -103,11 +79,20 @@ FIELDS: Mapping[str, frozenset[str]] = {
     ),
     "ListTags": frozenset({"ResourceArn", "NextToken", "MaxResults"}),
     "PutModelPackageGroupPolicy": frozenset({"ModelPackageGroupName"}),
+    "QueryLineage": frozenset(
+        {
+            "StartArns",
+            "Direction",
+            "IncludeEdges",
+            "Filters",
+            "MaxDepth",
+            "MaxResults",
+            "NextToken",
+        }
+    ),
     "Search": frozenset(
         {"Resource", "SearchExpression", "SortBy", "SortOrder", "NextToken", "MaxResults"}
     ),
-    "StopProcessingJob": frozenset({"ProcessingJobName"}),
-    "StopTrainingJob": frozenset({"TrainingJobName"}),
     "UpdateEndpoint": frozenset(
         {
             "EndpointName",
@@ -122,6 +107,12 @@ FIELDS: Mapping[str, frozenset[str]] = {
         {"EndpointName", "DesiredWeightsAndCapacities"}
     ),
     "UpdateFeatureGroup": frozenset({"FeatureGroupName", "FeatureAdditions", "OnlineStoreConfig"}),
+    "UpdateInferenceComponent": frozenset(
+        {"InferenceComponentName", "Specification", "RuntimeConfig"}
+    ),
+    "UpdateInferenceComponentRuntimeConfig": frozenset(
+        {"InferenceComponentName", "DesiredRuntimeConfig"}
+    ),
     "UpdateMlflowApp": frozenset({"Arn", "Name", "ArtifactStoreUri"}),
     "UpdateMlflowTrackingServer": frozenset({"TrackingServerName", "ArtifactStoreUri"}),
     "UpdateModelCard": frozenset({"ModelCardName", "Content", "ModelCardStatus"}),
@@ -133,6 +124,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "CustomerMetadataProperties",
             "CustomerMetadataPropertiesToRemove",
             "InferenceSpecification",
+            "ModelLifeCycle",
             "SourceUri",
         }
     ),
@@ -148,8 +140,30 @@ DEPLOYMENT = {
     "DeploymentConfig.BlueGreenUpdatePolicy.MaximumExecutionTimeoutInSeconds": TIMEOUT,
 }
 
+COMPONENT = {
+    "Specification.ComputeResourceRequirements": MACHINE,
+    "Specification.DataCacheConfig": "model data is on this machine",
+    "Specification.SchedulingConfig": MACHINE,
+    "Specification.StartupParameters.ModelDataDownloadTimeoutInSeconds": (
+        "model data is on this machine"
+    ),
+    "RuntimeConfig.CopyCount": "at most two processes run per component",
+}
+
+INLINE = "MonitoringScheduleConfig.MonitoringJobDefinition"
+ANALYZER = "AWS's own analyzer reads it, which is not here"
+SCHEDULE = {
+    f"{INLINE}.MonitoringAppSpecification.RecordPreprocessorSourceUri": ANALYZER,
+    f"{INLINE}.MonitoringAppSpecification.PostAnalyticsProcessorSourceUri": ANALYZER,
+    f"{INLINE}.MonitoringInputs[].EndpointInput.FeaturesAttribute": ANALYZER,
+    f"{INLINE}.MonitoringInputs[].EndpointInput.InferenceAttribute": ANALYZER,
+    f"{INLINE}.MonitoringResources.ClusterConfig.InstanceType": MACHINE,
+    f"{INLINE}.MonitoringOutputConfig.KmsKeyId": KEY,
+}
+
 RECORDED: Mapping[str, Mapping[str, str]] = {
     **pipeline_fields.RECORDED,
+    **job_fields.RECORDED,
     "CreateEndpointConfig": {
         "ProductionVariants[].InstanceType": MACHINE,
         "ProductionVariants[].InitialInstanceCount": "at most two processes run per variant",
@@ -179,6 +193,7 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "OnlineStoreConfig.StorageType": "every online store is in memory",
         "OfflineStoreConfig.S3StorageConfig.KmsKeyId": KEY,
     },
+    "CreateInferenceComponent": COMPONENT,
     "CreateMlflowApp": {
         "RoleArn": ACCESS,
         "KmsKeyId": KEY,
@@ -216,31 +231,7 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "ClientToken": "each request makes its own version",
     },
     "CreateModelPackageGroup": {"ModelPackageGroupDescription": ACCOUNTING},
-    "CreateProcessingJob": {
-        "NetworkConfig.VpcConfig": NETWORK,
-        "NetworkConfig.EnableInterContainerTrafficEncryption": NETWORK,
-        "RoleArn": ACCESS,
-        "ExperimentConfig": LINEAGE,
-        "ProcessingResources.ClusterConfig.InstanceType": MACHINE,
-        "ProcessingOutputConfig.KmsKeyId": KEY,
-    },
-    "CreateTrainingJob": {
-        "RoleArn": ACCESS,
-        "VpcConfig": NETWORK,
-        "EnableInterContainerTrafficEncryption": NETWORK,
-        "EnableManagedSpotTraining": "a local job is not interrupted",
-        "ExperimentConfig": LINEAGE,
-        "ProfilerConfig": "a local job is not profiled",
-        "DebugHookConfig": "tensors are not collected",
-        "TensorBoardOutputConfig": "a local job's TensorBoard files are not brought away",
-        "RetryStrategy": FAULTS,
-        "RemoteDebugConfig": "a local job is a process of this machine",
-        "InfraCheckConfig": FAULTS,
-        "SessionChainingConfig": ACCESS,
-        "ResourceConfig.InstanceType": MACHINE,
-        "OutputDataConfig.KmsKeyId": KEY,
-        "AlgorithmSpecification.TrainingImage": "a table says what is run in its place",
-    },
+    "CreateMonitoringSchedule": SCHEDULE,
     "DescribeFeatureGroup": {"NextToken": "every answer carries all features"},
     "DescribeModelCard": {"IncludedData": "every answer carries all data"},
     "DescribeModelPackage": {"IncludedData": "every answer carries all data"},
@@ -251,6 +242,7 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
     "Search": {"CrossAccountFilterOption": "there is one account"},
     "UpdateEndpoint": DEPLOYMENT,
     "UpdateFeatureGroup": {"ThroughputConfig": MACHINE},
+    "UpdateInferenceComponent": {**COMPONENT, "DeploymentConfig": "all copies move at once"},
     "UpdateMlflowApp": {
         "ModelRegistrationMode": "models are registered by the pipeline",
         "WeeklyMaintenanceWindowStart": MACHINE,
@@ -262,62 +254,10 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "AutomaticModelRegistration": "models are registered by the pipeline",
         "WeeklyMaintenanceWindowStart": MACHINE,
     },
-    "UpdateModelPackage": {"ClientToken": "an update is idempotent by itself"},
+    "UpdateModelPackage": {
+        "ClientToken": "an update is idempotent by itself",
+        "ModelCard": ACCOUNTING,
+    },
+    "UpdateMonitoringSchedule": SCHEDULE,
 }
 """Operation -> member -> why it is kept without effect. Dotted names stand inside acting ones."""
-
-REFUSED: Mapping[str, Mapping[str, str]] = {
-    "CreateEndpointConfig": {
-        "AsyncInferenceConfig.OutputConfig.NotificationConfig.IncludeInferenceResponseIn": (
-            "topics hear where the answer is, not the answer"
-        ),
-        "ExplainerConfig": "there is no explainer",
-        "ProductionVariants[].InstancePools": "only one instance type per variant is built",
-        "ProductionVariants[].CoreDumpConfig": "core dumps are not brought away",
-    },
-    "CreateFeatureGroup": {
-        "FeatureDefinitions[].CollectionType": "features hold one value",
-        "OfflineStoreConfig.TableFormat == 'Iceberg'": "the offline store is plain Parquet",
-    },
-    "CreateModel": {
-        "Containers[1]": "inference pipelines are not built",
-        "InferenceExecutionConfig": "inference pipelines are not built",
-        "[PrimaryContainer, Containers[0]][?Mode=='MultiModel']": "a process holds one model",
-        "[PrimaryContainer, Containers[0]][].AdditionalModelDataSources": "one model data source",
-        "[PrimaryContainer, Containers[0]][].InferenceSpecificationName": "the first is used",
-    },
-    "CreateModelPackage": {
-        "ModelPackageName": "only versions of a model package group are built",
-        "ValidationSpecification": "validation jobs are not built",
-        "SourceAlgorithmSpecification": "marketplace algorithms are not built",
-        "InferenceSpecification.Containers[1]": "inference pipelines are not built",
-    },
-    "CreateProcessingJob": {
-        "ProcessingInputs[?DatasetDefinition]": "Athena and Redshift inputs are not built",
-        "ProcessingInputs[?AppManaged]": "the local cloud brings every input",
-        "ProcessingInputs[?S3Input.S3DataType=='ManifestFile']": "manifests are not read",
-        "ProcessingInputs[?S3Input.S3InputMode=='Pipe']": "only File mode is built",
-        "ProcessingInputs[?S3Input.S3CompressionType=='Gzip']": "inputs are not decompressed",
-        "ProcessingInputs[?!S3Input]": "only S3 inputs are built",
-        "ProcessingOutputConfig.Outputs[?FeatureStoreOutput]": "write through PutRecord instead",
-        "ProcessingOutputConfig.Outputs[?S3Output.S3UploadMode=='Continuous']": (
-            "outputs are uploaded when the job ends"
-        ),
-        "ProcessingOutputConfig.Outputs[?AppManaged]": "the local cloud brings every output away",
-        "ProcessingOutputConfig.Outputs[?!S3Output]": "only S3 outputs are built",
-    },
-    "CreateTrainingJob": {
-        "AlgorithmSpecification.AlgorithmName": "marketplace algorithms are not built",
-        "AlgorithmSpecification.TrainingInputMode=='Pipe'": "only File and FastFile are built",
-        "InputDataConfig[?InputMode=='Pipe']": "only File and FastFile are built",
-        "InputDataConfig[?!DataSource.S3DataSource]": "only S3 channels are built",
-        "InputDataConfig[?DataSource.S3DataSource.S3DataType!='S3Prefix']": "only S3Prefix",
-        "InputDataConfig[?CompressionType=='Gzip']": "channels are not decompressed",
-        "InputDataConfig[?RecordWrapperType=='RecordIO']": "records are not wrapped",
-        "OutputDataConfig.CompressionType=='NONE'": "the model is packed as model.tar.gz",
-        "DebugRuleConfigurations": "debugger rules are not built",
-        "ProfilerRuleConfigurations": "profiler rules are not built",
-    },
-    "UpdateFeatureGroup": {"FeatureAdditions[].CollectionType": "features hold one value"},
-}
-"""Operation -> JMESPath -> why it is answered with NotEmulated."""

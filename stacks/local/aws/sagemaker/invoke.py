@@ -10,10 +10,12 @@ from typing import Any
 import urllib3
 
 from stacks.local.aws.emulator import Emulator
+from stacks.local.aws.sagemaker import components
 from stacks.local.aws.sagemaker.capture import Captures, Exchange
 from stacks.local.aws.sagemaker.errors import ApiError, not_emulated
-from stacks.local.aws.sagemaker.fleet import Fleet, Server, ServingFailed, Variant, awake, slot
+from stacks.local.aws.sagemaker.fleet import Fleet, Variant, awake, slot
 from stacks.local.aws.sagemaker.rollout import Deployment
+from stacks.local.aws.sagemaker.servers import Server, ServingFailed
 from stacks.local.aws.store import Resource
 from stacks.local.runtime.s3_files import TransferFailed
 
@@ -26,11 +28,15 @@ BODY_LIMIT = 6_291_456
 SERVERLESS_BODY_LIMIT = 4 * 1024 * 1024
 """The same of a serverless variant (developer guide, "Invoke a serverless endpoint": 4 MB)."""
 
+NEEDS_COMPONENT = (
+    "Inference Component Name header is required for endpoints to which you plan to deploy "
+    "inference components."
+)
+
 REFUSED = {
     "X-Amzn-SageMaker-Target-Model": "multi-model endpoints are not built",
     "X-Amzn-SageMaker-Target-Container-Hostname": "a local model has one container",
     "X-Amzn-SageMaker-Enable-Explanations": "there is no explainer",
-    "X-Amzn-SageMaker-Inference-Component": "inference components are not built",
     "X-Amzn-SageMaker-Session-Id": "sessions are not built",
     "X-Amzn-SageMaker-Prefix-Aware-Id": "prefix-aware routing is not built",
 }
@@ -51,6 +57,8 @@ class Question:
     headers: Mapping[str, str]
     body: bytes
     timeout_seconds: float = TIMEOUT_SECONDS
+    streamed: bool = False
+    """Whether the answer is read later, part by part. Default: it is read whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,22 +74,36 @@ def invoke(
     emulator: Emulator, captures: Captures, endpoint: str, headers: Mapping[str, str], body: bytes
 ) -> tuple[bytes, dict[str, str]]:
     """Body and headers of the answer; `headers` finds names in any case."""
+    fleet, variant = route(emulator, endpoint, headers, body)
+    sent = {name: headers[name] for name in FORWARDED if name in headers}
+    question = Question(headers=sent, body=body)
+    answer = ask(emulator, captures, fleet, variant, question)
+    _copy_to_shadow(emulator, captures, fleet, variant, question)
+    return answer.body, _answer_headers(answer)
+
+
+def route(
+    emulator: Emulator, endpoint: str, headers: Mapping[str, str], body: bytes
+) -> tuple[Fleet, Variant]:
+    """Who is asked; refuses what a request asks beyond that."""
     for name, why in REFUSED.items():
         if name in headers:
             raise not_emulated(f"InvokeEndpoint with {name}", why)
     fleet = serving_fleet(find(emulator, endpoint))
     if "AsyncInferenceConfig" in fleet.config:
         raise ApiError("ValidationError", f"Endpoint {endpoint} answers InvokeEndpointAsync only.")
-    variant = fleet.choose(headers.get("X-Amzn-SageMaker-Target-Variant"))
+    component = headers.get("X-Amzn-SageMaker-Inference-Component")
+    if component is not None:
+        variant = components.serving(emulator, endpoint, component)
+    else:
+        variant = fleet.choose(headers.get("X-Amzn-SageMaker-Target-Variant"))
+    if not variant.container:
+        raise ApiError("ValidationError", NEEDS_COMPONENT)
     limit = BODY_LIMIT if variant.serverless is None else SERVERLESS_BODY_LIMIT
     if len(body) > limit:
         told = f"the body must have at most {limit} bytes, got {len(body)}"
         raise ApiError("ValidationError", told)
-    sent = {name: headers[name] for name in FORWARDED if name in headers}
-    question = Question(headers=sent, body=body)
-    answer = ask(emulator, captures, fleet, variant, question)
-    _copy_to_shadow(emulator, captures, fleet, variant, question)
-    return answer.body, _answer_headers(answer)
+    return fleet, variant
 
 
 def find(emulator: Emulator, endpoint: str) -> Resource:
@@ -110,10 +132,10 @@ def ask(
         begun = time.perf_counter()
         status, spent = 0, 0.0
         try:
-            answer, server, spent = _answered(emulator, fleet.endpoint, variant, question)
+            answer, server, spent = answered(emulator, fleet.endpoint, variant, question)
             status = answer.status
         except (ServingFailed, TransferFailed, urllib3.exceptions.HTTPError) as error:
-            raise _model_error(0, f"the model did not answer: {error}") from error
+            raise model_error(0, f"the model did not answer: {error}") from error
         finally:
             emulator.metrics.add(
                 fleet.endpoint,
@@ -124,12 +146,12 @@ def ask(
                 overhead_seconds=time.perf_counter() - begun - spent,
             )
     if not 200 <= answer.status < 300:
-        raise _model_error(answer.status, answer.data.decode(errors="replace"), server.log)
+        raise model_error(answer.status, answer.data.decode(errors="replace"), server.log)
     _capture(captures, fleet, variant, question, answer)
     return Answer(variant=variant.name, headers=answer.headers, body=answer.data)
 
 
-def _answered(
+def answered(
     emulator: Emulator, endpoint: str, variant: Variant, question: Question
 ) -> tuple[Any, Server, float]:
     """The answer of a server, which one it was, and the seconds that it took.
@@ -157,6 +179,7 @@ def _post(server: Server, question: Question) -> Any:
         body=question.body,
         headers={"Content-Type": "application/octet-stream", **question.headers},
         timeout=question.timeout_seconds,
+        preload_content=not question.streamed,
     )
 
 
@@ -204,7 +227,7 @@ def _answer_headers(answer: Answer) -> dict[str, str]:
     return shown
 
 
-def _model_error(status: int, said: str, log: Path | None = None) -> ApiError:
+def model_error(status: int, said: str, log: Path | None = None) -> ApiError:
     """SageMaker's error, with the log's path where it has a link to CloudWatch."""
     members: dict[str, Any] = {"OriginalStatusCode": status, "OriginalMessage": said[:4096]}
     message = f"Received error ({status}) from primary with message {said[:1024]!r}."

@@ -8,6 +8,7 @@ from typing import Any
 
 from stacks.local.aws.container_logs import job_stream
 from stacks.local.aws.emulator import Emulator, moto_backend
+from stacks.local.aws.sagemaker import job_lineage
 from stacks.local.aws.sagemaker.errors import can_assume, has_program, invalid, not_emulated
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.role_needs import may_log, refused
@@ -17,6 +18,9 @@ from stacks.local.runtime.container import OPT_ML
 from stacks.local.runtime.jobs import Ending
 
 Runner = Callable[[Request, str, threading.Event], Ending]
+
+STATUSES = ("HyperParameterTuningJobStatus", "ProcessingJobStatus", "TrainingJobStatus")
+"""Of jobs that can be deleted."""
 
 
 def start_processing(emulator: Emulator, item: Resource, request: Request) -> None:
@@ -36,6 +40,17 @@ def start_processing(emulator: Emulator, item: Resource, request: Request) -> No
 
 def start_training(emulator: Emulator, item: Resource, request: Request) -> None:
     """Run a training job in the background."""
+    check_training(request)
+    place = f"{request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{item.name}/output"
+    item.set(
+        ModelArtifacts={"S3ModelArtifacts": f"{place}/model.tar.gz"},  # where it is to be
+        StoppingCondition=request.get("StoppingCondition", {"MaxRuntimeInSeconds": 86_400}),
+    )
+    _start(emulator, item, "TrainingJob", request, emulator.jobs.train)
+
+
+def check_training(request: Request) -> None:
+    """ValidationException where a training job could not begin."""
     algorithm = request.get("AlgorithmSpecification")
     if algorithm is None or "ResourceConfig" not in request:
         raise invalid("AlgorithmSpecification and ResourceConfig are required")
@@ -49,8 +64,6 @@ def start_training(emulator: Emulator, item: Resource, request: Request) -> None
             raise invalid(f"Regex of metric {definition['Name']!r} is invalid: {error}") from error
     if "CheckpointConfig" in request:
         _local_path(request["CheckpointConfig"].get("LocalPath", OPT_ML), OPT_ML)
-    item.set(StoppingCondition=request.get("StoppingCondition", {"MaxRuntimeInSeconds": 86_400}))
-    _start(emulator, item, "TrainingJob", request, emulator.jobs.train)
 
 
 def stop_job(emulator: Emulator, item: Resource, stem: str) -> None:
@@ -69,19 +82,26 @@ def stop_job(emulator: Emulator, item: Resource, stem: str) -> None:
 
 def delete_job(emulator: Emulator, item: Resource, request: Request) -> None:
     """A job can be deleted once it is over."""
-    status = item.fields.get("ProcessingJobStatus", item.fields.get("TrainingJobStatus"))
+    (status,) = [item.fields[member] for member in STATUSES if member in item.fields]
     if status in ("InProgress", "Stopping"):
         raise invalid(f"a job in status {status} cannot be deleted; stop it first")
 
 
 def _start(emulator: Emulator, item: Resource, stem: str, request: Request, run: Runner) -> None:
     can_assume(emulator.region, request["RoleArn"], item.arn)
+    job_lineage.check(emulator, request)
+    job_lineage.start(emulator, item, stem, {**request, **item.fields})
     stopping = threading.Event()
     item.live = stopping
     training = stem == "TrainingJob"
     item.set(**{f"{stem}Status": "InProgress"})
     if training:
         _secondary(item, "Starting", "Starting the training job")
+
+    def finish(ending: Ending) -> None:
+        with emulator.store.lock:
+            (_end_training if training else _end_processing)(item, ending)
+            job_lineage.end(emulator, item, stem)
 
     def work() -> None:
         with emulator.store.lock:
@@ -99,13 +119,10 @@ def _start(emulator: Emulator, item: Resource, stem: str, request: Request, run:
         else:
             ending = run(request, item.arn, stopping)
         emulator.logs.end(log, moto_backend("logs", emulator))
-        with emulator.store.lock:
-            (_end_training if training else _end_processing)(item, ending)
+        finish(ending)
 
     def broken(error: BaseException) -> None:
-        ending = Ending(status="Failed", failure_reason=f"InternalServerError: {error!r}")
-        with emulator.store.lock:
-            (_end_training if training else _end_processing)(item, ending)
+        finish(Ending(status="Failed", failure_reason=f"InternalServerError: {error!r}"))
 
     emulator.background(work, broken=broken)
 
@@ -133,7 +150,6 @@ def _end_training(item: Resource, ending: Ending) -> None:
         TrainingTimeInSeconds=seconds,
         BillableTimeInSeconds=seconds,
         FailureReason=ending.failure_reason,
-        ModelArtifacts={"S3ModelArtifacts": ending.artifact} if ending.artifact else None,
         FinalMetricDataList=metrics or None,
     )
     _secondary(
@@ -166,4 +182,4 @@ def _local_path(path: str, base: str) -> None:
 
 
 def _words(stem: str) -> str:
-    return stem.removesuffix("Job").lower() + " job"
+    return re.sub(r"(?<!^)([A-Z])", r" \1", stem).lower()

@@ -8,15 +8,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import urllib3
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker.errors import ApiError, not_emulated
-from stacks.local.aws.sagemaker.fleet import HTTP
+from stacks.local.aws.sagemaker import tracking_links
+from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.tracking_guard import PORT_VARIABLE
 from stacks.local.aws.store import Resource
@@ -29,6 +29,10 @@ KIND, SERVER = "mlflow app", "mlflow tracking server"
 STATUS = {KIND: "Status", SERVER: "TrackingServerStatus"}
 """Member that tells how it is."""
 
+ANSWERING = ("Created", "Updated", "Started")
+"""Statuses in which it serves."""
+
+HTTP = urllib3.PoolManager(maxsize=32, retries=False)
 HEALTH_SECONDS = 180
 POLL_SECONDS = 0.1
 
@@ -95,7 +99,6 @@ def start_server(emulator: Emulator, item: Resource, request: Request) -> None:
     item.fields.setdefault("TrackingServerSize", "Small")
     item.set(MlflowVersion=installed, TrackingServerStatus="Creating", IsActive="Active")
     _serve(emulator, item, ready="Created", failed="CreateFailed")
-    item.set(TrackingServerUrl=item.live.url)
 
 
 def update_app(emulator: Emulator, item: Resource, request: Request) -> None:
@@ -111,10 +114,56 @@ def update_app(emulator: Emulator, item: Resource, request: Request) -> None:
         _serve(emulator, item, ready="Updated", failed="UpdateFailed")
 
 
-def update_server(emulator: Emulator, item: Resource, request: Request) -> None:
-    """As an app; a restart answers at another address."""
-    update_app(emulator, item, request)
-    item.set(TrackingServerUrl=item.live.url)
+def start_again(emulator: Emulator, request: Request) -> dict[str, str]:
+    """StartMlflowTrackingServer, API reference: of a server that is stopped."""
+    item = _named(emulator, request)
+    if item.live is not None:
+        raise invalid(f"{item.arn} is {item.fields['TrackingServerStatus']}, not Stopped.")
+    item.set(TrackingServerStatus="Starting", IsActive="Active")
+    _serve(emulator, item, ready="Started", failed="StartFailed")
+    return {"TrackingServerArn": item.arn}
+
+
+def stop(emulator: Emulator, request: Request) -> dict[str, str]:
+    """StopMlflowTrackingServer: its database and its artefacts stay."""
+    item = _named(emulator, request)
+    if item.live is None:
+        raise invalid(f"{item.arn} is {item.fields['TrackingServerStatus']}.")
+    _stop(emulator, item)
+    _file(emulator).unlink(missing_ok=True)
+    item.live = None
+    item.set(TrackingServerStatus="Stopped", IsActive="Inactive", TrackingServerUrl=None)
+    return {"TrackingServerArn": item.arn}
+
+
+def _named(emulator: Emulator, request: Request) -> Resource:
+    name = request["TrackingServerName"]
+    item = emulator.store.find(SERVER, name)
+    if item is None:
+        arn = emulator.arn(f"mlflow-tracking-server/{name}")
+        raise ApiError("ResourceNotFound", f"Mlflow Tracking Server {arn} does not exist.")
+    return item
+
+
+def server_link(emulator: Emulator, request: Request) -> dict[str, str]:
+    """A link into the MLflow of a tracking server."""
+    return _link(emulator, _named(emulator, request), request)
+
+
+def app_link(emulator: Emulator, request: Request) -> dict[str, str]:
+    """A link into the MLflow of an app."""
+    item = emulator.store.by_arn(request["Arn"])
+    if item is None or item.kind != KIND:
+        raise ApiError("ResourceNotFound", f"MlflowApp {request['Arn']} does not exist.")
+    return _link(emulator, item, request)
+
+
+def _link(emulator: Emulator, item: Resource, request: Request) -> dict[str, str]:
+    status = item.fields[STATUS[item.kind]]
+    if item.live is None or status not in ANSWERING:
+        raise invalid(f"{item.arn} is {status} and answers nobody.")
+    path = tracking_links.link(emulator.host.keys.tracking_password, request)
+    return {"AuthorizedUrl": item.live.url + path}
 
 
 def delete_app(emulator: Emulator, item: Resource, request: Request) -> None:
@@ -145,6 +194,7 @@ def _serve(emulator: Emulator, item: Resource, *, ready: str, failed: str) -> No
         url=f"http://127.0.0.1:{port}",
     )
     item.live = server
+    item.set(TrackingServerUrl=server.url)
     write_json(_file(emulator), {"url": server.url, "arn": item.arn, "pid": server.process.pid})
 
     status = STATUS[item.kind]
@@ -202,10 +252,21 @@ def _wait(server: Server, keys: Keys) -> bool:
 
 
 def _stop(emulator: Emulator, item: Resource) -> None:
-    server: Server = item.live
+    server: Server | None = item.live
+    if server is None:  # stopped before
+        return
     server.stopping.set()
     emulator.host.children.stop(server.process, grace_seconds=1)
 
 
 def _file(emulator: Emulator) -> Path:
     return emulator.host.state / "mlflow.json"
+
+
+OPERATIONS: Mapping[str, Callable[[Emulator, Request], dict[str, str]]] = {
+    "CreatePresignedMlflowAppUrl": app_link,
+    "CreatePresignedMlflowTrackingServerUrl": server_link,
+    "StartMlflowTrackingServer": start_again,
+    "StopMlflowTrackingServer": stop,
+}
+"""What is no create, describe, list, update or delete."""

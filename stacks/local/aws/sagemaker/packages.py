@@ -19,7 +19,7 @@ def start_group(emulator: Emulator, item: Resource, request: Request) -> None:
 def delete_group(emulator: Emulator, item: Resource, request: Request) -> None:
     """A group is deleted after its packages."""
     left = [
-        p for p in emulator.store.all(PACKAGE) if p.fields["ModelPackageGroupName"] == item.name
+        p for p in emulator.store.all(PACKAGE) if p.fields.get("ModelPackageGroupName") == item.name
     ]
     if left:
         raise ApiError(
@@ -56,7 +56,20 @@ def _policy(group: Resource) -> str:
 
 
 def package_name(emulator: Emulator, request: Request) -> str:
-    """`<group>/<version>`; versions count from 1 and are never given twice."""
+    """`<group>/<version>`, or the name of a package without versions.
+
+    Versions count from 1 and are never given twice.
+    """
+    named = [name for name in ("ModelPackageName", "ModelPackageGroupName") if name in request]
+    if len(named) > 1:
+        raise invalid(
+            "Both ModelPackageName and ModelPackageGroupName are provided in the input. Cannot "
+            "determine which one to use."
+        )
+    if not named:
+        raise invalid("Missing ARN.")
+    if named == ["ModelPackageName"]:
+        return str(request["ModelPackageName"])
     group = _group(emulator, request)
     version = (group.live or 0) + 1
     group.live = version
@@ -64,27 +77,44 @@ def package_name(emulator: Emulator, request: Request) -> str:
 
 
 def start_package(emulator: Emulator, item: Resource, request: Request) -> None:
-    """Register a version: complete, and waiting for approval unless it came approved."""
+    """Register a version: complete, and waiting for approval unless it came approved.
+
+    A package without versions is approved by nobody.
+    """
+    item.set(
+        ModelPackageStatus="Completed",
+        ModelPackageStatusDetails={"ValidationStatuses": [], "ImageScanStatuses": []},
+        ModelApprovalStatus=None,
+    )
+    item.fields["ModelPackageType"] = ["Unversioned", "Both"]  # what a list may ask for
+    if "ModelPackageName" in request:
+        return
     group = _group(emulator, request)
+    item.fields["ModelPackageType"] = ["Versioned", "Both"]
     item.set(
         ModelPackageName=None,  # only an unversioned package has one (sagemaker-python-sdk#5606)
         ModelPackageGroupName=group.name,
         ModelPackageVersion=int(item.name.rpartition("/")[2]),
-        ModelPackageStatus="Completed",
-        ModelPackageStatusDetails={"ValidationStatuses": [], "ImageScanStatuses": []},
         ModelApprovalStatus=request.get("ModelApprovalStatus", "PendingManualApproval"),
     )
 
 
 def update_package(emulator: Emulator, item: Resource, request: Request) -> None:
-    """Approval, description and metadata of a version."""
+    """Approval, stage of life, description and metadata of a version."""
     metadata = {
         **item.fields.get("CustomerMetadataProperties", {}),
         **request.get("CustomerMetadataProperties", {}),
     }
     for name in request.get("CustomerMetadataPropertiesToRemove", []):
         metadata.pop(name, None)
-    names = ("ModelApprovalStatus", "ApprovalDescription", "InferenceSpecification", "SourceUri")
+    names = (
+        "ModelApprovalStatus",
+        "ApprovalDescription",
+        "InferenceSpecification",
+        "ModelCard",
+        "ModelLifeCycle",
+        "SourceUri",
+    )
     item.set(**{name: request[name] for name in names if name in request})
     item.set(CustomerMetadataProperties=metadata or None)
 
@@ -112,10 +142,10 @@ def _is_there(s3: Any, uri: str) -> bool:
     return any(name == key or key.endswith("/") or not key for name in keys)
 
 
-def wants_versions(request: Request) -> bool:
-    """Whether a list is of versions: of a group it is, else only if it is asked for."""
+def list_type(request: Request) -> str:
+    """ListModelPackages, API reference: of a group its versions, else those without versions."""
     default = "Versioned" if "ModelPackageGroupName" in request else "Unversioned"
-    return bool(request.get("ModelPackageType", default) != "Unversioned")
+    return str(request.get("ModelPackageType", default))
 
 
 def container(emulator: Emulator, model: Request) -> dict[str, Any]:
@@ -130,7 +160,7 @@ def container(emulator: Emulator, model: Request) -> dict[str, Any]:
     package = emulator.store.find(PACKAGE, name)
     if package is None:
         raise invalid(f"ModelPackage {emulator.arn(f'model-package/{name}')} does not exist.")
-    approval = package.fields["ModelApprovalStatus"]
+    approval = package.fields.get("ModelApprovalStatus", "Approved")
     if approval != "Approved":
         raise invalid(
             f"Model package version {package.arn} must be approved before it is deployed, "
@@ -148,7 +178,7 @@ def _group(emulator: Emulator, request: Request) -> Resource:
     name = short_name(request.get("ModelPackageGroupName", ""))
     group = emulator.store.find(GROUP, name)
     if group is None:
-        raise invalid(f"Model Package Group {name!r} does not exist")
+        raise invalid("Model Package Group does not exist.")
     return group
 
 

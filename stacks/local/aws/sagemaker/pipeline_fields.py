@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-ACCESS = "IAM decides what it may"
-ACCOUNTING = "kept for reviews and policies"
+from stacks.local.aws.sagemaker.reasons import ACCESS, ACCOUNTING
 
 FIELDS: Mapping[str, frozenset[str]] = {
     "CreatePipeline": frozenset(

@@ -60,7 +60,7 @@ class Records:
     def put(self, values: Values, stores: Sequence[str], ttl: Mapping[str, Any] | None) -> None:
         """Write a record; online only if no newer one is there."""
         moment = self._check(values)
-        seconds = ttl["Value"] * TTL_SECONDS[ttl["Unit"]] if ttl else self.ttl_seconds
+        seconds = seconds_of(ttl) if ttl else self.ttl_seconds
         with self.lock:
             if "OnlineStore" in stores:
                 self._replace(
@@ -70,12 +70,43 @@ class Records:
             if "OfflineStore" in stores:
                 self._remember(values, moment, deleted=False)
 
+    def update(
+        self,
+        identifier: str,
+        changes: Values,
+        stores: Sequence[str],
+        ttl: Mapping[str, Any] | None,
+    ) -> None:
+        """Change some features of a record that is there (UpdateRecord, API reference)."""
+        if ttl and self.event_time not in changes:
+            raise _invalid("TtlDuration needs an event time in the request")
+        with self.lock:
+            found = self._found(identifier)
+            if found is None or found.values is None:
+                raise ApiError("ResourceNotFound", f"there is no record {identifier!r}")
+            values = {**found.values, **changes, self.identifier: identifier}
+            moment = self._check(values)
+            if moment < found.event_time:
+                told = f"the record has the newer event time {found.values[self.event_time]}"
+                raise ApiError("ConflictException", told)
+            if "OnlineStore" in stores:
+                expires = moment + seconds_of(ttl) if ttl else found.expires
+                self.current[identifier] = Online(event_time=moment, values=values, expires=expires)
+            if "OfflineStore" in stores:
+                self._remember(values, moment, deleted=False)
+
     def delete(self, identifier: str, event_time: str, stores: Sequence[str], hard: bool) -> None:
-        """Remove a record online and write the fact offline."""
+        """Remove a record online and write the fact offline (DeleteRecord, API reference).
+
+        An older deletion does nothing online; a hard one is refused then.
+        """
         moment = parse_event_time(event_time)
         values = {self.identifier: identifier, self.event_time: event_time}
         with self.lock:
             if "OnlineStore" in stores:
+                known = self.current.get(identifier)
+                if hard and known is not None and known.event_time > moment:
+                    raise _invalid(f"EventTime {event_time} is older than that of the record")
                 if hard:
                     self.current.pop(identifier, None)
                 else:
@@ -83,18 +114,36 @@ class Records:
             if "OfflineStore" in stores:
                 self._remember(values, moment, deleted=True)
 
-    def get(self, identifier: str, names: Sequence[str]) -> list[dict[str, str]] | None:
-        """Features of the newest record in the group's order, None when there is none."""
+    def get(self, identifier: str, names: Sequence[str]) -> dict[str, Any]:
+        """Record, features of the newest record in the group's order, and ExpiresAt, if it does."""
         with self.lock:
-            found = self.current.get(identifier)
-        if found is None or found.values is None or found.expires < time.time():
-            return None
+            found = self._found(identifier)
+        if found is None or found.values is None:
+            return {}
         wanted = names or self.types
-        return [
+        record = [
             {"FeatureName": name, "ValueAsString": found.values[name]}
             for name in wanted
             if name in found.values
         ]
+        if math.isinf(found.expires):
+            return {"Record": record}
+        moment = datetime.fromtimestamp(found.expires, UTC).isoformat().replace("+00:00", "Z")
+        return {"Record": record, "ExpiresAt": moment}
+
+    def identifiers(self, deleted: bool) -> list[str]:
+        """Of every record online, in order; `deleted`: of those deleted softly, too."""
+        with self.lock:
+            there = [(name, self._found(name)) for name in sorted(self.current)]
+        return [name for name, found in there if found and (deleted or found.values is not None)]
+
+    def _found(self, identifier: str) -> Online | None:
+        """The newest record, which its time to live has not ended."""
+        found = self.current.get(identifier)
+        if found is not None and found.expires < time.time():
+            del self.current[identifier]
+            return None
+        return found
 
     def flush(self, s3: Any) -> int:
         """Write what waits to the offline store; the number of records.
@@ -143,6 +192,11 @@ class Records:
         typed = {name: _typed(name, value, self.types[name]) for name, value in values.items()}
         stamps = {"write_time": time_now, "api_invocation_time": time_now, "is_deleted": deleted}
         self.waiting.append({**typed, **stamps, MOMENT: moment})
+
+
+def seconds_of(duration: Mapping[str, Any]) -> int:
+    """A TtlDuration in seconds."""
+    return int(duration["Value"]) * TTL_SECONDS[duration["Unit"]]
 
 
 def parquet(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> bytes:

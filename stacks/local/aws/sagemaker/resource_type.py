@@ -38,7 +38,7 @@ class ResourceType:
 
     arn_field: str
     arn: str
-    """Resource part of the ARN; `{name}` is filled in."""
+    """Resource part of the ARN; `{name}` is filled in, and `{id}` with an id that AWS makes."""
 
     missing: Missing
     exists: Exists
@@ -64,10 +64,38 @@ class ResourceType:
     """Member that ListX filters by StatusEquals and sorts by Status. Default: it has none."""
 
     filters: Mapping[str, str] = field(default_factory=dict)
-    """Member of the list request -> member of the resource that must be equal to it."""
+    """Member of the list request -> member of the resource (dots lead inside) that must be equal to
+    it, or hold it where the member of the request ends with Contains."""
 
-    ascending: bool = False
-    """Order of creation in lists, as documented per operation. Default: newest first."""
+    keys: tuple[str, ...] = ()
+    """Members whose values, joined by `/`, name it. Default: `name_field` alone."""
+
+    parents: Mapping[str, "ResourceType"] = field(default_factory=dict)
+    """Member of the create request -> the type of what must be there under that name."""
+
+    children: tuple[str, ...] = ()
+    """Types whose names begin with its own; it is not deleted while it has some. Default: none."""
+
+    in_use: str = "ValidationException"
+    """Code of the refusal to delete something that has children."""
+
+    ready: str = ""
+    """Value of `status_field` once it is created. Default: `on_create` says it."""
+
+    made: Mapping[str, Any] = field(default_factory=dict)
+    """Further members that a new one has. Default: none but what the request says."""
+
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Member of a request -> its name in the answers, where they differ."""
+
+    shown_in: str = ""
+    """Member of the describe answer that holds it. Default: its members are the answer's own."""
+
+    takes_all: bool = False
+    """Whether every member of its requests acts. Default: `fields` says which do."""
+
+    is_recorded: bool = False
+    """Whether it is kept and shown, and nothing acts on it. Default: it behaves."""
 
     on_create: Hook | None = None
     """Checks the request and starts what lives. Default: the resource is only recorded."""
@@ -83,6 +111,12 @@ class ResourceType:
 
     on_describe: Callable[[Emulator, Resource], None] | None = None
     """Refreshes the members before they are shown. Default: they are up to date."""
+
+    @property
+    def operations(self) -> frozenset[str]:
+        """Every operation of the row."""
+        told = (self.create, self.describe, self.list, self.update, self.delete)
+        return frozenset(name for name in told if name)
 
     @property
     def key(self) -> str:

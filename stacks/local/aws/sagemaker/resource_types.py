@@ -5,14 +5,22 @@ The texts of missing and taken names are SageMaker's own; most types have no Not
 
 from stacks.local.aws.sagemaker import (
     cards,
+    components,
     endpoints,
+    experiments,
     features,
     jobs,
+    lineage,
     mlflow_app,
+    monitors,
     packages,
     pipelines,
 )
+from stacks.local.aws.sagemaker.recorded_types import RECORDED_TYPES
 from stacks.local.aws.sagemaker.resource_type import Exists, Missing, ResourceType
+from stacks.local.aws.sagemaker.transform import job as transform
+from stacks.local.aws.sagemaker.tuning import job as tuning
+from stacks.local.aws.sagemaker.tuning import summaries
 
 JOB_EXISTS = Exists(
     code="ResourceInUse",
@@ -34,7 +42,6 @@ RESOURCE_TYPES = (
         missing=Missing(text="Could not find requested job with name: {name}"),
         exists=JOB_EXISTS,
         status_field="ProcessingJobStatus",
-        ascending=True,
         on_create=jobs.start_processing,
         on_delete=jobs.delete_job,
     ),
@@ -50,9 +57,40 @@ RESOURCE_TYPES = (
         missing=Missing(text="Requested resource not found."),
         exists=JOB_EXISTS,
         status_field="TrainingJobStatus",
-        ascending=True,
+        filters={
+            "TrainingPlanArnEquals": "ResourceConfig.TrainingPlanArn",
+            "WarmPoolStatusEquals": "WarmPoolStatus.Status",  # no job leaves one here
+        },
         on_create=jobs.start_training,
         on_delete=jobs.delete_job,
+    ),
+    ResourceType(
+        name=summaries.KIND,
+        name_field="HyperParameterTuningJobName",
+        arn_field="HyperParameterTuningJobArn",
+        arn="hyper-parameter-tuning-job/{name}",
+        create="CreateHyperParameterTuningJob",
+        describe="DescribeHyperParameterTuningJob",
+        list="ListHyperParameterTuningJobs",
+        delete="DeleteHyperParameterTuningJob",
+        missing=summaries.MISSING,
+        exists=JOB_EXISTS,
+        status_field="HyperParameterTuningJobStatus",
+        on_create=tuning.start_tuning,
+        on_delete=jobs.delete_job,
+    ),
+    ResourceType(
+        name="transform job",
+        name_field="TransformJobName",
+        arn_field="TransformJobArn",
+        arn="transform-job/{name}",
+        create="CreateTransformJob",
+        describe="DescribeTransformJob",
+        list="ListTransformJobs",
+        missing=Missing(text="Could not find requested job with name: {name}"),
+        exists=JOB_EXISTS,
+        status_field="TransformJobStatus",
+        on_create=transform.start_transform,
     ),
     ResourceType(
         name=packages.GROUP,
@@ -65,7 +103,6 @@ RESOURCE_TYPES = (
         delete="DeleteModelPackageGroup",
         missing=Missing(text="ModelPackageGroup {arn} does not exist."),
         exists=Exists(text="Model Package Group already exists: {arn}"),
-        ascending=True,
         on_create=packages.start_group,
         on_delete=packages.delete_group,
     ),
@@ -86,9 +123,8 @@ RESOURCE_TYPES = (
         filters={
             "ModelApprovalStatus": "ModelApprovalStatus",
             "ModelPackageGroupName": "ModelPackageGroupName",
-            "ModelPackageType": "ModelPackageType",  # decided by _list_packages
+            "ModelPackageType": "ModelPackageType",
         },
-        ascending=True,
         on_create=packages.start_package,
         on_update=packages.update_package,
     ),
@@ -168,7 +204,10 @@ RESOURCE_TYPES = (
             text="Resource Already Exists: FeatureGroup with name {name} already exists. "
             "Choose a different name.",
         ),
-        filters={"FeatureGroupStatusEquals": "FeatureGroupStatus"},
+        filters={
+            "FeatureGroupStatusEquals": "FeatureGroupStatus",
+            "OfflineStoreStatusEquals": "OfflineStoreStatus.Status",
+        },
         on_create=features.start_group,
         on_update=features.update_group,
         on_delete=features.delete_group,
@@ -211,6 +250,7 @@ RESOURCE_TYPES = (
             "Status": "Status",
             "MlflowVersion": "MlflowVersion",
             "AccountDefaultStatus": "AccountDefaultStatus",
+            "DefaultForDomainId": "DefaultDomainIdList",
         },
         on_create=mlflow_app.start_app,
         on_update=mlflow_app.update_app,
@@ -235,9 +275,14 @@ RESOURCE_TYPES = (
         identify=mlflow_app.server_name,
         filters={"TrackingServerStatus": "TrackingServerStatus", "MlflowVersion": "MlflowVersion"},
         on_create=mlflow_app.start_server,
-        on_update=mlflow_app.update_server,
+        on_update=mlflow_app.update_app,
         on_delete=mlflow_app.delete_app,
     ),
+    components.COMPONENT,
+    *experiments.TYPES,
+    *lineage.TYPES,
+    *monitors.TYPES,
+    *RECORDED_TYPES,
 )
 
 BY_NAME = {kind.name: kind for kind in RESOURCE_TYPES}

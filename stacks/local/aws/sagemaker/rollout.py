@@ -9,7 +9,8 @@ from typing import Any
 
 from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
 from stacks.local.aws.iam.authorizer import Check
-from stacks.local.aws.sagemaker.fleet import Fleet, ServingFailed
+from stacks.local.aws.sagemaker.fleet import Fleet
+from stacks.local.aws.sagemaker.servers import ServingFailed
 
 WATCH_SECONDS = 1.0
 

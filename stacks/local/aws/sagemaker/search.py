@@ -18,16 +18,25 @@ from stacks.local.aws.store import Resource
 
 KINDS = {
     "Endpoint": "endpoint",
+    "Experiment": "experiment",
+    "ExperimentTrial": "trial",
+    "ExperimentTrialComponent": "trial component",
     "FeatureGroup": "feature group",
+    "HubContent": "hub content",
+    "HyperParameterTuningJob": "hyperparameter tuning job",
     "Model": "model",
     "ModelCard": "model card",
     "ModelPackage": "model package",
     "ModelPackageGroup": "model package group",
     "Pipeline": "pipeline",
     "PipelineExecution": "pipeline execution",
+    "Project": "project",
     "TrainingJob": "training job",
 }
 """Resource of a search -> kind of the store."""
+
+MEMBERS = {"ExperimentTrial": "Trial", "ExperimentTrialComponent": "TrialComponent"}
+"""Resource of a search -> member of its results. Default: the same word."""
 
 ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     "GreaterThan": operator.gt,
@@ -39,22 +48,43 @@ ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
 
 def search(emulator: Emulator, request: Request) -> dict[str, Any]:
     """Everything of a kind that fits an expression, the last changed first."""
-    resource = request["Resource"]
-    if resource not in KINDS:
-        raise not_emulated(f"Search of {resource}", f"{', '.join(KINDS)} are searched")
+    member, records = _records(emulator, request["Resource"])
     wanted = request.get("SearchExpression", {})
     by = request.get("SortBy", "LastModifiedTime")
-    found = [
-        record
-        for item in emulator.store.all(KINDS[resource])
-        if _fits(record := _record(emulator, resource, item), wanted)
-    ]
+    found = [record for record in records if _fits(record, wanted)]
     found.sort(
         key=lambda record: str(next(_values(record, by), "")),
         reverse=request.get("SortOrder", "Descending") == "Descending",
     )
-    answer = paged("Results", [{resource: record} for record in found], request)
+    answer = paged("Results", [{member: record} for record in found], request)
     return {**answer, "TotalHits": {"Value": len(found), "Relation": "EqualTo"}}
+
+
+def suggestions(emulator: Emulator, request: Request) -> dict[str, Any]:
+    """Names of hyperparameters, tags and metrics that hold a hint (GetSearchSuggestions)."""
+    _, records = _records(emulator, request["Resource"])
+    query = request.get("SuggestionQuery", {}).get("PropertyNameQuery", {})
+    hint = query.get("PropertyNameHint", "").lower()
+    names = {name for record in records for name in _suggested(record)}
+    found = sorted(name for name in names if hint in name.lower())
+    return {"PropertyNameSuggestions": [{"PropertyName": name} for name in found]}
+
+
+def _suggested(record: Mapping[str, Any]) -> Iterator[str]:
+    for name in record.get("HyperParameters", ()):
+        yield f"HyperParameters.{name}"
+    for tag in record.get("Tags", ()):
+        yield f"Tags.{tag['Key']}"
+    for metric in (*record.get("FinalMetricDataList", ()), *record.get("Metrics", ())):
+        yield f"Metrics.{metric['MetricName']}"
+
+
+def _records(emulator: Emulator, resource: str) -> tuple[str, list[dict[str, Any]]]:
+    """The member of the results, and everything of a kind."""
+    if resource not in KINDS:
+        raise not_emulated(f"Search of {resource}", f"{', '.join(KINDS)} are searched")
+    member = MEMBERS.get(resource, resource)
+    return member, [_record(emulator, member, item) for item in emulator.store.all(KINDS[resource])]
 
 
 def batch_describe_packages(emulator: Emulator, request: Request) -> dict[str, Any]:
@@ -129,18 +159,29 @@ def _values(record: Any, path: str) -> Iterator[Any]:
         keyed = [entry for entry in record if isinstance(entry, Mapping)]
         for entry in keyed:
             if entry.get("Key", entry.get("MetricName")) == path:  # a tag, or a metric
-                yield entry["Value"]
+                yield entry.get("Value", entry.get("Last"))
+            elif entry.get("MetricName", path) == path.rpartition(".")[0]:  # of a component
+                yield from _values(entry, path.rpartition(".")[2])
             else:
                 yield from _values(entry, path)
         return
     if not isinstance(record, Mapping):
         return
+    path = path if path in record else path[:1].upper() + path[1:]
+    name = path.partition(".")[0]
     if path in record and (not rest or not isinstance(record[path], Mapping | list)):
-        yield record[path]
+        yield _plain(record[path])
     elif name in record and rest:
         yield from _values(record[name], rest)
     elif name == "Metrics" and "FinalMetricDataList" in record:
         yield from _values(record["FinalMetricDataList"], rest)
+
+
+def _plain(value: Any) -> Any:
+    """A parameter of a trial component is a text or a number in a structure."""
+    if isinstance(value, Mapping) and len(value) == 1:
+        return value.get("NumberValue", value.get("StringValue", value))
+    return value
 
 
 def _text(value: Any) -> str:

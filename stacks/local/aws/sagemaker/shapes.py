@@ -25,12 +25,46 @@ def operation_names(name: str = "sagemaker") -> frozenset[str]:
     return frozenset(service(name).operation_names)
 
 
+def input_members(operation: str) -> Mapping[str, Any]:
+    """Members of an operation's request."""
+    shape = service().operation_model(operation).input_shape
+    return shape.members if shape else {}
+
+
 def output_members(operation: str) -> Mapping[str, Any]:
     """Members of an operation's answer."""
     shape = service().operation_model(operation).output_shape
     return shape.members if shape else {}
 
 
+DEFAULT = re.compile(r"default[^.]*?(?:is|in) (?:<code>)?(\w+)", re.IGNORECASE)
+
+
+@functools.cache
+def default_sort(operation: str) -> tuple[str, str]:
+    """What a List operation sorts by and in which order, as its documentation says.
+
+    Where it does not: the newest first, and names from A on.
+    """
+    by = _default(operation, "SortBy", "CreationTime")
+    natural = "Ascending" if by == "Name" else "Descending"
+    return by, _default(operation, "SortOrder", natural)
+
+
+def _default(operation: str, member: str, otherwise: str) -> str:
+    shape = input_members(operation).get(member)
+    found = DEFAULT.search(shape.documentation) if shape is not None else None
+    if found is None or shape is None or found[1] not in shape.metadata.get("enum", ()):
+        return otherwise
+    return found[1]
+
+
+def errors_of(operation: str) -> frozenset[str]:
+    """Codes of the errors that the operation's documentation names."""
+    return frozenset(shape.name for shape in service().operation_model(operation).error_shapes)
+
+
+@functools.cache
 def summary_member(operation: str) -> tuple[str, frozenset[str]]:
     """Name of the list in a List answer, and the members of its elements."""
     for name, shape in output_members(operation).items():
@@ -47,7 +81,7 @@ def check_request(operation: str, request: Mapping[str, Any], name: str = "sagem
     report = ParamValidator().validate(request, shape)
     problems = [report.generate_report()] if report.has_errors() else []
     if not problems:
-        problems = list(_constraints(request, shape, ""))
+        problems = list(constraints(request, shape, ""))
     if problems:
         count = len(problems)
         raise invalid(
@@ -55,17 +89,21 @@ def check_request(operation: str, request: Mapping[str, Any], name: str = "sagem
         )
 
 
-def _constraints(value: Any, shape: Any, path: str) -> Iterator[str]:
-    """What botocore leaves to the service: enums, patterns, upper limits."""
+def constraints(value: Any, shape: Any, path: str) -> Iterator[str]:
+    """What botocore leaves to the service: enums, patterns, upper limits.
+
+    Paths are written as AWS does: `tags.1.member.key`.
+    """
     if shape.type_name == "structure":
         for name, inner in value.items():
-            yield from _constraints(inner, shape.members[name], f"{path}.{name}".lstrip("."))
+            member = f"{path}.{name[:1].lower()}{name[1:]}".lstrip(".")
+            yield from constraints(inner, shape.members[name], member)
     elif shape.type_name == "list":
-        for index, inner in enumerate(value):
-            yield from _constraints(inner, shape.member, f"{path}[{index}]")
+        for place, inner in enumerate(value, 1):
+            yield from constraints(inner, shape.member, f"{path}.{place}.member")
     elif shape.type_name == "map":
         for key, inner in value.items():
-            yield from _constraints(inner, shape.value, f"{path}[{key!r}]")
+            yield from constraints(inner, shape.value, f"{path}.{key}.member")
     else:
         yield from _scalar_constraints(value, shape, path)
 

@@ -1,9 +1,9 @@
 """`train` of AWS's framework images: a person's script, told everything by SM_* variables.
 
-The contract is that of script mode: hyperparameters are JSON; those called `sagemaker_*` are for
-the container, the others become the script's arguments and `SM_HP_*` (sagemaker-training,
-ENVIRONMENT_VARIABLES.md; SageMaker Python SDK, "Use Scikit-learn"). Without `sagemaker_program` an
-image may be an algorithm itself: XGBoost is.
+The contract is that of script mode: hyperparameters are JSON; those called `sagemaker_*`, and the
+objective of a tuning job, are for the container, the others become the script's arguments and
+`SM_HP_*` (sagemaker-training, ENVIRONMENT_VARIABLES.md; SageMaker Python SDK, "Use Scikit-learn").
+Without `sagemaker_program` an image may be an algorithm itself: XGBoost is.
 """
 
 import json
@@ -20,6 +20,9 @@ from stacks.local.runtime.frameworks.install import OPT_ML, fail, install
 
 CODE = OPT_ML / "code"
 CONFIG = OPT_ML / "input" / "config"
+CONTAINERS = ("sagemaker_", "_tuning_objective_metric")
+"""How hyperparameters begin that are the container's and no argument of the script."""
+
 SHOWN = 400
 """Characters of a script's last words in the reason."""
 
@@ -46,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
         failed := install(["-r", str(code / "requirements.txt")])
     ):
         return failed
-    own = {name: value for name, value in told.items() if not name.startswith("sagemaker_")}
+    own = {name: value for name, value in told.items() if not name.startswith(CONTAINERS)}
     return run(str(program), code, own)
 
 

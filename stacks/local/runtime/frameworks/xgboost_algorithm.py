@@ -12,7 +12,10 @@ from typing import Any
 from stacks.local.runtime.frameworks.install import fail
 
 MODEL = "xgboost-model"
-OURS = ("num_round", "early_stopping_rounds", "csv_weights")
+OBJECTIVE = "_tuning_objective_metric"
+"""What a tuning job is about, such as `validation:auc`: it is measured, too."""
+
+OURS = ("num_round", "early_stopping_rounds", "csv_weights", OBJECTIVE)
 
 
 def train(opt_ml: Path, told: Mapping[str, Any]) -> int:
@@ -31,6 +34,10 @@ def train(opt_ml: Path, told: Mapping[str, Any]) -> int:
         fail("ClientError: a channel called train must be there")
         return 1
     parameters = {name: value for name, value in told.items() if name not in OURS}
+    if objective := str(told.get(OBJECTIVE, "")).rpartition(":")[2]:
+        named = parameters.get("eval_metric", [])
+        named = named if isinstance(named, list) else [named]
+        parameters["eval_metric"] = list(dict.fromkeys([*named, objective]))
     watched = [(data, name) for name, data in tables.items()]
     stop = told.get("early_stopping_rounds")
     try:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from stacks.checks import newer_pins
 from stacks.checks.check import Platform, Unknowable
-from stacks.pins import update
 from stacks.pins.table import FILE, pins, read
 from tests.kits.checks import platform
 
@@ -84,8 +84,8 @@ def asked() -> Platform:
 
 
 @pytest.fixture
-def found(asked: Platform) -> dict[str, update.Look]:
-    return {look.name: look for look in update.looks(asked, pins())}
+def found(asked: Platform) -> dict[str, newer_pins.Look]:
+    return {look.name: look for look in newer_pins.looks(asked, pins())}
 
 
 @pytest.mark.parametrize(
@@ -104,12 +104,12 @@ def found(asked: Platform) -> dict[str, update.Look]:
     ],
 )
 def test_the_newest_compatible_version_is_found(
-    found: dict[str, update.Look], name: str, newest: str | None
+    found: dict[str, newer_pins.Look], name: str, newest: str | None
 ) -> None:
     assert found[name].newest == newest
 
 
-def test_what_is_left_alone_says_why(found: dict[str, update.Look]) -> None:
+def test_what_is_left_alone_says_why(found: dict[str, newer_pins.Look]) -> None:
     assert "0.17.0 is no compatible one" in found["chart/kueue"].note
     assert "2.0.0 is no compatible one" in found["chart/kuberay-operator"].note
     assert found["chart/karpenter"].note == "no cluster of these settings takes it"
@@ -119,7 +119,7 @@ def test_what_is_left_alone_says_why(found: dict[str, update.Look]) -> None:
 
 def test_a_repository_that_does_not_answer_leaves_its_pin(asked: Platform) -> None:
     down = dataclasses.replace(asked, fetch=lambda url, headers: (503, {}, b""))
-    kueue = next(look for look in update.looks(down, pins()) if look.name == "chart/kueue")
+    kueue = next(look for look in newer_pins.looks(down, pins()) if look.name == "chart/kueue")
     assert kueue.newest is None
     assert kueue.note == "registry.k8s.io answered with status 503"
 
@@ -128,7 +128,7 @@ def test_the_table_takes_what_was_found_and_keeps_the_rest(tmp_path: Path, asked
     file = tmp_path / "pins.yaml"
     file.write_text(FILE.read_text())
     before = pins()
-    update.write(list(update.looks(asked, before)), update.calendar(asked), DAY, file)
+    newer_pins.write(list(newer_pins.looks(asked, before)), newer_pins.calendar(asked), DAY, file)
     after = read(file)
     changed = {name for name, pin in after.pins.items() if pin.version != before.version(name)}
     assert changed == {"ami/al2023", "addon/vpc-cni", "chart/kuberay-operator", "chart/kueue"}

@@ -1,0 +1,259 @@
+"""Resource types that are kept and shown, and on which nothing acts: what the model does not say.
+
+A domain has no Studio behind it, a notebook instance no notebook, a cluster no nodes, a work team
+nobody who works. Texts of missing things are SageMaker's own where clients look at them.
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from stacks.local.aws.emulator import Emulator
+from stacks.local.aws.sagemaker.crud import get, made_id, within
+from stacks.local.aws.sagemaker.derived import invented, invented_once, recorded
+from stacks.local.aws.sagemaker.errors import invalid
+from stacks.local.aws.sagemaker.resource_type import Exists, Request
+from stacks.local.aws.store import Resource
+
+RECORD_NOT_FOUND = "RecordNotFound"
+"""All that SageMaker says of notebook instances and their configurations that are not there."""
+
+DISASSOCIATED = {
+    "DisassociateAcceleratorTypes": "AcceleratorTypes",
+    "DisassociateAdditionalCodeRepositories": "AdditionalCodeRepositories",
+    "DisassociateDefaultCodeRepository": "DefaultCodeRepository",
+    "DisassociateLifecycleConfig": "NotebookInstanceLifecycleConfigName",
+}
+"""Member of UpdateNotebookInstance -> member that it takes away."""
+
+LIFECYCLE_BUCKETS = "s3://sagemaker-"
+"""Where scripts of a cluster must lie (ClusterLifeCycleConfig, API reference)."""
+
+LIFECYCLE = {"LifecycleConfigName": "NotebookInstanceLifecycleConfigName"}
+
+
+def _owner(emulator: Emulator, item: Resource, request: Request) -> None:
+    """CreateApp, API reference: an app is of a user profile or of a space."""
+    owners = [kind for kind in (USER_PROFILE, SPACE) if kind.name_field in request]
+    if len(owners) != 1:
+        raise invalid("an app needs either UserProfileName or SpaceName")
+    get(emulator, owners[0], f"{request['DomainId']}/{request[owners[0].name_field]}")
+
+
+def _forget_versions(emulator: Emulator, item: Resource, request: Request) -> None:
+    """DeleteImage, API reference: with all versions of the image."""
+    for version in within(emulator, "image version", item):
+        emulator.store.remove(version)
+
+
+def _of_image(emulator: Emulator, request: Request) -> str:
+    """`<image>/<version>`; versions count from 1 and are never given twice."""
+    image = emulator.store.find("image", request["ImageName"])
+    assert image is not None  # its parent is there
+    image.live = (image.live or 0) + 1
+    return f"{image.name}/{image.live}"
+
+
+def _version(emulator: Emulator, item: Resource, request: Request) -> None:
+    image = emulator.arn(f"image/{request['ImageName']}")
+    number = int(item.name.rpartition("/")[2])
+    item.set(Version=number, ImageArn=image, ContainerImage=request["BaseImage"])
+
+
+def _groups(emulator: Emulator, item: Resource, request: Request) -> None:
+    """What DescribeCluster says of instance groups: their wanted size, and that nothing runs."""
+    own = item.fields.get("InstanceGroups", ())
+    known = {group["InstanceGroupName"]: group for group in own if "TargetCount" in group}
+    for group in request.get("InstanceGroups", ()):
+        source = group.get("LifeCycleConfig", {}).get("SourceS3Uri", LIFECYCLE_BUCKETS)
+        if not source.startswith(LIFECYCLE_BUCKETS):
+            raise invalid(f"SourceS3Uri must start with {LIFECYCLE_BUCKETS}, got {source!r}")
+        shown = {name: value for name, value in group.items() if name != "InstanceCount"}
+        counts = {"TargetCount": group["InstanceCount"], "CurrentCount": 0}
+        known[group["InstanceGroupName"]] = {**shown, **counts, "Status": "InService"}
+    for name in request.get("InstanceGroupsToDelete", ()):
+        known.pop(name, None)
+    given = {m: v for m, v in request.items() if m not in ("ClusterName", "Tags")}
+    given.pop("InstanceGroupsToDelete", None)
+    item.set(**{**given, "InstanceGroups": list(known.values())})
+
+
+def _page(emulator: Emulator, item: Resource, request: Request) -> None:
+    """DescribeHumanTaskUi shows the digest of the template, not its text."""
+    digest = sha256(request["UiTemplate"]["Content"].encode()).hexdigest()
+    item.set(UiTemplate={"ContentSha256": digest})
+
+
+def _project(emulator: Emulator, item: Resource, request: Request) -> None:
+    item.set(ProjectId=f"p-{made_id()}")
+
+
+def _versioned(member: str) -> Mapping[str, Any]:
+    """What is updated from one version to the next (TargetVersion, API reference)."""
+
+    def update(emulator: Emulator, item: Resource, request: Request) -> None:
+        if request["TargetVersion"] != item.fields[member]:
+            raise invalid(f"TargetVersion must be {item.fields[member]}, the version that is there")
+        kept = {m: v for m, v in request.items() if m != "TargetVersion"}
+        item.set(**{**kept, member: item.fields[member] + 1})
+
+    return {"made": {member: 1}, "on_update": update}
+
+
+def in_status(item: Resource, wanted: tuple[str, ...], to: str) -> None:
+    """Notebook instances change in some statuses only (API reference of each operation)."""
+    status = item.fields["NotebookInstanceStatus"]
+    if status not in wanted:
+        raise invalid(
+            f"Status ({status}) not in ([{', '.join(wanted)}]). Unable to transition to ({to}) "
+            f"for Notebook Instance ({item.arn})."
+        )
+
+
+def _delete_notebook(emulator: Emulator, item: Resource, request: Request) -> None:
+    in_status(item, ("Stopped", "Failed"), "Deleting")
+
+
+def _update_notebook(emulator: Emulator, item: Resource, request: Request) -> None:
+    in_status(item, ("Stopped", "Failed"), "Updating")
+    gone = [lost for member, lost in DISASSOCIATED.items() if request.get(member)]
+    skip = {"NotebookInstanceName", *DISASSOCIATED}
+    change = {LIFECYCLE.get(m, m): v for m, v in request.items() if m not in skip}
+    item.set(**dict.fromkeys(gone), **change)
+
+
+def _succeed(emulator: Emulator, item: Resource, request: Request) -> None:
+    item.set(Success=True)
+
+
+def _plan(emulator: Emulator, item: Resource, request: Request) -> None:
+    """A plan counts no deployments: no stage of it is started."""
+    item.fields["Stages"] = [stage_of(stage) for stage in request.get("Stages", ())]
+
+
+def stage_of(stage: Request) -> dict[str, Any]:
+    """A stage of an edge deployment plan as it is described before it was started."""
+    counts = ("EdgeDeploymentSuccessInStage", "EdgeDeploymentPendingInStage")
+    none = {**dict.fromkeys(counts, 0), "EdgeDeploymentFailedInStage": 0}
+    return {
+        "StageName": stage["StageName"],
+        "DeviceSelectionConfig": stage["DeviceSelectionConfig"],
+        "DeploymentConfig": stage.get("DeploymentConfig", {"FailureHandlingPolicy": "DO_NOTHING"}),
+        "DeploymentStatus": {"StageStatus": "READYTODEPLOY", **none},
+    }
+
+
+DOMAIN = recorded(
+    "Domain",
+    keys=("DomainId",),
+    identify=invented("d-"),
+    children=("user profile", "space"),
+    renamed={"DomainSettingsForUpdate": "DomainSettings"},
+    made={"AppNetworkAccessType": "PublicInternetOnly"},
+)
+USER_PROFILE = recorded(
+    "UserProfile",
+    keys=("DomainId", "UserProfileName"),
+    parents={"DomainId": DOMAIN},
+    children=("app",),
+)
+SPACE = recorded(
+    "Space", keys=("DomainId", "SpaceName"), parents={"DomainId": DOMAIN}, children=("app",)
+)
+IMAGE = recorded(
+    "Image", missing="No Image with the name {name} exists.", on_delete=_forget_versions
+)
+IMAGE_VERSION = recorded(
+    "ImageVersion",
+    keys=("ImageName", "Version"),
+    parents={"ImageName": IMAGE},
+    identify=_of_image,
+    on_create=_version,
+    missing="ImageVersion {arn} does not exist.",
+)
+HUB = recorded("Hub", children=("hub content",))
+FLEET = recorded(
+    "DeviceFleet", missing="No devicefleet with name {name} found.", children=("device",)
+)
+CLUSTER = recorded(
+    "Cluster",
+    arn="cluster/{id}",
+    made={"InstanceGroups": []},
+    on_create=_groups,
+    on_update=_groups,
+)
+EDGE_PLAN = recorded(
+    "EdgeDeploymentPlan",
+    arn="edge-deployment/{name}",
+    parents={"DeviceFleetName": FLEET},
+    made=dict.fromkeys(
+        ("EdgeDeploymentSuccess", "EdgeDeploymentPending", "EdgeDeploymentFailed"), 0
+    ),
+    on_create=_plan,
+)
+NOTEBOOK = recorded(
+    "NotebookInstance",
+    exists=Exists(text="Cannot create a duplicate Notebook Instance ({arn})"),
+    missing=RECORD_NOT_FOUND,
+    renamed={**LIFECYCLE, "SecurityGroupIds": "SecurityGroups"},
+    filters={"AdditionalCodeRepositoryEquals": "AdditionalCodeRepositories"},
+    on_update=_update_notebook,
+    on_delete=_delete_notebook,
+)
+
+RECORDED_TYPES = (
+    DOMAIN,
+    USER_PROFILE,
+    SPACE,
+    IMAGE,
+    IMAGE_VERSION,
+    HUB,
+    FLEET,
+    CLUSTER,
+    EDGE_PLAN,
+    NOTEBOOK,
+    recorded(
+        "App",
+        keys=("DomainId", "UserProfileName", "SpaceName", "AppType", "AppName"),
+        parents={"DomainId": DOMAIN},
+        on_create=_owner,
+    ),
+    recorded("AIWorkloadConfig"),
+    recorded(
+        "Algorithm",
+        made={"AlgorithmStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []}},
+    ),
+    recorded("AppImageConfig"),
+    recorded(
+        "ClusterSchedulerConfig",
+        keys=("ClusterSchedulerConfigId",),
+        identify=invented_once("ClusterSchedulerConfig", "Name"),
+        **_versioned("ClusterSchedulerConfigVersion"),
+    ),
+    recorded("CodeRepository", missing='Cannot find CodeRepository: "{arn}".'),
+    recorded(
+        "ComputeQuota",
+        keys=("ComputeQuotaId",),
+        identify=invented_once("ComputeQuota", "Name"),
+        **_versioned("ComputeQuotaVersion"),
+    ),
+    recorded("FlowDefinition"),
+    recorded("HumanTaskUi", on_create=_page),
+    recorded(
+        "NotebookInstanceLifecycleConfig",
+        missing=RECORD_NOT_FOUND,
+        exists=Exists(
+            text="Unable to create Notebook Instance Lifecycle Config {arn}. (Details: Notebook "
+            "Instance Lifecycle Config already exists.)"
+        ),
+    ),
+    recorded(
+        "PartnerApp",
+        key_field="Arn",
+        identify=lambda emulator, request: f"app-{made_id().upper()}",
+    ),
+    recorded("Project", on_create=_project),
+    recorded("StudioLifecycleConfig", filters={"AppTypeEquals": "StudioLifecycleConfigAppType"}),
+    recorded("Workforce", missing="No workforce found with name {name}."),
+    recorded("Workteam", missing="The work team {name} does not exist.", on_delete=_succeed),
+)

@@ -1,0 +1,62 @@
+"""What of a request is refused, and why.
+
+The keys are JMESPath: a request for which one finds something is answered with NotEmulated.
+"""
+
+from collections.abc import Mapping
+
+from stacks.local.aws.sagemaker import job_fields
+
+NOT_OF_COMPONENTS = {
+    "Specification.BaseInferenceComponentName": "adapters are not built",
+    "Specification.Container.ContainerMetricsConfig": "metrics of containers are not read",
+    "Specification.InstanceType": "one specification is for every instance",
+    "Specifications": "one specification is for every instance",
+}
+
+CLUSTER = "MonitoringScheduleConfig.MonitoringJobDefinition.MonitoringResources.ClusterConfig"
+SCHEDULE = {f"{CLUSTER}.InstanceCount > `1`": "a local job is one process on one machine"}
+
+REFUSED: Mapping[str, Mapping[str, str]] = {
+    **job_fields.REFUSED,
+    "CreateEndpointConfig": {
+        "AsyncInferenceConfig.OutputConfig.NotificationConfig.IncludeInferenceResponseIn": (
+            "topics hear where the answer is, not the answer"
+        ),
+        "ExplainerConfig": "there is no explainer",
+        "ProductionVariants[].InstancePools": "only one instance type per variant is built",
+        "ProductionVariants[].CoreDumpConfig": "core dumps are not brought away",
+    },
+    "CreateFeatureGroup": {
+        "FeatureDefinitions[].CollectionType": "features hold one value",
+        "OfflineStoreConfig.TableFormat == 'Iceberg'": "the offline store is plain Parquet",
+    },
+    "CreateInferenceComponent": NOT_OF_COMPONENTS,
+    "CreateModel": {
+        "Containers[1]": "inference pipelines are not built",
+        "InferenceExecutionConfig": "inference pipelines are not built",
+        "[PrimaryContainer, Containers[0]][?Mode=='MultiModel']": "a process holds one model",
+        "[PrimaryContainer, Containers[0]][].AdditionalModelDataSources": "one model data source",
+        "[PrimaryContainer, Containers[0]][].InferenceSpecificationName": "the first is used",
+    },
+    "CreateModelPackage": {
+        "ValidationSpecification": "validation jobs are not built",
+        "SourceAlgorithmSpecification": "marketplace algorithms are not built",
+        "InferenceSpecification.Containers[1]": "inference pipelines are not built",
+    },
+    "CreateMonitoringSchedule": SCHEDULE,
+    "DescribeClusterSchedulerConfig": {"ClusterSchedulerConfigVersion": "the newest is kept"},
+    "DescribeComputeQuota": {"ComputeQuotaVersion": "the newest is kept"},
+    "ListClusters": {"TrainingPlanArn": "capacity is not reserved here"},
+    "ListDevices": {
+        "LatestHeartbeatAfter": "no device sends a heartbeat here",
+        "ModelName": "no model is on a device",
+    },
+    "UpdateInferenceComponent": {
+        **NOT_OF_COMPONENTS,
+        "DeploymentConfig.AutoRollbackConfiguration": "no alarm is watched meanwhile",
+    },
+    "UpdateMonitoringSchedule": SCHEDULE,
+    "UpdateFeatureGroup": {"FeatureAdditions[].CollectionType": "features hold one value"},
+}
+"""Operation -> JMESPath -> why it is answered with NotEmulated."""

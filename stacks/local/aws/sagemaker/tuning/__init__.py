@@ -1,0 +1,1 @@
+"""Hyperparameter tuning: training jobs started until the best values of a range are found."""

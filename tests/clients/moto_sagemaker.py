@@ -1,0 +1,133 @@
+"""moto's own tests of SageMaker, unmodified, against a local cloud: counts, and why they fail.
+
+They are in moto's source archive, which pip fetches; without an index, or another copy named by
+`--source`, there is nothing to run. What fails is sorted by its reason: a test that wants what an
+account would refuse (an image that nobody has, a model without an artefact) is none of ours.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from stacks.local.daemon import client as session
+from stacks.local.runtime import keys
+
+HERE = Path(__file__).parent
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+NEEDS = ("freezegun",)
+"""What moto's tests import and this checkout does not; installed for the run alone."""
+
+FOLDERS = ("test_sagemaker", "test_sagemakermetrics", "test_sagemakerruntime")
+
+KINDS = (
+    ("the test's clock stands, so its requests are signed too early", r"RequestTimeTooSkewed"),
+    ("a request that botocore's model refuses", r"validation errors? detected"),
+    ("another region than the local cloud's", r"(us|eu|ap)-\w+-([23]|(?<=eu-west-)1)"),
+    ("an image that nobody has", r"Requested image .* not found"),
+    ("a model without its artefact", r"Could not find model data"),
+    ("a role that is not there", r"Could not assume role"),
+    ("CloudFormation makes it in moto's own store", r"test_sagemaker_cloudformation"),
+    ("an error's text or an id of moto's own", r"AssertionError: assert '(An error|arn:|Model)"),
+    ("not emulated", r"NotEmulated"),
+)
+"""Kind of a failure -> pattern in its reason. Else it is told as it is."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run them; 1 where they could not be had."""
+    parser = argparse.ArgumentParser(prog="python -m tests.clients moto_sagemaker")
+    parser.add_argument("--source", type=Path, help="moto's source archive; default: fetched")
+    parser.add_argument("-k", default="", help="as pytest's")
+    asked = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        archive = asked.source or _fetched(work)
+        if archive is None:
+            sys.stderr.write("moto's tests cannot be had: pip found no source archive\n")
+            return 1
+        with tarfile.open(archive) as tar:
+            tar.extractall(work / "moto", filter="data")
+        (source,) = (work / "moto").iterdir()
+        _report(_results(source, work, asked.k))
+    return 0
+
+
+def _fetched(folder: Path) -> Path | None:
+    """The archive of the version that is installed."""
+    wanted = f"moto=={version('moto')}"
+    options = ["--quiet", "--no-deps", "--no-binary", ":all:", "--dest", str(folder)]
+    done = subprocess.run([*PIP, "download", *options, wanted], check=False)
+    return next(folder.glob("moto-*.tar.gz"), None) if done.returncode == 0 else None
+
+
+def _results(source: Path, work: Path, chosen: str) -> list[dict[str, Any]]:
+    """A line per test, run in moto's folder with the packages of this checkout."""
+    home, results, extra = work / "home", work / "results.jsonl", work / "packages"
+    subprocess.run(
+        [*PIP, "install", "--quiet", "--no-deps", "--target", str(extra), *NEEDS], check=True
+    )
+    (work / "tests_of_clients").symlink_to(HERE)
+    info = session.start(home)
+    try:
+        own = keys.load(home)
+        environment = {
+            **os.environ,
+            **own.aws(),
+            "AWS_ENDPOINT_URL": info.endpoint_url,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "PYTHONPATH": os.pathsep.join(map(str, (source, work, extra))),
+            "PLINTH_RESULTS": str(results),
+        }
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "tests_of_clients.moto_plugin"]
+        folders = [f"tests/{name}" for name in FOLDERS if (source / "tests" / name).exists()]
+        picked = ["-k", chosen] if chosen else []
+        subprocess.run(
+            [
+                *command,
+                "--noconftest",
+                "--continue-on-collection-errors",
+                "-o",
+                "addopts=",
+                *picked,
+                *folders,
+            ],
+            cwd=source,
+            env=environment,
+            stdout=sys.stderr,
+            check=False,
+        )
+    finally:
+        session.stop(home)
+    return [json.loads(line) for line in results.read_text().splitlines()]
+
+
+def _report(results: list[dict[str, Any]]) -> None:
+    outcomes = Counter(result["outcome"] for result in results)
+    out = sys.stdout
+    out.write(f"{len(results)} tests of moto: {dict(outcomes)}\n")
+    failed = [result for result in results if result["outcome"] == "failed"]
+    kinds = Counter(_kind(result) for result in failed)
+    for kind, count in kinds.most_common():
+        out.write(f"{count:5} {kind}\n")
+        if kind == OTHER:
+            for result in failed:
+                if _kind(result) == OTHER:
+                    name = result["test"].rpartition("/")[2]
+                    out.write(f"        {name}: {' '.join(result['reason'].split())[:300]}\n")
+
+
+OTHER = "something else"
+
+
+def _kind(result: dict[str, Any]) -> str:
+    told = f"{result['test']} {result['reason']}"
+    return next((kind for kind, form in KINDS if re.search(form, told, re.DOTALL)), OTHER)

@@ -1,0 +1,85 @@
+"""Deletes all that SageMaker and S3 hold in the account that boto3 reaches."""
+
+import contextlib
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+PASSES = 4
+"""What holds something goes after it, so one pass is not enough."""
+
+REFUSED: set[str] = set()
+"""Lists that the local cloud does not answer."""
+
+
+def everything() -> None:
+    """Delete until nothing is left, or nothing more goes."""
+    sagemaker = boto3.client("sagemaker")
+    for _ in range(PASSES):
+        _take_apart(sagemaker)
+        left = [_delete(sagemaker, operation) for operation in _lists(sagemaker)]
+        if not any(left):
+            break
+    s3 = boto3.resource("s3")
+    for bucket in s3.buckets.all():
+        bucket.objects.all().delete()
+        bucket.delete()
+
+
+def _take_apart(sagemaker: Any) -> None:
+    """Components of trials and associations of entities hold both ends."""
+    for trial in sagemaker.list_trials()["TrialSummaries"]:
+        name = {"TrialName": trial["TrialName"]}
+        for part in sagemaker.list_trial_components(**name)["TrialComponentSummaries"]:
+            component = {"TrialComponentName": part["TrialComponentName"]}
+            sagemaker.disassociate_trial_component(**name, **component)
+    for one in sagemaker.list_associations()["AssociationSummaries"]:
+        ends = {name: one[name] for name in ("SourceArn", "DestinationArn")}
+        sagemaker.delete_association(**ends)
+
+
+def _lists(sagemaker: Any) -> list[str]:
+    names = sagemaker.meta.service_model.operation_names
+    return [name for name in names if name.startswith("List")]
+
+
+def _delete(sagemaker: Any, operation: str) -> int:
+    """Delete what one list shows, where its rows tell enough to do so; the number of rows."""
+    model = sagemaker.meta.service_model
+    if model.operation_model(operation).input_shape.required_members:
+        return 0
+    asked = {"ModelPackageType": "Both"} if operation == "ListModelPackages" else {}
+    if operation in REFUSED:
+        return 0
+    try:
+        answer = sagemaker._make_api_call(operation, asked)
+    except ClientError:
+        REFUSED.add(operation)
+        return 0
+    rows = [row for rows in answer.values() if isinstance(rows, list) for row in rows]
+    for row in rows:
+        for delete in _deletes(model, operation):
+            needed = model.operation_model(delete).input_shape.required_members
+            known = {**row, "ModelPackageName": row.get("ModelPackageArn")}
+            known.setdefault("JobDefinitionName", row.get("MonitoringJobDefinitionName"))
+            if all(known.get(name) for name in needed):
+                with contextlib.suppress(ClientError):
+                    _stop(sagemaker, delete, known)
+                with contextlib.suppress(ClientError):
+                    sagemaker._make_api_call(delete, {name: known[name] for name in needed})
+    return len(rows)
+
+
+def _stop(sagemaker: Any, delete: str, known: dict[str, Any]) -> None:
+    stem = delete.removeprefix("Delete")
+    stop = f"Stop{stem}"
+    if stop in sagemaker.meta.service_model.operation_names:
+        needed = sagemaker.meta.service_model.operation_model(stop).input_shape.required_members
+        sagemaker._make_api_call(stop, {name: known[name] for name in needed})
+
+
+def _deletes(model: Any, operation: str) -> list[str]:
+    stem = operation.removeprefix("List")
+    singular = (stem.removesuffix("s"), stem.removesuffix("ies") + "y")
+    return [name for word in singular if (name := f"Delete{word}") in model.operation_names]
