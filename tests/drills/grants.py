@@ -25,7 +25,7 @@ from stacks.local.daemon.main import IAM_TRACE
 from tests.conftest import Clone, copy_checkout
 from tests.kits import grants as kit
 from tests.kits.grants import Grants, Noticed, Report
-from tests.kits.journey import Journey, destroyed
+from tests.kits.journey import TAKES_DOWN, Journey, destroyed
 
 PREFIX = "plinth-local-"
 SAMPLE = 3
@@ -76,6 +76,7 @@ def _journey(folder: Path) -> None:
             grants = kit.grants_of(clone.client("iam"), PREFIX)
             found = kit.noticed(read(folder / "trace.jsonl"))
             sample = [_really(clone, grants, found, one) for one in _chosen(found)]
+            journey.run(TAKES_DOWN)
     held = [[role, policy, text] for (role, policy), text in grants.documents.items()]
     (folder / "grants.json").write_text(
         json.dumps(
