@@ -243,6 +243,11 @@ class Rule:
         """The assertion in one line."""
         return self.documentation.partition("\n")[0]
 
+    def looks_at(self, resource: Resource) -> bool:
+        """Whether it applies to a resource, by its type or by a group that it is in."""
+        applies = {*self.applies_to}
+        return resource.type in applies or bool(applies & {*groups(resource)})
+
     def level(self, config: PolicyConfig) -> Level:
         """How strictly the rule holds in an environment."""
         production = self.mandatory == "production" and config.production
