@@ -21,6 +21,8 @@ an organization, only takes away."""
 
 _POLICY = re.compile(r"polic(y|ies)(Document)?$", re.IGNORECASE)
 _POLICIES = re.compile(r"Policy$")
+_IN_YAML = re.compile(r"^\s*(- )?(Not)?Principal:", re.MULTILINE)
+"""A template in YAML, for which the standard library has no reader."""
 
 
 def holds_policy(resource: Resource) -> bool:
@@ -54,6 +56,8 @@ def _found(node: Any, path: str) -> Iterator[Data]:
     if isinstance(node, str):
         if "Principal" in node and '"Statement"' in node and node.lstrip()[:1] in ("{", "["):
             yield from _found(parse(node), path)
+        elif _IN_YAML.search(node):
+            yield Data(UNKNOWN, f"whether {path}, which is YAML, lets everybody in")
     elif isinstance(node, dict):
         if "Statement" in node:
             listed = node["Statement"]

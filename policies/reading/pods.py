@@ -1,6 +1,7 @@
 """Pods as rules see them, wherever a resource of Kubernetes describes them."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -65,6 +66,11 @@ _OF_POD = frozenset(("hostNetwork", "hostPID", "hostIPC"))
 _HANDED_ON = (*sorted(_OF_POD), "automountServiceAccountToken", "securityContext", "volumes")
 
 
+_IN_JSON = re.compile(r'"(containers|hostNetwork|hostPID|hostIPC)"')
+_IN_YAML = re.compile(r"^\s*(containers:\s*$|host(Network|PID|IPC):)", re.MULTILINE)
+"""Texts, for which the standard library has no reader where they are YAML."""
+
+
 def _body(seen: Data) -> Data:
     """All that a resource says but of its own name and state."""
     about = ("apiVersion", "kind", "metadata", "status")
@@ -77,8 +83,8 @@ def _described(node: Data, above: Mapping[str, Any] = MappingProxyType({})) -> I
     One that is not known yet stands for itself. A container by itself inherits what stands above.
     """
     value = node.value
-    if isinstance(value, str) and '"containers"' in value and value.lstrip()[:1] == "{":
-        yield from _described(Data(json.loads(value), node.path))
+    if isinstance(value, str):
+        yield from _in_text(value, node.path)
     if isinstance(value, list):
         for index, item in enumerate(value):
             yield from _described(Data(item, f"{node.path}[{index}]"), above)
@@ -97,6 +103,13 @@ def _described(node: Data, above: Mapping[str, Any] = MappingProxyType({})) -> I
             yield Data({**above, "containers": alone}, path)
         else:
             yield from _described(Data(item, path), above)
+
+
+def _in_text(text: str, path: str) -> Iterator[Data]:
+    if _IN_JSON.search(text) and text.lstrip()[:1] == "{":
+        yield from _described(Data(json.loads(text), path))
+    elif _IN_YAML.search(text):
+        yield Data(UNKNOWN, f"whether {path}, which is YAML, describes a pod")
 
 
 def _is_pod(value: Mapping[str, Any]) -> bool:

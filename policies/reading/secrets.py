@@ -45,6 +45,8 @@ def is_secret(name: str, value: object) -> bool:
     text = str(value if value is not None else "")
     if _LOOKS.search(text):
         return True
+    if "\n" in text and any(is_secret(*pair) for pair in assigned(text)):
+        return True
     if text[:1] in ("{", "[") and any(is_secret(*pair) for pair in _inside(text)):
         return True
     if not _NAME.search(name) or _COUNTED.search(name) or not text:
@@ -52,6 +54,17 @@ def is_secret(name: str, value: object) -> bool:
     if text.isdigit():
         return bool(_CODE.search(name))
     return not _REFERENCE.match(text)
+
+
+_ASSIGNS = re.compile(
+    r"^[ \t]*(?:export[ \t]+)?([\w.-]+)[ \t]*[=:][ \t]*(\S.*?)[ \t]*$", re.MULTILINE
+)
+
+
+def assigned(text: str) -> Iterator[tuple[str, str]]:
+    """What the lines of a script or of settings assign, name by name."""
+    for name, value in _ASSIGNS.findall(text):
+        yield name, value.strip("\"',")
 
 
 def _inside(text: str) -> Iterator[tuple[str, object]]:

@@ -28,6 +28,7 @@ BOUNDARY = {"StringLike": {"iam:PermissionsBoundary": "*"}}
         ("fail", "iam:PassRole", f"arn:aws:iam::{OURS}:r*", None),
         ("fail", "sts:AssumeRole", "arn:aws:iam::*:role/*", None),
         ("fail", "s3:*", "*", None),
+        ("fail", "logs:Delete*", "*", None),
         ("fail", "ssm:SendCommand", "*", None),
         ("fail", "kms:PutKeyPolicy", "?*", None),
         ("fail", "iam:AttachRolePolicy", "*", TLS),
@@ -66,6 +67,8 @@ PROVIDER = "oidc.eks.us-east-1.amazonaws.com/id/A"
     [
         ("fail", {"StringEquals": {f"{PROVIDER}:aud": "sts.amazonaws.com"}}),
         ("fail", {"StringLike": {f"{PROVIDER}:sub": "system:serviceaccount:*:*"}}),
+        ("fail", {"StringLike": {f"{PROVIDER}:sub": "org/*/project/a"}}),
+        ("pass", {"StringLike": {f"{PROVIDER}:sub": "system:serviceaccount:ml:*"}}),
         ("fail", {"StringEqualsIfExists": {f"{PROVIDER}:sub": "system:serviceaccount:ml:a"}}),
         ("pass", {"StringEquals": {f"{PROVIDER}:sub": "system:serviceaccount:ml:a"}}),
     ],
@@ -140,6 +143,8 @@ FAULTY = {"containers": [{**SAFE, "securityContext": {"privileged": True}}]}
         ("core/v1:PodList", {"items": [{"spec": FAULTY}]}, "fail"),
         ("apps/v1:DaemonSetPatch", {"spec": {"template": {"spec": {"hostPID": True}}}}, "fail"),
         ("a.io/v1:A", {"spec": {"b": {"template": {"spec": {"containers": UNKNOWN}}}}}, "unknown"),
+        ("a.io/v1:A", {"spec": {"patch": '{"hostNetwork": true}'}}, "fail"),
+        ("a.io/v1:A", {"spec": {"pod": "spec:\n  containers:\n  - name: a\n"}}, "unknown"),
         ("a.io/v1:A", {"spec": {"model": {"name": "x"}}}, "not looked at"),
     ],
 )
@@ -243,3 +248,19 @@ def test_tokens_of_language_are_no_secrets(name: str) -> None:
     assert status("PF-LMB-001", "aws:lambda/function:Function", made) == "pass"
     text = {"pipelineDefinition": json.dumps({"Environment": {name: "x1"}})}
     assert status("PF-SEC-001", "aws:sagemaker/pipeline:Pipeline", text) == "pass"
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [("fail", "spring.datasource.password=hunter2!\n"), ("fail", "db:\n  password: hunter2!\n"),
+     ("pass", "password=${DB_PASSWORD}\nmax_new_tokens: 12\n")],
+)  # fmt: skip
+def test_settings_in_a_text_hold_no_secret(expected: str, text: str) -> None:
+    made = {"data": {"application.properties": text}}
+    assert status("PF-SEC-001", "kubernetes:core/v1:ConfigMap", made) == expected
+
+
+def test_a_policy_in_yaml_is_undecided() -> None:
+    text = "Statement:\n- Effect: Allow\n  Principal: '*'\n"
+    made = {"templateBody": text}
+    assert status("PF-ACC-001", "aws:cloudformation/stack:Stack", made) == "unknown"

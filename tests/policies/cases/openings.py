@@ -142,7 +142,7 @@ SECRETS = [
     hidden("fail", partial(valued, CONFIG='{"db": {"password": "hunter2!"}}'), "CONFIG"),
     hidden("fail", partial(valued, STORE="postgres://u:pa55@host/db"), "STORE"),
     hidden("fail", partial(task, API_KEY_2="abcdefgh"), "API_KEY_2"),
-    hidden("fail", partial(template, "export DB_PASS=hunter2!\n"), "DB_PASS"),
+    hidden("fail", partial(template, "export DB_PASS=hunter2!\n"), "userData must hold no secret"),
     hidden("fail", partial(parameter, "String"), "type must be SecureString"),
     hidden("unknown", lambda: valued(DB_PASSWORD=later()), "env.DB_PASSWORD", preview=True),
     hidden("not_applicable", partial(server, idle_pod()), "has no values"),
