@@ -116,7 +116,7 @@ def _is_pod(value: Mapping[str, Any]) -> bool:
     found = value.get("containers")
     if isinstance(found, list):
         return any(isinstance(c, dict) and c.keys() & {"image", "securityContext"} for c in found)
-    return found is UNKNOWN or bool(value.keys() & _OF_POD)
+    return bool(value.keys() & _OF_POD)
 
 
 def _alone(name: str, item: Any) -> list[Any]:

@@ -16,6 +16,7 @@ GRANT, ATTACHED = (
     "aws:iam/rolePolicy:RolePolicy",
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
 )
+REGION = {"StringLike": {"aws:RequestedRegion": "us-*"}}
 TLS = {"Bool": {"aws:SecureTransport": "true"}}
 BOUNDARY = {"StringLike": {"iam:PermissionsBoundary": "*"}}
 
@@ -34,6 +35,7 @@ BOUNDARY = {"StringLike": {"iam:PermissionsBoundary": "*"}}
         ("fail", "iam:AttachRolePolicy", "*", TLS),
         ("fail", "iam:PutRolePolicy", "*", BOUNDARY),
         ("fail", "s3:GetObject", "*", TLS),
+        ("fail", "secretsmanager:GetSecretValue", "*", REGION),
         ("fail", "ssm:GetParameter*", "arn:aws:ssm:*:*:parameter*", None),
         ("pass", "s3:GetObject", f"arn:aws:dynamodb:us-east-1:{OURS}:*", None),
         ("pass", "kms:Decrypt", "*", {"StringEquals": {"kms:ViaService": "s3.amazonaws.com"}}),
@@ -81,13 +83,18 @@ def test_a_provider_of_identities_vouches_for_named_ones(expected: str, conditio
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
-    [("aws:SourceAccount", "${aws:PrincipalAccount}"), ("aws:SourceArn", "arn:aws:s3:::a*")],
+    ("expected", "key", "value"),
+    [
+        ("fail", "aws:SourceAccount", "${aws:PrincipalAccount}"),
+        ("fail", "aws:SourceArn", "arn:aws:s3:::a*"),
+        ("pass", "aws:SourceAccount", OURS),
+        ("pass", "aws:SourceArn", "arn:aws:s3:::ours"),
+    ],
 )
-def test_what_the_caller_chooses_narrows_nothing(key: str, value: str) -> None:
+def test_what_the_caller_chooses_narrows_nothing(expected: str, key: str, value: str) -> None:
     operator = "ArnLike" if key.endswith("Arn") else "StringEquals"
     made = document(Principal="*", Condition={operator: {key: value}})
-    assert status("PF-MSG-001", "aws:sns/topicPolicy:TopicPolicy", made) == "fail"
+    assert status("PF-ACC-001", "aws:secretsmanager/secretPolicy:SecretPolicy", made) == expected
 
 
 def denied(**changes: Any) -> dict[str, Any]:
@@ -209,8 +216,8 @@ def test_a_script_runs_nothing_straight_from_the_network(
     assert status("ML-NB-008", f"aws:sagemaker/{kind}", inputs) == expected
 
 
-def objects(**changes: Any) -> dict[str, Any]:
-    fields = [{"field": "resources.type", "equals": ["AWS::S3::Object"], **changes}]
+def objects(*more: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    fields = [{"field": "resources.type", "equals": ["AWS::S3::Object"], **changes}, *more]
     return {"isMultiRegionTrail": True, "enableLogFileValidation": True, "kmsKeyId": KEY,
             "advancedEventSelectors": [{"fieldSelectors": fields}]}  # fmt: skip
 
@@ -219,6 +226,8 @@ def test_a_trail_tells_who_read() -> None:
     token = "aws:cloudtrail/trail:Trail"
     assert status("PF-CT-001", token, objects()) == "pass"
     assert status("PF-CT-001", token, objects(equals=None, notEquals=["AWS::S3::Object"])) == "fail"
+    writes = {"field": "readOnly", "equals": ["false"]}
+    assert status("PF-CT-001", token, objects(writes)) == "fail"
     read = [{"readWriteType": "WriteOnly", "dataResources": [{"type": "AWS::S3::Object"}]}]
     made = {**objects(), "advancedEventSelectors": None, "eventSelectors": read}
     assert status("PF-CT-001", token, made) == "fail"
