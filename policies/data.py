@@ -73,8 +73,11 @@ class Data:
         return set(self._walk(keys) or ())
 
     def has(self, *keys: str) -> bool:
-        """Whether something is there; an unknown value may turn out to be nothing, so it raises."""
-        return self._walk(keys) is not None
+        """Whether something is there; an unknown value may turn out to be nothing, so it raises.
+
+        An empty text or list is nothing: AWS's APIs take it for one that was left out.
+        """
+        return self._walk(keys) not in (None, "", [])
 
     def _walk(self, keys: Sequence[str]) -> Any:
         """The value at these keys; the path is put together only for what has to be told."""

@@ -17,8 +17,7 @@ from policies.config import PolicyConfig
 from policies.data import UNKNOWN, Data, Options, Resource
 from policies.exemptions import EXEMPTION, Exemption, exempt, load, stale
 from policies.frameworks.controls import PRIMARY, controls_of, frameworks
-from policies.reading.pods import OTHERS, describes_pods
-from policies.rule import Rule, Scope, Verdict, judge
+from policies.rule import GROUPS, Rule, Scope, Verdict, judge
 
 CONFIG_VARIABLE = "PLINTH_POLICY_CONFIG"
 """Environment variable that names the JSON file with the environment's PolicyConfig."""
@@ -78,10 +77,10 @@ class Pack:
         types = frozenset(rule.applies_to)
 
         def validate(args: Any, report: Any) -> None:
-            if args.resource_type not in types and OTHERS not in types:
+            if args.resource_type not in types and types.isdisjoint(GROUPS):
                 args.not_applicable("another type of resource")
             resource = replace(_resource(args, args.resource_type), inputs=_data(args.props))
-            if args.resource_type not in types and not describes_pods(resource):
+            if not rule.looks_at(resource):
                 args.not_applicable("another type of resource")
             verdict = self._verdict(rule, resource, self._alone)
             if verdict.status in ("fail", "error"):

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal, TypeVar
 
 from policies.config import PolicyConfig
 from policies.data import Resource, RuleError, Unknown
+from policies.reading.attached import HOLDERS, holds_policy
 from policies.reading.pods import OTHERS, describes_pods
 from policies.theme import Theme
 
@@ -68,8 +69,8 @@ class Scope:
             self._given = defaultdict(list)
             for resource in resources:
                 self._given[resource.type].append(resource)
-                if describes_pods(resource):
-                    self._given[OTHERS].append(resource)
+                for group in groups(resource):
+                    self._given[group].append(resource)
 
     def of_type(self, *types: str) -> list[Resource]:
         """All resources of these types in the stack."""
@@ -122,6 +123,18 @@ class Scope:
         if (found := self._references.get((token, *keys))) is None:
             found = self._references[token, *keys] = _references(self.of_type(token), keys)
         return found
+
+
+GROUPS: Mapping[str, Callable[[Resource], bool]] = {
+    OTHERS: describes_pods,
+    HOLDERS: holds_policy,
+}
+"""What stands for types that nobody named -> whether a resource is one."""
+
+
+def groups(resource: Resource) -> list[str]:
+    """The groups that a resource is in, whatever its type."""
+    return [name for name, holds in GROUPS.items() if holds(resource)]
 
 
 @dataclass(slots=True)
@@ -229,6 +242,11 @@ class Rule:
     def description(self) -> str:
         """The assertion in one line."""
         return self.documentation.partition("\n")[0]
+
+    def looks_at(self, resource: Resource) -> bool:
+        """Whether it applies to a resource, by its type or by a group that it is in."""
+        applies = {*self.applies_to}
+        return resource.type in applies or bool(applies & {*groups(resource)})
 
     def level(self, config: PolicyConfig) -> Level:
         """How strictly the rule holds in an environment."""

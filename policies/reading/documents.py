@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
 
 from policies.data import Data
-from policies.reading.principals import is_narrowing, names_everybody
+from policies.reading.principals import compared, is_narrowing, names_everybody
 
-WHOLE = frozenset(("*", "sns:Publish"))
-"""Actions that stand for all that others may do: a policy of a topic cannot name sns:*."""
+WHOLE = {"sns": "sns:publish"}
+"""Service -> the action that stands for all others may do: a topic's policy cannot name sns:*."""
 
 
 def statements(document: Data) -> list[Data]:
@@ -50,13 +51,34 @@ def is_public(statement: Data) -> bool:
     return everybody and not is_narrowing(statement.get("Condition"))
 
 
-def denies_plaintext(statement: Data) -> bool:
-    """Whether everybody who does not use TLS is refused."""
-    secure = statement.get("Condition", "Bool", "aws:SecureTransport")
-    whole = any(action in WHOLE or action.endswith(":*") for action in strings(statement, "Action"))
+def denies_plaintext(statement: Data, service: str, inside: str = "") -> bool:
+    """Whether everybody who does not use TLS is refused, whatever he asks of a service.
+
+    A second condition would refuse some of them only. `inside`: what must be among the
+    resources, where its name is known.
+    """
+    actions = {action.lower() for action in strings(statement, "Action")}
     return (
         statement.get("Effect") == "Deny"
         and names_everybody(statement.get("Principal"))
-        and whole
-        and str(secure).lower() == "false"
+        and bool(actions & {"*", f"{service}:*", WHOLE.get(service)})
+        and _is_of_plaintext(statement.get("Condition"))
+        and any(_reaches(resource, inside) for resource in strings(statement, "Resource"))
     )
+
+
+def _is_of_plaintext(conditions: Any) -> bool:
+    """Whether these hold of every request without TLS: both operators do, a key has no case."""
+    found = list(compared(conditions))
+    return bool(found) and all(
+        operator in ("bool", "boolifexists")
+        and key == "aws:securetransport"
+        and {str(value).lower() for value in values} == {"false"}
+        for operator, key, values in found
+    )
+
+
+def _reaches(pattern: str, inside: str) -> bool:
+    """Whether a pattern is of something, given without the partition, such as `s3:::b/a`."""
+    bare = pattern.split(":", 2)[-1] if pattern.startswith("arn:") else pattern
+    return not inside or fnmatchcase(inside, bare.replace("[", "[[]"))

@@ -9,7 +9,7 @@ from policies.rule import Fail, Result, Scope
 _ECR = re.compile(r"(\d{12})\.dkr[.-]ecr(-fips)?\.[a-z0-9-]+\.(amazonaws\.com(\.cn)?|on\.aws)")
 """Hosts of ECR's private registries: an account's number alone names none."""
 
-_DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
+PINNED = re.compile(r"@sha256:[0-9a-f]{64}$")
 
 
 def approved(image: str, scope: Scope) -> Result:
@@ -19,7 +19,7 @@ def approved(image: str, scope: Scope) -> Result:
     if not any(map(partial(_is_of, host), entries)):
         allowed = ", ".join(entries) or "an approved registry (none is configured)"
         return Fail(f"image must come from {allowed}, got {image!r}")
-    return None if _DIGEST.search(image) else Fail(f"image must be pinned by digest, got {image!r}")
+    return None if PINNED.search(image) else Fail(f"image must be pinned by digest, got {image!r}")
 
 
 def _is_of(host: str, entry: str) -> bool:

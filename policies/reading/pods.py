@@ -1,8 +1,12 @@
 """Pods as rules see them, wherever a resource of Kubernetes describes them."""
 
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
 
-from policies.data import HIDDEN_INPUTS, Data, Resource
+from policies.data import HIDDEN_INPUTS, UNKNOWN, Data, Resource
 
 POD = "kubernetes:core/v1:Pod"
 CRON_JOB = "kubernetes:batch/v1:CronJob"
@@ -20,7 +24,7 @@ WORKLOADS = (*NAMED, OTHERS)
 """Resources that describe pods."""
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
-ACCELERATORS = ("nvidia.com/", "aws.amazon.com/neuron")
+ACCELERATORS = ("nvidia.com/", "aws.amazon.com/neuron", "amd.com/gpu", "gpu.intel.com/")
 """How names of accelerators begin among a container's resources."""
 
 _CLUSTER_OF_RAY = {RAY[1]: ("rayClusterSpec",), RAY[2]: ("rayClusterConfig",)}
@@ -29,6 +33,8 @@ _CLUSTER_OF_RAY = {RAY[1]: ("rayClusterSpec",), RAY[2]: ("rayClusterConfig",)}
 def pods(resource: Resource) -> list[Data]:
     """The specifications of the pods that a resource describes."""
     seen = resource.outputs if resource.inputs is HIDDEN_INPUTS else resource.inputs
+    if resource.type not in NAMED:
+        return list(_described(_body(seen)))
     spec = seen.at("spec")
     if resource.type == POD:
         return [spec]
@@ -38,9 +44,7 @@ def pods(resource: Resource) -> list[Data]:
         ray = spec.at(*_CLUSTER_OF_RAY.get(resource.type, ()))
         groups = [ray.at("headGroupSpec"), *ray.each("workerGroupSpecs")]
         return [group.at("template", "spec") for group in groups]
-    if resource.type in NAMED:
-        return [spec.at("template", "spec")]
-    return list(_described(spec))
+    return [spec.at("template", "spec")]
 
 
 def describes_pods(resource: Resource) -> bool:
@@ -50,28 +54,81 @@ def describes_pods(resource: Resource) -> bool:
     seen = resource.outputs if resource.inputs is HIDDEN_INPUTS else resource.inputs
     if not isinstance(seen.value, dict):
         return False
-    return next(_described(Data(seen.value.get("spec"), "spec")), None) is not None
+    return next(_described(_body(seen)), None) is not None
 
 
-def _described(spec: Data) -> Iterator[Data]:
-    """Every part that has containers with images, however deep."""
-    value = spec.value
+SINGLE = ("container", "script", "model")
+"""Where operators have one container by itself: Argo's templates, KServe's predictors."""
+
+_STEPS = ("steps", "sidecars")
+_LATER = frozenset(("spec", "template", "podTemplate", "podSpec", "containers"))
+_OF_POD = frozenset(("hostNetwork", "hostPID", "hostIPC"))
+_HANDED_ON = (*sorted(_OF_POD), "automountServiceAccountToken", "securityContext", "volumes")
+
+
+_IN_JSON = re.compile(r'"(containers|hostNetwork|hostPID|hostIPC)"')
+_IN_YAML = re.compile(r"^\s*(containers:\s*$|host(Network|PID|IPC):)", re.MULTILINE)
+"""Texts, for which the standard library has no reader where they are YAML."""
+
+
+def _body(seen: Data) -> Data:
+    """All that a resource says but of its own name and state."""
+    about = ("apiVersion", "kind", "metadata", "status")
+    return Data({key: item for key, item in seen.value.items() if key not in about})
+
+
+def _described(node: Data, above: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Data]:
+    """Every part that describes a pod, however deep, in texts of JSON too.
+
+    One that is not known yet stands for itself. A container by itself inherits what stands above.
+    """
+    value = node.value
+    if isinstance(value, str):
+        yield from _in_text(value, node.path)
     if isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _described(Data(item, f"{spec.path}[{index}]"))
+            yield from _described(Data(item, f"{node.path}[{index}]"), above)
     if not isinstance(value, dict):
         return
-    found = value.get("containers")
-    if isinstance(found, list) and any(isinstance(c, dict) and c.get("image") for c in found):
-        yield spec
+    if _is_pod(value):
+        yield node
         return
+    above = {**above, **{key: value[key] for key in _HANDED_ON if key in value}}
     for name, item in value.items():
-        yield from _described(Data(item, f"{spec.path}.{name}"))
+        path = f"{node.path}.{name}" if node.path else name
+        alone = _alone(name, item)
+        if item is UNKNOWN and name in _LATER:
+            yield Data(item, path)
+        elif alone:
+            yield Data({**above, "containers": alone}, path)
+        else:
+            yield from _described(Data(item, path), above)
+
+
+def _in_text(text: str, path: str) -> Iterator[Data]:
+    if _IN_JSON.search(text) and text.lstrip()[:1] == "{":
+        yield from _described(Data(json.loads(text), path))
+    elif _IN_YAML.search(text):
+        yield Data(UNKNOWN, f"whether {path}, which is YAML, describes a pod")
+
+
+def _is_pod(value: Mapping[str, Any]) -> bool:
+    found = value.get("containers")
+    if isinstance(found, list):
+        return any(isinstance(c, dict) and c.keys() & {"image", "securityContext"} for c in found)
+    return bool(value.keys() & _OF_POD)
+
+
+def _alone(name: str, item: Any) -> list[Any]:
+    """Containers that no pod is written around."""
+    found = [item] if name in SINGLE else item if name in _STEPS and isinstance(item, list) else []
+    return [each for each in found if isinstance(each, dict) and "image" in each]
 
 
 def containers(spec: Data) -> list[Data]:
-    """All containers of a pod, those that run first included."""
-    return [*spec.each("initContainers"), *spec.each("containers")]
+    """All containers of a pod, those that run first and those for debugging included."""
+    kinds = ("initContainers", "containers", "ephemeralContainers")
+    return [found for kind in kinds for found in spec.each(kind)]
 
 
 def accelerators(container: Data) -> set[str]:

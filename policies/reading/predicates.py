@@ -19,6 +19,12 @@ class Must:
 
 
 SET = Must("must be set", lambda value: value not in (None, "", [], {}))
+OWN_KEY = Must(
+    "must be a key of the account",
+    lambda value: SET.holds(value) and "alias/aws/" not in str(value),
+)
+"""AWS's own keys, whose policies nobody changes, are named `alias/aws/...`."""
+
 ON = Must("must be true", lambda value: value in (True, "true"))
 OFF = Must("must not be true", lambda value: value not in (True, "true"))
 """For what AWS leaves off where a program says nothing; some flags are texts."""

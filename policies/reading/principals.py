@@ -61,12 +61,24 @@ def is_narrowing(conditions: Any, among: frozenset[str] = WHO) -> bool:
     )
 
 
+HOW = frozenset(
+    (
+        "aws:currenttime", "aws:epochtime", "aws:multifactorauthpresent", "aws:referer",
+        "aws:requestedregion", "aws:securetransport", "aws:useragent", "s3:authtype",
+        "s3:signatureversion", "s3:tlsversion",
+    )
+)  # fmt: skip
+"""Condition keys that say how or when somebody asks, and neither who nor of what, in lower case."""
+
+
 def has_effect(conditions: Any) -> bool:
-    """Whether a request can fail any of these at all, whoever sends it."""
+    """Whether these leave out some of what, or some of whom, a statement is about."""
     return any(
-        operator.removeprefix("foranyvalue:") in (*NARROWS, "bool", "stringequals")
-        and not all(str(value).strip("*?") == "" for value in values)
-        for operator, _, values in compared(conditions)
+        operator.removeprefix("foranyvalue:") in NARROWS
+        and key not in HOW
+        and bool(values)
+        and all(str(value).strip("*?") for value in values)
+        for operator, key, values in compared(conditions)
     )
 
 
@@ -76,6 +88,8 @@ def _names(operator: str, values: list[Any]) -> bool:
     if operator == "ipaddress":
         found = [network(str(value)) for value in values]
         return all(each is not None and not is_internet([each]) for each in found)
+    if any("${" in str(value) for value in values):
+        return False  # a variable is what the caller brings
     return operator not in PATTERNS or all(_is_fixed(str(value)) for value in values)
 
 
@@ -88,7 +102,8 @@ def _is_fixed(value: str) -> bool:
     account, resource = parts[4], parts[5]
     if "*" in account or "?" in account:
         return False
-    return bool(account) or resource[:1] not in ("*", "?", "")
+    named = resource.partition("/")[0]
+    return bool(account) or (bool(named) and "*" not in named and "?" not in named)
 
 
 def is_public(statement: Mapping[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 """Databases, caches, streams and search that features and trackers stand on."""
 
 from policies.data import Data, Resource
-from policies.reading.predicates import OFF, ON, SET, Must, at_least, meets, one_of
+from policies.reading.predicates import OFF, ON, OWN_KEY, SET, Must, at_least, meets, one_of
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 from policies.theme import Theme
 
@@ -32,7 +32,7 @@ def require_governed_database(resource: Resource, scope: Scope) -> Result:
     """
     wanted = {
         "storageEncrypted": ON,
-        "kmsKeyId": SET,
+        "kmsKeyId": OWN_KEY,
         "publiclyAccessible": OFF,
         "backupRetentionPeriod": at_least(7),
         "iamDatabaseAuthenticationEnabled": ON,

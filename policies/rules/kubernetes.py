@@ -1,6 +1,6 @@
 """Pods, wherever they are described, and the rights of those who talk to the cluster."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from policies.data import Data, Resource
 from policies.reading.images import approved
@@ -19,8 +19,13 @@ from policies.theme import Theme
 
 DAEMON_SET = "kubernetes:apps/v1:DaemonSet"
 ROLES = tuple(f"kubernetes:rbac.authorization.k8s.io/v1:{kind}" for kind in ("ClusterRole", "Role"))
-BINDINGS = tuple(f"{role}Binding" for role in ROLES)
-TAINTS = {"nvidia.com/": "nvidia.com/gpu", "aws.amazon.com/neuron": "aws.amazon.com/neuron"}
+BINDINGS = tuple(f"{role}Binding{patch}" for role in ROLES for patch in ("", "Patch"))
+TAINTS = {
+    "nvidia.com/": "nvidia.com/gpu",
+    "aws.amazon.com/neuron": "aws.amazon.com/neuron",
+    "amd.com/gpu": "amd.com/gpu",
+    "gpu.intel.com/": "gpu.intel.com/i915",
+}
 """How the name of an accelerator begins -> the taint of the nodes that have it."""
 
 
@@ -118,8 +123,9 @@ def _restricted(spec: Data, writable: bool) -> Result:
             "must have NET_BIND_SERVICE at most", lambda v: {*(v or ())} <= {"NET_BIND_SERVICE"}
         ),
         "securityContext.procMount": one_of("Default", None),
-        "securityContext.windowsOptions.hostProcess": OFF,
         "securityContext.privileged": OFF,
+        **SHARED,
+        **{f"{each}.httpGet.host": UNSET for each in PROBES},
     }
     if not writable:
         own["securityContext.readOnlyRootFilesystem"] = ON
@@ -138,13 +144,54 @@ def _restricted(spec: Data, writable: bool) -> Result:
         ports = every(container.each("ports"), lambda port: meets(port, {"hostPort": NONE}))
         return _joined(found, ports)
 
-    pod = meets(spec, {**shared, "automountServiceAccountToken": one_of(False)})
-    volumes = every(spec.each("volumes"), lambda volume: meets(volume, {"hostPath": UNSET}))
-    return _joined(pod, volumes, every(containers(spec), container_holds))
+    pod = meets(spec, {**shared, **SHARED, "automountServiceAccountToken": one_of(False)})
+    sysctls = every(spec.each("securityContext", "sysctls"), _safe)
+    volumes = every(spec.each("volumes"), _of_the_pod)
+    return _joined(pod, sysctls, volumes, every(containers(spec), container_holds))
+
+
+def _safe(sysctl: Data) -> Result:
+    name = sysctl.get("name")
+    return None if name in SYSCTLS else Fail(f"{sysctl.path} must be a safe one, got {name}")
+
+
+def _of_the_pod(volume: Data) -> Result:
+    strange = sorted(volume.keys() - {"name"} - VOLUMES)
+    found = [Fail(f"{volume.path}.{kind} must not be set") for kind in strange]
+    return _joined(*(each for each in found if volume.has(each.message.rsplit(".")[-1].split()[0])))
 
 
 NONE = Must("must not be set", lambda value: value in (None, 0))
 UNSET = Must("must not be set", lambda value: value is None)
+PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+VOLUMES = frozenset(
+    ("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim",
+     "projected", "secret")
+)  # fmt: skip
+"""Kinds of volumes that `restricted` allows, and images, which rules about images judge."""
+
+SYSCTLS = frozenset(
+    ("kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range",
+     "net.ipv4.ip_local_reserved_ports", "net.ipv4.ip_unprivileged_port_start",
+     "net.ipv4.ping_group_range", "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl",
+     "net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_rmem",
+     "net.ipv4.tcp_syncookies", "net.ipv4.tcp_wmem")
+)  # fmt: skip
+"""Those that the standard allows: each is of the pod's own namespace."""
+
+SHARED: Mapping[str, Must] = {
+    "securityContext.windowsOptions.hostProcess": OFF,
+    "securityContext.runAsUser": Must(
+        "must not be 0", lambda value: value in (None, "") or int(value) > 0
+    ),
+    "securityContext.appArmorProfile.type": one_of("RuntimeDefault", "Localhost", None),
+    "securityContext.seLinuxOptions.user": UNSET,
+    "securityContext.seLinuxOptions.role": UNSET,
+    "securityContext.seLinuxOptions.type": one_of(
+        "container_t", "container_init_t", "container_kvm_t", "container_engine_t", None
+    ),
+}
+"""What a pod may set for all of its containers, and each container for itself."""
 
 
 def _joined(*found: Result) -> Result:
@@ -166,8 +213,15 @@ def require_pinned_pod_image(resource: Resource, scope: Scope) -> Result:
 
     Nodes that start on different days run different images of one tag.
     """
-    everything = [each for spec in pods(resource) for each in containers(spec)]
-    return every(everything, lambda container: approved(str(container.get("image")), scope))
+    specs = pods(resource)
+    named = [(each, "image") for spec in specs for each in containers(spec)]
+    mounted = [
+        (Data(volume.value["image"], f"{volume.path}.image"), "reference")
+        for spec in specs
+        for volume in spec.each("volumes")
+        if volume.keys() & {"image"}
+    ]
+    return every([*named, *mounted], lambda each: approved(str(each[0].get(each[1])), scope))
 
 
 @rule(
@@ -198,7 +252,7 @@ def require_resources_and_probes(resource: Resource, scope: Scope) -> Result:
 
 @rule(
     "ML-K8-017",
-    applies_to=(*ROLES, *BINDINGS),
+    applies_to=(*ROLES, *(f"{role}Patch" for role in ROLES), *BINDINGS),
     severity="high",
     fix="name groups, resources and verbs; name the secrets; bind roles to named people",
     url="https://kubernetes.io/docs/concepts/security/rbac-good-practices/",
@@ -212,10 +266,28 @@ def forbid_broad_cluster_roles(resource: Resource, scope: Scope) -> Result:
     inputs = resource.inputs
     if resource.type in BINDINGS:
         return every(_bound(inputs), Fail)
-    return every(inputs.each("rules"), _narrow)
+    return _joined(_gathered(inputs), every(inputs.each("rules"), _narrow))
 
 
-SUBJECTS = frozenset(("system:anonymous", "system:authenticated", "system:masters"))
+def _gathered(role: Data) -> Result:
+    """A selector of nothing takes the rights of every role of the cluster together."""
+    selectors = role.each("aggregationRule", "clusterRoleSelectors")
+    return every(
+        selectors, lambda each: None if each.get() else Fail(f"{each.path} must select something")
+    )
+
+
+SUBJECTS = frozenset(
+    ("system:anonymous", "system:authenticated", "system:masters", "system:serviceaccounts")
+)
+BECOMING = {
+    "nodes/proxy": frozenset(("create", "delete", "get", "list", "patch", "update", "watch")),
+    "serviceaccounts/token": frozenset(("create",)),
+    "mutatingwebhookconfigurations": frozenset(("create", "patch", "update")),
+    "validatingwebhookconfigurations": frozenset(("create", "delete", "patch", "update")),
+    "certificatesigningrequests/approval": frozenset(("patch", "update")),
+}
+"""Resource -> the verbs by which its holder becomes somebody else, or stops who judges requests."""
 ESCALATING = frozenset(("bind", "escalate", "impersonate"))
 READING = frozenset(("get", "list", "watch"))
 
@@ -227,18 +299,20 @@ def _bound(binding: Data) -> Iterator[str]:
     for subject in binding.each("subjects"):
         if (name := subject.get("name")) in everybody:
             yield f"{subject.path} must be somebody, got {name}"
+        if subject.get("kind") == "ServiceAccount" and name == "default":
+            yield f"{subject.path} must not be default, which every pod has that names none"
 
 
 def _narrow(rights: Data) -> Result:
     verbs, resources, groups = (
         set(rights.get(key) or ()) for key in ("verbs", "resources", "apiGroups")
     )
-    if "*" in verbs | resources | groups:
+    if "*" in verbs | resources | groups | set(rights.get("nonResourceURLs") or ()):
         return Fail(f"{rights.path} must name what it allows, got *")
     if gained := verbs & ESCALATING:
         return Fail(f"{rights.path} must not allow {', '.join(sorted(gained))}")
-    if "nodes/proxy" in resources:
-        return Fail(f"{rights.path} must not allow nodes/proxy")
+    if taken := sorted(name for name in resources if name in BECOMING and verbs & BECOMING[name]):
+        return Fail(f"{rights.path} must not allow {', '.join(taken)}")
     if "secrets" in resources and verbs & READING and not rights.get("resourceNames"):
         return Fail(f"{rights.path} must name the secrets that may be read")
     return None

@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 from policies.data import Data, Resource
 from policies.reading.documents import denies_plaintext, is_public, statements
+from policies.reading.images import PINNED
 from policies.reading.predicates import SET, Must, meets, one_of
 from policies.reading.principals import is_narrowing
+from policies.reading.secrets import is_secret
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 from policies.theme import Theme
 
@@ -26,10 +28,6 @@ DEPRECATED = re.compile(
     r"|ruby2\.\d|dotnetcore.*|dotnet[5-7]"
 )
 """Runtimes that AWS no longer patches (Lambda runtimes, Deprecated runtimes)."""
-
-SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL")
-REFERENCE = re.compile(r"_(ARN|NAME|ID|URL|URI|PATH|LIMIT|COUNT|SECONDS|TTL|LENGTH|SIZE|MAX|MIN)$")
-"""Ends of names that say where a secret is and not what it is."""
 
 
 @rule(
@@ -53,7 +51,8 @@ def require_governed_messages(resource: Resource, scope: Scope) -> Result:
     if resource.type in (TOPIC, QUEUE) and not own_key:
         checks.append(lambda: meets(inputs, {"kmsMasterKeyId": SET}))
     if "policy" in inputs.value:
-        checks.append(lambda: _guarded(Data(inputs.value["policy"], "policy")))
+        service = "sqs" if resource.type in (QUEUE, QUEUE_POLICY) else "sns"
+        checks.append(lambda: _guarded(Data(inputs.value["policy"], "policy"), service))
     return every(checks, _ask)
 
 
@@ -61,13 +60,13 @@ def _ask(check: Callable[[], Result]) -> Result:
     return check()
 
 
-def _guarded(document: Data) -> Result:
+def _guarded(document: Data, service: str) -> Result:
     rights = statements(document)
     found = every(
         rights,
         lambda each: Fail(f"{each.path} must not be for everybody") if is_public(each) else None,
     )
-    if found or any(denies_plaintext(each) for each in rights):
+    if found or any(denies_plaintext(each, service) for each in rights):
         return found
     return Fail("policy must deny requests without TLS")
 
@@ -121,22 +120,33 @@ def require_governed_function(resource: Resource, scope: Scope) -> Result:
     """
     inputs = resource.inputs
     if resource.type == FUNCTION_URL:
-        return meets(inputs, {"authorizationType": one_of("AWS_IAM")})
+        open_to = Must("must name origins", lambda value: "*" not in (value or ()))
+        credentials = inputs.get("cors", "allowCredentials") is True
+        wanted = {"authorizationType": one_of("AWS_IAM")}
+        return meets(inputs, {**wanted, **({"cors.allowOrigins": open_to} if credentials else {})})
     if resource.type == PERMISSION:
         return _caller(inputs)
     patched = Must("must be supported", lambda value: not DEPRECATED.fullmatch(str(value)))
     variables = inputs.keys("environment", "variables")
     wanted = {"runtime": patched, **({"kmsKeyArn": SET} if variables else {})}
-    secrets = {name for name in variables if SECRET.search(name) and not REFERENCE.search(name)}
 
     def told(name: str) -> Result:
-        return Fail(f"environment.variables must not have {name}")
+        found = is_secret(name, inputs.get("environment", "variables", name))
+        return Fail(f"environment.variables must not have {name}") if found else None
 
     checks: list[Callable[[], Result]] = [
         lambda: meets(inputs, wanted),
-        lambda: every(sorted(secrets), told),
+        lambda: every(sorted(variables), told),
+        lambda: _pinned(inputs),
     ]
     return every(checks, _ask)
+
+
+def _pinned(function: Data) -> Result:
+    """Lambda takes images of ECR alone, by a tag too, which moves."""
+    image = function.get("imageUri")
+    moves = image and not PINNED.search(str(image))
+    return Fail(f"imageUri must be pinned by digest, got {image}") if moves else None
 
 
 def _caller(permission: Data) -> Result:

@@ -1,13 +1,13 @@
 """Models and what is said about them: containers, weights, cards."""
 
 import json
-import re
 from fnmatch import fnmatchcase
 
 from policies.data import Data, Resource
 from policies.reading.endpoints import MODEL, containers, is_serverless, name_of
 from policies.reading.images import approved
 from policies.reading.predicates import ON, SET, meets
+from policies.reading.secrets import is_secret
 from policies.rule import Fail, NotApplicable, Result, Scope, every, identities, rule
 from policies.theme import Theme
 
@@ -242,22 +242,6 @@ def _encrypted(bucket: Resource, scope: Scope) -> Result:
     return Fail(f"bucket {bucket.name} must be encrypted with aws:kms by default")
 
 
-_SECRET_NAME = re.compile(
-    r"(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIAL)S?$",
-    re.IGNORECASE,
-)
-"""How names of secrets end: `TOKEN_LIMIT` is a number, `DBPASSWORD` is none."""
-
-_PLAIN_VALUE = re.compile(r"arn:|/|\d+$|(true|false)$", re.IGNORECASE)
-"""Values that are no secret: an ARN, the name of a parameter, a number, a flag."""
-
-_SECRET_VALUE = re.compile(
-    r"(AKIA|ASIA)[A-Z0-9]{16}|-----BEGIN [A-Z ]*PRIVATE KEY|\bgh[pousr]_[A-Za-z0-9]{36}"
-    r"|\bhf_[A-Za-z0-9]{30}|\bsk-[A-Za-z0-9_-]{20}|://[^/\s:@]+:[^/\s@]+@"
-)
-"""What providers' keys look like, and URLs with a password."""
-
-
 @rule(
     "ML-MD-007",
     applies_to=MODEL,
@@ -284,11 +268,7 @@ def forbid_secrets_in_models(resource: Resource, scope: Scope) -> Result:
 
 
 def _is_no_secret(container: Data, name: str) -> Result:
-    value = str(container.get("environment", name) or "")
-    secret = _SECRET_VALUE.search(value) or (
-        _SECRET_NAME.search(name) and value and not _PLAIN_VALUE.match(value)
-    )
-    if not secret:
+    if not is_secret(name, container.get("environment", name)):
         return None
     return Fail(f"{container.path}.environment.{name} must not be a secret")
 

@@ -1,6 +1,7 @@
 """Namespaces and what has to stand beside the work in them."""
 
 from policies.data import Data, Resource, Unknown
+from policies.reading.networks import is_internet, networks
 from policies.reading.pods import DEPLOYMENT, JOBS, QUEUE_LABEL, accelerators, containers, pods
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 from policies.theme import Theme
@@ -77,13 +78,53 @@ def require_network_policy(resource: Resource, scope: Scope) -> Result:
     Without one, every pod of the cluster may ask a model and read what a training job serves.
     """
     closed: set[str] = set()
-    for policy in _within(scope, resource, NETWORK_POLICY):
+    policies = _within(scope, resource, NETWORK_POLICY)
+    if opened := every(policies, _opens):
+        return opened
+    for policy in policies:
         if not policy.outputs.get("spec", "podSelector"):
             closed.update(policy.outputs.get("spec", "policyTypes") or ("Ingress",))
     missing = [kind for kind in ("Ingress", "Egress") if kind not in closed]
     return (
         Fail(f"must have a NetworkPolicy of all pods for {', '.join(missing)}") if missing else None
     )
+
+
+def _opens(policy: Resource) -> Result:
+    """Policies add up: one that lets everybody in undoes those that let nobody in."""
+    for way, end in (("ingress", "from"), ("egress", "to")):
+        for let in policy.outputs.each("spec", way):
+            ranges = [peer.get("ipBlock", "cidr") for peer in let.each(end)]
+            anybody = not let.each(end) and not let.each("ports")
+            if anybody or (way == "ingress" and is_internet(networks(ranges))):
+                return Fail(f"NetworkPolicy {policy.name}: {let.path} must name who and what")
+    return None
+
+
+@rule(
+    "ML-K8-020",
+    applies_to=NAMESPACE,
+    severity="high",
+    fix="label the namespace pod-security.kubernetes.io/enforce: restricted (or baseline, for\n"
+    "agents that need a little more)",
+    url="https://kubernetes.io/docs/concepts/security/pod-security-admission/",
+    themes=Theme.LEAST_PRIVILEGE,
+)
+def require_pod_security(resource: Resource, scope: Scope) -> Result:
+    """The API server refuses pods of a namespace that take part of the node.
+
+    A review sees the pods of this program alone; labels that warn or audit refuse nothing.
+    """
+    name = resource.inputs.get("metadata", "name")
+    if str(name).startswith("kube-"):
+        return NotApplicable("it is the cluster's own")
+    level = resource.inputs.get("metadata", "labels", ENFORCE)
+    if level in ("restricted", "baseline"):
+        return None
+    return Fail(f"metadata.labels[{ENFORCE}] must be restricted or baseline, got {level or 'none'}")
+
+
+ENFORCE = "pod-security.kubernetes.io/enforce"
 
 
 @rule(

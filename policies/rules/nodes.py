@@ -12,6 +12,8 @@ NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 LAUNCH_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 NODE_CLASS = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass"
 NODE_POOL = "kubernetes:karpenter.sh/v1:NodePool"
+NODE_POOLS = (NODE_POOL, "kubernetes:karpenter.sh/v1beta1:NodePool")
+NODE_CLASSES = (NODE_CLASS, "kubernetes:karpenter.k8s.aws/v1beta1:EC2NodeClass")
 GPU = "nvidia.com/gpu"
 TAINTS = {"nvidia.com/gpu": NVIDIA | {"g3", "p2", "p3"}, "aws.amazon.com/neuron": NEURON}
 """Taint that device plugins tolerate -> the instance families that need it."""
@@ -66,7 +68,7 @@ def require_accelerator_taint(resource: Resource, scope: Scope) -> Result:
 
 @rule(
     "ML-K8-006",
-    applies_to=(NODE_POOL, NODE_GROUP),
+    applies_to=(*NODE_POOLS, NODE_GROUP),
     severity="high",
     mandatory="everywhere",
     fix="bound the pool: spec.limits nvidia.com/gpu, or scalingConfig of a node group;\n"
@@ -144,17 +146,37 @@ def _may_be_spot(spot: bool, labels: set[str], scope: Scope) -> Result:
 
 
 def _has_gpus(pool: Data) -> bool:
-    """By the instance types that the pool names, or else by its taint."""
+    """By its taint, or where no requirement leaves out the instance types with GPUs."""
     wanted = pool.each("spec", "template", "spec", "requirements")
-    named = [item for item in wanted if item.get("key") == "node.kubernetes.io/instance-type"]
-    families = {str(name).partition(".")[0] for item in named for name in item.get("values") or ()}
     taints = {taint.get("key") for taint in pool.each("spec", "template", "spec", "taints")}
-    return bool(families & NVIDIA) or GPU in taints
+    return GPU in taints or not any([_leaves_out_gpus(item) for item in wanted])
+
+
+def _leaves_out_gpus(item: Data) -> bool:
+    key, values = str(item.get("key")), set(map(str, item.get("values") or ()))
+    name, operator = key.rpartition("/")[2], item.get("operator")
+    if name in ("instance-gpu-count", "instance-gpu-name", "instance-gpu-manufacturer"):
+        none = operator == "In" and bool(values) and values <= {"0"}
+        return operator == "DoesNotExist" or none or (operator == "Lt" and values <= {"1"})
+    has_gpu = {
+        "instance-category": {"g", "gr", "p"},
+        "instance-family": NVIDIA,
+        "instance-type": {each for each in values if each.partition(".")[0] in NVIDIA},
+    }.get(name, set())
+    if operator == "In":
+        return name in OF_TYPES and values.isdisjoint(has_gpu)
+    return (
+        operator == "NotIn" and name != "instance-type" and {*has_gpu} <= values and bool(has_gpu)
+    )
+
+
+OF_TYPES = ("instance-category", "instance-family", "instance-type")
+"""Karpenter's labels by which requirements choose instance types (its page "Scheduling")."""
 
 
 @rule(
     "ML-K8-007",
-    applies_to=(NODE_GROUP, NODE_CLASS),
+    applies_to=(NODE_GROUP, *NODE_CLASSES),
     severity="medium",
     fix="set releaseVersion, an accelerated amiType, diskSize and nodeRepairConfig of a group,\n"
     "or alias with a version in amiSelectorTerms of a class",
@@ -168,7 +190,7 @@ def require_pinned_node_image(resource: Resource, scope: Scope) -> Result:
     or an image that the launch template gives is the template's.
     """
     inputs = resource.inputs
-    if resource.type == NODE_CLASS:
+    if resource.type in NODE_CLASSES:
         terms = inputs.each("spec", "amiSelectorTerms")
         return every(terms, _released) if terms else Fail("amiSelectorTerms must name a release")
     if not accelerators(inputs):
@@ -184,8 +206,11 @@ def require_pinned_node_image(resource: Resource, scope: Scope) -> Result:
 
 
 def _released(term: Data) -> Result:
+    """By the number of an image, or an alias with its release: names, tags and parameters move."""
     alias = str(term.get("alias") or "")
-    return Fail(f"alias must name a release, got {alias}") if "@latest" in alias else None
+    if term.get("id") or ("@" in alias and "@latest" not in alias):
+        return None
+    return Fail(f"alias must name a release, got {alias or 'none'}")
 
 
 def _has_drivers(ami_type: Any) -> bool:
@@ -194,7 +219,7 @@ def _has_drivers(ami_type: Any) -> bool:
 
 @rule(
     "ML-K8-008",
-    applies_to=(LAUNCH_TEMPLATE, NODE_CLASS),
+    applies_to=(LAUNCH_TEMPLATE, *NODE_CLASSES),
     severity="high",
     fix="set httpTokens to required with a hop limit of 1, encrypt every volume,\n"
     "and associate no public address",
@@ -208,7 +233,7 @@ def require_hardened_nodes(resource: Resource, scope: Scope) -> Result:
     tokens, and allows one hop, where a class says nothing.
     """
     inputs = resource.inputs
-    if resource.type == NODE_CLASS:
+    if resource.type in NODE_CLASSES:
         spec = Data(inputs.value["spec"], "spec")
         wanted = {
             "metadataOptions.httpTokens": one_of("required", None),

@@ -1,11 +1,10 @@
 """Notebook instances and what they run when they start."""
 
-import base64
-import binascii
 import re
 
 from policies.data import Resource
-from policies.reading.predicates import SET, Must, meets, one_of
+from policies.reading.predicates import OWN_KEY, SET, Must, meets, one_of
+from policies.reading.secrets import decoded
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 from policies.theme import Theme
 
@@ -30,10 +29,12 @@ _SECRETS = {
     ),
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
 }
+_RUNS = r"(?:(?:ba|z|da)?sh|python[\d.]*|perl|ruby|node)"
 _PIPED = re.compile(
-    r"\b(?:curl|wget)\b[^\n|;&]*\|\s*(?:sudo\s+(?:-\S+\s+)*)?(?:ba|z|da)?sh\b"
-    r"|\b(?:ba)?sh\s+(?:-c\s+)?[\"']?(?:<\(|\$\()\s*(?:curl|wget)\b"
+    rf"\b(?:curl|wget)\b[^\n|;&]*\|\s*(?:sudo\s+(?:-\S+\s+)*)?{_RUNS}\b"
+    rf"|(?:\b{_RUNS}|\beval|\bsource|(?:^|\s)\.)\s+(?:-c\s+)?[\"']?(?:<\(|\$\(|`)\s*(?:curl|wget)\b"
 )
+_FETCHED = re.compile(r"\b(?:curl|wget)\b[^\n|;&]*?\s(?:-o|-O|--output)\s*(\S+)")
 
 
 @rule(
@@ -95,10 +96,10 @@ def forbid_notebook_root(resource: Resource, scope: Scope) -> Result:
 def require_notebook_key(resource: Resource, scope: Scope) -> Result:
     """The volume of a notebook instance is encrypted with a customer managed key.
 
-    That there is a key stands for that: whose key it is cannot be told from its name.
+    That there is a key stands for that, but for AWS's own, which are named `alias/aws/...`.
     """
     del scope
-    return meets(resource.inputs, {"kmsKeyId": SET})
+    return meets(resource.inputs, {"kmsKeyId": OWN_KEY})
 
 
 @rule(
@@ -155,7 +156,7 @@ def require_notebook_autostop(resource: Resource, scope: Scope) -> Result:
     found = scope.named_by(resource, LIFECYCLE, "lifecycleConfigName")
     if not found:
         return NotApplicable("its lifecycle configuration is not of this stack")
-    script = _decoded(found[0].outputs.get("onStart"))
+    script = decoded(found[0].outputs.get("onStart"))
     if not _AUTO_STOP.search(script):
         return Fail(f"on_start of {found[0].name} must stop an idle instance")
     most = scope.config.idle_minutes_max * 60
@@ -183,22 +184,19 @@ def forbid_secrets_in_scripts(resource: Resource, scope: Scope) -> Result:
     given = [key for key in SCRIPTS if key in resource.inputs.value]
     if not given:
         return NotApplicable("has no script")
-    return every(given, lambda key: _clean(key, _decoded(resource.inputs.get(key))))
+    return every(given, lambda key: _clean(key, decoded(resource.inputs.get(key))))
 
 
 def _clean(key: str, script: str) -> Result:
     found = [what for what, pattern in _SECRETS.items() if pattern.search(script)]
     if found:
         return Fail(f"{key} must hold no secrets, got what looks like {' and '.join(found)}")
-    if _PIPED.search(script):
+    if _PIPED.search(script) or any(_is_run(path, script) for path in _FETCHED.findall(script)):
         return Fail(f"{key} must not run what it downloads without looking at it")
     return None
 
 
-def _decoded(script: object) -> str:
-    """A script as text; the API takes it in base64."""
-    text = str(script or "")
-    try:
-        return base64.b64decode(text, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return text
+def _is_run(path: str, script: str) -> bool:
+    """Whether a file that was fetched is run, and no digest of it is compared."""
+    run = re.search(rf"(?:\b{_RUNS}|\bsource|(?:^|[\s;&])\.)\s+{re.escape(path)}", script)
+    return bool(run) and not re.search(r"sha\d+sum|gpg\s+--verify|cosign", script)

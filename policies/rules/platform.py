@@ -1,10 +1,8 @@
 """Services around the models: registries, keys, logs, trails, functions, file systems, agents."""
 
-import json
-
 from policies.data import Data, Resource
 from policies.reading.documents import is_public, statements
-from policies.reading.predicates import ON, SET, Must, at_least, meets, one_of
+from policies.reading.predicates import OFF, ON, SET, Must, at_least, meets, one_of
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 from policies.theme import Theme
 
@@ -80,7 +78,11 @@ def require_governed_key(resource: Resource, scope: Scope) -> Result:
     inputs = resource.inputs
     days = 14 if scope.config.production else 7
     slow = Must(f"must be at least {days}", lambda value: value is None or value >= days)
-    wanted = {"deletionWindowInDays": slow}
+    wanted = {
+        "deletionWindowInDays": slow,
+        "isEnabled": one_of(True, None),
+        "bypassPolicyLockoutSafetyCheck": OFF,
+    }
     if (inputs.get("customerMasterKeySpec") or "SYMMETRIC_DEFAULT") == "SYMMETRIC_DEFAULT":
         wanted["enableKeyRotation"] = ON
 
@@ -107,7 +109,8 @@ def require_governed_logs(resource: Resource, scope: Scope) -> Result:
     CloudWatch keeps logs for ever where a program says nothing.
     """
     inputs = resource.inputs
-    inference = str(inputs.get("name") or "").startswith("/aws/sagemaker/Endpoints")
+    name = str(inputs.get("name") or inputs.get("namePrefix") or "")
+    inference = name.startswith("/aws/sagemaker/Endpoints")
     least = scope.config.inference_log_days_min if inference else 1
     return meets(inputs, {"retentionInDays": at_least(least), "kmsKeyId": SET})
 
@@ -134,13 +137,30 @@ def require_governed_trail(resource: Resource, scope: Scope) -> Result:
     }
 
     def objects(trail: Data) -> Result:
-        seen = "AWS::S3::Object" in json.dumps(
-            [trail.get("advancedEventSelectors"), trail.get("eventSelectors")]
-        )
-        return None if seen else Fail("must select data events of AWS::S3::Object")
+        plain = any(_selects(each) for each in trail.each("eventSelectors"))
+        advanced = any(_selects_by_fields(each) for each in trail.each("advancedEventSelectors"))
+        if plain or advanced:
+            return None
+        return Fail("must select data events of AWS::S3::Object, reads included")
 
     checks = (lambda data: meets(data, wanted), objects)
     return every(checks, lambda check: check(resource.inputs))
+
+
+def _selects(selector: Data) -> bool:
+    """Whether an event selector has reads of objects; All is CloudTrail's default."""
+    kinds = {each.get("type") for each in selector.each("dataResources")}
+    return OBJECT in kinds and selector.get("readWriteType") in (None, "All", "ReadOnly")
+
+
+def _selects_by_fields(selector: Data) -> bool:
+    fields = {field.get("field"): field for field in selector.each("fieldSelectors")}
+    kind, reads = fields.get("resources.type"), fields.get("readOnly")
+    named = kind is not None and OBJECT in (kind.get("equals") or ())
+    return named and (reads is None or "false" not in map(str, reads.get("equals") or ()))
+
+
+OBJECT = "AWS::S3::Object"
 
 
 @rule(

@@ -31,7 +31,16 @@ def require_governed_bucket(resource: Resource, scope: Scope) -> Result:
     S3's log delivery cannot write to a bucket with a KMS default. Buckets named in
     `locked_buckets` also have object lock.
     """
-    facets = [_private, _tls_only, _encrypted, _versioned, _logged, _aborts_uploads, _locked]
+    facets = [
+        _private,
+        _unlisted,
+        _tls_only,
+        _encrypted,
+        _versioned,
+        _logged,
+        _aborts_uploads,
+        _locked,
+    ]
     return every(facets, lambda facet: facet(resource, scope))
 
 
@@ -54,11 +63,25 @@ def _private(bucket: Resource, scope: Scope) -> Result:
 
 
 def _tls_only(bucket: Resource, scope: Scope) -> Result:
+    name = bucket.outputs.value.get("bucket")
+    inside = f"s3:::{name}/a" if isinstance(name, str) else ""
     for policy in _satellites(bucket, scope, "Policy"):
         document = Data(policy.outputs.get("policy"), "policy")
-        if any(denies_plaintext(statement) for statement in statements(document)):
+        if any(denies_plaintext(each, "s3", inside) for each in statements(document)):
             return None
     return Fail("must have a policy that denies requests without TLS, got none")
+
+
+ACL = "Acl"
+OPEN_ACLS = ("public-read", "public-read-write", "authenticated-read")
+
+
+def _unlisted(bucket: Resource, scope: Scope) -> Result:
+    """No list of access lets everybody in: the block, once taken off, would open it."""
+    lists = [bucket, *_satellites(bucket, scope, ACL)]
+    acls = {str(each.outputs.get("acl")).lower() for each in lists}
+    found = sorted(acls & {*OPEN_ACLS})
+    return Fail(f"acl must be private, got {', '.join(found)}") if found else None
 
 
 def _encrypted(bucket: Resource, scope: Scope) -> Result:

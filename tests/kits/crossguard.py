@@ -150,7 +150,7 @@ class Driver:
         for name, rule in self._rules.items():
             if (rule.kind == "stack") != stack:
                 continue
-            subjects = [each.urn for each in resources if each.type in rule.applies_to]
+            subjects = [each.urn for each in resources if rule.looks_at(each)]
             silent = ("not_applicable" if name in nothing else "pass", "", "")
             about = dict.fromkeys(subjects, silent)
             for diagnostic in said[name]:

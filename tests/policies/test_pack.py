@@ -86,7 +86,7 @@ def by_stack(policy: crossguard.Policy, resources: list[Resource], rule: Rule) -
                 for key, urns in resource.dependencies.items()
             }
         )
-    subjects = [resource.urn for resource in resources if resource.type in rule.applies_to]
+    subjects = [resource.urn for resource in resources if rule.looks_at(resource)]
     verdicts: Verdicts = dict.fromkeys(subjects, "pass")
 
     def report(message: str, urn: str | None = None) -> None:
@@ -108,7 +108,7 @@ def by_pack(rule: Rule, resources: list[Resource], config: PolicyConfig) -> Verd
     policy, _ = Pack([rule], config, ()).policies()
     if rule.kind == "stack":
         return by_stack(policy, resources, rule)
-    subjects = [resource for resource in resources if resource.type in rule.applies_to]
+    subjects = [resource for resource in resources if rule.looks_at(resource)]
     return {resource.urn: by_resource(policy, resource, []) for resource in subjects} or {
         "": "not_applicable"
     }

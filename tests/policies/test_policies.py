@@ -38,6 +38,7 @@ BY_ID = {rule.id: rule for rule in RULES}
 CORE = (
     "config",
     "data",
+    "reading.attached",
     "reading.definition",
     "reading.documents",
     "reading.networks",
@@ -47,6 +48,7 @@ CORE = (
     "reading.jobs",
     "reading.pods",
     "reading.predicates",
+    "reading.secrets",
     "rule",
     "theme",
 )
@@ -238,6 +240,7 @@ def test_mandatory_rules_are_advisory_outside_production() -> None:
         "ML-PL-001",
         "PF-IAM-001",
         "PF-IAM-003",
+        "PF-SEC-001",
     }
 
 

@@ -161,8 +161,9 @@ DATA = [
             "deletion_protection": None,
             "multi_az": None,
         },
-        says="storageEncrypted must be true, got none; kmsKeyId must be set, got none; "
-        "publiclyAccessible must not be true, got true; backupRetentionPeriod must be at least 7, "
+        says="storageEncrypted must be true, got none; kmsKeyId must be a key of the account, "
+        "got none; publiclyAccessible must not be true, got true; "
+        "backupRetentionPeriod must be at least 7, "
         "got 1; iamDatabaseAuthenticationEnabled must be true, got false; deletionProtection must "
         "be true, got none; multiAz must be true",
         unknown="kms_key_id",

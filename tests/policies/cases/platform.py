@@ -153,13 +153,14 @@ CLUSTER = [
 # Buckets
 
 
-def tls_only(name: str) -> str:
+def tls_only(name: str, service: str = "s3", **changes: Any) -> str:
     statement = {
         "Effect": "Deny",
         "Principal": "*",
-        "Action": "s3:*",
+        "Action": f"{service}:*",
         "Resource": [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"],
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        **changes,
     }
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 

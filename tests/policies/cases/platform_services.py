@@ -279,7 +279,7 @@ SERVICES = [
     Case(
         rule="PF-MSG-001",
         status="pass",
-        program=lambda: aws.sqs.QueuePolicy("p", queue_url="q", policy=tls_only("q")),
+        program=lambda: aws.sqs.QueuePolicy("p", queue_url="q", policy=tls_only("q", "sqs")),
     ),
     Case(
         rule="PF-MSG-001",
