@@ -54,10 +54,7 @@ def _documents(token: str, inputs: Mapping[str, Any]) -> Iterator[Data]:
 def _found(node: Any, path: str) -> Iterator[Data]:
     """Every document in nested data, and in texts of JSON."""
     if isinstance(node, str):
-        if "Principal" in node and '"Statement"' in node and node.lstrip()[:1] in ("{", "["):
-            yield from _found(parse(node), path)
-        elif _IN_YAML.search(node):
-            yield Data(UNKNOWN, f"whether {path}, which is YAML, lets everybody in")
+        yield from _in_text(node, path)
     elif isinstance(node, dict):
         if "Statement" in node:
             listed = node["Statement"]
@@ -70,3 +67,12 @@ def _found(node: Any, path: str) -> Iterator[Data]:
     elif isinstance(node, list):
         for index, item in enumerate(node):
             yield from _found(item, f"{path}[{index}]")
+
+
+def _in_text(text: str, path: str) -> Iterator[Data]:
+    if "Principal" not in text:
+        return
+    if '"Statement"' in text and text.lstrip()[:1] in ("{", "["):
+        yield from _found(parse(text), path)
+    elif _IN_YAML.search(text):
+        yield Data(UNKNOWN, f"whether {path}, which is YAML, lets everybody in")

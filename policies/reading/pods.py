@@ -106,6 +106,8 @@ def _described(node: Data, above: Mapping[str, Any] = MappingProxyType({})) -> I
 
 
 def _in_text(text: str, path: str) -> Iterator[Data]:
+    if "containers" not in text and "host" not in text:
+        return
     if _IN_JSON.search(text) and text.lstrip()[:1] == "{":
         yield from _described(Data(json.loads(text), path))
     elif _IN_YAML.search(text):

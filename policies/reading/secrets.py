@@ -7,6 +7,7 @@ import binascii
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from policies.data import UNKNOWN, Data, Unknown
@@ -17,6 +18,13 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 """How names of secrets end: `TOKEN_LIMIT` is a number, `MAX_TOKENS` too, `DBPASSWORD` is none."""
+
+_MAY_NAME_ONE = re.compile(
+    r"(PASS(WORD|WD|PHRASE)?|PWD|SECRET|(API|ACCESS|PRIVATE|SECRET|AUTH|SIGNING|ENCRYPTION)_?KEY"
+    r"(_?BASE)?|CREDENTIAL|PAT|TOKEN)S?(_?\d+)?\\*[\"']",
+    re.IGNORECASE,
+)
+"""The end of such a name in a text of JSON, however often its quotes are escaped."""
 
 _COUNTED = re.compile(
     r"(MAX|MIN|NUM|NEW|TOTAL|LIMIT|N)_?(\w+_)?TOKENS$"
@@ -40,16 +48,25 @@ _LOOKS = re.compile(
 """What providers' keys and signed tokens look like, and URLs with a password."""
 
 
+_SHORTEST = 6
+"""Characters of the shortest text that looks like one, `://:x@`."""
+
+
+@lru_cache(8192)
+def _names_one(name: str) -> bool:
+    return bool(_NAME.search(name)) and not _COUNTED.search(name)
+
+
 def is_secret(name: str, value: object) -> bool:
     """Whether a value of this name is one; a text of JSON is looked into."""
     text = str(value if value is not None else "")
-    if _LOOKS.search(text):
+    if len(text) >= _SHORTEST and _LOOKS.search(text):
         return True
     if "\n" in text and any(is_secret(*pair) for pair in assigned(text)):
         return True
-    if text[:1] in ("{", "[") and any(is_secret(*pair) for pair in _inside(text)):
+    if any(is_secret(*pair) for pair in _inside(text)):
         return True
-    if not _NAME.search(name) or _COUNTED.search(name) or not text:
+    if not text or not _names_one(name):
         return False
     if text.isdigit():
         return bool(_CODE.search(name))
@@ -68,11 +85,18 @@ def assigned(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _inside(text: str) -> Iterator[tuple[str, object]]:
+    if (found := _parsed(text)) is not None:
+        yield from named_values(found)
+
+
+def _parsed(text: str) -> Any:
+    """The object or list that a text is; None where it is none."""
+    if text[:1] not in ("{", "["):
+        return None
     try:
-        found = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
-        return
-    yield from named_values(found)
+        return None
 
 
 def named_values(node: Any, name: str = "") -> Iterator[tuple[str, object]]:
@@ -80,8 +104,9 @@ def named_values(node: Any, name: str = "") -> Iterator[tuple[str, object]]:
 
     A text of JSON without a name is looked into.
     """
-    if isinstance(node, str) and not name and node[:1] in ("{", "["):
-        yield from _inside(node)
+    if isinstance(node, str) and not name and (inner := _parsed(node)) is not None:
+        yield from named_values(inner)
+        return
     if isinstance(node, Mapping):
         if isinstance(node.get("name"), str) and "value" in node:
             yield from named_values(node["value"], node["name"])
@@ -97,13 +122,31 @@ def named_values(node: Any, name: str = "") -> Iterator[tuple[str, object]]:
 
 def secrets_in(data: Data) -> list[str]:
     """The names of secrets in plain data; Unknown where one would be but is not known yet."""
-    found = {str(name) for name, value in named_values(data.value)
-             if value is not UNKNOWN and is_secret(name, value)}  # fmt: skip
-    later = [name for name, value in named_values(data.value)
-             if value is UNKNOWN and is_secret(name, "unknown")]  # fmt: skip
+    if isinstance(data.value, str):
+        return list(_in_text(data.value))
+    found, later = _in(data.value)
     if later and not found:
         raise Unknown(*(f"{data.path}.{name}" for name in later))
     return sorted(found)
+
+
+@lru_cache(512)
+def _in_text(text: str) -> tuple[str, ...]:
+    """Of a text, such as a pipeline's definition; most hold nothing that could be one."""
+    if not (_MAY_NAME_ONE.search(text) or _LOOKS.search(text) or "\n" in text or "\\n" in text):
+        return ()
+    return tuple(sorted(_in(text)[0]))
+
+
+def _in(node: Any) -> tuple[set[str], list[str]]:
+    """Names of secrets, and of values not yet known that would be some."""
+    found, later = set(), []
+    for name, value in named_values(node):
+        if value is UNKNOWN:
+            later += [name] if is_secret(name, "unknown") else []
+        elif is_secret(name, value):
+            found.add(str(name))
+    return found, later
 
 
 def decoded(script: object) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from policies.data import Data, Resource
 from policies.reading.documents import statements, strings
@@ -167,8 +168,8 @@ def _narrow_reader(statement: Data, actions: list[str], where: str) -> Result:
     """
     wide = [
         action
-        for action in (*READING, *BECOMING, *OPENING)
-        if _allows(actions, action) and _reaches_everything(statement, action.partition(":")[0])
+        for action in _allowed(frozenset(actions), (*READING, *BECOMING, *OPENING))
+        if _reaches_everything(statement, action.partition(":")[0])
     ]
     if wide and not has_effect(statement.get("Condition")):
         return Fail(f"{where} {', '.join(wide)}")
@@ -176,17 +177,23 @@ def _narrow_reader(statement: Data, actions: list[str], where: str) -> Result:
 
 
 def _narrow_identity(statement: Data, of_iam: list[str], where: str) -> Result:
-    if _allows(of_iam, "iam:PassRole") and _reaches_everything(statement, "iam"):
+    if _allowed(frozenset(of_iam), ("iam:PassRole",)) and _reaches_everything(statement, "iam"):
         return Fail(f"{where} iam:PassRole")
-    escalating = [action for action in ESCALATION if _allows(of_iam, action)]
+    escalating = _allowed(frozenset(of_iam), tuple(ESCALATION))
     narrowed = has_effect(statement.get("Condition"))
     if escalating and not narrowed and _reaches_everything(statement, "iam"):
         return Fail(f"{where} {', '.join(escalating)} without a condition")
     return None
 
 
-def _allows(patterns: list[str], action: str) -> bool:
-    return any(fnmatchcase(action.lower(), pattern) for pattern in patterns)
+@lru_cache(4096)
+def _allowed(patterns: frozenset[str], actions: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the actions that one of the patterns covers; the same grants stand in many roles."""
+    return tuple(
+        action
+        for action in actions
+        if any(fnmatchcase(action.lower(), pattern) for pattern in patterns)
+    )
 
 
 REGION = frozenset(("aws:requestedregion",))

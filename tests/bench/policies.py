@@ -43,7 +43,7 @@ sys.path.insert(0, str(REPOSITORY))
 from policies.config import PolicyConfig
 from policies.data import Resource
 from policies.offline import RuleFinding, evaluate
-from policies.reading import definition, documents
+from policies.reading import definition, documents, secrets
 from policies.rules import RULES
 from stacks.policy_config import policy_config
 from stacks.settings.load import load
@@ -114,6 +114,7 @@ def timed(work: Callable[[], Any]) -> tuple[float, float]:
     """
     definition.parse.cache_clear()
     documents.parse.cache_clear()
+    secrets._in_text.cache_clear()
     gc.collect()
     gc.freeze()
     begin, used = time.perf_counter(), time.process_time()
