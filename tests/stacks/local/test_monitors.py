@@ -201,9 +201,9 @@ def test_an_execution_that_cannot_be_says_why(sm: Any) -> None:
     empty["MonitoringInputs"][0]["EndpointInput"]["EndpointName"] = "none"
     assert "'none'" in once(sm, "lost", empty)["FailureReason"]
     unknown = definition(CODE)
-    unknown["MonitoringAppSpecification"] = {"ImageUri": "sagemaker-model-monitor-analyzer"}
+    unknown["MonitoringAppSpecification"] = {"ImageUri": "nobody-knows-this:1"}
     reason = once(sm, "unknown", unknown)["FailureReason"]
-    assert "sagemaker-model-monitor-analyzer" in reason and "images:" in reason
+    assert "nobody-knows-this:1" in reason and "images:" in reason
     failed = once(sm, "failing", definition("raise SystemExit('no')"))
     assert failed["MonitoringExecutionStatus"] == "Failed" and failed["FailureReason"]
     both = sm.list_monitoring_executions(StatusEquals="Failed", SortBy="ScheduledTime")

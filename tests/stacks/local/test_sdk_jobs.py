@@ -23,11 +23,20 @@ from tests.kits.tuning import definition, trained
 
 @pytest.fixture(scope="module")
 def environment(cloud: Cloud) -> Iterator[None]:
-    """What `plinth env local` says."""
+    """What `plinth env local` says, to an SDK that has asked no other cloud in this process.
+
+    It keeps clients for the whole process (sagemaker.core.utils), and boto3 one session.
+    """
+    import boto3
+    from sagemaker.core.utils import utils
+
     given = LocalEnvironment(home=cloud.home, cloud=cloud.info).clients()
     with pytest.MonkeyPatch.context() as patch:
         for name, value in given.items():
             patch.setenv(name, value)
+        for keeps in (utils.SingletonMeta, utils._ClientCacheMeta):
+            patch.setattr(keeps, "_instances", {})
+        patch.setattr(boto3, "DEFAULT_SESSION", None)
         yield
 
 
