@@ -134,7 +134,15 @@ GROUPS: Mapping[str, Callable[[Resource], bool]] = {
 
 def groups(resource: Resource) -> list[str]:
     """The groups that a resource is in, whatever its type."""
-    return [name for name, holds in GROUPS.items() if holds(resource)]
+    return [name for name, holds in GROUPS.items() if _may_be(resource, holds)]
+
+
+def _may_be(resource: Resource, holds: Callable[[Resource], bool]) -> bool:
+    """What cannot be read is one, so that the rule says of it what is wrong."""
+    try:
+        return holds(resource)
+    except MALFORMED:
+        return True
 
 
 @dataclass(slots=True)

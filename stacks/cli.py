@@ -113,6 +113,8 @@ def pins(name: str, *, check: bool, update: bool, as_json: bool) -> None:
     """List the versions that are pinned; --check their age, support and offer, or --update them."""
     from stacks.commands import checks
 
+    if check and update:
+        raise click.UsageError("--check and --update are two commands: type one of them")
     out = report(as_json)
     do = checks.check_pins if check else checks.update_pins if update else checks.list_pins
     out.result(do(name, out))

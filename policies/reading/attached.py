@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from policies.data import HIDDEN_INPUTS, UNKNOWN, Data, Resource
-from policies.reading.documents import parse, statements
+from policies.reading.documents import statements
+from policies.reading.texts import is_meant_for_json, json_of
 
 HOLDERS = "aws:*"
 """Stands for every type that holds a policy with principals."""
@@ -72,7 +73,9 @@ def _found(node: Any, path: str) -> Iterator[Data]:
 def _in_text(text: str, path: str) -> Iterator[Data]:
     if "Principal" not in text:
         return
-    if '"Statement"' in text and text.lstrip()[:1] in ("{", "["):
-        yield from _found(parse(text), path)
+    if '"Statement"' in text and is_meant_for_json(text):
+        found = json_of(text)
+        broken = Data(UNKNOWN, f"whether {path}, which is no JSON, lets everybody in")
+        yield from [broken] if found is None else _found(found, path)
     elif _IN_YAML.search(text):
         yield Data(UNKNOWN, f"whether {path}, which is YAML, lets everybody in")

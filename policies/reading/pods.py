@@ -1,12 +1,12 @@
 """Pods as rules see them, wherever a resource of Kubernetes describes them."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from policies.data import HIDDEN_INPUTS, UNKNOWN, Data, Resource
+from policies.reading.texts import is_meant_for_json, json_of
 
 POD = "kubernetes:core/v1:Pod"
 CRON_JOB = "kubernetes:batch/v1:CronJob"
@@ -68,7 +68,7 @@ _HANDED_ON = (*sorted(_OF_POD), "automountServiceAccountToken", "securityContext
 
 _IN_JSON = re.compile(r'"(containers|hostNetwork|hostPID|hostIPC)"')
 _IN_YAML = re.compile(r"^\s*(containers:\s*$|host(Network|PID|IPC):)", re.MULTILINE)
-"""Texts, for which the standard library has no reader where they are YAML."""
+"""Texts; of YAML and templates the standard library has no reader."""
 
 
 def _body(seen: Data) -> Data:
@@ -108,8 +108,10 @@ def _described(node: Data, above: Mapping[str, Any] = MappingProxyType({})) -> I
 def _in_text(text: str, path: str) -> Iterator[Data]:
     if "containers" not in text and "host" not in text:
         return
-    if _IN_JSON.search(text) and text.lstrip()[:1] == "{":
-        yield from _described(Data(json.loads(text), path))
+    if _IN_JSON.search(text) and is_meant_for_json(text):
+        found = json_of(text)
+        broken = Data(UNKNOWN, f"whether {path}, which is no JSON, describes a pod")
+        yield from [broken] if found is None else _described(Data(found, path))
     elif _IN_YAML.search(text):
         yield Data(UNKNOWN, f"whether {path}, which is YAML, describes a pod")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 from policies.data import UNKNOWN, Data, Unknown
+from policies.reading.texts import json_of
 
 _NAME = re.compile(
     r"(PASSWORD|PASSWD|PASSPHRASE|(^|_)PASS|(^|_)PWD|SECRET|(API|ACCESS|PRIVATE|SECRET|AUTH|SIGNING"
@@ -85,18 +85,8 @@ def assigned(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _inside(text: str) -> Iterator[tuple[str, object]]:
-    if (found := _parsed(text)) is not None:
+    if (found := json_of(text)) is not None:
         yield from named_values(found)
-
-
-def _parsed(text: str) -> Any:
-    """The object or list that a text is; None where it is none."""
-    if text[:1] not in ("{", "["):
-        return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def named_values(node: Any, name: str = "") -> Iterator[tuple[str, object]]:
@@ -104,7 +94,7 @@ def named_values(node: Any, name: str = "") -> Iterator[tuple[str, object]]:
 
     A text of JSON without a name is looked into.
     """
-    if isinstance(node, str) and not name and (inner := _parsed(node)) is not None:
+    if isinstance(node, str) and not name and (inner := json_of(node)) is not None:
         yield from named_values(inner)
         return
     if isinstance(node, Mapping):

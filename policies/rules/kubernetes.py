@@ -156,9 +156,8 @@ def _safe(sysctl: Data) -> Result:
 
 
 def _of_the_pod(volume: Data) -> Result:
-    strange = sorted(volume.keys() - {"name"} - VOLUMES)
-    found = [Fail(f"{volume.path}.{kind} must not be set") for kind in strange]
-    return _joined(*(each for each in found if volume.has(each.message.rsplit(".")[-1].split()[0])))
+    strange = [kind for kind in sorted(volume.keys() - {"name"} - VOLUMES) if volume.has(kind)]
+    return _joined(*(Fail(f"{volume.path}.{kind} must not be set") for kind in strange))
 
 
 NONE = Must("must not be set", lambda value: value in (None, 0))

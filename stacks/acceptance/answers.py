@@ -12,13 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from infra.errors import UserError
-from stacks.acceptance.shapes import merged, shape_of
-
-if TYPE_CHECKING:
-    from stacks.acceptance.shapes import Shape
+from stacks.acceptance.shapes import Shape, merged, shape_of
 
 FILE = Path(__file__).with_name("local_answers.json")
 """What the local cloud answered; the test of the acceptance of `local` holds it to the truth."""
@@ -66,14 +63,15 @@ class Recorder:
 
 
 def record(
-    resources: Iterable[Mapping[str, Any]], recorder: Recorder
+    resources: Iterable[Mapping[str, Any]], prefix: str, recorder: Recorder
 ) -> tuple[Mapping[str, Shape], list[str]]:
-    """Read every AWS resource of these states; the shapes of the answers, and what was not read.
+    """Read every AWS resource of these states, and executions of the pipelines with a prefix.
 
-    Resources are as `pulumi stack export` has them (Pulumi documentation, state file).
+    Returns the shapes of the answers, and what was not read. Resources are as `pulumi stack export`
+    has them (Pulumi documentation, state file).
     """
     unread = [problem for one in resources for problem in _read(one, recorder)]
-    unread += _executions(recorder)
+    unread += _executions(prefix, recorder)
     return dict(sorted(recorder.shapes.items())), unread
 
 
@@ -98,18 +96,26 @@ def _read(resource: Mapping[str, Any], recorder: Recorder) -> Iterator[str]:
             yield f"{reading.subject}: there is none"
     except UserError as error:
         yield str(error)
+    except (LookupError, TypeError, ValueError) as error:  # an id of another form than here
+        yield f"{reading.subject}: {type(error).__name__}: {error}"
 
 
-def _executions(recorder: Recorder) -> Iterator[str]:
+def _executions(prefix: str, recorder: Recorder) -> Iterator[str]:
     """The newest execution of each pipeline, its steps, and what they made."""
     from botocore.exceptions import ClientError
 
     sagemaker = recorder.client("sagemaker")
-    for pipeline in sagemaker.list_pipelines()["PipelineSummaries"]:
+    try:
+        pages = sagemaker.get_paginator("list_pipelines").paginate(PipelineNamePrefix=prefix)
+        names = [one["PipelineName"] for page in pages for one in page["PipelineSummaries"]]
+    except ClientError as error:
+        yield str(error)
+        return
+    for name in names:
         try:
-            _execution(sagemaker, pipeline["PipelineName"])
+            _execution(sagemaker, name)
         except ClientError as error:
-            yield f"{pipeline['PipelineName']}: {error}"
+            yield f"{name}: {error}"
 
 
 def _execution(sagemaker: Any, pipeline: str) -> None:

@@ -48,18 +48,28 @@ class Done:
 
 
 def walk(steps: Sequence[Step], say: Callable[[str], None]) -> list[Done]:
-    """Take every step; after one that fails only those that take down what stands."""
+    """Take every step; after one that fails only those that take down what stands.
+
+    They come too where a step ends in an error of ours, which is raised after them.
+    """
     found: list[Done] = []
     failed = stands = False
+    ours: Exception | None = None
     for step in steps:
         if failed and not (step.takes_down and stands):
             found.append(Done(name=step.name, outcome="not run", seconds=0, facts={}))
             continue
         say(step.name)
         stands |= step.makes
-        done = _taken(step)
+        try:
+            done = _taken(step)
+        except Exception as error:  # noqa: BLE001 - what stands costs money
+            ours, failed = ours or error, True
+            continue
         failed |= done.outcome == "failed"
         found.append(done)
+    if ours is not None:
+        raise ours
     return found
 
 

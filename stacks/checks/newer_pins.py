@@ -71,7 +71,7 @@ def looks(platform: Platform, table: Pins) -> Iterator[Look]:
         elif kind == "chart":
             ask = partial(_nobody, "no cluster of these settings takes it")
         else:
-            ask = partial(_nobody, f"no interface says what there is: look at {pin.source}")
+            ask = partial(_nobody, f"not asked about, look at {pin.source}")
         found = attempt(ask)
         if isinstance(found, Unanswered):
             yield Look(name=name, version=pin.version, note=found.reason)

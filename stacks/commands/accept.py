@@ -100,7 +100,7 @@ def steps(env: str, target: Target, report: CommandOutput, shapes: Path | None) 
         if load_workload(stack).workload.model is not None:
             yield _scored(stack, report)
     yield Step(
-        name="answers as on local",
+        name="answers beside those of local",
         act=lambda: _answered(env, target, report, shapes),
         facts=lambda said: {k: len(said[k]) for k in ("operations", "differences", "unread")},
         rows=lambda said: said["differences"],
@@ -167,14 +167,14 @@ def _answered(
     from stacks.acceptance import answers
     from stacks.acceptance.shapes import compared
 
-    region = load_environment(env).account.region
-    recorder = answers.Recorder(clients=target.clients(region), region=region)
+    names = load_environment(env).names
+    recorder = answers.Recorder(clients=target.clients(names.region), region=names.region)
     resources = [
         resource
         for stack in stacks_of(env)
         for resource in target.engine(stack, report).deployment().get("resources", [])
     ]
-    shapes, unread = answers.record(resources, recorder)
+    shapes, unread = answers.record(resources, names.prefix, recorder)
     for problem in unread:
         report.note(f"not compared: {problem}")
     if file is not None:

@@ -205,7 +205,7 @@ class LocalTarget:
 
     def _session(self, cloud: daemon.CloudInfo) -> Mapping[str, str]:
         if self._held is None:
-            self._held = local_session.session_keys(cloud.endpoint_url)
+            self._held = local_session.session_keys(cloud.endpoint_url, REGION)
         return self._held
 
     def fetch(self, url: str, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:

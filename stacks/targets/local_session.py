@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from stacks.local.provider.peers import SESSION
 
 
-def session_keys(endpoint_url: str) -> Mapping[str, str]:
+def session_keys(endpoint_url: str, region: str) -> Mapping[str, str]:
     """The variables of a session of this very cloud that the environment holds; else none.
 
     As in an account, IAM decides then what the role may do. Keys of another cloud mean somebody who
@@ -20,7 +20,7 @@ def session_keys(endpoint_url: str) -> Mapping[str, str]:
     import boto3
     from botocore.exceptions import ClientError
 
-    session = boto3.Session(*held.values(), region_name="us-east-1")
+    session = boto3.Session(*held.values(), region_name=region)
     try:
         session.client("sts", endpoint_url=endpoint_url).get_caller_identity()
     except ClientError:

@@ -273,3 +273,27 @@ def test_a_policy_in_yaml_is_undecided() -> None:
     text = "Statement:\n- Effect: Allow\n  Principal: '*'\n"
     made = {"templateBody": text}
     assert status("PF-ACC-001", "aws:cloudformation/stack:Stack", made) == "unknown"
+
+
+CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
+
+
+@pytest.mark.parametrize(
+    ("rule", "token", "inputs"),
+    [
+        ("ML-K8-012", CONFIG_MAP, {"data": {"x": '{{ if .a }} "containers": ['}}),
+        ("ML-K8-012", CONFIG_MAP, {"data": {"x": '{"containers":' + "[" * 99_999}}),
+        ("PF-ACC-001", "aws:glacier/vault:Vault", {"accessPolicy": '{"Statement": ["Principal" }'}),
+    ],
+)
+def test_a_text_that_only_begins_like_json_is_not_decided(
+    rule: str, token: str, inputs: dict[str, Any]
+) -> None:
+    assert status(rule, token, inputs) == "unknown"
+
+
+def test_what_is_nested_too_deep_to_be_read_is_an_error_of_the_rule_and_no_crash() -> None:
+    nested: Any = {"image": "x"}
+    for _ in range(5_000):
+        nested = {"a": nested}
+    assert status("ML-K8-012", "kubernetes:example.com/v1:Thing", {"spec": nested}) == "error"

@@ -62,6 +62,11 @@ def test_an_error_of_ours_is_no_outcome() -> None:
 
     with pytest.raises(KeyError):
         walk([Step(name="up", act=act)], lambda text: None)
+    said: list[str] = []
+    left = [step("run"), step("destroy", takes_down=True), step("undo", takes_down=True)]
+    with pytest.raises(KeyError):
+        walk([Step(name="up", act=act, makes=True), *left], said.append)
+    assert said == ["up", "destroy", "undo"]
 
 
 def test_a_second_update_must_change_nothing() -> None:
@@ -69,6 +74,14 @@ def test_a_second_update_must_change_nothing() -> None:
     with pytest.raises(CheckFailed, match="must change nothing, got 2 update, 1 replace"):
         unchanged({"changes": counts})
     assert unchanged({"changes": {"update": 0, "same": 7}}) == {"same": 7}
+
+
+def test_the_page_shows_a_steps_rows_each_value_with_its_column() -> None:
+    rows = [{"operation": "ec2.DescribeVpcs", "local": "text", "here": "<nothing>"}]
+    asked = Step(name="answers", act=lambda: {"all": rows}, rows=lambda said: said["all"])
+    text = page("Acceptance", {}, walk([asked], lambda text: None))
+    assert "<h2>answers</h2>" in text
+    assert '<td data-name="local">text<td data-name="here">&lt;nothing&gt;' in text
 
 
 def test_the_page_shows_every_step_and_escapes_what_they_said() -> None:

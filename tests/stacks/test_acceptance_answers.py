@@ -97,6 +97,7 @@ def test_what_stands_is_read_as_the_provider_reads_it(recorder: Any, tmp_path: P
             state("aws:sqs/queue:Queue", "https://sqs.us-east-1.amazonaws.com/1/none", name="none"),
             state("random:index/randomId:RandomId", "x"),
         ],
+        "plinth-dev",
         recorder,
     )
     assert shapes["ec2.DescribeVpcs"]["Vpcs"][0]["CidrBlock"] == "text"

@@ -23,7 +23,7 @@ SessionOf = Callable[[str], dict[str, str]]
 """Variables of the session of a peer; none: it deploys with the keys of the home."""
 
 
-def none(peer: str) -> dict[str, str]:
+def no_session(peer: str) -> dict[str, str]:
     """No session: everybody deploys with the keys of the home."""
     return {}
 

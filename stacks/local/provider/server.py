@@ -31,7 +31,7 @@ from stacks.local.provider.backend import (
     Subject,
 )
 from stacks.local.provider.ledger import Entry, Ledger
-from stacks.local.provider.peers import Admits, Guard, SessionOf, none, session_of
+from stacks.local.provider.peers import Admits, Guard, SessionOf, no_session, session_of
 from stacks.local.provider.secrecy import (
     NONE,
     SECRET,
@@ -172,7 +172,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """The servicer. Each method unpacks, asks the backend, packs."""
 
     def __init__(
-        self, backend: Backend, ledger: Ledger | None = None, session_of: SessionOf = none
+        self, backend: Backend, ledger: Ledger | None = None, session_of: SessionOf = no_session
     ) -> None:
         self.backend = backend
         self.session_of = session_of

@@ -39,7 +39,9 @@ def test_local_goes_from_nothing_to_answers_and_back(
 def test_what_accounts_are_compared_with_is_what_local_answers(accepted: tuple[Any, Path]) -> None:
     """Where it is not: `plinth accept local --yes --answers` writes the file anew."""
     said, page = accepted
-    compared = next(step for step in said["steps"] if step["name"] == "answers as on local")
+    compared = next(
+        step for step in said["steps"] if step["name"] == "answers beside those of local"
+    )
     assert compared["rows"] == []
     assert compared["facts"]["unread"] == 0
     answered = json.loads(page.with_name("answers.json").read_text())
