@@ -65,17 +65,19 @@ class Scope:
         self._shown: dict[str, list[Resource]] = {}
         self._references: dict[tuple[str, ...], References] = {}
         self._named: dict[str, dict[str, list[Resource]]] = {}
+        self._all = tuple(resources or ())
         if resources is not None:
             self._given = defaultdict(list)
-            for resource in resources:
+            for resource in self._all:
                 self._given[resource.type].append(resource)
-                for group in groups(resource):
-                    self._given[group].append(resource)
 
     def of_type(self, *types: str) -> list[Resource]:
         """All resources of these types in the stack."""
         if self._given is None:
             raise RuleError("a rule about one resource cannot see the stack")
+        for name in types:
+            if name in GROUPS and name not in self._given:
+                self._given[name] = [one for one in self._all if _may_be(one, GROUPS[name])]
         return [
             resource
             for token in types

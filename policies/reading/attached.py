@@ -55,7 +55,8 @@ def _documents(token: str, inputs: Mapping[str, Any]) -> Iterator[Data]:
 def _found(node: Any, path: str) -> Iterator[Data]:
     """Every document in nested data, and in texts of JSON."""
     if isinstance(node, str):
-        yield from _in_text(node, path)
+        if "Principal" in node:
+            yield from _in_text(node, path)
     elif isinstance(node, dict):
         if "Statement" in node:
             listed = node["Statement"]
@@ -71,8 +72,6 @@ def _found(node: Any, path: str) -> Iterator[Data]:
 
 
 def _in_text(text: str, path: str) -> Iterator[Data]:
-    if "Principal" not in text:
-        return
     if '"Statement"' in text and is_meant_for_json(text):
         found = json_of(text)
         broken = Data(UNKNOWN, f"whether {path}, which is no JSON, lets everybody in")

@@ -83,7 +83,7 @@ def _described(node: Data, above: Mapping[str, Any] = MappingProxyType({})) -> I
     One that is not known yet stands for itself. A container by itself inherits what stands above.
     """
     value = node.value
-    if isinstance(value, str):
+    if isinstance(value, str) and ("containers" in value or "host" in value):
         yield from _in_text(value, node.path)
     if isinstance(value, list):
         for index, item in enumerate(value):
@@ -106,8 +106,6 @@ def _described(node: Data, above: Mapping[str, Any] = MappingProxyType({})) -> I
 
 
 def _in_text(text: str, path: str) -> Iterator[Data]:
-    if "containers" not in text and "host" not in text:
-        return
     if _IN_JSON.search(text) and is_meant_for_json(text):
         found = json_of(text)
         broken = Data(UNKNOWN, f"whether {path}, which is no JSON, describes a pod")

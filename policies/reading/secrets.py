@@ -19,12 +19,8 @@ _NAME = re.compile(
 )
 """How names of secrets end: `TOKEN_LIMIT` is a number, `MAX_TOKENS` too, `DBPASSWORD` is none."""
 
-_MAY_NAME_ONE = re.compile(
-    r"(PASS(WORD|WD|PHRASE)?|PWD|SECRET|(API|ACCESS|PRIVATE|SECRET|AUTH|SIGNING|ENCRYPTION)_?KEY"
-    r"(_?BASE)?|CREDENTIAL|PAT|TOKEN)S?(_?\d+)?\\*[\"']",
-    re.IGNORECASE,
-)
-"""The end of such a name in a text of JSON, however often its quotes are escaped."""
+_QUOTED = re.compile(r"""[\\"']([\w.-]+)\\*["']""")
+"""What may be a name in a text of JSON, however often its quotes are escaped."""
 
 _COUNTED = re.compile(
     r"(MAX|MIN|NUM|NEW|TOTAL|LIMIT|N)_?(\w+_)?TOKENS$"
@@ -42,10 +38,17 @@ _CODE = re.compile(r"(PASSWORD|PASSWD|PASS|PWD)(_?\d+)?$", re.IGNORECASE)
 
 _LOOKS = re.compile(
     r"(AKIA|ASIA)[A-Z0-9]{16}|-----BEGIN [A-Z ]*PRIVATE KEY|\bgh[pousr]_[A-Za-z0-9]{36}"
-    r"|\bhf_[A-Za-z0-9]{30}|\bsk-[A-Za-z0-9_-]{20}|://[^/\s:@]*:[^/\s@]+@|\bxox[abprs]-[\w-]{10}"
+    r"|\bhf_[A-Za-z0-9]{30}|\bsk-[A-Za-z0-9_-]{20}|\bxox[abprs]-[\w-]{10}"
     r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}|\bglpat-[\w-]{20}"
 )
-"""What providers' keys and signed tokens look like, and URLs with a password."""
+"""What providers' keys and signed tokens look like."""
+
+_MARKS = ("AKIA", "ASIA", "-----BEGIN ", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "hf_", "sk-",
+          "xox", "eyJ", "glpat-")  # fmt: skip
+"""One of these is in whatever looks so: to look for them is ten times faster."""
+
+_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+"""A URL with a password."""
 
 
 _SHORTEST = 6
@@ -57,10 +60,15 @@ def _names_one(name: str) -> bool:
     return bool(_NAME.search(name)) and not _COUNTED.search(name)
 
 
+def _looks_like_one(text: str) -> bool:
+    marked = any(mark in text for mark in _MARKS)
+    return bool(_URL.search(text) or (marked and _LOOKS.search(text)))
+
+
 def is_secret(name: str, value: object) -> bool:
     """Whether a value of this name is one; a text of JSON is looked into."""
     text = str(value if value is not None else "")
-    if len(text) >= _SHORTEST and _LOOKS.search(text):
+    if len(text) >= _SHORTEST and _looks_like_one(text):
         return True
     if "\n" in text and any(is_secret(*pair) for pair in assigned(text)):
         return True
@@ -123,7 +131,12 @@ def secrets_in(data: Data) -> list[str]:
 @lru_cache(512)
 def _in_text(text: str) -> tuple[str, ...]:
     """Of a text, such as a pipeline's definition; most hold nothing that could be one."""
-    if not (_MAY_NAME_ONE.search(text) or _LOOKS.search(text) or "\n" in text or "\\n" in text):
+    if not (
+        "\n" in text
+        or "\\n" in text
+        or any(map(_names_one, set(_QUOTED.findall(text))))
+        or _looks_like_one(text)
+    ):
         return ()
     return tuple(sorted(_in(text)[0]))
 

@@ -49,6 +49,7 @@ CORE = (
     "reading.pods",
     "reading.predicates",
     "reading.secrets",
+    "reading.texts",
     "rule",
     "theme",
 )
