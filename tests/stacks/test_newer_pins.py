@@ -11,6 +11,7 @@ import pytest
 
 from stacks.checks import newer_pins
 from stacks.checks.check import Platform, Unknowable
+from stacks.cli import main
 from stacks.pins.table import FILE, pins, read
 from tests.kits.checks import platform
 
@@ -115,6 +116,13 @@ def test_what_is_left_alone_says_why(found: dict[str, newer_pins.Look]) -> None:
     assert found["chart/karpenter"].note == "no cluster of these settings takes it"
     assert found["engine/pulumi"].note.startswith("not asked about, look at https://")
     assert list(found) == list(pins().pins)
+
+
+def test_checking_and_updating_are_two_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["pins", "dev", "--check", "--update"])
+    assert ended.value.code == 2
+    assert "type one of them" in capsys.readouterr().err
 
 
 def test_a_repository_that_does_not_answer_leaves_its_pin(asked: Platform) -> None:
