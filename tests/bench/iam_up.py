@@ -1,9 +1,9 @@
 """What deciding as IAM does costs a whole `plinth up local`: with it and without, in turns.
 
-Everything is deployed into a fresh cloud each time, with `--models` trained and served too. Wall and processor
-seconds of the command, the engine and the cloud are printed. Exits with 1 where the median with IAM
-takes more than MOST_TIMES that without, by processor seconds: other work on the machine is in the
-wall's.
+Everything is deployed into a fresh cloud each time, with `--models` trained and served too. Wall
+and processor seconds of the command, the engine and the cloud are printed. Exits with 1 where the
+median with IAM takes more than MOST_TIMES that without, by processor seconds: other work on the
+machine is in the wall's.
 """
 
 from __future__ import annotations

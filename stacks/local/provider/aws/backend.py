@@ -4,13 +4,13 @@ import keyword
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from string import Formatter
 from typing import Any
 
 from infra.errors import UserError
 from stacks.local.provider.aws import diff as aws_diff
-from stacks.local.provider.aws.calls import Credentials, RowExecutor, Session
+from stacks.local.provider.aws.calls import RowExecutor, Session
 from stacks.local.provider.aws.kept_answers import Answers, calling
 from stacks.local.provider.aws.preload import warm
 from stacks.local.provider.aws.requests import RowMapper, outputs
@@ -83,11 +83,11 @@ class AwsBackend:
         self._answers = answers or Answers()
         self._whose: Believed = whose
         # only who shares the endpoint's process can tell it what has arrived
-        own = Credentials(
-            access_key_id=keys.access_key_id, secret_access_key=keys.secret_access_key
+        names_urns = answers is not None
+        self._session = Session(endpoint_url, region, keys.aws(), names_urns=names_urns)
+        self._of_role = lru_cache(SESSIONS)(
+            lambda *signed: Session(endpoint_url, region, dict(signed))
         )
-        self._session = Session(endpoint_url, region, own, names_urns=answers is not None)
-        self._of_role = lru_cache(SESSIONS)(partial(Session, endpoint_url, region))
         self._region = region
         self._tables = {token: RowMapper(row) for token, row in rows.items()}
 
@@ -269,7 +269,7 @@ class AwsBackend:
     ) -> RowExecutor:
         who = subject.settings.get(SESSION_SETTING)
         return RowExecutor(
-            session=self._of_role(Credentials.of(who)) if who else self._session,
+            session=self._of_role(*who.items()) if who else self._session,
             subject=subject,
             table=self._table(subject),
             id=id,

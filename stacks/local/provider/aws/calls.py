@@ -34,34 +34,16 @@ class Gone(Exception):
     """AWS says that the resource does not exist."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Credentials:
-    """Who signs."""
-
-    access_key_id: str
-    secret_access_key: str
-    token: str = ""
-    """Of a session. Default: the keys are for good."""
-
-    @classmethod
-    def of(cls, variables: Mapping[str, str]) -> "Credentials":
-        """Those of a session, by the names that AWS's SDKs know."""
-        return cls(
-            access_key_id=variables["AWS_ACCESS_KEY_ID"],
-            secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
-            token=variables["AWS_SESSION_TOKEN"],
-        )
-
-
 class Session:
     """boto3 clients of one endpoint; they are thread-safe, so there is one per service."""
 
     def __init__(
-        self, endpoint_url: str, region: str, keys: Credentials, *, names_urns: bool = False
+        self, endpoint_url: str, region: str, signed: Mapping[str, str], *, names_urns: bool = False
     ) -> None:
+        """`signed`: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and maybe `AWS_SESSION_TOKEN`."""
         self._names_urns = names_urns
         self.region = region
-        self._keys = keys
+        self._signed = signed
         self._endpoint_url = endpoint_url
         self._clients: dict[str, Any] = {}
         self._guard = threading.Lock()
@@ -70,9 +52,12 @@ class Session:
         """The client of a service. Making one is not thread-safe, so one is made at a time."""
         with self._guard:
             if service not in self._clients:
-                keys = self._keys
+                signed = self._signed
                 session = boto3.session.Session(
-                    keys.access_key_id, keys.secret_access_key, keys.token or None, self.region
+                    signed["AWS_ACCESS_KEY_ID"],
+                    signed["AWS_SECRET_ACCESS_KEY"],
+                    signed.get("AWS_SESSION_TOKEN"),
+                    self.region,
                 )
                 self._clients[service] = session.client(
                     service,
