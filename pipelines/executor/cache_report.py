@@ -44,10 +44,7 @@ class _Execution:
     @functools.cached_property
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """How its steps went."""
-        found: Sequence[Mapping[str, Any]] = self.sagemaker.list_pipeline_execution_steps(
-            PipelineExecutionArn=self.arn, MaxResults=100
-        )["PipelineExecutionSteps"]
-        return found
+        return rows_of(self.sagemaker, self.arn)
 
     @functools.cached_property
     def parameters(self) -> dict[str, str]:
@@ -59,6 +56,14 @@ class _Execution:
         """The step that a row is of: a child of a ForEach step is called after one of its body."""
         name = row["StepName"]
         return self.steps.get(name.rpartition("-")[0] if "IterationContext" in row else name)
+
+
+def rows_of(sagemaker: Any, execution_arn: str) -> list[dict[str, Any]]:
+    """All steps of an execution, the first to begin first: a ForEach step alone can have pages."""
+    pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
+        PipelineExecutionArn=execution_arn, SortOrder="Ascending"
+    )
+    return [row for page in pages for row in page["PipelineExecutionSteps"]]
 
 
 def explain(

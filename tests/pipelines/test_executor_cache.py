@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -211,7 +212,11 @@ class Executions:
     def describe_pipeline_definition_for_execution(self, PipelineExecutionArn: str) -> Json:
         return {"PipelineDefinition": json.dumps(definition(self.steps[PipelineExecutionArn]))}
 
-    def list_pipeline_execution_steps(self, PipelineExecutionArn: str, **_: Any) -> Json:
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "list_pipeline_execution_steps"
+        return SimpleNamespace(paginate=lambda **asked: [self.page(**asked)])
+
+    def page(self, PipelineExecutionArn: str, SortOrder: str) -> Json:
         now = datetime.now(UTC)
         name = self.steps[PipelineExecutionArn]["Name"]
         row = {"StepName": name, "StepStatus": "Succeeded", "StartTime": now, "EndTime": now}
@@ -232,6 +237,5 @@ def test_a_check_that_ran_again_is_explained_by_what_its_job_does_not_show() -> 
     arns = (f"{FIRST}-2", FIRST)
     now = step | {"Arguments": larger["Arguments"], "RegisterNewBaseline": True}
     fake = Executions({arns[0]: now, arns[1]: step})
-    rows = fake.list_pipeline_execution_steps(arns[0])["PipelineExecutionSteps"]
-    told = cache_report.explain(fake, arns[0], rows)
+    told = cache_report.explain(fake, arns[0], cache_report.rows_of(fake, arns[0]))
     assert told["Q"]["reasons"] == ["RegisterNewBaseline was nothing, is True"]

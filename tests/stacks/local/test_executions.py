@@ -1,6 +1,7 @@
 """Executions of pipelines in the local cloud, as clients see them."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -103,25 +104,31 @@ def test_a_child_of_a_loop_is_cached_and_explained_by_its_own_name(sm: Any) -> N
     assert told["P-1"]["hit"] is True
 
 
-def test_plinth_run_says_what_came_from_the_cache_and_why_the_rest_did_not(
-    cloud: Cloud, caching: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    workload = SimpleNamespace(pipelines={"caching": None}, pipeline=lambda _: None)
-    settings = SimpleNamespace(workload=workload, names=SimpleNamespace(of=lambda name: name))
-    monkeypatch.setattr(model, "workload_stack", lambda name: (name, settings))
+@pytest.fixture
+def plinth_run(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """What `plinth run` answers of a pipeline, started with these parameters and waited for."""
     monkeypatch.setattr(model, "clients_of", lambda _: cloud.client)
     monkeypatch.setattr(model, "source_commit", lambda: "")
-    monkeypatch.setattr(
-        model,
-        "_start",
-        lambda sm, _, name, given: execute(
-            sm, name, PipelineParameters=[{"Name": "Days", "Value": given["Days"]}]
-        )["PipelineExecutionArn"],
-    )
 
+    def start_with(sm: Any, _: Any, name: str, given: dict[str, str]) -> str:
+        values = [{"Name": key, "Value": value} for key, value in given.items() if value]
+        return str(execute(sm, name, PipelineParameters=values)["PipelineExecutionArn"])
+
+    def answer(name: str, **parameters: str) -> Any:
+        workload = SimpleNamespace(pipelines={name: None}, pipeline=lambda _: None)
+        settings = SimpleNamespace(workload=workload, names=SimpleNamespace(of=lambda name: name))
+        monkeypatch.setattr(model, "workload_stack", lambda name: (name, settings))
+        return model.run("local", None, parameters, CommandOutput(as_json=True))
+
+    monkeypatch.setattr(model, "_start", start_with)
+    return answer
+
+
+def test_plinth_run_says_what_came_from_the_cache_and_why_the_rest_did_not(
+    plinth_run: Callable[..., Any], caching: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     def steps(days: str) -> dict[str, Any]:
-        result = model.run("local", None, {"Days": days}, CommandOutput(as_json=True))
-        return {step["name"]: step["cache"] for step in result["steps"]}
+        return {step["name"]: step["cache"] for step in plinth_run("caching", Days=days)["steps"]}
 
     told = steps("21")
     assert told["A"]["hit"] is False and told["B"] is None
@@ -130,6 +137,14 @@ def test_plinth_run_says_what_came_from_the_cache_and_why_the_rest_did_not(
     hit = steps("21")["A"]
     assert hit["hit"] is True and hit["source"].startswith("arn:aws:sagemaker:")
     assert f"from the cache: execution {hit['source'][-12:]}" in capsys.readouterr().err
+
+
+def test_plinth_run_shows_more_steps_than_a_page_has(
+    plinth_run: Callable[..., Any], sm: Any
+) -> None:
+    names = [f"If{index}" for index in range(101)]
+    create(sm, "many", *(condition(name, [compare(1, "Equals", 1)]) for name in names))
+    assert {step["name"] for step in plinth_run("many")["steps"]} == set(names)
 
 
 # Steps that work outside SageMaker
