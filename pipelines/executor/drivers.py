@@ -37,6 +37,8 @@ class Services:
     """Name of a step -> the results of its earlier runs."""
     expect: Callable[[Callback], None]
     """Hears of each callback before its token is sent."""
+    kept: Mapping[str, Result]
+    """Step -> the result that it has before anything runs, if it does."""
     run_step: "Callable[[PlannedStep, Context, Services], Ended]"
     """Drives a step to its end, with its tries and the cache."""
 

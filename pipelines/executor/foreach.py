@@ -109,6 +109,7 @@ def run_each(call: Call, services: Services, progress: Progress) -> End:
         context = replace(call.context, item=item, job_name="")
         most = partial(_left, schedules, index, limit)
         schedules.append(Schedule(children, context, services, most))
+        schedules[-1].keep(children)
     with ThreadPoolExecutor(limit, thread_name_prefix=f"each-{call.step.name}") as pool:
         _follow(schedules, services, pool)
     return _ended(call, schedules, progress)

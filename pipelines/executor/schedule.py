@@ -19,7 +19,7 @@ from pipelines.executor.drivers import (
     short,
 )
 from pipelines.executor.grammar import Context
-from pipelines.executor.model import Outcome, Result
+from pipelines.executor.model import Outcome
 from pipelines.executor.planned import PlannedStep
 
 
@@ -44,11 +44,12 @@ class Schedule:
         self.survived = ""
         self.stopped = False
 
-    def keep(self, steps: Sequence[PlannedStep], kept: Mapping[str, Result]) -> None:
+    def keep(self, steps: Sequence[PlannedStep]) -> None:
         """Take results that there are before anything runs."""
+        kept = self.services.kept
         for step in steps:
             if step.name in kept:
-                self.waiting.pop(step.name, None)
+                self.waiting.pop(step.known_as, None)
                 self._take_in(step, "Succeeded", kept[step.name].answer)
 
     def follow(self, pool: ThreadPoolExecutor, stopping: Callable[[], bool]) -> Outcome:
