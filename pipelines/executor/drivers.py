@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -49,10 +49,9 @@ class Call:
 
     step: PlannedStep
     context: Context
-    job_name: str
     arguments: Mapping[str, Any]
-    own: Mapping[str, Any] = field(default_factory=dict)
-    """Members that its type has beside Arguments. Default: it has none."""
+    own: Mapping[str, Any]
+    """Members that its type has beside Arguments."""
 
 
 class End(NamedTuple):
@@ -109,7 +108,7 @@ def run_job(call: Call, services: Services, progress: Progress) -> End:
         if key not in runner.defaults or value != runner.defaults[key]
     }
     if runner.name_field and not (runner.keeps_name and runner.name_field in request):
-        request[runner.name_field] = call.job_name
+        request[runner.name_field] = call.context.job_name
     arn = _make(runner, sagemaker, request)[runner.arn_field]
     progress.move(status="Executing", metadata={runner.metadata_key: {"Arn": arn}})
     key = runner.name_field or runner.describe_field

@@ -34,14 +34,14 @@ def check(call: Call, services: Services, progress: Progress) -> End:
     if len(previous) < len(_PARTS) and not (skip and register):
         return End("Failed", "there is no previous baseline: supply one, or set SkipCheck and "
                    "RegisterNewBaseline")  # fmt: skip
-    request = {**call.arguments, "ProcessingJobName": call.job_name}
+    identity = {"ProcessingJobName": call.context.job_name}
+    request = {**call.arguments, **identity}
     if not skip:
         request = _against(request, previous)
     arn = sagemaker.create_processing_job(**request)["ProcessingJobArn"]
     told = {"CheckType": own["CheckType"], "CheckJobArn": arn, "SkipCheck": skip,
             "RegisterNewBaseline": register}  # fmt: skip
     progress.move(status="Executing", metadata={"QualityCheck": told})
-    identity = {"ProcessingJobName": call.job_name}
     end = wait_for_end(RUNNERS["QualityCheck"], sagemaker, identity, services.halt)
     if end.status != "Succeeded":
         return end
