@@ -125,11 +125,12 @@ def _try(step: PlannedStep, context: Context, services: Services, progress: Prog
             if found is not None:
                 end = End("Succeeded", answer=found.answer)
                 return _Tried(end=end, compared=attributes, reused=found)
-        call = Call(step=step, context=named, job_name=name, arguments=arguments, own=own)
+        call = Call(step=step, context=named, arguments=arguments, own=own)
         drive = DRIVERS.get(step.type, drivers.run_job)
         return _Tried(end=drive(call, services, progress), compared=attributes)
     except (GrammarError, BotoCoreError, ClientError) as error:
-        return _Tried(end=End("Failed", str(error)), compared=attributes)
+        end = End("Failed", str(error), fault=retries.of_error(error))
+        return _Tried(end=end, compared=attributes)
 
 
 def _prefix(step: PlannedStep, context: Context) -> str:

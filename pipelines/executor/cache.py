@@ -19,10 +19,6 @@ from policies.secret_names import says_secret
 
 EVERYTHING: tuple[str, ...] = ()
 _DEFINITION = "TrainingJobDefinition"
-_CHECK = (
-    "SkipCheck", "RegisterNewBaseline", "ModelPackageGroupName", "SuppliedBaselineConstraints",
-    "AppSpecification", "Environment", "ProcessingInputs", "CheckType",
-)  # fmt: skip
 KEYS: Mapping[str, tuple[str, ...]] = {
     "Processing": ("AppSpecification", "Environment", "ProcessingInputs"),
     "Training": (
@@ -37,7 +33,11 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     ),
     "Transform": ("DataProcessing", "Environment", "ModelName", "TransformInput"),
     # the definition holds the check's configuration as its job: inputs, environment and image
-    "QualityCheck": (*_CHECK, "SuppliedBaselineStatistics"),
+    "QualityCheck": (
+        "SkipCheck", "RegisterNewBaseline", "ModelPackageGroupName", "SuppliedBaselineConstraints",
+        "SuppliedBaselineStatistics", "AppSpecification", "Environment", "ProcessingInputs",
+        "CheckType",
+    ),
     # AWS lists no attributes for these; the SDK takes a CacheConfig (sagemaker.mlops.workflow 1.27)
     "Lambda": EVERYTHING,
     "Callback": EVERYTHING,

@@ -1,9 +1,9 @@
 """Why a step of an execution was taken from the cache, or was not: told through SageMaker's API.
 
 SageMaker says which execution a cached step came from (CacheHitResult) and nothing about a step
-that ran although its cache is on. What it compared is in the jobs, and where a step makes none in
-the definition and the parameters: this asks for the last run of the step that succeeded and names
-what differs. It works in an account as on the local cloud.
+that ran although its cache is on. What it compared is in the jobs, and where a job does not hold
+it in the definition and the parameters: this asks for the last run of the step that succeeded and
+names what differs. It works in an account as on the local cloud.
 """
 
 import functools
@@ -44,10 +44,7 @@ class _Execution:
     @functools.cached_property
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """How its steps went."""
-        found: Sequence[Mapping[str, Any]] = self.sagemaker.list_pipeline_execution_steps(
-            PipelineExecutionArn=self.arn, MaxResults=100
-        )["PipelineExecutionSteps"]
-        return found
+        return rows_of(self.sagemaker, self.arn)
 
     @functools.cached_property
     def parameters(self) -> dict[str, str]:
@@ -59,6 +56,14 @@ class _Execution:
         """The step that a row is of: a child of a ForEach step is called after one of its body."""
         name = row["StepName"]
         return self.steps.get(name.rpartition("-")[0] if "IterationContext" in row else name)
+
+
+def rows_of(sagemaker: Any, execution_arn: str) -> list[dict[str, Any]]:
+    """All steps of an execution, the first to begin first: a ForEach step alone can have pages."""
+    pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
+        PipelineExecutionArn=execution_arn, SortOrder="Ascending"
+    )
+    return [row for page in pages for row in page["PipelineExecutionSteps"]]
 
 
 def explain(
@@ -107,7 +112,7 @@ def _reasons(
     if ran is None:
         return ["no earlier run of this step succeeded"]
     before, old = ran
-    then, now = (_attributes(execution.sagemaker, step.type, made) for made in (old, row))
+    then, now = (_attributes(execution.sagemaker, step, made) for made in (old, row))
     if then is not None and now is not None:
         return list(cache.differences(then, now)) or [_age(step, old, row)]
     return _of_definitions(before, before.planned(old), execution, step) or [_age(step, old, row)]
@@ -123,7 +128,7 @@ def _of_definitions(
 ) -> list[str]:
     """What differs in what two definitions say of a step, and in the parameters that it uses."""
     then, now = (
-        {"Arguments": dict(one.arguments), **one.own} if one else {} for one in (was, step)
+        cache.compared(one.type, one.arguments, one.own) if one else {} for one in (was, step)
     )
     used = {
         finding.what.name
@@ -148,14 +153,13 @@ def _age(step: PlannedStep, before: Mapping[str, Any], row: Mapping[str, Any]) -
     return "only what steps before it answered can differ from the last success"
 
 
-def _attributes(sagemaker: Any, step_type: str, row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What the cache compares, read from the job that a step made; None: it made none."""
-    runner = RUNNERS.get(step_type)
-    if runner is None or cache.KEYS[step_type] == cache.EVERYTHING:
+def _attributes(sagemaker: Any, step: PlannedStep, row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the cache compares, read from the job that a step made; None: a job does not hold it."""
+    runner = RUNNERS.get(step.type)
+    if runner is None or step.own or cache.KEYS[step.type] == cache.EVERYTHING:
         return None
-    metadata = row.get("Metadata", {}).get(runner.metadata_key, {})
-    arn = metadata.get("Arn") or metadata.get("CheckJobArn")
+    arn = row.get("Metadata", {}).get(runner.metadata_key, {}).get("Arn")
     if arn is None:
         return None
-    identity = {runner.describe_field or runner.name_field: arn.rpartition("/")[2]}
-    return cache.compared(step_type, getattr(sagemaker, runner.describe)(**identity), {})
+    identity = {runner.name_field: arn.rpartition("/")[2]}
+    return cache.compared(step.type, getattr(sagemaker, runner.describe)(**identity), {})

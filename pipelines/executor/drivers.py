@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -37,6 +37,8 @@ class Services:
     """Name of a step -> the results of its earlier runs."""
     expect: Callable[[Callback], None]
     """Hears of each callback before its token is sent."""
+    kept: Mapping[str, Result]
+    """Step -> the result that it has before anything runs, if it does."""
     run_step: "Callable[[PlannedStep, Context, Services], Ended]"
     """Drives a step to its end, with its tries and the cache."""
 
@@ -47,10 +49,9 @@ class Call:
 
     step: PlannedStep
     context: Context
-    job_name: str
     arguments: Mapping[str, Any]
-    own: Mapping[str, Any] = field(default_factory=dict)
-    """Members that its type has beside Arguments. Default: it has none."""
+    own: Mapping[str, Any]
+    """Members that its type has beside Arguments."""
 
 
 class End(NamedTuple):
@@ -100,8 +101,6 @@ def fail(call: Call, _: Services, progress: Progress) -> End:
 
 def run_job(call: Call, services: Services, progress: Progress) -> End:
     """Create what the step asks SageMaker's API for, and watch it to its end."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
     runner, sagemaker = RUNNERS[call.step.type], services.client("sagemaker")
     request = {
         key: value
@@ -109,12 +108,8 @@ def run_job(call: Call, services: Services, progress: Progress) -> End:
         if key not in runner.defaults or value != runner.defaults[key]
     }
     if runner.name_field and not (runner.keeps_name and runner.name_field in request):
-        request[runner.name_field] = call.job_name
-    try:
-        made = _make(runner, sagemaker, request)
-    except (BotoCoreError, ClientError) as error:
-        return End("Failed", str(error), fault=retries.of_error(error))
-    arn = made[runner.arn_field]
+        request[runner.name_field] = call.context.job_name
+    arn = _make(runner, sagemaker, request)[runner.arn_field]
     progress.move(status="Executing", metadata={runner.metadata_key: {"Arn": arn}})
     key = runner.name_field or runner.describe_field
     identity = {key: request.get(key, arn)}
@@ -146,7 +141,19 @@ def _make(runner: Runner, sagemaker: Any, request: Mapping[str, Any]) -> Mapping
 def wait_for_end(
     runner: Runner, sagemaker: Any, identity: dict[str, str], halt: threading.Event
 ) -> End:
-    """Ask until the status is final; stop what can be stopped when everything is to stop."""
+    """Ask until the status is final; stop what can be stopped when everything is to stop.
+
+    Where asking fails, so does the step: the job may run, and another try would be a second one.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return _watch(runner, sagemaker, identity, halt)
+    except (BotoCoreError, ClientError) as error:
+        return End("Failed", str(error))
+
+
+def _watch(runner: Runner, sagemaker: Any, identity: dict[str, str], halt: threading.Event) -> End:
     seconds, stop_sent = FIRST_POLL_SECONDS, False
     while True:
         answer = getattr(sagemaker, runner.describe)(**identity)

@@ -9,7 +9,7 @@ import secrets
 import string
 from typing import Any
 
-from pipelines.executor import outputs, retries
+from pipelines.executor import outputs
 from pipelines.executor.drivers import FIRST_POLL_SECONDS, Call, End, Progress, Services
 from pipelines.executor.grammar import GrammarError
 from pipelines.executor.model import Callback
@@ -23,7 +23,7 @@ _TOKEN_LETTERS = string.ascii_letters + string.digits
 
 def invoke(call: Call, services: Services, progress: Progress) -> End:
     """Call a Lambda function with the step's arguments; what it returns are the outputs."""
-    from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
+    from botocore.exceptions import ReadTimeoutError
 
     arn = call.own["FunctionArn"]
     progress.move(status="Executing", metadata={"Lambda": {"Arn": arn}})
@@ -33,8 +33,6 @@ def invoke(call: Call, services: Services, progress: Progress) -> End:
         returned = answer["Payload"].read().decode()
     except ReadTimeoutError:
         return End("Failed", f"function {arn} did not answer within {LAMBDA_SECONDS} seconds")
-    except (BotoCoreError, ClientError) as error:
-        return End("Failed", str(error), fault=retries.of_error(error))
     if "FunctionError" in answer:
         return End("Failed", f"function {arn} failed: {returned}")
     return _given(call, _json(returned), f"function {arn}", progress, "Lambda")
@@ -42,16 +40,11 @@ def invoke(call: Call, services: Services, progress: Progress) -> End:
 
 def call_back(call: Call, services: Services, progress: Progress) -> End:
     """Send a token to a queue and wait until somebody gives it back."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
     queue = call.own["SqsQueueUrl"]
     token = "".join(secrets.choice(_TOKEN_LETTERS) for _ in range(_TOKEN_LENGTH))
     callback = Callback(token=token)
     services.expect(callback)
-    try:
-        _tell(call, services, token, "Executing")
-    except (BotoCoreError, ClientError) as error:
-        return End("Failed", str(error), fault=retries.of_error(error))
+    _tell(call, services, token, "Executing")
     progress.move(
         status="Executing", metadata={"Callback": {"CallbackToken": token, "SqsQueueUrl": queue}}
     )

@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 from reprlib import repr as shown
 from typing import Any
 
-from pipelines.executor.drivers import FIRST_POLL_SECONDS, Call, End, Progress, Services
-from pipelines.executor.grammar import Context, GrammarError, Reference, parse, variable, walk
+from pipelines.executor.drivers import Call, End, Progress, Services
+from pipelines.executor.grammar import GrammarError, Reference, parse, variable, walk
 from pipelines.executor.model import Iteration
 from pipelines.executor.planned import PlannedStep
 from pipelines.executor.schedule import Schedule
@@ -106,27 +107,18 @@ def run_each(call: Call, services: Services, progress: Progress) -> End:
     for index, item in enumerate(items):
         children = [_child(step, call.step.name, index, item) for step in call.step.body]
         context = replace(call.context, item=item, job_name="")
-        schedules.append(_limited(children, context, services, limit, schedules))
+        most = partial(_left, schedules, index, limit)
+        schedules.append(Schedule(children, context, services, most))
+        schedules[-1].keep(children)
     with ThreadPoolExecutor(limit, thread_name_prefix=f"each-{call.step.name}") as pool:
         _follow(schedules, services, pool)
     return _ended(call, schedules, progress)
 
 
-def _limited(
-    children: list[PlannedStep],
-    context: Context,
-    services: Services,
-    limit: int,
-    schedules: list[Schedule],
-) -> Schedule:
-    """The schedule of one item: it may run what the others leave of the limit."""
-    made: list[Schedule] = []
-
-    def most() -> int:
-        return limit - sum(len(one.running) for one in schedules if one is not made[0])
-
-    made.append(Schedule(children, context, services, most))
-    return made[0]
+def _left(schedules: list[Schedule], index: int, limit: int) -> int:
+    """How many children of one item may run: what the other items leave of the limit."""
+    others = (one for place, one in enumerate(schedules) if place != index)
+    return limit - sum(len(one.running) for one in others)
 
 
 def _follow(schedules: list[Schedule], services: Services, pool: ThreadPoolExecutor) -> None:
@@ -137,7 +129,7 @@ def _follow(schedules: list[Schedule], services: Services, pool: ThreadPoolExecu
         running = [future for schedule in schedules for future in schedule.running]
         if not running:
             return
-        done, _ = wait(running, FIRST_POLL_SECONDS, FIRST_COMPLETED)
+        done, _ = wait(running, return_when=FIRST_COMPLETED)
         for schedule in schedules:
             schedule.end(done)
 

@@ -37,9 +37,6 @@ KINDS: Mapping[str, Kind] = {
 }
 """Member of Arguments -> the entities that it lists."""
 
-OPERATIONS = (*(kind.operation for kind in KINDS.values()), "AddAssociation")
-"""What SageMaker's API is asked."""
-
 _ASSOCIATION = frozenset({"Source", "Destination", "AssociationType"})
 
 

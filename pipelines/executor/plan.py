@@ -324,10 +324,7 @@ def _ordered(reading: _Reading) -> list[PlannedStep]:
 
 def _sorted(steps: list[PlannedStep], reading: _Reading) -> list[PlannedStep]:
     names = {step.name: step for step in steps}
-    graph = {
-        step.name: sorted(need for need in {*step.needs, *step.triggers} if need in names)
-        for step in steps
-    }
+    graph = {step.name: sorted(step.waits_for.keys() & names.keys()) for step in steps}
     try:
         return [names[name] for name in graphlib.TopologicalSorter(graph).static_order()]
     except graphlib.CycleError as error:

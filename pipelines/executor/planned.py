@@ -52,6 +52,11 @@ class PlannedStep:
     """Default: it is no child of a ForEach step."""
 
     @property
+    def waits_for(self) -> Mapping[str, str]:
+        """Step -> the end of it that this one waits for."""
+        return {**dict.fromkeys(self.needs, "Succeeded"), **self.triggers}
+
+    @property
     def known_as(self) -> str:
         """The name by which steps that need it refer to it."""
         return self.alias or self.name

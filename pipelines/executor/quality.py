@@ -9,7 +9,6 @@ newest approved package of the group. Model quality is analyzed by nothing here 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipelines.executor import retries
 from pipelines.executor.drivers import Call, End, Progress, Services, wait_for_end
 from pipelines.executor.runners import RUNNERS
 
@@ -29,25 +28,20 @@ _SHOWN = 3
 
 def check(call: Call, services: Services, progress: Progress) -> End:
     """Run the job, and compare what it found with the baseline before."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
     own, sagemaker = call.own, services.client("sagemaker")
     skip, register = own.get("SkipCheck", False), own.get("RegisterNewBaseline", False)
     previous = _previous(own, sagemaker)
     if len(previous) < len(_PARTS) and not (skip and register):
         return End("Failed", "there is no previous baseline: supply one, or set SkipCheck and "
                    "RegisterNewBaseline")  # fmt: skip
-    request = {**call.arguments, "ProcessingJobName": call.job_name}
+    identity = {"ProcessingJobName": call.context.job_name}
+    request = {**call.arguments, **identity}
     if not skip:
         request = _against(request, previous)
-    try:
-        arn = sagemaker.create_processing_job(**request)["ProcessingJobArn"]
-    except (BotoCoreError, ClientError) as error:
-        return End("Failed", str(error), fault=retries.of_error(error))
+    arn = sagemaker.create_processing_job(**request)["ProcessingJobArn"]
     told = {"CheckType": own["CheckType"], "CheckJobArn": arn, "SkipCheck": skip,
             "RegisterNewBaseline": register}  # fmt: skip
     progress.move(status="Executing", metadata={"QualityCheck": told})
-    identity = {"ProcessingJobName": call.job_name}
     end = wait_for_end(RUNNERS["QualityCheck"], sagemaker, identity, services.halt)
     if end.status != "Succeeded":
         return end

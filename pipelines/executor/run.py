@@ -56,6 +56,7 @@ def run(
         halt=threading.Event(),
         past=past,
         expect=expect,
+        kept=kept,
         run_step=run_step,
     )
     context = _first_context(planned, parameters, execution, client)
@@ -63,7 +64,7 @@ def run(
     with ThreadPoolExecutor(len(planned.steps), thread_name_prefix="step") as pool:
         try:
             schedule = Schedule(steps, context, services, max_parallel_steps)
-            schedule.keep(planned.steps, kept)
+            schedule.keep(planned.steps)
             return schedule.follow(pool, stopping)
         finally:
             services.halt.set()  # a fault of ours must not leave workers waiting for their jobs

@@ -1,7 +1,7 @@
 """The step types the executor can run through SageMaker's API, one row each."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 _JOB_ENDS = {"Completed": "Succeeded", "Failed": "Failed", "Stopped": "Stopped"}
@@ -67,27 +67,20 @@ def _top_training_jobs(sagemaker: Any, answer: Mapping[str, Any]) -> Mapping[str
     return {"TrainingJobSummaries": listed["TrainingJobSummaries"]}
 
 
+_PROCESSING = Runner(
+    operation="CreateProcessingJob",
+    create="create_processing_job",
+    describe="describe_processing_job",
+    stop="stop_processing_job",
+    name_field="ProcessingJobName",
+    arn_field="ProcessingJobArn",
+    status_field="ProcessingJobStatus",
+    metadata_key="ProcessingJob",
+)
+
 RUNNERS: Mapping[str, Runner] = {
-    "Processing": Runner(
-        operation="CreateProcessingJob",
-        create="create_processing_job",
-        describe="describe_processing_job",
-        stop="stop_processing_job",
-        name_field="ProcessingJobName",
-        arn_field="ProcessingJobArn",
-        status_field="ProcessingJobStatus",
-        metadata_key="ProcessingJob",
-    ),
-    "QualityCheck": Runner(
-        operation="CreateProcessingJob",
-        create="create_processing_job",
-        describe="describe_processing_job",
-        stop="stop_processing_job",
-        name_field="ProcessingJobName",
-        arn_field="ProcessingJobArn",
-        status_field="ProcessingJobStatus",
-        metadata_key="QualityCheck",
-    ),
+    "Processing": _PROCESSING,
+    "QualityCheck": replace(_PROCESSING, metadata_key="QualityCheck"),
     "Training": Runner(
         operation="CreateTrainingJob",
         create="create_training_job",

@@ -19,7 +19,7 @@ from pipelines.executor.drivers import (
     short,
 )
 from pipelines.executor.grammar import Context
-from pipelines.executor.model import Outcome, Result
+from pipelines.executor.model import Outcome
 from pipelines.executor.planned import PlannedStep
 
 
@@ -44,11 +44,12 @@ class Schedule:
         self.survived = ""
         self.stopped = False
 
-    def keep(self, steps: Sequence[PlannedStep], kept: Mapping[str, Result]) -> None:
+    def keep(self, steps: Sequence[PlannedStep]) -> None:
         """Take results that there are before anything runs."""
+        kept = self.services.kept
         for step in steps:
             if step.name in kept:
-                self.waiting.pop(step.name, None)
+                self.waiting.pop(step.known_as, None)
                 self._take_in(step, "Succeeded", kept[step.name].answer)
 
     def follow(self, pool: ThreadPoolExecutor, stopping: Callable[[], bool]) -> Outcome:
@@ -92,7 +93,7 @@ class Schedule:
             self._take_in(step, state.status, answer, state.failure_reason)
 
     def _is_ready(self, step: PlannedStep) -> bool:
-        return all(_fires(how, self.ends.get(need)) for need, how in _waits_for(step).items())
+        return all(_fires(how, self.ends.get(need)) for need, how in step.waits_for.items())
 
     def _take_in(
         self, step: PlannedStep, status: str, answer: Mapping[str, Any], reason: str = ""
@@ -133,17 +134,12 @@ class Schedule:
     def _never_starts(self, step: PlannedStep) -> bool:
         return step.known_as in self.gone or any(
             need in self.gone or (need in self.ends and not _fires(how, self.ends[need]))
-            for need, how in _waits_for(step).items()
+            for need, how in step.waits_for.items()
         )
 
 
 def _short(reason: str) -> str:
     return short(reason, EXECUTION_REASON_LENGTH)
-
-
-def _waits_for(step: PlannedStep) -> dict[str, str]:
-    """Step -> the end of it that a step waits for."""
-    return {**dict.fromkeys(step.needs, "Succeeded"), **step.triggers}
 
 
 def _fires(trigger: str, end: str | None) -> bool:

@@ -52,7 +52,7 @@ def needed(definition: Mapping[str, Any], selected: Collection[str]) -> list[str
 
 def _needed(steps: Mapping[str, PlannedStep], selected: Collection[str]) -> list[str]:
     """In the order of the plan."""
-    needs = {need for name in selected for need in steps[name].needs}
+    needs = {need for name in selected for need in steps[name].waits_for}
     return [name for name in steps if name in needs and name not in selected]
 
 
@@ -60,9 +60,9 @@ def _between(steps: Mapping[str, PlannedStep], selected: frozenset[str]) -> list
     """Steps with a selected one before them and a selected one after them."""
     after, before = set(selected), set(selected)
     for name, step in steps.items():  # in topological order
-        if step.needs & after:
+        if step.waits_for.keys() & after:
             after.add(name)
     for name in reversed(list(steps)):
         if name in before:
-            before |= steps[name].needs
+            before |= steps[name].waits_for.keys()
     return [name for name in steps if name in after and name in before]

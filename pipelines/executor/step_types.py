@@ -83,12 +83,6 @@ class NotBuilt(str):
     """A problem that SageMaker would not have: the executor cannot do it."""
 
 
-def operations() -> dict[str, tuple[str, ...]]:
-    """Step type that is built -> the operations of SageMaker's API that a step of it needs."""
-    made = {kind: (runner.operation,) for kind, runner in RUNNERS.items()}
-    return {**made, "Lineage": lineage.OPERATIONS}
-
-
 def members(kind: str) -> frozenset[str]:
     """The members that a step of a type may have."""
     cached = {"CacheConfig"} if kind in cache.KEYS else set()

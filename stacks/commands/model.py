@@ -194,13 +194,13 @@ def _wait(
     sagemaker: Any, arn: str, report: CommandOutput, stage: Any
 ) -> tuple[str, list[dict[str, Any]], dict[str, dict[str, Any]]]:
     """Status and steps of an execution that has ended, and what the cache did for its steps."""
+    from pipelines.executor import cache_report
+
     told: set[str] = set()
     cached: dict[str, dict[str, Any]] = {}
     while True:
         status = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
-        steps = sagemaker.list_pipeline_execution_steps(
-            PipelineExecutionArn=arn, SortOrder="Ascending", MaxResults=100
-        )["PipelineExecutionSteps"]
+        steps = cache_report.rows_of(sagemaker, arn)
         ended = [step for step in steps if step["StepStatus"] in FINAL]
         fresh = [step for step in ended if step["StepName"] not in told]
         told |= {step["StepName"] for step in fresh}

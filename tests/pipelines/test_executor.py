@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipelines.executor.answers import operation
 from pipelines.executor.drivers import job_name
-from pipelines.executor.model import Execution, Outcome, Result, StepState
+from pipelines.executor.model import Execution, Outcome, StepState
 from pipelines.executor.plan import validate
 from pipelines.executor.run import run
 from pipelines.executor.runners import RUNNERS
@@ -64,11 +64,11 @@ def execute(
     steps: Sequence[Json],
     sagemaker: FakeSageMaker | None = None,
     *,
-    s3: FakeS3 | None = None,
+    s3: Any = None,
     values: Mapping[str, str] | None = None,
     stopping: Callable[[list[StepState]], bool] = lambda _: False,
     max_parallel_steps: int | None = None,
-    past: Callable[[str], Sequence[Result]] = lambda _: (),
+    **more: Any,
 ) -> Run:
     states: list[StepState] = []
     whole = definition(*steps, parameters=PARAMETERS)
@@ -82,7 +82,7 @@ def execute(
         observe=states.append,
         stopping=lambda: stopping(states),
         max_parallel_steps=lambda: max_parallel_steps,
-        past=past,
+        **more,
     )
     return Run(outcome, states, fake)
 

@@ -1,11 +1,14 @@
 """The step cache: which results are used again, by AWS's table, and what differs where none is."""
 
+import json
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pipelines.executor import cache
+from pipelines.executor import cache, cache_report
 from pipelines.executor.model import Result, StepState
 from pipelines.executor.plan import validate
 from tests.kits.executor import FakeSageMaker, Json, condition, definition, processing, training
@@ -194,3 +197,45 @@ CHANGED: dict[str, tuple[Any, Any, list[str]]] = {
 def test_what_differs_is_named_with_both_values(case: str) -> None:
     before, now, expected = CHANGED[case]
     assert list(cache.differences(before, now)) == expected
+
+
+@dataclass
+class Executions:
+    """SageMaker with two executions of a pipeline of one step, whose jobs are alike."""
+
+    steps: dict[str, Json]
+    """ARN -> the step of its definition, the newest first."""
+
+    def list_pipeline_executions(self, **_: Any) -> Json:
+        return {"PipelineExecutionSummaries": [{"PipelineExecutionArn": arn} for arn in self.steps]}
+
+    def describe_pipeline_definition_for_execution(self, PipelineExecutionArn: str) -> Json:
+        return {"PipelineDefinition": json.dumps(definition(self.steps[PipelineExecutionArn]))}
+
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "list_pipeline_execution_steps"
+        return SimpleNamespace(paginate=lambda **asked: [self.page(**asked)])
+
+    def page(self, PipelineExecutionArn: str, SortOrder: str) -> Json:
+        now = datetime.now(UTC)
+        name = self.steps[PipelineExecutionArn]["Name"]
+        row = {"StepName": name, "StepStatus": "Succeeded", "StartTime": now, "EndTime": now}
+        metadata = {"QualityCheck": {"CheckJobArn": "arn:processing-job/q"}}
+        return {"PipelineExecutionSteps": [{**row, "Metadata": metadata}]}
+
+    def list_pipeline_parameters_for_execution(self, **_: Any) -> Json:
+        return {"PipelineParameters": []}
+
+    def describe_processing_job(self, ProcessingJobName: str) -> Json:
+        return {"AppSpecification": CONTAINER}
+
+
+def test_a_check_that_ran_again_is_explained_by_what_its_job_does_not_show() -> None:
+    step = cached("Q") | {"Type": "QualityCheck", "CheckType": "DATA_QUALITY", "SkipCheck": True}
+    larger = cached("Q", ProcessingResources={"ClusterConfig": {
+        "InstanceType": "ml.c5.large", "InstanceCount": 1, "VolumeSizeInGB": 9}})  # fmt: skip
+    arns = (f"{FIRST}-2", FIRST)
+    now = step | {"Arguments": larger["Arguments"], "RegisterNewBaseline": True}
+    fake = Executions({arns[0]: now, arns[1]: step})
+    told = cache_report.explain(fake, arns[0], cache_report.rows_of(fake, arns[0]))
+    assert told["Q"]["reasons"] == ["RegisterNewBaseline was nothing, is True"]

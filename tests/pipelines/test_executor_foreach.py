@@ -167,6 +167,17 @@ def test_a_child_that_fails_fails_the_whole_and_starts_no_other() -> None:
     )
 
 
+def test_a_retry_runs_only_the_children_that_did_not_succeed() -> None:
+    steps = [each("E", ["a", "b"], processing("P"), processing("Q", "P"))]
+    failed = execute(steps, FakeSageMaker(ends={"Q-1": "Failed"}))
+    kept = {state.name: state.result for state in failed.states if state.result}
+    assert {"P-0", "P-1"} <= kept.keys() and "Q-1" not in kept
+    again = execute(steps, kept=kept)
+    assert again.outcome.status == "Succeeded"
+    assert set(again.sagemaker.created()) == {"Q-0", "Q-1"} - kept.keys()
+    assert again.state("E").metadata["ForEach"]["SucceededStepCount"] == 4
+
+
 def test_a_step_that_waits_for_any_end_reads_what_failed() -> None:
     tell = told("Tell", {"Get": "Steps.E.Status"}) | {
         "DependsOn": [{"Step": "E", "Trigger": "Any"}]

@@ -8,9 +8,8 @@ import pytest
 
 from pipelines.executor.model import Outcome, StepState
 from pipelines.executor.plan import validate
-from pipelines.executor.run import run
 from tests.kits.executor import FakeS3, FakeSageMaker, Json, definition, processing
-from tests.pipelines.test_executor import EXECUTION
+from tests.pipelines import test_executor
 
 SUPPLIED = {
     "SuppliedBaselineStatistics": "s3://b/old/statistics.json",
@@ -47,20 +46,9 @@ class Registry(FakeSageMaker):
 def execute(
     *steps: Json, sagemaker: FakeSageMaker | None = None, found: list[Json] | None = None
 ) -> tuple[Outcome, dict[str, StepState], FakeSageMaker]:
-    whole, states = definition(*steps), list[StepState]()
-    assert validate(whole) == []
-    fake = sagemaker or FakeSageMaker()
     s3 = FakeS3({REPORT: json.dumps({"violations": found or []})})
-    clients: dict[str, Any] = {"sagemaker": fake, "s3": s3}
-    outcome = run(
-        whole,
-        parameters={},
-        execution=EXECUTION,
-        client=clients.__getitem__,
-        observe=states.append,
-        stopping=lambda: False,
-    )
-    return outcome, {state.name: state for state in states}, fake
+    done = test_executor.execute(steps, sagemaker, s3=s3)
+    return done.outcome, {state.name: state for state in done.states}, done.sagemaker
 
 
 def test_a_check_hands_the_baseline_to_its_job_and_answers_where_all_is() -> None:

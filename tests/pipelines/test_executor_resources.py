@@ -9,8 +9,8 @@ from botocore.exceptions import ClientError
 
 from pipelines.executor.model import Outcome, StepState
 from pipelines.executor.plan import validate
-from pipelines.executor.run import run
 from tests.kits.executor import FakeSageMaker, Json, definition, processing, training
+from tests.pipelines import test_executor
 from tests.pipelines.test_executor import EXECUTION
 
 ROLE_VPC = {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}
@@ -72,18 +72,8 @@ class Objects:
 def execute(
     *steps: Json, sagemaker: FakeSageMaker, s3: Any = None
 ) -> tuple[Outcome, dict[str, StepState]]:
-    whole, states = definition(*steps), list[StepState]()
-    assert validate(whole) == []
-    clients: dict[str, Any] = {"sagemaker": sagemaker, "s3": s3}
-    outcome = run(
-        whole,
-        parameters={},
-        execution=EXECUTION,
-        client=clients.__getitem__,
-        observe=states.append,
-        stopping=lambda: False,
-    )
-    return outcome, {state.name: state for state in states}
+    done = test_executor.execute(steps, sagemaker, s3=s3)
+    return done.outcome, {state.name: state for state in done.states}
 
 
 def endpoint(**more: Any) -> list[Json]:

@@ -13,8 +13,16 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ParamValid
 from pipelines.executor.model import StepState
 from pipelines.executor.retries import EXCEPTIONS, RetryPolicy, chosen, of_error, of_reason
 from pipelines.executor.run import run
-from tests.kits.executor import FakeS3, FakeSageMaker, Json, definition, processing
-from tests.pipelines.test_executor import EXECUTION
+from tests.kits.executor import (
+    FakeS3,
+    FakeSageMaker,
+    Json,
+    compare,
+    condition,
+    definition,
+    processing,
+)
+from tests.pipelines.test_executor import EXECUTION, execute
 
 CAPACITY = "CapacityError: Unable to provision requested ML compute capacity"
 INTERNAL = "InternalServerError: We encountered an internal error"
@@ -193,6 +201,36 @@ def test_faults_of_called_services_are_tried_again_without_a_policy(waits: list[
     assert (result.status, result.last.attempt, result.waits) == ("Succeeded", 3, [1, 2])
     given_up = tried(Faulty(refusals=refusals * 4), waits)
     assert (given_up.status, given_up.last.attempt) == ("Failed", 6)
+
+
+@dataclass
+class Throttled(FakeS3):
+    """S3 that refuses the first reads."""
+
+    refusals: list[Exception] = field(default_factory=list)
+
+    def get_object(self, Bucket: str, Key: str) -> Json:
+        if self.refusals:
+            raise self.refusals.pop()
+        return super().get_object(Bucket, Key)
+
+
+def test_a_fault_of_what_a_condition_reads_is_tried_again(waits: list[float]) -> None:
+    read = {"Std:JsonGet": {"S3Uri": "s3://b/auc.json", "Path": "auc"}}
+    s3 = Throttled({"s3://b/auc.json": '{"auc": 1}'}, [refusal("SlowDown", 503)])
+    result = execute([condition("If", [compare(read, "Equals", 1)])], s3=s3)
+    assert (result.outcome.status, result.state("If").attempt) == ("Succeeded", 2)
+    assert [wait for wait in waits if wait >= 1] == [1]
+
+
+def test_a_job_that_cannot_be_asked_about_is_not_made_a_second_time(waits: list[float]) -> None:
+    class Mute(FakeSageMaker):
+        def describe_processing_job(self, ProcessingJobName: str) -> Json:
+            raise refusal("ThrottlingException")
+
+    fake = Mute()
+    result = execute([processing("A")], fake)
+    assert (result.outcome.status, fake.created()) == ("Failed", ["A"])
 
 
 def test_a_policy_overrides_what_the_service_does_by_itself(waits: list[float]) -> None:

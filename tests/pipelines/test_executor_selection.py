@@ -1,17 +1,14 @@
 """Selective execution and retries in the executor: which steps run, and on which results."""
 
 from collections.abc import Collection
-from typing import Any
 
 import pytest
 
 from pipelines.executor.model import Result, StepState
-from pipelines.executor.run import run
 from pipelines.executor.selection import needed, problem
 from tests.kits.executor import (
     NO,
     YES,
-    FakeS3,
     FakeSageMaker,
     Json,
     condition,
@@ -19,7 +16,7 @@ from tests.kits.executor import (
     processing,
     training,
 )
-from tests.pipelines.test_executor import EXECUTION, execute
+from tests.pipelines.test_executor import execute, on
 
 SOURCE = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/demo/execution/source"
 URI = {"Get": "Steps.A.ProcessingOutputConfig.Outputs['report'].S3Output.S3Uri"}
@@ -87,19 +84,8 @@ def left_by(*steps: Json, sagemaker: FakeSageMaker | None = None) -> dict[str, R
 def continued(
     steps: list[Json], kept: dict[str, Result], selected: Collection[str] | None = None
 ) -> tuple[str, FakeSageMaker, list[StepState]]:
-    fake, states = FakeSageMaker(), list[StepState]()
-    clients: dict[str, Any] = {"sagemaker": fake, "s3": FakeS3()}
-    outcome = run(
-        definition(*steps),
-        parameters={},
-        execution=EXECUTION,
-        client=clients.__getitem__,
-        observe=states.append,
-        stopping=lambda: False,
-        kept=kept,
-        selected=selected,
-    )
-    return outcome.status, fake, states
+    done = execute(steps, kept=kept, selected=selected)
+    return done.outcome.status, done.sagemaker, done.states
 
 
 def test_only_what_is_selected_runs_on_results_of_another_execution() -> None:
@@ -109,6 +95,15 @@ def test_only_what_is_selected_runs_on_results_of_another_execution() -> None:
     channel = fake.requests["B"]["InputDataConfig"][0]["DataSource"]["S3DataSource"]
     assert channel["S3Uri"] == "s3://b/A"
     assert {state.name for state in states} == {"B"}
+
+
+def test_a_step_that_waits_for_an_end_builds_on_the_step_that_ends() -> None:
+    steps = [processing("A"), on("A", "Any", "Tell")]
+    told = problem(definition(*steps), ["Tell"], None, ())
+    assert told is not None and "[Tell] have dependencies on [A]" in told
+    assert needed(definition(*steps), ["Tell"]) == ["A"]
+    status, fake, _ = continued(steps, left_by(processing("A")), {"Tell"})
+    assert (status, fake.created()) == ("Succeeded", ["Tell"])
 
 
 def test_a_retry_runs_what_did_not_succeed_and_what_comes_after() -> None:

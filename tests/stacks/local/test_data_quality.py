@@ -106,7 +106,7 @@ def test_a_violation_is_named_by_its_check(case: str) -> None:
 def test_the_configuration_of_the_constraints_decides() -> None:
     shifted = BASE.assign(delay=BASE.delay + 20)
     drift = data_quality.CONFIG["distribution_constraints"]
-    assert checks(shifted, distribution_constraints={**drift, "comparison_threshold": 0.9}) == []
+    assert checks(shifted, distribution_constraints={"comparison_threshold": 0.9}) == []
     off = {**drift, "perform_comparison": "Disabled"}
     assert checks(shifted, distribution_constraints=off) == []
     assert checks(shifted, evaluate_constraints="Disabled") == []
@@ -171,13 +171,40 @@ def test_a_table_is_read_in_its_format_and_checked(form: Any, name: str, job: Pa
     [
         ({"analysis_type": "MODEL_QUALITY"}, "analysis_type MODEL_QUALITY is not emulated"),
         ({"record_preprocessor_script": "x.py"}, "record_preprocessor_script is not emulated"),
-        ({"dataset_format": '{"sagemakerCaptureJson": {}}'}, "there is no data in"),
+        ({"publish_cloudwatch_metrics": "Enabled"}, "publish_cloudwatch_metrics Enabled is not"),
+        ({"dataset_format": '{"sagemakerCaptureJson": {}}'}, "dataset_format sagemakerCaptureJson"),
+        ({"dataset_source": "/opt/ml/processing/none"}, "there is no data in"),
     ],
 )
 def test_what_is_not_analyzed_fails_the_job_by_name(
     told: dict[str, str], reason: str, job: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    BASE.to_csv(job / "processing/input/data/part.csv", index=False)
     said: list[str] = []
     monkeypatch.setattr(analyze, "fail", said.append)
     assert analyze.main({**environment({"csv": {}}), **told}) == 1
     assert reason in said[0] and said[0].startswith("ClientError: ")
+
+
+CHI = {"distribution_constraints": {"categorical_drift_method": "ChiSquared"}}
+
+
+def test_constraints_that_ask_for_what_is_not_computed_fail_the_job_by_name(
+    job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    BASE.to_csv(job / "processing/input/data/part.csv", index=False)
+    assert analyze.main(environment({"csv": {}})) == 0
+    baseline = job / "processing/output"
+    path = baseline / "constraints.json"
+    rules = json.loads(path.read_text())
+    rules["monitoring_config"] = CHI
+    rules["features"][1]["monitoringConfigOverrides"] = {"emit_metrics": "Disabled"}
+    path.write_text(json.dumps(rules))
+    said: list[str] = []
+    monkeypatch.setattr(analyze, "fail", said.append)
+    paths = {f"baseline_{path.stem}": f"{OUTPUT}/{path.name}" for path in baseline.iterdir()}
+    assert analyze.main(environment({"csv": {}}, **paths, output_path=f"{OUTPUT}/two")) == 1
+    assert said == [
+        "ClientError: categorical_drift_method ChiSquared, monitoringConfigOverrides of seats of "
+        "the constraints is not emulated"
+    ]

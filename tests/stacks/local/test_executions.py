@@ -1,17 +1,19 @@
 """Executions of pipelines in the local cloud, as clients see them."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pipelines.executor import cache_report
+from pipelines.executor import cache_report, lineage
+from pipelines.executor.runners import RUNNERS
+from pipelines.executor.step_types import WHY_NOT
 from stacks.commands import model
 from stacks.commands.output import CommandOutput
 from stacks.local.aws.sagemaker.api import OPERATIONS
-from stacks.local.aws.sagemaker.pipelines import refused_types
 from tests.kits.endpoints import put_artifact, serve_program
 from tests.kits.executions import create, ended, execute, function, shell, start, steps_of
 from tests.kits.executor import callback, compare, condition, definition, lambda_step
@@ -26,8 +28,7 @@ DAYS = [{"Name": "Days", "Type": "String", "DefaultValue": "7"}]
 def caching(sm: Any) -> str:
     """A pipeline with a cached step that was run once; the ARN of that execution."""
     days = {"Environment": {"DAYS": {"Get": "Parameters.Days"}}}
-    after = shell("B", '[ "$1" = "$0" ]', {"Get": "Steps.A.ProcessingJobArn"})
-    after["Arguments"]["AppSpecification"]["ContainerEntrypoint"] = ["bash", "-c", "true"]
+    after = shell("B", "true", {"Get": "Steps.A.ProcessingJobArn"})
     create(
         sm, "caching", shell("A", "date", Arguments=days, CacheConfig=CACHED), after,
         parameters=DAYS,
@@ -103,25 +104,31 @@ def test_a_child_of_a_loop_is_cached_and_explained_by_its_own_name(sm: Any) -> N
     assert told["P-1"]["hit"] is True
 
 
-def test_plinth_run_says_what_came_from_the_cache_and_why_the_rest_did_not(
-    cloud: Cloud, caching: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    workload = SimpleNamespace(pipelines={"caching": None}, pipeline=lambda _: None)
-    settings = SimpleNamespace(workload=workload, names=SimpleNamespace(of=lambda name: name))
-    monkeypatch.setattr(model, "workload_stack", lambda name: (name, settings))
+@pytest.fixture
+def plinth_run(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """What `plinth run` answers of a pipeline, started with these parameters and waited for."""
     monkeypatch.setattr(model, "clients_of", lambda _: cloud.client)
     monkeypatch.setattr(model, "source_commit", lambda: "")
-    monkeypatch.setattr(
-        model,
-        "_start",
-        lambda sm, _, name, given: execute(
-            sm, name, PipelineParameters=[{"Name": "Days", "Value": given["Days"]}]
-        )["PipelineExecutionArn"],
-    )
 
+    def start_with(sm: Any, _: Any, name: str, given: dict[str, str]) -> str:
+        values = [{"Name": key, "Value": value} for key, value in given.items() if value]
+        return str(execute(sm, name, PipelineParameters=values)["PipelineExecutionArn"])
+
+    def answer(name: str, **parameters: str) -> Any:
+        workload = SimpleNamespace(pipelines={name: None}, pipeline=lambda _: None)
+        settings = SimpleNamespace(workload=workload, names=SimpleNamespace(of=lambda name: name))
+        monkeypatch.setattr(model, "workload_stack", lambda name: (name, settings))
+        return model.run("local", None, parameters, CommandOutput(as_json=True))
+
+    monkeypatch.setattr(model, "_start", start_with)
+    return answer
+
+
+def test_plinth_run_says_what_came_from_the_cache_and_why_the_rest_did_not(
+    plinth_run: Callable[..., Any], caching: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     def steps(days: str) -> dict[str, Any]:
-        result = model.run("local", None, {"Days": days}, CommandOutput(as_json=True))
-        return {step["name"]: step["cache"] for step in result["steps"]}
+        return {step["name"]: step["cache"] for step in plinth_run("caching", Days=days)["steps"]}
 
     told = steps("21")
     assert told["A"]["hit"] is False and told["B"] is None
@@ -130,6 +137,14 @@ def test_plinth_run_says_what_came_from_the_cache_and_why_the_rest_did_not(
     hit = steps("21")["A"]
     assert hit["hit"] is True and hit["source"].startswith("arn:aws:sagemaker:")
     assert f"from the cache: execution {hit['source'][-12:]}" in capsys.readouterr().err
+
+
+def test_plinth_run_shows_more_steps_than_a_page_has(
+    plinth_run: Callable[..., Any], sm: Any
+) -> None:
+    names = [f"If{index}" for index in range(101)]
+    create(sm, "many", *(condition(name, [compare(1, "Equals", 1)]) for name in names))
+    assert {step["name"] for step in plinth_run("many")["steps"]} == set(names)
 
 
 # Steps that work outside SageMaker
@@ -248,27 +263,24 @@ def test_a_stop_waits_until_the_callback_is_answered(cloud: Cloud, sm: Any, queu
     assert steps_of(sm, arn).keys() == {"K"}
 
 
-RUN = {"ActionName": "run", "Source": {"SourceUri": "s3://b"}, "ActionType": "ModelTraining"}
-ASK: dict[str, Any] = {
-    "EMR": {},
-    "InferenceComponent": {"InferenceComponentName": "c", "EndpointName": "e"},
-    "Lineage": {"Actions": [RUN]},
-}
-
-
-@pytest.mark.parametrize("kind", ASK)
-def test_a_step_type_is_taken_or_refused_by_its_name_with_the_reason(kind: str, sm: Any) -> None:
-    """Some need an operation that may be answered by nobody: the pipeline says so then."""
-    step, why = (
-        {"Name": "X", "Type": kind, "Arguments": ASK[kind]},
-        refused_types(OPERATIONS).get(kind),
-    )
-    if why is None:
-        assert create(sm, f"takes-{kind}", step).endswith(f"pipeline/takes-{kind}")
-        return
+@pytest.mark.parametrize("kind", sorted(WHY_NOT))
+def test_a_step_type_that_does_not_run_is_refused_by_its_name_with_the_reason(
+    kind: str, sm: Any
+) -> None:
+    step = {"Name": "X", "Type": kind, "Arguments": {}}
     code, message, _ = refusal(lambda: create(sm, f"takes-{kind}", step))
     assert code == "ValidationException"
-    assert f"Steps[0].Type '{kind}' is not emulated: {why}" in message
+    assert f"Steps[0].Type '{kind}' is not emulated: {WHY_NOT[kind]}" in message
+
+
+def test_every_operation_that_steps_ask_for_is_answered() -> None:
+    runners = RUNNERS.values()
+    asked = {runner.operation for runner in runners} | {runner.lists for runner in runners}
+    asked |= {runner.operation.replace("Create", "Describe", 1) for runner in runners}
+    called = {name for runner in runners for name in (runner.stop, runner.update)}
+    asked |= {name.title().replace("_", "") for name in called}
+    asked |= {kind.operation for kind in lineage.KINDS.values()}
+    assert asked - {""} | {"AddAssociation", "ListModelPackages"} <= OPERATIONS.keys()
 
 
 # Endpoints

@@ -126,7 +126,7 @@ def test_every_version_of_a_pipeline_is_kept_and_can_be_started(sm: Any) -> None
     assert code == "ResourceNotFound" and text.startswith("Version 3 of pipeline")
 
 
-def test_how_many_steps_run_at_once_can_change_while_they_run(sm: Any, closed: Any) -> None:
+def test_how_many_steps_run_at_once_can_change_while_they_run(sm: Any) -> None:
     waits = "until [ -f /tmp/never ]; do sleep 0.1; done"
     one = {"ParallelismConfiguration": {"MaxParallelExecutionSteps": 1}}
     create(sm, "parallel", shell("A", waits), shell("B", waits))

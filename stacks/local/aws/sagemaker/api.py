@@ -167,5 +167,3 @@ OPERATIONS: Mapping[str, Operation] = {
     "UpdatePipelineVersion": pipelines.update_version,
 }
 """Everything the emulator answers."""
-
-pipelines.ANSWERED.update(OPERATIONS)

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from pipelines.executor.step_types import WHY_NOT
 from stacks.local.aws.sagemaker import experiment_metrics, features
 from stacks.local.aws.sagemaker.api import OPERATIONS
 from stacks.local.aws.sagemaker.fields import RECORDED
 from stacks.local.aws.sagemaker.invoke import REFUSED as REFUSED_HEADERS
-from stacks.local.aws.sagemaker.pipelines import refused_types
 from stacks.local.aws.sagemaker.recorded_operations import RECORDED_OPERATIONS
 from stacks.local.aws.sagemaker.refused_fields import REFUSED
 from stacks.local.aws.sagemaker.refused_operations import reason
@@ -61,8 +61,7 @@ def coverage() -> list[Covered]:
     """Every operation of SageMaker, by name; the runtime services come last."""
     inert = {name for kind in RESOURCE_TYPES if kind.is_recorded for name in kind.operations}
     inert |= RECORDED_OPERATIONS.keys()
-    why = refused_types(OPERATIONS)
-    steps = {f"a step of type {kind}": why[kind] for kind in sorted(why)}
+    steps = {f"a step of type {kind}": why for kind, why in sorted(WHY_NOT.items())}
     control = [
         Covered(
             operation=name,

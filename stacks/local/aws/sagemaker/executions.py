@@ -119,7 +119,7 @@ def _source(emulator: Emulator, pipeline: Resource, arn: str) -> Resource:
 def retry_execution(emulator: Emulator, request: Request) -> dict[str, Any]:
     """RetryPipelineExecution: run the steps that did not succeed once more, in the same execution.
 
-    The steps that succeeded keep their results.
+    The steps that succeeded keep their results, children of a ForEach step too.
     """
     with emulator.store.lock:
         item = _execution(emulator, request)

@@ -1,10 +1,9 @@
 """Pipelines as resources: each a definition that the executor can run."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from pipelines.executor.planned import Plan
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.crud import answer, in_time, paged
 from stacks.local.aws.sagemaker.errors import ApiError, invalid
@@ -18,8 +17,6 @@ MISSING_VERSION = Missing(
     code="ResourceNotFound", text="Version {name} of pipeline '{arn}' does not exist."
 )
 RUNNING = ("Executing", "Stopping")
-ANSWERED: set[str] = set()
-"""Every operation of SageMaker that is answered: `api`, which knows them, says so when it loads."""
 
 DESCRIBED = ("PipelineVersionDisplayName", "PipelineVersionDescription")
 """What people say of a version."""
@@ -131,37 +128,10 @@ def _definition(emulator: Emulator, request: Request) -> str:
         raise invalid(f"Invalid pipeline definition: it is not JSON: {error}") from error
     if not isinstance(definition, dict):
         raise invalid("Invalid pipeline definition: it must be a JSON object")
-    planned, problems = plan.plan(definition)
-    problems += _unanswered(planned)
+    problems = plan.validate(definition)
     if problems:
         raise invalid(f"Invalid pipeline definition: {'; '.join(problems)}")
     return str(text)
-
-
-def _unanswered(planned: Plan) -> list[str]:
-    """Steps that need an operation which the local cloud does not answer."""
-    why = refused_types(ANSWERED)
-    steps = [step for outer in planned.steps for step in (outer, *outer.body)]
-    return [
-        f"{step.where}.Type {step.type!r} is not emulated: {why[step.type]}"
-        for step in steps
-        if step.type in why
-    ]
-
-
-def refused_types(answered: Collection[str]) -> dict[str, str]:
-    """Step type that does not run here -> why: the executor cannot, or an operation is missing."""
-    from pipelines.executor import step_types
-
-    missing = {
-        kind: [name for name in names if name not in answered]
-        for kind, names in step_types.operations().items()
-    }
-    unbuilt = {kind: why for kind, why in step_types.WHY_NOT.items() if kind not in missing}
-    lacking = {
-        kind: f"nobody has built {', '.join(names)}" for kind, names in missing.items() if names
-    }
-    return unbuilt | lacking
 
 
 def _fetch(emulator: Emulator, place: Mapping[str, str]) -> str:

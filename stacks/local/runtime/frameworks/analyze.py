@@ -15,6 +15,7 @@ from typing import Any
 from stacks.local.runtime.frameworks.install import OPT_ML, fail
 
 SCRIPTS = ("record_preprocessor_script", "post_analytics_processor_script")
+METRICS = "publish_cloudwatch_metrics"
 
 
 class Refused(Exception):
@@ -42,6 +43,8 @@ def analyze(environment: Mapping[str, str]) -> int:
     from stacks.local.runtime.frameworks import data_quality
 
     told = [name for name in SCRIPTS if environment.get(name)]
+    if environment.get(METRICS, "Disabled") != "Disabled":
+        told.append(f"{METRICS} {environment[METRICS]}")
     if environment.get("analysis_type", "DATA_QUALITY") != "DATA_QUALITY":
         told.append(f"analysis_type {environment['analysis_type']}")
     if told:
@@ -58,6 +61,8 @@ def analyze(environment: Mapping[str, str]) -> int:
         json.loads(_here(environment[f"baseline_{name}"]).read_text())
         for name in ("constraints", "statistics")
     )
+    if told := data_quality.refused(rules):
+        raise Refused(f"{', '.join(told)} of the constraints is not emulated")
     violations = data_quality.violations(table, rules, baseline)
     _write(output / "constraint_violations.json", violations)
     return len(violations["violations"])

@@ -16,6 +16,7 @@ import pandas
 
 SKETCH, BUCKETS, SMALL_DOMAIN = 2048, 10, 10
 MISSING = ("", "nan", "NaN", "null", "None")
+CATEGORICAL = "LInfinity"
 CONFIG: Mapping[str, Any] = {
     "evaluate_constraints": "Enabled",
     "emit_metrics": "Enabled",
@@ -26,7 +27,7 @@ CONFIG: Mapping[str, Any] = {
         "comparison_threshold": 0.1,
         "comparison_method": "Robust",
         "categorical_comparison_threshold": 0.1,
-        "categorical_drift_method": "LInfinity",
+        "categorical_drift_method": CATEGORICAL,
     },
 }
 """The monitoring_config that a baseline suggests."""
@@ -46,11 +47,21 @@ def constraints(found: Mapping[str, Any]) -> Document:
     return {"version": 0, "features": features, "monitoring_config": dict(CONFIG)}
 
 
+def refused(rules: Mapping[str, Any]) -> list[str]:
+    """What constraints ask for that is not computed here ("Schema for Constraints")."""
+    drift = rules.get("monitoring_config", {}).get("distribution_constraints", {})
+    method = drift.get("categorical_drift_method", CATEGORICAL)
+    told = [f"categorical_drift_method {method}"] if method != CATEGORICAL else []
+    own = [rule["name"] for rule in rules["features"] if rule.get("monitoringConfigOverrides")]
+    return told + [f"monitoringConfigOverrides of {name}" for name in own]
+
+
 def violations(
     table: pandas.DataFrame, rules: Mapping[str, Any], baseline: Mapping[str, Any]
 ) -> Document:
     """The content of constraint_violations.json: what a table violates of a baseline."""
     config = {**CONFIG, **rules.get("monitoring_config", {})}
+    drift = {**CONFIG["distribution_constraints"], **config["distribution_constraints"]}
     if config["evaluate_constraints"] != "Enabled":
         return {"violations": []}
     found = {feature["name"]: feature for feature in statistics(table)["features"]}
@@ -63,7 +74,7 @@ def violations(
             told += _of_completeness(rule, found[name])
             told += _of_domain(rule, table[name], config)
             if name in before:
-                told += _of_drift(before[name], found[name], config["distribution_constraints"])
+                told += _of_drift(before[name], found[name], drift)
     return {"violations": told}
 
 
@@ -212,11 +223,11 @@ def _of_drift(
         most = float(config["comparison_threshold"])
         away = _linf(_sketch(before), _sketch(now))
     elif "string_statistics" in before and "string_statistics" in now:
-        most = float(config.get("categorical_comparison_threshold", 0.1))
+        most = float(config["categorical_comparison_threshold"])
         away = _largest_share(before["string_statistics"], now["string_statistics"])
     else:  # another type, which the type check tells
         return []
-    if config.get("comparison_method", "Robust") == "Robust":
+    if config["comparison_method"] == "Robust":
         sizes = [_common(feature)["common"]["num_present"] for feature in (before, now)]
         away = max(0.0, away - 1.8 * math.sqrt(sum(sizes) / math.prod(sizes))) if all(sizes) else 0
     if away <= most:
