@@ -151,10 +151,8 @@ COMPONENT = {
 }
 
 INLINE = "MonitoringScheduleConfig.MonitoringJobDefinition"
-ANALYZER = "AWS's own analyzer reads it, which is not here"
+ANALYZER = "the analyzer of model quality reads it, which is not here"
 SCHEDULE = {
-    f"{INLINE}.MonitoringAppSpecification.RecordPreprocessorSourceUri": ANALYZER,
-    f"{INLINE}.MonitoringAppSpecification.PostAnalyticsProcessorSourceUri": ANALYZER,
     f"{INLINE}.MonitoringInputs[].EndpointInput.FeaturesAttribute": ANALYZER,
     f"{INLINE}.MonitoringInputs[].EndpointInput.InferenceAttribute": ANALYZER,
     f"{INLINE}.MonitoringResources.ClusterConfig.InstanceType": MACHINE,
