@@ -10,6 +10,8 @@ import pytest
 from stacks.local.aws.sagemaker import monitoring_times as times
 from stacks.local.aws.sagemaker.errors import ApiError
 from stacks.local.aws.sagemaker.monitoring_definitions import DEFINITIONS
+from stacks.local.aws.sagemaker.monitoring_fields import RECORDED
+from stacks.local.aws.sagemaker.shapes import service
 from tests.kits.answers import request
 from tests.kits.endpoints import invoke, on_instances, put_artifact, serve, serve_program
 from tests.kits.local_cloud import BUCKET, ROLE, Cloud, program, refusal, running_cloud
@@ -105,6 +107,27 @@ def test_a_definition_is_made_shown_listed_and_deleted(kind: str) -> None:
     assert account.call(row.list, EndpointName="other")["JobDefinitionSummaries"] == []
     account.call(row.delete, JobDefinitionName="watch")
     assert account.refusal(row.describe, JobDefinitionName="watch")[0] == "ResourceNotFound"
+
+
+@pytest.mark.parametrize("kind", DEFINITIONS)
+def test_a_definition_on_several_machines_is_refused(kind: str) -> None:
+    account, row = Account(), DEFINITIONS[kind]
+    cluster = {"InstanceCount": 2, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 5}
+    asked = request(row.create, JobResources={"ClusterConfig": cluster})
+    assert account.refusal(row.create, **asked)[0] == "NotEmulated"
+
+
+@pytest.mark.parametrize(
+    ("operation", "path"),
+    [(operation, path) for operation, told in RECORDED.items() for path in told],
+)
+def test_what_is_only_recorded_of_a_monitor_is_a_member_of_its_request(
+    operation: str, path: str
+) -> None:
+    shape = service().operation_model(operation).input_shape
+    for name in path.split("."):
+        shape = shape.members[name.removesuffix("[]")]
+        shape = shape.member if name.endswith("[]") else shape
 
 
 # Executions
