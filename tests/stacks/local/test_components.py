@@ -73,6 +73,8 @@ def create(sm: Any, name: str, specification: Mapping[str, Any], copies: int = 1
 
 def remove(sm: Any, name: str) -> None:
     sm.delete_inference_component(InferenceComponentName=name)
+    again = refusal(sm.delete_inference_component, InferenceComponentName=name)
+    assert again[0] == "ValidationException"  # it is going, or gone
 
     def is_gone() -> bool:
         try:

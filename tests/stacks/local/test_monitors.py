@@ -10,6 +10,8 @@ import pytest
 from stacks.local.aws.sagemaker import monitoring_times as times
 from stacks.local.aws.sagemaker.errors import ApiError
 from stacks.local.aws.sagemaker.monitoring_definitions import DEFINITIONS
+from stacks.local.aws.sagemaker.monitoring_fields import RECORDED
+from stacks.local.aws.sagemaker.shapes import service
 from tests.kits.answers import request
 from tests.kits.endpoints import invoke, on_instances, put_artifact, serve, serve_program
 from tests.kits.local_cloud import BUCKET, ROLE, Cloud, program, refusal, running_cloud
@@ -23,8 +25,9 @@ here = pathlib.Path(os.environ["dataset_source"])
 rows = [line for file in here.rglob("*.jsonl") for line in file.read_text().splitlines()]
 names = {"endpoint": os.environ["sagemaker_endpoint_name"], "rows": len(rows)}
 names["schedule"] = os.environ["sagemaker_monitoring_schedule_name"]
-baseline = pathlib.Path(os.environ["baseline_constraints"])
-names["baseline"] = sorted(path.name for path in baseline.iterdir())
+names["type"] = os.environ["analysis_type"]
+names["baseline"] = pathlib.Path(os.environ["baseline_constraints"]).read_text()
+names["script"] = pathlib.Path(os.environ["record_preprocessor_script"]).read_text()
 pathlib.Path(os.environ["output_path"], "report.json").write_text(json.dumps(names))
 """
 VIOLATED = "import pathlib; pathlib.Path('/opt/ml/output/message').write_text('%s')"
@@ -106,6 +109,27 @@ def test_a_definition_is_made_shown_listed_and_deleted(kind: str) -> None:
     assert account.refusal(row.describe, JobDefinitionName="watch")[0] == "ResourceNotFound"
 
 
+@pytest.mark.parametrize("kind", DEFINITIONS)
+def test_a_definition_on_several_machines_is_refused(kind: str) -> None:
+    account, row = Account(), DEFINITIONS[kind]
+    cluster = {"InstanceCount": 2, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 5}
+    asked = request(row.create, JobResources={"ClusterConfig": cluster})
+    assert account.refusal(row.create, **asked)[0] == "NotEmulated"
+
+
+@pytest.mark.parametrize(
+    ("operation", "path"),
+    [(operation, path) for operation, told in RECORDED.items() for path in told],
+)
+def test_what_is_only_recorded_of_a_monitor_is_a_member_of_its_request(
+    operation: str, path: str
+) -> None:
+    shape = service().operation_model(operation).input_shape
+    for name in path.split("."):
+        shape = shape.members[name.removesuffix("[]")]
+        shape = shape.member if name.endswith("[]") else shape
+
+
 # Executions
 
 
@@ -128,8 +152,13 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         for _ in range(3):
             invoke(running, "watched", "row")
         s3.put_object(Bucket=BUCKET, Key="baseline/constraints.json", Body=b"{}")
+        s3.put_object(Bucket=BUCKET, Key="code/before.py", Body=b"pass")
+        s3.put_object(Bucket=BUCKET, Key="answers/rows.csv", Body=b"a\n1\n2\n")
         wait_until(lambda: "Contents" in s3.list_objects_v2(Bucket=BUCKET, Prefix="captured"))
         yield running
+
+
+SCRIPT = {"RecordPreprocessorSourceUri": f"s3://{BUCKET}/code/before.py"}
 
 
 def definition(code: str, endpoint: str = "watched") -> dict[str, Any]:
@@ -142,7 +171,7 @@ def definition(code: str, endpoint: str = "watched") -> dict[str, Any]:
         "MonitoringInputs": [{"EndpointInput": source}],
         "MonitoringOutputConfig": {"MonitoringOutputs": [{"S3Output": result}]},
         "MonitoringResources": {"ClusterConfig": cluster},
-        "MonitoringAppSpecification": {"ImageUri": "analyzer", **program(code)},
+        "MonitoringAppSpecification": {"ImageUri": "analyzer", **SCRIPT, **program(code)},
         "BaselineConfig": {"ConstraintsResource": resource},
         "RoleArn": ROLE,
     }
@@ -155,9 +184,9 @@ ONCE = {
 }
 
 
-def once(sm: Any, name: str, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+def once(sm: Any, name: str, wanted: Mapping[str, Any], **more: str) -> Mapping[str, Any]:
     """The one execution of a schedule, when it is over."""
-    config = {"ScheduleConfig": ONCE, "MonitoringJobDefinition": wanted}
+    config = {"ScheduleConfig": ONCE, "MonitoringJobDefinition": wanted, **more}
     sm.create_monitoring_schedule(MonitoringScheduleName=name, MonitoringScheduleConfig=config)
     found: list[Mapping[str, Any]] = []
 
@@ -187,8 +216,44 @@ def test_an_execution_analyzes_what_was_captured(cloud: Cloud, sm: Any) -> None:
         "endpoint": "watched",
         "rows": 3,
         "schedule": "quality",
-        "baseline": ["constraints.json"],
+        "type": "DATA_QUALITY",
+        "baseline": "{}",
+        "script": "pass",
     }
+
+
+AWS_ANALYZER = "156813124566.dkr.ecr.us-east-1.amazonaws.com/sagemaker-model-monitor-analyzer"
+
+
+def of_transform(script: Mapping[str, str]) -> dict[str, Any]:
+    """What AWS's analyzer is to do with the answers of a transform job."""
+    source = {
+        "DataCapturedDestinationS3Uri": f"s3://{BUCKET}/answers",
+        "DatasetFormat": {"Csv": {"Header": True}},
+        "LocalPath": "/opt/ml/processing/in",
+    }
+    told = {name: value for name, value in definition("").items() if name != "BaselineConfig"}
+    return {
+        **told,
+        "MonitoringInputs": [{"BatchTransformInput": source}],
+        "MonitoringAppSpecification": {"ImageUri": AWS_ANALYZER, **script},
+    }
+
+
+def test_aws_analyzer_suggests_a_baseline_and_checks_against_it(cloud: Cloud, sm: Any) -> None:
+    run = once(sm, "suggests", of_transform({}))
+    assert run["MonitoringExecutionStatus"] == "Completed", run
+    s3 = cloud.client("s3")
+    found = s3.list_objects_v2(Bucket=BUCKET, Prefix="reports/suggests/")["Contents"]
+    uris = {entry["Key"].rpartition("/")[2]: f"s3://{BUCKET}/{entry['Key']}" for entry in found}
+    assert sorted(uris) == ["constraints.json", "statistics.json"]
+    s3.put_object(Bucket=BUCKET, Key="answers/rows.csv", Body=b"a\nb\nc\n")
+    baseline = {
+        "ConstraintsResource": {"S3Uri": uris["constraints.json"]},
+        "StatisticsResource": {"S3Uri": uris["statistics.json"]},
+    }
+    run = once(sm, "checks", {**of_transform({}), "BaselineConfig": baseline})
+    assert run["MonitoringExecutionStatus"] == "CompletedWithViolations", run
 
 
 def test_a_message_of_violations_is_their_status(sm: Any) -> None:
@@ -211,6 +276,17 @@ def test_an_execution_that_cannot_be_says_why(sm: Any) -> None:
     assert names == {"lost", "unknown", "failing"}
     later = {"ScheduledTimeAfter": datetime.now(UTC) + timedelta(hours=1)}
     assert sm.list_monitoring_executions(**later)["MonitoringExecutionSummaries"] == []
+
+
+def test_aws_analyzer_refuses_what_it_does_not_do_here(sm: Any) -> None:
+    scripted = once(sm, "scripted", of_transform(SCRIPT))
+    assert "record_preprocessor_script is not emulated" in scripted["FailureReason"]
+    other = once(sm, "other-type", of_transform({}), MonitoringType="ModelQuality")
+    assert "analysis_type MODEL_QUALITY is not emulated" in other["FailureReason"]
+    captured = definition("")
+    captured["MonitoringAppSpecification"] = {"ImageUri": AWS_ANALYZER}
+    reason = once(sm, "captured", captured)["FailureReason"]
+    assert "dataset_format sagemakerCaptureJson is not emulated" in reason
 
 
 def test_a_schedule_of_a_named_definition_stops_starts_and_goes(sm: Any) -> None:

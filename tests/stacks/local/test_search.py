@@ -11,6 +11,7 @@ import pytest
 from stacks.local.daemon.environment import LocalEnvironment
 from stacks.local.runtime.files import write_json
 from tests.kits.local_cloud import ROLE, Cloud, process, refusal, train
+from tests.kits.sagemaker_alone import Account
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,17 @@ def test_tags_hyperparameters_and_metrics_are_searched(
 ) -> None:
     answer = sm.search(Resource=resource, SearchExpression=expression)
     assert len(answer["Results"]) == found
+
+
+def test_numbers_are_sorted_as_numbers() -> None:
+    account = Account()
+    for name, depth in (("much", 10.25), ("little", 2.0), ("more", 9.5)):
+        told = {"depth": {"NumberValue": depth}}
+        account.call("CreateTrialComponent", TrialComponentName=name, Parameters=told)
+    asked = {"SortBy": "Parameters.depth", "SortOrder": "Ascending"}
+    found = account.call("Search", Resource="ExperimentTrialComponent", **asked)["Results"]
+    names = [row["TrialComponent"]["TrialComponentName"] for row in found]
+    assert names == ["little", "more", "much"]
 
 
 def test_what_is_not_searched_is_said(sm: Any) -> None:

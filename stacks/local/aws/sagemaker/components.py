@@ -4,9 +4,7 @@ Source: SageMaker API reference, CreateInferenceComponent and those beside it; d
 "Deploy models with inference components". A component answers InvokeEndpoint that names it.
 """
 
-import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
@@ -19,13 +17,13 @@ from stacks.local.aws.sagemaker.fleet import (
     Variant,
     end,
     launch,
-    mend,
     processes,
     start_server,
     wait_healthy,
 )
 from stacks.local.aws.sagemaker.packages import container
 from stacks.local.aws.sagemaker.resource_type import Exists, Request
+from stacks.local.aws.sagemaker.rollout import Deployment, take_down
 from stacks.local.aws.sagemaker.servers import ServingFailed
 from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.store import Resource
@@ -34,21 +32,13 @@ from stacks.local.runtime.s3_files import TransferFailed
 KIND, STATUS = "inference component", "InferenceComponentStatus"
 
 
-@dataclass(kw_only=True, eq=False)
-class Live:
-    """What runs behind a component."""
-
-    fleet: Fleet | None = None
-    cancelled: threading.Event = field(default_factory=threading.Event)
-
-
 def _create(emulator: Emulator, item: Resource, request: Request) -> None:
     if "Specification" not in request or "VariantName" not in request:
         raise invalid("an inference component needs Specification and VariantName")
     endpoint = _endpoint(emulator, request["EndpointName"])
     copies = request.get("RuntimeConfig", {}).get("CopyCount", 1)
     fleet = _planned(emulator, item, request["Specification"], copies)
-    item.live = Live()
+    item.live = Deployment()
     item.set(
         EndpointArn=endpoint.arn,
         InferenceComponentStatus="Creating",
@@ -75,16 +65,7 @@ def _update(emulator: Emulator, item: Resource, request: Request) -> None:
 
 
 def _delete(emulator: Emulator, item: Resource, request: Request) -> None:
-    live: Live = item.live
-    live.cancelled.set()
-    item.set(InferenceComponentStatus="Deleting")
-
-    def work() -> None:
-        if live.fleet:
-            live.fleet.stop(emulator.host)
-        emulator.store.remove(item)
-
-    emulator.background(work, broken=lambda error: emulator.store.remove(item))
+    take_down(emulator, item, STATUS)
 
 
 COMPONENT = derived(
@@ -126,7 +107,7 @@ def serving(emulator: Emulator, endpoint: str, name: str) -> Variant:
     if item is None or item.fields["EndpointName"] != endpoint:
         told = f"Inference Component {name} of endpoint {endpoint} not found."
         raise ApiError("ValidationError", told)
-    live: Live = item.live
+    live: Deployment = item.live
     if live.fleet is None or item.fields[STATUS] not in ("InService", "Updating"):
         told = f"Inference Component {name} is {item.fields[STATUS]}, not InService."
         raise ApiError("ValidationError", told)
@@ -134,14 +115,6 @@ def serving(emulator: Emulator, endpoint: str, name: str) -> Variant:
     if not variant.servers:
         raise ApiError("ValidationError", f"Inference Component {name} has no copy.")
     return variant
-
-
-def revive(emulator: Emulator, item: Resource) -> None:
-    """Start again the copies that died."""
-    live: Live = item.live
-    fleet = live.fleet
-    if fleet is not None and item.fields[STATUS] == "InService":
-        mend(emulator, fleet, lambda: live.cancelled.is_set() or live.fleet is not fleet)
 
 
 def _endpoint(emulator: Emulator, name: str) -> Resource:
@@ -205,7 +178,7 @@ def _replace(
     specification: Request | None = None,
 ) -> None:
     """Start a fleet in the background and let it take the place of the one that is there."""
-    live: Live = item.live
+    live: Deployment = item.live
 
     def work() -> None:
         try:
@@ -233,7 +206,7 @@ def _replace(
 
 def _resize(emulator: Emulator, item: Resource, copies: int) -> None:
     """Start or end copies; at most as many processes run as of a variant."""
-    live: Live = item.live
+    live: Deployment = item.live
     fleet = live.fleet
     assert fleet is not None  # it is in service
     (variant,) = fleet.variants.values()

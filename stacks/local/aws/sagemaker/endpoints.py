@@ -17,11 +17,10 @@ from stacks.local.aws.sagemaker.fleet import (
     Fleet,
     Variant,
     launch,
-    mend,
     plan,
 )
 from stacks.local.aws.sagemaker.resource_type import Request
-from stacks.local.aws.sagemaker.rollout import Deployment, plan_of, shift
+from stacks.local.aws.sagemaker.rollout import Deployment, plan_of, shift, take_down
 from stacks.local.aws.sagemaker.servers import ServingFailed
 from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.store import Resource
@@ -159,20 +158,9 @@ def _check_components(emulator: Emulator, item: Resource, planned: Fleet) -> Non
 
 def delete_endpoint(emulator: Emulator, item: Resource, request: Request) -> None:
     """Stop the processes, then forget the endpoint."""
-    deployment: Deployment = item.live
-    if item.fields["EndpointStatus"] == "Deleting":
-        raise invalid(f'Cannot update in-progress endpoint "{item.arn}".')
     if held := components.of_endpoint(emulator, item.name):
         raise invalid(f"{item.arn} cannot be deleted: it has the component {held[0].name}.")
-    deployment.cancelled.set()
-    item.set(EndpointStatus="Deleting")
-
-    def work() -> None:
-        if deployment.fleet:
-            deployment.fleet.stop(emulator.host)
-        emulator.store.remove(item)
-
-    emulator.background(work, broken=lambda error: emulator.store.remove(item))
+    take_down(emulator, item, "EndpointStatus")
 
 
 def update_weights(emulator: Emulator, item: Resource, request: Request) -> None:
@@ -191,15 +179,6 @@ def update_weights(emulator: Emulator, item: Resource, request: Request) -> None
         variant = fleet.variants[change["VariantName"]]
         variant.weight = change.get("DesiredWeight", variant.weight)
     item.set(**_described(fleet))
-
-
-def revive(emulator: Emulator, item: Resource) -> None:
-    """Start again the processes that died under a running endpoint, as SageMaker does."""
-    deployment: Deployment = item.live
-    fleet = deployment.fleet
-    if fleet is None or item.fields["EndpointStatus"] != "InService":
-        return
-    mend(emulator, fleet, lambda: deployment.cancelled.is_set() or deployment.fleet is not fleet)
 
 
 def _config(emulator: Emulator, name: str) -> Mapping[str, Any]:

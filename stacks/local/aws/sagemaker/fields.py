@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from stacks.local.aws.sagemaker import job_fields, pipeline_fields
+from stacks.local.aws.sagemaker import job_fields, monitoring_fields, pipeline_fields
 from stacks.local.aws.sagemaker.reasons import ACCESS, ACCOUNTING, KEY, MACHINE, NETWORK
 
 FIELDS: Mapping[str, frozenset[str]] = {
@@ -150,20 +150,10 @@ COMPONENT = {
     "RuntimeConfig.CopyCount": "at most two processes run per component",
 }
 
-INLINE = "MonitoringScheduleConfig.MonitoringJobDefinition"
-ANALYZER = "AWS's own analyzer reads it, which is not here"
-SCHEDULE = {
-    f"{INLINE}.MonitoringAppSpecification.RecordPreprocessorSourceUri": ANALYZER,
-    f"{INLINE}.MonitoringAppSpecification.PostAnalyticsProcessorSourceUri": ANALYZER,
-    f"{INLINE}.MonitoringInputs[].EndpointInput.FeaturesAttribute": ANALYZER,
-    f"{INLINE}.MonitoringInputs[].EndpointInput.InferenceAttribute": ANALYZER,
-    f"{INLINE}.MonitoringResources.ClusterConfig.InstanceType": MACHINE,
-    f"{INLINE}.MonitoringOutputConfig.KmsKeyId": KEY,
-}
-
 RECORDED: Mapping[str, Mapping[str, str]] = {
     **pipeline_fields.RECORDED,
     **job_fields.RECORDED,
+    **monitoring_fields.RECORDED,
     "CreateEndpointConfig": {
         "ProductionVariants[].InstanceType": MACHINE,
         "ProductionVariants[].InitialInstanceCount": "at most two processes run per variant",
@@ -231,7 +221,6 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "ClientToken": "each request makes its own version",
     },
     "CreateModelPackageGroup": {"ModelPackageGroupDescription": ACCOUNTING},
-    "CreateMonitoringSchedule": SCHEDULE,
     "DescribeFeatureGroup": {"NextToken": "every answer carries all features"},
     "DescribeModelCard": {"IncludedData": "every answer carries all data"},
     "DescribeModelPackage": {"IncludedData": "every answer carries all data"},
@@ -258,6 +247,5 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "ClientToken": "an update is idempotent by itself",
         "ModelCard": ACCOUNTING,
     },
-    "UpdateMonitoringSchedule": SCHEDULE,
 }
 """Operation -> member -> why it is kept without effect. Dotted names stand inside acting ones."""

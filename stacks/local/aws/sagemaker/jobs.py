@@ -9,6 +9,7 @@ from typing import Any
 from stacks.local.aws.container_logs import job_stream
 from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.aws.sagemaker import job_lineage
+from stacks.local.aws.sagemaker.derived import words
 from stacks.local.aws.sagemaker.errors import can_assume, has_program, invalid, not_emulated
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.role_needs import may_log, refused
@@ -71,7 +72,7 @@ def stop_job(emulator: Emulator, item: Resource, stem: str) -> None:
     with emulator.store.lock:
         if item.fields[f"{stem}Status"] not in ("InProgress", "Stopping"):
             raise invalid(
-                f"The request was rejected because the {_words(stem)} is in status "
+                f"The request was rejected because the {words(stem)} is in status "
                 f"{item.fields[f'{stem}Status']}."
             )
         item.set(**{f"{stem}Status": "Stopping"})
@@ -179,7 +180,3 @@ def _one_instance(cluster: Request) -> None:
 def _local_path(path: str, base: str) -> None:
     if not (path == base or path.startswith(f"{base}/")) or ".." in path.split("/"):
         raise invalid(f"LocalPath must start with {base!r}, got {path!r}")
-
-
-def _words(stem: str) -> str:
-    return re.sub(r"(?<!^)([A-Z])", r" \1", stem).lower()

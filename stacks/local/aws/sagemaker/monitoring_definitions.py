@@ -31,10 +31,9 @@ class Definition:
     cluster: Mapping[str, Any]
     role: str
     environment: Mapping[str, str]
-    constraints: str = ""
-    """S3 address. Default: there is no baseline."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Variable that tells the container where a file is -> S3 address. Default: there is none."""
 
-    statistics: str = ""
     ground_truth: str = ""
     config: str = ""
     rest: Mapping[str, Any] = field(default_factory=dict)
@@ -82,6 +81,12 @@ def _built(
         raise invalid("a monitoring job needs EndpointInput or BatchTransformInput")
     runs = ("ImageUri", "ContainerEntrypoint", "ContainerArguments")
     rest = ("NetworkConfig", "StoppingCondition")
+    files = {
+        "baseline_constraints": baseline.get("ConstraintsResource", {}).get("S3Uri"),
+        "baseline_statistics": baseline.get("StatisticsResource", {}).get("S3Uri"),
+        "record_preprocessor_script": app.get("RecordPreprocessorSourceUri"),
+        "post_analytics_processor_script": app.get("PostAnalyticsProcessorSourceUri"),
+    }
     return Definition(
         application={name: app[name] for name in runs if name in app},
         endpoint=source.get("EndpointName"),
@@ -92,8 +97,7 @@ def _built(
         cluster=cluster,
         role=said["RoleArn"],
         environment=environment,
-        constraints=baseline.get("ConstraintsResource", {}).get("S3Uri", ""),
-        statistics=baseline.get("StatisticsResource", {}).get("S3Uri", ""),
+        files={name: uri for name, uri in files.items() if uri},
         ground_truth=read.get("GroundTruthS3Input", {}).get("S3Uri", ""),
         config=app.get("ConfigUri", ""),
         rest={name: said[name] for name in rest if name in said},

@@ -1,8 +1,9 @@
 """Monitoring schedules: at their time they start processing jobs over what an endpoint captured.
 
 Source: SageMaker API reference; developer guide, "Container contract inputs" and "Container
-contract outputs" of Model Monitor. AWS's own analyzer images are not here: an image needs a row, or
-the definition names its entrypoint; without either an execution fails and says so.
+contract outputs" of Model Monitor. AWS's analyzer is played for data quality alone
+(`frameworks.analyze`); another image needs a row, or the definition names its entrypoint; without
+either an execution fails and says so.
 """
 
 import json
@@ -15,7 +16,7 @@ from botocore.exceptions import ClientError
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker import crud
 from stacks.local.aws.sagemaker import monitoring_times as times
-from stacks.local.aws.sagemaker.derived import derived
+from stacks.local.aws.sagemaker.derived import derived, words
 from stacks.local.aws.sagemaker.errors import ApiError, invalid
 from stacks.local.aws.sagemaker.monitoring_definitions import (
     DEFINITIONS,
@@ -31,7 +32,14 @@ from stacks.local.runtime.s3_files import TransferFailed, split_uri
 Answer = dict[str, Any]
 EXECUTION = "monitoring execution"
 UNDER_WAY = ("Pending", "InProgress", "Stopping")
-BASELINE = "/opt/ml/processing/baseline"
+FOLDERS = {
+    "baseline_constraints": "/opt/ml/processing/baseline/constraints",
+    "baseline_statistics": "/opt/ml/processing/baseline/stats",
+    "record_preprocessor_script": "/opt/ml/processing/code/preprocessor",
+    "post_analytics_processor_script": "/opt/ml/processing/code/postprocessor",
+}
+"""Variable of the container -> folder of the file that it names."""
+
 GROUND_TRUTH = "/opt/ml/processing/groundtruth"
 CONFIG = "/opt/ml/processing/config"
 VIOLATIONS = "CompletedWithViolations"
@@ -222,12 +230,8 @@ def _job(emulator: Emulator, item: Resource, due: datetime, name: str) -> dict[s
     files = [*_data(emulator, told, start, end)]
     if not files:
         raise invalid(NO_DATA)
-    extra = {
-        f"{BASELINE}/constraints": told.constraints,
-        f"{BASELINE}/stats": told.statistics,
-        GROUND_TRUTH: told.ground_truth,
-        CONFIG: told.config,
-    }
+    files += [(uri, FOLDERS[name]) for name, uri in told.files.items()]
+    extra = {GROUND_TRUTH: told.ground_truth, CONFIG: told.config}
     files += [(uri, path) for path, uri in extra.items() if uri]
     (output,) = told.outputs
     return {
@@ -265,15 +269,15 @@ def _data(
 
 
 def _contract(item: Resource, told: Definition, start: datetime, end: datetime) -> dict[str, str]:
-    """What a container is told (developer guide, "Container contract inputs")."""
+    """What a container is told (developer guide, "Container contract inputs").
+
+    `analysis_type` is what the SDK tells AWS's analyzer, so that it refuses what it does not do.
+    """
     both = {"captureIndexNames": ["endpointInput", "endpointOutput"]}
     kind = {"sagemakerCaptureJson": both} if told.endpoint else told.dataset_format
-    paths = {
-        "baseline_constraints": f"{BASELINE}/constraints" if told.constraints else "",
-        "baseline_statistics": f"{BASELINE}/stats" if told.statistics else "",
-        "sagemaker_endpoint_name": told.endpoint or "",
-    }
+    endpoint = {"sagemaker_endpoint_name": told.endpoint} if told.endpoint else {}
     return {
+        "analysis_type": words(item.fields["MonitoringType"]).replace(" ", "_").upper(),
         "dataset_format": json.dumps(kind),
         "dataset_source": told.local_path,
         "start_time": f"{start:%Y-%m-%dT%H:%M:%SZ}",
@@ -281,7 +285,8 @@ def _contract(item: Resource, told: Definition, start: datetime, end: datetime) 
         "output_path": told.outputs[0]["LocalPath"],
         "publish_cloudwatch_metrics": "Disabled",
         "sagemaker_monitoring_schedule_name": item.name,
-        **{name: value for name, value in paths.items() if value},
+        **endpoint,
+        **{n: f"{FOLDERS[n]}/{uri.rpartition('/')[2]}" for n, uri in told.files.items()},
     }
 
 

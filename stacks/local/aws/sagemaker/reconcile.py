@@ -8,9 +8,9 @@ from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.aws.sagemaker import components, monitors
 from stacks.local.aws.sagemaker.asynchronous import Queues
 from stacks.local.aws.sagemaker.capture import Captures
-from stacks.local.aws.sagemaker.endpoints import revive
 from stacks.local.aws.sagemaker.features import flush
 from stacks.local.aws.sagemaker.resource_types import BY_NAME
+from stacks.local.aws.sagemaker.rollout import revive
 from stacks.local.runtime.s3_files import TransferFailed
 
 log = logging.getLogger(__name__)
@@ -25,9 +25,9 @@ def reconcile(emulator: Emulator, captures: Captures, queues: Queues) -> None:
         emulator.logs.flush(moto_backend("logs", emulator))
         queues.measure(emulator, cloudwatch)
         for item in emulator.store.all("endpoint"):
-            revive(emulator, item)
+            revive(emulator, item, "EndpointStatus")
         for item in emulator.store.all(components.KIND):
-            components.revive(emulator, item)
+            revive(emulator, item, components.STATUS)
         monitors.look(emulator, BY_NAME["processing job"])
         for item in emulator.store.all("feature group"):
             flush(emulator, item)

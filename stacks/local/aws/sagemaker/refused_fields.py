@@ -5,7 +5,7 @@ The keys are JMESPath: a request for which one finds something is answered with 
 
 from collections.abc import Mapping
 
-from stacks.local.aws.sagemaker import job_fields
+from stacks.local.aws.sagemaker import job_fields, monitoring_fields
 
 NOT_OF_COMPONENTS = {
     "Specification.BaseInferenceComponentName": "adapters are not built",
@@ -14,11 +14,9 @@ NOT_OF_COMPONENTS = {
     "Specifications": "one specification is for every instance",
 }
 
-CLUSTER = "MonitoringScheduleConfig.MonitoringJobDefinition.MonitoringResources.ClusterConfig"
-SCHEDULE = {f"{CLUSTER}.InstanceCount > `1`": "a local job is one process on one machine"}
-
 REFUSED: Mapping[str, Mapping[str, str]] = {
     **job_fields.REFUSED,
+    **monitoring_fields.REFUSED,
     "CreateEndpointConfig": {
         "AsyncInferenceConfig.OutputConfig.NotificationConfig.IncludeInferenceResponseIn": (
             "topics hear where the answer is, not the answer"
@@ -44,7 +42,6 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "SourceAlgorithmSpecification": "marketplace algorithms are not built",
         "InferenceSpecification.Containers[1]": "inference pipelines are not built",
     },
-    "CreateMonitoringSchedule": SCHEDULE,
     "DescribeClusterSchedulerConfig": {"ClusterSchedulerConfigVersion": "the newest is kept"},
     "DescribeComputeQuota": {"ComputeQuotaVersion": "the newest is kept"},
     "ListClusters": {"TrainingPlanArn": "capacity is not reserved here"},
@@ -56,7 +53,6 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         **NOT_OF_COMPONENTS,
         "DeploymentConfig.AutoRollbackConfiguration": "no alarm is watched meanwhile",
     },
-    "UpdateMonitoringSchedule": SCHEDULE,
     "UpdateFeatureGroup": {"FeatureAdditions[].CollectionType": "features hold one value"},
 }
 """Operation -> JMESPath -> why it is answered with NotEmulated."""

@@ -9,15 +9,17 @@ from typing import Any
 
 from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
 from stacks.local.aws.iam.authorizer import Check
-from stacks.local.aws.sagemaker.fleet import Fleet
+from stacks.local.aws.sagemaker.errors import invalid
+from stacks.local.aws.sagemaker.fleet import Fleet, mend
 from stacks.local.aws.sagemaker.servers import ServingFailed
+from stacks.local.aws.store import Resource
 
 WATCH_SECONDS = 1.0
 
 
 @dataclass(kw_only=True, eq=False)
 class Deployment:
-    """What is live behind an endpoint."""
+    """What is live behind an endpoint, or behind an inference component."""
 
     fleet: Fleet | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -31,6 +33,31 @@ class Deployment:
         """The fleet that gets a request; `draw` is a random number below 1."""
         green = self.green
         return green if green is not None and draw < self.green_share else self.fleet
+
+
+def take_down(emulator: Emulator, item: Resource, status: str) -> None:
+    """Stop the processes of what is deleted, then forget it; refuses what is being deleted."""
+    deployment: Deployment = item.live
+    if item.fields[status] == "Deleting":
+        raise invalid(f'Cannot update in-progress {item.kind} "{item.arn}".')
+    deployment.cancelled.set()
+    item.set(**{status: "Deleting"})
+
+    def work() -> None:
+        if deployment.fleet:
+            deployment.fleet.stop(emulator.host)
+        emulator.store.remove(item)
+
+    emulator.background(work, broken=lambda error: emulator.store.remove(item))
+
+
+def revive(emulator: Emulator, item: Resource, status: str) -> None:
+    """Start again the processes that died under what is in service, as SageMaker does."""
+    deployment: Deployment = item.live
+    fleet = deployment.fleet
+    if fleet is None or item.fields[status] != "InService":
+        return
+    mend(emulator, fleet, lambda: deployment.cancelled.is_set() or deployment.fleet is not fleet)
 
 
 @dataclass(frozen=True, kw_only=True)

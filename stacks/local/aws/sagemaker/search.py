@@ -4,6 +4,7 @@ Source: SageMaker API reference, Search, SearchExpression, Filter, NestedFilters
 property by its path; of a list any item may fit; `Tags.key` is the value of a tag.
 """
 
+import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -53,7 +54,7 @@ def search(emulator: Emulator, request: Request) -> dict[str, Any]:
     by = request.get("SortBy", "LastModifiedTime")
     found = [record for record in records if _fits(record, wanted)]
     found.sort(
-        key=lambda record: str(next(_values(record, by), "")),
+        key=lambda record: _place(next(_values(record, by), "")),
         reverse=request.get("SortOrder", "Descending") == "Descending",
     )
     answer = paged("Results", [{member: record} for record in found], request)
@@ -182,6 +183,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping) and len(value) == 1:
         return value.get("NumberValue", value.get("StringValue", value))
     return value
+
+
+def _place(value: Any) -> tuple[float, str]:
+    """Where a value stands in an order: texts before numbers, each among their own."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return (value, "") if is_number else (-math.inf, _text(value))
 
 
 def _text(value: Any) -> str:

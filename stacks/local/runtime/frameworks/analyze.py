@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stacks.local.runtime.frameworks.install import OPT_ML, fail
+from stacks.local.runtime.frameworks.install import OPT_ML
 
 SCRIPTS = ("record_preprocessor_script", "post_analytics_processor_script")
 METRICS = "publish_cloudwatch_metrics"
@@ -23,19 +23,17 @@ class Refused(Exception):
 
 
 def main(environment: Mapping[str, str]) -> int:
-    """Analyze, and write what was found; the exit code."""
+    """Analyze, and say how it went where a processing job's message is read; the exit code."""
+    code, told = 0, "Completed: Job completed successfully with no violations."
     try:
-        found = analyze(environment)
+        if found := analyze(environment):
+            told = f"CompletedWithViolations: Job completed successfully with {found} violations."
     except Refused as error:
-        fail(f"ClientError: {error}")
-        return 1
-    told = "Completed: Job completed successfully with no violations."
-    if found:
-        told = f"CompletedWithViolations: Job completed successfully with {found} violations."
+        code, told = 1, f"ClientError: {error}"
     message = OPT_ML / "output" / "message"
     message.parent.mkdir(parents=True, exist_ok=True)
     message.write_text(told)
-    return 0
+    return code
 
 
 def analyze(environment: Mapping[str, str]) -> int:
