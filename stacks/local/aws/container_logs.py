@@ -60,6 +60,11 @@ class ContainerLogs:
         with self._lock:
             self._files[path] = followed
 
+    def sent(self) -> int:
+        """Bytes that were sent of the files that are followed."""
+        with self._lock:
+            return sum(followed.sent for followed in self._files.values())
+
     def flush(self, logs: Any) -> None:
         """Send what is new in every file to moto's logs; leave those that are over."""
         with self._lock:

@@ -1,4 +1,4 @@
-"""What exists in the emulator, in memory, for as long as the local cloud lives."""
+"""What exists in the emulator, in memory; `keeping/` writes it down."""
 
 import threading
 from collections.abc import Iterator
@@ -59,9 +59,19 @@ class Store:
             self._items.get(item.kind, {}).pop(item.name, None)
             self.tags.pop(item.arn, None)
 
+    def stamp(self) -> object:
+        """Another one when something was added, changed or removed."""
+        with self.lock:
+            kinds = [(len(items), _latest(items)) for items in self._items.values()]
+            return kinds, len(self.tags)
+
     def everything(self) -> Iterator[Resource]:
         with self.lock:
             return iter([item for items in self._items.values() for item in items.values()])
 
     def by_arn(self, arn: str) -> Resource | None:
         return next((item for item in self.everything() if item.arn == arn), None)
+
+
+def _latest(items: dict[str, Resource]) -> datetime | None:
+    return max((item.modified for item in items.values()), default=None)

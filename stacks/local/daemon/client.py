@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -35,7 +35,7 @@ class CloudInfo:
     pid: int
     create_time: float
     cloud_id: str
-    """New on each start: a stack state with another id has outlived its cloud."""
+    """That of its data: the state of a stack with another id describes what is gone."""
 
     endpoint_url: str
     provider_port: int
@@ -43,6 +43,11 @@ class CloudInfo:
     """Of the provider plugin for `kubernetes:*`."""
 
     job_isolation: str
+    notes: Sequence[str] = ()
+    """What became of the data of the cloud before. Default: there was none."""
+
+
+FIELDS = tuple(CloudInfo.__dataclass_fields__)
 
 
 def find(home: Path) -> CloudInfo | None:
@@ -50,7 +55,7 @@ def find(home: Path) -> CloudInfo | None:
     for path in (_record(home), _lock_file(home)):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             record = json.loads(path.read_text())
-            info = CloudInfo(**{name: record[name] for name in CloudInfo.__dataclass_fields__})
+            info = CloudInfo(**{name: record[name] for name in FIELDS})
             if is_alive(info.pid, info.create_time):
                 return info
     return None
@@ -96,7 +101,7 @@ def _spawn(home: Path, port: int | None, timeout_seconds: float) -> CloudInfo:
             stdout=out,
             stderr=subprocess.STDOUT,
             cwd=Path(__file__).resolve().parents[3],
-            env={name: value for name, value in os.environ.items() if not _foreign(name)},
+            env=_own(os.environ),
             start_new_session=True,
         )
     deadline = time.monotonic() + timeout_seconds
@@ -154,9 +159,14 @@ def _about_to_run(home: Path) -> CloudInfo | None:
     return None
 
 
-def _foreign(name: str) -> bool:
-    """The person's AWS settings do not belong into the local cloud."""
-    return name.startswith(("AWS_", "MLFLOW_", "PULUMI_"))
+def _own(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without the person's AWS settings, which do not belong into the local cloud.
+
+    gRPC prepares for calls from a copy of its process; those that write the data down make none.
+    """
+    foreign = ("AWS_", "MLFLOW_", "PULUMI_")
+    own = {name: value for name, value in environment.items() if not name.startswith(foreign)}
+    return {**own, "GRPC_ENABLE_FORK_SUPPORT": "0"}
 
 
 def _record(home: Path) -> Path:

@@ -1,8 +1,8 @@
 """The local cloud: one process with the AWS endpoint and the Pulumi providers.
 
-Start: stop what an earlier cloud left, bind the port, serve AWS (our SageMaker in front of moto),
-serve the providers, and only then write cloud.json. Stop (SIGTERM or SIGINT): remove cloud.json,
-then end every child.
+Start: stop what an earlier cloud left, bind the port, take its data, serve AWS (our SageMaker in
+front of moto), start what served, serve the providers, and only then write cloud.json. Stop
+(SIGTERM or SIGINT): remove cloud.json, write the data down, then end every child.
 """
 
 from __future__ import annotations
@@ -10,19 +10,18 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import secrets
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import psutil
 
 from stacks.local.daemon.client import ALREADY_RUNNING, take_lock
-from stacks.local.daemon.record import UPKEEP_SECONDS, write_down
+from stacks.local.daemon.record import last_port, write_down
 from stacks.local.provider.aws.kept_answers import Answers
 from stacks.local.provider.ledger import Ledger
 from stacks.local.provider.peers import Admits, owner_with
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from stacks.local.aws.iam.authorizer import Authorizer
     from stacks.local.aws.recorded.recorder import Recorder
     from stacks.local.aws.store import Store
+    from stacks.local.daemon.data import Data
     from stacks.local.kubernetes.attach import Attachment
     from stacks.local.provider.aws.backend import AwsBackend
     from stacks.local.provider.aws.row import Believed
@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     children = Children(folder=home / "local" / "run")
     children.reap()
     try:
-        listener = _listen(arguments.port)
+        listener = _listen(arguments.port) if arguments.port else _listen_again(home)
     except OSError as error:
         log.error(
             "port %d must be free, got %s: used by %s",
@@ -107,16 +107,19 @@ def _serve(
     stop: threading.Event,
     lock: TextIO,
 ) -> None:
+    from stacks.local.daemon.data import Data
+
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     namespace = find_namespace()
     os.environ.update(MOTO_SETTINGS)
     keys = ensure_keys(home)
     sagemaker_app = _overlay(home, url, namespace, children, keys)
-    answers = Answers()
-    gate = _guarded(sagemaker_app, listener, keys, answers)
+    data = Data.of(home, keys, sagemaker_app)
+    gate = _guarded(sagemaker_app, listener, keys, data)
+    data.load()
     _serve_http(gate, listener)
-    threading.Thread(target=_reconcile, args=(sagemaker_app, stop), daemon=True).start()
-    ledger = Ledger()
+    data.resume()
+    threading.Thread(target=data.rounds.run, args=(sagemaker_app, stop), daemon=True).start()
     attachment = _attachment(home, children, gate, sagemaker_app, keys)
     threading.Thread(target=attachment.run, args=(stop,), daemon=True).start()
     admits = owner_with(SECRET_VARIABLE, keys.secret_access_key)
@@ -124,21 +127,24 @@ def _serve(
     if not arguments.no_provider:
         from stacks.local.provider.kubernetes.backend import KubernetesBackend
 
-        backends = (_aws_backend(url, keys, answers), KubernetesBackend(attachment))
-        ports = [_serve_provider(backend, admits, ledger) for backend in backends]
+        backends = (_aws_backend(url, keys, data.answers), KubernetesBackend(attachment))
+        ports = [_serve_provider(backend, admits, data.ledger) for backend in backends]
+    data.begin()
     record = {
         "pid": os.getpid(),
         "create_time": psutil.Process().create_time(),
-        "cloud_id": secrets.token_hex(8),
+        "cloud_id": data.cloud_id,
         "endpoint_url": url,
         "provider_port": ports[0],
         "kubernetes_port": ports[1],
         "job_isolation": isolation(namespace),
+        "notes": data.notes,
     }
     log.info("ready at %s", url)
-    write_down(home, record, lock, ledger, stop)
+    write_down(home, record, lock, data.ledger, stop)
     (home / "local" / "cloud.json").unlink(missing_ok=True)
     log.info("stopping")
+    data.finish()
 
 
 def _overlay(
@@ -233,7 +239,12 @@ def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
     )
 
 
-def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys, answers: Answers) -> Gate:
+def _guarded(
+    sagemaker_app: Any,
+    listener: socket.socket,
+    keys: Keys,
+    data: Data,
+) -> Gate:
     """The endpoint behind the gate that checks origin and signature, and what AWS refuses."""
     from stacks.local.aws import service_quotas, session_tokens
     from stacks.local.aws.answers import Answering
@@ -241,11 +252,9 @@ def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys, answers: A
     from stacks.local.aws.refusals.account import Account
     from stacks.local.aws.refusals.filter import Refusing
     from stacks.local.aws.sagemaker.endpoints import CONFIG
-    from stacks.local.aws.signatures import Secret
 
     authorizer = sagemaker_app.emulator.authorizer
-    sessions: dict[str, Secret] = {}
-    session_tokens.install(sessions, authorizer.owners)
+    session_tokens.install(data.sessions, authorizer.owners)
     store = sagemaker_app.emulator.store
     account = Account(
         region=REGION,
@@ -256,12 +265,14 @@ def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys, answers: A
     )
     return Gate(
         authorize=authorizer.check,
-        application=answers.kept_by(
-            Answering(application=Refusing(application=sagemaker_app, account=account)),
-            keys.access_key_id,
+        application=data.quiet.around(
+            data.answers.kept_by(
+                Answering(application=Refusing(application=sagemaker_app, account=account)),
+                keys.access_key_id,
+            )
         ),
         port=listener.getsockname()[1],
-        secret_of=known_secrets(keys.access_key_id, keys.secret_access_key, sessions),
+        secret_of=known_secrets(keys.access_key_id, keys.secret_access_key, data.sessions),
     )
 
 
@@ -332,29 +343,12 @@ _KEPT: list[object] = []
 """A gRPC server stops when it is collected."""
 
 
-def _reconcile(sagemaker_app: Any, stop: threading.Event) -> None:
-    """What happens by itself: data is written, servers start again, streams and events flow."""
-    from stacks.local.aws.cloudwatch_alarms import Watch, watch
-    from stacks.local.aws.event_source_mappings import Streams, read
-    from stacks.local.aws.eventbridge import States, tell
-    from stacks.local.aws.sagemaker.reconcile import reconcile
-    from stacks.local.aws.schedules import Due, fire
-
-    streams, states, alarms, due = Streams(), States(), Watch(), Due()
-    emulator = sagemaker_app.emulator
-    rounds: tuple[Callable[[], None], ...] = (
-        lambda: reconcile(emulator, sagemaker_app.captures, sagemaker_app.queues),
-        lambda: read(emulator, streams),
-        lambda: watch(emulator, alarms),
-        lambda: tell(emulator, states),
-        lambda: fire(emulator, due),
-    )
-    while not stop.wait(UPKEEP_SECONDS):
-        for one in rounds:
-            try:
-                one()
-            except Exception:
-                log.exception("a round failed; the next one tries again")
+def _listen_again(home: Path) -> socket.socket:
+    """Where the cloud before listened, whose address clients have; else on a free port."""
+    try:
+        return _listen(last_port(home))
+    except OSError:
+        return _listen(0)
 
 
 def _listen(port: int) -> socket.socket:

@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,6 +17,14 @@ from stacks.local.runtime.files import write, write_json
 UPKEEP_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
+
+
+def last_port(home: Path) -> int:
+    """Where the AWS endpoint of the last cloud listened; 0: there was none."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        record = json.loads((home / "local" / "daemon.lock").read_text())
+        return int(record["endpoint_url"].rpartition(":")[2])
+    return 0
 
 
 def write_down(

@@ -57,6 +57,21 @@ def latest(home: Path, stack: str) -> Mapping[str, Any]:
     return json.loads(content)["checkpoint"].get("latest") or {}
 
 
+def stacks(home: Path) -> list[str]:
+    """Names of the stacks that have a state."""
+    return sorted(path.stem for path in checkpoint(home, "").parent.glob("*.json"))
+
+
+def held(home: Path) -> set[tuple[str, str]]:
+    """URN and id of every resource in the states."""
+    return {
+        (resource["urn"], resource["id"])
+        for stack in stacks(home)
+        for resource in latest(home, stack).get("resources") or []
+        if "id" in resource
+    }
+
+
 def ledger_file(home: Path) -> Path:
     """Where the local cloud writes what it made for which URN."""
     return home / "local" / "ledger.json"

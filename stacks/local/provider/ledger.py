@@ -8,7 +8,7 @@ of a replacement and must be left alone.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -34,7 +34,9 @@ class Ledger:
     """Entries by type and id: an id is held by one URN at a time."""
 
     def __init__(self) -> None:
-        self._guard = threading.Lock()
+        self.guard = threading.Lock()
+        """Held while entries change."""
+
         self._entries: dict[tuple[str, str], Entry] = {}
         self._working: dict[str, threading.Lock] = {}
         self.changes = 0
@@ -46,7 +48,7 @@ class Ledger:
     @contextmanager
     def turn(self, urn: str) -> Iterator[None]:
         """Wait for whatever an engine, perhaps a dead one, started on this URN."""
-        with self._guard:
+        with self.guard:
             lock = self._working.setdefault(urn, threading.Lock())
         with lock:
             yield
@@ -54,32 +56,34 @@ class Ledger:
     def ids(self) -> dict[str, list[str]]:
         """What exists now: ids by URN."""
         found: dict[str, list[str]] = {}
-        with self._guard:
+        with self.guard:
             for entry in self._entries.values():
                 found.setdefault(entry.urn, []).append(entry.id)
         return found
 
     def created(self, urn: str, id: str, inputs: Properties) -> None:
         """Note a resource whose id no engine has stored yet."""
-        with self._guard:
+        with self.guard:
             self.changes += 1
             self._entries[type_of(urn), id] = Entry(urn=urn, id=id, inputs=inputs)
 
     def updated(self, urn: str, id: str, inputs: Properties) -> None:
         """Note new inputs and leave open whether an engine knows it."""
-        with self._guard:
+        with self.guard:
             entry = self._entries.get((type_of(urn), id))
             known = entry.known if entry else True
+            self.changes += 1
             self._entries[type_of(urn), id] = Entry(urn=urn, id=id, inputs=inputs, known=known)
 
     def seen(self, urn: str, id: str, inputs: Properties) -> None:
         """An engine's state holds this id under this URN (perhaps renamed, imported or older)."""
-        with self._guard:
+        with self.guard:
             entry = self._entries.get((type_of(urn), id))
-            self.changes += entry is None or entry.urn != urn
             held = entry.inputs if entry else inputs
             self._replacing.discard(urn)
-            self._entries[type_of(urn), id] = Entry(urn=urn, id=id, inputs=held, known=True)
+            seen = Entry(urn=urn, id=id, inputs=held, known=True)
+            self.changes += seen != entry
+            self._entries[type_of(urn), id] = seen
 
     def checked(self, urn: str, old: Properties) -> None:
         """An engine's state holds a resource with these inputs under this URN.
@@ -88,20 +92,30 @@ class Ledger:
         After a deletion even that one need not be it, because the state keeps the old half of a
         replacement that deletes first; then the engine has to name the id.
         """
-        with self._guard:
+        with self.guard:
             for key, entry in self._entries.items():
                 if entry.urn == urn and entry.inputs == old and urn not in self._replacing:
+                    self.changes += not entry.known
                     self._entries[key] = replace(entry, known=True)
+
+    def compare(self, held: Container[tuple[str, str]]) -> None:
+        """Engines hold these URNs and ids, and no others: what they lack is a lost answer.
+
+        For a cloud that has older data than its engines have seen.
+        """
+        with self.guard:
+            for key, entry in self._entries.items():
+                self._entries[key] = replace(entry, known=(entry.urn, entry.id) in held)
 
     def lost(self, urn: str) -> Entry | None:
         """The newest resource of this URN that no engine knows about."""
-        with self._guard:
+        with self.guard:
             unknown = [e for e in self._entries.values() if e.urn == urn and not e.known]
         return unknown[-1] if unknown else None
 
     def forget(self, urn: str, id: str) -> None:
         """The resource is gone."""
-        with self._guard:
+        with self.guard:
             self.changes += 1
             self._entries.pop((type_of(urn), id), None)
             self._replacing.add(urn)

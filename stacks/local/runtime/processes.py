@@ -213,10 +213,17 @@ def port_owner(port: int) -> str:
     return "a process of another user"
 
 
+def is_free(port: int) -> bool:
+    """Whether a program may listen on a port of the loopback interface; not on 0."""
+    with contextlib.suppress(OSError), socket.socket() as probe:
+        probe.bind(("127.0.0.1", port))
+        return port > 0
+    return False
+
+
 def free_port() -> int:
     """A free TCP port below the ephemeral range, so that no outgoing connection takes it."""
     for port in random.sample(range(20_000, 32_000), 200):
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
+        if is_free(port):
             return port
     raise OSError("none of 200 ports tried is free")

@@ -31,6 +31,10 @@ IDLE_SECONDS = 120
 """How long a serverless worker is kept after its last answer."""
 
 
+OF_PROCESSES = ("servers", "turns", "starting", "counting", "busy", "last_asked")
+"""Members of a variant that are new in another cloud."""
+
+
 @dataclass(kw_only=True, eq=False)
 class Variant:
     """A variant: its share of the traffic and its processes."""
@@ -64,6 +68,15 @@ class Variant:
     counting: threading.Lock = field(default_factory=threading.Lock)
     busy: int = 0
     last_asked: float = field(default_factory=time.monotonic)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what ends with the cloud that runs it: processes, and whom they work for."""
+        return {n: value for n, value in vars(self).items() if n not in OF_PROCESSES}
+
+    def __setstate__(self, kept: Mapping[str, Any]) -> None:
+        vars(self).update(kept, servers=[], turns=itertools.count(), busy=0)
+        self.starting, self.counting = threading.Lock(), threading.Lock()
+        self.last_asked = time.monotonic()
 
     @property
     def label(self) -> str:

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -99,11 +99,6 @@ def _start(emulator: Emulator, item: Resource, stem: str, request: Request, run:
     if training:
         _secondary(item, "Starting", "Starting the training job")
 
-    def finish(ending: Ending) -> None:
-        with emulator.store.lock:
-            (_end_training if training else _end_processing)(item, ending)
-            job_lineage.end(emulator, item, stem)
-
     def work() -> None:
         with emulator.store.lock:
             item.set(**{f"{'Training' if training else 'Processing'}StartTime": now()})
@@ -120,12 +115,20 @@ def _start(emulator: Emulator, item: Resource, stem: str, request: Request, run:
         else:
             ending = run(request, item.arn, stopping)
         emulator.logs.end(log, moto_backend("logs", emulator))
-        finish(ending)
+        finish(emulator, item, stem, ending)
 
     def broken(error: BaseException) -> None:
-        finish(Ending(status="Failed", failure_reason=f"InternalServerError: {error!r}"))
+        reason = f"InternalServerError: {error!r}"
+        finish(emulator, item, stem, Ending(status="Failed", failure_reason=reason))
 
     emulator.background(work, broken=broken)
+
+
+def finish(emulator: Emulator, item: Resource, stem: str, ending: Ending) -> None:
+    """Say how a job ended, in its own words and in those of lineage."""
+    with emulator.store.lock:
+        ENDS[stem](item, ending)
+        job_lineage.end(emulator, item, stem)
 
 
 def _end_processing(item: Resource, ending: Ending) -> None:
@@ -180,3 +183,28 @@ def _one_instance(cluster: Request) -> None:
 def _local_path(path: str, base: str) -> None:
     if not (path == base or path.startswith(f"{base}/")) or ".." in path.split("/"):
         raise invalid(f"LocalPath must start with {base!r}, got {path!r}")
+
+
+def _end_transform(item: Resource, ending: Ending) -> None:
+    item.set(
+        TransformJobStatus=ending.status,
+        TransformEndTime=now(),
+        FailureReason=ending.failure_reason,
+    )
+
+
+def _end_tuning(item: Resource, ending: Ending) -> None:
+    item.set(
+        HyperParameterTuningJobStatus=ending.status,
+        HyperParameterTuningEndTime=now(),
+        FailureReason=ending.failure_reason,
+    )
+
+
+ENDS: Mapping[str, Callable[[Resource, Ending], None]] = {
+    "HyperParameterTuningJob": _end_tuning,
+    "ProcessingJob": _end_processing,
+    "TrainingJob": _end_training,
+    "TransformJob": _end_transform,
+}
+"""How the members of a kind of job begin -> what is said at its end."""

@@ -23,7 +23,7 @@ from stacks.local.aws.store import Resource
 from stacks.local.runtime.container import base_environment
 from stacks.local.runtime.files import write_json
 from stacks.local.runtime.keys import Keys
-from stacks.local.runtime.processes import free_port, tail
+from stacks.local.runtime.processes import free_port, is_free, tail
 
 KIND, SERVER = "mlflow app", "mlflow tracking server"
 STATUS = {KIND: "Status", SERVER: "TrackingServerStatus"}
@@ -54,6 +54,8 @@ class Server:
     process: subprocess.Popen[bytes]
     url: str
     stopping: threading.Event = field(default_factory=threading.Event)
+    answered: threading.Event = field(default_factory=threading.Event)
+    """Set when it answers, or never will."""
 
 
 def app_name(emulator: Emulator, request: Request) -> str:
@@ -73,7 +75,7 @@ def server_name(emulator: Emulator, request: Request) -> str:
 
 
 def _only_one(emulator: Emulator) -> None:
-    if running := [*emulator.store.all(KIND), *emulator.store.all(SERVER)]:
+    if running := everything(emulator):
         raise not_emulated(f"a second {running[0].kind}", f"{running[0].arn} is running")
 
 
@@ -174,15 +176,36 @@ def delete_app(emulator: Emulator, item: Resource, request: Request) -> None:
 
 def tracking_urls(emulator: Emulator) -> Mapping[str, str]:
     """ARN of each running app or server and its address."""
-    running = [*emulator.store.all(KIND), *emulator.store.all(SERVER)]
-    return {item.arn: item.live.url for item in running if item.live}
+    return {item.arn: item.live.url for item in everything(emulator) if item.live}
 
 
-def _serve(emulator: Emulator, item: Resource, *, ready: str, failed: str) -> None:
+def everything(emulator: Emulator) -> list[Resource]:
+    """Every app and every tracking server."""
+    return [*emulator.store.all(KIND), *emulator.store.all(SERVER)]
+
+
+def resume(emulator: Emulator, item: Resource) -> threading.Event:
+    """Serve again what served when its cloud ended, at the same address where that is free."""
+    status = item.fields[STATUS[item.kind]]
+    if status not in (*ANSWERING, "Creating", "Updating", "Starting"):
+        over = threading.Event()
+        over.set()
+        return over
+    ready = status if status in ANSWERING else "Created"
+    return _serve(emulator, item, ready=ready, failed="UpdateFailed").answered
+
+
+def _port(item: Resource) -> int:
+    """That of its address, which clients have; else any."""
+    before = int(str(item.fields.get("TrackingServerUrl", "")).rpartition(":")[2] or 0)
+    return before if is_free(before) else free_port()
+
+
+def _serve(emulator: Emulator, item: Resource, *, ready: str, failed: str) -> Server:
     host = emulator.host
     folder = host.state / "mlflow"
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = _port(item)
     server = Server(
         process=host.children.spawn(
             [sys.executable, "-m", "uvicorn", "--port", str(port), *UVICORN, APPLICATION],
@@ -200,13 +223,16 @@ def _serve(emulator: Emulator, item: Resource, *, ready: str, failed: str) -> No
     status = STATUS[item.kind]
 
     def work() -> None:
-        if _wait(server, host.keys):
+        answers = _wait(server, host.keys)
+        if answers:
             item.set(**{status: ready})
-        elif not server.stopping.is_set():
+        server.answered.set()
+        if not (answers or server.stopping.is_set()):
             item.set(**{status: failed})
             raise RuntimeError(f"MLflow did not answer:\n{tail(folder / 'log.txt')}")
 
     emulator.background(work, broken=lambda error: item.set(**{status: failed}))
+    return server
 
 
 def _environment(emulator: Emulator, item: Resource, folder: Path, port: int) -> dict[str, str]:

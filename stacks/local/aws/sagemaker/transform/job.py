@@ -14,7 +14,7 @@ import urllib3
 
 from stacks.local.aws.container_logs import server_stream
 from stacks.local.aws.emulator import Emulator, moto_backend
-from stacks.local.aws.sagemaker import job_lineage, servers
+from stacks.local.aws.sagemaker import job_lineage, jobs, servers
 from stacks.local.aws.sagemaker.errors import can_assume, invalid
 from stacks.local.aws.sagemaker.packages import container
 from stacks.local.aws.sagemaker.resource_type import Request
@@ -145,13 +145,7 @@ class _Job:
         for entry in self.folder.iterdir() if self.folder.exists() else ():
             if entry.is_dir():
                 shutil.rmtree(entry, ignore_errors=True)
-        with self.emulator.store.lock:
-            self.item.set(
-                TransformJobStatus=ending.status,
-                TransformEndTime=now(),
-                FailureReason=ending.failure_reason,
-            )
-            job_lineage.end(self.emulator, self.item, "TransformJob")
+        jobs.finish(self.emulator, self.item, "TransformJob", ending)
 
     def _serving(self) -> Serving:
         request = self.request

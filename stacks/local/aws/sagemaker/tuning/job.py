@@ -19,7 +19,6 @@ from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker import jobs
 from stacks.local.aws.sagemaker.errors import can_assume
 from stacks.local.aws.sagemaker.resource_type import Request
-from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.sagemaker.tuning import progress
 from stacks.local.aws.sagemaker.tuning.definitions import (
     Definition,
@@ -37,7 +36,7 @@ from stacks.local.aws.sagemaker.tuning.summaries import (
 )
 from stacks.local.aws.sagemaker.tuning.warm_start import IDENTICAL, lessons, parents
 from stacks.local.aws.store import Resource
-from stacks.local.runtime.jobs import FAILURE_REASON_LIMIT, metric_series
+from stacks.local.runtime.jobs import FAILURE_REASON_LIMIT, Ending, Status, metric_series
 
 STEM, TRAINING = "HyperParameterTuningJob", "training job"
 POLL_SECONDS = 0.1
@@ -124,7 +123,7 @@ class Tuning:
         self.began = time.monotonic()
         self.left = jobs_to_run(self.config, found)
 
-    def run(self, stopping: threading.Event) -> tuple[str, str]:
+    def run(self, stopping: threading.Event) -> tuple[Status, str]:
         """Everything from the first training job to the last: status and reason."""
         seed = self.config.get("RandomSeed", _number(self.item.name))
         searches = [
@@ -153,19 +152,15 @@ class Tuning:
             self._stop([trial for trial in self._running() if self._falls_behind(trial)])
             stopping.wait(POLL_SECONDS)
 
-    def finish(self, status: str, reason: str) -> None:
+    def finish(self, status: Status, reason: str) -> None:
         self._show()
-        with self.emulator.store.lock:
-            self.item.set(
-                HyperParameterTuningJobStatus=status,
-                HyperParameterTuningEndTime=now(),
-                FailureReason=reason[:FAILURE_REASON_LIMIT] or None,
-            )
+        ending = Ending(status=status, failure_reason=reason[:FAILURE_REASON_LIMIT] or None)
+        jobs.finish(self.emulator, self.item, STEM, ending)
 
     def _running(self) -> list[Trial]:
         return [trial for trial in self.trials if not trial.over]
 
-    def _fill(self, searches: Sequence[Search]) -> tuple[str, str] | None:
+    def _fill(self, searches: Sequence[Search]) -> tuple[Status, str] | None:
         """Start as many training jobs as may run; how the tuning job ends where that fails."""
         at_once = self.config["ResourceLimits"]["MaxParallelTrainingJobs"]
         try:
@@ -269,7 +264,7 @@ class Tuning:
                     jobs.stop_job(self.emulator, job, "TrainingJob")
                     trial.status = "Stopping"
 
-    def _ending(self, stopping: threading.Event) -> tuple[str, str] | None:
+    def _ending(self, stopping: threading.Event) -> tuple[Status, str] | None:
         """Why no further training job is started, and running ones are stopped; None: go on."""
         if stopping.is_set():
             return "Stopped", ""
@@ -284,7 +279,7 @@ class Tuning:
             return self._outcome()
         return None
 
-    def _outcome(self) -> tuple[str, str]:
+    def _outcome(self) -> tuple[Status, str]:
         """How a job ends whose training jobs did."""
         if self._values():
             return "Completed", ""

@@ -1,0 +1,140 @@
+"""The data of a cloud: taken from the one before it, kept while it runs, left to the next one."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stacks.local.aws.sagemaker.resumption import resume
+from stacks.local.aws.signatures import Secret
+from stacks.local.daemon import killed_engines, state_files
+from stacks.local.daemon.rounds import Rounds
+from stacks.local.keeping.bodies import Bodies
+from stacks.local.keeping.keeper import Keeper
+from stacks.local.keeping.loading import Loaded, load
+from stacks.local.keeping.places import Place
+from stacks.local.keeping.quiet import Quiet
+from stacks.local.keeping.snapshots import Snapshots, data_folder
+from stacks.local.provider.aws.kept_answers import Answers
+from stacks.local.provider.ledger import Ledger
+from stacks.local.runtime.keys import Keys
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Data:
+    """What of a cloud outlives it, and what keeps it."""
+
+    home: Path
+    application: Any
+    """SageMaker in front of the recorder in front of moto."""
+
+    snapshots: Snapshots
+    quiet: Quiet
+    ledger: Ledger = field(default_factory=Ledger)
+    rounds: Rounds = field(default_factory=Rounds)
+    answers: Answers = field(default_factory=Answers)
+    sessions: dict[str, Secret] = field(default_factory=dict)
+    """Temporary keys that moto does not know."""
+
+    _loaded: Loaded | None = None
+    _keeper: Keeper | None = None
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    @classmethod
+    def of(cls, home: Path, keys: Keys, application: Any) -> Data:
+        """Of a cloud that nobody has asked yet."""
+        folder = data_folder(home)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        snapshots = Snapshots(folder=folder, keys=keys)
+        return cls(
+            home=home,
+            application=application,
+            snapshots=snapshots,
+            quiet=Quiet(snapshots.changed),
+        )
+
+    def _places(self) -> dict[str, Place]:
+        """What is kept beside moto."""
+        return {
+            "store": self.application.emulator.store,
+            "owners": self.application.emulator.authorizer.owners,
+            "recorded": self.application.fallback.store,
+            "answers": self.answers,
+            "ledger": self.ledger,
+            "sessions": self.sessions,
+            "streams": self.rounds.streams,
+            "states": self.rounds.states,
+            "alarms": self.rounds.alarms,
+            "due": self.rounds.due,
+        }
+
+    @property
+    def cloud_id(self) -> str:
+        return self._taken.cloud_id
+
+    @property
+    def notes(self) -> list[str]:
+        """What became of the data of the cloud before."""
+        return list(self._taken.notes)
+
+    def load(self) -> None:
+        """Take the data of the cloud before; call it before anybody asks this one."""
+        self._loaded = load(self.snapshots, self._places(), self._bodies())
+        for note in self.notes:
+            log.info("%s", note)
+        if self._taken.lost:
+            self._read_first()
+
+    def resume(self) -> None:
+        """Start again what served, and end what ran; the endpoint must answer."""
+        if self._taken.restored:
+            resume(self.application.emulator)
+
+    def begin(self) -> None:
+        """Keep what changes from now on."""
+        emulator, recorded = self.application.emulator, self.application.fallback.store
+        self._keeper = Keeper(
+            snapshots=self.snapshots,
+            quiet=self.quiet,
+            cloud_id=self.cloud_id,
+            places=self._places(),
+            bodies=self._bodies(),
+            locks=(emulator.store.lock, recorded.lock, self.ledger.guard),
+            stamp=self._stamp,
+        )
+        threading.Thread(target=self._keeper.run, args=(self._stop,), daemon=True).start()
+
+    def finish(self) -> None:
+        """Write down what has changed since; call it while everything still runs."""
+        self._stop.set()
+        if self._keeper is not None:
+            self._keeper.finish()
+
+    @property
+    def _taken(self) -> Loaded:
+        assert self._loaded is not None  # after `load`
+        return self._loaded
+
+    def _bodies(self) -> Bodies:
+        return Bodies(self.snapshots.bodies_folder)
+
+    def _stamp(self) -> object:
+        emulator = self.application.emulator
+        return (
+            emulator.store.stamp(), emulator.logs.sent(), self.ledger.changes, self.rounds.stamp(),
+        )  # fmt: skip
+
+    def _read_first(self) -> None:
+        """The states may hold what this cloud lacks, and lack what it holds.
+
+        So the engine reads everything before the next update, and what no state holds is adopted
+        when it is created again.
+        """
+        for stack in state_files.stacks(self.home):
+            killed_engines.cut_off(self.home, stack)
+        self.ledger.compare(state_files.held(self.home))

@@ -1,0 +1,1 @@
+"""How the local cloud's data outlive its process: a snapshot of everything, and the way back."""
