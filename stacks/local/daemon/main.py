@@ -121,6 +121,7 @@ def _serve(
     data.resume()
     threading.Thread(target=data.rounds.run, args=(sagemaker_app, stop), daemon=True).start()
     attachment = _attachment(home, children, gate, sagemaker_app, keys)
+    attachment.look()  # a cluster that was there answers before anybody asks for it
     threading.Thread(target=attachment.run, args=(stop,), daemon=True).start()
     admits = owner_with(SECRET_VARIABLE, keys.secret_access_key)
     ports = [0, 0]

@@ -113,12 +113,16 @@ class Attachment:
             self._wake.clear()
             if stop.is_set():
                 return
-            try:
-                self.round()
-            except (ApiError, httpx.HTTPError, OSError, UserError) as error:
-                log.warning("kubernetes: %s", error)
-            except Exception:
-                log.exception("kubernetes: a round failed")  # a fault of ours must not be the last
+            self.look()
+
+    def look(self) -> None:
+        """A round; what goes wrong in it is reported."""
+        try:
+            self.round()
+        except (ApiError, httpx.HTTPError, OSError, UserError) as error:
+            log.warning("kubernetes: %s", error)
+        except Exception:
+            log.exception("kubernetes: a round failed")  # a fault of ours must not be the last
 
     # -- what the provider asks ----------------------------------------------------------------
 
@@ -217,7 +221,9 @@ class Attachment:
         folder = self.home / "local" / "kubernetes"
         try:
             access = self.access(cluster.name)
-            plane = control_plane.start(folder, self.children, self.programs, access)
+            plane = control_plane.start(
+                folder, self.children, self.programs, access, owner=_identity(cluster)
+            )
         except UserError as error:
             log.error("cluster %s: %s", cluster.name, error.problem)
             issue = {"code": "Other", "message": error.problem}
@@ -287,6 +293,11 @@ class Attachment:
         from moto.backends import get_backend
 
         return get_backend("ec2")[self.account_id][self.region]
+
+
+def _identity(cluster: Any) -> str:
+    """Tells a cluster from another one of the same name."""
+    return f"{cluster.arn} {cluster.created_at.isoformat()}"
 
 
 def _desired(scaling: Mapping[str, int]) -> int:

@@ -20,7 +20,8 @@ from pathlib import Path
 from infra.errors import UserError
 from stacks.local.kubernetes.access import Access, Reviews, serve
 from stacks.local.kubernetes.login import kubeconfig
-from stacks.local.runtime.processes import Children, free_port, tail
+from stacks.local.runtime.files import read_json, write_json
+from stacks.local.runtime.processes import Children, free_port, is_free, tail
 from stacks.toolchain.control_plane import Kubernetes
 
 READY_SECONDS = 180
@@ -47,6 +48,9 @@ ADMISSION = "NodeRestriction,ExtendedResourceToleration"
 """What EKS enables beside Kubernetes' defaults (EKS User Guide, Platform versions)."""
 
 SERVICE_RANGE = "10.100.0.0/16"
+
+LEFT = "plane.json"
+"""What a control plane leaves to the next one in its folder: whose it is, and its ports."""
 
 OWN_KUBECONFIG = "components.kubeconfig"
 """Of the control plane's own programs, and of the local cloud where it plays one."""
@@ -118,16 +122,23 @@ class ControlPlane:
 
 
 def start(
-    folder: Path, children: Children, programs: Kubernetes, access: Access | None = None
+    folder: Path,
+    children: Children,
+    programs: Kubernetes,
+    access: Access | None = None,
+    owner: str = "",
 ) -> ControlPlane:
-    """Start a control plane in an empty folder and wait until pods can be created.
+    """Start a control plane and wait until pods can be created.
 
-    `access`: whom it lets in beside its own programs. Default: nobody.
+    `access`: whom it lets in beside its own programs. Default: nobody. `owner`: what it belongs to;
+    where the folder holds what one of the same owner left, it goes on with that. Default: anew.
     """
     started = time.perf_counter()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)
-    port, *ports = _free_ports(3)
+    left = _left(folder, owner)
+    if left is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, mode=0o700)
+    port, *ports = left or _free_ports(3)
     plane = _prepare(folder, children, port)
     if access is not None:
         plane.reviews.append(serve(folder, access))
@@ -147,20 +158,37 @@ def start(
     except BaseException:
         plane.stop()
         raise
+    write_json(folder / LEFT, {"owner": owner, "ports": [port, *ports]})
     took = time.perf_counter() - started
     log.info("Kubernetes %s ready at %s after %.1f s", programs.version, plane.url, took)
     return plane
 
 
+def _left(folder: Path, owner: str) -> list[int] | None:
+    """The ports of the one before, other ones where they are taken; None: nothing can go on."""
+    try:
+        found = read_json(folder / LEFT, fix="") or {}
+    except UserError:  # it is damaged
+        return None
+    if not owner or found.get("owner") != owner:
+        return None
+    ports: list[int] = found["ports"]
+    return ports if all(map(is_free, ports)) else _free_ports(len(ports))
+
+
 def _prepare(folder: Path, children: Children, port: int) -> ControlPlane:
-    """Certificates, token and configuration files."""
+    """Certificates and token, where there are none, and configuration files."""
     from stacks.local.kubernetes import certificates  # only where one starts
 
-    certificates.issue(folder)
-    token = secrets.token_urlsafe(32)
+    tokens = folder / "tokens.csv"
+    if tokens.exists():
+        token = tokens.read_text().partition(",")[0]
+    else:
+        certificates.issue(folder)
+        token = secrets.token_urlsafe(32)
     url = f"https://127.0.0.1:{port}"
     plane = ControlPlane(folder=folder, url=url, token=token, children=children)
-    _private(folder / "tokens.csv", f'{token},admin,admin,"system:masters"\n')
+    _private(tokens, f'{token},admin,admin,"system:masters"\n')
     own = kubeconfig(url, folder / "ca.crt", {"token": token}, "plinth-local")
     _private(plane.kubeconfig, json.dumps(own, indent=1))
     connection = {"kubeconfig": str(plane.kubeconfig), "qps": 1000, "burst": 2000}
@@ -192,7 +220,7 @@ def _etcd(folder: Path, client_port: int, peer_port: int) -> list[str]:
         f"--peer-key-file={key}",
         f"--trusted-ca-file={ca}",
         f"--peer-trusted-ca-file={ca}",
-        "--unsafe-no-fsync",  # nothing here outlives the processes
+        "--unsafe-no-fsync",  # outlives its process, and not a machine that loses its power
         "--log-level=warn",
     ]
 
