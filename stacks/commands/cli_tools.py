@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from stacks.commands.options import file_option, json_option, report, stack
+from stacks.commands.options import file_option, json_option, report, stack, wait_option
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -216,6 +216,18 @@ def state(name: str, act: str, as_json: bool) -> None:
     out.result(acts[act](name, out))
 
 
+@click.command()
+@stack
+@click.option("--yes", is_flag=True, help="Really forget.")
+@wait_option
+def reset(name: str, *, as_json: bool, yes: bool, wait: bool) -> None:
+    """End the local cloud and forget its data, without asking an engine."""
+    from stacks.commands import reset as command
+
+    out = report(as_json)
+    out.result(command.reset(name, out, confirmed=yes, wait=wait))
+
+
 TOOLS = (
     accept,
     bootstrap,
@@ -224,6 +236,7 @@ TOOLS = (
     diff,
     lint_pipeline,
     prices,
+    reset,
     sandbox,
     state,
     toolchain,

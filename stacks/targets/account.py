@@ -199,6 +199,13 @@ class AccountTarget:
         """The account stays."""
         return []
 
+    def forget(self, report: CommandOutput) -> None:
+        """An account forgets nothing."""
+        raise UserError(
+            f"what is forgotten must be an environment of this machine, got {self.env}",
+            fix=f"type `plinth destroy {self.env} --yes {self.env}`",
+        )
+
 
 def check_account(env: str, wanted: str, clients: Clients) -> None:
     """Refuse to act with the credentials of another account."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from infra.errors import UserError
 from infra.naming import Names
 from stacks.local.daemon import client as daemon
 from stacks.local.daemon import environment, killed_engines, leases, state_files
+from stacks.local.keeping import folder
 from stacks.local.kubernetes import login
 from stacks.local.runtime import keys
 from stacks.local.runtime.processes import is_alive
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from stacks.targets.engine import Stack
 
 Chosen = TypeVar("Chosen", bound=Settings)
+
+WRITTEN_SECONDS = 5.0
+"""How long a command waits at its end until the local cloud has written everything down."""
 
 REGION = "us-east-1"
 """The one that the local cloud has."""
@@ -163,7 +166,8 @@ class LocalTarget:
         return cast("Chosen", settings.model_copy(update={"endpoint": endpoint}))
 
     def settled(self, stack: StackName) -> None:
-        """Its state is what the cloud holds."""
+        """Its state is what the cloud holds, and what the cloud holds is written down."""
+        folder.wait(home(), WRITTEN_SECONDS)
         killed_engines.mended(home(), str(stack))
 
     def clients(self, region: str) -> Clients:
@@ -253,14 +257,16 @@ class LocalTarget:
         left = []
         if (cloud := daemon.find(home())) is not None:
             left = aws_clients.leftovers(self._clients(cloud, keys.load(home()).aws()))
-        with report.stage("stop", "stop the local cloud"):
-            daemon.stop(home())
+        self.forget(report)
         if left:
             report.note(f"{len(left)} things unknown to the state went with the cloud: {left}")
-        killed_engines.forget(home())
-        for name in ("state", "state-of-a-lost-cloud"):
-            shutil.rmtree(home() / LOCAL / name, ignore_errors=True)
         return left
+
+    def forget(self, report: CommandOutput) -> None:
+        """Stop the cloud, and delete its data and the states of its stacks."""
+        with report.stage("stop", "stop the local cloud"):
+            daemon.stop(home())
+        local_state.forget(home())
 
 
 def _ended(cloud: daemon.CloudInfo) -> str | None:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from stacks.local.daemon import killed_engines
 from stacks.local.daemon.client import CloudInfo
 from stacks.local.daemon.listeners import listeners
+from stacks.local.keeping import folder
 from stacks.local.runtime.files import read_json
 from stacks.local.runtime.processes import Children
 from stacks.targets import local_kubernetes
 
 WRITTEN_ANEW = "the local cloud writes it anew when there is something new to say"
+
+
+def forget(home: Path) -> None:
+    """Delete what the clouds of a home left, but its keys, its logs and MLflow's database."""
+    killed_engines.forget(home)
+    folder.forget(home)
+    for name in ("state", "state-of-a-lost-cloud", "kubernetes"):
+        shutil.rmtree(home / "local" / name, ignore_errors=True)
 
 
 def state(home: Path, cloud: CloudInfo) -> dict[str, Any]:

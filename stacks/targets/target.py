@@ -105,6 +105,9 @@ class Target(Protocol):
     def end(self, report: CommandOutput) -> list[str]:
         """After everything is deleted: what was left, by name."""
 
+    def forget(self, report: CommandOutput) -> None:
+        """Delete everything at once, without an engine; UserError where that must not be."""
+
 
 def target_of(env: str) -> Target:
     """The target of an environment."""

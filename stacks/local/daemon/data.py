@@ -13,11 +13,12 @@ from stacks.local.aws.signatures import Secret
 from stacks.local.daemon import killed_engines, state_files
 from stacks.local.daemon.rounds import Rounds
 from stacks.local.keeping.bodies import Bodies
+from stacks.local.keeping.folder import data_folder
 from stacks.local.keeping.keeper import Keeper
 from stacks.local.keeping.loading import Loaded, load
 from stacks.local.keeping.places import Place
 from stacks.local.keeping.quiet import Quiet
-from stacks.local.keeping.snapshots import Snapshots, data_folder
+from stacks.local.keeping.snapshots import Snapshots
 from stacks.local.provider.aws.kept_answers import Answers
 from stacks.local.provider.ledger import Ledger
 from stacks.local.runtime.keys import Keys

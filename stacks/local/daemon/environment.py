@@ -125,6 +125,8 @@ def start(home: Path, port: int | None, say: Say, room_bytes: int = ROOM_BYTES) 
     if cloud is None:
         say("starting the local cloud")
         cloud = session.start(home, port)
+        for note in cloud.notes:
+            say(note)
     elif port is not None and not cloud.endpoint_url.endswith(f":{port}"):
         raise UserError(
             f"the local cloud must listen on port {port}, got {cloud.endpoint_url}",

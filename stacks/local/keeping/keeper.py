@@ -125,7 +125,11 @@ class Keeper:
         self._written, self._first_at = changes, 0.0
         self.quiet.written_down(changes)
         ended = time.monotonic()
-        log.info("TIMES hold %.1f ms, copy %.1f ms, cpu %.1f all %.1f ms, %d bytes", self.held_seconds[-1]*1e3, (copied-began)*1e3, used*1e3,(ended-started)*1e3, len(content))
+        log.info(
+            "TIMES hold %.1f ms, copy %.1f ms, cpu %.1f all %.1f ms, %d bytes",
+            self.held_seconds[-1] * 1e3, (copied - began) * 1e3, used * 1e3,
+            (ended - started) * 1e3, len(content),
+        )  # fmt: skip
         self._not_before = ended + used / SHARE
         return True
 

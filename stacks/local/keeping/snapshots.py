@@ -12,7 +12,6 @@ import hmac
 import json
 import platform
 import shutil
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from stacks.local.keeping.bodies import Bodies, Damaged
+from stacks.local.keeping.folder import CHANGED
 from stacks.local.keeping.pickling import Dumped, fields_of
 from stacks.local.runtime import files
 from stacks.local.runtime.keys import Keys
@@ -30,8 +30,6 @@ from stacks.local.runtime.keys import Keys
 FORMAT = 1
 """Goes up when an older snapshot no longer means the same."""
 
-CHANGED = "changed"
-POLL_SECONDS = 0.02
 KEPT = 2
 PURPOSE = b"plinth: snapshots of the local cloud"
 """What is signed with the home's secret, so that its signature is good for nothing else."""
@@ -141,28 +139,6 @@ class Snapshots:
             with suppress(Damaged):
                 named |= {*self._parts(path)[0]["bodies"]}
         Bodies(self.bodies_folder).keep(named)
-
-
-def wait(home: Path, seconds: float) -> bool:
-    """Until everything that a running cloud holds is written down; whether it is."""
-    deadline = time.monotonic() + seconds
-    changed = data_folder(home) / CHANGED
-    while changed.exists():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_SECONDS)
-    return True
-
-
-def forget(home: Path) -> None:
-    """Delete everything that was kept of a home's clouds."""
-    for name in ("data", "data-put-aside"):
-        shutil.rmtree(home / "local" / name, ignore_errors=True)
-
-
-def data_folder(home: Path) -> Path:
-    """Where the snapshots of a home lie."""
-    return home / "local" / "data"
 
 
 def versions() -> dict[str, str]:

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from stacks.local.daemon import client as daemon
-from stacks.local.keeping import snapshots
+from stacks.local.keeping import folder
 from stacks.local.provider.aws.backend import AwsBackend
 from stacks.local.provider.aws.table import ROWS
 from stacks.local.provider.backend import Existing
@@ -44,7 +44,7 @@ def read(backend: AwsBackend, token: str, made: Existing) -> Existing:
 
 def kill(cloud: Running) -> Running:
     """End a cloud once it has written everything down, and start the next one."""
-    assert snapshots.wait(cloud.home, WRITTEN_SECONDS)
+    assert folder.wait(cloud.home, WRITTEN_SECONDS)
     os.kill(cloud.info.pid, signal.SIGKILL)
     psutil.wait_procs([psutil.Process(cloud.info.pid)], timeout=5)
     return Running(home=cloud.home, info=daemon.start(cloud.home))
@@ -52,10 +52,10 @@ def kill(cloud: Running) -> Running:
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killed]:
-    folder = tmp_path_factory.mktemp("bin")
+    programs = tmp_path_factory.mktemp("bin")
     with running_cloud(tmp_path_factory.mktemp("home")) as local:
         local.client("s3").put_object(Bucket=BUCKET, Key="kept", Body=b"some of it" * 10_000)
-        made = Cloud(local.backend(), serve_path=serve_program(folder))
+        made = Cloud(local.backend(), serve_path=serve_program(programs))
         for token in (FIRST, *sorted({*CASES} - {ALONE})):
             for other in CASES[token].after:
                 made.need(other)
