@@ -46,6 +46,10 @@ class Bodies:
             files.write(self.folder / name, content)
         self._known[key] = (name, len(content))
 
+    def has(self, key: Any) -> bool:
+        """Whether the body of an object is small or lies here."""
+        return key.contentsize <= INLINE_BYTES or self._name(key) is not None
+
     def of(self, key: Any) -> bytes | str:
         """A small body, or the name of a large one."""
         name = self._name(key)

@@ -63,7 +63,10 @@ class Keeper:
 
     bodies: Bodies
     held_seconds: list[float] = field(default_factory=list)
-    """How long each snapshot kept requests waiting at most."""
+    """How long each fork kept requests waiting."""
+
+    copy_seconds: list[float] = field(default_factory=list)
+    """Processor seconds that each copy used."""
 
     _seen: object = None
     _written: int = 0
@@ -100,42 +103,49 @@ class Keeper:
         self._note()
         if self.quiet.changes != self._written:
             self.save(forced=True)
+        log.info(
+            "%d snapshots: requests waited for %.0f ms at most, copies used %.1f processor seconds",
+            len(self.held_seconds), 1000 * max(self.held_seconds, default=0), sum(self.copy_seconds),
+        )  # fmt: skip
 
     def save(self, *, forced: bool) -> bool:
         """Write a snapshot; False: there was no quiet moment, and `forced` did not ask for any."""
-        started = time.monotonic()
-        self._write_bodies()
         draft = self.snapshots.folder / f".draft.{os.getpid()}"
         with draft.open("wb+") as out:
             draft.unlink()
-            with self.quiet.moment() as quiet, self._held() as whole:
-                if not forced and not (quiet and whole):
-                    return False
-                began, changes = time.monotonic(), self.quiet.changes
-                self._write_bodies()
-                copy = self._fork(out.fileno())
-                self.held_seconds.append(time.monotonic() - began)
-            used = _wait(copy)
-            copied = time.monotonic()
+            forked = self._forked(out.fileno(), forced=forced)
+            if forked is None:
+                return False
+            copy, changes = forked
+            used_seconds = _wait(copy)
             out.seek(0)
             head, content = json.loads(out.readline()), out.read()
         if "problem" in head:
             raise CannotKeep(head["problem"])
         self.snapshots.write(self.cloud_id, content, Dumped(**head))
+        self.copy_seconds.append(used_seconds)
         self._written, self._first_at = changes, 0.0
         self.quiet.written_down(changes)
-        ended = time.monotonic()
-        log.info(
-            "TIMES hold %.1f ms, copy %.1f ms, cpu %.1f all %.1f ms, %d bytes",
-            self.held_seconds[-1] * 1e3, (copied - began) * 1e3, used * 1e3,
-            (ended - started) * 1e3, len(content),
-        )  # fmt: skip
-        self._not_before = ended + used / SHARE
+        self._not_before = time.monotonic() + used_seconds / SHARE
         return True
 
-    def _write_bodies(self) -> None:
+    def _forked(self, out: int, *, forced: bool) -> tuple[int, int] | None:
+        """The copy that writes into an open file, and how much had changed; None: not now.
+
+        Large bodies are written before, so that nobody waits for the disk.
+        """
         for key in objects():
             self.bodies.write(key)
+        with self.quiet.moment() as quiet, self._held() as whole:
+            began = time.monotonic()
+            if not forced and not (quiet and whole and all(map(self.bodies.has, objects()))):
+                return None
+            places = {**moto_places(), **self.places}
+            copy = os.fork()
+            if copy == 0:
+                _write_down(places, self.bodies, out)
+            self.held_seconds.append(time.monotonic() - began)
+            return copy, self.quiet.changes
 
     def _note(self) -> None:
         seen = self.stamp()
@@ -154,14 +164,6 @@ class Keeper:
                 else:
                     whole = False
             yield whole
-
-    def _fork(self, out: int) -> int:
-        """The copy that writes into an open file; its process id."""
-        places = {**moto_places(), **self.places}
-        pid = os.fork()
-        if pid == 0:
-            _write_down(places, self.bodies, out)
-        return pid
 
 
 def _write_down(places: Mapping[str, Place], bodies: Bodies, out: int) -> NoReturn:

@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from types import FunctionType
+from types import BuiltinFunctionType, FunctionType
 from typing import IO, Any
 
 from stacks.local.keeping.bodies import Bodies
@@ -32,6 +32,8 @@ CLASSES = frozenset(
         "builtins.complex",
         "builtins.dict",
         "builtins.frozenset",
+        "builtins.int",
+        "builtins.list",
         "builtins.set",
         "collections.Counter",
         "collections.OrderedDict",
@@ -43,6 +45,9 @@ CLASSES = frozenset(
         "datetime.time",
         "datetime.timedelta",
         "datetime.timezone",
+        "dateutil.tz.tz.tzlocal",
+        "dateutil.tz.tz.tzoffset",
+        "dateutil.tz.tz.tzutc",
         "decimal.Decimal",
         "ipaddress.IPv4Address",
         "ipaddress.IPv4Network",
@@ -51,6 +56,8 @@ CLASSES = frozenset(
         "pathlib.PosixPath",
         "re._compile",
         "uuid.UUID",
+        "zoneinfo.ZoneInfo",
+        "zoneinfo.ZoneInfo._unpickle",
     }
 )
 """What of Python's own may come back."""
@@ -100,6 +107,19 @@ def fields_of(kind: type) -> list[str]:
     return sorted(getattr(kind, "__dataclass_fields__", ()))
 
 
+CALLABLES = (type, FunctionType, BuiltinFunctionType)
+
+
+def _may_come_back(what: Any) -> bool:
+    """Whether a class is one of those, or a function makes what is written in a form of ours."""
+    if not isinstance(what, CALLABLES):
+        return False
+    name = f"{what.__module__}.{what.__qualname__}"
+    if isinstance(what, type):
+        return name in CLASSES or name.startswith(ROOMS)
+    return name in CLASSES or RESTORES.get(what.__name__) is what
+
+
 class _Pickler(pickle.Pickler):
     def __init__(self, out: IO[bytes], places: Mapping[str, Place], bodies: Bodies) -> None:
         super().__init__(out, protocol=5)
@@ -120,8 +140,12 @@ class _Pickler(pickle.Pickler):
             return _object, (), self._members_of_object(thing), None, None, _fill_object
         if name in REDUCES:
             return REDUCES[name](thing)
+        if isinstance(thing, dict) and name.startswith("moto."):
+            return _mapping, (kind,), _kept_of_mapping(thing), None, None, _fill_mapping
         if name.startswith("stacks."):
             self.fields.setdefault(name, fields_of(kind))
+        if isinstance(thing, CALLABLES) and not _may_come_back(thing):
+            raise CannotKeep(f"{thing!r:.200} is nothing that may come back")
         return NotImplemented
 
     def _members_of_object(self, key: Any) -> dict[str, Any]:
@@ -141,11 +165,9 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if module == __name__ and name in RESTORES:
             return getattr(self, name, RESTORES[name])
-        if f"{module}.{name}" in CLASSES:
-            return super().find_class(module, name)
-        if module.startswith(ROOMS):
+        if f"{module}.{name}" in CLASSES or module.startswith(ROOMS):
             found = super().find_class(module, name)
-            if isinstance(found, type) and found.__module__ == module:
+            if f"{module}.{name}" in CLASSES or _may_come_back(found):
                 return found
         raise Refused(f"{module}.{name} is nothing that a snapshot holds")
 
@@ -279,9 +301,12 @@ def _reduce_weak_values(held: Any) -> Any:
     return _weak_values, (), None, None, iter(list(held.items()))
 
 
-def _defaults(depth: int) -> Any:
+def _defaults(depth: int, steady: bool = False) -> Any:
     """A dictionary that makes dictionaries of what is missing, that many levels deep."""
-    return defaultdict(dict if depth == 1 else partial(_defaults, depth - 1))
+    from stacks.local.aws.moto_thread_safety import SteadyDefaultDict
+
+    kind = SteadyDefaultDict if steady else defaultdict
+    return kind(dict if depth == 1 else partial(_defaults, depth - 1))
 
 
 def _reduce_defaults(held: Any) -> Any:
@@ -294,7 +319,7 @@ def _reduce_defaults(held: Any) -> Any:
         made, depth = made.default_factory(), depth + 1
     if made != {}:
         raise CannotKeep(f"a dictionary whose missing values are {made!r}")
-    return _defaults, (depth,), None, None, iter(list(held.items()))
+    return _defaults, (depth, type(held) is not defaultdict), None, None, iter([*held.items()])
 
 
 def _method(owner: Any, name: str) -> Any:
@@ -302,6 +327,25 @@ def _method(owner: Any, name: str) -> Any:
     if not (type(owner).__module__.startswith("moto.") and name.isidentifier()):
         raise Refused(f"{name} of {type(owner)} is no method of moto's")
     return getattr(owner, name)
+
+
+def _mapping(kind: type) -> Any:
+    """A dictionary of moto's, whose own ways to fill and to show it are not those of a dictionary:
+    S3's keeps versions, and shows the last ones."""
+    if not (issubclass(kind, dict) and kind.__module__.startswith("moto.")):
+        raise Refused(f"{kind} is no dictionary of moto's")
+    return kind.__new__(kind)
+
+
+def _kept_of_mapping(held: Any) -> tuple[dict[Any, Any], dict[str, Any], Any]:
+    return dict(dict.items(held)), vars(held), getattr(held, "default_factory", None)
+
+
+def _fill_mapping(held: Any, kept: tuple[dict[Any, Any], dict[str, Any], Any]) -> None:
+    dict.update(held, kept[0])
+    vars(held).update(kept[1])
+    if kept[2] is not None:
+        held.default_factory = kept[2]
 
 
 def _gone() -> None:
@@ -314,6 +358,7 @@ REDUCES: Mapping[str, Callable[[Any], Any]] = {
     "threading.Condition": lambda _: (_condition, ()),
     "builtins.method": lambda bound: (_method, (bound.__self__, bound.__name__)),
     "collections.defaultdict": _reduce_defaults,
+    "stacks.local.aws.moto_thread_safety.SteadyDefaultDict": _reduce_defaults,
     "weakref.WeakValueDictionary": _reduce_weak_values,
     "threading.Event": lambda event: (_event, (event.is_set(),)),
     "moto.core.base_backend.AccountSpecificBackend": _reduce_account,
@@ -344,7 +389,9 @@ RESTORES: Mapping[str, Callable[..., Any]] = {
         _event,
         _fill_object,
         _gone,
+        _fill_mapping,
         _lock,
+        _mapping,
         _method,
         _object,
         _place,

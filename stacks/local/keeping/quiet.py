@@ -19,7 +19,7 @@ Environ = dict[str, Any]
 Start = Callable[..., Any]
 Application = Callable[[Environ, Start], Iterable[bytes]]
 
-HOLD_SECONDS = 0.1
+HOLD_SECONDS = 0.05
 
 READS = re.compile(
     "BatchGet|Describe|Estimate|Get|Head|List|Lookup|Preview|Query|Scan|Search|Select|Simulate|Test"
