@@ -23,7 +23,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NoReturn
 
 from stacks.local.keeping.bodies import Bodies
-from stacks.local.keeping.pickling import CannotKeep, Dumped, dump
+from stacks.local.keeping.forms import CannotKeep
+from stacks.local.keeping.pickling import Dumped, dump
 from stacks.local.keeping.places import Place, moto_places, objects
 from stacks.local.keeping.quiet import Quiet
 from stacks.local.keeping.snapshots import Snapshots
@@ -62,11 +63,17 @@ class Keeper:
     """Another one when something changed that is no request: a job ended, an event was told."""
 
     bodies: Bodies
-    held_seconds: list[float] = field(default_factory=list)
-    """How long each fork kept requests waiting."""
+    written: int = 0
+    """Snapshots so far."""
 
-    copy_seconds: list[float] = field(default_factory=list)
-    """Processor seconds that each copy used."""
+    held_seconds: float = 0.0
+    """Longest that one kept requests waiting."""
+
+    copy_seconds: float = 0.0
+    """Processor seconds that the copies used."""
+
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """What of moto the last one lacks, and why."""
 
     _seen: object = None
     _written: int = 0
@@ -104,8 +111,8 @@ class Keeper:
         if self.quiet.changes != self._written:
             self.save(forced=True)
         log.info(
-            "%d snapshots: requests waited for %.0f ms at most, copies used %.1f processor seconds",
-            len(self.held_seconds), 1000 * max(self.held_seconds, default=0), sum(self.copy_seconds),
+            "%d snapshots: requests waited at most %.0f ms, copies used %.1f processor seconds",
+            self.written, 1000 * self.held_seconds, self.copy_seconds,
         )  # fmt: skip
 
     def save(self, *, forced: bool) -> bool:
@@ -122,8 +129,12 @@ class Keeper:
             head, content = json.loads(out.readline()), out.read()
         if "problem" in head:
             raise CannotKeep(head["problem"])
-        self.snapshots.write(self.cloud_id, content, Dumped(**head))
-        self.copy_seconds.append(used_seconds)
+        dumped = Dumped(**head)
+        self.snapshots.write(self.cloud_id, content, dumped)
+        for name in {*dumped.left_out} - {*self.left_out}:
+            log.warning("%s is not kept: %s", name, dumped.left_out[name])
+        self.left_out = dumped.left_out
+        self.written, self.copy_seconds = self.written + 1, self.copy_seconds + used_seconds
         self._written, self._first_at = changes, 0.0
         self.quiet.written_down(changes)
         self._not_before = time.monotonic() + used_seconds / SHARE
@@ -144,7 +155,7 @@ class Keeper:
             copy = os.fork()
             if copy == 0:
                 _write_down(places, self.bodies, out)
-            self.held_seconds.append(time.monotonic() - began)
+            self.held_seconds = max(self.held_seconds, time.monotonic() - began)
             return copy, self.quiet.changes
 
     def _note(self) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from stacks.local.keeping import pickling
 from stacks.local.keeping.bodies import Bodies, Damaged
 from stacks.local.keeping.places import Place, fill, moto_place
-from stacks.local.keeping.snapshots import AnotherVersion, Snapshots
+from stacks.local.keeping.snapshots import AnotherVersion, Snapshot, Snapshots
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +55,14 @@ def load(snapshots: Snapshots, places: Mapping[str, Place], bodies: Bodies) -> L
                 cloud_id=snapshot.cloud_id,
                 restored=True,
                 lost=lost,
-                notes=(*notes, _told(snapshot.written, lost=lost)),
+                notes=(*notes, _told(snapshot.written, lost=lost), *_lacks(snapshot)),
             )
         path.rename(path.with_suffix(".damaged"))
     return _anew(snapshots, notes)
+
+
+def _lacks(snapshot: Snapshot) -> list[str]:
+    return [f"without {name}, which was not kept: {why}" for name, why in snapshot.left_out.items()]
 
 
 def _anew(snapshots: Snapshots, notes: list[str]) -> Loaded:

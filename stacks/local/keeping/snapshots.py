@@ -46,7 +46,8 @@ class Snapshot:
     cloud_id: str
     written: datetime
     content: bytes
-    path: Path
+    left_out: Mapping[str, str]
+    """What of moto it lacks, and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,7 @@ class Snapshots:
                 "written": datetime.now(UTC).isoformat(),
                 "fields": dumped.fields,
                 "bodies": dumped.bodies,
+                "left_out": dumped.left_out,
                 "sha256": hashlib.sha256(content).hexdigest(),
             }
         ).encode()
@@ -111,7 +113,7 @@ class Snapshots:
             cloud_id=head["cloud_id"],
             written=datetime.fromisoformat(head["written"]),
             content=content,
-            path=path,
+            left_out=head["left_out"],
         )
 
     def put_aside(self) -> Path:

@@ -22,6 +22,7 @@ from stacks.local.aws.store import Resource, Store
 from stacks.local.daemon.record import last_port
 from stacks.local.keeping import pickling
 from stacks.local.keeping.bodies import INLINE_BYTES, Bodies
+from stacks.local.keeping.forms import CannotKeep, Refused
 from stacks.local.keeping.loading import Loaded, load
 from stacks.local.keeping.places import fill, moto_places, objects
 from stacks.local.keeping.snapshots import Snapshots
@@ -127,7 +128,7 @@ def test_a_private_key_an_event_and_a_dictionary_of_dictionaries_come_back() -> 
 
 
 def test_what_has_no_form_is_refused_and_not_left_out() -> None:
-    with pytest.raises(pickling.CannotKeep, match="lambda"):
+    with pytest.raises(CannotKeep, match="lambda"):
         again({"it": {"call": lambda: None}})
 
 
@@ -139,7 +140,7 @@ def test_a_file_that_asks_for_something_to_run_is_refused(wanted: Callable[..., 
         def __reduce__(self) -> Any:
             return wanted, ("it",)
 
-    with pytest.raises(pickling.Refused):
+    with pytest.raises(Refused):
         pickling.load(pickle.dumps({"it": Wants()}), {}, Bodies(Path("/nowhere")))
 
 
