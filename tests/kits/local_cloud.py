@@ -14,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from stacks.local.daemon import client as session
+from stacks.local.keeping import folder
 from stacks.local.kubernetes import login
 from stacks.local.provider.aws.backend import AwsBackend
 from stacks.local.runtime import keys
@@ -24,6 +25,7 @@ from tests.kits.path import wait_until
 UNDER_WAY = ("InProgress", "Starting", "Stopping", "Creating", "Updating", "Executing")
 """Statuses that do not stay."""
 
+WRITTEN_SECONDS = 30
 BUCKET = "plinth-test"
 OWN_IMAGE = "plinth-test-images:1"
 """Runs our `train` and `serve`."""
@@ -73,6 +75,15 @@ def running_cloud(home: Path) -> Iterator[Cloud]:
         session.stop(home)
     # the kernel takes a moment to end what was in a namespace of processes
     wait_until(lambda: left_of(home) == [])
+
+
+def killed_cloud(cloud: Cloud, *, written: bool = True) -> Cloud:
+    """The cloud that comes after one that was killed; `written`: once it had everything on disk."""
+    assert not written or folder.wait(cloud.home, WRITTEN_SECONDS)
+    process = psutil.Process(cloud.info.pid)
+    process.kill()
+    psutil.wait_procs([process], timeout=10)
+    return Cloud(home=cloud.home, info=session.start(cloud.home))
 
 
 def trusted_role(iam: Any, name: str = ROLE.rpartition("/")[2], **policy: Any) -> None:

@@ -1,19 +1,14 @@
 """Every type of resource outlives the process that holds it: the cloud is killed, and reads it."""
 
-import os
-import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import psutil
 import pytest
 
-from stacks.local.daemon import client as daemon
-from stacks.local.keeping import folder
 from stacks.local.provider.aws.backend import AwsBackend
 from stacks.local.provider.aws.table import ROWS
 from stacks.local.provider.backend import Existing
-from tests.kits.local_cloud import BUCKET, running_cloud
+from tests.kits.local_cloud import BUCKET, killed_cloud, running_cloud
 from tests.kits.local_cloud import Cloud as Running
 from tests.kits.provider import Cloud, serve_program, subject
 from tests.stacks.local.provider_cases.cases import CASES
@@ -23,8 +18,6 @@ ALONE = "aws:sagemaker/mlflowTrackingServer:MlflowTrackingServer"
 
 FIRST = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
 """Of a bucket that is empty."""
-
-WRITTEN_SECONDS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +35,6 @@ def read(backend: AwsBackend, token: str, made: Existing) -> Existing:
     return found
 
 
-def kill(cloud: Running) -> Running:
-    """End a cloud once it has written everything down, and start the next one."""
-    assert folder.wait(cloud.home, WRITTEN_SECONDS)
-    os.kill(cloud.info.pid, signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(cloud.info.pid)], timeout=5)
-    return Running(home=cloud.home, info=daemon.start(cloud.home))
-
-
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killed]:
     programs = tmp_path_factory.mktemp("bin")
@@ -61,7 +46,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killed]:
                 made.need(other)
             made.need(token)
         before = {token: read(made.backend, token, one) for token, one in made.made.items()}
-        after = kill(local)
+        after = killed_cloud(local)
         yield Killed(before=before, backend=after.backend(), cloud=after)
 
 
