@@ -20,7 +20,9 @@ from infra.errors import UserError
 from stacks.local.runtime.files import OWNER_ALONE
 from stacks.local.runtime.processes import Children, is_alive, tail
 
-START_SECONDS = 60
+START_SECONDS = 180
+"""Longest that a cloud may take until it answers: one with data starts what served before."""
+
 STOP_SECONDS = 20
 POLL_SECONDS = 0.05
 

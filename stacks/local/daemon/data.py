@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,9 @@ from stacks.local.keeping.snapshots import Snapshots
 from stacks.local.provider.aws.kept_answers import Answers
 from stacks.local.provider.ledger import Ledger
 from stacks.local.runtime.keys import Keys
+
+READY_SECONDS = 30.0
+"""How long a cloud waits for what served; then it goes on, and that becomes ready later."""
 
 log = logging.getLogger(__name__)
 
@@ -91,10 +96,19 @@ class Data:
         if self._taken.lost:
             self._read_first()
 
-    def resume(self) -> None:
-        """Start again what served, and end what ran; the endpoint must answer."""
-        if self._taken.restored:
-            resume(self.application.emulator)
+    def resume(self) -> Callable[[], None]:
+        """Start again what served, and end what ran; the endpoint must answer.
+
+        Waits for what was started, when it is called.
+        """
+        started = resume(self.application.emulator) if self._taken.restored else []
+        deadline = time.monotonic() + READY_SECONDS
+
+        def wait() -> None:
+            for one in started:
+                one.wait(max(0, deadline - time.monotonic()))
+
+        return wait
 
     def begin(self) -> None:
         """Keep what changes from now on."""

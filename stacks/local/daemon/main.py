@@ -118,7 +118,7 @@ def _serve(
     gate = _guarded(sagemaker_app, listener, keys, data)
     data.load()
     _serve_http(gate, listener)
-    data.resume()
+    ready = data.resume()
     threading.Thread(target=data.rounds.run, args=(sagemaker_app, stop), daemon=True).start()
     attachment = _attachment(home, children, gate, sagemaker_app, keys)
     attachment.look()  # a cluster that was there answers before anybody asks for it
@@ -130,6 +130,7 @@ def _serve(
 
         backends = (_aws_backend(url, keys, data.answers), KubernetesBackend(attachment))
         ports = [_serve_provider(backend, admits, data.ledger) for backend in backends]
+    ready()
     data.begin()
     record = {
         "pid": os.getpid(),

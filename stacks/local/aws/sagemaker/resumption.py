@@ -39,14 +39,11 @@ NOT_SERVING = {"endpoint": "OutOfService", components.KIND: "Failed"}
 """Kind -> its status while its processes start, and where they do not (EndpointStatus and
 InferenceComponentStatus, API reference)."""
 
-READY_SECONDS = 30.0
-"""How long a cloud waits for what served; then it goes on, and they become ready later."""
-
 log = logging.getLogger(__name__)
 
 
-def resume(emulator: Emulator) -> None:
-    """Put everything right; returns when what served answers again, or after a while."""
+def resume(emulator: Emulator) -> list[threading.Event]:
+    """Put everything right; an event is set when something that served answers again."""
     for kind, stem in JOBS.items():
         for item in emulator.store.all(kind):
             _end_job(emulator, item, stem)
@@ -55,8 +52,7 @@ def resume(emulator: Emulator) -> None:
     started = [mlflow_app.resume(emulator, item) for item in mlflow_app.everything(emulator)]
     for kind, status in SERVING.items():
         started += [_serve(emulator, item, status) for item in emulator.store.all(kind)]
-    for done in started:
-        done.wait(READY_SECONDS)
+    return started
 
 
 def _end_job(emulator: Emulator, item: Resource, stem: str) -> None:
