@@ -104,16 +104,45 @@ def test_a_killed_engine_leaves_nothing_that_the_next_up_does_not_mend(fresh: Cl
     assert not_same(fresh.ok("up", "local.foundation")) == {}
 
 
-def test_a_killed_cloud_is_replaced_and_the_stack_starts_anew(fresh: Clone) -> None:
+def made(clone: Clone, least: int) -> Callable[[], bool]:
+    """Whether the provider has made so many resources."""
+
+    def holds() -> bool:
+        ledger = clone.home / "local" / "ledger.json"
+        return ledger.exists() and len(json.loads(ledger.read_text())) >= least
+
+    return holds
+
+
+@pytest.mark.parametrize("least", [5, 60, 130])
+def test_a_killed_cloud_goes_on_with_its_data_and_the_next_up_mends_the_rest(
+    fresh: Clone, least: int
+) -> None:
     started = fresh.start("up", "local.foundation")
-    wait_until(half_way(fresh), by=started)
+    wait_until(made(fresh, least), by=started)
     os.kill(cloud_pid(fresh), signal.SIGKILL)
     started.communicate()
+    assert started.returncode != 0
     done = fresh.plinth("up", "local.foundation", "--json")
     assert done.code == 0, done.err
-    assert "starting anew" in done.err
+    assert "has its data of" in done.err or least == 5
     assert created(fresh) == EXPECTED
     assert not_same(fresh.ok("up", "local.foundation")) == {}
+
+
+def test_a_cloud_that_is_killed_between_two_updates_changes_nothing(fresh: Clone) -> None:
+    fresh.ok("up", "local.foundation")
+    os.kill(cloud_pid(fresh), signal.SIGKILL)
+    assert not_same(fresh.ok("up", "local.foundation")) == {}
+    assert created(fresh) == EXPECTED
+
+
+def test_a_reset_forgets_everything(fresh: Clone) -> None:
+    fresh.ok("up", "local.foundation")
+    fresh.ok("reset", "local", "--yes")
+    assert fresh.processes() == []
+    assert fresh.ok("up", "local.foundation")["changes"]["create"] > 100
+    assert created(fresh) == EXPECTED
 
 
 def test_a_port_in_use_is_reported_with_its_owner(fresh: Clone) -> None:
