@@ -119,7 +119,9 @@ def _serve(
     data.load()
     _serve_http(gate, listener)
     ready = data.resume()
-    threading.Thread(target=data.rounds.run, args=(sagemaker_app, stop), daemon=True).start()
+    threading.Thread(
+        target=data.rounds.run, args=(sagemaker_app, data.quiet, stop), daemon=True
+    ).start()
     attachment = _attachment(home, children, gate, sagemaker_app, keys)
     attachment.look()  # a cluster that was there answers before anybody asks for it
     threading.Thread(target=attachment.run, args=(stop,), daemon=True).start()

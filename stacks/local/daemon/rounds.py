@@ -14,6 +14,7 @@ from stacks.local.aws.eventbridge import States, tell
 from stacks.local.aws.sagemaker.reconcile import reconcile
 from stacks.local.aws.schedules import Due, fire
 from stacks.local.daemon.record import UPKEEP_SECONDS
+from stacks.local.keeping.quiet import Quiet
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Rounds:
         seen = self.streams.done, self.states.known, self.alarms.told, self.due.at
         return [dict(one) for one in seen]
 
-    def run(self, application: Any, stop: threading.Event) -> None:
+    def run(self, application: Any, quiet: Quiet, stop: threading.Event) -> None:
         """Rounds until the cloud stops; one that fails is reported and tried again."""
         emulator = application.emulator
         rounds: tuple[Callable[[], None], ...] = (
@@ -45,6 +46,7 @@ class Rounds:
         while not stop.wait(UPKEEP_SECONDS):
             for one in rounds:
                 try:
-                    one()
+                    with quiet.working():  # an event is kept with what it was told of
+                        one()
                 except Exception:
                     log.exception("a round failed; the next one tries again")

@@ -73,29 +73,34 @@ class Quiet:
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Something changes in here; waits while a snapshot is taken."""
+        with self.working():
+            self.note()
+            try:
+                yield
+            finally:
+                self.note()
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """What changes in here, if anything, belongs together; waits while a snapshot is taken."""
         with self._moved:
             self._moved.wait_for(lambda: not self._closed, 2 * HOLD_SECONDS)
             self._under_way += 1
-            self._note()
         try:
             yield
         finally:
             with self._moved:
                 self._under_way -= 1
-                self._note()
                 self._moved.notify_all()
 
     def note(self) -> None:
         """Something changed."""
         with self._moved:
-            self._note()
-
-    def _note(self) -> None:
-        self.changes += 1
-        if not self._flagged:
-            self._flagged = True
-            with suppress(OSError):  # a full disk must not refuse what fits into memory
-                self._flag.touch(mode=0o600)
+            self.changes += 1
+            if not self._flagged:
+                self._flagged = True
+                with suppress(OSError):  # a full disk must not refuse what fits into memory
+                    self._flag.touch(mode=0o600)
 
     @contextmanager
     def moment(self) -> Iterator[bool]:

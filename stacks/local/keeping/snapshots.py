@@ -14,7 +14,7 @@ import platform
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import version
@@ -55,7 +55,7 @@ class Snapshots:
     """The snapshots of one home and the bodies beside them."""
 
     folder: Path
-    keys: Keys
+    keys: Keys = field(repr=False)
 
     @property
     def bodies_folder(self) -> Path:
