@@ -159,7 +159,7 @@ def _serve(home: Path, statements: int) -> None:
     That a gate decides nothing is made here, from the outside: the local cloud has no such switch.
     """
     from stacks.local.daemon import main as daemon
-    from stacks.local.provider.aws.kept_answers import Answers
+    from stacks.local.daemon.data import Data
     from stacks.local.runtime.keys import ensure
     from stacks.local.runtime.processes import Children
 
@@ -169,7 +169,8 @@ def _serve(home: Path, statements: int) -> None:
     os.environ.update(daemon.MOTO_SETTINGS)
     keys, children = ensure(home), Children(folder=home / "local" / "run")
     application = daemon._overlay(home, urls[0], (), children, keys)
-    gates = [daemon._guarded(application, listener, keys, Answers()) for listener in listeners]
+    data = Data.of(home, keys, application)
+    gates = [daemon._guarded(application, listener, keys, data) for listener in listeners]
     gates[1] = replace(gates[1], authorize=lambda *_: None)
     for gate, listener in zip(gates, listeners, strict=True):
         daemon._serve_http(gate, listener)

@@ -19,7 +19,7 @@ SOURCES = {
 }
 IMPORTS = graph(SOURCES)
 
-SIDES = ("provider", "aws", "kubernetes", "runtime")
+SIDES = ("keeping", "provider", "aws", "kubernetes", "runtime")
 """Of the local cloud: each may import those after it. `daemon` may import all."""
 
 

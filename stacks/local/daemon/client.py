@@ -45,8 +45,11 @@ class CloudInfo:
     """Of the provider plugin for `kubernetes:*`."""
 
     job_isolation: str
+    restored: bool = False
+    """Whether it has the data of a cloud before it."""
+
     notes: Sequence[str] = ()
-    """What became of the data of the cloud before. Default: there was none."""
+    """What became of those data. Default: there were none."""
 
 
 FIELDS = tuple(CloudInfo.__dataclass_fields__)

@@ -84,6 +84,10 @@ class Data:
         return self._taken.cloud_id
 
     @property
+    def restored(self) -> bool:
+        return self._taken.restored
+
+    @property
     def notes(self) -> list[str]:
         """What became of the data of the cloud before."""
         return list(self._taken.notes)
@@ -101,7 +105,7 @@ class Data:
 
         Waits for what was started, when it is called.
         """
-        started = resume(self.application.emulator) if self._taken.restored else []
+        started = resume(self.application.emulator) if self.restored else []
         deadline = time.monotonic() + READY_SECONDS
 
         def wait() -> None:

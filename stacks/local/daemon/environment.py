@@ -121,10 +121,11 @@ def start(home: Path, port: int | None, say: Say, room_bytes: int = ROOM_BYTES) 
     """
     check_room(home, room_bytes)
     cloud = session.find(home)
-    fresh = cloud is None
+    fresh = False
     if cloud is None:
         say("starting the local cloud")
         cloud = session.start(home, port)
+        fresh = not cloud.restored
         for note in cloud.notes:
             say(note)
     elif port is not None and not cloud.endpoint_url.endswith(f":{port}"):

@@ -134,7 +134,18 @@ def _serve(
         ports = [_serve_provider(backend, admits, data.ledger) for backend in backends]
     ready()
     data.begin()
-    record = {
+    log.info("ready at %s", url)
+    write_down(home, _record(url, ports, namespace, data), lock, data.ledger, stop)
+    (home / "local" / "cloud.json").unlink(missing_ok=True)
+    log.info("stopping")
+    data.finish()
+
+
+def _record(
+    url: str, ports: Sequence[int], namespace: tuple[str, ...], data: Data
+) -> dict[str, object]:
+    """What cloud.json says."""
+    return {
         "pid": os.getpid(),
         "create_time": psutil.Process().create_time(),
         "cloud_id": data.cloud_id,
@@ -142,13 +153,9 @@ def _serve(
         "provider_port": ports[0],
         "kubernetes_port": ports[1],
         "job_isolation": isolation(namespace),
+        "restored": data.restored,
         "notes": data.notes,
     }
-    log.info("ready at %s", url)
-    write_down(home, record, lock, data.ledger, stop)
-    (home / "local" / "cloud.json").unlink(missing_ok=True)
-    log.info("stopping")
-    data.finish()
 
 
 def _overlay(

@@ -32,7 +32,7 @@ def target(service: str, operation: str) -> dict[str, Any]:
 
 
 def action(service: str, name: str) -> dict[str, Any]:
-    return environ(service, **{BODY: f"Version=2011-06-15&Action={name}".encode()})
+    return {**environ(service), BODY: f"Version=2011-06-15&Action={name}".encode()}
 
 
 @pytest.mark.parametrize(

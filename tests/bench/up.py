@@ -1,9 +1,9 @@
-"""What deciding as IAM does costs a whole `plinth up local`: with it and without, in turns.
+"""What a part of the local cloud costs a whole `plinth up local`: with it and without, in turns.
 
-Everything is deployed into a fresh cloud each time, with `--models` trained and served too. Wall
-and processor seconds of the command, the engine and the cloud are printed. Exits with 1 where the
-median with IAM takes more than MOST_TIMES that without, by processor seconds: other work on the
-machine is in the wall's.
+`iam` decides every request, `keeping` writes the data down. Everything is deployed into a fresh
+cloud each time, with `--models` trained and served too. Wall and processor seconds of the command,
+the engine and the cloud are printed. Exits with 1 where the median with the part takes more than
+MOST_TIMES that without, by processor seconds: other work on the machine is in the wall's.
 """
 
 from __future__ import annotations
@@ -24,16 +24,25 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 MOST_TIMES = 1.15
 
-WITHOUT = """
-import sys
+PARTS = {
+    "iam": """
 from stacks.local.aws.iam.authorizer import Authorizer
 Authorizer.check = lambda *_: None
+""",
+    "keeping": """
+from stacks.local.keeping.keeper import Keeper, Quiet
+Keeper.run = lambda *_: None
+Quiet.note = lambda _: None
+""",
+}
+"""What takes a part away, from the outside: the cloud has no such switch."""
+
+WITH = """
+import os, sys
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 from stacks.local.daemon.main import main
 sys.exit(main(sys.argv[1:]))
 """
-"""A cloud that asks nothing of IAM, made from the outside: it has no such switch."""
-
-WITH = WITHOUT.replace("Authorizer.check = lambda *_: None\n", "")
 
 
 def _up(home: Path, program: str, *, models: bool) -> tuple[float, float]:
@@ -71,24 +80,28 @@ def _children_seconds() -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=sorted(PARTS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--models", action="store_true", help="train and serve models, too")
     asked = parser.parse_args()
     spent: dict[str, list[tuple[float, float]]] = {"with": [], "without": []}
-    programs = {"with": WITH, "without": WITHOUT}
+    programs = {"with": WITH, "without": PARTS[asked.part] + WITH}
     with tempfile.TemporaryDirectory(prefix="plinth-bench-") as folder:
         for number in range(asked.rounds):
             for how in ("with", "without") if number % 2 else ("without", "with"):
                 home = Path(folder) / f"{how}-{number}"
                 spent[how].append(_up(home, programs[how], models=asked.models))
-                print(f"{how:<8} IAM: wall {spent[how][-1][0]:6.1f} s, processor "
+                print(f"{how:<8} {asked.part}: wall {spent[how][-1][0]:6.1f} s, processor "
                       f"{spent[how][-1][1]:6.1f} s", flush=True)  # fmt: skip
     wall, processor = (
         statistics.median(one[kind] for one in spent["with"])
         / statistics.median(one[kind] for one in spent["without"])
         for kind in (0, 1)
     )
-    print(f"`up local` with IAM takes {wall:.3f} times the wall, {processor:.3f} the processor")
+    print(
+        f"with {asked.part} `up local` takes {wall:.3f} times the wall, "
+        f"{processor:.3f} times the processor seconds"
+    )
     return int(processor > MOST_TIMES)
 
 
