@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,8 +41,11 @@ SHARE = 0.1
 PATIENCE_SECONDS = 3.0
 """After so long without a quiet moment, in which nobody changes anything, any moment will do."""
 
+AGAIN_SECONDS = 10.0
 COPY_SECONDS = 60.0
 LOCK_SECONDS = 0.05
+DEPTH = 5_000
+"""How deep objects may refer to each other: a thread's stack has room for more."""
 
 log = logging.getLogger(__name__)
 
@@ -89,8 +93,8 @@ class Keeper:
             try:
                 self.look(time.monotonic())
             except Exception:
-                log.exception("no snapshot was written; the next one is tried in a second")
-                self._not_before = time.monotonic() + LATEST_SECONDS
+                log.exception("no snapshot was written; another one is tried in a while")
+                self._not_before = time.monotonic() + AGAIN_SECONDS
 
     def look(self, now: float) -> None:
         """Write a snapshot where one is due."""
@@ -181,6 +185,7 @@ def _write_down(places: Mapping[str, Place], bodies: Bodies, out: int) -> NoRetu
     """What the copy does; it never comes back."""
     try:
         gc.disable()  # nothing is to be finalized here
+        sys.setrecursionlimit(DEPTH)
         os.closerange(3, out)
         os.closerange(out + 1, os.sysconf("SC_OPEN_MAX"))  # the cloud's port and lock are its own
         content = io.BytesIO()

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 MOTO = re.compile(
-    r"(?P<module>moto\.\w+\.models):(?P<name>\w+_backends)/(?P<account>\d{12})/(?P<region>[\w-]+)"
+    r"(?P<module>moto(\.\w+)+\.models):(?P<name>\w+_backends)/(?P<account>\d{12})/(?P<region>[\w-]+)"
 )
 """Name of a backend: the module and the name of its service's backends, account and region."""
 

@@ -329,8 +329,7 @@ def test_a_killed_cloud_leaves_nothing_once_another_starts(tmp_path: Path) -> No
     assert left_of(tmp_path)
     assert session.find(tmp_path) is None
     try:
-        second = session.start(tmp_path)
-        assert second.cloud_id != first.info.cloud_id
+        session.start(tmp_path)
         assert left_of(tmp_path) == []
     finally:
         session.stop(tmp_path)

@@ -2,8 +2,6 @@
 
 import base64
 import json
-import os
-import signal
 import ssl
 import urllib.request
 from collections.abc import Iterator
@@ -15,19 +13,20 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from stacks.local.daemon import client as session
 from stacks.local.daemon import environment
 from stacks.local.kubernetes import control_plane, login, nodes
-from stacks.local.kubernetes.client import Client, Object
+from stacks.local.kubernetes.client import Client, Kind, Object
+from stacks.local.runtime.processes import Children
 from stacks.targets.local_kubernetes import state
 from stacks.toolchain import control_plane as toolchain
 from tests.kits.kubernetes import control_plane_binaries, pod, until
-from tests.kits.local_cloud import Cloud, left_of, running_cloud, trusted_role
+from tests.kits.local_cloud import Cloud, killed_cloud, left_of, running_cloud, trusted_role
 
 __all__ = ["control_plane_binaries"]
 
 ROLE = "arn:aws:iam::123456789012:role/plinth-test"
 CLUSTER = "plinth-test"
+NAMESPACE = Kind(api_version="v1", kind="Namespace", plural="namespaces", namespaced=False)
 TAINT = {"key": nodes.GPU, "value": "true", "effect": "NO_SCHEDULE"}
 
 
@@ -290,17 +289,22 @@ def test_a_deleted_cluster_takes_its_server_along_and_the_next_has_a_new_one(
         assert first["endpoint"] != second["endpoint"]
 
 
-def test_a_killed_cloud_leaves_no_process_to_the_next(
+def test_a_killed_cloud_leaves_its_cluster_to_the_next_and_no_process(
     tmp_path: Path, control_plane_binaries: toolchain.Kubernetes
 ) -> None:
-    killed = session.start(tmp_path)
-    create_cluster(Cloud(home=tmp_path, info=killed))
-    os.kill(killed.pid, signal.SIGKILL)
-    os.waitpid(killed.pid, 0)  # a busy machine takes its time to end it
-    assert len(left_of(tmp_path)) == 5
-    session.start(tmp_path)
-    assert left_of(tmp_path) == []
-    session.stop(tmp_path)
+    children = Children(folder=tmp_path / "local" / "run")
+    with running_cloud(tmp_path) as running:
+        first = create_cluster(running)
+        name = {"metadata": {"name": "kept"}}
+        client_of(running).create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", **name})
+        before = {child.pid for child in children.recorded()}
+        after = killed_cloud(running)
+        found = after.client("eks").describe_cluster(name=CLUSTER)["cluster"]
+        assert (found["status"], found["endpoint"]) == ("ACTIVE", first["endpoint"])
+        assert found["certificateAuthority"] == first["certificateAuthority"]
+        assert client_of(after).get(NAMESPACE, None, "kept") is not None
+        own = {child.pid for child in children.recorded()}
+        assert len(own) == len(left_of(tmp_path)) == 5 and not own & before
 
 
 def test_without_the_programs_a_cluster_is_recorded(
