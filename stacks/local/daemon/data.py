@@ -13,6 +13,7 @@ from typing import Any
 from stacks.local.aws.sagemaker.resumption import resume
 from stacks.local.aws.signatures import Secret
 from stacks.local.daemon import killed_engines, state_files
+from stacks.local.daemon.record import last_port
 from stacks.local.daemon.rounds import Rounds
 from stacks.local.keeping.bodies import Bodies
 from stacks.local.keeping.folder import data_folder
@@ -48,6 +49,7 @@ class Data:
     """Temporary keys that moto does not know."""
 
     _loaded: Loaded | None = None
+    _moved: list[str] = field(default_factory=list)
     _keeper: Keeper | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -89,12 +91,15 @@ class Data:
 
     @property
     def notes(self) -> list[str]:
-        """What became of the data of the cloud before."""
-        return list(self._taken.notes)
+        """What became of the data of the cloud before, and of its address."""
+        return [*self._taken.notes, *self._moved]
 
     def load(self) -> None:
         """Take the data of the cloud before; call it before anybody asks this one."""
         self._loaded = load(self.snapshots, self._places(), self._bodies())
+        before, url = last_port(self.home), self.application.emulator.host.endpoint_url
+        if self.restored and before and not url.endswith(f":{before}"):
+            self._moved = [f"port {before} is not free: it answers at {url} from now on"]
         for note in self.notes:
             log.info("%s", note)
         if self._taken.lost:

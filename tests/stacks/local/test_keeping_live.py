@@ -1,5 +1,6 @@
 """What the next cloud makes of a killed one: what served serves, what ran has failed."""
 
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from tests.kits.local_cloud import (
     ROLE,
     Cloud,
     create_processing,
+    kill,
     killed_cloud,
     running_cloud,
     train,
@@ -120,8 +122,11 @@ def test_what_was_being_written_is_lost_and_said(tmp_path_factory: pytest.TempPa
     with running_cloud(tmp_path_factory.mktemp("home")) as cloud:
         assert folder.wait(cloud.home, 30)
         cloud.client("sqs").create_queue(QueueName="lost")
-        after = killed_cloud(cloud, written=False)
-        assert "is lost" in after.info.notes[0]
+        kill(cloud)
+        port = int(cloud.info.endpoint_url.rpartition(":")[2])
+        with socket.create_server(("127.0.0.1", port)):
+            after = Cloud(home=cloud.home, info=daemon.start(cloud.home))
+        assert "is lost" in after.info.notes[0] and "not free" in after.info.notes[1]
         assert "QueueUrls" not in after.client("sqs").list_queues()
         assert after.client("s3").list_buckets()["Buckets"][0]["Name"] == BUCKET
 
