@@ -9,7 +9,6 @@ left alone.
 
 from __future__ import annotations
 
-import functools
 import logging
 import random
 import re
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from infra.errors import UserError
-from stacks.local.aws.iam.asked import SIGNED_AS, asked
+from stacks.local.aws.iam.asked import asked
 from stacks.local.aws.protocols import (
     body_of,
     error_of,
@@ -101,6 +100,9 @@ def told(home: Path) -> dict[str, int]:
 
 
 INSUFFICIENT = re.compile(r"Insufficient\w*Capacity|Capacity\w*(Insufficient|Exceeded)|NoCapacity")
+INTERNAL = re.compile(
+    r"^Internal(Server|Service)?(Error|Exception|Failure)|^Service(Exception|Unavailable)"
+)
 LIMIT = re.compile(r"LimitExceeded|QuotaExceeded|LimitExceded|TooMany(?!Requests)")
 LAUNCHES = {
     "ec2": ("RunInstances", "StartInstances", "CreateFleet", "CreateCapacityReservation"),
@@ -156,7 +158,8 @@ def error(kind: Kind, service: str, operation: str) -> tuple[str, str, int] | No
     shapes = model_of(service).operation_model(operation).error_shapes
     for shape in shapes:
         if _is(kind, shape):
-            status = int(shape.metadata.get("error", {}).get("httpStatusCode", 400))
+            default = 500 if kind == "5xx" else 400
+            status = int(shape.metadata.get("error", {}).get("httpStatusCode", default))
             code = shape.metadata.get("error", {}).get("code") or shape.name
             return str(code), TEXTS.get(kind, "The request processing has failed."), status
     return BY_PROTOCOL.get(kind, {}).get(protocol_of(service))
@@ -175,7 +178,7 @@ def _is(kind: Kind, shape: Any) -> bool:
     if kind == "throttle":
         return bool(retryable.get("throttling")) or "Throttl" in shape.name
     if kind == "5xx":
-        return bool(shape.metadata.get("fault")) and not INSUFFICIENT.search(shape.name)
+        return bool(INTERNAL.search(shape.name))
     if kind == "capacity":
         return bool(INSUFFICIENT.search(shape.name))
     return bool(LIMIT.search(shape.name)) and "Throttl" not in shape.name
@@ -244,7 +247,7 @@ class Faults:
         with self._guard:
             self._seen[fault] += 1
             number = self._seen[fault]
-        drawn = random.Random(f"{fault.seed}/{number}").random()  # noqa: S311 - no secret
+        drawn = random.Random(f"{fault.seed}/{number}").random()
         return drawn < fault.rate
 
     def no_capacity(self, operation: str) -> str:
@@ -284,12 +287,3 @@ def _answer(
     _, headers, body = serialized(service, operation, error_of(code, text))
     start(f"{status} Error", list(headers.items()))
     return [body]
-
-
-@functools.cache
-def services() -> tuple[str, ...]:
-    """Services by the names of boto3, whose requests can be told."""
-    import botocore.session
-
-    del SIGNED_AS  # pragma: no cover
-    return tuple(botocore.session.Session().get_available_services())

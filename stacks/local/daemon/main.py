@@ -155,6 +155,7 @@ def _overlay(
     )
     from stacks.local.aws.app import SageMakerApp
     from stacks.local.aws.emulator import Emulator
+    from stacks.local.aws.faults import Faults
     from stacks.local.aws.iam import owner
     from stacks.local.aws.sagemaker.capture import Captures
     from stacks.local.aws.sagemaker.mlflow_app import tracking_urls
@@ -179,7 +180,9 @@ def _overlay(
     service_linked_roles.make()
     owner.make(keys, REGION)
     store = Store()
-    emulator = Emulator(host=host, store=store, authorizer=_authorizer(host, store))
+    emulator = Emulator(
+        host=host, store=store, authorizer=_authorizer(host, store), faults=Faults(home=home)
+    )
     lambda_functions.install(host, lambda function: function_roles.acting(emulator, function))
     eventbridge.install(emulator)
     fallback = _recorder(emulator.authorizer)
@@ -237,6 +240,7 @@ def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys, answers: A
     """The endpoint behind the gate that checks origin and signature, and what AWS refuses."""
     from stacks.local.aws import service_quotas, session_tokens
     from stacks.local.aws.answers import Answering
+    from stacks.local.aws.faults import Failing
     from stacks.local.aws.gate import Gate, known_secrets
     from stacks.local.aws.refusals.account import Account
     from stacks.local.aws.refusals.filter import Refusing
@@ -256,9 +260,12 @@ def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys, answers: A
     )
     return Gate(
         authorize=authorizer.check,
-        application=answers.kept_by(
-            Answering(application=Refusing(application=sagemaker_app, account=account)),
-            keys.access_key_id,
+        application=Failing(
+            application=answers.kept_by(
+                Answering(application=Refusing(application=sagemaker_app, account=account)),
+                keys.access_key_id,
+            ),
+            faults=sagemaker_app.emulator.faults,
         ),
         port=listener.getsockname()[1],
         secret_of=known_secrets(keys.access_key_id, keys.secret_access_key, sessions),

@@ -86,6 +86,7 @@ def create_endpoint(emulator: Emulator, item: Resource, request: Request) -> Non
 
     def work() -> None:
         try:
+            _machines(emulator, "CreateEndpoint")
             launch(emulator, fleet, deployment.cancelled)
         except ServingFailed as error:
             if not deployment.cancelled.is_set():
@@ -124,6 +125,7 @@ def update_endpoint(emulator: Emulator, item: Resource, request: Request) -> Non
 
     def work() -> None:
         try:
+            _machines(emulator, "UpdateEndpoint")
             launch(emulator, fleet, deployment.cancelled)
             shift(emulator, deployment, fleet, steps)
         except ServingFailed as error:
@@ -146,6 +148,12 @@ def update_endpoint(emulator: Emulator, item: Resource, request: Request) -> Non
         item.set(EndpointStatus="InService", PendingDeploymentSummary=None, FailureReason=reason)
 
     emulator.background(work, broken=broken)
+
+
+def _machines(emulator: Emulator, operation: str) -> None:
+    """ServingFailed where a fault says that there is no machine for it."""
+    if reason := emulator.faults.no_capacity(operation):
+        raise ServingFailed(reason)
 
 
 def _check_components(emulator: Emulator, item: Resource, planned: Fleet) -> None:
