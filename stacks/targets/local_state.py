@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from stacks.local.aws import faults
 from stacks.local.daemon import killed_engines
 from stacks.local.daemon.client import CloudInfo
 from stacks.local.daemon.listeners import listeners
@@ -34,6 +35,7 @@ def state(home: Path, cloud: CloudInfo) -> dict[str, Any]:
         "endpoint_url": cloud.endpoint_url,
         "tracking_url": _tracking_url(home),
         "iam": _decisions(home),
+        "faults": [fault.name for fault in faults.read(home)],
         "job_isolation": cloud.job_isolation,
         **local_kubernetes.state(home),
         "pids": [cloud.pid, *(child.pid for child in children)],

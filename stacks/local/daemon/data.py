@@ -79,6 +79,7 @@ class Data:
             "states": self.rounds.states,
             "alarms": self.rounds.alarms,
             "due": self.rounds.due,
+            "scaled": self.rounds.scaled,
         }
 
     @property

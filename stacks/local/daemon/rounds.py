@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from stacks.local.aws.autoscaling import Scaled, scale
 from stacks.local.aws.cloudwatch_alarms import Watch, watch
 from stacks.local.aws.event_source_mappings import Streams, read
 from stacks.local.aws.eventbridge import States, tell
@@ -27,19 +28,22 @@ class Rounds:
     states: States = field(default_factory=States)
     alarms: Watch = field(default_factory=Watch)
     due: Due = field(default_factory=Due)
+    scaled: Scaled = field(default_factory=Scaled)
 
     def stamp(self) -> object:
         """Another one when a round did something that has to be kept."""
         seen = self.streams.done, self.states.known, self.alarms.told, self.due.at
-        return [dict(one) for one in seen]
+        scaled = self.scaled.asked, self.scaled.out, self.scaled.taken
+        return [dict(one) for one in (*seen, *scaled)]
 
     def run(self, application: Any, quiet: Quiet, stop: threading.Event) -> None:
         """Rounds until the cloud stops; one that fails is reported and tried again."""
-        emulator = application.emulator
+        emulator, recorded = application.emulator, application.fallback.store
         rounds: tuple[Callable[[], None], ...] = (
             lambda: reconcile(emulator, application.captures, application.queues),
             lambda: read(emulator, self.streams),
             lambda: watch(emulator, self.alarms),
+            lambda: scale(emulator, recorded, self.alarms, self.scaled),
             lambda: tell(emulator, self.states),
             lambda: fire(emulator, self.due),
         )
