@@ -44,6 +44,7 @@ PATIENCE_SECONDS = 3.0
 AGAIN_SECONDS = 10.0
 COPY_SECONDS = 60.0
 LOCK_SECONDS = 0.05
+NICE = 10
 DEPTH = 5_000
 """How deep objects may refer to each other: a thread's stack has room for more."""
 
@@ -184,6 +185,7 @@ class Keeper:
 def _write_down(places: Mapping[str, Place], bodies: Bodies, out: int) -> NoReturn:
     """What the copy does; it never comes back."""
     try:
+        os.nice(NICE)  # whoever asks the cloud goes first
         gc.disable()  # nothing is to be finalized here
         sys.setrecursionlimit(DEPTH)
         os.closerange(3, out)
