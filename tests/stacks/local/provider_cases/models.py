@@ -42,6 +42,7 @@ CASES: dict[str, Case] = {
                 },
             }
         },
+        after=("aws:appautoscaling/target:Target",),
     ),
     "aws:appautoscaling/scheduledAction:ScheduledAction": Case(
         inputs={
