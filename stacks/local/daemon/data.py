@@ -51,6 +51,7 @@ class Data:
     _loaded: Loaded | None = None
     _moved: list[str] = field(default_factory=list)
     _keeper: Keeper | None = None
+    _thread: threading.Thread | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
@@ -132,12 +133,14 @@ class Data:
             locks=(emulator.store.lock, recorded.lock, self.ledger.guard),
             stamp=self._stamp,
         )
-        threading.Thread(target=self._keeper.run, args=(self._stop,), daemon=True).start()
+        self._thread = threading.Thread(target=self._keeper.run, args=(self._stop,), daemon=True)
+        self._thread.start()
 
     def finish(self) -> None:
         """Write down what has changed since; call it while everything still runs."""
         self._stop.set()
-        if self._keeper is not None:
+        if self._keeper is not None and self._thread is not None:
+            self._thread.join()  # what it is writing is older, and must not be the newest
             self._keeper.finish()
 
     @property

@@ -216,6 +216,8 @@ def port_owner(port: int) -> str:
 def is_free(port: int) -> bool:
     """Whether a program may listen on a port of the loopback interface; not on 0."""
     with contextlib.suppress(OSError), socket.socket() as probe:
+        # connections of a program that ended linger; servers take the port all the same
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", port))
         return port > 0
     return False
