@@ -1,4 +1,4 @@
-"""Deletes all that SageMaker and S3 hold in the account that boto3 reaches."""
+"""Deletes all that CloudFormation, SageMaker and S3 hold in a region of the account."""
 
 import contextlib
 from typing import Any
@@ -13,15 +13,18 @@ REFUSED: set[str] = set()
 """Lists that the local cloud does not answer."""
 
 
-def everything() -> None:
+def everything(region: str) -> None:
     """Delete until nothing is left, or nothing more goes."""
-    sagemaker = boto3.client("sagemaker")
+    stacks = boto3.client("cloudformation", region_name=region)
+    for stack in stacks.describe_stacks()["Stacks"]:
+        stacks.delete_stack(StackName=stack["StackId"])
+    sagemaker = boto3.client("sagemaker", region_name=region)
     for _ in range(PASSES):
         _take_apart(sagemaker)
         left = [_delete(sagemaker, operation) for operation in _lists(sagemaker)]
         if not any(left):
             break
-    s3 = boto3.resource("s3")
+    s3 = boto3.resource("s3", region_name=region)
     for bucket in s3.buckets.all():
         bucket.objects.all().delete()
         bucket.delete()

@@ -8,6 +8,7 @@ then end every child.
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
 import secrets
@@ -37,6 +38,7 @@ from stacks.local.runtime.keys import ensure as ensure_keys
 from stacks.local.runtime.processes import Children, port_owner
 
 if TYPE_CHECKING:
+    from stacks.local.aws.emulator import Emulator
     from stacks.local.aws.gate import Gate
     from stacks.local.aws.iam.authorizer import Authorizer
     from stacks.local.aws.recorded.recorder import Recorder
@@ -46,7 +48,9 @@ if TYPE_CHECKING:
     from stacks.local.provider.aws.row import Believed
     from stacks.local.provider.backend import Backend
 
-REGION = "us-east-1"
+REGION = os.environ.get("PLINTH_REGION", "us-east-1")
+"""The one region of this account. Another than the default is for AWS's clients alone: `plinth`
+deploys to the default."""
 
 REPLACES_AS = "PLINTH_REPLACES_AS"
 """Variable that says `aws` where `local` is to replace what AWS would, and nothing else that the
@@ -182,30 +186,34 @@ def _overlay(
     emulator = Emulator(host=host, store=store, authorizer=_authorizer(host, store))
     lambda_functions.install(host, lambda function: function_roles.acting(emulator, function))
     eventbridge.install(emulator)
-    fallback = _recorder(emulator.authorizer)
+    fallback = _recorder(emulator)
     captures = Captures(lambda role: emulator.act(role).s3)
     return SageMakerApp(emulator=emulator, captures=captures, fallback=fallback)
 
 
-def _moto_app(service: str) -> Any:
+def _moto_app(emulator: Emulator, service: str) -> Any:
     """moto's application of a service, whose failures we turn into answers."""
     from moto.server import create_backend_app
 
+    if service == "cloudformation":  # at its first request: it loads every service of moto
+        from stacks.local.aws import moto_cloudformation
+
+        moto_cloudformation.install(emulator)
     made = create_backend_app(service)
     made.config["PROPAGATE_EXCEPTIONS"] = True
     return made
 
 
-def _recorder(authorizer: Authorizer) -> Recorder:
+def _recorder(emulator: Emulator) -> Recorder:
     """What answers for what moto lacks, in front of moto."""
     from moto.server import DomainDispatcherApplication
 
     from stacks.local.aws.eks import entries
     from stacks.local.aws.recorded.recorder import Recorder
 
-    moto = DomainDispatcherApplication(_moto_app)
+    moto = DomainDispatcherApplication(functools.partial(_moto_app, emulator))
     made = Recorder(moto, REGION, after=entries.AFTER)
-    entries.install(made, authorizer)
+    entries.install(made, emulator.authorizer)
     return made
 
 

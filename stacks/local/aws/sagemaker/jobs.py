@@ -16,7 +16,8 @@ from stacks.local.aws.sagemaker.role_needs import may_log, refused
 from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.store import Resource
 from stacks.local.runtime.container import OPT_ML
-from stacks.local.runtime.jobs import Ending
+from stacks.local.runtime.images import NoProgram
+from stacks.local.runtime.jobs import FAILURE_REASON_LIMIT, Ending
 
 Runner = Callable[[Request, str, threading.Event], Ending]
 
@@ -26,9 +27,6 @@ STATUSES = ("HyperParameterTuningJobStatus", "ProcessingJobStatus", "TrainingJob
 
 def start_processing(emulator: Emulator, item: Resource, request: Request) -> None:
     """Run a processing job in the background."""
-    application = request["AppSpecification"]
-    if not application.get("ContainerEntrypoint"):
-        has_program(application["ImageUri"], "process")
     _one_instance(request["ProcessingResources"]["ClusterConfig"])
     inputs = [entry["S3Input"] for entry in request.get("ProcessingInputs", [])]
     outputs = [
@@ -118,7 +116,7 @@ def _start(emulator: Emulator, item: Resource, stem: str, request: Request, run:
         if reason:
             ending = Ending(status="Failed", failure_reason=reason)
         else:
-            ending = run(request, item.arn, stopping)
+            ending = _ended(run, request, item.arn, stopping)
         emulator.logs.end(log, moto_backend("logs", emulator))
         finish(ending)
 
@@ -126,6 +124,15 @@ def _start(emulator: Emulator, item: Resource, stem: str, request: Request, run:
         finish(Ending(status="Failed", failure_reason=f"InternalServerError: {error!r}"))
 
     emulator.background(work, broken=broken)
+
+
+def _ended(run: Runner, request: Request, arn: str, stopping: threading.Event) -> Ending:
+    """How a job ended; one whose image has no program here fails by it."""
+    try:
+        return run(request, arn, stopping)
+    except NoProgram as error:
+        reason = f"ClientError: {error}"
+        return Ending(status="Failed", failure_reason=reason[:FAILURE_REASON_LIMIT])
 
 
 def _end_processing(item: Resource, ending: Ending) -> None:

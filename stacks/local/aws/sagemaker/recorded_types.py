@@ -110,6 +110,12 @@ def in_status(item: Resource, wanted: tuple[str, ...], to: str) -> None:
         )
 
 
+def _address(emulator: Emulator, item: Resource, request: Request) -> None:
+    """Where Jupyter would answer; nothing does here."""
+    host = f"{item.name.lower()}-{made_id(4)}.notebook.{emulator.region}.sagemaker.aws"
+    item.set(Url=host)
+
+
 def _delete_notebook(emulator: Emulator, item: Resource, request: Request) -> None:
     in_status(item, ("Stopped", "Failed"), "Deleting")
 
@@ -197,6 +203,7 @@ NOTEBOOK = recorded(
     missing=RECORD_NOT_FOUND,
     renamed={**LIFECYCLE, "SecurityGroupIds": "SecurityGroups"},
     filters={"AdditionalCodeRepositoryEquals": "AdditionalCodeRepositories"},
+    on_create=_address,
     on_update=_update_notebook,
     on_delete=_delete_notebook,
 )
