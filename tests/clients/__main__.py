@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("moto_sagemaker",)
+NAMES = ("aws_cli", "moto_sagemaker")
 
 
 def main(arguments: list[str]) -> int:

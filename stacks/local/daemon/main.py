@@ -199,6 +199,10 @@ def _moto_app(emulator: Emulator, service: str) -> Any:
         from stacks.local.aws import moto_cloudformation
 
         moto_cloudformation.install(emulator)
+    elif service == "resourcegroupstaggingapi":
+        from stacks.local.aws import moto_tagging
+
+        moto_tagging.install(emulator)
     made = create_backend_app(service)
     made.config["PROPAGATE_EXCEPTIONS"] = True
     return made
