@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import boto3
+
 from stacks.local.daemon import client as session
 from stacks.local.daemon.environment import LocalEnvironment
 from stacks.local.runtime import keys
@@ -58,6 +60,49 @@ def cloud() -> Iterator[dict[str, str]]:
             yield {**kept, **shell, **keys.load(home).aws(), "HOME": folder}
         finally:
             session.stop(home)
+
+
+def program(name: str, packages: Sequence[str], arguments: Sequence[str]) -> int:
+    """Run `programs/<name>.py` with these packages and print its counts; 1 where it cannot be."""
+    try:
+        folder = venv(name, *packages)
+    except NotFetched as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    with cloud() as environment:
+        done = subprocess.run(
+            [str(folder / "python"), "-W", "ignore", str(PROGRAMS / f"{name}.py"), *arguments],
+            env={**environment, "ROLE": role(environment)},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        return 1
+    told(json.loads(done.stdout.splitlines()[-1]))
+    return 0
+
+
+def role(environment: Mapping[str, str]) -> str:
+    """A role that services may take and that may do everything; its ARN."""
+    iam = boto3.client(
+        "iam",
+        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        region_name=REGION,
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+    )
+    services = [f"{name}.amazonaws.com" for name in ("events", "lambda", "sagemaker")]
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": services},
+        "Action": "sts:AssumeRole",
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    made = iam.create_role(RoleName="ml", AssumeRolePolicyDocument=document)
+    policy = "arn:aws:iam::aws:policy/AdministratorAccess"
+    iam.attach_role_policy(RoleName="ml", PolicyArn=policy)
+    return str(made["Role"]["Arn"])
 
 
 def told(results: Sequence[Mapping[str, Any]], **more: Any) -> None:

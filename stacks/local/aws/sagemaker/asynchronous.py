@@ -172,8 +172,9 @@ def _answer(emulator: Emulator, captures: Captures, output: Mapping[str, Any], j
         if time.monotonic() > job.expires:
             raise ApiError("RequestExpired", "The request waited longer than RequestTTLSeconds")
         fleet = serving_fleet(find(emulator, job.endpoint))
-        body = _fetch(acting.s3, job.input_location)
-        question = Question(headers=job.headers, body=body, timeout_seconds=job.timeout_seconds)
+        body, kind = _fetch(acting.s3, job.input_location)
+        headers = {"Content-Type": kind, **job.headers}
+        question = Question(headers=headers, body=body, timeout_seconds=job.timeout_seconds)
         answer = ask(emulator, captures, fleet, fleet.choose(None), question)
     except (ApiError, ClientError) as error:
         if job.failure_location:
@@ -185,9 +186,11 @@ def _answer(emulator: Emulator, captures: Captures, output: Mapping[str, Any], j
     _notify(acting, topics.get("SuccessTopic"), _completed(emulator, job, content_type))
 
 
-def _fetch(s3: Any, uri: str) -> bytes:
+def _fetch(s3: Any, uri: str) -> tuple[bytes, str]:
+    """An object and its media type, on which SDKs rely where a request says none."""
     bucket, key = split_uri(uri)
-    return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    found = s3.get_object(Bucket=bucket, Key=key)
+    return bytes(found["Body"].read()), str(found["ContentType"])
 
 
 def _store(s3: Any, uri: str, body: bytes, content_type: str) -> None:

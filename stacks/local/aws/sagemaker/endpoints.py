@@ -66,9 +66,10 @@ def _check_serverless(request: Request, variants: list[Mapping[str, Any]]) -> No
         excluded.append("more than one variant")
     size = variants[0]["ServerlessConfig"]["MemorySizeInMB"]
     if size % SERVERLESS_STEP_MB:
+        sizes = ", ".join(str(SERVERLESS_STEP_MB * steps) for steps in range(1, 7))
         raise invalid(
-            f"MemorySizeInMB must be a multiple of {SERVERLESS_STEP_MB} from "
-            f"{SERVERLESS_STEP_MB} to {6 * SERVERLESS_STEP_MB}, got {size}"
+            f"Value '{size}' at 'MemorySizeInMB' failed to satisfy constraint: Member must satisfy "
+            f"enum value set: [{sizes}]"
         )
     if "InstanceType" in variants[0]:
         excluded.append("InstanceType")
@@ -172,7 +173,10 @@ def update_weights(emulator: Emulator, item: Resource, request: Request) -> None
     for change in wanted:
         variant = fleet.variants.get(change["VariantName"])
         if variant is None:
-            raise invalid(f"Variant {change['VariantName']!r} is not part of {item.arn}")
+            raise invalid(
+                f'The variant name(s) "{change["VariantName"]}" is/are not present within endpoint '
+                f'configuration "{item.fields["EndpointConfigName"]}".'
+            )
         if change.get("DesiredInstanceCount", variant.instances) != variant.instances:
             raise not_emulated("DesiredInstanceCount", "a running local variant is not resized")
     for change in wanted:

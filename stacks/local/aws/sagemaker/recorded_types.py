@@ -112,8 +112,7 @@ def in_status(item: Resource, wanted: tuple[str, ...], to: str) -> None:
 
 def _address(emulator: Emulator, item: Resource, request: Request) -> None:
     """Where Jupyter would answer; nothing does here."""
-    host = f"{item.name.lower()}-{made_id(4)}.notebook.{emulator.region}.sagemaker.aws"
-    item.set(Url=host)
+    item.set(Url=f"{item.name}.notebook.{emulator.region}.sagemaker.aws")
 
 
 def _delete_notebook(emulator: Emulator, item: Resource, request: Request) -> None:
