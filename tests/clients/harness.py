@@ -65,7 +65,7 @@ def cloud() -> Iterator[dict[str, str]]:
 def program(name: str, packages: Sequence[str], arguments: Sequence[str]) -> int:
     """Run `programs/<name>.py` with these packages and print its counts; 1 where it cannot be."""
     try:
-        folder = venv(name, *packages)
+        folder = venv(packages[0].replace("==", "-"), *packages)
     except NotFetched as error:
         sys.stderr.write(f"{error}\n")
         return 1
