@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.clients import harness
-from tests.clients.aws_cli_lines import LINES, Line
+from tests.clients.aws_cli_lines import LINES
 
 PACKAGES = ("awscli==1.46.3",)
 
@@ -50,8 +50,8 @@ def run(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder, harness.cloud() as environment:
         for name, content in _files().items():
             (Path(folder) / name).write_bytes(content)
-        environment = {**environment, "PATH": f"{programs}:{environment['PATH']}"}
-        harness.told([*_typed(environment, Path(folder))])
+        found = f"{programs}:{environment['PATH']}"
+        harness.told([*_typed({**environment, "PATH": found}, Path(folder))])
     return 0
 
 
@@ -117,6 +117,3 @@ def _typed(environment: Mapping[str, str], folder: Path) -> Iterator[dict[str, s
             "outcome": "passed" if passed else "failed",
             "reason": f"{done.returncode}: {done.stderr.strip()[-400:]} {done.stdout[-300:]}",
         }
-
-
-__all__ = ["Line", "run"]

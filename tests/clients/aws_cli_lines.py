@@ -25,17 +25,24 @@ VARIANT = "VariantName=a,ModelName=m,InitialInstanceCount=1,InstanceType=ml.m5.l
 LOSS = "echo loss=0.25; echo x > /opt/ml/model/w"
 TRAIN = (
     "aws sagemaker create-training-job --training-job-name t1 --role-arn $ROLE "
-    """--algorithm-specification '{"TrainingImage":"%s","TrainingInputMode":"File","""
-    """"ContainerEntrypoint":["bash","-c"],"ContainerArguments":["%s"],"""
+    f"""--algorithm-specification '{{"TrainingImage":"{OWN}","TrainingInputMode":"File","""
+    f""""ContainerEntrypoint":["bash","-c"],"ContainerArguments":["{LOSS}"],"""
     """"MetricDefinitions":[{"Name":"loss","Regex":"loss=([0-9.]+)"}]}' """
-    "--output-data-config S3OutputPath=s3://shop-ml/models --resource-config '%s' "
+    f"--output-data-config S3OutputPath=s3://shop-ml/models --resource-config '{MACHINE}' "
     "--stopping-condition MaxRuntimeInSeconds=600"
-) % (OWN, LOSS, MACHINE)
-PROCESS = (
-    "aws sagemaker create-processing-job --role-arn $ROLE --app-specification "
-    """'{"ImageUri":"%s","ContainerEntrypoint":["bash","-c","%%s"]}' """
-    """--processing-resources '{"ClusterConfig":%s}' --processing-job-name %%s"""
-) % (OWN, MACHINE)
+)
+
+
+def processing(name: str, command: str) -> str:
+    """A line that runs a command of bash as a processing job."""
+    application = f'{{"ImageUri":"{OWN}","ContainerEntrypoint":["bash","-c","{command}"]}}'
+    return (
+        f"aws sagemaker create-processing-job --processing-job-name {name} --role-arn $ROLE "
+        f"--app-specification '{application}' --processing-resources "
+        f"""'{{"ClusterConfig":{MACHINE}}}'"""
+    )
+
+
 FEATURES = "FeatureName=id,FeatureType=String FeatureName=t,FeatureType=String"
 RECORD = "FeatureName=id,ValueAsString=a FeatureName=t,ValueAsString=2026-01-01T00:00:00Z"
 INFERENCE = (
@@ -74,14 +81,14 @@ ACCOUNT = (
 )
 
 JOBS = (
-    Line(text=PROCESS % ("exit", "p1"), prints="processing-job/p1"),
+    Line(text=processing("p1", "exit"), prints="processing-job/p1"),
     Line(text="aws sagemaker wait processing-job-completed-or-stopped --processing-job-name p1"),
     Line(
         text="aws sagemaker describe-processing-job --processing-job-name p1 --query "
         "ProcessingJobStatus --output text",
         prints="^Completed",
     ),
-    Line(text=PROCESS % ("exit 3", "p2"), prints="p2"),
+    Line(text=processing("p2", "exit 3"), prints="p2"),
     Line(
         text="aws sagemaker wait processing-job-completed-or-stopped --processing-job-name p2",
         prints="Waiter",
@@ -92,7 +99,7 @@ JOBS = (
         "'ProcessingJobSummaries[].FailureReason' --output text",
         prints="exit code: 3",
     ),
-    Line(text=PROCESS % ("sleep 300", "p3"), prints="p3"),
+    Line(text=processing("p3", "sleep 300"), prints="p3"),
     Line(text="aws sagemaker stop-processing-job --processing-job-name p3"),
     Line(text="aws sagemaker wait processing-job-completed-or-stopped --processing-job-name p3"),
     Line(text=TRAIN, prints="training-job/t1"),
@@ -336,10 +343,10 @@ REST = (
     ),
     Line(
         text="aws sagemaker create-auto-ml-job-v2 --auto-ml-job-name j --auto-ml-job-input-data-"
-        "config ChannelType=training --output-data-config S3OutputPath=s3://shop-ml/a --auto-ml-problem-type-"
-        "config TabularJobConfig={TargetAttributeName=y} --role-arn $ROLE",
-        prints="NotEmulated",
-        code=255,
+        "config ChannelType=training --output-data-config S3OutputPath=s3://shop-ml/a "
+        "--auto-ml-problem-type-config TabularJobConfig={TargetAttributeName=y} --role-arn $ROLE "
+        "&& aws sagemaker describe-auto-ml-job-v2 --auto-ml-job-name j --query AutoMLJobStatus",
+        prints="Failed",
     ),
     Line(
         text="aws sagemaker delete-model --model-name m && aws sagemaker list-models",

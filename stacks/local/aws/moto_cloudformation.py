@@ -9,7 +9,7 @@ createOnlyProperties; CloudFormation CLI user guide, "Resource type schema").
 import functools
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -113,12 +113,12 @@ class _Made:
             "delete": lambda one, *_: self.delete(one.item),
         }
 
-    def _create(self, cls: Any, name: str, resource: Properties, *_: str, **__: Any) -> Any:
+    def _create(self, cls: Any, /, name: str, resource: Properties, *_: str, **__: Any) -> Any:
         made, properties = cls(), resource["Properties"]
         made.item, made.properties = self.create(_short(name), properties), properties
         return made
 
-    def _update(self, cls: Any, **asked: Any) -> Any:
+    def _update(self, cls: Any, /, **asked: Any) -> Any:
         old, resource = asked["original_resource"], asked["cloudformation_json"]
         properties = resource["Properties"]
         changed = {
@@ -246,22 +246,31 @@ def _definition(properties: Properties) -> dict[str, Any]:
 
 def typed(value: Any, shape: Any) -> Any:
     """A value of a template as the API's shape has it: templates may write numbers as text."""
-    if shape.type_name == "structure" and isinstance(value, Mapping):
+    if isinstance(value, Mapping):
+        inner = getattr(shape, "members", {})
+        inner = inner or dict.fromkeys(value, getattr(shape, "value", shape))
         return {
-            name: typed(inner, shape.members[name]) if name in shape.members else inner
-            for name, inner in value.items()
+            name: typed(own, inner[name]) if name in inner else own for name, own in value.items()
         }
-    if shape.type_name == "list" and isinstance(value, list):
-        return [typed(inner, shape.member) for inner in value]
-    if shape.type_name == "map" and isinstance(value, Mapping):
-        return {key: typed(inner, shape.value) for key, inner in value.items()}
-    if shape.type_name in ("integer", "long") and isinstance(value, str):
-        return int(value)
-    if shape.type_name in ("float", "double") and isinstance(value, str):
-        return float(value)
-    if shape.type_name == "boolean" and isinstance(value, str):
-        return value.lower() == "true"
-    return str(value) if shape.type_name == "string" and isinstance(value, int) else value
+    if isinstance(value, list):
+        return [typed(own, getattr(shape, "member", shape)) for own in value]
+    of = SCALARS.get(shape.type_name)
+    return value if of is None or isinstance(value, bool) else of(value)
+
+
+def _flag(value: Any) -> bool:
+    return str(value).lower() == "true"
+
+
+SCALARS: Mapping[str, Callable[[Any], Any]] = {
+    "boolean": _flag,
+    "double": float,
+    "float": float,
+    "integer": int,
+    "long": int,
+    "string": str,
+}
+"""Type of a shape -> how a template's value becomes one."""
 
 
 def _short(name: str) -> str:

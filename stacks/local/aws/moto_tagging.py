@@ -1,7 +1,7 @@
-"""SageMaker's resources in moto's Resource Groups Tagging API: those of our SageMaker, by its store.
+"""SageMaker's resources in moto's Resource Groups Tagging API: those that our store holds.
 
-moto 5.2.5 asks the backends of its own services, of which its SageMaker is empty here (GetResources,
-TagResources, UntagResources, API reference).
+moto 5.2.5 asks the backends of its own services, of which its SageMaker is empty here
+(GetResources, TagResources, UntagResources, API reference).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

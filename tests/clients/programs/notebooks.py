@@ -5,23 +5,40 @@ other. Each is upserted, started, followed to its end and deleted.
 """
 
 import json
-import os
 import sys
 import threading
 import time
-from pathlib import Path
 
 import boto3
 from cases import case, run
-from sagemaker import image_uris
+from notebook_steps import (
+    BUCKET,
+    MACHINE,
+    MODEL,
+    OWN,
+    ROLE,
+    SKLEARN,
+    at,
+    ended,
+    followed,
+    function,
+    model_of,
+    output,
+    process,
+    ps,
+    s3,
+    sm,
+    statuses,
+    train,
+    writes,
+)
+from sagemaker.drift_check_baselines import DriftCheckBaselines
 from sagemaker.estimator import Estimator
-from sagemaker.inputs import TrainingInput, TransformInput
+from sagemaker.inputs import TrainingInput
 from sagemaker.lambda_helper import Lambda
 from sagemaker.model import Model
 from sagemaker.model_metrics import MetricsSource, ModelMetrics
 from sagemaker.model_monitor.dataset_format import DatasetFormat
-from sagemaker.drift_check_baselines import DriftCheckBaselines
-from sagemaker.processing import ProcessingInput, ProcessingOutput, ScriptProcessor
 from sagemaker.transformer import Transformer
 from sagemaker.tuner import ContinuousParameter, HyperparameterTuner
 from sagemaker.workflow.callback_step import CallbackOutput, CallbackOutputTypeEnum, CallbackStep
@@ -48,124 +65,74 @@ from sagemaker.workflow.parameters import (
     ParameterString,
 )
 from sagemaker.workflow.pipeline import Pipeline
-from sagemaker.workflow.pipeline_context import PipelineSession
 from sagemaker.workflow.properties import PropertyFile
 from sagemaker.workflow.quality_check_step import DataQualityCheckConfig, QualityCheckStep
 from sagemaker.workflow.retry import StepExceptionTypeEnum, StepRetryPolicy
 from sagemaker.workflow.selective_execution_config import SelectiveExecutionConfig
 from sagemaker.workflow.steps import (
     CacheConfig,
-    ProcessingStep,
-    TrainingStep,
     TransformStep,
     TuningStep,
 )
 
-ROLE, WORK = os.environ["ROLE"], Path(os.environ["HOME"]) / "work"
-OWN, MACHINE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/own:1", "ml.m5.large"
-SKLEARN = image_uris.retrieve("sklearn", "us-east-1", "1.2-1")
-ps = PipelineSession()
-BUCKET = ps.default_bucket()
-WORK.mkdir(exist_ok=True)
-os.chdir(WORK)
-sm, s3 = boto3.client("sagemaker"), boto3.client("s3")
-OUT = "/opt/ml/processing/out"
-
-
-def at(*parts: object) -> Join:
-    return Join(on="/", values=[f"s3://{BUCKET}", ExecutionVariables.PIPELINE_EXECUTION_ID, *parts])
-
-
-def process(name: str, code: str, reads: object = None, files: object = None, **more: object):
-    """A step that runs Python; what it writes to `out` is the output of that name."""
-    arguments = more.pop("arguments", None)
-    (WORK / f"{name}.py").write_text(code)
-    processor = ScriptProcessor(ROLE, OWN, ["python3"], MACHINE, 1, sagemaker_session=ps)
-    inputs = [ProcessingInput(source=one, destination=f"/opt/ml/processing/in{place}")
-              for place, one in enumerate(reads or [])]  # fmt: skip
-    args = processor.run(str(WORK / f"{name}.py"), inputs, [
-        ProcessingOutput(output_name="out", source=OUT, destination=at(name))], arguments)  # fmt: skip
-    return ProcessingStep(name, step_args=args, property_files=files, **more)
-
-
-def writes(**files: object) -> str:
-    text = "import pathlib\nout = pathlib.Path('/opt/ml/processing/out')\n"
-    return text + "".join(f"(out / {n!r}).write_text({t!r})\n" for n, t in files.items())
-
-
-def output(step):
-    return step.properties.ProcessingOutputConfig.Outputs["out"].S3Output.S3Uri
-
-
-MODEL = (
-    "mkdir -p /opt/ml/model/code; printf 'def model_fn(d):\\n    return 2\\n\\n"
-    "def predict_fn(rows, k):\\n    return rows * k\\n' > /opt/ml/model/code/inference.py; "
-)
-
-
-def estimator(**more: object) -> Estimator:
-    return Estimator(
-        OWN, ROLE, 1, MACHINE, sagemaker_session=ps, output_path=f"s3://{BUCKET}/models",
-        container_entry_point=["bash", "-c"],
-        container_arguments=[MODEL + 'grep -o "eta[^,]*" /opt/ml/input/config/hyperparameters.json || true'],
-        **more,
-    )  # fmt: skip
-
-
-def train(name: str, data: object, **more: object) -> TrainingStep:
-    fitted = estimator(hyperparameters={"eta": 0.2})
-    return TrainingStep(name, step_args=fitted.fit({"train": TrainingInput(data)}), **more)
-
-
-def model_of(step: TrainingStep) -> Model:
-    return Model(SKLEARN, step.properties.ModelArtifacts.S3ModelArtifacts, ROLE,
-                 env={"SAGEMAKER_PROGRAM": "inference.py"}, sagemaker_session=ps)  # fmt: skip
-
-
-def ended(pipeline: Pipeline, wanted: str = "Succeeded", **parameters: object):
-    """Statuses of the steps by name, once the execution has ended as it should."""
-    pipeline.upsert(role_arn=ROLE)
-    execution = pipeline.start(parameters or None)
-    return followed(execution, wanted)
-
-
-def followed(execution, wanted: str = "Succeeded"):
-    while execution.describe()["PipelineExecutionStatus"] in ("Executing", "Stopping"):
-        time.sleep(1)
-    told, steps = execution.describe(), execution.list_steps()
-    assert told["PipelineExecutionStatus"] == wanted, (told.get("FailureReason"), steps)
-    return {step["StepName"]: step for step in steps}, execution
-
-
-def statuses(steps) -> dict[str, str]:
-    return {name: step["StepStatus"] for name, step in steps.items()}
-
 
 @case
 def abalone_evaluates_then_registers_and_creates() -> None:
-    least, approval = ParameterFloat("MseThreshold", 6.0), ParameterString("Approval", "Approved")
+    least, approval = (
+        ParameterFloat("MseThreshold", default_value=6.0),
+        ParameterString("Approval", default_value="Approved"),
+    )
     prepare = process("AbalonePrepare", writes(**{"rows.csv": "1,2"}))
     fitted = train("AbaloneTrain", output(prepare))
     report = PropertyFile("Report", "out", "evaluation.json")
     told = {"regression_metrics": {"mse": {"value": 4.9, "standard_deviation": 2.2}}}
-    evaluate = process("AbaloneEval", writes(**{"evaluation.json": json.dumps(told)}),
-                       [fitted.properties.ModelArtifacts.S3ModelArtifacts, output(prepare)],
-                       [report])  # fmt: skip
-    metrics = ModelMetrics(model_statistics=MetricsSource(
-        s3_uri=Join(on="/", values=[output(evaluate), "evaluation.json"]),
-        content_type="application/json"))  # fmt: skip
+    evaluate = process(
+        "AbaloneEval",
+        writes(**{"evaluation.json": json.dumps(told)}),
+        [fitted.properties.ModelArtifacts.S3ModelArtifacts, output(prepare)],
+        [report],
+    )
+    metrics = ModelMetrics(
+        model_statistics=MetricsSource(
+            s3_uri=Join(on="/", values=[output(evaluate), "evaluation.json"]),
+            content_type="application/json",
+        )
+    )
     model = model_of(fitted)
-    register = ModelStep("AbaloneRegister", step_args=model.register(
-        content_types=["text/csv"], response_types=["text/csv"], inference_instances=[MACHINE],
-        transform_instances=[MACHINE], model_package_group_name="abalone",
-        approval_status=approval, model_metrics=metrics))  # fmt: skip
+    register = ModelStep(
+        "AbaloneRegister",
+        step_args=model.register(
+            content_types=["text/csv"],
+            response_types=["text/csv"],
+            inference_instances=[MACHINE],
+            transform_instances=[MACHINE],
+            model_package_group_name="abalone",
+            approval_status=approval,
+            model_metrics=metrics,
+        ),
+    )
     create = ModelStep("AbaloneCreate", step_args=model.create(instance_type=MACHINE))
-    condition = ConditionStep("AbaloneMse", conditions=[ConditionLessThanOrEqualTo(
-        left=JsonGet(step_name="AbaloneEval", property_file=report,
-                     json_path="regression_metrics.mse.value"), right=least)],
-        if_steps=[register, create], else_steps=[FailStep("AbaloneFail", Join(on=" ", values=["MSE >", least]))])  # fmt: skip
-    pipeline = Pipeline("abalone", [least, approval], steps=[prepare, fitted, evaluate, condition],
-                        sagemaker_session=ps)  # fmt: skip
+    condition = ConditionStep(
+        "AbaloneMse",
+        conditions=[
+            ConditionLessThanOrEqualTo(
+                left=JsonGet(
+                    step_name="AbaloneEval",
+                    property_file=report,
+                    json_path="regression_metrics.mse.value",
+                ),
+                right=least,
+            )
+        ],
+        if_steps=[register, create],
+        else_steps=[FailStep("AbaloneFail", Join(on=" ", values=["MSE >", least]))],
+    )
+    pipeline = Pipeline(
+        "abalone",
+        [least, approval],
+        steps=[prepare, fitted, evaluate, condition],
+        sagemaker_session=ps,
+    )
     steps, _ = ended(pipeline)
     assert set(statuses(steps).values()) == {"Succeeded"}, statuses(steps)
     package = sm.list_model_packages(ModelPackageGroupName="abalone")["ModelPackageSummaryList"][0]
@@ -178,77 +145,107 @@ def abalone_evaluates_then_registers_and_creates() -> None:
 
 @case
 def churn_checks_data_quality_and_registers_with_baselines() -> None:
-    skip = ParameterBoolean("SkipCheck", True)
-    new = ParameterBoolean("NewBaseline", True)
+    skip = ParameterBoolean("SkipCheck", default_value=True)
+    new = ParameterBoolean("NewBaseline", default_value=True)
     rows = "a,b\n" + "".join(f"{n},{n % 3}\n" for n in range(40))
     prepare = process("ChurnPrepare", writes(**{"rows.csv": rows}))
     check = QualityCheckStep(
-        "DataQuality", skip_check=skip, register_new_baseline=new, model_package_group_name="churn",
+        "DataQuality",
+        skip_check=skip,
+        register_new_baseline=new,
+        model_package_group_name="churn",
         quality_check_config=DataQualityCheckConfig(
-            baseline_dataset=output(prepare), dataset_format=DatasetFormat.csv(header=True),
-            output_s3_uri=at("quality")),
+            baseline_dataset=output(prepare),
+            dataset_format=DatasetFormat.csv(header=True),
+            output_s3_uri=at("quality"),
+        ),
         check_job_config=CheckJobConfig(role=ROLE, instance_type=MACHINE, sagemaker_session=ps),
-    )  # fmt: skip
+    )
     fitted = train("ChurnTrain", output(prepare), depends_on=[check])
     baselines = DriftCheckBaselines(
-        model_data_statistics=MetricsSource(s3_uri=check.properties.BaselineUsedForDriftCheckStatistics,
-                                            content_type="application/json"),
-        model_data_constraints=MetricsSource(s3_uri=check.properties.BaselineUsedForDriftCheckConstraints,
-                                             content_type="application/json"))  # fmt: skip
-    register = ModelStep("ChurnRegister", step_args=model_of(fitted).register(
-        content_types=["text/csv"], response_types=["text/csv"], model_package_group_name="churn",
-        drift_check_baselines=baselines, approval_status="Approved"))  # fmt: skip
-    pipeline = Pipeline("churn", [skip, new], steps=[prepare, check, fitted, register], sagemaker_session=ps)
-    steps, _ = ended(pipeline)
-    arn = sm.list_model_packages(ModelPackageGroupName="churn")["ModelPackageSummaryList"][0]["ModelPackageArn"]
+        model_data_statistics=MetricsSource(
+            s3_uri=check.properties.BaselineUsedForDriftCheckStatistics,
+            content_type="application/json",
+        ),
+        model_data_constraints=MetricsSource(
+            s3_uri=check.properties.BaselineUsedForDriftCheckConstraints,
+            content_type="application/json",
+        ),
+    )
+    register = ModelStep(
+        "ChurnRegister",
+        step_args=model_of(fitted).register(
+            content_types=["text/csv"],
+            response_types=["text/csv"],
+            model_package_group_name="churn",
+            drift_check_baselines=baselines,
+            approval_status="Approved",
+        ),
+    )
+    pipeline = Pipeline(
+        "churn", [skip, new], steps=[prepare, check, fitted, register], sagemaker_session=ps
+    )
+    ended(pipeline)
+    arn = sm.list_model_packages(ModelPackageGroupName="churn")["ModelPackageSummaryList"][0][
+        "ModelPackageArn"
+    ]
     shown = sm.describe_model_package(ModelPackageName=arn)["DriftCheckBaselines"]
     assert shown["ModelDataQuality"]["Statistics"]["S3Uri"].startswith("s3://"), shown
     again, _ = ended(pipeline, SkipCheck=False, NewBaseline=False)
     assert again["DataQuality"]["StepStatus"] == "Succeeded"
 
 
-def function(name: str, code: str) -> str:
-    (WORK / f"{name}_function.py").write_text(code)
-    helper = Lambda(
-        function_name=name, execution_role_arn=ROLE, script=str(WORK / f"{name}_function.py"),
-        handler=f"{name}_function.handler", timeout=60, memory_size=256, session=ps,
-    )  # fmt: skip
-    return helper.create()["FunctionArn"]
-
-
 @case
 def lambda_step_deploys_what_was_trained() -> None:
-    arn = function("deploy", (
-        "import boto3\n"
-        "def handler(event, _):\n"
-        "    sm = boto3.client('sagemaker')\n"
-        "    name = event['endpoint_name']\n"
-        "    sm.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[{\n"
-        "        'VariantName': 'a', 'ModelName': event['model_name'], 'InstanceType': 'ml.m5.large',\n"
-        "        'InitialInstanceCount': 1}])\n"
-        "    sm.create_endpoint(EndpointName=name, EndpointConfigName=name)\n"
-        "    return {'statusCode': 200, 'endpoint': name}\n"))  # fmt: skip
+    arn = function(
+        "deploy",
+        (
+            "import boto3\n"
+            "def handler(event, _):\n"
+            "    sm = boto3.client('sagemaker')\n"
+            "    name = event['endpoint_name']\n"
+            "    sm.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[{\n"
+            "        'VariantName': 'a', 'ModelName': event['model_name'],\n"
+            "        'InstanceType': 'ml.m5.large', 'InitialInstanceCount': 1}])\n"
+            "    sm.create_endpoint(EndpointName=name, EndpointConfigName=name)\n"
+            "    return {'statusCode': 200, 'endpoint': name}\n"
+        ),
+    )
     fitted = train("T", f"s3://{BUCKET}/none")
     prepare = process("P", writes(**{"rows.csv": "1"}))
     fitted = train("T", output(prepare))
     create = ModelStep("M", step_args=model_of(fitted).create(instance_type=MACHINE))
     deploy = LambdaStep(
-        "Deploy", Lambda(function_arn=arn, session=ps),
+        "Deploy",
+        Lambda(function_arn=arn, session=ps),
         inputs={"model_name": create.properties.ModelName, "endpoint_name": "from-lambda"},
-        outputs=[LambdaOutput("statusCode", LambdaOutputTypeEnum.Integer),
-                 LambdaOutput("endpoint", LambdaOutputTypeEnum.String)],
+        outputs=[
+            LambdaOutput("statusCode", LambdaOutputTypeEnum.Integer),
+            LambdaOutput("endpoint", LambdaOutputTypeEnum.String),
+        ],
         cache_config=CacheConfig(enable_caching=False),
-    )  # fmt: skip
-    good = ConditionStep("Good", [ConditionEquals(deploy.properties.Outputs["statusCode"], 200.0)],
-                         if_steps=[process("After", "import sys; assert sys.argv[1] == 'from-lambda'",
-                                           arguments=[deploy.properties.Outputs["endpoint"]])],
-                         else_steps=[FailStep("Bad", "no")])  # fmt: skip
-    pipeline = Pipeline("lambda", steps=[prepare, fitted, create, deploy, good], sagemaker_session=ps)
+    )
+    good = ConditionStep(
+        "Good",
+        conditions=[ConditionEquals(deploy.properties.Outputs["statusCode"], 200.0)],
+        if_steps=[
+            process(
+                "After",
+                "import sys; assert sys.argv[1] == 'from-lambda'",
+                arguments=[deploy.properties.Outputs["endpoint"]],
+            )
+        ],
+        else_steps=[FailStep("Bad", "no")],
+    )
+    pipeline = Pipeline(
+        "lambda", steps=[prepare, fitted, create, deploy, good], sagemaker_session=ps
+    )
     ended(pipeline)
     sm.get_waiter("endpoint_in_service").wait(EndpointName="from-lambda", WaiterConfig={"Delay": 1})
     runtime = boto3.client("sagemaker-runtime")
-    told = runtime.invoke_endpoint(EndpointName="from-lambda", Body=b"3", ContentType="text/csv",
-                                   Accept="text/csv")["Body"].read()  # fmt: skip
+    told = runtime.invoke_endpoint(
+        EndpointName="from-lambda", Body=b"3", ContentType="text/csv", Accept="text/csv"
+    )["Body"].read()
     assert float(told) == 6, told
     sm.delete_endpoint(EndpointName="from-lambda")
 
@@ -258,13 +255,22 @@ def callback_step_waits_for_a_worker() -> None:
     sqs = boto3.client("sqs")
     url = sqs.create_queue(QueueName="work")["QueueUrl"]
     ask = CallbackStep(
-        "Ask", sqs_queue_url=url, inputs={"input_location": f"s3://{BUCKET}/in", "n": 3},
-        outputs=[CallbackOutput("where", CallbackOutputTypeEnum.String),
-                 CallbackOutput("count", CallbackOutputTypeEnum.Integer)],
-    )  # fmt: skip
-    use = process("Use", "import sys; assert sys.argv[1:] == ['there', '7'], sys.argv",
-                  arguments=[ask.properties.Outputs["where"],
-                             Join(on="", values=[ask.properties.Outputs["count"]])])  # fmt: skip
+        "Ask",
+        sqs_queue_url=url,
+        inputs={"input_location": f"s3://{BUCKET}/in", "n": 3},
+        outputs=[
+            CallbackOutput("where", CallbackOutputTypeEnum.String),
+            CallbackOutput("count", CallbackOutputTypeEnum.Integer),
+        ],
+    )
+    use = process(
+        "Use",
+        "import sys; assert sys.argv[1:] == ['there', '7'], sys.argv",
+        arguments=[
+            ask.properties.Outputs["where"],
+            Join(on="", values=[ask.properties.Outputs["count"]]),
+        ],
+    )
 
     def work() -> None:
         for _ in range(60):
@@ -272,8 +278,12 @@ def callback_step_waits_for_a_worker() -> None:
                 body = json.loads(message["Body"])
                 assert body["arguments"] == {"input_location": f"s3://{BUCKET}/in", "n": 3}, body
                 sm.send_pipeline_execution_step_success(
-                    CallbackToken=body["token"], OutputParameters=[
-                        {"Name": "where", "Value": "there"}, {"Name": "count", "Value": "7"}])  # fmt: skip
+                    CallbackToken=body["token"],
+                    OutputParameters=[
+                        {"Name": "where", "Value": "there"},
+                        {"Name": "count", "Value": "7"},
+                    ],
+                )
                 return
 
     worker = threading.Thread(target=work)
@@ -285,25 +295,60 @@ def callback_step_waits_for_a_worker() -> None:
 @case
 def tuning_step_registers_its_best_model() -> None:
     prepare = process("TunePrepare", writes(**{"rows.csv": "1"}))
-    code = MODEL + "sed 's/.*eta[^0-9]*\\([0-9.]*\\).*/loss=\\1;/' /opt/ml/input/config/hyperparameters.json"
-    fitted = Estimator(OWN, ROLE, 1, MACHINE, sagemaker_session=ps, output_path=f"s3://{BUCKET}/tuned",
-                       container_entry_point=["bash", "-c"], container_arguments=[code])  # fmt: skip
+    code = (
+        MODEL
+        + "sed 's/.*eta[^0-9]*\\([0-9.]*\\).*/loss=\\1;/' /opt/ml/input/config/hyperparameters.json"
+    )
+    fitted = Estimator(
+        OWN,
+        ROLE,
+        1,
+        MACHINE,
+        sagemaker_session=ps,
+        output_path=f"s3://{BUCKET}/tuned",
+        container_entry_point=["bash", "-c"],
+        container_arguments=[code],
+    )
     tuner = HyperparameterTuner(
-        fitted, "loss", {"eta": ContinuousParameter(0.1, 0.9)}, objective_type="Minimize",
-        metric_definitions=[{"Name": "loss", "Regex": "loss=([0-9.]+);"}], max_jobs=3, max_parallel_jobs=3,
-    )  # fmt: skip
+        fitted,
+        "loss",
+        {"eta": ContinuousParameter(0.1, 0.9)},
+        objective_type="Minimize",
+        metric_definitions=[{"Name": "loss", "Regex": "loss=([0-9.]+);"}],
+        max_jobs=3,
+        max_parallel_jobs=3,
+    )
     tune = TuningStep("Tune", step_args=tuner.fit({"train": TrainingInput(output(prepare))}))
-    best = Model(SKLEARN, tune.get_top_model_s3_uri(0, BUCKET, "tuned"), ROLE,
-                 env={"SAGEMAKER_PROGRAM": "inference.py"}, sagemaker_session=ps)  # fmt: skip
-    second = Model(SKLEARN, tune.get_top_model_s3_uri(1, BUCKET, "tuned"), ROLE, sagemaker_session=ps)
-    register = ModelStep("TuneRegister", step_args=best.register(
-        content_types=["text/csv"], response_types=["text/csv"], model_package_group_name="tuned"))  # fmt: skip
+    best = Model(
+        SKLEARN,
+        tune.get_top_model_s3_uri(0, BUCKET, "tuned"),
+        ROLE,
+        env={"SAGEMAKER_PROGRAM": "inference.py"},
+        sagemaker_session=ps,
+    )
+    second = Model(
+        SKLEARN, tune.get_top_model_s3_uri(1, BUCKET, "tuned"), ROLE, sagemaker_session=ps
+    )
+    register = ModelStep(
+        "TuneRegister",
+        step_args=best.register(
+            content_types=["text/csv"],
+            response_types=["text/csv"],
+            model_package_group_name="tuned",
+        ),
+    )
     create = ModelStep("TuneSecond", step_args=second.create(instance_type=MACHINE))
-    steps, _ = ended(Pipeline("tuning", steps=[prepare, tune, register, create], sagemaker_session=ps))
+    steps, _ = ended(
+        Pipeline("tuning", steps=[prepare, tune, register, create], sagemaker_session=ps)
+    )
     job = steps["Tune"]["Metadata"]["TuningJob"]["Arn"].rpartition("/")[2]
     shown = sm.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=job)
-    arn = sm.list_model_packages(ModelPackageGroupName="tuned")["ModelPackageSummaryList"][0]["ModelPackageArn"]
-    uri = sm.describe_model_package(ModelPackageName=arn)["InferenceSpecification"]["Containers"][0]["ModelDataUrl"]
+    arn = sm.list_model_packages(ModelPackageGroupName="tuned")["ModelPackageSummaryList"][0][
+        "ModelPackageArn"
+    ]
+    uri = sm.describe_model_package(ModelPackageName=arn)["InferenceSpecification"]["Containers"][
+        0
+    ]["ModelDataUrl"]
     assert shown["BestTrainingJob"]["TrainingJobName"] in uri, uri
 
 
@@ -313,30 +358,63 @@ def batch_transform_scores_and_is_checked() -> None:
     fitted = train("ScoreTrain", output(prepare))
     create = ModelStep("ScoreModel", step_args=model_of(fitted).create(instance_type=MACHINE))
     transformer = Transformer(
-        create.properties.ModelName, 1, MACHINE, strategy="MultiRecord", accept="text/csv",
-        assemble_with="Line", output_path=at("scores"), sagemaker_session=ps,
-    )  # fmt: skip
-    score = TransformStep("Score", step_args=transformer.transform(
-        data=Join(on="/", values=[output(prepare), "rows.csv"]), content_type="text/csv",
-        split_type="Line", join_source="Input", output_filter="$"),
-        retry_policies=[StepRetryPolicy(exception_types=[StepExceptionTypeEnum.SERVICE_FAULT],
-                                        max_attempts=2)])  # fmt: skip
-    look = process("Look", "import pathlib\nfound = pathlib.Path('/opt/ml/processing/in0/rows.csv.out').read_text()\n"
-                   "assert [float(x) for x in found.split()[1].split(',')] == [3, 4, 6, 8], found",
-                   [score.properties.TransformOutput.S3OutputPath])  # fmt: skip
+        create.properties.ModelName,
+        1,
+        MACHINE,
+        strategy="MultiRecord",
+        accept="text/csv",
+        assemble_with="Line",
+        output_path=at("scores"),
+        sagemaker_session=ps,
+    )
+    score = TransformStep(
+        "Score",
+        step_args=transformer.transform(
+            data=Join(on="/", values=[output(prepare), "rows.csv"]),
+            content_type="text/csv",
+            split_type="Line",
+            join_source="Input",
+            output_filter="$",
+        ),
+        retry_policies=[
+            StepRetryPolicy(exception_types=[StepExceptionTypeEnum.SERVICE_FAULT], max_attempts=2)
+        ],
+    )
+    look = process(
+        "Look",
+        "import pathlib\nfound = pathlib.Path('/opt/ml/processing/in0/rows.csv.out').read_text()\n"
+        "assert [float(x) for x in found.split()[1].split(',')] == [3, 4, 6, 8], found",
+        [score.properties.TransformOutput.S3OutputPath],
+    )
     ended(Pipeline("score", steps=[prepare, fitted, create, score, look], sagemaker_session=ps))
 
 
 @case
 def conditions_nest_and_fail_says_why() -> None:
-    stage, size = ParameterString("Stage", "dev", enum_values=["dev", "prod"]), ParameterInteger("Size", 5)
-    inner = ConditionStep("Big", [ConditionGreaterThanOrEqualTo(size, 10)],
-                          if_steps=[process("Large", "")], else_steps=[process("Small", "")])  # fmt: skip
+    stage, size = (
+        ParameterString("Stage", default_value="dev", enum_values=["dev", "prod"]),
+        ParameterInteger("Size", default_value=5),
+    )
+    inner = ConditionStep(
+        "Big",
+        conditions=[ConditionGreaterThanOrEqualTo(size, 10)],
+        if_steps=[process("Large", "")],
+        else_steps=[process("Small", "")],
+    )
     outer = ConditionStep(
-        "Known", [ConditionOr([ConditionIn(stage, ["dev", "test"]), ConditionNot(ConditionEquals(size, 0))])],
-        if_steps=[inner], else_steps=[FailStep("Never", Join(on=":", values=[
-            "stage", stage, ExecutionVariables.PIPELINE_NAME]))],
-    )  # fmt: skip
+        "Known",
+        conditions=[
+            ConditionOr(
+                [ConditionIn(stage, ["dev", "test"]), ConditionNot(ConditionEquals(size, 0))]
+            )
+        ],
+        if_steps=[inner],
+        else_steps=[
+            FailStep(
+                "Never", Join(on=":", values=["stage", stage, ExecutionVariables.PIPELINE_NAME])
+            )
+        ],
+    )
     pipeline = Pipeline("conditions", [stage, size], steps=[outer], sagemaker_session=ps)
     steps, _ = ended(pipeline)
     assert steps["Known"]["Metadata"]["Condition"]["Outcome"] == "True"
@@ -354,13 +432,19 @@ def conditions_nest_and_fail_says_why() -> None:
 @case
 def selective_execution_takes_the_rest_from_an_earlier_run() -> None:
     first = process("One", writes(**{"n.txt": "1"}))
-    second = process("Two", "import pathlib; assert pathlib.Path('/opt/ml/processing/in0/n.txt').read_text() == '1'",
-                     [output(first)])  # fmt: skip
+    second = process(
+        "Two",
+        "import pathlib; assert pathlib.Path('/opt/ml/processing/in0/n.txt').read_text() == '1'",
+        [output(first)],
+    )
     third = process("Three", "", depends_on=["Two"])
     pipeline = Pipeline("selective", steps=[first, second, third], sagemaker_session=ps)
     _, execution = ended(pipeline)
-    again = pipeline.start(selective_execution_config=SelectiveExecutionConfig(
-        selected_steps=["Two"], source_pipeline_execution_arn=execution.arn))  # fmt: skip
+    again = pipeline.start(
+        selective_execution_config=SelectiveExecutionConfig(
+            selected_steps=["Two"], source_pipeline_execution_arn=execution.arn
+        )
+    )
     steps, _ = followed(again)
     assert "Three" not in steps, steps
     assert steps["One"]["SelectiveExecutionResult"]["SourcePipelineExecutionArn"] == execution.arn
@@ -369,14 +453,16 @@ def selective_execution_takes_the_rest_from_an_earlier_run() -> None:
 @case
 def a_step_fails_is_stopped_and_run_again() -> None:
     flag = f"s3://{BUCKET}/flag"
-    code = "import boto3\nboto3.client('s3').head_object(Bucket=%r, Key='flag')\n" % BUCKET
+    code = f"import boto3\nboto3.client('s3').head_object(Bucket={BUCKET!r}, Key='flag')\n"
     first, second = process("First", ""), process("Second", code, depends_on=["First"])
     pipeline = Pipeline("again", steps=[first, second], sagemaker_session=ps)
     _, execution = ended(pipeline, "Failed")
     s3.put_object(Bucket=BUCKET, Key=flag.rpartition("/")[2], Body=b"")
     sm.retry_pipeline_execution(PipelineExecutionArn=execution.arn, ClientRequestToken="r" * 40)
     followed(execution)
-    slow = Pipeline("slow", steps=[process("Slow", "import time; time.sleep(300)")], sagemaker_session=ps)
+    slow = Pipeline(
+        "slow", steps=[process("Slow", "import time; time.sleep(300)")], sagemaker_session=ps
+    )
     slow.upsert(role_arn=ROLE)
     running = slow.start()
     time.sleep(3)
@@ -387,18 +473,26 @@ def a_step_fails_is_stopped_and_run_again() -> None:
 @case
 def many_branches_keep_to_their_parallelism() -> None:
     starts = [process(f"B{n}", writes(**{"n.txt": str(n)})) for n in range(4)]
-    code = "import pathlib\nfound = sorted(p.read_text() for p in pathlib.Path('/opt/ml/processing').glob('in*/n.txt'))\n" \
+    code = (
+        "import pathlib\nfolder = pathlib.Path('/opt/ml/processing')\n"
+        "found = sorted(p.read_text() for p in folder.glob('in*/n.txt'))\n"
         "assert found == ['0', '1', '2', '3'], found"
+    )
     joined = process("Join", code, [output(step) for step in starts])
     pipeline = Pipeline("branches", steps=[*starts, joined], sagemaker_session=ps)
     pipeline.upsert(role_arn=ROLE, parallelism_config=ParallelismConfiguration(2))
-    execution = pipeline.start(parallelism_config={"MaxParallelExecutionSteps": 2},
-                               execution_display_name="two-at-a-time", execution_description="d")  # fmt: skip
+    execution = pipeline.start(
+        parallelism_config={"MaxParallelExecutionSteps": 2},
+        execution_display_name="two-at-a-time",
+        execution_description="d",
+    )
     steps, _ = followed(execution)
     moments = sorted(
-        (moment, change) for name, step in steps.items() if name != "Join"
+        (moment, change)
+        for name, step in steps.items()
+        if name != "Join"
         for moment, change in ((step["StartTime"], 1), (step["EndTime"], -1))
-    )  # fmt: skip
+    )
     running = most = 0
     for _, change in moments:
         running += change

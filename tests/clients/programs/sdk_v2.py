@@ -1,7 +1,6 @@
 """SageMaker's SDK of the second version, used as its documentation shows it."""
 
 import io
-import json
 import os
 import sys
 import tarfile
@@ -30,18 +29,7 @@ from sagemaker.serverless import ServerlessInferenceConfig
 from sagemaker.sklearn.estimator import SKLearn
 from sagemaker.sklearn.model import SKLearnModel
 from sagemaker.sklearn.processing import SKLearnProcessor
-from sagemaker.transformer import Transformer
 from sagemaker.tuner import ContinuousParameter, HyperparameterTuner
-from sagemaker.workflow.condition_step import ConditionStep
-from sagemaker.workflow.conditions import ConditionGreaterThanOrEqualTo
-from sagemaker.workflow.fail_step import FailStep
-from sagemaker.workflow.functions import Join, JsonGet
-from sagemaker.workflow.model_step import ModelStep
-from sagemaker.workflow.parameters import ParameterFloat, ParameterString
-from sagemaker.workflow.pipeline import Pipeline
-from sagemaker.workflow.pipeline_context import PipelineSession
-from sagemaker.workflow.properties import PropertyFile
-from sagemaker.workflow.steps import CacheConfig, ProcessingStep, TrainingStep, TransformStep
 
 ROLE = os.environ["ROLE"]
 MACHINE = "ml.m5.large"
@@ -152,9 +140,12 @@ def sklearn_deploys_and_predicts() -> None:
 def endpoint_is_updated_and_captures() -> None:
     data = sm.describe_training_job(TrainingJobName="v2-sklearn")["ModelArtifacts"]
     model = SKLearnModel(
-        data["S3ModelArtifacts"], ROLE, script("train.py", training_script()),
-        framework_version="1.2-1", sagemaker_session=session,
-    )  # fmt: skip
+        data["S3ModelArtifacts"],
+        ROLE,
+        script("train.py", training_script()),
+        framework_version="1.2-1",
+        sagemaker_session=session,
+    )
     capture = DataCaptureConfig(True, sampling_percentage=100, sagemaker_session=session)
     predictor = model.deploy(1, MACHINE, endpoint_name="v2-up", data_capture_config=capture)
     predictor.predict(np.array([[1.0]]))
@@ -170,13 +161,22 @@ def serverless_and_async_endpoints() -> None:
     data = sm.describe_training_job(TrainingJobName="v2-sklearn")["ModelArtifacts"]
     for name, how in (
         ("serverless", {"serverless_inference_config": ServerlessInferenceConfig(2048, 2)}),
-        ("async", {"async_inference_config": AsyncInferenceConfig(f"s3://{BUCKET}/v2/async"),
-                   "initial_instance_count": 1, "instance_type": MACHINE}),
-    ):  # fmt: skip
+        (
+            "async",
+            {
+                "async_inference_config": AsyncInferenceConfig(f"s3://{BUCKET}/v2/async"),
+                "initial_instance_count": 1,
+                "instance_type": MACHINE,
+            },
+        ),
+    ):
         model = SKLearnModel(
-            data["S3ModelArtifacts"], ROLE, script("train.py", training_script()),
-            framework_version="1.2-1", sagemaker_session=session,
-        )  # fmt: skip
+            data["S3ModelArtifacts"],
+            ROLE,
+            script("train.py", training_script()),
+            framework_version="1.2-1",
+            sagemaker_session=session,
+        )
         predictor = model.deploy(endpoint_name=f"v2-{name}", **how)
         answer = predictor.predict(np.array([[2.0]]))
         assert np.allclose(answer, [4]), answer
@@ -185,8 +185,11 @@ def serverless_and_async_endpoints() -> None:
 
 @case
 def processors_run_scripts() -> None:
-    text = "import pathlib, sys\np = pathlib.Path('/opt/ml/processing')\n" \
-        "(p / 'out/n.txt').write_text(str(len((p / 'in/rows.csv').read_text().split())) + sys.argv[1])"
+    text = (
+        "import pathlib, sys\np = pathlib.Path('/opt/ml/processing')\n"
+        "lines = (p / 'in/rows.csv').read_text().split()\n"
+        "(p / 'out/n.txt').write_text(str(len(lines)) + sys.argv[1])"
+    )
     given = [ProcessingInput(source=rows(), destination="/opt/ml/processing/in")]
     taken = [ProcessingOutput(output_name="n", source="/opt/ml/processing/out")]
     processor = SKLearnProcessor(
@@ -194,11 +197,19 @@ def processors_run_scripts() -> None:
     )
     processor.run(script("count.py", text), given, taken, arguments=["!"], logs=True)
     output = processor.latest_job.describe()["ProcessingOutputConfig"]["Outputs"][0]
-    assert session.read_s3_file(BUCKET, output["S3Output"]["S3Uri"].split("/", 3)[3] + "/n.txt") == "20!"
+    assert (
+        session.read_s3_file(BUCKET, output["S3Output"]["S3Uri"].split("/", 3)[3] + "/n.txt")
+        == "20!"
+    )
     own = ScriptProcessor(
-        ROLE, "123456789012.dkr.ecr.us-east-1.amazonaws.com/own:1", ["python3"], MACHINE, 1,
-        sagemaker_session=session, env={"A": "b"},
-    )  # fmt: skip
+        ROLE,
+        "123456789012.dkr.ecr.us-east-1.amazonaws.com/own:1",
+        ["python3"],
+        1,
+        MACHINE,
+        sagemaker_session=session,
+        env={"A": "b"},
+    )
     own.run(script("env.py", "import os; assert os.environ['A'] == 'b'"), logs=False)
 
 
@@ -218,10 +229,15 @@ def transformer_transforms() -> None:
 @case
 def tuner_finds_the_best() -> None:
     tuner = HyperparameterTuner(
-        estimator(), "rmse", {"alpha": ContinuousParameter(0.1, 0.9)}, objective_type="Minimize",
+        estimator(),
+        "rmse",
+        {"alpha": ContinuousParameter(0.1, 0.9)},
+        objective_type="Minimize",
         metric_definitions=[{"Name": "rmse", "Regex": "rmse=([0-9.]+);"}],
-        max_jobs=3, max_parallel_jobs=3, base_tuning_job_name="v2-tune",
-    )  # fmt: skip
+        max_jobs=3,
+        max_parallel_jobs=3,
+        base_tuning_job_name="v2-tune",
+    )
     tuner.fit({"train": rows()}, wait=True)
     frame = tuner.analytics().dataframe()
     best = frame.loc[frame["FinalObjectiveValue"].idxmin()]
@@ -233,18 +249,27 @@ def tuner_finds_the_best() -> None:
 def registry_versions_are_deployed() -> None:
     data = sm.describe_training_job(TrainingJobName="v2-sklearn")["ModelArtifacts"]
     model = SKLearnModel(
-        data["S3ModelArtifacts"], ROLE, script("train.py", training_script()),
-        framework_version="1.2-1", sagemaker_session=session,
-    )  # fmt: skip
+        data["S3ModelArtifacts"],
+        ROLE,
+        script("train.py", training_script()),
+        framework_version="1.2-1",
+        sagemaker_session=session,
+    )
     package = model.register(
-        content_types=["text/csv"], response_types=["text/csv"], inference_instances=[MACHINE],
-        transform_instances=[MACHINE], model_package_group_name="v2-group",
-        approval_status="PendingManualApproval", description="one",
-    )  # fmt: skip
+        content_types=["text/csv"],
+        response_types=["text/csv"],
+        inference_instances=[MACHINE],
+        transform_instances=[MACHINE],
+        model_package_group_name="v2-group",
+        approval_status="PendingManualApproval",
+        description="one",
+    )
     sm.update_model_package(
         ModelPackageArn=package.model_package_arn, ModelApprovalStatus="Approved"
     )
-    approved = ModelPackage(ROLE, model_package_arn=package.model_package_arn, sagemaker_session=session)
+    approved = ModelPackage(
+        ROLE, model_package_arn=package.model_package_arn, sagemaker_session=session
+    )
     approved.deploy(1, MACHINE, endpoint_name="v2-package")
     predictor = Predictor("v2-package", session, CSVSerializer(), CSVDeserializer())
     assert np.allclose([float(x) for x in np.ravel(predictor.predict("4"))], [8])
@@ -253,14 +278,22 @@ def registry_versions_are_deployed() -> None:
 
 @case
 def feature_group_ingests_and_is_read() -> None:
-    frame = pd.DataFrame({"id": pd.Series(["a", "b"], dtype="string"), "v": [1.5, 2.5],
-                          "t": pd.Series([time.time()] * 2)})  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "id": pd.Series(["a", "b"], dtype="string"),
+            "v": [1.5, 2.5],
+            "t": pd.Series([time.time()] * 2),
+        }
+    )
     group = FeatureGroup("v2-features", sagemaker_session=session)
     group.load_feature_definitions(data_frame=frame)
     group.create(
-        s3_uri=f"s3://{BUCKET}/v2/offline", record_identifier_name="id", event_time_feature_name="t",
-        role_arn=ROLE, enable_online_store=True,
-    )  # fmt: skip
+        s3_uri=f"s3://{BUCKET}/v2/offline",
+        record_identifier_name="id",
+        event_time_feature_name="t",
+        role_arn=ROLE,
+        enable_online_store=True,
+    )
     while group.describe()["FeatureGroupStatus"] == "Creating":
         time.sleep(1)
     group.ingest(data_frame=frame, max_workers=2, wait=True)
@@ -276,9 +309,12 @@ def monitor_makes_a_baseline_and_a_schedule() -> None:
     monitor = DefaultModelMonitor(ROLE, instance_type=MACHINE, sagemaker_session=session)
     (WORK / "base.csv").write_text("a,b\n" + "".join(f"{n},{n * 2}\n" for n in range(50)))
     monitor.suggest_baseline(
-        str(WORK / "base.csv"), DatasetFormat.csv(header=True),
-        output_s3_uri=f"s3://{BUCKET}/v2/baseline", wait=True, logs=False,
-    )  # fmt: skip
+        str(WORK / "base.csv"),
+        DatasetFormat.csv(header=True),
+        output_s3_uri=f"s3://{BUCKET}/v2/baseline",
+        wait=True,
+        logs=False,
+    )
     features = monitor.baseline_statistics().body_dict["features"]
     assert [one["name"] for one in features] == ["a", "b"]
     assert monitor.suggested_constraints().body_dict["features"]
@@ -302,10 +338,15 @@ def tracker_of_experiments_logs() -> None:
 @case
 def own_image_runs_its_command() -> None:
     made = Estimator(
-        "123456789012.dkr.ecr.us-east-1.amazonaws.com/own:1", ROLE, 1, MACHINE,
-        sagemaker_session=session, output_path=f"s3://{BUCKET}/v2/own",
-        container_entry_point=["bash", "-c"], container_arguments=["echo 1 > /opt/ml/model/w"],
-    )  # fmt: skip
+        "123456789012.dkr.ecr.us-east-1.amazonaws.com/own:1",
+        ROLE,
+        1,
+        MACHINE,
+        sagemaker_session=session,
+        output_path=f"s3://{BUCKET}/v2/own",
+        container_entry_point=["bash", "-c"],
+        container_arguments=["echo 1 > /opt/ml/model/w"],
+    )
     made.fit({"train": TrainingInput(rows(), content_type="text/csv")}, logs=False)
     assert made.jobs[-1].describe()["TrainingJobStatus"] == "Completed"
 
@@ -313,84 +354,15 @@ def own_image_runs_its_command() -> None:
 @case
 def built_in_algorithm_says_that_it_has_no_program() -> None:
     image = image_uris.retrieve("linear-learner", "us-east-1")
-    made = Estimator(image, ROLE, 1, MACHINE, sagemaker_session=session,
-                     output_path=f"s3://{BUCKET}/v2/own")  # fmt: skip
+    made = Estimator(
+        image, ROLE, 1, MACHINE, sagemaker_session=session, output_path=f"s3://{BUCKET}/v2/own"
+    )
     try:
         made.fit({"train": rows()}, logs=False)
     except sagemaker.exceptions.UnexpectedStatusException as error:
         assert "no row says how to train" in str(error), error
     else:
         raise AssertionError("it trained")
-
-
-@case
-def pipeline_of_the_abalone_kind_runs() -> None:
-    ps = PipelineSession(default_bucket=BUCKET)
-    least = ParameterFloat("Least", default_value=0.5)
-    data = ParameterString("Data", default_value=rows())
-    cache = CacheConfig(enable_caching=True, expire_after="PT1H")
-    prepare = SKLearnProcessor("1.2-1", ROLE, 1, MACHINE, sagemaker_session=ps)
-    split = "import pathlib, shutil; shutil.copy('/opt/ml/processing/in/rows.csv', '/opt/ml/processing/train/')"
-    step_prepare = ProcessingStep(
-        "Prepare", cache_config=cache, step_args=prepare.run(
-            script("split.py", split),
-            [ProcessingInput(source=data, destination="/opt/ml/processing/in")],
-            [ProcessingOutput(output_name="train", source="/opt/ml/processing/train")],
-        ))  # fmt: skip
-    fitted = SKLearn(
-        entry_point=script("train.py", training_script()), framework_version="1.2-1", role=ROLE,
-        instance_type=MACHINE, sagemaker_session=ps,
-    )  # fmt: skip
-    uri = step_prepare.properties.ProcessingOutputConfig.Outputs["train"].S3Output.S3Uri
-    step_train = TrainingStep("Train", step_args=fitted.fit({"train": TrainingInput(uri)}))
-    report = PropertyFile("Report", "report", "report.json")
-    judge = "import json, pathlib; pathlib.Path('/opt/ml/processing/report').mkdir(exist_ok=True, parents=True); " \
-        "pathlib.Path('/opt/ml/processing/report/report.json').write_text(json.dumps({'r2': {'value': 0.9}}))"
-    evaluate = ScriptProcessor(
-        ROLE, image_uris.retrieve("sklearn", "us-east-1", "1.2-1"), ["python3"], MACHINE, 1,
-        sagemaker_session=ps,
-    )  # fmt: skip
-    step_judge = ProcessingStep("Judge", property_files=[report], step_args=evaluate.run(
-        script("judge.py", judge),
-        [ProcessingInput(source=step_train.properties.ModelArtifacts.S3ModelArtifacts,
-                         destination="/opt/ml/processing/model")],
-        [ProcessingOutput(output_name="report", source="/opt/ml/processing/report")]))  # fmt: skip
-    model = SKLearnModel(
-        step_train.properties.ModelArtifacts.S3ModelArtifacts, ROLE,
-        script("train.py", training_script()), framework_version="1.2-1", sagemaker_session=ps,
-    )  # fmt: skip
-    step_register = ModelStep("Register", step_args=model.register(
-        content_types=["text/csv"], response_types=["text/csv"], inference_instances=[MACHINE],
-        transform_instances=[MACHINE], model_package_group_name="v2-abalone"))  # fmt: skip
-    step_model = ModelStep("Create", step_args=model.create(instance_type=MACHINE))
-    transformer = Transformer(step_model.properties.ModelName, 1, MACHINE, accept="text/csv",
-                              output_path=f"s3://{BUCKET}/v2/pt", sagemaker_session=ps)  # fmt: skip
-    (WORK / "x.csv").write_text("1\n2\n")
-    step_score = TransformStep("Score", step_args=transformer.transform(
-        session.upload_data(str(WORK / "x.csv"), key_prefix="v2/x"), content_type="text/csv"))  # fmt: skip
-    failed = FailStep("Fail", error_message=Join(on=" ", values=["r2 below", least]))
-    branch = ConditionStep(
-        "Enough", conditions=[ConditionGreaterThanOrEqualTo(
-            left=JsonGet(step_name="Judge", property_file=report, json_path="r2.value"), right=least)],
-        if_steps=[step_register, step_model, step_score], else_steps=[failed])  # fmt: skip
-    made = Pipeline("v2-abalone", [least, data], steps=[step_prepare, step_train, step_judge, branch],
-                    sagemaker_session=ps)  # fmt: skip
-    made.upsert(role_arn=ROLE)
-    execution = made.start()
-    execution.wait(delay=2, max_attempts=150)
-    ends = {step["StepName"]: step["StepStatus"] for step in execution.list_steps()}
-    assert set(ends.values()) == {"Succeeded"}, execution.list_steps()
-    assert len(ends) >= 8, ends
-    second = made.start({"Least": 0.95})
-    try:
-        second.wait(delay=2, max_attempts=150)
-    except Exception:
-        assert "r2 below 0.95" in json.dumps(second.list_steps(), default=str)
-    else:
-        raise AssertionError("it should have failed")
-    cached = {one["StepName"]: one for one in second.list_steps()}["Prepare"]
-    assert "CacheHitResult" in cached, cached
-    made.delete()
 
 
 @case
@@ -403,12 +375,21 @@ def model_without_a_framework_serves_a_person_s_code() -> None:
         tar.addfile(member, io.BytesIO(text))
     boto3.client("s3").put_object(Bucket=BUCKET, Key="v2/m.tar.gz", Body=packed.getvalue())
     model = Model(
-        image_uris.retrieve("sklearn", "us-east-1", "1.2-1"), f"s3://{BUCKET}/v2/m.tar.gz", ROLE,
-        env={"SAGEMAKER_PROGRAM": "inference.py"}, sagemaker_session=session,
-        predictor_cls=Predictor, name="v2-plain",
-    )  # fmt: skip
-    predictor = model.deploy(1, MACHINE, endpoint_name="v2-plain", serializer=CSVSerializer(),
-                             deserializer=JSONDeserializer())  # fmt: skip
+        image_uris.retrieve("sklearn", "us-east-1", "1.2-1"),
+        f"s3://{BUCKET}/v2/m.tar.gz",
+        ROLE,
+        env={"SAGEMAKER_PROGRAM": "inference.py"},
+        sagemaker_session=session,
+        predictor_cls=Predictor,
+        name="v2-plain",
+    )
+    predictor = model.deploy(
+        1,
+        MACHINE,
+        endpoint_name="v2-plain",
+        serializer=CSVSerializer(),
+        deserializer=JSONDeserializer(),
+    )
     assert np.allclose(predictor.predict("1,2"), [3, 6])
     predictor.delete_endpoint()
 
