@@ -36,6 +36,10 @@ class Runner:
     """What is called where the resource is there. Default: it is always created."""
     update_members: tuple[str, ...] = ()
     """What of the request the update takes."""
+    holder: str = ""
+    """Request member that names what the resource is in, which is made where it is not there.
+    Default: it is in nothing that has to be made."""
+    create_holder: str = ""
     served: str = ""
     """Request member that must hold in the end: an update that was rolled back is a failure.
     Default: what the status says is all."""
@@ -172,6 +176,9 @@ RUNNERS: Mapping[str, Runner] = {
         arn_field="ModelPackageArn",
         status_field="ModelPackageStatus",
         metadata_key="RegisterModel",
+        # sample notebooks and the SDK's own tests of pipelines name groups that nobody makes
+        holder="ModelPackageGroupName",
+        create_holder="create_model_package_group",
         # sagemaker 3.27 core/model_registry.py writes both whatever the caller said. They are
         # members of CreateModelPackage (botocore 1.44), so any other value is passed on.
         defaults={"SkipModelValidation": "None", "CertifyForMarketplace": False},

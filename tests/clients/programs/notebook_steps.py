@@ -130,3 +130,12 @@ def function(name: str, code: str) -> str:
         session=ps,
     )
     return helper.create()["FunctionArn"]
+
+
+def refusal(act) -> str:
+    """The text of the error that a call must raise."""
+    try:
+        act()
+    except Exception as error:
+        return str(error)
+    raise AssertionError("it was taken")

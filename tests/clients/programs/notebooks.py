@@ -8,14 +8,13 @@ import json
 import sys
 import threading
 import time
+from pathlib import Path
 
 import boto3
 from cases import case, run
 from notebook_steps import (
     BUCKET,
     MACHINE,
-    MODEL,
-    OWN,
     ROLE,
     SKLEARN,
     at,
@@ -26,6 +25,7 @@ from notebook_steps import (
     output,
     process,
     ps,
+    refusal,
     s3,
     sm,
     statuses,
@@ -33,12 +33,12 @@ from notebook_steps import (
     writes,
 )
 from sagemaker.drift_check_baselines import DriftCheckBaselines
-from sagemaker.estimator import Estimator
 from sagemaker.inputs import TrainingInput
 from sagemaker.lambda_helper import Lambda
 from sagemaker.model import Model
 from sagemaker.model_metrics import MetricsSource, ModelMetrics
 from sagemaker.model_monitor.dataset_format import DatasetFormat
+from sagemaker.sklearn.estimator import SKLearn
 from sagemaker.transformer import Transformer
 from sagemaker.tuner import ContinuousParameter, HyperparameterTuner
 from sagemaker.workflow.callback_step import CallbackOutput, CallbackOutputTypeEnum, CallbackStep
@@ -211,7 +211,6 @@ def lambda_step_deploys_what_was_trained() -> None:
             "    return {'statusCode': 200, 'endpoint': name}\n"
         ),
     )
-    fitted = train("T", f"s3://{BUCKET}/none")
     prepare = process("P", writes(**{"rows.csv": "1"}))
     fitted = train("T", output(prepare))
     create = ModelStep("M", step_args=model_of(fitted).create(instance_type=MACHINE))
@@ -296,18 +295,18 @@ def callback_step_waits_for_a_worker() -> None:
 def tuning_step_registers_its_best_model() -> None:
     prepare = process("TunePrepare", writes(**{"rows.csv": "1"}))
     code = (
-        MODEL
-        + "sed 's/.*eta[^0-9]*\\([0-9.]*\\).*/loss=\\1;/' /opt/ml/input/config/hyperparameters.json"
+        "import argparse, os, pathlib\nasked = argparse.ArgumentParser()\n"
+        "asked.add_argument('--eta')\nprint('loss=' + asked.parse_args().eta + ';')\n"
+        "(pathlib.Path(os.environ['SM_MODEL_DIR']) / 'w').write_text('x')\n"
     )
-    fitted = Estimator(
-        OWN,
-        ROLE,
-        1,
-        MACHINE,
+    Path("tuned.py").write_text(code)
+    fitted = SKLearn(
+        entry_point="tuned.py",
+        framework_version="1.2-1",
+        role=ROLE,
+        instance_type=MACHINE,
         sagemaker_session=ps,
         output_path=f"s3://{BUCKET}/tuned",
-        container_entry_point=["bash", "-c"],
-        container_arguments=[code],
     )
     tuner = HyperparameterTuner(
         fitted,
@@ -421,12 +420,7 @@ def conditions_nest_and_fail_says_why() -> None:
     assert "Small" in steps and "Large" not in steps, statuses(steps)
     failed, _ = ended(pipeline, "Failed", Stage="prod", Size=0)
     assert failed["Never"]["FailureReason"].endswith("stage:prod:conditions"), failed["Never"]
-    try:
-        pipeline.start({"Stage": "other"})
-    except Exception as error:
-        assert "Stage" in str(error), error
-    else:
-        raise AssertionError("a value out of the enumeration was taken")
+    assert "Stage" in refusal(lambda: pipeline.start({"Stage": "other"}))
 
 
 @case
@@ -452,12 +446,11 @@ def selective_execution_takes_the_rest_from_an_earlier_run() -> None:
 
 @case
 def a_step_fails_is_stopped_and_run_again() -> None:
-    flag = f"s3://{BUCKET}/flag"
     code = f"import boto3\nboto3.client('s3').head_object(Bucket={BUCKET!r}, Key='flag')\n"
     first, second = process("First", ""), process("Second", code, depends_on=["First"])
     pipeline = Pipeline("again", steps=[first, second], sagemaker_session=ps)
     _, execution = ended(pipeline, "Failed")
-    s3.put_object(Bucket=BUCKET, Key=flag.rpartition("/")[2], Body=b"")
+    s3.put_object(Bucket=BUCKET, Key="flag", Body=b"")
     sm.retry_pipeline_execution(PipelineExecutionArn=execution.arn, ClientRequestToken="r" * 40)
     followed(execution)
     slow = Pipeline(
@@ -499,8 +492,6 @@ def many_branches_keep_to_their_parallelism() -> None:
         most = max(most, running)
     assert most <= 2, moments
     assert execution.describe()["PipelineExecutionDisplayName"] == "two-at-a-time"
-    definition = json.loads(pipeline.describe()["PipelineDefinition"])
-    assert len(definition["Steps"]) == 5
     pipeline.delete()
 
 

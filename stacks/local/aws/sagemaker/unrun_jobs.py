@@ -10,7 +10,7 @@ from typing import Any
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker import crud
 from stacks.local.aws.sagemaker.derived import recorded
-from stacks.local.aws.sagemaker.errors import can_assume, invalid
+from stacks.local.aws.sagemaker.errors import invalid
 from stacks.local.aws.sagemaker.refused_operations import reason
 from stacks.local.aws.sagemaker.resource_type import Hook, Request, ResourceType
 from stacks.local.aws.sagemaker.shapes import now
@@ -23,7 +23,6 @@ def _fails(stem: str, **members: str) -> Hook:
     """Its end, which is its beginning; `members` are those that say it beside FailureReason."""
 
     def fail(emulator: Emulator, item: Resource, request: Request) -> None:
-        can_assume(emulator.region, request["RoleArn"], item.arn)
         item.set(**members, FailureReason=f"ClientError: {reason(f'Create{stem}')}")
 
     return fail
