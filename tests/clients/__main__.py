@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("aws_cli", "moto_sagemaker", "notebooks", "ranking", "sdk_v2")
+NAMES = ("aws_cli", "feast_store", "moto_sagemaker", "notebooks", "ranking", "sdk_v2")
 
 
 def main(arguments: list[str]) -> int:
