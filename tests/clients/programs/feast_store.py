@@ -3,14 +3,23 @@
 import asyncio
 import os
 import sys
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
 import pandas as pd
 from cases import case, run
-from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, PushSource
-from feast import RepoConfig, ValueType
+from feast import (
+    Entity,
+    FeatureService,
+    FeatureStore,
+    FeatureView,
+    Field,
+    FileSource,
+    PushSource,
+    RepoConfig,
+    ValueType,
+)
 from feast.data_format import ParquetFormat
 from feast.data_source import PushMode
 from feast.types import Float64, Int64
@@ -20,7 +29,7 @@ s3, dynamodb = boto3.client("s3"), boto3.client("dynamodb")
 s3.create_bucket(Bucket=BUCKET)
 WORK = Path(os.environ["HOME"]) / "feast"
 WORK.mkdir(exist_ok=True)
-NOW = datetime.now(timezone.utc).replace(microsecond=0)
+NOW = datetime.now(UTC).replace(microsecond=0)
 
 store = FeatureStore(
     config=RepoConfig(
@@ -74,9 +83,7 @@ def apply_writes_the_registry_and_makes_tables() -> None:
 
 @case
 def historical_features_join_at_the_right_time() -> None:
-    asked = pd.DataFrame(
-        {"driver_id": [1, 1], "event_timestamp": [NOW - timedelta(hours=2), NOW]}
-    )
+    asked = pd.DataFrame({"driver_id": [1, 1], "event_timestamp": [NOW - timedelta(hours=2), NOW]})
     found = store.get_historical_features(
         entity_df=asked, features=["stats:trips", "stats:rating"]
     ).to_df()

@@ -130,6 +130,7 @@ def test_a_notebook_changes_only_while_it_is_stopped(account: Account) -> None:
     found = account.call("DescribeNotebookInstance", **name)
     assert found["VolumeSizeInGB"] == 20 and found["DefaultCodeRepository"] == "r"
     assert "NotebookInstanceLifecycleConfigName" not in found
+    assert found["Url"] == "a1.notebook.us-east-1.sagemaker.aws"
     account.call("StartNotebookInstance", **name)
     assert account.call("DescribeNotebookInstance", **name)["NotebookInstanceStatus"] == "InService"
 
