@@ -13,6 +13,7 @@ from sagemaker.model import Model
 from sagemaker.processing import ProcessingInput, ProcessingOutput, ScriptProcessor
 from sagemaker.workflow.execution_variables import ExecutionVariables
 from sagemaker.workflow.functions import Join
+from sagemaker.workflow.model_step import ModelStep
 from sagemaker.workflow.pipeline import Pipeline
 from sagemaker.workflow.pipeline_context import PipelineSession
 from sagemaker.workflow.steps import (
@@ -139,3 +140,38 @@ def refusal(act) -> str:
     except Exception as error:
         return str(error)
     raise AssertionError("it was taken")
+
+
+DEPLOY = (
+    "import boto3\n"
+    "def handler(event, _):\n"
+    "    sm = boto3.client('sagemaker')\n"
+    "    name = event['endpoint_name']\n"
+    "    sm.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[{\n"
+    "        'VariantName': 'a', 'ModelName': event['model_name'],\n"
+    "        'InstanceType': 'ml.m5.large', 'InitialInstanceCount': 1}])\n"
+    "    sm.create_endpoint(EndpointName=name, EndpointConfigName=name)\n"
+    "    return {'statusCode': 200, 'endpoint': name}\n"
+)
+"""A function that puts the model that it is told behind an endpoint."""
+
+TUNED = (
+    "import argparse, os, pathlib\nasked = argparse.ArgumentParser()\n"
+    "asked.add_argument('--eta')\nprint('loss=' + asked.parse_args().eta + ';')\n"
+    "(pathlib.Path(os.environ['SM_MODEL_DIR']) / 'w').write_text('x')\n"
+)
+"""A script whose loss is its hyperparameter."""
+
+
+def registered(name: str, model: Model, group: str, **more: object) -> ModelStep:
+    """A step that registers a model for CSV."""
+    media = {"content_types": ["text/csv"], "response_types": ["text/csv"]}
+    return ModelStep(
+        name, step_args=model.register(**media, model_package_group_name=group, **more)
+    )
+
+
+def newest(group: str) -> dict:
+    """The version that was registered last."""
+    found = sm.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"][0]
+    return sm.describe_model_package(ModelPackageName=found["ModelPackageArn"])

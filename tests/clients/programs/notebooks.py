@@ -14,18 +14,22 @@ import boto3
 from cases import case, run
 from notebook_steps import (
     BUCKET,
+    DEPLOY,
     MACHINE,
     ROLE,
     SKLEARN,
+    TUNED,
     at,
     ended,
     followed,
     function,
     model_of,
+    newest,
     output,
     process,
     ps,
     refusal,
+    registered,
     s3,
     sm,
     statuses,
@@ -71,19 +75,15 @@ from sagemaker.workflow.retry import StepExceptionTypeEnum, StepRetryPolicy
 from sagemaker.workflow.selective_execution_config import SelectiveExecutionConfig
 from sagemaker.workflow.steps import (
     CacheConfig,
+    ProcessingStep,
+    TrainingStep,
     TransformStep,
     TuningStep,
 )
 
 
-@case
-def abalone_evaluates_then_registers_and_creates() -> None:
-    least, approval = (
-        ParameterFloat("MseThreshold", default_value=6.0),
-        ParameterString("Approval", default_value="Approved"),
-    )
-    prepare = process("AbalonePrepare", writes(**{"rows.csv": "1,2"}))
-    fitted = train("AbaloneTrain", output(prepare))
+def evaluated(prepare: ProcessingStep, fitted: TrainingStep) -> tuple:
+    """A step that judges, its report, and what a package says of it."""
     report = PropertyFile("Report", "out", "evaluation.json")
     told = {"regression_metrics": {"mse": {"value": 4.9, "standard_deviation": 2.2}}}
     evaluate = process(
@@ -98,18 +98,27 @@ def abalone_evaluates_then_registers_and_creates() -> None:
             content_type="application/json",
         )
     )
+    return evaluate, report, metrics
+
+
+@case
+def abalone_evaluates_then_registers_and_creates() -> None:
+    least, approval = (
+        ParameterFloat("MseThreshold", default_value=6.0),
+        ParameterString("Approval", default_value="Approved"),
+    )
+    prepare = process("AbalonePrepare", writes(**{"rows.csv": "1,2"}))
+    fitted = train("AbaloneTrain", output(prepare))
+    evaluate, report, metrics = evaluated(prepare, fitted)
     model = model_of(fitted)
-    register = ModelStep(
+    register = registered(
         "AbaloneRegister",
-        step_args=model.register(
-            content_types=["text/csv"],
-            response_types=["text/csv"],
-            inference_instances=[MACHINE],
-            transform_instances=[MACHINE],
-            model_package_group_name="abalone",
-            approval_status=approval,
-            model_metrics=metrics,
-        ),
+        model,
+        "abalone",
+        approval_status=approval,
+        model_metrics=metrics,
+        inference_instances=[MACHINE],
+        transform_instances=[MACHINE],
     )
     create = ModelStep("AbaloneCreate", step_args=model.create(instance_type=MACHINE))
     condition = ConditionStep(
@@ -135,9 +144,8 @@ def abalone_evaluates_then_registers_and_creates() -> None:
     )
     steps, _ = ended(pipeline)
     assert set(statuses(steps).values()) == {"Succeeded"}, statuses(steps)
-    package = sm.list_model_packages(ModelPackageGroupName="abalone")["ModelPackageSummaryList"][0]
-    assert package["ModelApprovalStatus"] == "Approved"
-    shown = sm.describe_model_package(ModelPackageName=package["ModelPackageArn"])
+    shown = newest("abalone")
+    assert shown["ModelApprovalStatus"] == "Approved"
     assert shown["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"].endswith("evaluation.json")
     failed, _ = ended(pipeline, "Failed", MseThreshold=3.0)
     assert "MSE > 3.0" in failed["AbaloneFail"]["FailureReason"]
@@ -197,20 +205,7 @@ def churn_checks_data_quality_and_registers_with_baselines() -> None:
 
 @case
 def lambda_step_deploys_what_was_trained() -> None:
-    arn = function(
-        "deploy",
-        (
-            "import boto3\n"
-            "def handler(event, _):\n"
-            "    sm = boto3.client('sagemaker')\n"
-            "    name = event['endpoint_name']\n"
-            "    sm.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[{\n"
-            "        'VariantName': 'a', 'ModelName': event['model_name'],\n"
-            "        'InstanceType': 'ml.m5.large', 'InitialInstanceCount': 1}])\n"
-            "    sm.create_endpoint(EndpointName=name, EndpointConfigName=name)\n"
-            "    return {'statusCode': 200, 'endpoint': name}\n"
-        ),
-    )
+    arn = function("deploy", DEPLOY)
     prepare = process("P", writes(**{"rows.csv": "1"}))
     fitted = train("T", output(prepare))
     create = ModelStep("M", step_args=model_of(fitted).create(instance_type=MACHINE))
@@ -294,12 +289,7 @@ def callback_step_waits_for_a_worker() -> None:
 @case
 def tuning_step_registers_its_best_model() -> None:
     prepare = process("TunePrepare", writes(**{"rows.csv": "1"}))
-    code = (
-        "import argparse, os, pathlib\nasked = argparse.ArgumentParser()\n"
-        "asked.add_argument('--eta')\nprint('loss=' + asked.parse_args().eta + ';')\n"
-        "(pathlib.Path(os.environ['SM_MODEL_DIR']) / 'w').write_text('x')\n"
-    )
-    Path("tuned.py").write_text(code)
+    Path("tuned.py").write_text(TUNED)
     fitted = SKLearn(
         entry_point="tuned.py",
         framework_version="1.2-1",
@@ -328,26 +318,14 @@ def tuning_step_registers_its_best_model() -> None:
     second = Model(
         SKLEARN, tune.get_top_model_s3_uri(1, BUCKET, "tuned"), ROLE, sagemaker_session=ps
     )
-    register = ModelStep(
-        "TuneRegister",
-        step_args=best.register(
-            content_types=["text/csv"],
-            response_types=["text/csv"],
-            model_package_group_name="tuned",
-        ),
-    )
+    register = registered("TuneRegister", best, "tuned")
     create = ModelStep("TuneSecond", step_args=second.create(instance_type=MACHINE))
     steps, _ = ended(
         Pipeline("tuning", steps=[prepare, tune, register, create], sagemaker_session=ps)
     )
     job = steps["Tune"]["Metadata"]["TuningJob"]["Arn"].rpartition("/")[2]
     shown = sm.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=job)
-    arn = sm.list_model_packages(ModelPackageGroupName="tuned")["ModelPackageSummaryList"][0][
-        "ModelPackageArn"
-    ]
-    uri = sm.describe_model_package(ModelPackageName=arn)["InferenceSpecification"]["Containers"][
-        0
-    ]["ModelDataUrl"]
+    uri = newest("tuned")["InferenceSpecification"]["Containers"][0]["ModelDataUrl"]
     assert shown["BestTrainingJob"]["TrainingJobName"] in uri, uri
 
 
