@@ -40,6 +40,8 @@ class Runner:
     """Request member that names what the resource is in, which is made where it is not there.
     Default: it is in nothing that has to be made."""
     create_holder: str = ""
+    takes_tags: bool = True
+    """Whether what is made can have tags of its own."""
     served: str = ""
     """Request member that must hold in the end: an update that was rolled back is a failure.
     Default: what the status says is all."""
@@ -85,6 +87,7 @@ _PROCESSING = Runner(
 RUNNERS: Mapping[str, Runner] = {
     "Processing": _PROCESSING,
     "QualityCheck": replace(_PROCESSING, metadata_key="QualityCheck"),
+    "ClarifyCheck": replace(_PROCESSING, metadata_key="ClarifyCheck"),
     "Training": Runner(
         operation="CreateTrainingJob",
         create="create_training_job",
@@ -179,6 +182,7 @@ RUNNERS: Mapping[str, Runner] = {
         # sample notebooks and the SDK's own tests of pipelines name groups that nobody makes
         holder="ModelPackageGroupName",
         create_holder="create_model_package_group",
+        takes_tags=False,  # a version has those of its group (API reference, CreateModelPackage)
         # sagemaker 3.27 core/model_registry.py writes both whatever the caller said. They are
         # members of CreateModelPackage (botocore 1.44), so any other value is passed on.
         defaults={"SkipModelValidation": "None", "CertifyForMarketplace": False},

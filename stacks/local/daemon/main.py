@@ -159,6 +159,7 @@ def _overlay(
     )
     from stacks.local.aws.app import SageMakerApp
     from stacks.local.aws.emulator import Emulator
+    from stacks.local.aws.faults import Faults
     from stacks.local.aws.iam import owner
     from stacks.local.aws.sagemaker.capture import Captures
     from stacks.local.aws.sagemaker.mlflow_app import tracking_urls
@@ -183,7 +184,9 @@ def _overlay(
     service_linked_roles.make()
     owner.make(keys, REGION)
     store = Store()
-    emulator = Emulator(host=host, store=store, authorizer=_authorizer(host, store))
+    emulator = Emulator(
+        host=host, store=store, authorizer=_authorizer(host, store), faults=Faults(home=home)
+    )
     lambda_functions.install(host, lambda function: function_roles.acting(emulator, function))
     eventbridge.install(emulator)
     fallback = _recorder(emulator)
@@ -191,32 +194,16 @@ def _overlay(
     return SageMakerApp(emulator=emulator, captures=captures, fallback=fallback)
 
 
-def _moto_app(emulator: Emulator, service: str) -> Any:
-    """moto's application of a service, whose failures we turn into answers."""
-    from moto.server import create_backend_app
-
-    if service == "cloudformation":  # at its first request: it loads every service of moto
-        from stacks.local.aws import moto_cloudformation
-
-        moto_cloudformation.install(emulator)
-    elif service == "resourcegroupstaggingapi":
-        from stacks.local.aws import moto_tagging
-
-        moto_tagging.install(emulator)
-    made = create_backend_app(service)
-    made.config["PROPAGATE_EXCEPTIONS"] = True
-    return made
-
-
 def _recorder(emulator: Emulator) -> Recorder:
     """What answers for what moto lacks, in front of moto."""
     from moto.server import DomainDispatcherApplication
 
+    from stacks.local.aws import autoscaling, moto_app
     from stacks.local.aws.eks import entries
     from stacks.local.aws.recorded.recorder import Recorder
 
-    moto = DomainDispatcherApplication(functools.partial(_moto_app, emulator))
-    made = Recorder(moto, REGION, after=entries.AFTER)
+    moto = DomainDispatcherApplication(functools.partial(moto_app.make, emulator))
+    made = Recorder(moto, REGION, after={**entries.AFTER, **autoscaling.after(emulator)})
     entries.install(made, emulator.authorizer)
     return made
 
@@ -249,6 +236,7 @@ def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys, answers: A
     """The endpoint behind the gate that checks origin and signature, and what AWS refuses."""
     from stacks.local.aws import service_quotas, session_tokens
     from stacks.local.aws.answers import Answering
+    from stacks.local.aws.faults import Failing
     from stacks.local.aws.gate import Gate, known_secrets
     from stacks.local.aws.refusals.account import Account
     from stacks.local.aws.refusals.filter import Refusing
@@ -268,9 +256,12 @@ def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys, answers: A
     )
     return Gate(
         authorize=authorizer.check,
-        application=answers.kept_by(
-            Answering(application=Refusing(application=sagemaker_app, account=account)),
-            keys.access_key_id,
+        application=Failing(
+            application=answers.kept_by(
+                Answering(application=Refusing(application=sagemaker_app, account=account)),
+                keys.access_key_id,
+            ),
+            faults=sagemaker_app.emulator.faults,
         ),
         port=listener.getsockname()[1],
         secret_of=known_secrets(keys.access_key_id, keys.secret_access_key, sessions),
@@ -346,18 +337,20 @@ _KEPT: list[object] = []
 
 def _reconcile(sagemaker_app: Any, stop: threading.Event) -> None:
     """What happens by itself: data is written, servers start again, streams and events flow."""
+    from stacks.local.aws.autoscaling import Scaled, scale
     from stacks.local.aws.cloudwatch_alarms import Watch, watch
     from stacks.local.aws.event_source_mappings import Streams, read
     from stacks.local.aws.eventbridge import States, tell
     from stacks.local.aws.sagemaker.reconcile import reconcile
     from stacks.local.aws.schedules import Due, fire
 
-    streams, states, alarms, due = Streams(), States(), Watch(), Due()
-    emulator = sagemaker_app.emulator
+    streams, states, alarms, due, scaled = Streams(), States(), Watch(), Due(), Scaled()
+    emulator, recorded = sagemaker_app.emulator, sagemaker_app.fallback.store
     rounds: tuple[Callable[[], None], ...] = (
         lambda: reconcile(emulator, sagemaker_app.captures, sagemaker_app.queues),
         lambda: read(emulator, streams),
         lambda: watch(emulator, alarms),
+        lambda: scale(emulator, recorded, alarms, scaled),
         lambda: tell(emulator, states),
         lambda: fire(emulator, due),
     )
