@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,8 @@ moto.mock_aws = mock_aws
 ENDPOINTS: dict[str, str] = json.loads(os.environ["PLINTH_ENDPOINTS"])
 """Region -> its cloud."""
 
-TOUCHED: set[str] = set()
-"""Regions that the test at hand has asked."""
+MADE: defaultdict[str, set[str]] = defaultdict(set)
+"""Region -> the operations that the test at hand has called there."""
 
 
 def _in_its_cloud(make: Any) -> Any:
@@ -59,8 +60,11 @@ def _in_its_cloud(make: Any) -> Any:
 
     def made(service: str, *places: Any, **more: Any) -> Any:
         region = more.pop("region_name", None) or next(iter(places), "us-east-1")
-        TOUCHED.add(region)
-        return make(service, region_name=region, endpoint_url=ENDPOINTS[region], **more)
+        client = make(service, region_name=region, endpoint_url=ENDPOINTS[region], **more)
+        of = getattr(client, "meta", None)
+        events = getattr(of, "events", None) or of.client.meta.events
+        events.register("before-call", lambda model, **_: MADE[region].add(model.name))
+        return client
 
     return made
 
@@ -105,11 +109,13 @@ def _document(statement: dict[str, Any]) -> str:
 @pytest.fixture(autouse=True)
 def empty_account(request: pytest.FixtureRequest) -> Iterator[None]:
     """What models are made of is there, and nothing of a test is for the next one."""
-    TOUCHED.clear()
+    MADE.clear()
     _artefacts(request.path.read_text())
     yield
-    for region in tuple(TOUCHED):
-        sweep.everything(region)
+    for region, called in {region: {*names} for region, names in MADE.items()}.items():
+        made = {name for name in called if name.startswith(("Create", "Start", "Put"))}
+        if made:
+            sweep.everything(region, made)
 
 
 @pytest.hookimpl(hookwrapper=True)
