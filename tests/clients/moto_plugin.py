@@ -61,8 +61,8 @@ def _in_its_cloud(make: Any) -> Any:
     def made(service: str, *places: Any, **more: Any) -> Any:
         region = more.pop("region_name", None) or next(iter(places), "us-east-1")
         client = make(service, region_name=region, endpoint_url=ENDPOINTS[region], **more)
-        of = getattr(client, "meta", None)
-        events = getattr(of, "events", None) or of.client.meta.events
+        meta = client.meta  # of a resource, that of its client is asked
+        events = meta.events if hasattr(meta, "events") else meta.client.meta.events
         events.register("before-call", lambda model, **_: MADE[region].add(model.name))
         return client
 
