@@ -203,6 +203,8 @@ NOTEBOOK = recorded(
     renamed={**LIFECYCLE, "SecurityGroupIds": "SecurityGroups"},
     filters={"AdditionalCodeRepositoryEquals": "AdditionalCodeRepositories"},
     on_create=_address,
+    # defaults of CreateNotebookInstance (API reference)
+    made={"DirectInternetAccess": "Enabled", "RootAccess": "Enabled", "VolumeSizeInGB": 5},
     on_update=_update_notebook,
     on_delete=_delete_notebook,
 )

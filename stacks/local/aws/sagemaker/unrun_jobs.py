@@ -31,7 +31,15 @@ def _fails(stem: str, **members: str) -> Hook:
 def _compiled(emulator: Emulator, item: Resource, request: Request) -> None:
     _fails("CompilationJob", CompilationJobStatus="FAILED")(emulator, item, request)
     place = request["OutputConfig"]["S3OutputLocation"]
-    item.set(ModelArtifacts={"S3ModelArtifacts": place}, CompilationEndTime=now())
+    times = dict.fromkeys(("CompilationStartTime", "CompilationEndTime"), now())
+    item.set(ModelArtifacts={"S3ModelArtifacts": place}, **times)
+
+
+def _searched(emulator: Emulator, item: Resource, request: Request) -> None:
+    ended = dict.fromkeys(("AutoMLJobStatus", "AutoMLJobSecondaryStatus"), "Failed")
+    _fails("AutoMLJobV2", **ended)(emulator, item, request)
+    (problem,) = request["AutoMLProblemTypeConfig"]
+    item.set(AutoMLProblemTypeConfigName=problem.removesuffix("JobConfig"), EndTime=now())
 
 
 AUTO_ML = recorded(
@@ -41,7 +49,7 @@ AUTO_ML = recorded(
     arn="automl-job/{name}",
     list="ListAutoMLJobs",
     status_field="AutoMLJobStatus",
-    on_create=_fails("AutoMLJobV2", AutoMLJobStatus="Failed", AutoMLJobSecondaryStatus="Failed"),
+    on_create=_searched,
 )
 COMPILATION = recorded("CompilationJob", on_create=_compiled)
 TYPES = (AUTO_ML, COMPILATION)
