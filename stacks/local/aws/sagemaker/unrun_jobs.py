@@ -32,7 +32,8 @@ def _compiled(emulator: Emulator, item: Resource, request: Request) -> None:
     _fails("CompilationJob", CompilationJobStatus="FAILED")(emulator, item, request)
     place = request["OutputConfig"]["S3OutputLocation"]
     times = dict.fromkeys(("CompilationStartTime", "CompilationEndTime"), now())
-    item.set(ModelArtifacts={"S3ModelArtifacts": place}, **times)
+    device = request["OutputConfig"].get("TargetDevice")
+    item.set(ModelArtifacts={"S3ModelArtifacts": place}, CompilationTargetDevice=device, **times)
 
 
 def _searched(emulator: Emulator, item: Resource, request: Request) -> None:
