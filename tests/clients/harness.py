@@ -63,9 +63,13 @@ def cloud() -> Iterator[dict[str, str]]:
 
 
 def program(name: str, packages: Sequence[str], arguments: Sequence[str]) -> int:
-    """Run `programs/<name>.py` with these packages and print its counts; 1 where it cannot be."""
+    """Run `programs/<name>.py` with these packages and print its counts; 1 where it cannot be.
+
+    Without packages it runs with those of the checkout.
+    """
     try:
-        folder = venv(packages[0].replace("==", "-"), *packages)
+        here = Path(sys.executable).parent
+        folder = venv(packages[0].replace("==", "-"), *packages) if packages else here
     except NotFetched as error:
         sys.stderr.write(f"{error}\n")
         return 1
