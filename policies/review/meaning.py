@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Literal
 
 from policies.data import UNKNOWN
 from policies.review.amounts import amount, is_counted, is_numeric, of_size, or_never, quantity
-from policies.review.differences import Leaf
+from policies.review.differences import Leaf, same
+from policies.review.people import is_for_people
+from policies.review.people import word as _word
 from policies.review.vocabulary import (
     BLOCKS,
     BOUNDS,
@@ -28,7 +29,6 @@ from policies.review.vocabulary import (
     FOR_GOOD,
     FOREVER,
     GUARD,
-    HARMLESS,
     HELD,
     ID,
     KEEPS,
@@ -44,15 +44,18 @@ from policies.review.vocabulary import (
     OBJECTS,
     OFF,
     ON,
+    OPENS,
     OPTIONAL,
     ORDERED,
     PLAIN,
+    PLEDGED,
     PROTECTS,
     SCALES,
     SELDOM,
     SETS,
     SIZE,
     STAYS,
+    STOPPED,
     STOPS,
     SWITCHES,
 )
@@ -68,13 +71,13 @@ class Meaning:
     why: str
 
 
-def meaning(leaf: Leaf, kind: str = "", *, of_a_guard: bool = True) -> Meaning:
+def meaning(leaf: Leaf, token: str = "", *, of_a_guard: bool = True) -> Meaning:
     """What this difference means, by its name and direction.
 
-    `kind`: the name of the type. `of_a_guard`: whether the resource guards, holds or records
+    `token`: the type, or its last name. `of_a_guard`: whether the resource guards, holds or records
     something, or nobody knows what it is; else to switch it on is no good in itself.
     """
-    found = _meaning(leaf, kind)
+    found = _meaning(leaf, token)
     risen = found.sense == "stronger" and len(leaf.path) == 1 and _word(leaf.name) in SWITCHES
     if risen and not of_a_guard:
         return Meaning("unclear", "it is on from now on, and nobody here knows what that does")
@@ -93,15 +96,17 @@ def _named(leaf: Leaf) -> Leaf:
 VALUES = ("value", "parametervalue", "optionvalue", "settingvalue")
 
 
-def _meaning(leaf: Leaf, kind: str) -> Meaning:
-    leaf = _named(leaf)
+def _meaning(leaf: Leaf, token: str) -> Meaning:
+    leaf, kind = _named(leaf), token.rpartition(":")[2]
     words = tuple(_word(name) for name in leaf.path if name[:1] != "[")
     last, whole = _word(leaf.name), ".".join(words)
     guards = bool(GUARD.search(whole))
-    if any(HARMLESS.search(word) for word in words if word) or _is_a_label(leaf, kind):
+    if is_for_people(leaf, token):
         return Meaning("harmless", f"{leaf.name} is for people to read")
     if leaf.reordered:
         return Meaning("unclassified", "the same in another order")
+    if same(leaf.old, leaf.new):
+        return Meaning("harmless", "it is the default, said or not")
     if UNKNOWN in (leaf.old, leaf.new):
         return Meaning("unclear" if guards else "unclassified", "known only during the update")
     return (
@@ -118,22 +123,6 @@ def _meaning(leaf: Leaf, kind: str) -> Meaning:
 def _switches_a_guard(last: str, kind: str) -> bool:
     """Whether it turns on or off the whole of what guards, such as an alarm."""
     return bool(GUARD.search(_word(kind)) and re.search(r"enabled?$|^status$|^state$", last))
-
-
-def _is_a_label(leaf: Leaf, kind: str) -> bool:
-    """An object's own labels of no domain: nothing that Kubernetes or an operator goes by.
-
-    By those of a namespace, network policies and webhooks choose it.
-    """
-    path = leaf.path
-    if path[:2] != ("metadata", "labels") or _word(kind) == "namespace":
-        return False
-    sides = [side for side in (leaf.old, leaf.new) if isinstance(side, Mapping)]
-    names = path[2:] or [str(name) for side in sides for name in side]
-    return len(path) <= LABEL and not any("/" in name for name in names)
-
-
-LABEL = 3
 
 
 def _rest(words: Sequence[str], leaf: Leaf, guards: bool) -> Meaning:
@@ -172,11 +161,6 @@ def _is_a_size(words: Sequence[str], leaf: Leaf) -> bool:
     return inner or bool(SIZE.search(words[-1]))
 
 
-@cache
-def _word(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
 def _flag(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
     """A flag that falls, or one that is safe while it is down and rises."""
     old, new = _state(leaf.old), _state(leaf.new)
@@ -185,8 +169,17 @@ def _flag(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
         return None
     before, after = bool(old), bool(new)
     if before == after:
-        return Meaning("harmless", "it says what was so before") if flags else None
+        return _silent(last, whole, leaf, guards) if flags else None
     return _raised(last, whole, after, guards)
+
+
+def _silent(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning:
+    """A flag that is said to be down, or said no longer: what it is unsaid, nobody here knows."""
+    is_weak = _raised(last, whole, leaf.old is False, guards)
+    told = leaf.alone or None not in (leaf.old, leaf.new)
+    if told or is_weak is None or is_weak.sense != "weaker" or not (guards or last in SWITCHES):
+        return Meaning("harmless", "it says what was so before")
+    return Meaning("unclear", "it may be on where nobody says it")
 
 
 def _raised(last: str, whole: str, after: bool, guards: bool) -> Meaning | None:
@@ -201,6 +194,8 @@ def _raised(last: str, whole: str, after: bool, guards: bool) -> Meaning | None:
     elif BLOCKS.search(last):
         why = "it keeps others out, or keeps what is there"
     elif NEGATIVE.search(last):
+        if not after and STOPPED.search(last) and not GUARD.search(last):
+            return Meaning("unclear", "what it stopped goes on")
         stronger, why = not after, "it is safe while it is off"
     elif last in SWITCHES and EXPIRES.search(whole):
         stronger, why = not after, "what it is about goes while it is on"
@@ -320,6 +315,8 @@ def _scale(leaf: Leaf, guards: bool) -> Meaning | None:
             stricter = scale.index(new) > scale.index(old)
             if stricter and not guards and {old, new} <= PLAIN:
                 return None
+            if old in PLEDGED:
+                return Meaning("unclear", f"what is {old} may be in use")
             if stricter and new in FOR_GOOD:
                 return Meaning("unclear", f"nobody, root among them, can take {new} back")
             return _which(stricter, f"{scale[-1]} is the strictest of its words")
@@ -333,10 +330,12 @@ def _presence(leaf: Leaf) -> Meaning | None:
     if leaf.old not in empty and leaf.new in empty:
         return Meaning("weaker", "it is there no longer")
     if leaf.old in empty and leaf.new not in empty:
+        if OPENS.search(_word(leaf.name)):
+            return Meaning("unclear", "it may be another way in")
         if NARROWS.search(_word(leaf.name)):
             return Meaning("unclear", "it says what is guarded, and the rest may be so no longer")
         listed = leaf.path[-1][:1] == "["
-        if not listed and said in LAXEST | FOR_GOOD:
+        if not listed and said in LAXEST | OFF | FOR_GOOD:
             worst = "what nobody can take back" if said in FOR_GOOD else "the laxest of its words"
             return Meaning("unclear", f"it is said now, and is {worst}")
         if listed and not LISTED.search(".".join(map(_word, leaf.path))):
@@ -351,7 +350,7 @@ def begins_weak(leaf: Leaf, *, of_a_guard: bool) -> bool:
     `of_a_guard`: whether the whole resource guards or records something.
     """
     words = tuple(_word(name) for name in leaf.path if name[:1] != "[")
-    if leaf.new is UNKNOWN or any(HARMLESS.search(word) for word in words if word):
+    if leaf.new is UNKNOWN or is_for_people(leaf, ""):
         return False
     last, whole, up = _word(leaf.name), ".".join(words), _state(leaf.new)
     if isinstance(leaf.new, str) and leaf.new.lower() in LAX and leaf.new.lower() not in OFF:
