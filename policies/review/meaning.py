@@ -14,7 +14,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from policies.data import UNKNOWN
-from policies.review.amounts import amount, is_counted, is_numeric, of_size, or_never, quantity
+from policies.review.amounts import (
+    amount,
+    is_counted,
+    is_numeric,
+    machine,
+    of_size,
+    or_never,
+    quantity,
+    strictness,
+)
 from policies.review.differences import Leaf, same
 from policies.review.people import is_for_people
 from policies.review.people import word as _word
@@ -110,7 +119,8 @@ def _meaning(leaf: Leaf, token: str) -> Meaning:
     if UNKNOWN in (leaf.old, leaf.new):
         return Meaning("unclear" if guards else "unclassified", "known only during the update")
     return (
-        _flag(last, f"{_word(kind)}.{whole}", leaf, guards or _switches_a_guard(last, kind))
+        _privilege(words, leaf)
+        or _flag(last, f"{_word(kind)}.{whole}", leaf, guards or _switches_a_guard(last, kind))
         or _bound(whole, leaf)
         or _number(last, whole, leaf, guards)
         or _scale(leaf, guards or last in SWITCHES)
@@ -136,6 +146,8 @@ def _rest(words: Sequence[str], leaf: Leaf, guards: bool) -> Meaning:
 
 def _leaps(last: str, leaf: Leaf) -> str:
     """Why a size is another matter than before, and no longer a step."""
+    if machine(leaf.old) != machine(leaf.new) and None not in (leaf.old, leaf.new):
+        return "it is another kind of machine"
     old, new = (of_size(side) for side in (leaf.old, leaf.new))
     if new == 0:
         return "none of it is left"
@@ -262,6 +274,8 @@ def _number(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
     if STAYS.search(last):
         return _cap("", old, new or float("inf"))
     if CAPS.search(last) and not LEAST.search(last):
+        if leaf.alone and old is None:
+            return _which(True, "what it bounds was not there before")
         return _cap(last, old, new) if guards else None
     if SELDOM.search(whole):
         return _cap("", or_never(old), new or float("inf")) if guards else None
@@ -307,6 +321,12 @@ def _cap(last: str, old: float | None, new: float | None) -> Meaning:
 
 def _scale(leaf: Leaf, guards: bool) -> Meaning | None:
     """Two words of one matter; plain ones rise only where the name says that it guards."""
+    before, after = strictness(leaf.old), strictness(leaf.new)
+    if before and after and guards:
+        risen = before[0] <= after[0] and before[1] <= after[1]
+        fallen = before[0] >= after[0] and before[1] >= after[1]
+        if risen or fallen:
+            return _which(risen, "the later, and the higher its version of TLS, the stricter")
     old, new = (
         str(side).lower() if isinstance(side, str) else None for side in (leaf.old, leaf.new)
     )
@@ -320,6 +340,18 @@ def _scale(leaf: Leaf, guards: bool) -> Meaning | None:
             if stricter and new in FOR_GOOD:
                 return Meaning("unclear", f"nobody, root among them, can take {new} back")
             return _which(stricter, f"{scale[-1]} is the strictest of its words")
+    return None
+
+
+def _privilege(words: Sequence[str], leaf: Leaf) -> Meaning | None:
+    """What a container may do of its own: a user, or a capability that it drops or is given."""
+    last, given = words[-1:], words[-2:]
+    if last == ("runasuser",) and (amount(leaf.old) == 0) != (amount(leaf.new) == 0):
+        return _which(amount(leaf.new) != 0, "0 is root")
+    if given == ("capabilities", "add"):
+        return _which(leaf.new is None, "it is given to the container")
+    if given == ("capabilities", "drop") and "ALL" in (leaf.old, leaf.new):
+        return _which(leaf.new == "ALL", "ALL is every capability")
     return None
 
 

@@ -49,7 +49,8 @@ GUARD = re.compile(
     r"|drop$|seccomp|apparmor|selinux|privileg|failurepolicy|enforce|inspect|detect|approv|confirm"
     r"|deadletter|redrive|tracing|imdsv?2?|httptokens|hoplimit|capture|sampling|flowlog|insight|notif"
     r"|datasource|finding|inspector|guardrail|waitinterval|terminationwait|bake|canary|stoppolicy"
-    r"|password|session|grace|failover|objectownership|runasuser|missingdata"
+    r"|password|session|grace|failover|objectownership|runasuser|missingdata|securitypolicy|protocolversion"
+    r"|evaluationperiods|datapoints|okactions|dataactions|aggregation"
 )
 """Words of what keeps data, keeps others out, or keeps a record."""
 
@@ -146,7 +147,7 @@ STOPS = 10
 
 LISTED = re.compile(
     r"block|deny|denied|restrict|log|audit|export|backup|alarm|notif|event|protect|scan|retain"
-    r"|guardrail|drop$|alert|monitor|detect|snapshot|encrypt|recovery|securitygroup"
+    r"|okactions|dataactions|guardrail|drop$|alert|monitor|detect|snapshot|encrypt|recovery|securitygroup"
 )
 """Lists of which more guards more; of others, such as ways to sign in, more may let more in."""
 

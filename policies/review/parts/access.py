@@ -98,6 +98,8 @@ def _lines(item: Change) -> Iterator[Line]:
     for sign, one, other in (("+", item.new, item.old), ("-", item.old, item.new)):
         known = _named(other)
         for action, value in sorted(_named(one) - known, key=str):
+            if value is None and any(_holds(each, action) for each, who in known if who is None):
+                continue
             yield sign, item, {"Effect": "Allow", "Action": [action], "Principal": value}
 
 
@@ -211,12 +213,16 @@ def _named(resource: Resource | None) -> frozenset[tuple[str, Any]]:
         if WHOLE.search(lower):
             found |= {(f"everything in {_shown(each)}", None) for each in listed(value)}
         elif grants_access and WHO.search(lower):
-            found |= {(f"what {name} lets in", _shown(each)) for each in listed(value)}
+            who = [each for each in listed(value) if each not in NOBODY]
+            found |= {(f"what {name} lets in", _shown(each)) for each in who}
     if GIVEN.search(resource.type):
         found.add((f"what a {resource.type.rpartition(':')[2]} gives", None))
     found |= set(_of_the_cluster(resource))
     return frozenset(found)
 
+
+NOBODY = ("private", "bucket-owner-full-control", "bucket-owner-read")
+"""Canned lists of S3 that let nobody in but the owner (S3 user guide, "Canned ACL")."""
 
 GIVEN = re.compile(
     r"accessKey:|loginProfile:|serviceSpecificCredential:|signingCertificate:|groupMembership:"
@@ -252,6 +258,18 @@ def _of_the_cluster(resource: Resource) -> Iterator[tuple[str, Any]]:
 
 
 TOKEN = "kubernetes.io/service-account-token"
+
+
+def _holds(wide: str, narrow: str) -> bool:
+    """Whether what a rule of Kubernetes allows holds this: `*` is all, no name is every name."""
+    one, other = (VERB.fullmatch(text) for text in (wide, narrow))
+    if one is None or other is None or one["named"] not in (None, other["named"]):
+        return False
+    pairs = ((one[part] or "", other[part] or "") for part in ("verb", "thing", "of"))
+    return all(mine in ("*", theirs) for mine, theirs in pairs)
+
+
+VERB = re.compile(r"(?P<verb>\S+) (?P<thing>\S+)(?: of (?P<of>\S+))?(?: named (?P<named>\S+))?")
 
 
 def _allowed(rule: Mapping[str, Any]) -> Iterator[str]:
@@ -343,6 +361,9 @@ def _risk(sign: str, statement: Mapping[str, Any], ours: frozenset[str]) -> Risk
 
 def _of_a_new_one(line: Line, risk: Risk, ours: frozenset[str]) -> Risk:
     """What a new resource allows surprises less, unless nobody can read it or it is for others."""
+    who = admitted(line[2])
+    if line[1].operation == "create" and who and who <= {f"account {name}" for name in ours}:
+        return "low"  # the account's own policies say who of it; a key's default policy is this
     if line[1].operation != "create" or risk != "medium":
         return "medium" if line[1].operation == "create" and line[2]["Effect"] == "?" else risk
     stranger = not ours and any(map(account_of, admitted(line[2])))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from policies.data import UNKNOWN, Resource
+from policies.reading.flows import let_through, some, was_open
 from policies.reading.networks import added, is_internet, is_private, networks
 from policies.reading.principals import is_public, listed
 from policies.review.model import Change, StackChange
@@ -24,9 +25,14 @@ def part(change: StackChange, context: Context) -> Section | None:
         if item.component:
             continue
         before, after = openings(item.old), openings(item.new)
-        found += [(item, _opens(item, text)) for text in sorted(after - before)]
+        more = let_through(item.old, item.new)
+        come = {each for each in after - before if more != [] and not was_open(each, before)}
+        found += [(item, _opens(item, text)) for text in sorted(come)]
         found += [(item, text) for text in sorted(before - after)]
-        found += [(item, reason) for reason in _networks(item, after - before)]
+        beside = list(_networks(item, come)) if more != [] else []
+        if more and not come and not beside:
+            beside = [_reason(item, f"lets more through: {some(more)}", "medium", False)]
+        found += [(item, reason) for reason in beside]
     if not found:
         return None
     return Section(
