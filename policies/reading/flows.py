@@ -1,7 +1,7 @@
 """What a security group lets through, as a set: protocol, ports and the other side.
 
-Rules that are split, merged, reordered or spelled otherwise are the same flows (EC2's API reference,
-IpPermission: `-1` is every protocol, 6 is tcp).
+Rules that are split, merged, reordered or spelled otherwise are the same flows (EC2's API
+reference, IpPermission: `-1` is every protocol, 6 is tcp).
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _of_rule(way: str, rule: Mapping[str, Any]) -> Iterator[Flow]:
     protocol = PROTOCOLS.get(said, said)
     low, high = (rule.get(name) for name in ("fromPort", "toPort"))
     whole = protocol == "all" or low is None or str(low) == "-1"
-    ports = PORTS if whole else (int(low), int(low if high is None else high))
+    ports = PORTS if whole else (int(str(low)), int(str(low if high is None else high)))
     others = [str(each) for name in SIDES for each in listed(rule.get(name))]
     if str(rule.get("self")).lower() == "true":
         others.append("itself")

@@ -56,7 +56,9 @@ def _matches(pattern: str, name: str) -> bool:
     if pattern[:4] == NOT:
         spared = pattern[4:].split(", ")
         if name[:4] == NOT:
-            return all(any(_matches(wide, each) for wide in name[4:].split(", ")) for each in spared)
+            return all(
+                any(_matches(wide, each) for wide in name[4:].split(", ")) for each in spared
+            )
         return not WILD & {*name} and not any(_matches(each, name) for each in spared)
     if name[:4] == NOT or ("?" in pattern and "*" in name):
         return False

@@ -18,7 +18,7 @@ def quantity(value: Any) -> float | None:
 
 
 def amount(value: Any) -> float | None:
-    """A number, the number of a percentage, or the seconds of `PT12H` or `1h30m`; a flag is none."""
+    """A number, that of a percentage, or the seconds of `PT12H` or `1h30m`; a flag is none."""
     if isinstance(value, bool) or value is None:
         return None
     try:
@@ -27,7 +27,7 @@ def amount(value: Any) -> float | None:
         return _duration(value) if isinstance(value, str) else None
 
 
-SECONDS = {"D": 86_400, "H": 3_600, "M": 60, "S": 1}
+SECONDS = (86_400, 3_600, 60, 1)
 DURATION = re.compile(r"P?(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?", re.I)
 """ISO 8601's (`PT12H`), and Go's (`720h0m0s`)."""
 
@@ -38,7 +38,8 @@ def _duration(text: str) -> float | None:
         return None
     if quantity(text) is not None and text[:1] != "P":
         return None  # `5M` is five millions
-    return float(sum(int(part or 0) * unit for part, unit in zip(found.groups(), SECONDS.values())))
+    parts = zip(found.groups(), SECONDS, strict=True)
+    return float(sum(int(part or 0) * seconds for part, seconds in parts))
 
 
 TLS = re.compile(r"(?:TLS\w{0,3}[-_]?|Res[-_]|FS[-_])v?1[-_.]([0-3])", re.I)

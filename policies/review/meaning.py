@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from policies.data import UNKNOWN
 from policies.review.amounts import (
@@ -22,11 +21,11 @@ from policies.review.amounts import (
     of_size,
     or_never,
     quantity,
-    strictness,
 )
 from policies.review.differences import Leaf, same
 from policies.review.people import is_for_people
 from policies.review.people import word as _word
+from policies.review.scales import Meaning, Sense, presence, privilege, scale, which
 from policies.review.vocabulary import (
     BLOCKS,
     BOUNDS,
@@ -35,31 +34,23 @@ from policies.review.vocabulary import (
     COUNTS,
     ENDING,
     EXPIRES,
-    FOR_GOOD,
     FOREVER,
     GUARD,
     HELD,
     ID,
     KEEPS,
     LAX,
-    LAXEST,
     LEAP,
     LEAST,
     LEAST_OF_UNITS,
-    LISTED,
-    NARROWS,
     NEGATIVE,
     NUMBERED,
     OBJECTS,
     OFF,
     ON,
-    OPENS,
     OPTIONAL,
     ORDERED,
-    PLAIN,
-    PLEDGED,
     PROTECTS,
-    SCALES,
     SELDOM,
     SETS,
     SIZE,
@@ -68,16 +59,6 @@ from policies.review.vocabulary import (
     STOPS,
     SWITCHES,
 )
-
-Sense = Literal["weaker", "stronger", "unclear", "harmless", "sized", "unclassified"]
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """How one difference is to be taken, and why."""
-
-    sense: Sense
-    why: str
 
 
 def meaning(leaf: Leaf, token: str = "", *, of_a_guard: bool = True) -> Meaning:
@@ -119,13 +100,13 @@ def _meaning(leaf: Leaf, token: str) -> Meaning:
     if UNKNOWN in (leaf.old, leaf.new):
         return Meaning("unclear" if guards else "unclassified", "known only during the update")
     return (
-        _privilege(words, leaf)
+        privilege(words, leaf)
         or _flag(last, f"{_word(kind)}.{whole}", leaf, guards or _switches_a_guard(last, kind))
         or _bound(whole, leaf)
         or _number(last, whole, leaf, guards)
-        or _scale(leaf, guards or last in SWITCHES)
+        or scale(leaf, guards or last in SWITCHES)
         or _branch(last, leaf)
-        or (_presence(leaf) if guards else None)
+        or (presence(leaf) if guards else None)
         or _rest(words, leaf, guards)
     )
 
@@ -137,17 +118,20 @@ def _switches_a_guard(last: str, kind: str) -> bool:
 
 def _rest(words: Sequence[str], leaf: Leaf, guards: bool) -> Meaning:
     if _is_a_size(words, leaf):
-        why = _leaps(words[-1], leaf)
+        why = _leaps(words[-1], leaf) or _turns(leaf)
         return Meaning("unclear", why) if why else Meaning("sized", "how large it is")
     if guards:
         return Meaning("unclear", "it guards something, and nobody here knows which way this goes")
     return Meaning("unclassified", "nobody here knows what it does")
 
 
+def _turns(leaf: Leaf) -> str:
+    changed = machine(leaf.old) != machine(leaf.new) and None not in (leaf.old, leaf.new)
+    return "it is another kind of machine" if changed else ""
+
+
 def _leaps(last: str, leaf: Leaf) -> str:
     """Why a size is another matter than before, and no longer a step."""
-    if machine(leaf.old) != machine(leaf.new) and None not in (leaf.old, leaf.new):
-        return "it is another kind of machine"
     old, new = (of_size(side) for side in (leaf.old, leaf.new))
     if new == 0:
         return "none of it is left"
@@ -196,18 +180,14 @@ def _silent(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning:
 
 def _raised(last: str, whole: str, after: bool, guards: bool) -> Meaning | None:
     """A flag that is up now, or down now."""
-    if last == "skipdestroy" and after:
-        return Meaning("unclear", "it stays, and is nobody's, when the stack lets it go")
-    if last.startswith(("debug", "verbose")) and after:
-        return Meaning("unclear", "it may write down what nobody should read")
+    if doubt := _doubt(last, after):
+        return Meaning("unclear", doubt)
     stronger = after
     if PROTECTS.search(whole):
         why = "it guards while it is on"
     elif BLOCKS.search(last):
         why = "it keeps others out, or keeps what is there"
     elif NEGATIVE.search(last):
-        if not after and STOPPED.search(last) and not GUARD.search(last):
-            return Meaning("unclear", "what it stopped goes on")
         stronger, why = not after, "it is safe while it is off"
     elif last in SWITCHES and EXPIRES.search(whole):
         stronger, why = not after, "what it is about goes while it is on"
@@ -220,7 +200,17 @@ def _raised(last: str, whole: str, after: bool, guards: bool) -> Meaning | None:
         why = "it is on no longer"
     else:
         return None
-    return _which(stronger, why)
+    return which(stronger, why)
+
+
+def _doubt(last: str, after: bool) -> str:
+    """Why neither side of a flag is the good one."""
+    if last == "skipdestroy" and after:
+        return "it stays, and is nobody's, when the stack lets it go"
+    if last.startswith(("debug", "verbose")) and after:
+        return "it may write down what nobody should read"
+    stopped = not after and STOPPED.search(last) and not (GUARD.search(last) or BLOCKS.search(last))
+    return "what it stopped goes on" if stopped else ""
 
 
 def _branch(last: str, leaf: Leaf) -> Meaning | None:
@@ -230,7 +220,7 @@ def _branch(last: str, leaf: Leaf) -> Meaning | None:
     gone = leaf.new is None and leaf.old is not None
     if not (lax or strict) or not (came or gone):
         return None
-    return _which(came if strict else gone, "it says what becomes of the rest")
+    return which(came if strict else gone, "it says what becomes of the rest")
 
 
 def _bound(whole: str, leaf: Leaf) -> Meaning | None:
@@ -251,7 +241,7 @@ def _lower(old: float, new: float) -> Meaning:
     """A limit that moves: so low that it may stop what it bounds, it is no guard any more."""
     if new < old and (new == 0 or old / new >= STOPS):
         return Meaning("unclear", "so little is left that it may stop what it bounds")
-    return _which(new < old, "it lets more through the larger it is")
+    return which(new < old, "it lets more through the larger it is")
 
 
 def _state(value: Any) -> bool | None:
@@ -260,10 +250,6 @@ def _state(value: Any) -> bool | None:
         return value
     word = str(value).lower() if isinstance(value, str) else None
     return True if word in ON else False if word in OFF else None
-
-
-def _which(stronger: bool, why: str) -> Meaning:
-    return Meaning("stronger" if stronger else "weaker", why)
 
 
 def _number(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
@@ -275,7 +261,7 @@ def _number(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
         return _cap("", old, new or float("inf"))
     if CAPS.search(last) and not LEAST.search(last):
         if leaf.alone and old is None:
-            return _which(True, "what it bounds was not there before")
+            return which(True, "what it bounds was not there before")
         return _cap(last, old, new) if guards else None
     if SELDOM.search(whole):
         return _cap("", or_never(old), new or float("inf")) if guards else None
@@ -309,71 +295,14 @@ def _kept(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
         return Meaning("harmless", "the same length of time")
     if HELD.search(whole) and before and after / before >= LEAP:
         return Meaning("unclear", "nobody can take it back for as long as this says")
-    return _which(after > before, "it is kept, or waited for, as long as this says")
+    return which(after > before, "it is kept, or waited for, as long as this says")
 
 
 def _cap(last: str, old: float | None, new: float | None) -> Meaning:
     """A limit; of a threshold nobody knows by its name on which side of it the good lies."""
     if old is None or new is None or re.search("threshold|percent", last):
         return Meaning("unclear", "a limit moves")
-    return _lower(old, new) if last else _which(new < old, "the longer it is, the less it guards")
-
-
-def _scale(leaf: Leaf, guards: bool) -> Meaning | None:
-    """Two words of one matter; plain ones rise only where the name says that it guards."""
-    before, after = strictness(leaf.old), strictness(leaf.new)
-    if before and after and guards:
-        risen = before[0] <= after[0] and before[1] <= after[1]
-        fallen = before[0] >= after[0] and before[1] >= after[1]
-        if risen or fallen:
-            return _which(risen, "the later, and the higher its version of TLS, the stricter")
-    old, new = (
-        str(side).lower() if isinstance(side, str) else None for side in (leaf.old, leaf.new)
-    )
-    for scale in SCALES:
-        if old in scale and new in scale:
-            stricter = scale.index(new) > scale.index(old)
-            if stricter and not guards and {old, new} <= PLAIN:
-                return None
-            if old in PLEDGED:
-                return Meaning("unclear", f"what is {old} may be in use")
-            if stricter and new in FOR_GOOD:
-                return Meaning("unclear", f"nobody, root among them, can take {new} back")
-            return _which(stricter, f"{scale[-1]} is the strictest of its words")
-    return None
-
-
-def _privilege(words: Sequence[str], leaf: Leaf) -> Meaning | None:
-    """What a container may do of its own: a user, or a capability that it drops or is given."""
-    last, given = words[-1:], words[-2:]
-    if last == ("runasuser",) and (amount(leaf.old) == 0) != (amount(leaf.new) == 0):
-        return _which(amount(leaf.new) != 0, "0 is root")
-    if given == ("capabilities", "add"):
-        return _which(leaf.new is None, "it is given to the container")
-    if given == ("capabilities", "drop") and "ALL" in (leaf.old, leaf.new):
-        return _which(leaf.new == "ALL", "ALL is every capability")
-    return None
-
-
-def _presence(leaf: Leaf) -> Meaning | None:
-    """Something that guards and is there no longer, or is there now."""
-    empty: tuple[Any, ...] = (None, "", [], {})
-    said = str(leaf.new).lower()
-    if leaf.old not in empty and leaf.new in empty:
-        return Meaning("weaker", "it is there no longer")
-    if leaf.old in empty and leaf.new not in empty:
-        if OPENS.search(_word(leaf.name)):
-            return Meaning("unclear", "it may be another way in")
-        if NARROWS.search(_word(leaf.name)):
-            return Meaning("unclear", "it says what is guarded, and the rest may be so no longer")
-        listed = leaf.path[-1][:1] == "["
-        if not listed and said in LAXEST | OFF | FOR_GOOD:
-            worst = "what nobody can take back" if said in FOR_GOOD else "the laxest of its words"
-            return Meaning("unclear", f"it is said now, and is {worst}")
-        if listed and not LISTED.search(".".join(map(_word, leaf.path))):
-            return Meaning("unclear", "one more of these may let more in")
-        return Meaning("stronger", "it was not there before")
-    return None
+    return _lower(old, new) if last else which(new < old, "the longer it is, the less it guards")
 
 
 def begins_weak(leaf: Leaf, *, of_a_guard: bool) -> bool:

@@ -11,7 +11,8 @@ from policies.data import UNKNOWN, Resource, Source
 from policies.review.defaults import completed
 from policies.review.differences import Leaf, leaves
 from policies.review.knowledge import known
-from policies.review.meaning import Meaning, is_a_set, meaning
+from policies.review.meaning import is_a_set, meaning
+from policies.review.scales import Meaning
 
 Operation = Literal["create", "update", "replace", "delete", "same"]
 OPERATIONS: tuple[Operation, ...] = ("delete", "replace", "update", "create", "same")

@@ -46,7 +46,9 @@ def is_for_people(leaf: Leaf, token: str) -> bool:
         return True  # each of them is judged by itself
     if names[:2] == ["metadata", "annotations"]:
         return bool(NOTED.fullmatch(names[2]))
-    return names[:2] == ["metadata", "labels"] and len(names) == LEVELS and _is_a_label(names, token)
+    return (
+        names[:2] == ["metadata", "labels"] and len(names) == LEVELS and _is_a_label(names, token)
+    )
 
 
 LEVELS = 3

@@ -26,12 +26,12 @@ SAID = re.compile(
     rf"(?:[Dd]efaults?(?: value)?(?: is| to|:)|default value of) {_WORD}(?= *[.,;)]|\s*$)", re.M
 )
 NAMED = re.compile(r"[`\"*]+([\w./:-]+)[`\"*]+ \((?:the )?default\)")
-"""The two ways in which the documentation names a default; with `if` or `when` after it, it is
-none."""
+"""The two ways in which the documentation names a default."""
 
-INPUT = re.compile(
-    r":param (pulumi\.Input\[.+?\]) (\w+): (.*?)(?=\n +:param |\n +\"\"\")", re.S
-)
+UNLESS = re.compile(r"\b[Dd]efault[^.]*\b(if|when|unless|for|otherwise|depend\w*|except)\b")
+"""A sentence that names one for some cases alone."""
+
+INPUT = re.compile(r":param (pulumi\.Input\[.+?\]) (\w+): (.*?)(?=\n +:param |\n +\"\"\")", re.S)
 Rows = list[tuple[str, str, str]]
 """Type, name and documentation of each input of a class."""
 
@@ -93,7 +93,7 @@ def _walked(
 def _default(kind: str, documented: str) -> Any:
     """The one value that is named; None where there is none, or more than one."""
     said = {*SAID.findall(documented), *NAMED.findall(documented)}
-    if len(said) != 1:
+    if len(said) != 1 or UNLESS.search(documented):
         return None
     word = said.pop()
     if "builtins.bool" in kind:

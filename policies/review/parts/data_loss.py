@@ -14,12 +14,12 @@ from policies.reading.networks import network
 from policies.review.creations import weak_starts
 from policies.review.differences import Leaf
 from policies.review.knowledge import WORDS, Known, formation_name, known
-from policies.review.meaning import Sense
 from policies.review.model import Change, StackChange
 from policies.review.parts import access
 from policies.review.parts.changes import short, shown
 from policies.review.parts.keys import is_a_key
 from policies.review.report import Context, Reason, Risk, Row, Section
+from policies.review.scales import Sense
 
 STATEFUL = "RV-001"
 UNGUARDED = "RV-002"
