@@ -42,7 +42,9 @@ reference (1.34). `Probe` ends the name of every probe."""
 
 OF_KIND: Mapping[str, Mapping[str, Any]] = {
     "Service": {"spec.type": "ClusterIP", "spec.sessionAffinity": "None",
-                "spec.internalTrafficPolicy": "Cluster"},
+                "spec.internalTrafficPolicy": "Cluster",
+                "spec.allocateLoadBalancerNodePorts": True},
+    "CSIDriver": {"spec.attachRequired": True},
     "ServiceAccount": {"automountServiceAccountToken": True},
     "StorageClass": {"reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"},
     "PersistentVolumeClaim": {"spec.volumeMode": "Filesystem"},

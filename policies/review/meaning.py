@@ -234,7 +234,7 @@ def _bound(whole: str, leaf: Leaf) -> Meaning | None:
     old, new = quantity(leaf.old), quantity(leaf.new)
     if old is None or new is None:
         return None
-    return _lower(old, new)
+    return Meaning("harmless", "the same limit") if old == new else _lower(old, new)
 
 
 def _lower(old: float, new: float) -> Meaning:
@@ -260,7 +260,7 @@ def _number(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
     if STAYS.search(last):
         return _cap("", old, new or float("inf"))
     if CAPS.search(last) and not LEAST.search(last):
-        if leaf.alone and old is None:
+        if leaf.alone and old is None and guards:
             return which(True, "what it bounds was not there before")
         return _cap(last, old, new) if guards else None
     if SELDOM.search(whole):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from policies.data import UNKNOWN
 from policies.review.differences import Leaf
 
 WORDS = re.compile(
@@ -32,8 +33,8 @@ NOTED = re.compile(
 
 
 def word(name: str) -> str:
-    """A name in lower case, without dashes."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    """A name in lower case, without dashes, and without the domain of a label or an annotation."""
+    return re.sub(r"[^a-z0-9]", "", name.rpartition("/")[2].lower())
 
 
 def is_for_people(leaf: Leaf, token: str) -> bool:
@@ -43,7 +44,7 @@ def is_for_people(leaf: Leaf, token: str) -> bool:
     if found is not None:
         return not any(CHOOSES.search(name) for name in names[:found])
     if names in (["metadata", "labels"], ["metadata", "annotations"]):
-        return True  # each of them is judged by itself
+        return UNKNOWN not in (leaf.old, leaf.new)  # each of them is judged by itself
     if names[:2] == ["metadata", "annotations"]:
         return bool(NOTED.fullmatch(names[2]))
     return (

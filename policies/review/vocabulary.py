@@ -13,7 +13,7 @@ SIZE = re.compile(
     r"|capacity(units)?$|desired(size|capacity|count)|(max|min)(imum)?(size|capacity|instances)"
     r"|memory(size)?$|cpu$|timeout(s|seconds|inseconds|inminutes|inmillis)?$|batchsize|concurrency"
     r"|volumesize|allocatedstorage|iops$|throughput|parallelism|replicas$|memorysizeinmb|shardcount"
-    r"|requests$|limits$|adjustment|nvidiacomgpu|ephemeralstorage|disksize|sizeingb|bandwidth|workers?count"
+    r"|requests$|limits$|adjustment|(^|nvidiacom)gpu$|ephemeralstorage|disksize|sizeingb|bandwidth|workers?count"
 )
 """Names of what says how large or how long: the cost says what it comes to."""
 
@@ -25,7 +25,7 @@ NEGATIVE = re.compile(
     r"|forcedestroy|forcedelete|forcedetach|ispublic|allowall|internetaccess|withoutprotection"
     r"|privileg|overwrite|external|unencrypt|plaintext|insecure|anonymous|unauthenticated|execute"
     r"|(on|consumer|cascad\w*|recursive|check\w*)delet(e|ion)|recursivedelet|includeexecution"
-    r"|rootaccess|sudo|crossaccount|directinternet|failopen|introspection"
+    r"|rootaccess|sudo|shareprocess|crossaccount|directinternet|failopen|introspection"
     r"|(disabled|suspended|paused|skipped|exempt(ed)?|excluded|deactivated)$|^no(password|auth|verif|tls|ssl|encrypt)"
 )
 """Names of flags that are safe while they are down."""
@@ -88,7 +88,7 @@ CACHED = re.compile(r"^(record|default|min|max)?ttl(s|seconds|insec|inseconds)?$
 """Numbers that say how long others go by an old answer, or how long an item is kept."""
 
 BOUNDS = re.compile(
-    r"(^|\.)hard\.|(^|\.)limitamount$|nominalquota|borrowinglimit|^spec\.limits(\.|$)|(^|\.)limits\.(max|maxlimitrequest)"
+    r"(^|\.)hard\.|(^|\.)limitamount$|bytesscannedcutoff\w*$|nominalquota|borrowinglimit|^spec\.limits(\.|$)|(^|\.)limits\.(max|maxlimitrequest)"
 )
 """Places of what a namespace, a pool or a queue may use at most."""
 
@@ -121,6 +121,7 @@ SCALES: Sequence[tuple[str, ...]] = (
     ("loadbalancer", "nodeport", "clusterip"), ("approved", "pendingmanualapproval", "rejected"),
     ("objectwriter", "bucketownerpreferred", "bucketownerenforced"),
     ("notbreaching", "ignore", "missing", "breaching"), ("unconfined", "runtimedefault"),
+    ("audit", "enforce"), ("basic", "enhanced"), ("string", "securestring"),
 )  # fmt: skip
 """Words of one matter, from the laxest to the strictest."""
 

@@ -63,7 +63,11 @@ def role(*rules: tuple[str, str, str | None]) -> dict[str, Any]:
 
 
 def policy(condition: Mapping[str, Any] | None, **more: Any) -> dict[str, Any]:
-    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::a/*"}
+    statement: dict[str, Any] = {
+        "Effect": "Allow",
+        "Action": "s3:GetObject",
+        "Resource": "arn:aws:s3:::a/*",
+    }
     statement |= {"Condition": condition} if condition else {}
     statement |= more
     kept = {key: value for key, value in statement.items() if value is not None}
@@ -122,8 +126,8 @@ LOUD: list[Sides] = [
     (SECURITY_GROUP, group({**rule(), "self": True}),
      group({**rule(), "securityGroups": ["sg-1"]})),
     ("aws-native:ec2:SecurityGroup",
-     {"securityGroupIngress": [{"ipProtocol": "udp", "fromPort": 1, "toPort": 1, "cidrIp": "::1"}]},
-     {"securityGroupIngress": [{"ipProtocol": "udp", "fromPort": 1, "toPort": 9, "cidrIp": "::1"}]}),
+     {"securityGroupIngress": [{"ipProtocol": "17", "fromPort": 1, "toPort": 1, "cidrIp": "::1"}]},
+     {"securityGroupIngress": [{"ipProtocol": "17", "fromPort": 1, "toPort": 9, "cidrIp": "::1"}]}),
     ("kubernetes:networking.k8s.io/v1:Ingress",
      {"metadata": {"annotations": {"alb.ingress.kubernetes.io/inbound-cidrs": "10.0.0.0/8"}}},
      {"metadata": {"annotations": {}}}),

@@ -222,8 +222,7 @@ def _named(resource: Resource | None) -> frozenset[tuple[str, Any]]:
 
 
 NOBODY = ("private", "bucket-owner-full-control", "bucket-owner-read")
-"""Canned lists of S3 that let nobody in but the owner (S3 user guide, "Canned ACL")."""
-
+"""Canned ACLs of S3 that let in nobody but the owner (its user guide)."""
 GIVEN = re.compile(
     r"accessKey:|loginProfile:|serviceSpecificCredential:|signingCertificate:|groupMembership:"
     r"|userGroupMembership:|accountAssignment:|organizations/policyAttachment:|AccessKey$"
@@ -265,8 +264,9 @@ def _holds(wide: str, narrow: str) -> bool:
     one, other = (VERB.fullmatch(text) for text in (wide, narrow))
     if one is None or other is None or one["named"] not in (None, other["named"]):
         return False
+    address = other["thing"][:1] == "/" != one["thing"][:1]  # which is no resource
     pairs = ((one[part] or "", other[part] or "") for part in ("verb", "thing", "of"))
-    return all(mine in ("*", theirs) for mine, theirs in pairs)
+    return not address and all(mine in ("*", theirs) for mine, theirs in pairs)
 
 
 VERB = re.compile(r"(?P<verb>\S+) (?P<thing>\S+)(?: of (?P<of>\S+))?(?: named (?P<named>\S+))?")
