@@ -33,8 +33,9 @@ NOTED = re.compile(
 
 
 def word(name: str) -> str:
-    """A name in lower case, without dashes, and without the domain of a label or an annotation."""
-    return re.sub(r"[^a-z0-9]", "", name.rpartition("/")[2].lower())
+    """A name in lower case and without dashes; of a label's domain, its first part alone."""
+    domain, _, last = name.rpartition("/")
+    return re.sub(r"[^a-z0-9]", "", f"{domain.partition('.')[0]}{last}".lower())
 
 
 def is_for_people(leaf: Leaf, token: str) -> bool:

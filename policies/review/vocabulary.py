@@ -13,7 +13,7 @@ SIZE = re.compile(
     r"|capacity(units)?$|desired(size|capacity|count)|(max|min)(imum)?(size|capacity|instances)"
     r"|memory(size)?$|cpu$|timeout(s|seconds|inseconds|inminutes|inmillis)?$|batchsize|concurrency"
     r"|volumesize|allocatedstorage|iops$|throughput|parallelism|replicas$|memorysizeinmb|shardcount"
-    r"|requests$|limits$|adjustment|(^|nvidiacom)gpu$|ephemeralstorage|disksize|sizeingb|bandwidth|workers?count"
+    r"|requests$|limits$|adjustment|gpu$|ephemeralstorage|disksize|sizeingb|bandwidth|workers?count"
 )
 """Names of what says how large or how long: the cost says what it comes to."""
 

@@ -107,6 +107,7 @@ LOUD: list[Sides] = [
     # what others find it by
     ("kubernetes:core/v1:Pod", labelled(app="a"), labelled(app="b")),
     (PROMETHEUS, labelled(release="a"), labelled(release="b")),
+    (ROLE, labelled(), labelled(**{"rbac.authorization.k8s.io__aggregate-to-edit": "true"})),
     (CLASS, {"spec": {"amiSelectorTerms": [{"tags": {"a": "b"}}]}},
      {"spec": {"amiSelectorTerms": [{"tags": {"a": "c"}}]}}),
     ("aws:ec2/subnet:Subnet", {"tags": {"kubernetes.io/role/internal-elb": "1"}}, {"tags": {}}),
@@ -164,7 +165,7 @@ QUIET: list[Sides] = [
      {"spec": {"selector": {"a": "b"}, "type": "ClusterIP"}}),
     (DEPLOYMENT, labelled(team="a"), labelled(team="b")),
     (DEPLOYMENT, labelled(**{f"{OWN}__version": "1"}), labelled(**{f"{OWN}__version": "2"})),
-    (NAMESPACE, labelled(), labelled(**{"pod-security.kubernetes.io__enforce": "restricted"})),
+    (NAMESPACE, labelled(), labelled(**{"pod-security.kubernetes.io__warn": "restricted"})),
     (DEPLOYMENT, {"metadata": {"annotations": {"kubernetes.io/change-cause": "a"}}},
      {"metadata": {"annotations": {"kubernetes.io/change-cause": "b"}}}),
     ("aws:rds/instance:Instance", {"tags": {"team": "a"}}, {"tags": {"team": "b"}}),
