@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from itertools import product
 from typing import Any
 
 from policies.data import UNKNOWN
+from policies.iam.patterns import arn_like, like, matches_filled
 from policies.reading.implied import is_wider
 from policies.reading.principals import EVERYBODY, admitted, compared, listed
 
@@ -62,7 +62,8 @@ def _matches(pattern: str, name: str) -> bool:
         return not WILD & {*name} and not any(_matches(each, name) for each in spared)
     if name[:4] == NOT or ("?" in pattern and "*" in name):
         return False
-    return bool(WILD & {*pattern}) and fnmatchcase(name, pattern.replace("[", "[[]"))
+    convert = arn_like if pattern[:4] == "arn:" else like
+    return bool(WILD & {*pattern}) and matches_filled(name, (pattern,), convert)
 
 
 NOT = "not "
