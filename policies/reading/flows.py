@@ -16,6 +16,7 @@ from policies.reading.principals import listed
 
 LISTS: Mapping[str, Mapping[str, str]] = {
     "aws:ec2/securityGroup:SecurityGroup": {"ingress": "from", "egress": "to"},
+    "aws:ec2/managedPrefixList:ManagedPrefixList": {"entries": "from"},
     "aws-native:ec2:SecurityGroup": {"securityGroupIngress": "from", "securityGroupEgress": "to"},
 }
 """Types that hold rules -> the input, and the side that its rules name."""
@@ -33,7 +34,7 @@ SIDES = (
     "cidrBlocks", "ipv6CidrBlocks", "prefixListIds", "securityGroups", "cidrIpv4", "cidrIpv6",
     "prefixListId", "referencedSecurityGroupId", "sourceSecurityGroupId", "cidrIp",
     "sourcePrefixListId", "destinationPrefixListId", "destinationSecurityGroupId",
-    "sourceSecurityGroupName",
+    "sourceSecurityGroupName", "cidr",
 )  # fmt: skip
 """Inputs of a rule that name the other side."""
 

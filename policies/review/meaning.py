@@ -330,7 +330,7 @@ def is_a_set(path: Sequence[str], items: Sequence[Any]) -> bool:
     name = _word(next((part for part in reversed(path) if part[:1] != "["), ""))
     plain = [item for item in items if isinstance(item, str)]
     if len(plain) < len(items) or ORDERED.search(name):
-        return name in OBJECTS
+        return name in OBJECTS or tuple(path) == ("routes",)
     return bool(SETS.search(name)) or all(map(ID.match, plain))
 
 

@@ -122,6 +122,7 @@ SCALES: Sequence[tuple[str, ...]] = (
     ("objectwriter", "bucketownerpreferred", "bucketownerenforced"),
     ("notbreaching", "ignore", "missing", "breaching"), ("unconfined", "runtimedefault"),
     ("audit", "enforce"), ("basic", "enhanced"), ("string", "securestring"),
+    ("none", "aes256", "kms"),
 )  # fmt: skip
 """Words of one matter, from the laxest to the strictest."""
 

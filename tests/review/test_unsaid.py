@@ -143,6 +143,9 @@ LOUD: list[Sides] = [
      policy({"StringEqualsIfExists": {"aws:SourceVpce": "a"}})),
     (POLICY, policy(None, Action=None, NotAction=["iam:*", "kms:*"]),
      policy(None, Action=None, NotAction=["iam:*", "sts:*"])),
+    # with whose permissions it acts
+    ("aws:sagemaker/userProfile:UserProfile", {"userSettings": {"executionRole": "a"}},
+     {"userSettings": {"executionRole": "b"}}),
     # older, or lower
     ("aws:lb/listener:Listener", {"sslPolicy": "ELBSecurityPolicy-TLS13-1-2-2021-06"},
      {"sslPolicy": "ELBSecurityPolicy-2016-08"}),
@@ -203,6 +206,12 @@ QUIET: list[Sides] = [
     (DEPLOYMENT, pod(securityContext={"capabilities": {"add": ["SYS_ADMIN"]}}),
      pod(securityContext={"capabilities": {"drop": ["ALL"]}})),
     ("aws:s3/bucketAcl:BucketAcl", {"acl": "public-read"}, {"acl": "private"}),
+    ("aws:ec2/managedPrefixList:ManagedPrefixList",
+     {"entries": [{"cidr": "10.0.0.0/8"}, {"cidr": "192.168.0.0/16"}]},
+     {"entries": [{"cidr": "10.0.0.0/8"}]}),
+    ("aws:ec2/routeTable:RouteTable", {"routes": [{"natGatewayId": "a"}, {"gatewayId": "b"}]},
+     {"routes": [{"gatewayId": "b"}, {"natGatewayId": "a"}]}),
+    ("aws:kinesis/stream:Stream", {"encryptionType": "NONE"}, {"encryptionType": "KMS"}),
 ]  # fmt: skip
 
 
@@ -237,6 +246,13 @@ def test_a_keys_default_policy_lets_in_its_own_account_and_no_other() -> None:
         return {reason.risk for reason in report.reasons if reason.rule == "RV-003"}
 
     assert (found(OURS), found("999999999999")) == ({"low"}, {"high"})
+
+
+def test_another_role_is_named_as_a_permission_that_grows() -> None:
+    sides = [{"executionRoleArn": f"arn:aws:iam::{OURS}:role/{name}"} for name in ("a", "b")]
+    report = of("aws:sagemaker/domain:Domain", *sides)
+    assert [(reason.rule, reason.risk) for reason in report.reasons] == [("RV-003", "medium")]
+    assert "acts as arn:aws:iam::123456789012:role/b" in report.reasons[0].message
 
 
 def finding(message: str) -> RuleFinding:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
 from typing import Any
 
 from policies.data import UNKNOWN, Resource
@@ -17,9 +16,12 @@ from policies.reading.principals import (
     listed,
     names_everybody,
 )
+from policies.reading.roles import allowed, holds
 from policies.reading.statements import Grant, beyond, grants, statements_of
+from policies.review.differences import Leaf
 from policies.review.knowledge import known
 from policies.review.model import Change, StackChange
+from policies.review.people import word
 from policies.review.report import RISKS, Context, Reason, Risk, Row, Section
 
 BROADENED = "RV-003"
@@ -98,9 +100,25 @@ def _lines(item: Change) -> Iterator[Line]:
     for sign, one, other in (("+", item.new, item.old), ("-", item.old, item.new)):
         known = _named(other)
         for action, value in sorted(_named(one) - known, key=str):
-            if value is None and any(_holds(each, action) for each, who in known if who is None):
+            if value is None and any(holds(each, action) for each, who in known if who is None):
                 continue
             yield sign, item, {"Effect": "Allow", "Action": [action], "Principal": value}
+    for leaf, _ in item.differences:
+        if acts_as(leaf) and leaf.new is not None:
+            action = f"acts as {_shown(leaf.new)} by {leaf.text}"
+            yield "+", item, {"Effect": "Allow", "Action": [action], "Principal": None}
+
+
+AS = re.compile(
+    r"(^|execution|task|service|instance|job|crawler|node)role(arn)?$|serviceaccountname$"
+    r"|instanceprofile(name|arn)?$"
+)
+"""Ends of names, in lower case, of inputs by which something has another's permissions."""
+
+
+def acts_as(leaf: Leaf) -> bool:
+    """Whether it says with whose permissions something acts."""
+    return bool(AS.search(word(leaf.name))) and not leaf.alone
 
 
 def _strangers(item: Change, ours: frozenset[str]) -> Iterator[Line]:
@@ -250,40 +268,13 @@ def _of_the_cluster(resource: Resource) -> Iterator[tuple[str, Any]]:
         return
     for rule in listed(inputs.get("rules")):
         if isinstance(rule, Mapping):
-            yield from ((text, None) for text in _allowed(rule))
+            yield from ((text, None) for text in allowed(rule))
     reference = inputs.get("roleRef")
     if isinstance(reference, Mapping):
         yield f"everything in {reference.get('name')}", None
 
 
 TOKEN = "kubernetes.io/service-account-token"
-
-
-def _holds(wide: str, narrow: str) -> bool:
-    """Whether what a rule of Kubernetes allows holds this: `*` is all, no name is every name."""
-    one, other = (VERB.fullmatch(text) for text in (wide, narrow))
-    if one is None or other is None or one["named"] not in (None, other["named"]):
-        return False
-    address = other["thing"][:1] == "/" != one["thing"][:1]  # which is no resource
-    pairs = ((one[part] or "", other[part] or "") for part in ("verb", "thing", "of"))
-    return not address and all(mine in ("*", theirs) for mine, theirs in pairs)
-
-
-VERB = re.compile(r"(?P<verb>\S+) (?P<thing>\S+)(?: of (?P<of>\S+))?(?: named (?P<named>\S+))?")
-
-
-def _allowed(rule: Mapping[str, Any]) -> Iterator[str]:
-    """Verb by verb, such as `get secrets` or `list deployments of apps named a`."""
-    verbs, things, groups, names, addresses = (
-        list(map(str, listed(rule.get(key))))
-        for key in ("verbs", "resources", "apiGroups", "resourceNames", "nonResourceURLs")
-    )
-    for verb, thing, group in product(verbs, things, groups or [""]):
-        of = f" of {group}" if group else ""
-        yield from (f"{verb} {thing}{of} named {name}" for name in names)
-        if not names:
-            yield f"{verb} {thing}{of}"
-    yield from (f"{verb} {address}" for verb, address in product(verbs, addresses))
 
 
 def _shown(value: Any) -> str:

@@ -256,6 +256,7 @@ def told(leaf: Leaf) -> bool:
         or leaf.name in IMAGES
         or bool(access.WHOLE.search(leaf.path[0].lower()))
         or _is_of_a_range(leaf)
+        or (access.acts_as(leaf) and leaf.new is not None)
     )
 
 
