@@ -58,6 +58,7 @@ FOUNDATION = {
 
 KNOWS_LOCAL = {
     "stacks.acceptance.answers": "asks an account what the local provider asks, by its rows",
+    "stacks.commands.faults": "what fails on purpose is the local cloud alone",
     "stacks.commands.prices": "asks which resource types the table knows, as the estimate does",
     "stacks.commands.status": "`coverage` lists what the local cloud does, from its own tables",
     "stacks.review.replacements": "the tables say what AWS replaces; a review of any stack asks",

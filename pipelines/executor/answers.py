@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from pipelines.executor import lineage, quality
+from pipelines.executor import checks, lineage
 from pipelines.executor.foreach import COUNTS
 from pipelines.executor.grammar import LIST_KEYS, Path, Reference
 from pipelines.executor.runners import RUNNERS
@@ -108,20 +108,21 @@ def _recorded(path: Path, _: Answers) -> Any:
     return f"a Lineage step answers no {'.'.join(map(str, path))!r}"
 
 
-def _checked(path: Path, _: Answers) -> Any:
-    """What a QualityCheck step answers: where its baselines are."""
-    if len(path) == 1 and path[0] in quality.PROPERTIES:
+def _checked(path: Path, answers: Answers) -> Any:
+    """What a step that checks answers: where its baselines are."""
+    known = checks.properties(answers.step_type)
+    if len(path) == 1 and path[0] in known:
         return TEXT
-    return f"a QualityCheck step answers no {path[0]!r}, it has {', '.join(quality.PROPERTIES)}"
+    return f"a {answers.step_type} step answers no {path[0]!r}, it has {', '.join(known)}"
 
 
 _OWN: Mapping[str, Callable[[Path, Answers], Any]] = {
+    **dict.fromkeys(checks.CHECKS, _checked),
     "Callback": _put_out,
     "Condition": _decided,
     "ForEach": _each,
     "Lambda": _put_out,
     "Lineage": _recorded,
-    "QualityCheck": _checked,
 }
 """Step type whose answer is none of SageMaker's Describe operations -> what it answers."""
 

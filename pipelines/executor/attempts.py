@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pipelines.executor import cache, cleanup, drivers, external, foreach, lineage, quality, retries
+from pipelines.executor import cache, checks, cleanup, drivers, external, foreach, lineage, retries
 from pipelines.executor.drivers import (
     JOB_NAME_LENGTH,
     Call,
@@ -24,6 +24,7 @@ from pipelines.executor.planned import PlannedStep
 from pipelines.executor.runners import RUNNERS
 
 DRIVERS: Mapping[str, Callable[[Call, Services, Progress], End]] = {
+    **dict.fromkeys(checks.CHECKS, checks.check),
     "Callback": external.call_back,
     "Cleanup": cleanup.clean,
     "Condition": drivers.decide,
@@ -31,7 +32,6 @@ DRIVERS: Mapping[str, Callable[[Call, Services, Progress], End]] = {
     "ForEach": foreach.run_each,
     "Lambda": external.invoke,
     "Lineage": lineage.record,
-    "QualityCheck": quality.check,
 }
 """Step type -> what drives it. All others are jobs and resources of SageMaker's API."""
 

@@ -19,6 +19,10 @@ from policies.secret_names import says_secret
 
 EVERYTHING: tuple[str, ...] = ()
 _DEFINITION = "TrainingJobDefinition"
+_CHECK = (
+    "SkipCheck", "RegisterNewBaseline", "ModelPackageGroupName", "SuppliedBaselineConstraints",
+    "AppSpecification", "Environment", "ProcessingInputs", "CheckType",
+)  # fmt: skip
 KEYS: Mapping[str, tuple[str, ...]] = {
     "Processing": ("AppSpecification", "Environment", "ProcessingInputs"),
     "Training": (
@@ -33,11 +37,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     ),
     "Transform": ("DataProcessing", "Environment", "ModelName", "TransformInput"),
     # the definition holds the check's configuration as its job: inputs, environment and image
-    "QualityCheck": (
-        "SkipCheck", "RegisterNewBaseline", "ModelPackageGroupName", "SuppliedBaselineConstraints",
-        "SuppliedBaselineStatistics", "AppSpecification", "Environment", "ProcessingInputs",
-        "CheckType",
-    ),
+    "QualityCheck": (*_CHECK, "SuppliedBaselineStatistics"),
+    "ClarifyCheck": (*_CHECK, "ModelName"),
     # AWS lists no attributes for these; the SDK takes a CacheConfig (sagemaker.mlops.workflow 1.27)
     "Lambda": EVERYTHING,
     "Callback": EVERYTHING,

@@ -109,7 +109,7 @@ def run_job(call: Call, services: Services, progress: Progress) -> End:
     }
     if runner.name_field and not (runner.keeps_name and runner.name_field in request):
         request[runner.name_field] = call.context.job_name
-    arn = _make(runner, sagemaker, request)[runner.arn_field]
+    arn = _make(runner, sagemaker, tagged(call, request))[runner.arn_field]
     progress.move(status="Executing", metadata={runner.metadata_key: {"Arn": arn}})
     key = runner.name_field or runner.describe_field
     identity = {key: request.get(key, arn)}
@@ -119,6 +119,16 @@ def run_job(call: Call, services: Services, progress: Progress) -> End:
         reason = end.answer.get(runner.failure_field) or "the update was rolled back"
         return End("Failed", f"{wanted} is not served: {reason}", end.answer)
     return end
+
+
+def tagged(call: Call, request: Mapping[str, Any]) -> dict[str, Any]:
+    """A request that makes something, with the tags of the pipeline where the step has no other."""
+    tags = call.context.execution.tags
+    if not tags or not RUNNERS[call.step.type].takes_tags:
+        return dict(request)
+    own = {tag["Key"]: tag["Value"] for tag in request.get("Tags") or ()}
+    listed = [{"Key": key, "Value": value} for key, value in {**tags, **own}.items()]
+    return {**request, "Tags": listed}
 
 
 def _make(runner: Runner, sagemaker: Any, request: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -18,6 +18,8 @@ class Execution:
     start_time: datetime
     retried: int = 0
     """How often RetryPipelineExecution started it once more. Default: never."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Of the pipeline; what its steps make gets them, as from SageMaker. Default: it has none."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,8 @@ class Runner:
     """What is called where the resource is there. Default: it is always created."""
     update_members: tuple[str, ...] = ()
     """What of the request the update takes."""
+    takes_tags: bool = True
+    """Whether what is made can have tags of its own."""
     served: str = ""
     """Request member that must hold in the end: an update that was rolled back is a failure.
     Default: what the status says is all."""
@@ -81,6 +83,7 @@ _PROCESSING = Runner(
 RUNNERS: Mapping[str, Runner] = {
     "Processing": _PROCESSING,
     "QualityCheck": replace(_PROCESSING, metadata_key="QualityCheck"),
+    "ClarifyCheck": replace(_PROCESSING, metadata_key="ClarifyCheck"),
     "Training": Runner(
         operation="CreateTrainingJob",
         create="create_training_job",
@@ -172,6 +175,7 @@ RUNNERS: Mapping[str, Runner] = {
         arn_field="ModelPackageArn",
         status_field="ModelPackageStatus",
         metadata_key="RegisterModel",
+        takes_tags=False,  # a version has those of its group (API reference, CreateModelPackage)
         # sagemaker 3.27 core/model_registry.py writes both whatever the caller said. They are
         # members of CreateModelPackage (botocore 1.44), so any other value is passed on.
         defaults={"SkipModelValidation": "None", "CertifyForMarketplace": False},

@@ -6,12 +6,12 @@ from typing import Any
 
 from pipelines.executor import (
     cache,
+    checks,
     cleanup,
     conditions,
     foreach,
     lineage,
     outputs,
-    quality,
     retries,
 )
 from pipelines.executor.grammar import variable
@@ -21,19 +21,20 @@ BRANCHES = {"IfSteps": True, "ElseSteps": False}
 """Member of a Condition step's Arguments -> the outcome on which its steps run."""
 
 _STEP = frozenset({"Name", "Type", "Arguments", "DependsOn", "DisplayName", "Description"})
+_CHECK: Mapping[str, type] = {
+    "CheckType": str,
+    "FailOnViolation": bool,
+    "ModelPackageGroupName": str,
+    "RegisterNewBaseline": bool,
+    "SkipCheck": bool,
+    "SuppliedBaselineConstraints": str,
+}
 _OWN: Mapping[str, Mapping[str, type]] = {
     **{kind: {} for kind in (*RUNNERS, "Cleanup", "Condition", "Fail", "ForEach", "Lineage")},
     "Callback": {"SqsQueueUrl": str},
     "Lambda": {"FunctionArn": str},
-    "QualityCheck": {
-        "CheckType": str,
-        "FailOnViolation": bool,
-        "ModelPackageGroupName": str,
-        "RegisterNewBaseline": bool,
-        "SkipCheck": bool,
-        "SuppliedBaselineConstraints": str,
-        "SuppliedBaselineStatistics": str,
-    },
+    "ClarifyCheck": {**_CHECK, "ModelName": str},
+    "QualityCheck": {**_CHECK, "SuppliedBaselineStatistics": str},
 }
 """Step type that is built -> the members with values that it has beside those of every step -> what
 a value that is no variable must be."""
@@ -49,7 +50,6 @@ _DECLARED: Mapping[str, frozenset[str]] = {
 
 WHY_NOT: Mapping[str, str] = {
     "AutoML": "nothing here searches for models by itself",
-    "ClarifyCheck": "it runs SageMaker Clarify's own container, of which there is no library",
     "EMR": "there is no EMR cluster, use a Processing step with a Spark image",
     "EMRServerless": "there is no EMR Serverless, use a Processing step with a Spark image",
     "Job": "its jobs run containers of SageMaker's own",
@@ -137,11 +137,8 @@ def _own_problems(step: Mapping[str, Any], where: str) -> Iterator[str]:
         elif not isinstance(value, expected) and variable(value) is None:
             word = {str: "text", bool: "true or false"}[expected]
             yield f"{where}.{key} must be {word}, got {shown(value)}"
-    if kind == "QualityCheck":
-        yield from quality.problems(step, where)
-        if step.get("CheckType") == quality.MODEL:
-            told = "there is no library of Model Monitor's analysis of labels"
-            yield NotBuilt(f"{where}.CheckType {quality.MODEL} is not emulated: {told}")
+    if kind in checks.CHECKS:
+        yield from checks.problems(step, where)
     if "OutputParameters" in _DECLARED.get(kind, ()):
         yield from outputs.problems(step.get("OutputParameters") or [], f"{where}.OutputParameters")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from stacks.commands.options import file_option, json_option, report, stack
+from stacks.commands.options import FAULTS, file_option, json_option, report, stack
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -216,12 +216,71 @@ def state(name: str, act: str, as_json: bool) -> None:
     out.result(acts[act](name, out))
 
 
+@click.group()
+def fault() -> None:
+    """Let requests to the local cloud fail on purpose, and see what survives it."""
+
+
+@fault.command("inject")
+@click.argument("kind", type=click.Choice(FAULTS))
+@click.argument("service")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Share of the requests.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides which of them.")
+@click.option("--operation", default="*", show_default=True, help="A name or a pattern.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, 600),
+    default=1.0,
+    show_default=True,
+    help="Of latency.",
+)
+@json_option
+def fault_inject(kind: str, service: str, *, as_json: bool, **asked: Any) -> None:
+    """Let requests for SERVICE (as boto3 calls it) fail by KIND, until they are cleared.
+
+    throttle and 5xx are answers to ask again, latency makes answers late; capacity is a machine
+    that is not there (of SageMaker a job or endpoint that fails with CapacityError), quota a limit
+    of the account.
+    """
+    from stacks.commands import faults as command
+
+    out = report(as_json)
+    out.result(command.inject(kind, service, out, **asked))
+
+
+@fault.command("list")
+@json_option
+def fault_list(as_json: bool) -> None:
+    """Say which faults hold, and how often each happened."""
+    from stacks.commands import faults as command
+
+    out = report(as_json)
+    out.result(command.listed(out))
+
+
+@fault.command("clear")
+@json_option
+def fault_clear(as_json: bool) -> None:
+    """Let everything work again."""
+    from stacks.commands import faults as command
+
+    out = report(as_json)
+    out.result(command.clear(out))
+
+
 TOOLS = (
     accept,
     bootstrap,
     compile_,
     coverage,
     diff,
+    fault,
     lint_pipeline,
     prices,
     sandbox,

@@ -20,6 +20,10 @@ KINDS = ("cloud", "cluster", "endpoint", "function", "job", "tracking")
 """Of logs; `stacks/targets/logs.py` says where each lies (a test compares)."""
 
 
+FAULTS = ("throttle", "5xx", "latency", "capacity", "quota")
+"""Kinds that `stacks/local/aws/faults.py` knows (a test compares)."""
+
+
 def stack(command: Command) -> Command:
     """The argument ENV or ENV.LAYER, and the option --json."""
     return click.argument("name", metavar="ENV[.LAYER]")(json_option(command))

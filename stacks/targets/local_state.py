@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from stacks.local.aws import faults
 from stacks.local.daemon.client import CloudInfo
 from stacks.local.daemon.listeners import listeners
 from stacks.local.runtime.files import read_json
@@ -23,6 +24,7 @@ def state(home: Path, cloud: CloudInfo) -> dict[str, Any]:
         "endpoint_url": cloud.endpoint_url,
         "tracking_url": _tracking_url(home),
         "iam": _decisions(home),
+        "faults": [fault.name for fault in faults.read(home)],
         "job_isolation": cloud.job_isolation,
         **local_kubernetes.state(home),
         "pids": [cloud.pid, *(child.pid for child in children)],

@@ -61,7 +61,9 @@ def function(cloud: Cloud, name: str, code: str) -> str:
 def ended(sm: Any, arn: str) -> Mapping[str, Any]:
     """DescribePipelineExecution once it is over."""
     return until(
-        lambda: sm.describe_pipeline_execution(PipelineExecutionArn=arn), "PipelineExecutionStatus"
+        lambda: sm.describe_pipeline_execution(PipelineExecutionArn=arn),
+        "PipelineExecutionStatus",
+        seconds=300,
     )
 
 

@@ -66,6 +66,7 @@ def execute(
     *,
     s3: Any = None,
     values: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
     stopping: Callable[[list[StepState]], bool] = lambda _: False,
     max_parallel_steps: int | None = None,
     **more: Any,
@@ -77,7 +78,7 @@ def execute(
     outcome = run(
         whole,
         parameters=values or {},
-        execution=EXECUTION,
+        execution=replace(EXECUTION, tags=tags or {}),
         client={"sagemaker": fake, "s3": s3 or FakeS3()}.__getitem__,
         observe=states.append,
         stopping=lambda: stopping(states),
@@ -343,6 +344,15 @@ def test_models_are_created_and_registered_with_what_training_made() -> None:
     assert result.sagemaker.requests["create_model"]["PrimaryContainer"] == made
     assert result.state("R").metadata == {"RegisterModel": {"Arn": "arn:package/1"}}
     assert result.state("M").metadata == {"Model": {"Arn": "arn:model"}}
+
+
+def test_what_a_version_of_a_model_cannot_have_it_does_not_get() -> None:
+    register = {**processing("R"), "Type": "RegisterModel"}
+    register["Arguments"] = {"ModelPackageGroupName": "g"}
+    done = execute([processing("A"), register], tags={"cost": "42"})
+    assert done.outcome.status == "Succeeded", done.outcome.failure_reason
+    assert done.sagemaker.requests["A"]["Tags"] == [{"Key": "cost", "Value": "42"}]
+    assert "Tags" not in done.sagemaker.requests["create_model_package"]
 
 
 def test_a_job_name_fits_aws_and_tells_steps_apart() -> None:

@@ -1,4 +1,4 @@
-"""QualityCheck steps: which baseline is used, what the job is asked, and how violations end."""
+"""Steps that check quality or bias: which baseline is used, what the job is asked, violations."""
 
 import json
 from dataclasses import dataclass, field
@@ -28,6 +28,10 @@ def quality(**members: Any) -> Json:
     return {**step, **members}
 
 
+def clarify(kind: str = "DATA_BIAS", **members: Any) -> Json:
+    return {**processing("Q"), "Type": "ClarifyCheck", "CheckType": kind, **members}
+
+
 @dataclass
 class Registry(FakeSageMaker):
     """A group whose newest approved package has baselines, or has no package."""
@@ -40,7 +44,7 @@ class Registry(FakeSageMaker):
         return {"ModelPackageSummaryList": [{"ModelPackageArn": "p"}] if self.baselines else []}
 
     def describe_model_package(self, ModelPackageName: str) -> Json:
-        return {"DriftCheckBaselines": {"ModelDataQuality": self.baselines}}
+        return {"DriftCheckBaselines": self.baselines}
 
 
 def execute(
@@ -90,7 +94,7 @@ def test_a_new_baseline_that_is_registered_is_the_one_that_is_used(members: Json
 
 def test_the_baseline_of_the_newest_approved_package_is_used() -> None:
     parts = {part: {"S3Uri": f"s3://b/model/{part}.json"} for part in ("Statistics", "Constraints")}
-    fake = Registry(baselines=parts)
+    fake = Registry(baselines={"ModelDataQuality": parts})
     outcome, states, _ = execute(quality(ModelPackageGroupName="g"), sagemaker=fake)
     assert outcome.status == "Succeeded"
     assert fake.asked[0]["ModelApprovalStatus"] == "Approved"
@@ -116,10 +120,57 @@ def test_violations_fail_the_step_unless_it_says_otherwise() -> None:
     assert states["Q"].metadata["QualityCheck"]["ViolationReport"] == REPORT
 
 
+PACKAGED = {
+    "ModelQuality": {
+        "Statistics": {"S3Uri": "s3://b/model/Statistics.json"},
+        "Constraints": {"S3Uri": "s3://b/model/Constraints.json"},
+    },
+    "Bias": {
+        "PreTrainingConstraints": {"S3Uri": "s3://b/model/pre.json"},
+        "PostTrainingConstraints": {"S3Uri": "s3://b/model/post.json"},
+    },
+    "Explainability": {"Constraints": {"S3Uri": "s3://b/model/shap.json"}},
+}
+CHECKS = {
+    "MODEL_QUALITY": (quality(CheckType="MODEL_QUALITY"), "Constraints.json", "constraints.json"),
+    "DATA_BIAS": (clarify(), "pre.json", "analysis.json"),
+    "MODEL_BIAS": (clarify("MODEL_BIAS", ModelName="none"), "post.json", "analysis.json"),
+    "MODEL_EXPLAINABILITY": (
+        clarify("MODEL_EXPLAINABILITY", ModelName={"Get": "Parameters.Commit"}),
+        "shap.json",
+        "analysis.json",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CHECKS)
+def test_each_check_has_its_own_baseline_in_a_package(kind: str) -> None:
+    step, before, now = CHECKS[kind]
+    used = {"Get": "Steps.Q.BaselineUsedForDriftCheckConstraints"}
+    found = {"Get": "Steps.Q.CalculatedBaselineConstraints"}
+    later = processing("A", Arguments={"Environment": {"Used": used, "New": found}})
+    fake, s3 = Registry(baselines=PACKAGED), FakeS3({REPORT: json.dumps({"violations": []})})
+    done = test_executor.execute([{**step, "ModelPackageGroupName": "g"}, later], fake, s3=s3)
+    assert done.outcome.status == "Succeeded", done.outcome.failure_reason
+    assert fake.requests["A"]["Environment"] == {
+        "Used": f"s3://b/model/{before}",
+        "New": f"s3://b/Q/{now}",
+    }
+    told = fake.requests["Q"]["Environment"]
+    assert told["baseline_constraints"] == f"/opt/ml/processing/baseline/constraints/{before}"
+    assert told.get("model_name") == ("none" if "ModelName" in step else None)
+    assert done.state("Q").metadata[step["Type"]]["CheckType"] == kind
+
+
 PROBLEMS: dict[str, tuple[Json, str]] = {
     "no type": (quality(CheckType=None), "Steps[0].CheckType is missing"),
     "another type": (quality(CheckType="BIAS"), "CheckType must be one of DATA_QUALITY, MODEL_"),
-    "model quality": (quality(CheckType="MODEL_QUALITY"), "MODEL_QUALITY is not emulated"),
+    "a check of another step": (clarify(CheckType="DATA_QUALITY"), "one of DATA_BIAS, MODEL_BIAS"),
+    "no model": (clarify("MODEL_BIAS"), "Steps[0].ModelName is missing: MODEL_BIAS asks a model"),
+    "statistics of bias": (
+        clarify(SuppliedBaselineStatistics="s3://b/s"),
+        "SuppliedBaselineStatistics is not emulated for a ClarifyCheck step",
+    ),
     "a flag as text": (quality(SkipCheck="yes"), "SkipCheck must be true or false, got 'yes'"),
     "a job": (quality(Arguments={}), "Steps[0].Arguments.AppSpecification is missing"),
 }

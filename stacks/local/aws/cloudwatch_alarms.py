@@ -76,14 +76,13 @@ def judge(alarm: Any, seen: Watch, now: float) -> None:
     """Give an alarm the state that its data say; without any data at all it stays as it is."""
     if not alarm.metric_name or alarm.comparison_operator not in OPERATORS:
         return
-    data = seen.data.get((alarm.namespace, alarm.metric_name, _dimensions(alarm.dimensions)))
-    if not data:
+    points = points_of(alarm, seen, now)
+    if points is None:
         return
     arn, period = alarm.alarm_arn, int(alarm.period)
     set_by_hand = seen.judged.get(arn, "OK") != alarm.state_value
     if set_by_hand and now - _seconds(alarm.state_updated_timestamp) < period:
         return  # SetAlarmState holds until the next evaluation
-    points = _points(alarm, data, now, period)
     state = verdict(
         points,
         breaches=lambda value: OPERATORS[alarm.comparison_operator](value, float(alarm.threshold)),
@@ -121,8 +120,12 @@ def verdict(
     return "INSUFFICIENT_DATA"
 
 
-def _points(alarm: Any, data: Sequence[Datum], now: float, period: int) -> list[float | None]:
-    """The alarm's statistic of each evaluated period, the newest first."""
+def points_of(alarm: Any, seen: Watch, now: float) -> list[float | None] | None:
+    """The alarm's statistic of each evaluated period, newest first; None: there are no data."""
+    data = seen.data.get((alarm.namespace, alarm.metric_name, _dimensions(alarm.dimensions)))
+    if not data:
+        return None
+    period = int(alarm.period)
     start = now // period * period
     points: list[float | None] = []
     for number in range(int(alarm.evaluation_periods)):

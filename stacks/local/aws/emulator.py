@@ -12,6 +12,7 @@ from botocore.config import Config
 
 from pipelines.executor.external import LAMBDA_SECONDS
 from stacks.local.aws.container_logs import ContainerLogs
+from stacks.local.aws.faults import OWN, Faults
 from stacks.local.aws.iam.authorizer import Authorizer
 from stacks.local.aws.iam.networks import vpc_of
 from stacks.local.aws.iam.resources import Place
@@ -45,6 +46,7 @@ class Emulator:
     authorizer: Authorizer
     store: Store = field(default_factory=Store)
     metrics: Metrics = field(default_factory=Metrics)
+    faults: Faults = field(default_factory=Faults)
     logs: ContainerLogs = field(default_factory=ContainerLogs)
     threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(BACKGROUND_THREADS, "emulator")
@@ -100,6 +102,8 @@ class Emulator:
     def _client(self, service: str, keys: Mapping[str, str] | None = None) -> Any:
         """A client of this very cloud, by the keys of a session. Default: by the home's own."""
         signed = self.host.keys.aws() if keys is None else keys
+        # the requests of a pipeline's steps may fail on purpose, for their retry policies
+        own = {"user_agent_extra": OWN} if keys is None or service == "s3" else {}
         return boto3.session.Session().client(
             service,
             endpoint_url=self.host.endpoint_url,
@@ -112,6 +116,7 @@ class Emulator:
                     "max_pool_connections": 32,
                     "retries": {"total_max_attempts": 2},
                     **PATIENCE.get(service, {}),
+                    **own,
                 }
             ),
         )

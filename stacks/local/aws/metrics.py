@@ -32,7 +32,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: dict[tuple[str, str], Second] = defaultdict(Second)
+        self._waiting: dict[tuple[str, str, str], Second] = defaultdict(Second)
 
     def add(
         self,
@@ -43,10 +43,14 @@ class Metrics:
         instances: int,
         model_seconds: float,
         overhead_seconds: float,
+        component: str = "",
     ) -> None:
-        """One invocation and the HTTP status of the container; 0: it did not answer."""
+        """One invocation and the HTTP status of the container; 0: it did not answer.
+
+        `component`: the inference component that was asked. Default: the variant's own model.
+        """
         with self._lock:
-            second = self._waiting[endpoint, variant]
+            second = self._waiting[endpoint, variant, component]
             second.calls += 1
             second.client_errors += 400 <= status < 500
             second.server_errors += status == 0 or status >= 500
@@ -59,13 +63,26 @@ class Metrics:
         """Publish what waits to moto's CloudWatch."""
         with self._lock:
             waiting, self._waiting = self._waiting, defaultdict(Second)
-        for (endpoint, variant), second in waiting.items():
+        for (endpoint, variant, component), second in waiting.items():
+            if component:
+                _publish_component(cloudwatch, component, second)
             dimensions = [
                 {"Name": "EndpointName", "Value": endpoint},
                 {"Name": "VariantName", "Value": variant},
             ]
             data = [{**datum, "Dimensions": dimensions} for datum in _data(second)]
             cloudwatch.put_metric_data(NAMESPACE, data)
+
+
+def _publish_component(cloudwatch: Any, component: str, second: Second) -> None:
+    """Developer guide, "Amazon SageMaker AI inference component metrics"."""
+    dimensions = [{"Name": "InferenceComponentName", "Value": component}]
+    for name, value in (
+        ("Invocations", second.calls),
+        ("InvocationsPerCopy", second.calls / second.instances),
+    ):
+        datum = {"MetricName": name, "Unit": "None", "Value": value, "Dimensions": dimensions}
+        cloudwatch.put_metric_data(NAMESPACE, [datum])
 
 
 def _data(second: Second) -> list[dict[str, Any]]:

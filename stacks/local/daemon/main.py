@@ -37,6 +37,7 @@ from stacks.local.runtime.keys import ensure as ensure_keys
 from stacks.local.runtime.processes import Children, port_owner
 
 if TYPE_CHECKING:
+    from stacks.local.aws.emulator import Emulator
     from stacks.local.aws.gate import Gate
     from stacks.local.aws.iam.authorizer import Authorizer
     from stacks.local.aws.recorded.recorder import Recorder
@@ -155,6 +156,7 @@ def _overlay(
     )
     from stacks.local.aws.app import SageMakerApp
     from stacks.local.aws.emulator import Emulator
+    from stacks.local.aws.faults import Faults
     from stacks.local.aws.iam import owner
     from stacks.local.aws.sagemaker.capture import Captures
     from stacks.local.aws.sagemaker.mlflow_app import tracking_urls
@@ -179,10 +181,12 @@ def _overlay(
     service_linked_roles.make()
     owner.make(keys, REGION)
     store = Store()
-    emulator = Emulator(host=host, store=store, authorizer=_authorizer(host, store))
+    emulator = Emulator(
+        host=host, store=store, authorizer=_authorizer(host, store), faults=Faults(home=home)
+    )
     lambda_functions.install(host, lambda function: function_roles.acting(emulator, function))
     eventbridge.install(emulator)
-    fallback = _recorder(emulator.authorizer)
+    fallback = _recorder(emulator)
     captures = Captures(lambda role: emulator.act(role).s3)
     return SageMakerApp(emulator=emulator, captures=captures, fallback=fallback)
 
@@ -196,16 +200,17 @@ def _moto_app(service: str) -> Any:
     return made
 
 
-def _recorder(authorizer: Authorizer) -> Recorder:
+def _recorder(emulator: Emulator) -> Recorder:
     """What answers for what moto lacks, in front of moto."""
     from moto.server import DomainDispatcherApplication
 
+    from stacks.local.aws import autoscaling
     from stacks.local.aws.eks import entries
     from stacks.local.aws.recorded.recorder import Recorder
 
     moto = DomainDispatcherApplication(_moto_app)
-    made = Recorder(moto, REGION, after=entries.AFTER)
-    entries.install(made, authorizer)
+    made = Recorder(moto, REGION, after={**entries.AFTER, **autoscaling.after(emulator)})
+    entries.install(made, emulator.authorizer)
     return made
 
 
@@ -237,6 +242,7 @@ def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys, answers: A
     """The endpoint behind the gate that checks origin and signature, and what AWS refuses."""
     from stacks.local.aws import service_quotas, session_tokens
     from stacks.local.aws.answers import Answering
+    from stacks.local.aws.faults import Failing
     from stacks.local.aws.gate import Gate, known_secrets
     from stacks.local.aws.refusals.account import Account
     from stacks.local.aws.refusals.filter import Refusing
@@ -256,9 +262,12 @@ def _guarded(sagemaker_app: Any, listener: socket.socket, keys: Keys, answers: A
     )
     return Gate(
         authorize=authorizer.check,
-        application=answers.kept_by(
-            Answering(application=Refusing(application=sagemaker_app, account=account)),
-            keys.access_key_id,
+        application=Failing(
+            application=answers.kept_by(
+                Answering(application=Refusing(application=sagemaker_app, account=account)),
+                keys.access_key_id,
+            ),
+            faults=sagemaker_app.emulator.faults,
         ),
         port=listener.getsockname()[1],
         secret_of=known_secrets(keys.access_key_id, keys.secret_access_key, sessions),
@@ -334,18 +343,20 @@ _KEPT: list[object] = []
 
 def _reconcile(sagemaker_app: Any, stop: threading.Event) -> None:
     """What happens by itself: data is written, servers start again, streams and events flow."""
+    from stacks.local.aws.autoscaling import Scaled, scale
     from stacks.local.aws.cloudwatch_alarms import Watch, watch
     from stacks.local.aws.event_source_mappings import Streams, read
     from stacks.local.aws.eventbridge import States, tell
     from stacks.local.aws.sagemaker.reconcile import reconcile
     from stacks.local.aws.schedules import Due, fire
 
-    streams, states, alarms, due = Streams(), States(), Watch(), Due()
-    emulator = sagemaker_app.emulator
+    streams, states, alarms, due, scaled = Streams(), States(), Watch(), Due(), Scaled()
+    emulator, recorded = sagemaker_app.emulator, sagemaker_app.fallback.store
     rounds: tuple[Callable[[], None], ...] = (
         lambda: reconcile(emulator, sagemaker_app.captures, sagemaker_app.queues),
         lambda: read(emulator, streams),
         lambda: watch(emulator, alarms),
+        lambda: scale(emulator, recorded, alarms, scaled),
         lambda: tell(emulator, states),
         lambda: fire(emulator, due),
     )

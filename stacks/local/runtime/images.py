@@ -65,7 +65,12 @@ TABLE = (
     LocalImage(
         image="sagemaker-model-monitor-analyzer",
         process=(*MODULE, f"{HERE}.analyze"),
-        requirements=("pandas", "pyarrow"),
+        requirements=("pandas", "pyarrow", "scikit-learn"),
+    ),
+    LocalImage(
+        image="sagemaker-clarify-processing",
+        process=(*MODULE, f"{HERE}.clarify"),
+        requirements=("pandas", "pyarrow", "scikit-learn"),
     ),
     # its serving container is TensorFlow Serving, which is no Python
     _framework("tensorflow-training", "tensorflow", "tensorflow", serves=False),

@@ -7,7 +7,7 @@ from typing import Any
 import pandas
 import pytest
 
-from stacks.local.runtime.frameworks import analyze, data_quality
+from stacks.local.runtime.frameworks import analyze, data_quality, outcome
 
 ROWS = 400
 BASE = pandas.DataFrame(
@@ -119,7 +119,8 @@ def test_the_configuration_of_the_constraints_decides() -> None:
 @pytest.fixture
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a job, as /opt/ml."""
-    monkeypatch.setattr(analyze, "OPT_ML", tmp_path)
+    for module in (analyze, outcome):
+        monkeypatch.setattr(module, "OPT_ML", tmp_path)
     (tmp_path / "processing/input/data").mkdir(parents=True)
     return tmp_path
 
@@ -169,7 +170,11 @@ def test_a_table_is_read_in_its_format_and_checked(form: Any, name: str, job: Pa
 @pytest.mark.parametrize(
     ("told", "reason"),
     [
-        ({"analysis_type": "MODEL_QUALITY"}, "analysis_type MODEL_QUALITY is not emulated"),
+        ({"analysis_type": "MODEL_BIAS"}, "analysis_type MODEL_BIAS is not emulated"),
+        (
+            {"analysis_type": "MODEL_QUALITY", "sagemaker_monitoring_schedule_name": "s"},
+            "analysis_type MODEL_QUALITY of a schedule, whose ground truth is merged by nobody, is",
+        ),
         ({"record_preprocessor_script": "x.py"}, "record_preprocessor_script is not emulated"),
         ({"publish_cloudwatch_metrics": "Enabled"}, "publish_cloudwatch_metrics Enabled is not"),
         ({"dataset_format": '{"sagemakerCaptureJson": {}}'}, "dataset_format sagemakerCaptureJson"),

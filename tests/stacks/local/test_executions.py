@@ -167,6 +167,19 @@ def test_a_condition_reads_what_a_function_returned(cloud: Cloud, sm: Any) -> No
     assert steps["L"]["Metadata"] == {"Lambda": {"Arn": arn, "OutputParameters": outputs}}
 
 
+def test_jobs_have_the_tags_of_their_pipeline_and_their_own(cloud: Cloud, sm: Any) -> None:
+    step = shell("A", "true")
+    step["Arguments"]["Tags"] = [{"Key": "team", "Value": "of-the-step"}]
+    arn = create(sm, "tagged", step)
+    tags = [{"Key": "team", "Value": "of-the-pipeline"}, {"Key": "cost", "Value": "42"}]
+    sm.add_tags(ResourceArn=arn, Tags=tags)
+    done = execute(sm, "tagged")
+    assert done["PipelineExecutionStatus"] == "Succeeded", done.get("FailureReason")
+    job = steps_of(sm, done["PipelineExecutionArn"])["A"]["Metadata"]["ProcessingJob"]["Arn"]
+    found = {tag["Key"]: tag["Value"] for tag in sm.list_tags(ResourceArn=job)["Tags"]}
+    assert found == {"cost": "42", "team": "of-the-step"}
+
+
 def test_a_function_that_raises_fails_its_step_with_its_words(cloud: Cloud, sm: Any) -> None:
     arn = function(cloud, "raises", "def handler(event, _): raise ValueError('no flights')")
     create(sm, "function-raises", lambda_step("L", FunctionArn=arn))

@@ -282,7 +282,7 @@ def test_aws_analyzer_refuses_what_it_does_not_do_here(sm: Any) -> None:
     scripted = once(sm, "scripted", of_transform(SCRIPT))
     assert "record_preprocessor_script is not emulated" in scripted["FailureReason"]
     other = once(sm, "other-type", of_transform({}), MonitoringType="ModelQuality")
-    assert "analysis_type MODEL_QUALITY is not emulated" in other["FailureReason"]
+    assert "analysis_type MODEL_QUALITY of a schedule" in other["FailureReason"]
     captured = definition("")
     captured["MonitoringAppSpecification"] = {"ImageUri": AWS_ANALYZER}
     reason = once(sm, "captured", captured)["FailureReason"]

@@ -65,8 +65,8 @@ class Store:
         return None
 
 
-After = Callable[[Store, Mapping[str, Any]], None]
-"""What happens once a request, of these members, was done."""
+After = Callable[[Store, Mapping[str, Any]], Mapping[str, Any] | None]
+"""What happens once a request, of these members, was done; members of its answer, if it has any."""
 
 
 @dataclass
@@ -104,7 +104,7 @@ class Recorder:
             answer = self._answer(service, operation, request, arn)
             then = self.after.get((service, operation))
             if then is not None:
-                then(self.store, request)
+                answer = {**answer, **(then(self.store, request) or {})}
         return answer
 
     def _answer(

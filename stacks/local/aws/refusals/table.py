@@ -9,6 +9,7 @@ from stacks.local.aws.refusals.grammar import GRAMMAR
 from stacks.local.aws.refusals.limits import LIMITS
 from stacks.local.aws.refusals.quotas import QUOTAS
 from stacks.local.aws.refusals.refusal import Refusal
+from stacks.local.aws.refusals.scaling import SCALING
 
 PRINCIPALS = (
     Refusal(
@@ -392,4 +393,5 @@ REFUSALS: tuple[Refusal, ...] = (
     *VERSIONS,
     *COSTS,
     *QUOTAS,
+    *SCALING,
 )

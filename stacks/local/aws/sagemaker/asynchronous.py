@@ -19,7 +19,15 @@ from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.capture import Captures
 from stacks.local.aws.sagemaker.errors import ApiError, not_emulated
 from stacks.local.aws.sagemaker.fleet import Fleet
-from stacks.local.aws.sagemaker.invoke import FORWARDED, Question, ask, find, serving_fleet
+from stacks.local.aws.sagemaker.invoke import (
+    FORWARDED,
+    Answer,
+    Question,
+    ask,
+    find,
+    in_service,
+    serving_fleet,
+)
 from stacks.local.runtime.acting import Acting
 from stacks.local.runtime.s3_files import split_uri
 
@@ -171,10 +179,14 @@ def _answer(emulator: Emulator, captures: Captures, output: Mapping[str, Any], j
     try:
         if time.monotonic() > job.expires:
             raise ApiError("RequestExpired", "The request waited longer than RequestTTLSeconds")
-        fleet = serving_fleet(find(emulator, job.endpoint))
         body = _fetch(acting.s3, job.input_location)
         question = Question(headers=job.headers, body=body, timeout_seconds=job.timeout_seconds)
-        answer = ask(emulator, captures, fleet, fleet.choose(None), question)
+
+        def once() -> Answer:
+            fleet = serving_fleet(find(emulator, job.endpoint))
+            return ask(emulator, captures, fleet, fleet.choose(None), question)
+
+        answer = in_service(once)
     except (ApiError, ClientError) as error:
         if job.failure_location:
             _store(acting.s3, job.failure_location, str(error).encode(), "text/plain")

@@ -15,11 +15,8 @@ from stacks.local.aws.sagemaker.fleet import (
     HEALTH_SECONDS,
     Fleet,
     Variant,
-    end,
     launch,
-    processes,
-    start_server,
-    wait_healthy,
+    resize,
 )
 from stacks.local.aws.sagemaker.packages import container
 from stacks.local.aws.sagemaker.resource_type import Exists, Request
@@ -27,7 +24,6 @@ from stacks.local.aws.sagemaker.rollout import Deployment, take_down
 from stacks.local.aws.sagemaker.servers import ServingFailed
 from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.store import Resource
-from stacks.local.runtime.s3_files import TransferFailed
 
 KIND, STATUS = "inference component", "InferenceComponentStatus"
 
@@ -213,27 +209,13 @@ def _resize(emulator: Emulator, item: Resource, copies: int) -> None:
     item.set(InferenceComponentStatus="Updating", FailureReason=None)
 
     def work() -> None:
-        before = variant.instances
-        variant.instances = copies
         try:
-            for number in range(len(variant.servers), processes(variant)):
-                server = start_server(emulator, fleet.endpoint, variant, number)
-                try:
-                    wait_healthy(variant, server, live.cancelled)
-                except ServingFailed:
-                    end(emulator.host, server)
-                    raise
-                variant.servers.append(server)
-        except (ServingFailed, TransferFailed, OSError) as error:
-            variant.instances = before
-            item.set(InferenceComponentStatus="InService", FailureReason=str(error)[:1024])
+            resize(emulator, fleet.endpoint, variant, copies, live.cancelled)
+        except ServingFailed as error:
+            item.set(InferenceComponentStatus="InService", FailureReason=str(error))
             return
-        surplus = variant.servers[processes(variant) :]
-        del variant.servers[processes(variant) :]
         counts = {"DesiredCopyCount": copies, "CurrentCopyCount": copies}
         item.set(InferenceComponentStatus="InService", RuntimeConfig=counts)
-        for server in surplus:
-            end(emulator.host, server)
 
     _in_background(emulator, item, work)
 

@@ -12,12 +12,13 @@ from typing import Any
 
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker import components
-from stacks.local.aws.sagemaker.errors import invalid, not_emulated
+from stacks.local.aws.sagemaker.errors import invalid
 from stacks.local.aws.sagemaker.fleet import (
     Fleet,
     Variant,
     launch,
     plan,
+    resize,
 )
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.rollout import Deployment, plan_of, shift, take_down
@@ -86,6 +87,7 @@ def create_endpoint(emulator: Emulator, item: Resource, request: Request) -> Non
 
     def work() -> None:
         try:
+            _machines(emulator, "CreateEndpoint")
             launch(emulator, fleet, deployment.cancelled)
         except ServingFailed as error:
             if not deployment.cancelled.is_set():
@@ -124,6 +126,7 @@ def update_endpoint(emulator: Emulator, item: Resource, request: Request) -> Non
 
     def work() -> None:
         try:
+            _machines(emulator, "UpdateEndpoint")
             launch(emulator, fleet, deployment.cancelled)
             shift(emulator, deployment, fleet, steps)
         except ServingFailed as error:
@@ -146,6 +149,12 @@ def update_endpoint(emulator: Emulator, item: Resource, request: Request) -> Non
         item.set(EndpointStatus="InService", PendingDeploymentSummary=None, FailureReason=reason)
 
     emulator.background(work, broken=broken)
+
+
+def _machines(emulator: Emulator, operation: str) -> None:
+    """ServingFailed where a fault says that there is no machine for it."""
+    if reason := emulator.faults.no_capacity(operation):
+        raise ServingFailed(reason)
 
 
 def _check_components(emulator: Emulator, item: Resource, planned: Fleet) -> None:
@@ -173,12 +182,45 @@ def update_weights(emulator: Emulator, item: Resource, request: Request) -> None
         variant = fleet.variants.get(change["VariantName"])
         if variant is None:
             raise invalid(f"Variant {change['VariantName']!r} is not part of {item.arn}")
-        if change.get("DesiredInstanceCount", variant.instances) != variant.instances:
-            raise not_emulated("DesiredInstanceCount", "a running local variant is not resized")
+        if "DesiredInstanceCount" in change and variant.serverless is not None:
+            raise invalid(f"Variant {variant.name!r} is serverless and has no instances.")
+    counts = {
+        change["VariantName"]: change["DesiredInstanceCount"]
+        for change in wanted
+        if "DesiredInstanceCount" in change
+    }
     for change in wanted:
         variant = fleet.variants[change["VariantName"]]
         variant.weight = change.get("DesiredWeight", variant.weight)
     item.set(**_described(fleet))
+    if any(fleet.variants[name].instances != count for name, count in counts.items()):
+        _resize(emulator, item, fleet, counts)
+
+
+def _resize(emulator: Emulator, item: Resource, fleet: Fleet, counts: Mapping[str, int]) -> None:
+    """Give variants other numbers of instances, in the background."""
+    live: Deployment = item.live
+    described = _described(fleet)
+    for shown in described["ProductionVariants"]:
+        shown["DesiredInstanceCount"] = counts.get(
+            shown["VariantName"], shown.get("DesiredInstanceCount")
+        )
+    item.set(EndpointStatus="Updating", FailureReason=None, **described)
+
+    def work() -> None:
+        reason = None
+        try:
+            for name, count in counts.items():
+                resize(emulator, fleet.endpoint, fleet.variants[name], count, live.cancelled)
+        except ServingFailed as error:
+            reason = str(error)
+        if not live.cancelled.is_set():
+            item.set(EndpointStatus="InService", FailureReason=reason, **_described(fleet))
+
+    def broken(error: BaseException) -> None:
+        item.set(EndpointStatus="InService", FailureReason=f"InternalServerError: {error!r}")
+
+    emulator.background(work, broken=broken)
 
 
 def _config(emulator: Emulator, name: str) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker import servers
 from stacks.local.aws.sagemaker.errors import ApiError
 from stacks.local.aws.sagemaker.packages import container
-from stacks.local.aws.sagemaker.servers import Server, Serving, ServingFailed
+from stacks.local.aws.sagemaker.servers import Ending, Server, Serving, ServingFailed
 from stacks.local.runtime.container import ContainerRuntime
 from stacks.local.runtime.processes import free_port
 from stacks.local.runtime.s3_files import TransferFailed
@@ -76,8 +76,11 @@ class Variant:
         first = next(self.turns)
         for place in range(len(servers)):
             server = servers[(first + place) % len(servers)]
-            if server not in refused and server.process.poll() is None:
+            is_there = server.process.poll() is None and not server.ending.is_set()
+            if server not in refused and is_there:
                 return server
+        if any(server.ending.is_set() for server in servers):
+            raise Ending(self.name)
         raise ServingFailed(f"none of {len(servers)} servers of variant {self.name} runs")
 
 
@@ -186,6 +189,33 @@ def processes(variant: Variant) -> int:
     return min(variant.instances, PROCESSES_PER_VARIANT)
 
 
+def resize(
+    emulator: Emulator, endpoint: str, variant: Variant, count: int, cancelled: threading.Event
+) -> None:
+    """Start or end instances (or copies) of a variant; ServingFailed leaves it as it is.
+
+    At most `PROCESSES_PER_VARIANT` run, however many are reported. What is taken out finishes what
+    it was asked.
+    """
+    before, variant.instances = variant.instances, count
+    try:
+        for number in range(len(variant.servers), processes(variant)):
+            server = start_server(emulator, endpoint, variant, number)
+            try:
+                wait_healthy(variant, server, cancelled)
+            except ServingFailed:
+                end(emulator.host, server)
+                raise
+            variant.servers.append(server)
+    except (ServingFailed, TransferFailed, OSError) as error:
+        variant.instances = before
+        raise ServingFailed(str(error)[:1024]) from error
+    surplus = variant.servers[processes(variant) :]
+    del variant.servers[processes(variant) :]
+    for server in surplus:
+        end(emulator.host, server)
+
+
 def mend(emulator: Emulator, fleet: Fleet, is_gone: Callable[[], bool]) -> None:
     """Start again the processes that died, as SageMaker does, unless the fleet goes meanwhile."""
     for variant in fleet.everything():
@@ -248,7 +278,8 @@ def slot(variant: Variant) -> Iterator[None]:
 
 
 def end(host: ContainerRuntime, server: Server) -> None:
-    """Stop a process and delete its folder."""
+    """Let a process finish what it was asked, stop it and delete its folder."""
+    server.drain()
     host.children.stop(server.process)
     shutil.rmtree(server.directory, ignore_errors=True)
 

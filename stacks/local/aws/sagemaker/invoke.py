@@ -2,10 +2,11 @@
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import urllib3
 
@@ -15,7 +16,7 @@ from stacks.local.aws.sagemaker.capture import Captures, Exchange
 from stacks.local.aws.sagemaker.errors import ApiError, not_emulated
 from stacks.local.aws.sagemaker.fleet import Fleet, Variant, awake, slot
 from stacks.local.aws.sagemaker.rollout import Deployment
-from stacks.local.aws.sagemaker.servers import Server, ServingFailed
+from stacks.local.aws.sagemaker.servers import Ending, Server, ServingFailed
 from stacks.local.aws.store import Resource
 from stacks.local.runtime.s3_files import TransferFailed
 
@@ -32,6 +33,11 @@ NEEDS_COMPONENT = (
     "Inference Component Name header is required for endpoints to which you plan to deploy "
     "inference components."
 )
+
+REROUTES, REROUTE_SECONDS = 500, 0.02
+"""How often a request looks for a server while those that it found are being taken out."""
+
+Asked = TypeVar("Asked")
 
 REFUSED = {
     "X-Amzn-SageMaker-Target-Model": "multi-model endpoints are not built",
@@ -74,12 +80,26 @@ def invoke(
     emulator: Emulator, captures: Captures, endpoint: str, headers: Mapping[str, str], body: bytes
 ) -> tuple[bytes, dict[str, str]]:
     """Body and headers of the answer; `headers` finds names in any case."""
-    fleet, variant = route(emulator, endpoint, headers, body)
     sent = {name: headers[name] for name in FORWARDED if name in headers}
     question = Question(headers=sent, body=body)
-    answer = ask(emulator, captures, fleet, variant, question)
+
+    def once() -> tuple[Fleet, Variant, Answer]:
+        fleet, variant = route(emulator, endpoint, headers, body)
+        return fleet, variant, ask(emulator, captures, fleet, variant, question)
+
+    fleet, variant, answer = in_service(once)
     _copy_to_shadow(emulator, captures, fleet, variant, question)
     return answer.body, _answer_headers(answer)
+
+
+def in_service(once: Callable[[], Asked]) -> Asked:
+    """Ask whoever serves now; while that one is being taken out, whoever serves in its place."""
+    for _ in range(REROUTES):
+        try:
+            return once()
+        except Ending:
+            time.sleep(REROUTE_SECONDS)
+    raise model_error(0, "no server of the endpoint takes requests")
 
 
 def route(
@@ -129,44 +149,58 @@ def ask(
 ) -> Answer:
     """Ask one of the variant's processes; measured, and captured in part."""
     with slot(variant):
-        begun = time.perf_counter()
-        status, spent = 0, 0.0
+        measure = measuring(emulator, fleet, variant)
         try:
-            answer, server, spent = answered(emulator, fleet.endpoint, variant, question)
-            status = answer.status
+            with ExitStack() as held:
+                answer, server, spent = answered(emulator, fleet.endpoint, variant, question, held)
         except (ServingFailed, TransferFailed, urllib3.exceptions.HTTPError) as error:
+            measure(0, 0.0)
             raise model_error(0, f"the model did not answer: {error}") from error
-        finally:
-            emulator.metrics.add(
-                fleet.endpoint,
-                variant.name,
-                status=status,
-                instances=max(1, variant.instances),
-                model_seconds=spent,
-                overhead_seconds=time.perf_counter() - begun - spent,
-            )
+        measure(answer.status, spent)
     if not 200 <= answer.status < 300:
         raise model_error(answer.status, answer.data.decode(errors="replace"), server.log)
     _capture(captures, fleet, variant, question, answer)
     return Answer(variant=variant.name, headers=answer.headers, body=answer.data)
 
 
+def measuring(emulator: Emulator, fleet: Fleet, variant: Variant) -> Callable[[int, float], None]:
+    """Counts one invocation once its status (0: none) and the model's seconds are known."""
+    begun = time.perf_counter()
+
+    def measure(status: int, spent: float) -> None:
+        told: dict[str, Any] = {
+            "status": status,
+            "instances": max(1, variant.instances),
+            "component": variant.component,
+        }
+        overhead = time.perf_counter() - begun - spent
+        emulator.metrics.add(
+            fleet.endpoint, variant.name, **told, model_seconds=spent, overhead_seconds=overhead
+        )
+
+    return measure
+
+
 def answered(
-    emulator: Emulator, endpoint: str, variant: Variant, question: Question
+    emulator: Emulator, endpoint: str, variant: Variant, question: Question, held: ExitStack
 ) -> tuple[Any, Server, float]:
     """The answer of a server, which one it was, and the seconds that it took.
 
     One that refuses the connection has read nothing, so another may be asked: when a server dies,
-    what it was working on is lost and nothing else.
+    what it was working on is lost and nothing else. None is ended before `held` is closed.
+    Ending: all of them are being taken out.
     """
     refused: list[Server] = []
     while True:
         server = awake(emulator, endpoint, variant, refused)
         asked = time.perf_counter()
         try:
-            answer = _post(server, question)
+            with ExitStack() as mine:
+                mine.enter_context(server.holding())
+                answer = _post(server, question)
+                held.push(mine.pop_all())
             return answer, server, time.perf_counter() - asked
-        except urllib3.exceptions.NewConnectionError:
+        except (Ending, urllib3.exceptions.NewConnectionError):
             refused.append(server)
             if len(refused) >= len(variant.servers):
                 raise
@@ -194,8 +228,8 @@ def _copy_to_shadow(
     def work() -> None:
         try:
             ask(emulator, captures, fleet, shadow, question)
-        except ApiError:
-            return  # counted in the shadow's metrics
+        except (ApiError, Ending):
+            return  # counted in the shadow's metrics, or taken out
 
     emulator.background(work, broken=lambda error: None)
 

@@ -110,7 +110,9 @@ def _start(emulator: Emulator, item: Resource, stem: str, request: Request, run:
             if training and not stopping.is_set():
                 _secondary(item, "Training", "Training image is running")
         acting = emulator.act(request["RoleArn"], item.arn)
-        reason = refused(emulator, acting, request, f"/aws/sagemaker/{stem}s")
+        reason = emulator.faults.no_capacity(f"Create{stem}") or refused(
+            emulator, acting, request, f"/aws/sagemaker/{stem}s"
+        )
         log = emulator.jobs.log(item.name)
         if may_log(emulator, acting, f"/aws/sagemaker/{stem}s"):
             log.unlink(missing_ok=True)  # of a job that was called the same

@@ -61,7 +61,7 @@ def launch(emulator: Emulator, pipeline: Resource, item: Resource) -> None:
         outcome = run.run(
             json.loads(live.definition),
             parameters=live.parameters,
-            execution=_execution(pipeline, item),
+            execution=_execution(emulator, pipeline, item),
             client=acting.client,
             observe=partial(_observe, emulator, item),
             stopping=live.stopping.is_set,
@@ -108,7 +108,7 @@ def _parallel_steps(item: Resource) -> int | None:
     return limit
 
 
-def _execution(pipeline: Resource, item: Resource) -> Execution:
+def _execution(emulator: Emulator, pipeline: Resource, item: Resource) -> Execution:
     return Execution(
         pipeline_name=pipeline.name,
         pipeline_arn=pipeline.arn,
@@ -116,6 +116,7 @@ def _execution(pipeline: Resource, item: Resource) -> Execution:
         execution_arn=item.arn,
         start_time=item.created,
         retried=item.live.retried,
+        tags=dict(emulator.store.tags.get(pipeline.arn, {})),
     )
 
 

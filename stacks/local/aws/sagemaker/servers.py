@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,15 @@ CONNECTIONS = 32
 SOCKET = "http.sock"
 """Where our image listens, in a folder that is closed to other users. A container of somebody else
 listens on a loopback port, as SageMaker's contract says: other users of the machine reach it."""
+
+
+DRAIN_SECONDS = 70
+"""How long a server may go on with what it was asked: InvokeEndpoint takes at most a minute
+(API reference)."""
+
+
+class Ending(Exception):
+    """A server was asked that takes nothing new."""
 
 
 class ServingFailed(Exception):
@@ -70,7 +80,7 @@ class Serving:
         return str(self.container.get("Image", ""))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Server:
     """One process that answers /ping and /invocations."""
 
@@ -79,6 +89,30 @@ class Server:
     directory: Path
     log: Path
     """What it prints; kept when it ends, for whoever asks why it did."""
+
+    working: list[object] = field(default_factory=list)
+    """The requests that it has."""
+    ending: threading.Event = field(default_factory=threading.Event)
+    """Set when it takes nothing new."""
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """A request for which it is not ended; Ending where it takes none any more."""
+        mine = object()
+        self.working.append(mine)
+        try:
+            if self.ending.is_set():  # whoever ends it looks at `working` after that
+                raise Ending(str(self.directory))
+            yield
+        finally:
+            self.working.remove(mine)
+
+    def drain(self) -> None:
+        """Take nothing new, and wait for what is there."""
+        self.ending.set()
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while self.working and self.process.poll() is None and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
 
     @functools.cached_property
     def by_socket(self) -> UnixPool:

@@ -5,18 +5,23 @@ parts are PayloadPart events; a model that fails after it began is a ModelStream
 """
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 import urllib3
 
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.event_stream import CONTENT_TYPE, event, exception
-from stacks.local.aws.sagemaker.fleet import Fleet, Variant, slot
-from stacks.local.aws.sagemaker.invoke import Question, answered, model_error, route
+from stacks.local.aws.sagemaker.fleet import slot
+from stacks.local.aws.sagemaker.invoke import (
+    Question,
+    answered,
+    in_service,
+    measuring,
+    model_error,
+    route,
+)
 from stacks.local.aws.sagemaker.servers import ServingFailed
 from stacks.local.runtime.s3_files import TransferFailed
 
@@ -70,14 +75,20 @@ def invoke_stream(
     emulator: Emulator, endpoint: str, headers: Mapping[str, str], body: bytes
 ) -> tuple[Stream, dict[str, str]]:
     """Parts and headers of the answer."""
-    fleet, variant = route(emulator, endpoint, headers, body)
     sent = {ours: headers[name] for name, ours in FORWARDED.items() if name in headers}
     question = Question(headers=sent, body=body, streamed=True)
+    return in_service(lambda: _once(emulator, endpoint, headers, question))
+
+
+def _once(
+    emulator: Emulator, endpoint: str, headers: Mapping[str, str], question: Question
+) -> tuple[Stream, dict[str, str]]:
+    fleet, variant = route(emulator, endpoint, headers, question.body)
     with ExitStack() as stack:
         stack.enter_context(slot(variant))
-        measure = _measure(emulator, fleet, variant)
+        measure = measuring(emulator, fleet, variant)
         try:
-            answer, server, spent = answered(emulator, fleet.endpoint, variant, question)
+            answer, server, spent = answered(emulator, fleet.endpoint, variant, question, stack)
         except (ServingFailed, TransferFailed, urllib3.exceptions.HTTPError) as error:
             measure(0, 0.0)
             raise model_error(0, f"the model did not answer: {error}") from error
@@ -88,16 +99,3 @@ def invoke_stream(
     shown = {ours: answer.headers[name] for name, ours in SHOWN.items() if name in answer.headers}
     told = {"Content-Type": CONTENT_TYPE, "x-Amzn-Invoked-Production-Variant": variant.name}
     return stream, {**told, **shown}
-
-
-def _measure(emulator: Emulator, fleet: Fleet, variant: Variant) -> Callable[[int, float], None]:
-    begun = time.perf_counter()
-
-    def measure(status: int, spent: float) -> None:
-        told: dict[str, Any] = {"status": status, "instances": max(1, variant.instances)}
-        overhead = time.perf_counter() - begun - spent
-        emulator.metrics.add(
-            fleet.endpoint, variant.name, **told, model_seconds=spent, overhead_seconds=overhead
-        )
-
-    return measure

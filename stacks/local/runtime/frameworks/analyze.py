@@ -1,4 +1,4 @@
-"""What Model Monitor's analyzer image does for data quality: a baseline, and a check against one.
+"""What Model Monitor's analyzer image does: a baseline of data or predictions, and a check by one.
 
 It is told by the environment, as the prebuilt container is (developer guide, "Container contract
 inputs"): `dataset_source`, `dataset_format`, `output_path`, and `baseline_constraints` with
@@ -13,57 +13,73 @@ from pathlib import Path
 from typing import Any
 
 from stacks.local.runtime.frameworks.install import OPT_ML
+from stacks.local.runtime.frameworks.outcome import Refused, tell
 
 SCRIPTS = ("record_preprocessor_script", "post_analytics_processor_script")
+DATA, MODEL = "DATA_QUALITY", "MODEL_QUALITY"
+SCHEDULE = "sagemaker_monitoring_schedule_name"
+VIOLATIONS = "constraint_violations"
 METRICS = "publish_cloudwatch_metrics"
 
 
-class Refused(Exception):
-    """What this analyzer does not do, or cannot read."""
-
-
 def main(environment: Mapping[str, str]) -> int:
-    """Analyze, and say how it went where a processing job's message is read; the exit code."""
-    code, told = 0, "Completed: Job completed successfully with no violations."
-    try:
-        if found := analyze(environment):
-            told = f"CompletedWithViolations: Job completed successfully with {found} violations."
-    except Refused as error:
-        code, told = 1, f"ClientError: {error}"
-    message = OPT_ML / "output" / "message"
-    message.parent.mkdir(parents=True, exist_ok=True)
-    message.write_text(told)
-    return code
+    """Analyze, and leave message and exit code."""
+    return tell(lambda: analyze(environment))
 
 
 def analyze(environment: Mapping[str, str]) -> int:
     """Write statistics and constraints, and violations against a baseline; how many there are."""
-    from stacks.local.runtime.frameworks import data_quality
-
     told = [name for name in SCRIPTS if environment.get(name)]
     if environment.get(METRICS, "Disabled") != "Disabled":
         told.append(f"{METRICS} {environment[METRICS]}")
-    if environment.get("analysis_type", "DATA_QUALITY") != "DATA_QUALITY":
-        told.append(f"analysis_type {environment['analysis_type']}")
+    kind = environment.get("analysis_type", DATA)
+    if kind not in (DATA, MODEL):
+        told.append(f"analysis_type {kind}")
+    elif kind == MODEL and SCHEDULE in environment:
+        told.append(f"analysis_type {kind} of a schedule, whose ground truth is merged by nobody,")
     if told:
-        raise Refused(f"{', '.join(told)} is not emulated: data quality alone is analyzed here")
+        raise Refused(f"{', '.join(told)} is not emulated: {DATA} and {MODEL} are analyzed here")
     table = read(_here(environment["dataset_source"]), json.loads(environment["dataset_format"]))
     output = _here(environment.get("output_path", "/opt/ml/processing/output"))
     output.mkdir(parents=True, exist_ok=True)
-    statistics = data_quality.statistics(table)
-    _write(output / "statistics.json", statistics)
-    _write(output / "constraints.json", data_quality.constraints(statistics))
-    if "baseline_constraints" not in environment:
-        return 0
-    rules, baseline = (
-        json.loads(_here(environment[f"baseline_{name}"]).read_text())
-        for name in ("constraints", "statistics")
-    )
-    if told := data_quality.refused(rules):
-        raise Refused(f"{', '.join(told)} of the constraints is not emulated")
-    violations = data_quality.violations(table, rules, baseline)
-    _write(output / "constraint_violations.json", violations)
-    return len(violations["violations"])
+    documents = (_of_model if kind == MODEL else _of_data)(table, environment)
+    for name, content in documents.items():
+        (output / f"{name}.json").write_text(json.dumps(content, indent=1))
+    return len(documents.get(VIOLATIONS, {}).get("violations", ()))
+
+
+def _of_data(table: Any, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Name of a file -> its content."""
+    from stacks.local.runtime.frameworks import data_quality
+
+    found = data_quality.statistics(table)
+    documents = {"statistics": found, "constraints": data_quality.constraints(found)}
+    rules = _baseline(environment, "constraints")
+    if rules is not None:
+        baseline = _baseline(environment, "statistics") or {"features": []}
+        if told := data_quality.refused(rules):
+            raise Refused(f"{', '.join(told)} of the constraints is not emulated")
+        documents[VIOLATIONS] = data_quality.violations(table, rules, baseline)
+    return documents
+
+
+def _of_model(table: Any, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Name of a file -> its content."""
+    from stacks.local.runtime.frameworks import model_quality
+
+    found = model_quality.statistics(table, environment)
+    suggested = model_quality.constraints(found, environment)
+    documents = {"statistics": found, "constraints": suggested}
+    rules = _baseline(environment, "constraints")
+    if rules is not None:
+        documents[VIOLATIONS] = model_quality.violations(found, rules, environment)
+    return documents
+
+
+def _baseline(environment: Mapping[str, str], name: str) -> Any:
+    """A document of the baseline; None where none is told."""
+    path = environment.get(f"baseline_{name}")
+    return json.loads(_here(path).read_text()) if path else None
 
 
 def read(folder: Path, form: Mapping[str, Any]) -> Any:
@@ -94,10 +110,6 @@ def read(folder: Path, form: Mapping[str, Any]) -> Any:
 def _here(path: str) -> Path:
     """A path of the contract, where this job has it."""
     return OPT_ML / path.removeprefix("/opt/ml/") if path.startswith("/opt/ml/") else Path(path)
-
-
-def _write(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=1))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ ROWS = (
         replace_on=(*SUBJECT, "name"),
         outputs={"arn": "PolicyARN", "alarmArns": "Alarms[].AlarmARN"},
         missing=MISSING,
-        fidelity="recorded only: nothing scales, and a policy makes no alarms",
+        fidelity="of SageMaker: its alarms move instances and copies; predictive ones do nothing",
     ),
     Row(
         token="aws:appautoscaling/scheduledAction:ScheduledAction",
@@ -87,6 +87,6 @@ ROWS = (
             add="TagResource", remove="UntagResource", key={"ResourceARN": "{ScalableTargetARN}"}
         ),
         missing=MISSING,
-        fidelity="recorded only: a local fleet keeps its size",
+        fidelity="of SageMaker: alarms of its policies move it; at most two processes run",
     ),
 )
