@@ -21,6 +21,18 @@ from policies.review.knowledge import counterpart, formation_name
 
 TABLE = Path(__file__).parent.parent / "tables" / "defaults.json"
 
+BY_AWS: Mapping[str, Mapping[str, Any]] = {
+    "aws:iam/role:Role": {"maxSessionDuration": 3_600, "path": "/"},
+    "aws:iam/policy:Policy": {"path": "/"},
+    "aws:sqs/queue:Queue": {"delaySeconds": 0, "visibilityTimeoutSeconds": 30,
+                            "messageRetentionSeconds": 345_600},
+    "aws:lambda/function:Function": {"reservedConcurrentExecutions": -1},
+    "aws:lb/targetGroup:TargetGroup": {"deregistrationDelay": 300},
+}  # fmt: skip
+"""Defaults that AWS's API references name (CreateRole, CreatePolicy, CreateQueue,
+PutFunctionConcurrency, ModifyTargetGroupAttributes), and the provider's documentation does not, or
+not in one word."""
+
 OBJECTS: Mapping[str, Any] = {
     "spec.revisionHistoryLimit": 10, "spec.progressDeadlineSeconds": 600, "spec.replicas": 1,
     "spec.podManagementPolicy": "OrderedReady", "spec.concurrencyPolicy": "Allow",
@@ -76,10 +88,9 @@ def _default(token: str, leaf: Leaf) -> Any:
     if token.startswith("kubernetes:"):
         return _of_kubernetes(token, names, leaf)
     path = ".".join(names)
-    for of in (token, formation_name(token), counterpart(token)):
-        if (found := _table().get(of, {}).get(path)) is not None:
-            return found
-    return None
+    sources = (_table().get(of, {}) for of in (token, formation_name(token), counterpart(token)))
+    found = (each[path] for each in (BY_AWS.get(token, {}), *sources) if path in each)
+    return next(found, None)
 
 
 def _of_kubernetes(token: str, names: list[str], leaf: Leaf) -> Any:

@@ -173,7 +173,8 @@ def _silent(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning:
     """A flag that is said to be down, or said no longer: what it is unsaid, nobody here knows."""
     is_weak = _raised(last, whole, leaf.old is False, guards)
     told = leaf.alone or None not in (leaf.old, leaf.new)
-    if told or is_weak is None or is_weak.sense != "weaker" or not (guards or last in SWITCHES):
+    matters = guards or last in SWITCHES or PROTECTS.search(whole)
+    if told or is_weak is None or is_weak.sense != "weaker" or not matters:
         return Meaning("harmless", "it says what was so before")
     return Meaning("unclear", "it may be on where nobody says it")
 

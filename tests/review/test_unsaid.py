@@ -98,6 +98,7 @@ LOUD: list[Sides] = [
     (DEPLOYMENT, pod(securityContext={"allowPrivilegeEscalation": False}), pod(securityContext={})),
     ("kubernetes:core/v1:ServiceAccount", {"automountServiceAccountToken": False}, {}),
     ("aws-native:new:Thing", {}, {"loggingEnabled": False}),
+    ("aws:dms/replicationInstance:ReplicationInstance", {}, {"autoMinorVersionUpgrade": False}),
     ("aws:s3/bucketVersioning:BucketVersioning", {"versioningConfiguration": {}},
      {"versioningConfiguration": {"status": "Suspended"}}),
     ("aws:rds/cluster:Cluster", {}, {"masterPassword": "x"}),
@@ -159,6 +160,7 @@ LOUD: list[Sides] = [
 QUIET: list[Sides] = [
     ("aws:guardduty/detector:Detector", {}, {"enable": True}),
     ("aws:rds/instance:Instance", {}, {"deletionProtection": False}),
+    ("aws:iam/role:Role", {}, {"maxSessionDuration": 3600, "path": "/"}),
     ("aws:ec2/vpc:Vpc", {}, {"enableDnsSupport": True}),
     ("aws:dynamodb/table:Table", {}, {"tableClass": "STANDARD", "billingMode": "PROVISIONED"}),
     (DEPLOYMENT, pod(), {"spec": {**pod()["spec"], "revisionHistoryLimit": 10, "replicas": 1}}),
