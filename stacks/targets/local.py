@@ -101,6 +101,7 @@ class LocalTarget:
         """The engine, with what a killed one left put right, for this command alone."""
         name = str(stack)
         with leases.held(home(), name, wait=self.wait, say=report.note):
+            self._start_again(report)
             killed_engines.clear_dead_lock(home(), name, report.note)
             made = self.engine(stack, report)
             if environment.has_pending_operations(home(), name):
@@ -112,6 +113,13 @@ class LocalTarget:
             finally:
                 if state_files.engine_ended(home(), name):
                     state_files.keep(home(), name)
+
+    def _start_again(self, report: CommandOutput) -> None:
+        """Whoever was waited for may have ended the cloud, and its states with it."""
+        assert self._ready is not None  # after `start`
+        if self.wait and daemon.find(home()) != self._ready.cloud:
+            self._ready = environment.start(home(), None, report.note, environment.ROOM_BYTES)
+            self._made, self._held = {}, None
 
     @contextmanager
     def ending(self, report: CommandOutput) -> Iterator[None]:

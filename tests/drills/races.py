@@ -30,6 +30,7 @@ TOLD = (
     "must run, got none",
     "must carry no other stack",
     "must be deployed",
+    "does not start: Pipeline",
     "ended meanwhile",
 )
 """What a loser may hear: who holds the lease, or that a `destroy` came first."""

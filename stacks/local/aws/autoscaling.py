@@ -16,7 +16,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from stacks.local.aws.cloudwatch_alarms import Watch, points_of
+from stacks.local.aws.cloudwatch_alarms import Watch, period_of, points_of
 from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.aws.recorded.application_autoscaling import ACTIVITY, POLICY, TARGET
 from stacks.local.aws.recorded.recorder import After, Store, Thing
@@ -176,7 +176,7 @@ def scale(emulator: Emulator, store: Store, watched: Watch, seen: Scaled) -> Non
             continue
         arn = policy.members["PolicyARN"]
         for alarm in alarms:
-            period = int(now // int(alarm.period or PERIOD_SECONDS))
+            period = int(now // period_of(alarm))
             is_due = seen.asked.get((arn, alarm.alarm_arn)) != period
             if alarm.state_value == "ALARM" and arn in (alarm.alarm_actions or ()) and is_due:
                 points = points_of(alarm, watched, now) or []

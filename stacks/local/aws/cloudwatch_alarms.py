@@ -2,7 +2,8 @@
 
 moto keeps metric data and alarms; what connects them is here. An alarm is looked at once a second,
 over periods that start on the clock, the running one included, so it fires as soon as its data say
-so. Alarms on metric math and composite alarms stay as somebody set them.
+so. Metric math and the rules of composite alarms are evaluated as far as `alarm_expressions.py`
+understands them; an alarm with another one stays as somebody set it, and the log says so.
 """
 
 import json
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from stacks.local.aws.alarm_expressions import NotUnderstood, computed, holds
 from stacks.local.aws.emulator import ACCOUNT_ID, Emulator, moto_backend
 from stacks.local.aws.refusals.account import Account
 from stacks.local.aws.topics import CLOUDWATCH, NotPublished, check_key
@@ -20,6 +22,7 @@ from stacks.local.aws.topics import CLOUDWATCH, NotPublished, check_key
 DATA_LIMIT = 100_000
 """Data that are kept; older ones go in halves of it, so that a load test fits into memory."""
 
+DEFAULT_PERIOD_SECONDS = 60
 OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     "GreaterThanOrEqualToThreshold": lambda value, limit: value >= limit,
     "GreaterThanThreshold": lambda value, limit: value > limit,
@@ -58,28 +61,47 @@ class Watch:
     told: dict[str, str] = field(default_factory=dict)
     """State that its actions were called for."""
 
+    unread: set[str] = field(default_factory=set)
+    """ARNs of alarms whose expression is not understood."""
+
 
 def watch(emulator: Emulator, seen: Watch) -> None:
     """One round: read new data, judge the alarms, call the actions of those that changed."""
     backend = moto_backend("cloudwatch", emulator)
     _read(backend, seen)
     now = datetime.now(UTC).timestamp()
-    for alarm in list(backend.alarms.values()):
-        judge(alarm, seen, now)
+    # composite ones last: they look at the others
+    for alarm in sorted(backend.alarms.values(), key=lambda one: one.rule is not None):
+        try:
+            _compose(alarm, backend) if alarm.rule else judge(alarm, seen, now)
+        except NotUnderstood as error:
+            if alarm.alarm_arn not in seen.unread:
+                seen.unread.add(alarm.alarm_arn)
+                log.warning("alarm %s stays %s: %s", alarm.name, alarm.state_value, error)
         before = seen.told.setdefault(alarm.alarm_arn, "INSUFFICIENT_DATA")
         if alarm.state_value != before:
             seen.told[alarm.alarm_arn] = alarm.state_value
             _act(emulator, alarm, before)
 
 
+def _compose(alarm: Any, backend: Any) -> None:
+    """Give a composite alarm the state that its rule says."""
+    by_name = {one.name: one.state_value for one in backend.alarms.values()}
+    by_arn = {one.alarm_arn: one.state_value for one in backend.alarms.values()}
+    state = "ALARM" if holds(alarm.rule, {**by_name, **by_arn}.get) else "OK"
+    if state != alarm.state_value:
+        reason = f"{alarm.alarm_arn} went to {state}: {alarm.rule}"
+        alarm.update_state(reason, json.dumps({"rule": alarm.rule}), state)
+
+
 def judge(alarm: Any, seen: Watch, now: float) -> None:
     """Give an alarm the state that its data say; without any data at all it stays as it is."""
-    if not alarm.metric_name or alarm.comparison_operator not in OPERATORS:
+    if alarm.comparison_operator not in OPERATORS:
         return
     points = points_of(alarm, seen, now)
     if points is None:
         return
-    arn, period = alarm.alarm_arn, int(alarm.period)
+    arn, period = alarm.alarm_arn, period_of(alarm)
     set_by_hand = seen.judged.get(arn, "OK") != alarm.state_value
     if set_by_hand and now - _seconds(alarm.state_updated_timestamp) < period:
         return  # SetAlarmState holds until the next evaluation
@@ -122,16 +144,48 @@ def verdict(
 
 def points_of(alarm: Any, seen: Watch, now: float) -> list[float | None] | None:
     """The alarm's statistic of each evaluated period, newest first; None: there are no data."""
-    data = seen.data.get((alarm.namespace, alarm.metric_name, _dimensions(alarm.dimensions)))
+    period, count = period_of(alarm), int(alarm.evaluation_periods)
+    if not alarm.metric_data_queries:
+        key = (alarm.namespace, alarm.metric_name, _dimensions(alarm.dimensions))
+        statistic = alarm.statistic or alarm.extended_statistic
+        return _series(seen.data.get(key), statistic, now // period * period, period, count)
+    series: dict[str, list[float | None]] = {}
+    for query in alarm.metric_data_queries:
+        if query.metric_stat is not None:
+            metric = query.metric_stat.metric
+            key = (metric.namespace, metric.metric_name, _dimensions(metric.dimensions))
+            found = _series(
+                seen.data.get(key), query.metric_stat.stat, now // period * period, period, count
+            )
+            series[query.id] = found or [None] * count
+    if all(value is None for values in series.values() for value in values):
+        return None
+    told = [query for query in alarm.metric_data_queries if query.expression]
+    for query in told:  # one may use those before it
+        series[query.id] = computed(query.expression, series)
+    chosen = next(
+        (one for one in alarm.metric_data_queries if str(one.return_data).lower() == "true"),
+        alarm.metric_data_queries[-1],
+    )
+    return series[chosen.id]
+
+
+def period_of(alarm: Any) -> int:
+    """Seconds of an alarm's periods; of metric math those of its metrics."""
+    stats = [query.metric_stat for query in alarm.metric_data_queries or ()]
+    periods = [alarm.period, *(stat.period for stat in stats if stat is not None)]
+    return int(next((period for period in periods if period), DEFAULT_PERIOD_SECONDS))
+
+
+def _series(
+    data: Sequence[Datum] | None, statistic: str, start: float, period: int, count: int
+) -> list[float | None] | None:
     if not data:
         return None
-    period = int(alarm.period)
-    start = now // period * period
     points: list[float | None] = []
-    for number in range(int(alarm.evaluation_periods)):
+    for number in range(count):
         low = start - number * period
         inside = [datum for datum in data if low <= datum.at < low + period]
-        statistic = alarm.statistic or alarm.extended_statistic
         points.append(statistic_of(statistic, inside) if inside else None)
     return points
 

@@ -149,6 +149,7 @@ def _overlay(
         eventbridge,
         function_roles,
         moto_bucket_policies,
+        moto_cloudwatch,
         moto_ec2,
         moto_thread_safety,
         service_linked_roles,
@@ -176,6 +177,7 @@ def _overlay(
     moto_thread_safety.install()
     moto_bucket_policies.install()
     moto_ec2.install()
+    moto_cloudwatch.install()
     service_linked_roles.install()
     service_quotas.install()
     service_linked_roles.make()

@@ -94,7 +94,7 @@ def test_two_jobs_at_once_do_not_see_each_other_nor_does_the_host(cloud: Cloud, 
         )
         assert job["ProcessingJobStatus"] == "Completed"
         log = (cloud.home / "local/jobs" / name / "log.txt").read_text().strip()
-        assert log == f"['{name}'] {sorted([*before, 'ml'])}"
+        assert log == f"['{name}'] {sorted({*before, 'ml'})}"
     assert sorted(path.name for path in Path("/opt").iterdir()) == before
 
 

@@ -149,6 +149,8 @@ def _bake(emulator: Emulator, plan: Plan, cancelled: threading.Event) -> None:
 def _in_alarm(emulator: Emulator, names: Sequence[str]) -> list[str]:
     if not names:
         return []
-    answer = emulator.cloudwatch.describe_alarms(AlarmNames=list(names))  # by one filter in moto
-    found = answer["MetricAlarms"]
+    answer = emulator.cloudwatch.describe_alarms(  # by one filter in moto
+        AlarmNames=list(names), AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+    )
+    found = [*answer["MetricAlarms"], *answer["CompositeAlarms"]]
     return sorted(alarm["AlarmName"] for alarm in found if alarm["StateValue"] == "ALARM")

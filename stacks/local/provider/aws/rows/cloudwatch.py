@@ -171,7 +171,7 @@ ROWS = (
             key={"ResourceARN": "{AlarmArn}"},
         ),
         missing=(Missing("ResourceNotFound"), Missing("ResourceNotFoundException")),
-        fidelity="behaves: metric data move its state and topics hear of it; metric math and "
-        "actions other than topics are only recorded",
+        fidelity="behaves: metric data move its state and topics and scaling policies hear "
+        "of it; other actions are only recorded",
     ),
 )
