@@ -257,6 +257,23 @@ def test_another_role_is_named_as_a_permission_that_grows() -> None:
     assert "acts as arn:aws:iam::123456789012:role/b" in report.reasons[0].message
 
 
+def test_what_is_unknown_of_one_resource_leaves_the_others_judged() -> None:
+    opened = made(SECURITY_GROUP, group(rule("0.0.0.0/0")), name="opened")
+    unknown = made(SECURITY_GROUP, {"vpcId": "v", "ingress": UNKNOWN_TEXT}, name="unknown")
+    cluster = {"vpcConfig": {"publicAccessCidrs": UNKNOWN_TEXT}, "name": "c"}
+    balanced = {"spec": {"type": "LoadBalancer", "loadBalancerSourceRanges": UNKNOWN_TEXT}}
+    report = reviewed(
+        opened,
+        unknown,
+        made("aws:eks/cluster:Cluster", cluster),
+        made("kubernetes:core/v1:Service", balanced),
+        made("aws:ec2/launchTemplate:LaunchTemplate", {"networkInterfaces": UNKNOWN_TEXT}),
+    )
+    rules = {reason.rule for reason in report.reasons}
+    assert "RV-004" in {reason.rule for reason in report.reasons if reason.urn == opened["urn"]}
+    assert "RV-014" not in rules, [reason.message for reason in report.reasons]
+
+
 def finding(message: str) -> RuleFinding:
     return RuleFinding(rule_id="PF-X-001", severity="medium", level="mandatory", status="fail",
                        message=message, urn="urn:pulumi:dev::p::aws:a/b:B::x")  # fmt: skip

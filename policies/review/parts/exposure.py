@@ -181,7 +181,7 @@ def _cluster(inputs: Mapping[str, Any]) -> Iterator[str]:
     config = inputs.get("vpcConfig") or {}
     if config is UNKNOWN or not config.get("endpointPublicAccess", True):
         return
-    for cidr in config.get("publicAccessCidrs") or ["0.0.0.0/0"]:
+    for cidr in listed(config.get("publicAccessCidrs")) or ["0.0.0.0/0"]:
         yield f"the Kubernetes API server from {_shown(cidr)}"
 
 
@@ -192,11 +192,16 @@ def _rule(inputs: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _security_group(inputs: Mapping[str, Any]) -> Iterator[str]:
-    for rule in inputs.get("ingress") or ():
-        ranges = (*(rule.get("cidrBlocks") or ()), *(rule.get("ipv6CidrBlocks") or ()))
+    for rule in _objects(inputs.get("ingress")):
+        ranges = (*listed(rule.get("cidrBlocks")), *listed(rule.get("ipv6CidrBlocks")))
         for found in networks(ranges):
             if is_internet([found]):
                 yield f"{_ports(rule)} from {found}"
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    """Those of a list that are known."""
+    return [each for each in listed(value) if isinstance(each, Mapping)]
 
 
 def _ports(rule: Mapping[str, Any]) -> str:
@@ -224,7 +229,7 @@ def _instance(inputs: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _template(inputs: Mapping[str, Any]) -> Iterator[str]:
-    for interface in inputs.get("networkInterfaces") or ():
+    for interface in _objects(inputs.get("networkInterfaces")):
         if str(interface.get("associatePublicIpAddress")).lower() == "true":
             yield "a public IP address for every node"
 
@@ -270,14 +275,14 @@ def _service(inputs: Mapping[str, Any]) -> Iterator[str]:
         if "load-balancer-internal" in name or "load-balancer-scheme" in name
     )
     if spec.get("type") == "LoadBalancer" and not inside:
-        found = networks(spec.get("loadBalancerSourceRanges") or ["0.0.0.0/0"])
+        found = networks(listed(spec.get("loadBalancerSourceRanges")) or ["0.0.0.0/0"])
         if is_internet(found):
             yield f"a load balancer from {', '.join(map(str, found))}"
     if spec.get("type") == "NodePort":
         yield f"{BY_NAME}spec.type NodePort: a port of every node"
     if spec.get("type") == "ExternalName":
         yield f"{BY_NAME}spec.externalName {spec.get('externalName')}: its callers reach that"
-    for address in spec.get("externalIPs") or ():
+    for address in listed(spec.get("externalIPs")):
         yield f"{BY_NAME}spec.externalIPs {address}"
 
 
