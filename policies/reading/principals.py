@@ -44,6 +44,11 @@ def listed(value: Any) -> list[Any]:
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
 
 
+def objects(value: Any) -> list[Mapping[str, Any]]:
+    """Those of them that are objects, and known."""
+    return [each for each in listed(value) if isinstance(each, Mapping)]
+
+
 def compared(conditions: Any) -> Iterator[tuple[str, str, list[Any]]]:
     """Operator and key in lower case, and the values of every comparison."""
     if isinstance(conditions, Mapping):

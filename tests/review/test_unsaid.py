@@ -268,6 +268,9 @@ def test_what_is_unknown_of_one_resource_leaves_the_others_judged() -> None:
         made("aws:eks/cluster:Cluster", cluster),
         made("kubernetes:core/v1:Service", balanced),
         made("aws:ec2/launchTemplate:LaunchTemplate", {"networkInterfaces": UNKNOWN_TEXT}),
+        made("kubernetes:core/v1:Service", {"metadata": UNKNOWN_TEXT, "spec": {}}, name="who"),
+        made("kubernetes:networking.k8s.io/v1:Ingress", {"metadata": UNKNOWN_TEXT}),
+        made("aws-native:iam:Role", {"document": {"Statement": [{"Effect": UNKNOWN_TEXT}]}}),
     )
     rules = {reason.rule for reason in report.reasons}
     assert "RV-004" in {reason.rule for reason in report.reasons if reason.urn == opened["urn"]}

@@ -286,6 +286,8 @@ def _shown(value: Any) -> str:
 def _normal(statement: Mapping[str, Any]) -> dict[str, Any]:
     """One spelling: lists where a single text may stand, sorted; without the Sid."""
     normal = {"Effect": "Allow"} | {key: statement[key] for key in statement if key != "Sid"}
+    if normal["Effect"] is UNKNOWN:
+        return dict(UNTOLD)
     for key in ("Action", "NotAction", "Resource", "NotResource"):
         if key in normal:
             value = normal[key]

@@ -9,7 +9,7 @@ from typing import Any
 from policies.data import UNKNOWN, Resource
 from policies.reading.flows import let_through, some, was_open
 from policies.reading.networks import added, is_internet, is_private, networks
-from policies.reading.principals import is_public, listed
+from policies.reading.principals import is_public, listed, objects
 from policies.review.model import Change, StackChange
 from policies.review.parts.access import documents
 from policies.review.report import Context, Reason, Risk, Row, Section
@@ -192,16 +192,16 @@ def _rule(inputs: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _security_group(inputs: Mapping[str, Any]) -> Iterator[str]:
-    for rule in _objects(inputs.get("ingress")):
+    for rule in objects(inputs.get("ingress")):
         ranges = (*listed(rule.get("cidrBlocks")), *listed(rule.get("ipv6CidrBlocks")))
         for found in networks(ranges):
             if is_internet([found]):
                 yield f"{_ports(rule)} from {found}"
 
 
-def _objects(value: Any) -> list[Mapping[str, Any]]:
-    """Those of a list that are known."""
-    return [each for each in listed(value) if isinstance(each, Mapping)]
+def _annotations(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = [each.get("annotations") for each in objects(inputs.get("metadata"))]
+    return next(iter(objects(found)), {})
 
 
 def _ports(rule: Mapping[str, Any]) -> str:
@@ -229,7 +229,7 @@ def _instance(inputs: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _template(inputs: Mapping[str, Any]) -> Iterator[str]:
-    for interface in _objects(inputs.get("networkInterfaces")):
+    for interface in objects(inputs.get("networkInterfaces")):
         if str(interface.get("associatePublicIpAddress")).lower() == "true":
             yield "a public IP address for every node"
 
@@ -266,8 +266,8 @@ def _function_url(inputs: Mapping[str, Any]) -> Iterator[str]:
 
 def _service(inputs: Mapping[str, Any]) -> Iterator[str]:
     """AWS's controller makes a load balancer of the internet unless an annotation says internal."""
-    spec, noted = inputs.get("spec") or {}, (inputs.get("metadata") or {}).get("annotations") or {}
-    if not isinstance(spec, Mapping) or not isinstance(noted, Mapping):
+    spec, noted = inputs.get("spec"), _annotations(inputs)
+    if not isinstance(spec, Mapping):
         return
     inside = any(
         str(value) in ("internal", "true")
@@ -287,8 +287,7 @@ def _service(inputs: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _ingress(inputs: Mapping[str, Any]) -> Iterator[str]:
-    noted = (inputs.get("metadata") or {}).get("annotations") or {}
-    if isinstance(noted, Mapping) and noted.get(SCHEME) == "internet-facing":
+    if _annotations(inputs).get(SCHEME) == "internet-facing":
         yield "a load balancer of the internet"
 
 
@@ -296,7 +295,7 @@ SCHEME = "alb.ingress.kubernetes.io/scheme"
 
 
 def _route(inputs: Mapping[str, Any]) -> Iterator[str]:
-    """The way in and out of the internet; a NAT gateway is a way out alone."""
+    """The way in and out of the internet; a NAT gateway is one out."""
     everywhere = is_internet(
         networks([inputs.get("destinationCidrBlock"), inputs.get("destinationIpv6CidrBlock")])
     )
