@@ -44,9 +44,9 @@ def listed(value: Any) -> list[Any]:
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
 
 
-def objects(value: Any) -> list[Mapping[str, Any]]:
-    """Those of them that are objects, and known."""
-    return [each for each in listed(value) if isinstance(each, Mapping)]
+def certain(value: Any) -> list[Any]:
+    """Those of them that are known before the update."""
+    return [each for each in listed(value) if each is not UNKNOWN]
 
 
 def compared(conditions: Any) -> Iterator[tuple[str, str, list[Any]]]:

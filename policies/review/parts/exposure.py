@@ -9,7 +9,7 @@ from typing import Any
 from policies.data import UNKNOWN, Resource
 from policies.reading.flows import let_through, some, was_open
 from policies.reading.networks import added, is_internet, is_private, networks
-from policies.reading.principals import is_public, listed, objects
+from policies.reading.principals import certain, is_public, listed
 from policies.review.model import Change, StackChange
 from policies.review.parts.access import documents
 from policies.review.report import Context, Reason, Risk, Row, Section
@@ -192,7 +192,7 @@ def _rule(inputs: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _security_group(inputs: Mapping[str, Any]) -> Iterator[str]:
-    for rule in objects(inputs.get("ingress")):
+    for rule in certain(inputs.get("ingress")):
         ranges = (*listed(rule.get("cidrBlocks")), *listed(rule.get("ipv6CidrBlocks")))
         for found in networks(ranges):
             if is_internet([found]):
@@ -200,8 +200,8 @@ def _security_group(inputs: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _annotations(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = [each.get("annotations") for each in objects(inputs.get("metadata"))]
-    return next(iter(objects(found)), {})
+    of = (each.get("annotations") for each in certain(inputs.get("metadata")))
+    return next((note for each in of for note in certain(each)), {})
 
 
 def _ports(rule: Mapping[str, Any]) -> str:
@@ -229,7 +229,7 @@ def _instance(inputs: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _template(inputs: Mapping[str, Any]) -> Iterator[str]:
-    for interface in objects(inputs.get("networkInterfaces")):
+    for interface in certain(inputs.get("networkInterfaces")):
         if str(interface.get("associatePublicIpAddress")).lower() == "true":
             yield "a public IP address for every node"
 
