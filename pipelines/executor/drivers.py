@@ -20,6 +20,8 @@ LAST_POLL_SECONDS = 0.5
 _POLL_GROWTH = 1.5
 JOB_NAME_LENGTH = 63
 _HASH_LENGTH = 10
+_NO_HOLDER = "Model Package Group does not exist"
+"""What SageMaker says of a package whose group is not there."""
 STEP_REASON_LENGTH, EXECUTION_REASON_LENGTH = 1024, 1300
 """Of a FailureReason (API reference, PipelineExecutionStep and DescribePipelineExecution)."""
 
@@ -144,7 +146,14 @@ def _make(runner: Runner, sagemaker: Any, request: Mapping[str, Any]) -> Mapping
             kept = {key: request[key] for key in runner.update_members if key in request}
             answer: Mapping[str, Any] = getattr(sagemaker, runner.update)(**kept)
             return answer
-    created: Mapping[str, Any] = getattr(sagemaker, runner.create)(**request)
+    try:
+        created: Mapping[str, Any] = getattr(sagemaker, runner.create)(**request)
+    except ClientError as error:
+        if runner.holder not in request or _NO_HOLDER not in str(error):
+            raise
+        holder = {runner.holder: request[runner.holder]}
+        getattr(sagemaker, runner.create_holder)(**holder)
+        created = getattr(sagemaker, runner.create)(**request)
     return created
 
 

@@ -36,6 +36,10 @@ class Runner:
     """What is called where the resource is there. Default: it is always created."""
     update_members: tuple[str, ...] = ()
     """What of the request the update takes."""
+    holder: str = ""
+    """Request member that names what the resource is in, which is made where it is not there.
+    Default: it is in nothing that has to be made."""
+    create_holder: str = ""
     takes_tags: bool = True
     """Whether what is made can have tags of its own."""
     served: str = ""
@@ -175,6 +179,9 @@ RUNNERS: Mapping[str, Runner] = {
         arn_field="ModelPackageArn",
         status_field="ModelPackageStatus",
         metadata_key="RegisterModel",
+        # sample notebooks and the SDK's own tests of pipelines name groups that nobody makes
+        holder="ModelPackageGroupName",
+        create_holder="create_model_package_group",
         takes_tags=False,  # a version has those of its group (API reference, CreateModelPackage)
         # sagemaker 3.27 core/model_registry.py writes both whatever the caller said. They are
         # members of CreateModelPackage (botocore 1.44), so any other value is passed on.

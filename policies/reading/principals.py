@@ -44,6 +44,11 @@ def listed(value: Any) -> list[Any]:
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
 
 
+def certain(value: Any) -> list[Any]:
+    """Those of them that are known before the update."""
+    return [each for each in listed(value) if each is not UNKNOWN]
+
+
 def compared(conditions: Any) -> Iterator[tuple[str, str, list[Any]]]:
     """Operator and key in lower case, and the values of every comparison."""
     if isinstance(conditions, Mapping):

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from itertools import product
 from typing import Any
 
 from policies.data import UNKNOWN
+from policies.iam.patterns import arn_like, like, matches_filled
+from policies.reading.implied import is_wider
 from policies.reading.principals import EVERYBODY, admitted, compared, listed
 
 LATER = "known after the update"
@@ -43,28 +44,30 @@ class Grant:
             and self.who in (other.who, EVERYBODY)
             and _matches(self.action, other.action)
             and _matches(self.resource, other.resource)
-            and _is_wider(self.condition, other.condition)
+            and is_wider(self.condition, other.condition)
         )
 
 
 def _matches(pattern: str, name: str) -> bool:
     if pattern in (name, "*"):
         return True
-    if pattern[:4] == "not " or name[:4] == "not " or LATER in (pattern, name):
+    if LATER in (pattern, name):
         return False
-    return "*" in pattern and fnmatchcase(name, pattern.replace("[", "[[]"))
+    if pattern[:4] == NOT:
+        spared = pattern[4:].split(", ")
+        if name[:4] == NOT:
+            return all(
+                any(_matches(wide, each) for wide in name[4:].split(", ")) for each in spared
+            )
+        return not WILD & {*name} and not any(_matches(each, name) for each in spared)
+    if name[:4] == NOT or ("?" in pattern and "*" in name):
+        return False
+    convert = arn_like if pattern[:4] == "arn:" else like
+    return bool(WILD & {*pattern}) and matches_filled(name, (pattern,), convert)
 
 
-def _is_wider(wide: Condition, narrow: Condition) -> bool:
-    """Whether every request that meets the second meets the first."""
-    if wide == narrow:
-        return True
-    mine = {(operator, key): values for operator, key, values in narrow}
-    for operator, key, values in wide:
-        theirs = mine.get((operator, key))
-        if theirs is None or not (values <= theirs if "not" in operator else theirs <= values):
-            return False
-    return True
+NOT = "not "
+WILD = frozenset("*?")
 
 
 def grants(statement: Mapping[str, Any]) -> frozenset[Grant]:
@@ -89,12 +92,14 @@ def grants(statement: Mapping[str, Any]) -> frozenset[Grant]:
 def _names(statement: Mapping[str, Any], key: str, *, lower: bool = False) -> list[str]:
     if f"Not{key}" in statement:
         left = sorted(map(_text, listed(statement[f"Not{key}"])))
-        return [f"not {', '.join(left).lower() if lower else ', '.join(left)}"]
+        return [f"{NOT}{', '.join(left).lower() if lower else ', '.join(left)}"]
     found = map(_text, listed(statement.get(key)))
     return [name.lower() if lower else name for name in found]
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return LATER if value is UNKNOWN else str(value)
 
 

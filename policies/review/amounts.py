@@ -18,13 +18,45 @@ def quantity(value: Any) -> float | None:
 
 
 def amount(value: Any) -> float | None:
-    """A number, or the number of a percentage; a flag is none."""
+    """A number, that of a percentage, or the seconds of `PT12H` or `1h30m`; a flag is none."""
     if isinstance(value, bool) or value is None:
         return None
     try:
         return float(value.removesuffix("%") if isinstance(value, str) else value)
     except (TypeError, ValueError):
+        return _duration(value) if isinstance(value, str) else None
+
+
+SECONDS = (86_400, 3_600, 60, 1)
+DURATION = re.compile(r"P?(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?", re.I)
+"""ISO 8601's (`PT12H`), and Go's (`720h0m0s`)."""
+
+
+def _duration(text: str) -> float | None:
+    found = DURATION.fullmatch(text)
+    if found is None or not any(found.groups()):
         return None
+    if quantity(text) is not None and text[:1] != "P":
+        return None  # `5M` is five millions
+    parts = zip(found.groups(), SECONDS, strict=True)
+    return float(sum(int(part or 0) * seconds for part, seconds in parts))
+
+
+TLS = re.compile(r"(?:TLS\w{0,3}[-_]?|Res[-_]|FS[-_])v?1[-_.]([0-3])", re.I)
+DATED = re.compile(r"(20\d\d)(?:-(\d\d))?$")
+
+
+def strictness(value: Any) -> tuple[int, int] | None:
+    """Least version of TLS, and month, of the name of a security policy of AWS.
+
+    `ELBSecurityPolicy-TLS13-1-2-2021-06` takes TLS 1.2 and later; one that names no version takes
+    1.0 (user guide of Application Load Balancers, "Security policies").
+    """
+    dated = DATED.search(value) if isinstance(value, str) else None
+    if dated is None or not re.match(r"[A-Za-z]", value):
+        return None
+    found = TLS.search(value)
+    return int(found[1]) if found else 0, int(dated[1]) * 12 + int(dated[2] or 0)
 
 
 def of_size(value: Any) -> float | None:
@@ -33,6 +65,20 @@ def of_size(value: Any) -> float | None:
         return float(found[1] or 1) * FACTORS[found[2]]
     number = amount(value)
     return quantity(value) if number is None else number
+
+
+MACHINE = re.compile(r"(?:(ml|db|cache|dax|dms)\.)?([a-z]+)\d*([a-z]*)")
+
+
+def machine(value: Any) -> tuple[str, bool] | None:
+    """The letters of an instance's family, such as `p`, and whether what runs must be for Arm.
+
+    Managed databases bring their own programs, so theirs is no matter.
+    """
+    if not isinstance(value, str) or not INSTANCE.fullmatch(value):
+        return None
+    found = MACHINE.match(value)
+    return (found[2], "g" in found[3] and found[1] in (None, "ml")) if found else None
 
 
 def is_numeric(value: Any) -> bool:

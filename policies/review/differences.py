@@ -34,6 +34,8 @@ class Leaf:
     new: Any
     reordered: bool = False
     """The same elements in another order."""
+    alone: bool = False
+    """What holds it is there on one side only."""
 
     @property
     def name(self) -> str:
@@ -46,29 +48,35 @@ class Leaf:
         return ".".join(self.path).replace(".[", "[")
 
 
-def leaves(old: Any, new: Any, path: tuple[str, ...], ordered: Ordered) -> Iterator[Leaf]:
-    """Every difference."""
+def leaves(
+    old: Any, new: Any, path: tuple[str, ...], ordered: Ordered, *, alone: bool = False
+) -> Iterator[Leaf]:
+    """Every difference; `alone`: what holds these is there on one side only."""
     old, new = _opened(old), _opened(new)
-    if _same(old, new):
+    if same(old, new):
         return
     if isinstance(old, Mapping) or isinstance(new, Mapping):
-        yield from _of_mappings(old, new, path, ordered)
+        yield from _of_mappings(old, new, path, ordered, alone=alone)
     elif isinstance(old, list) or isinstance(new, list):
         yield from _of_lists(old, new, path, ordered)
     else:
-        yield Leaf(path, old, new)
+        yield Leaf(path, old, new, alone=alone)
 
 
-def _of_mappings(old: Any, new: Any, path: tuple[str, ...], ordered: Ordered) -> Iterator[Leaf]:
+def _of_mappings(
+    old: Any, new: Any, path: tuple[str, ...], ordered: Ordered, *, alone: bool
+) -> Iterator[Leaf]:
     sides = [{} if side in (None, "") else side for side in (old, new)]
     if not all(isinstance(side, Mapping) for side in sides):
         yield Leaf(path, old, new)
         return
     before, after = sides
     if not before or not after:
-        yield Leaf(path, old, new)
+        yield Leaf(path, old, new, alone=alone)
+    alone = alone or None in (old, new)
     for key in sorted({*before, *after}, key=str):
-        yield from leaves(before.get(key), after.get(key), (*path, str(key)), ordered)
+        inner = (*path, str(key))
+        yield from leaves(before.get(key), after.get(key), inner, ordered, alone=alone)
 
 
 def _of_lists(old: Any, new: Any, path: tuple[str, ...], ordered: Ordered) -> Iterator[Leaf]:
@@ -134,7 +142,8 @@ def _identity(item: Any) -> str:
     return next((f"{key}={lower[key]}" for key in IDENTITIES if lower.get(key)), "")
 
 
-def _same(old: Any, new: Any) -> bool:
+def same(old: Any, new: Any) -> bool:
+    """Whether two values mean the same; an unknown one is like no other."""
     if UNKNOWN in (old, new) if not isinstance(old, list | Mapping) else False:
         return False
     if old == new and type(old) is type(new):

@@ -71,6 +71,8 @@ HARMLESS: Mapping[str, str] = {
 SHOWS: Mapping[str, str] = {
     "aws:cloudwatch/dashboard:Dashboard": "it shows metrics that are there without it",
     "AWS::CloudWatch::Dashboard": "it shows metrics that are there without it",
+    "aws:resourcegroups/group:Group": "a saved search for resources, by their tags",
+    "AWS::ResourceGroups::Group": "a saved search for resources, by their tags",
     "aws:athena/namedQuery:NamedQuery": "a saved query; whoever runs it needs the permissions",
     "AWS::Athena::NamedQuery": "a saved query; whoever runs it needs the permissions",
     "random:index/randomId:RandomId": "a number that nobody keeps secret",

@@ -10,13 +10,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 from policies.data import UNKNOWN
-from policies.review.amounts import amount, is_counted, is_numeric, of_size, or_never, quantity
-from policies.review.differences import Leaf
+from policies.review.amounts import (
+    amount,
+    is_counted,
+    is_numeric,
+    machine,
+    of_size,
+    or_never,
+    quantity,
+)
+from policies.review.differences import Leaf, same
+from policies.review.people import is_for_people
+from policies.review.people import word as _word
+from policies.review.scales import Meaning, Sense, presence, privilege, scale, which
 from policies.review.vocabulary import (
     BLOCKS,
     BOUNDS,
@@ -25,20 +34,15 @@ from policies.review.vocabulary import (
     COUNTS,
     ENDING,
     EXPIRES,
-    FOR_GOOD,
     FOREVER,
     GUARD,
-    HARMLESS,
     HELD,
     ID,
     KEEPS,
     LAX,
-    LAXEST,
     LEAP,
     LEAST,
     LEAST_OF_UNITS,
-    LISTED,
-    NARROWS,
     NEGATIVE,
     NUMBERED,
     OBJECTS,
@@ -46,35 +50,24 @@ from policies.review.vocabulary import (
     ON,
     OPTIONAL,
     ORDERED,
-    PLAIN,
     PROTECTS,
-    SCALES,
     SELDOM,
     SETS,
     SIZE,
     STAYS,
+    STOPPED,
     STOPS,
     SWITCHES,
 )
 
-Sense = Literal["weaker", "stronger", "unclear", "harmless", "sized", "unclassified"]
 
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """How one difference is to be taken, and why."""
-
-    sense: Sense
-    why: str
-
-
-def meaning(leaf: Leaf, kind: str = "", *, of_a_guard: bool = True) -> Meaning:
+def meaning(leaf: Leaf, token: str = "", *, of_a_guard: bool = True) -> Meaning:
     """What this difference means, by its name and direction.
 
-    `kind`: the name of the type. `of_a_guard`: whether the resource guards, holds or records
+    `token`: the type, or its last name. `of_a_guard`: whether the resource guards, holds or records
     something, or nobody knows what it is; else to switch it on is no good in itself.
     """
-    found = _meaning(leaf, kind)
+    found = _meaning(leaf, token)
     risen = found.sense == "stronger" and len(leaf.path) == 1 and _word(leaf.name) in SWITCHES
     if risen and not of_a_guard:
         return Meaning("unclear", "it is on from now on, and nobody here knows what that does")
@@ -93,24 +86,27 @@ def _named(leaf: Leaf) -> Leaf:
 VALUES = ("value", "parametervalue", "optionvalue", "settingvalue")
 
 
-def _meaning(leaf: Leaf, kind: str) -> Meaning:
-    leaf = _named(leaf)
+def _meaning(leaf: Leaf, token: str) -> Meaning:
+    leaf, kind = _named(leaf), token.rpartition(":")[2]
     words = tuple(_word(name) for name in leaf.path if name[:1] != "[")
     last, whole = _word(leaf.name), ".".join(words)
     guards = bool(GUARD.search(whole))
-    if any(HARMLESS.search(word) for word in words if word) or _is_a_label(leaf, kind):
+    if is_for_people(leaf, token):
         return Meaning("harmless", f"{leaf.name} is for people to read")
     if leaf.reordered:
         return Meaning("unclassified", "the same in another order")
+    if same(leaf.old, leaf.new):
+        return Meaning("harmless", "it is the default, said or not")
     if UNKNOWN in (leaf.old, leaf.new):
         return Meaning("unclear" if guards else "unclassified", "known only during the update")
     return (
-        _flag(last, f"{_word(kind)}.{whole}", leaf, guards or _switches_a_guard(last, kind))
+        privilege(words, leaf)
+        or _flag(last, f"{_word(kind)}.{whole}", leaf, guards or _switches_a_guard(last, kind))
         or _bound(whole, leaf)
         or _number(last, whole, leaf, guards)
-        or _scale(leaf, guards or last in SWITCHES)
+        or scale(leaf, guards or last in SWITCHES)
         or _branch(last, leaf)
-        or (_presence(leaf) if guards else None)
+        or (presence(leaf) if guards else None)
         or _rest(words, leaf, guards)
     )
 
@@ -120,29 +116,18 @@ def _switches_a_guard(last: str, kind: str) -> bool:
     return bool(GUARD.search(_word(kind)) and re.search(r"enabled?$|^status$|^state$", last))
 
 
-def _is_a_label(leaf: Leaf, kind: str) -> bool:
-    """An object's own labels of no domain: nothing that Kubernetes or an operator goes by.
-
-    By those of a namespace, network policies and webhooks choose it.
-    """
-    path = leaf.path
-    if path[:2] != ("metadata", "labels") or _word(kind) == "namespace":
-        return False
-    sides = [side for side in (leaf.old, leaf.new) if isinstance(side, Mapping)]
-    names = path[2:] or [str(name) for side in sides for name in side]
-    return len(path) <= LABEL and not any("/" in name for name in names)
-
-
-LABEL = 3
-
-
 def _rest(words: Sequence[str], leaf: Leaf, guards: bool) -> Meaning:
     if _is_a_size(words, leaf):
-        why = _leaps(words[-1], leaf)
+        why = _leaps(words[-1], leaf) or _turns(leaf)
         return Meaning("unclear", why) if why else Meaning("sized", "how large it is")
     if guards:
         return Meaning("unclear", "it guards something, and nobody here knows which way this goes")
     return Meaning("unclassified", "nobody here knows what it does")
+
+
+def _turns(leaf: Leaf) -> str:
+    changed = machine(leaf.old) != machine(leaf.new) and None not in (leaf.old, leaf.new)
+    return "it is another kind of machine" if changed else ""
 
 
 def _leaps(last: str, leaf: Leaf) -> str:
@@ -172,11 +157,6 @@ def _is_a_size(words: Sequence[str], leaf: Leaf) -> bool:
     return inner or bool(SIZE.search(words[-1]))
 
 
-@cache
-def _word(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
 def _flag(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
     """A flag that falls, or one that is safe while it is down and rises."""
     old, new = _state(leaf.old), _state(leaf.new)
@@ -185,16 +165,24 @@ def _flag(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
         return None
     before, after = bool(old), bool(new)
     if before == after:
-        return Meaning("harmless", "it says what was so before") if flags else None
+        return _silent(last, whole, leaf, guards) if flags else None
     return _raised(last, whole, after, guards)
+
+
+def _silent(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning:
+    """A flag that is said to be down, or said no longer: what it is unsaid, nobody here knows."""
+    is_weak = _raised(last, whole, leaf.old is False, guards)
+    told = leaf.alone or None not in (leaf.old, leaf.new)
+    matters = guards or last in SWITCHES or PROTECTS.search(whole)
+    if told or is_weak is None or is_weak.sense != "weaker" or not matters:
+        return Meaning("harmless", "it says what was so before")
+    return Meaning("unclear", "it may be on where nobody says it")
 
 
 def _raised(last: str, whole: str, after: bool, guards: bool) -> Meaning | None:
     """A flag that is up now, or down now."""
-    if last == "skipdestroy" and after:
-        return Meaning("unclear", "it stays, and is nobody's, when the stack lets it go")
-    if last.startswith(("debug", "verbose")) and after:
-        return Meaning("unclear", "it may write down what nobody should read")
+    if doubt := _doubt(last, after):
+        return Meaning("unclear", doubt)
     stronger = after
     if PROTECTS.search(whole):
         why = "it guards while it is on"
@@ -213,7 +201,17 @@ def _raised(last: str, whole: str, after: bool, guards: bool) -> Meaning | None:
         why = "it is on no longer"
     else:
         return None
-    return _which(stronger, why)
+    return which(stronger, why)
+
+
+def _doubt(last: str, after: bool) -> str:
+    """Why neither side of a flag is the good one."""
+    if last == "skipdestroy" and after:
+        return "it stays, and is nobody's, when the stack lets it go"
+    if last.startswith(("debug", "verbose")) and after:
+        return "it may write down what nobody should read"
+    stopped = not after and STOPPED.search(last) and not (GUARD.search(last) or BLOCKS.search(last))
+    return "what it stopped goes on" if stopped else ""
 
 
 def _branch(last: str, leaf: Leaf) -> Meaning | None:
@@ -223,7 +221,7 @@ def _branch(last: str, leaf: Leaf) -> Meaning | None:
     gone = leaf.new is None and leaf.old is not None
     if not (lax or strict) or not (came or gone):
         return None
-    return _which(came if strict else gone, "it says what becomes of the rest")
+    return which(came if strict else gone, "it says what becomes of the rest")
 
 
 def _bound(whole: str, leaf: Leaf) -> Meaning | None:
@@ -237,14 +235,14 @@ def _bound(whole: str, leaf: Leaf) -> Meaning | None:
     old, new = quantity(leaf.old), quantity(leaf.new)
     if old is None or new is None:
         return None
-    return _lower(old, new)
+    return Meaning("harmless", "the same limit") if old == new else _lower(old, new)
 
 
 def _lower(old: float, new: float) -> Meaning:
     """A limit that moves: so low that it may stop what it bounds, it is no guard any more."""
     if new < old and (new == 0 or old / new >= STOPS):
         return Meaning("unclear", "so little is left that it may stop what it bounds")
-    return _which(new < old, "it lets more through the larger it is")
+    return which(new < old, "it lets more through the larger it is")
 
 
 def _state(value: Any) -> bool | None:
@@ -255,10 +253,6 @@ def _state(value: Any) -> bool | None:
     return True if word in ON else False if word in OFF else None
 
 
-def _which(stronger: bool, why: str) -> Meaning:
-    return Meaning("stronger" if stronger else "weaker", why)
-
-
 def _number(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
     """A number of which less is kept for, or of which more lets more through."""
     old, new = amount(leaf.old), amount(leaf.new)
@@ -267,6 +261,8 @@ def _number(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
     if STAYS.search(last):
         return _cap("", old, new or float("inf"))
     if CAPS.search(last) and not LEAST.search(last):
+        if leaf.alone and old is None and guards:
+            return which(True, "what it bounds was not there before")
         return _cap(last, old, new) if guards else None
     if SELDOM.search(whole):
         return _cap("", or_never(old), new or float("inf")) if guards else None
@@ -300,49 +296,14 @@ def _kept(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
         return Meaning("harmless", "the same length of time")
     if HELD.search(whole) and before and after / before >= LEAP:
         return Meaning("unclear", "nobody can take it back for as long as this says")
-    return _which(after > before, "it is kept, or waited for, as long as this says")
+    return which(after > before, "it is kept, or waited for, as long as this says")
 
 
 def _cap(last: str, old: float | None, new: float | None) -> Meaning:
     """A limit; of a threshold nobody knows by its name on which side of it the good lies."""
     if old is None or new is None or re.search("threshold|percent", last):
         return Meaning("unclear", "a limit moves")
-    return _lower(old, new) if last else _which(new < old, "the longer it is, the less it guards")
-
-
-def _scale(leaf: Leaf, guards: bool) -> Meaning | None:
-    """Two words of one matter; plain ones rise only where the name says that it guards."""
-    old, new = (
-        str(side).lower() if isinstance(side, str) else None for side in (leaf.old, leaf.new)
-    )
-    for scale in SCALES:
-        if old in scale and new in scale:
-            stricter = scale.index(new) > scale.index(old)
-            if stricter and not guards and {old, new} <= PLAIN:
-                return None
-            if stricter and new in FOR_GOOD:
-                return Meaning("unclear", f"nobody, root among them, can take {new} back")
-            return _which(stricter, f"{scale[-1]} is the strictest of its words")
-    return None
-
-
-def _presence(leaf: Leaf) -> Meaning | None:
-    """Something that guards and is there no longer, or is there now."""
-    empty: tuple[Any, ...] = (None, "", [], {})
-    said = str(leaf.new).lower()
-    if leaf.old not in empty and leaf.new in empty:
-        return Meaning("weaker", "it is there no longer")
-    if leaf.old in empty and leaf.new not in empty:
-        if NARROWS.search(_word(leaf.name)):
-            return Meaning("unclear", "it says what is guarded, and the rest may be so no longer")
-        listed = leaf.path[-1][:1] == "["
-        if not listed and said in LAXEST | FOR_GOOD:
-            worst = "what nobody can take back" if said in FOR_GOOD else "the laxest of its words"
-            return Meaning("unclear", f"it is said now, and is {worst}")
-        if listed and not LISTED.search(".".join(map(_word, leaf.path))):
-            return Meaning("unclear", "one more of these may let more in")
-        return Meaning("stronger", "it was not there before")
-    return None
+    return _lower(old, new) if last else which(new < old, "the longer it is, the less it guards")
 
 
 def begins_weak(leaf: Leaf, *, of_a_guard: bool) -> bool:
@@ -351,7 +312,7 @@ def begins_weak(leaf: Leaf, *, of_a_guard: bool) -> bool:
     `of_a_guard`: whether the whole resource guards or records something.
     """
     words = tuple(_word(name) for name in leaf.path if name[:1] != "[")
-    if leaf.new is UNKNOWN or any(HARMLESS.search(word) for word in words if word):
+    if leaf.new is UNKNOWN or is_for_people(leaf, ""):
         return False
     last, whole, up = _word(leaf.name), ".".join(words), _state(leaf.new)
     if isinstance(leaf.new, str) and leaf.new.lower() in LAX and leaf.new.lower() not in OFF:
@@ -370,7 +331,7 @@ def is_a_set(path: Sequence[str], items: Sequence[Any]) -> bool:
     name = _word(next((part for part in reversed(path) if part[:1] != "["), ""))
     plain = [item for item in items if isinstance(item, str)]
     if len(plain) < len(items) or ORDERED.search(name):
-        return name in OBJECTS
+        return name in OBJECTS or tuple(path) == ("routes",)
     return bool(SETS.search(name)) or all(map(ID.match, plain))
 
 

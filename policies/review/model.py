@@ -8,9 +8,11 @@ from functools import cached_property
 from typing import Any, Literal
 
 from policies.data import UNKNOWN, Resource, Source
+from policies.review.defaults import completed
 from policies.review.differences import Leaf, leaves
 from policies.review.knowledge import known
-from policies.review.meaning import Meaning, is_a_set, meaning
+from policies.review.meaning import is_a_set, meaning
+from policies.review.scales import Meaning
 
 Operation = Literal["create", "update", "replace", "delete", "same"]
 OPERATIONS: tuple[Operation, ...] = ("delete", "replace", "update", "create", "same")
@@ -68,16 +70,17 @@ class Change:
             return ()
         before, after = self.old.inputs.value, self.new.inputs.value
         about = known(self.type)
-        sets, kind = about.sets, self.type.rpartition(":")[2]
+        sets = about.sets
         guard = not about.is_known or any(k in about.kinds for k in ("guards", "records", "state"))
 
         def ordered(path: tuple[str, ...], items: Sequence[Any]) -> bool:
             return path[0].lower() not in sets and not is_a_set(path, items)
 
         return tuple(
-            (leaf, meaning(leaf, kind, of_a_guard=guard))
+            (leaf, meaning(leaf, self.type, of_a_guard=guard))
             for root in sorted({item.root for item in self.properties} - set(TAGS))
-            for leaf in leaves(before.get(root), after.get(root), (root,), ordered)
+            for found in leaves(before.get(root), after.get(root), (root,), ordered)
+            for leaf in [completed(found, self.type)]
         )
 
     @property

@@ -8,18 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-HARMLESS = re.compile(
-    r"(description|comments?|displayname|^tags|^tagsall|^tagset|^tagspecifications|notes?|purpose"
-    r"|documentation|friendlyname|summary|labelname|annotationsdescription)$"
-)
-"""Names, in lower case, of what people read and no machine goes by."""
-
 SIZE = re.compile(
     r"instancetypes?$|instanceclass|instancecount|nodetype|numberof(nodes|brokernodes|cacheclusters)"
     r"|capacity(units)?$|desired(size|capacity|count)|(max|min)(imum)?(size|capacity|instances)"
     r"|memory(size)?$|cpu$|timeout(s|seconds|inseconds|inminutes|inmillis)?$|batchsize|concurrency"
     r"|volumesize|allocatedstorage|iops$|throughput|parallelism|replicas$|memorysizeinmb|shardcount"
-    r"|requests$|limits$|adjustment|nvidiacomgpu|ephemeralstorage|disksize|sizeingb|bandwidth|workers?count"
+    r"|requests$|limits$|adjustment|gpu$|ephemeralstorage|disksize|sizeingb|bandwidth|workers?count"
 )
 """Names of what says how large or how long: the cost says what it comes to."""
 
@@ -31,7 +25,7 @@ NEGATIVE = re.compile(
     r"|forcedestroy|forcedelete|forcedetach|ispublic|allowall|internetaccess|withoutprotection"
     r"|privileg|overwrite|external|unencrypt|plaintext|insecure|anonymous|unauthenticated|execute"
     r"|(on|consumer|cascad\w*|recursive|check\w*)delet(e|ion)|recursivedelet|includeexecution"
-    r"|rootaccess|sudo|crossaccount|directinternet|failopen|introspection"
+    r"|rootaccess|sudo|shareprocess|crossaccount|directinternet|failopen|introspection"
     r"|(disabled|suspended|paused|skipped|exempt(ed)?|excluded|deactivated)$|^no(password|auth|verif|tls|ssl|encrypt)"
 )
 """Names of flags that are safe while they are down."""
@@ -46,7 +40,7 @@ BLOCKS = re.compile(
 
 GUARD = re.compile(
     r"retention|retain|backup|versioning|recovery|snapshot|protect|lock(ed|out|config|mode|$)"
-    r"|worm|legalhold|encrypt|kms|sse(algorithm|specification|$)|logging|logs?(config|delivery|type"
+    r"|worm|legalhold|encrypt|kms|sse(algorithm|specification|enabled|$)|logging|logs?(config|delivery|type"
     r"|group|file|level|\w*exports?$|destinations?$|$)|logpublish|revoc|audit|trail|record(er|ing)|monitor|alarm|rollback|rotation"
     r"|mfa|valid(ation|ate)|verif|boundar|guard|immutab|mutability|scan|isolat|tls|ssl|https"
     r"|certificate|auth|deny|denied|block|restrict|quarantine|firewall|waf|webacl|networkpolic"
@@ -55,7 +49,8 @@ GUARD = re.compile(
     r"|drop$|seccomp|apparmor|selinux|privileg|failurepolicy|enforce|inspect|detect|approv|confirm"
     r"|deadletter|redrive|tracing|imdsv?2?|httptokens|hoplimit|capture|sampling|flowlog|insight|notif"
     r"|datasource|finding|inspector|guardrail|waitinterval|terminationwait|bake|canary|stoppolicy"
-    r"|password|session|grace"
+    r"|password|session|grace|failover|objectownership|runasuser|missingdata|securitypolicy|protocolversion"
+    r"|evaluationperiods|datapoints|okactions|dataactions|aggregation"
 )
 """Words of what keeps data, keeps others out, or keeps a record."""
 
@@ -93,7 +88,7 @@ CACHED = re.compile(r"^(record|default|min|max)?ttl(s|seconds|insec|inseconds)?$
 """Numbers that say how long others go by an old answer, or how long an item is kept."""
 
 BOUNDS = re.compile(
-    r"(^|\.)hard\.|nominalquota|borrowinglimit|^spec\.limits(\.|$)|(^|\.)limits\.(max|maxlimitrequest)"
+    r"(^|\.)hard\.|(^|\.)limitamount$|bytesscannedcutoff\w*$|nominalquota|borrowinglimit|^spec\.limits(\.|$)|(^|\.)limits\.(max|maxlimitrequest)"
 )
 """Places of what a namespace, a pool or a queue may use at most."""
 
@@ -124,6 +119,10 @@ SCALES: Sequence[tuple[str, ...]] = (
     ("allow", "read_only", "deny"), ("dualstack", "ipv4"), ("any", "none"),
     ("all_at_once", "linear", "canary"), ("open", "closed"), ("passthrough", "active"),
     ("loadbalancer", "nodeport", "clusterip"), ("approved", "pendingmanualapproval", "rejected"),
+    ("objectwriter", "bucketownerpreferred", "bucketownerenforced"),
+    ("notbreaching", "ignore", "missing", "breaching"), ("unconfined", "runtimedefault"),
+    ("audit", "enforce"), ("basic", "enhanced"), ("string", "securestring"),
+    ("none", "aes256", "kms"),
 )  # fmt: skip
 """Words of one matter, from the laxest to the strictest."""
 
@@ -150,7 +149,7 @@ STOPS = 10
 
 LISTED = re.compile(
     r"block|deny|denied|restrict|log|audit|export|backup|alarm|notif|event|protect|scan|retain"
-    r"|guardrail|drop$|alert|monitor|detect|snapshot|encrypt|recovery|securitygroup"
+    r"|okactions|dataactions|guardrail|drop$|alert|monitor|detect|snapshot|encrypt|recovery|securitygroup"
 )
 """Lists of which more guards more; of others, such as ways to sign in, more may let more in."""
 
@@ -166,6 +165,15 @@ LEAST_OF_UNITS = re.compile(
 
 HELD = re.compile(r"defaultretention|objectlock|worm|snaplock|legalhold")
 """Places of what nobody can take back before its time."""
+
+OPENS = re.compile(r"password|secret|token|credential|passphrase")
+"""Names of what somebody comes in with: a first one is another way in."""
+
+PLEDGED = frozenset(("approved",))
+"""Words that something else goes by: what is served may be so no longer without them."""
+
+STOPPED = re.compile(r"^(disable|suspend)")
+"""Beginnings of flags that stop something: what begins again is good only where it guards."""
 
 FOR_GOOD = frozenset(("compliance",))
 """Words of a lock that nobody can open before its time (S3 user guide, retention modes)."""

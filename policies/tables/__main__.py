@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from textwrap import fill
 
-from policies.tables import resource_kinds
+from policies.tables import defaults, resource_kinds
 
 HERE = Path(__file__).parent
 
@@ -136,6 +136,7 @@ def _wrapped(words: Iterable[str]) -> str:
 
 
 TABLES = {
+    "defaults.json": defaults.text,
     "instances.py": instances,
     "resource_kinds.json": resource_kinds.text,
     "taggable.py": taggable,

@@ -65,7 +65,7 @@ def _of_property(token: str, path: str) -> Iterator[str]:
         yield "  a section of its own says what a change of it means"
         return
     for old, new in TRIED:
-        found = meaning(Leaf(names, old, new), token.rpartition(":")[2])
+        found = meaning(Leaf(names, old, new), token)
         yield f"  {_told(old):>5} -> {_told(new):5}  {found.sense}: {found.why}"
     sensitive = known(token).is_sensitive
     yield "  unclear and, of this type, unclassified: " + (

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("moto_sagemaker",)
+NAMES = ("aws_cli", "feast_store", "moto_sagemaker", "notebooks", "ranking", "sdk_v2", "sdk_v3")
 
 
 def main(arguments: list[str]) -> int:

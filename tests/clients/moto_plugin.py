@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from botocore.exceptions import ClientError
 sweep = importlib.import_module("tests_of_clients.sweep")
 
 ROLE = re.compile(r"arn:aws:iam::(?:\{ACCOUNT_ID\}|123456789012):role/([\w/+=,.@-]+)")
+ARTEFACT = re.compile(r'"ModelDataUrl": "s3://([^/"]+)/([^"]+)"')
 RESULTS = "PLINTH_RESULTS"
 """Variable that names the file of results."""
 
@@ -46,35 +48,58 @@ def mock_aws(decorated: Any = None, **_: Any) -> Any:
 
 moto.mock_aws = mock_aws
 
-REGION = "us-east-1"
-"""The one that the local cloud has; a test that looks for another in an ARN fails."""
+ENDPOINTS: dict[str, str] = json.loads(os.environ["PLINTH_ENDPOINTS"])
+"""Region -> its cloud."""
+
+MADE: defaultdict[str, set[str]] = defaultdict(set)
+"""Region -> the operations that the test at hand has called there."""
 
 
-def _here(make: Any) -> Any:
-    """Clients of the local cloud's region, whichever a test wants."""
+def _in_its_cloud(make: Any) -> Any:
+    """Clients of the cloud of the region that a test wants."""
 
-    def made(service: str, *_: Any, **more: Any) -> Any:
-        return make(service, **{**more, "region_name": REGION})
+    def made(service: str, *places: Any, **more: Any) -> Any:
+        region = more.pop("region_name", None) or next(iter(places), "us-east-1")
+        client = make(service, region_name=region, endpoint_url=ENDPOINTS[region], **more)
+        meta = client.meta  # of a resource, that of its client is asked
+        events = meta.events if hasattr(meta, "events") else meta.client.meta.events
+        events.register("before-call", lambda model, **_: MADE[region].add(model.name))
+        return client
 
     return made
 
 
-boto3.client, boto3.resource = _here(boto3.client), _here(boto3.resource)
+boto3.client, boto3.resource = _in_its_cloud(boto3.client), _in_its_cloud(boto3.resource)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    iam = boto3.client("iam")
+    """What the tests name and do not make, as it would have to be in an account."""
+    texts = [path.read_text() for path in Path().glob("tests/test_sagemaker*/*.py")]
+    roles = sorted({name for text in texts for name in ROLE.findall(text)})
+    for region in ENDPOINTS:
+        iam = boto3.client("iam", region_name=region)
+        for role in roles:
+            _role(iam, role)
+
+
+def _artefacts(test: str) -> None:
+    """The model data that the tests of a file name and that would have to be in an account."""
+    for bucket, key in sorted(set(ARTEFACT.findall(test))):
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket=bucket)
+        s3.put_object(Bucket=bucket, Key=key, Body=b"")
+
+
+def _role(iam: Any, found: str) -> None:
     trust = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}}
     allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-    texts = [path.read_text() for path in Path().glob("tests/test_sagemaker*/*.py")]
-    for found in sorted({name for text in texts for name in ROLE.findall(text)}):
-        path, _, name = found.rpartition("/")
-        iam.create_role(
-            RoleName=name,
-            Path=f"/{path}/" if path else "/",
-            AssumeRolePolicyDocument=_document({**trust, "Action": "sts:AssumeRole"}),
-        )
-        iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=_document(allow))
+    path, _, name = found.rpartition("/")
+    iam.create_role(
+        RoleName=name,
+        Path=f"/{path}/" if path else "/",
+        AssumeRolePolicyDocument=_document({**trust, "Action": "sts:AssumeRole"}),
+    )
+    iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=_document(allow))
 
 
 def _document(statement: dict[str, Any]) -> str:
@@ -82,10 +107,15 @@ def _document(statement: dict[str, Any]) -> str:
 
 
 @pytest.fixture(autouse=True)
-def empty_account() -> Iterator[None]:
-    """Nothing of a test is there for the next one."""
+def empty_account(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What models are made of is there, and nothing of a test is for the next one."""
+    MADE.clear()
+    _artefacts(request.path.read_text())
     yield
-    sweep.everything()
+    for region, called in {region: {*names} for region, names in MADE.items()}.items():
+        made = {name for name in called if name.startswith(("Create", "Start", "Put"))}
+        if made:
+            sweep.everything(region, made)
 
 
 @pytest.hookimpl(hookwrapper=True)

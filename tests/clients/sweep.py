@@ -1,6 +1,7 @@
-"""Deletes all that SageMaker and S3 hold in the account that boto3 reaches."""
+"""Deletes all that CloudFormation, SageMaker and S3 hold in a region of the account."""
 
 import contextlib
+from collections.abc import Collection
 from typing import Any
 
 import boto3
@@ -13,15 +14,26 @@ REFUSED: set[str] = set()
 """Lists that the local cloud does not answer."""
 
 
-def everything() -> None:
-    """Delete until nothing is left, or nothing more goes."""
-    sagemaker = boto3.client("sagemaker")
+LEFT_BY_JOBS = ("Action", "Artifact", "Context", "Experiment", "Trial", "TrialComponent")
+"""What jobs and trials leave beside themselves."""
+
+
+def everything(region: str, made: Collection[str]) -> None:
+    """Delete what these operations made, until nothing is left or nothing more goes."""
+    stems = {name.removeprefix("Create") for name in made}
+    if any(stem.endswith("Job") or stem in LEFT_BY_JOBS for stem in stems):
+        stems.update(LEFT_BY_JOBS)
+    stacks = boto3.client("cloudformation", region_name=region)
+    for stack in stacks.describe_stacks()["Stacks"]:
+        stacks.delete_stack(StackName=stack["StackId"])
+    sagemaker = boto3.client("sagemaker", region_name=region)
     for _ in range(PASSES):
-        _take_apart(sagemaker)
-        left = [_delete(sagemaker, operation) for operation in _lists(sagemaker)]
+        if stems >= set(LEFT_BY_JOBS):
+            _take_apart(sagemaker)
+        left = [_delete(sagemaker, operation) for operation in _lists(sagemaker, stems)]
         if not any(left):
             break
-    s3 = boto3.resource("s3")
+    s3 = boto3.resource("s3", region_name=region)
     for bucket in s3.buckets.all():
         bucket.objects.all().delete()
         bucket.delete()
@@ -39,9 +51,11 @@ def _take_apart(sagemaker: Any) -> None:
         sagemaker.delete_association(**ends)
 
 
-def _lists(sagemaker: Any) -> list[str]:
+def _lists(sagemaker: Any, stems: Collection[str]) -> list[str]:
+    """The operations that list what is called so."""
     names = sagemaker.meta.service_model.operation_names
-    return [name for name in names if name.startswith("List")]
+    told = {f"List{plural}" for stem in stems for plural in (f"{stem}s", f"{stem[:-1]}ies")}
+    return [name for name in names if name in told or name == "ListModelPackages"]
 
 
 def _delete(sagemaker: Any, operation: str) -> int:

@@ -19,6 +19,7 @@ class FakeSageMaker:
 
     ends: Mapping[str, str] = field(default_factory=dict)
     polls: int = 0
+    groups: set[str] = field(default_factory=set)
     calls: list[tuple[str, str]] = field(default_factory=list)
     requests: dict[str, Json] = field(default_factory=dict)
     described: dict[str, int] = field(default_factory=dict)
@@ -54,7 +55,14 @@ class FakeSageMaker:
     def describe_model(self, ModelName: str) -> Json:
         return {"ModelName": ModelName, "ModelArn": "arn:model"}
 
+    def create_model_package_group(self, ModelPackageGroupName: str) -> None:
+        self.groups.add(ModelPackageGroupName)
+
     def create_model_package(self, **request: Any) -> Json:
+        if request["ModelPackageGroupName"] not in self.groups:
+            told = "Model Package Group does not exist."
+            error = {"Error": {"Code": "ValidationException", "Message": told}}
+            raise ClientError(error, "CreateModelPackage")
         self.requests["create_model_package"] = request
         return {"ModelPackageArn": "arn:package/1"}
 

@@ -342,6 +342,7 @@ def test_models_are_created_and_registered_with_what_training_made() -> None:
         "InferenceSpecification": {"Containers": [made]},
     }
     assert result.sagemaker.requests["create_model"]["PrimaryContainer"] == made
+    assert result.sagemaker.groups == {"group"}, "which nobody had made"
     assert result.state("R").metadata == {"RegisterModel": {"Arn": "arn:package/1"}}
     assert result.state("M").metadata == {"Model": {"Arn": "arn:model"}}
 

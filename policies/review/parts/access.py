@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
 from typing import Any
 
 from policies.data import UNKNOWN, Resource
@@ -17,9 +16,12 @@ from policies.reading.principals import (
     listed,
     names_everybody,
 )
+from policies.reading.roles import allowed, holds
 from policies.reading.statements import Grant, beyond, grants, statements_of
+from policies.review.differences import Leaf
 from policies.review.knowledge import known
 from policies.review.model import Change, StackChange
+from policies.review.people import word
 from policies.review.report import RISKS, Context, Reason, Risk, Row, Section
 
 BROADENED = "RV-003"
@@ -98,7 +100,25 @@ def _lines(item: Change) -> Iterator[Line]:
     for sign, one, other in (("+", item.new, item.old), ("-", item.old, item.new)):
         known = _named(other)
         for action, value in sorted(_named(one) - known, key=str):
+            if value is None and any(holds(each, action) for each, who in known if who is None):
+                continue
             yield sign, item, {"Effect": "Allow", "Action": [action], "Principal": value}
+    for leaf, _ in item.differences:
+        if acts_as(leaf) and leaf.new is not None:
+            action = f"acts as {_shown(leaf.new)} by {leaf.text}"
+            yield "+", item, {"Effect": "Allow", "Action": [action], "Principal": None}
+
+
+AS = re.compile(
+    r"(^|execution|task|service|instance|job|crawler|node)role(arn)?$|serviceaccountname$"
+    r"|instanceprofile(name|arn)?$"
+)
+"""Ends of names, in lower case, of inputs by which something has another's permissions."""
+
+
+def acts_as(leaf: Leaf) -> bool:
+    """Whether it says with whose permissions something acts."""
+    return bool(AS.search(word(leaf.name))) and not leaf.alone
 
 
 def _strangers(item: Change, ours: frozenset[str]) -> Iterator[Line]:
@@ -211,13 +231,16 @@ def _named(resource: Resource | None) -> frozenset[tuple[str, Any]]:
         if WHOLE.search(lower):
             found |= {(f"everything in {_shown(each)}", None) for each in listed(value)}
         elif grants_access and WHO.search(lower):
-            found |= {(f"what {name} lets in", _shown(each)) for each in listed(value)}
+            who = [each for each in listed(value) if each not in NOBODY]
+            found |= {(f"what {name} lets in", _shown(each)) for each in who}
     if GIVEN.search(resource.type):
         found.add((f"what a {resource.type.rpartition(':')[2]} gives", None))
     found |= set(_of_the_cluster(resource))
     return frozenset(found)
 
 
+NOBODY = ("private", "bucket-owner-full-control", "bucket-owner-read")
+"""Canned ACLs of S3 that let in nobody but the owner (its user guide)."""
 GIVEN = re.compile(
     r"accessKey:|loginProfile:|serviceSpecificCredential:|signingCertificate:|groupMembership:"
     r"|userGroupMembership:|accountAssignment:|organizations/policyAttachment:|AccessKey$"
@@ -245,27 +268,13 @@ def _of_the_cluster(resource: Resource) -> Iterator[tuple[str, Any]]:
         return
     for rule in listed(inputs.get("rules")):
         if isinstance(rule, Mapping):
-            yield from ((text, None) for text in _allowed(rule))
+            yield from ((text, None) for text in allowed(rule))
     reference = inputs.get("roleRef")
     if isinstance(reference, Mapping):
         yield f"everything in {reference.get('name')}", None
 
 
 TOKEN = "kubernetes.io/service-account-token"
-
-
-def _allowed(rule: Mapping[str, Any]) -> Iterator[str]:
-    """Verb by verb, such as `get secrets` or `list deployments of apps named a`."""
-    verbs, things, groups, names, addresses = (
-        list(map(str, listed(rule.get(key))))
-        for key in ("verbs", "resources", "apiGroups", "resourceNames", "nonResourceURLs")
-    )
-    for verb, thing, group in product(verbs, things, groups or [""]):
-        of = f" of {group}" if group else ""
-        yield from (f"{verb} {thing}{of} named {name}" for name in names)
-        if not names:
-            yield f"{verb} {thing}{of}"
-    yield from (f"{verb} {address}" for verb, address in product(verbs, addresses))
 
 
 def _shown(value: Any) -> str:
@@ -277,6 +286,8 @@ def _shown(value: Any) -> str:
 def _normal(statement: Mapping[str, Any]) -> dict[str, Any]:
     """One spelling: lists where a single text may stand, sorted; without the Sid."""
     normal = {"Effect": "Allow"} | {key: statement[key] for key in statement if key != "Sid"}
+    if normal["Effect"] is UNKNOWN:
+        return dict(UNTOLD)
     for key in ("Action", "NotAction", "Resource", "NotResource"):
         if key in normal:
             value = normal[key]
@@ -343,6 +354,9 @@ def _risk(sign: str, statement: Mapping[str, Any], ours: frozenset[str]) -> Risk
 
 def _of_a_new_one(line: Line, risk: Risk, ours: frozenset[str]) -> Risk:
     """What a new resource allows surprises less, unless nobody can read it or it is for others."""
+    who = admitted(line[2])
+    if line[1].operation == "create" and who and who <= {f"account {name}" for name in ours}:
+        return "low"  # the account's own policies say who of it; a key's default policy is this
     if line[1].operation != "create" or risk != "medium":
         return "medium" if line[1].operation == "create" and line[2]["Effect"] == "?" else risk
     stranger = not ours and any(map(account_of, admitted(line[2])))

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from policies.data import UNKNOWN as LATER
 from policies.data import Resource
+from policies.reading.flows import flows, is_ruled
 from policies.reading.networks import network
 from policies.review.creations import weak_starts
 from policies.review.differences import Leaf
 from policies.review.knowledge import WORDS, Known, formation_name, known
-from policies.review.meaning import Sense
 from policies.review.model import Change, StackChange
 from policies.review.parts import access
 from policies.review.parts.changes import short, shown
 from policies.review.parts.keys import is_a_key
 from policies.review.report import Context, Reason, Risk, Row, Section
+from policies.review.scales import Sense
 
 STATEFUL = "RV-001"
 UNGUARDED = "RV-002"
@@ -233,10 +235,14 @@ def _begun(item: Change, made: Collection[str]) -> Iterator[Reason]:
 
 def guards(item: Change, sense: Sense) -> list[Leaf]:
     """Differences of this sense that no other part of the review tells of."""
+    compared = flows(item.old) is not None and flows(item.new) is not None
     return [
         leaf
         for leaf, found in item.differences
-        if found.sense == sense and not told(leaf) and not access.is_told(item.type, leaf.path[0])
+        if found.sense == sense
+        and not told(leaf)
+        and not access.is_told(item.type, leaf.path[0])
+        and not (compared and is_ruled(item.type, leaf.path[0]))
     ]
 
 
@@ -249,8 +255,17 @@ def told(leaf: Leaf) -> bool:
         or any(name in STEPS for name in leaf.path)
         or leaf.name in IMAGES
         or bool(access.WHOLE.search(leaf.path[0].lower()))
-        or any(isinstance(side, str) and network(side) for side in (leaf.old, leaf.new))
+        or _is_of_a_range(leaf)
+        or (access.acts_as(leaf) and leaf.new is not None)
     )
+
+
+def _is_of_a_range(leaf: Leaf) -> bool:
+    """Whether ranges are compared here; one that is said no longer may be everybody's."""
+    sides = leaf.old, leaf.new
+    dropped = leaf.new is None and leaf.path[-1][:1] != "["
+    is_range = any(isinstance(each, str) and network(each) for each in sides)
+    return is_range and not dropped and LATER not in sides
 
 
 def _of_a_statement(leaf: Leaf) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from policies.data import UNKNOWN, Resource
+from policies.reading.flows import let_through, some, was_open
 from policies.reading.networks import added, is_internet, is_private, networks
-from policies.reading.principals import is_public, listed
+from policies.reading.principals import certain, is_public, listed
 from policies.review.model import Change, StackChange
 from policies.review.parts.access import documents
 from policies.review.report import Context, Reason, Risk, Row, Section
@@ -24,9 +25,14 @@ def part(change: StackChange, context: Context) -> Section | None:
         if item.component:
             continue
         before, after = openings(item.old), openings(item.new)
-        found += [(item, _opens(item, text)) for text in sorted(after - before)]
+        more = let_through(item.old, item.new)
+        come = {each for each in after - before if more != [] and not was_open(each, before)}
+        found += [(item, _opens(item, text)) for text in sorted(come)]
         found += [(item, text) for text in sorted(before - after)]
-        found += [(item, reason) for reason in _networks(item, after - before)]
+        beside = list(_networks(item, come)) if more != [] else []
+        if more and not come and not beside:
+            beside = [_reason(item, f"lets more through: {some(more)}", "medium", False)]
+        found += [(item, reason) for reason in beside]
     if not found:
         return None
     return Section(
@@ -175,7 +181,7 @@ def _cluster(inputs: Mapping[str, Any]) -> Iterator[str]:
     config = inputs.get("vpcConfig") or {}
     if config is UNKNOWN or not config.get("endpointPublicAccess", True):
         return
-    for cidr in config.get("publicAccessCidrs") or ["0.0.0.0/0"]:
+    for cidr in listed(config.get("publicAccessCidrs")) or ["0.0.0.0/0"]:
         yield f"the Kubernetes API server from {_shown(cidr)}"
 
 
@@ -186,11 +192,16 @@ def _rule(inputs: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _security_group(inputs: Mapping[str, Any]) -> Iterator[str]:
-    for rule in inputs.get("ingress") or ():
-        ranges = (*(rule.get("cidrBlocks") or ()), *(rule.get("ipv6CidrBlocks") or ()))
+    for rule in certain(inputs.get("ingress")):
+        ranges = (*listed(rule.get("cidrBlocks")), *listed(rule.get("ipv6CidrBlocks")))
         for found in networks(ranges):
             if is_internet([found]):
                 yield f"{_ports(rule)} from {found}"
+
+
+def _annotations(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    of = (each.get("annotations") for each in certain(inputs.get("metadata")))
+    return next((note for each in of for note in certain(each)), {})
 
 
 def _ports(rule: Mapping[str, Any]) -> str:
@@ -218,7 +229,7 @@ def _instance(inputs: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _template(inputs: Mapping[str, Any]) -> Iterator[str]:
-    for interface in inputs.get("networkInterfaces") or ():
+    for interface in certain(inputs.get("networkInterfaces")):
         if str(interface.get("associatePublicIpAddress")).lower() == "true":
             yield "a public IP address for every node"
 
@@ -255,8 +266,8 @@ def _function_url(inputs: Mapping[str, Any]) -> Iterator[str]:
 
 def _service(inputs: Mapping[str, Any]) -> Iterator[str]:
     """AWS's controller makes a load balancer of the internet unless an annotation says internal."""
-    spec, noted = inputs.get("spec") or {}, (inputs.get("metadata") or {}).get("annotations") or {}
-    if not isinstance(spec, Mapping) or not isinstance(noted, Mapping):
+    spec, noted = inputs.get("spec"), _annotations(inputs)
+    if not isinstance(spec, Mapping):
         return
     inside = any(
         str(value) in ("internal", "true")
@@ -264,20 +275,19 @@ def _service(inputs: Mapping[str, Any]) -> Iterator[str]:
         if "load-balancer-internal" in name or "load-balancer-scheme" in name
     )
     if spec.get("type") == "LoadBalancer" and not inside:
-        found = networks(spec.get("loadBalancerSourceRanges") or ["0.0.0.0/0"])
+        found = networks(listed(spec.get("loadBalancerSourceRanges")) or ["0.0.0.0/0"])
         if is_internet(found):
             yield f"a load balancer from {', '.join(map(str, found))}"
     if spec.get("type") == "NodePort":
         yield f"{BY_NAME}spec.type NodePort: a port of every node"
     if spec.get("type") == "ExternalName":
         yield f"{BY_NAME}spec.externalName {spec.get('externalName')}: its callers reach that"
-    for address in spec.get("externalIPs") or ():
+    for address in listed(spec.get("externalIPs")):
         yield f"{BY_NAME}spec.externalIPs {address}"
 
 
 def _ingress(inputs: Mapping[str, Any]) -> Iterator[str]:
-    noted = (inputs.get("metadata") or {}).get("annotations") or {}
-    if isinstance(noted, Mapping) and noted.get(SCHEME) == "internet-facing":
+    if _annotations(inputs).get(SCHEME) == "internet-facing":
         yield "a load balancer of the internet"
 
 
@@ -285,7 +295,7 @@ SCHEME = "alb.ingress.kubernetes.io/scheme"
 
 
 def _route(inputs: Mapping[str, Any]) -> Iterator[str]:
-    """The way in and out of the internet; a NAT gateway is a way out alone."""
+    """The way in and out of the internet; a NAT gateway is one out."""
     everywhere = is_internet(
         networks([inputs.get("destinationCidrBlock"), inputs.get("destinationIpv6CidrBlock")])
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from policies.data import Source
@@ -82,18 +83,39 @@ def _beyond(finding: RuleFinding, other: RuleFinding | None) -> RuleFinding | No
     if other is None:
         return finding
     known = _facets(other)
-    return _with(finding, [each for each in finding.message.split("; ") if each not in known])
+    beyond = [each for each in finding.message.split("; ") if not _is_known(each, known)]
+    return _with(finding, beyond)
 
 
 def _shared(finding: RuleFinding, other: RuleFinding | None) -> RuleFinding | None:
     if other is None:
         return None
     known = _facets(other)
-    return _with(finding, [each for each in finding.message.split("; ") if each in known])
+    return _with(finding, [each for each in finding.message.split("; ") if _is_known(each, known)])
 
 
 def _facets(finding: RuleFinding) -> set[str]:
-    return set(finding.message.split("; "))
+    return set(map(_facet, finding.message.split("; ")))
+
+
+def _facet(text: str) -> str:
+    """What fails; that nothing is there is one thing, however it is said."""
+    return NOTHING.sub("got none", text)
+
+
+NOTHING = re.compile(r"got (false|0|none|nothing|'')$", re.I)
+LISTED = re.compile(r"(.* must (?:have|log|name|set) )([\w-]+(?:, [\w-]+)*)")
+
+
+def _is_known(text: str, known: Collection[str]) -> bool:
+    """Whether it was said before, or as a part of what was: fewer are missing than were."""
+    if _facet(text) in known:
+        return True
+    mine = LISTED.fullmatch(text)
+    others = (found for each in known if (found := LISTED.fullmatch(each)))
+    return mine is not None and any(
+        mine[1] == other[1] and {*mine[2].split(", ")} < {*other[2].split(", ")} for other in others
+    )
 
 
 def _with(finding: RuleFinding, facets: Sequence[str]) -> RuleFinding | None:

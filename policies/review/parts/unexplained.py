@@ -10,6 +10,7 @@ from policies.review.model import Change, StackChange, lifted
 from policies.review.parts.changes import short
 from policies.review.parts.data_loss import UNKNOWN, guards
 from policies.review.report import Context, Reason, Risk, Row, Section
+from policies.review.tagged import moved
 
 SHOWN = 6
 """Properties that one line names."""
@@ -19,11 +20,14 @@ def part(change: StackChange, context: Context) -> Section | None:
     """One row per resource with a difference that nobody classified."""
     del context
     made = {item.urn for item in change.of("create", "replace")}
-    found = [
+    found: list[tuple[Change, str, Risk]] = [
         (item, what, risk)
         for item in change.of("create", "update")  # a replacement asks by itself
         if not item.component and not item.external
         for what, risk in _unexplained(item, made)
+    ]
+    found += [
+        (item, f"something goes by its tags: {what}", "medium") for item, what in moved(change)
     ]
     if not found:
         return None

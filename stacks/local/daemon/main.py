@@ -8,6 +8,7 @@ front of moto), start what served, serve the providers, and only then write clou
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
 import signal
@@ -47,7 +48,9 @@ if TYPE_CHECKING:
     from stacks.local.provider.aws.row import Believed
     from stacks.local.provider.backend import Backend
 
-REGION = "us-east-1"
+REGION = os.environ.get("PLINTH_REGION", "us-east-1")
+"""The one region of this account. Another than the default is for AWS's clients alone: `plinth`
+deploys to the default."""
 
 REPLACES_AS = "PLINTH_REPLACES_AS"
 """Variable that says `aws` where `local` is to replace what AWS would, and nothing else that the
@@ -210,24 +213,15 @@ def _overlay(
     return SageMakerApp(emulator=emulator, captures=captures, fallback=fallback)
 
 
-def _moto_app(service: str) -> Any:
-    """moto's application of a service, whose failures we turn into answers."""
-    from moto.server import create_backend_app
-
-    made = create_backend_app(service)
-    made.config["PROPAGATE_EXCEPTIONS"] = True
-    return made
-
-
 def _recorder(emulator: Emulator) -> Recorder:
     """What answers for what moto lacks, in front of moto."""
     from moto.server import DomainDispatcherApplication
 
-    from stacks.local.aws import autoscaling
+    from stacks.local.aws import autoscaling, moto_app
     from stacks.local.aws.eks import entries
     from stacks.local.aws.recorded.recorder import Recorder
 
-    moto = DomainDispatcherApplication(_moto_app)
+    moto = DomainDispatcherApplication(functools.partial(moto_app.make, emulator))
     made = Recorder(moto, REGION, after={**entries.AFTER, **autoscaling.after(emulator)})
     entries.install(made, emulator.authorizer)
     return made

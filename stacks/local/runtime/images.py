@@ -18,7 +18,7 @@ ENVIRONMENT = "local"
 FILE = f"stacks/environments/{ENVIRONMENT}.yaml"
 MODULE = ("python3", "-m")
 HERE = "stacks.local.runtime.frameworks"
-REGISTRY = re.compile(r"^[\w.-]+\.dkr\.ecr\.[\w-]+\.amazonaws\.com(\.cn)?/")
+REGISTRY = re.compile(r"^([\w.-]+)\.dkr\.ecr\.[\w-]+\.amazonaws\.com(\.cn)?/")
 
 
 class NoProgram(Exception):
@@ -104,6 +104,12 @@ def command(uri: str, purpose: Purpose) -> tuple[str, ...]:
     if row is None or not row.requirements:
         return tuple(told)
     return (*MODULE, f"{HERE}.install", *row.requirements, "--", *told)
+
+
+def is_elsewhere(uri: str, account_id: str) -> bool:
+    """Whether an image is in the registry of another account, such as those of AWS's algorithms."""
+    found = REGISTRY.match(uri)
+    return found is not None and found[1] != account_id
 
 
 def is_ours(uri: str) -> bool:

@@ -171,6 +171,17 @@ def test_weights_split_the_traffic(cloud: Cloud, sm: Any, split: str) -> None:
     )
 
 
+def test_a_weight_is_of_one_variant_of_the_endpoint(sm: Any, split: str) -> None:
+    for names, why in (
+        (["middle"], 'The variant name(s) "middle" is/are not present'),
+        (["left", "left"], 'The variant name "left" was non-unique within the request.'),
+    ):
+        weights = [{"VariantName": name, "DesiredWeight": 1} for name in names]
+        asked = {"EndpointName": split, "DesiredWeightsAndCapacities": weights}
+        code, message, _ = refusal(sm.update_endpoint_weights_and_capacities, **asked)
+        assert code == "ValidationException" and message.startswith(why)
+
+
 def test_what_a_model_refuses_is_a_model_error(cloud: Cloud, split: str) -> None:
     with pytest.raises(ClientError) as caught:
         invoke(cloud, split, "bad")

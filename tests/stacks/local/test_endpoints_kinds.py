@@ -213,11 +213,12 @@ def queued(cloud: Cloud, sm: Any, container: tuple[str, str], heard: dict[str, s
 
 
 def put_request(cloud: Cloud, endpoint: str, body: bytes, **more: Any) -> Any:
-    cloud.client("s3").put_object(Bucket=BUCKET, Key="requests/one", Body=body)
+    """Ask as the SDK does: only the object says what it is."""
+    place = {"Bucket": BUCKET, "Key": "requests/one"}
+    cloud.client("s3").put_object(**place, Body=body, ContentType="text/csv")
     return cloud.client("sagemaker-runtime").invoke_endpoint_async(
         EndpointName=endpoint,
         InputLocation=f"s3://{BUCKET}/requests/one",
-        ContentType="text/csv",
         **more,
     )
 

@@ -77,13 +77,38 @@ def test_jobs_and_models_of_an_unknown_image_are_refused_with_the_row_to_add(sm:
     asked = (
         (sm.create_training_job, training("stranger", STRANGER, {}), "train"),
         (sm.create_model, model("stranger", STRANGER), "serve"),
-        (sm.create_processing_job, processing(STRANGER), "process"),
     )
     for call, request, purpose in asked:
         code, message, status = refusal(call, **request)
         assert (code, status) == ("ValidationException", 400)
         assert message.startswith(f"Requested image {STRANGER} not found")
         assert f"images: [{{image: 'churn', {purpose}: [" in message
+
+
+LINEAR = "382416733822.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1"
+"""Of AWS's own: it is taken, as AWS would, and what runs it fails."""
+
+
+def test_jobs_of_an_image_that_cannot_be_looked_up_fail_with_the_row_to_add(sm: Any) -> None:
+    failed = trained(sm, training("elsewhere", LINEAR, {}))
+    assert failed["TrainingJobStatus"] == "Failed"
+    assert f"Requested image {LINEAR} not found" in failed["FailureReason"]
+    assert "train: [" in failed["FailureReason"]
+    sm.create_processing_job(**processing(STRANGER))
+    name = processing(STRANGER)["ProcessingJobName"]
+    ended = until(lambda: sm.describe_processing_job(ProcessingJobName=name), "ProcessingJobStatus")
+    assert ended["ProcessingJobStatus"] == "Failed"
+    assert "process: [" in ended["FailureReason"]
+
+
+def test_an_endpoint_of_such_an_image_fails_with_the_row_to_add(sm: Any) -> None:
+    sm.create_model(**model("elsewhere", LINEAR))
+    variant = {"VariantName": "a", "ModelName": "elsewhere", "InstanceType": "ml.m5.large",
+               "InitialInstanceCount": 1}  # fmt: skip
+    sm.create_endpoint_config(EndpointConfigName="elsewhere", ProductionVariants=[variant])
+    sm.create_endpoint(EndpointName="elsewhere", EndpointConfigName="elsewhere")
+    ended = settled(sm, "elsewhere")
+    assert ended["EndpointStatus"] == "Failed" and "serve: [" in ended["FailureReason"]
 
 
 def test_a_script_in_a_framework_image_gets_its_contract_and_its_model_answers(

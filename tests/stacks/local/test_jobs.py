@@ -5,6 +5,7 @@ import json
 import os
 import tarfile
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def test_a_stopped_job_is_stopped_and_its_process_is_gone(cloud: Cloud, sm: Any)
     assert not [line for line in left_of(cloud.home) if "sleep(600)" in line]
 
 
-def test_a_training_job_leaves_a_model_and_its_metrics(sm: Any, s3: Any) -> None:
+def test_a_training_job_leaves_a_model_and_its_metrics(cloud: Cloud, sm: Any, s3: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key="train/rows.csv", Body=b"1")
     code = (
         "import json, os, pathlib; ml = pathlib.Path(os.environ.get('OPT_ML', '/opt/ml'));"
@@ -134,6 +135,18 @@ def test_a_training_job_leaves_a_model_and_its_metrics(sm: Any, s3: Any) -> None
         member = tar.extractfile("model.txt")
         assert member is not None and member.read() == b"31"
     assert [(m["MetricName"], m["Value"]) for m in job["FinalMetricDataList"]] == [("auc", 0.7)]
+    assert job["OutputDataConfig"]["KmsKeyId"] == "", "the SDK's attach() reads it"
+    found = cloud.client("cloudwatch").get_metric_statistics(
+        Namespace="/aws/sagemaker/TrainingJobs",
+        MetricName="auc",
+        Dimensions=[{"Name": "TrainingJobName", "Value": "trains"}],
+        StartTime=job["TrainingStartTime"] - timedelta(minutes=1),
+        EndTime=job["TrainingEndTime"] + timedelta(minutes=1),
+        Period=3600,
+        Statistics=["Maximum", "Minimum", "SampleCount"],
+    )
+    (point,) = found["Datapoints"]
+    assert (point["Minimum"], point["Maximum"], point["SampleCount"]) == (0.5, 0.7, 2)
 
 
 def test_training_out_of_time_is_stopped(sm: Any) -> None:

@@ -130,6 +130,7 @@ def test_a_notebook_changes_only_while_it_is_stopped(account: Account) -> None:
     found = account.call("DescribeNotebookInstance", **name)
     assert found["VolumeSizeInGB"] == 20 and found["DefaultCodeRepository"] == "r"
     assert "NotebookInstanceLifecycleConfigName" not in found
+    assert found["Url"] == "a1.notebook.us-east-1.sagemaker.aws"
     account.call("StartNotebookInstance", **name)
     assert account.call("DescribeNotebookInstance", **name)["NotebookInstanceStatus"] == "InService"
 
@@ -217,9 +218,9 @@ def test_lists_filter_sort_and_page(account: Account) -> None:
     ("operation", "words"),
     [
         ("CreateLabelingJob", "nobody labels"),
-        ("CreateAutoMLJobV2", "tuning job"),
+        ("CreateAutoMLJob", "tuning job"),
         ("CreateInferenceRecommendationsJob", "instance types"),
-        ("CreateCompilationJob", "compiled"),
+        ("CreateOptimizationJob", "compiled"),
     ],
 )
 def test_what_is_not_done_is_refused_with_the_reason(
@@ -227,6 +228,34 @@ def test_what_is_not_done_is_refused_with_the_reason(
 ) -> None:
     code, message = account.refusal(operation)
     assert code == "NotEmulated" and operation in message and words in message
+
+
+@pytest.mark.parametrize(
+    ("stem", "more", "status", "words"),
+    [
+        ("AutoMLJobV2", {}, "Failed", "no search for models"),
+        (
+            "CompilationJob",
+            {"InputConfig": {"S3Uri": "s3://b/model.tar.gz", "Framework": "PYTORCH"}},
+            "FAILED",
+            "no model is compiled",
+        ),
+    ],
+)
+def test_a_job_that_nothing_here_can_do_is_taken_and_fails_by_its_reason(
+    stem: str, more: dict[str, Any], status: str, words: str, account: Account
+) -> None:
+    asked, lists = request(f"Create{stem}", **more), f"List{stem.removesuffix('V2')}s"
+    account.call(f"Create{stem}", **asked)
+    (name,) = (member for member in asked if member.endswith("JobName"))
+    key = {name: asked[name]}
+    found = account.call(f"Describe{stem}", **key)
+    assert words in found["FailureReason"]
+    (summary,) = listed(account, lists)
+    assert summary[f"{stem.removesuffix('V2')}Status"] == status
+    assert listed(account, lists, StatusEquals=status) == [summary]
+    code, message = account.refusal(f"Stop{stem.removesuffix('V2')}", **key)
+    assert code == "ValidationException" and f"in status {status}" in message
 
 
 def test_coverage_calls_a_recorded_operation_recorded() -> None:

@@ -1,13 +1,12 @@
 """Transforms and tuning as SageMaker's SDK asks for them: by itself and in pipelines."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stacks.local.daemon.environment import LocalEnvironment
 from tests.kits.local_cloud import (
     BUCKET,
     OWN_IMAGE,
@@ -19,33 +18,6 @@ from tests.kits.local_cloud import (
 )
 from tests.kits.transform import Transforms, request
 from tests.kits.tuning import definition, trained
-
-
-@pytest.fixture(scope="module")
-def environment(cloud: Cloud) -> Iterator[None]:
-    """What `plinth env local` says, to an SDK that has asked no other cloud in this process.
-
-    It keeps clients for the whole process (sagemaker.core.utils), and boto3 one session.
-    """
-    import boto3
-    from sagemaker.core.utils import utils
-
-    given = LocalEnvironment(home=cloud.home, cloud=cloud.info).clients()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in given.items():
-            patch.setenv(name, value)
-        for keeps in (utils.SingletonMeta, utils._ClientCacheMeta):
-            patch.setattr(keeps, "_instances", {})
-        patch.setattr(boto3, "DEFAULT_SESSION", None)
-        yield
-
-
-@pytest.fixture(scope="module")
-def session(environment: None) -> Any:
-    """In which the SDK compiles steps; it starts nothing."""
-    from sagemaker.core.workflow.pipeline_context import PipelineSession
-
-    return PipelineSession(default_bucket=BUCKET)
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,9 @@ from stacks.local.aws.sagemaker.resource_types import BY_NAME, RESOURCE_TYPES
 from stacks.local.aws.sagemaker.shapes import check_request, operation_names
 from stacks.local.aws.sagemaker.tuning import summaries
 
+TAGS_PAGE = 50
+"""Tags on a page of ListTags, which is asked for no fewer (API reference: MaxResults)."""
+
 Answer = dict[str, Any]
 Operation = Callable[[Emulator, Request], Answer]
 
@@ -80,7 +83,8 @@ def _add_tags(emulator: Emulator, request: Request) -> Answer:
 
 
 def _list_tags(emulator: Emulator, request: Request) -> Answer:
-    return crud.paged("Tags", _tags(emulator, _tagged(emulator, request)), request)
+    tags = _tags(emulator, _tagged(emulator, request))
+    return crud.paged("Tags", tags, {"MaxResults": TAGS_PAGE, **request})
 
 
 def _delete_tags(emulator: Emulator, request: Request) -> Answer:

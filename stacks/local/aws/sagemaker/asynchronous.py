@@ -179,8 +179,9 @@ def _answer(emulator: Emulator, captures: Captures, output: Mapping[str, Any], j
     try:
         if time.monotonic() > job.expires:
             raise ApiError("RequestExpired", "The request waited longer than RequestTTLSeconds")
-        body = _fetch(acting.s3, job.input_location)
-        question = Question(headers=job.headers, body=body, timeout_seconds=job.timeout_seconds)
+        body, kind = _fetch(acting.s3, job.input_location)
+        headers = {"Content-Type": kind, **job.headers}
+        question = Question(headers=headers, body=body, timeout_seconds=job.timeout_seconds)
 
         def once() -> Answer:
             fleet = serving_fleet(find(emulator, job.endpoint))
@@ -197,9 +198,11 @@ def _answer(emulator: Emulator, captures: Captures, output: Mapping[str, Any], j
     _notify(acting, topics.get("SuccessTopic"), _completed(emulator, job, content_type))
 
 
-def _fetch(s3: Any, uri: str) -> bytes:
+def _fetch(s3: Any, uri: str) -> tuple[bytes, str]:
+    """An object and its media type, on which SDKs rely where a request says none."""
     bucket, key = split_uri(uri)
-    return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    found = s3.get_object(Bucket=bucket, Key=key)
+    return bytes(found["Body"].read()), str(found["ContentType"])
 
 
 def _store(s3: Any, uri: str, body: bytes, content_type: str) -> None:

@@ -6,7 +6,7 @@ rollback configuration goes off. A failed update keeps the old configuration InS
 in FailureReason.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -67,9 +67,10 @@ def _check_serverless(request: Request, variants: list[Mapping[str, Any]]) -> No
         excluded.append("more than one variant")
     size = variants[0]["ServerlessConfig"]["MemorySizeInMB"]
     if size % SERVERLESS_STEP_MB:
+        sizes = ", ".join(str(SERVERLESS_STEP_MB * steps) for steps in range(1, 7))
         raise invalid(
-            f"MemorySizeInMB must be a multiple of {SERVERLESS_STEP_MB} from "
-            f"{SERVERLESS_STEP_MB} to {6 * SERVERLESS_STEP_MB}, got {size}"
+            f"Value '{size}' at 'MemorySizeInMB' failed to satisfy constraint: Member must satisfy "
+            f"enum value set: [{sizes}]"
         )
     if "InstanceType" in variants[0]:
         excluded.append("InstanceType")
@@ -174,14 +175,13 @@ def delete_endpoint(emulator: Emulator, item: Resource, request: Request) -> Non
 
 def update_weights(emulator: Emulator, item: Resource, request: Request) -> None:
     """Move traffic between the running variants."""
+    wanted = request["DesiredWeightsAndCapacities"]
+    _check_names(emulator, item, wanted)
     if item.fields["EndpointStatus"] != "InService":
         raise invalid(f'Cannot update in-progress endpoint "{item.arn}".')
     fleet: Fleet = item.live.fleet
-    wanted = request["DesiredWeightsAndCapacities"]
     for change in wanted:
-        variant = fleet.variants.get(change["VariantName"])
-        if variant is None:
-            raise invalid(f"Variant {change['VariantName']!r} is not part of {item.arn}")
+        variant = fleet.variants[change["VariantName"]]
         if "DesiredInstanceCount" in change and variant.serverless is not None:
             raise invalid(f"Variant {variant.name!r} is serverless and has no instances.")
     counts = {
@@ -195,6 +195,29 @@ def update_weights(emulator: Emulator, item: Resource, request: Request) -> None
     item.set(**_described(fleet))
     if any(fleet.variants[name].instances != count for name, count in counts.items()):
         _resize(emulator, item, fleet, counts)
+
+
+def _check_names(emulator: Emulator, item: Resource, wanted: Sequence[Request]) -> None:
+    """Each change is of another variant of the configuration (texts as moto 5.2.5 has them).
+
+    What is in service stays so without its configuration, which may be deleted.
+    """
+    config: str = item.fields["EndpointConfigName"]
+    fleet: Fleet | None = item.live.fleet
+    known = set(fleet.variants if fleet else _variant_names(emulator, config))
+    names = [change["VariantName"] for change in wanted]
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise invalid(f'The variant name "{name}" was non-unique within the request.')
+        if name not in known:
+            raise invalid(
+                f'The variant name(s) "{name}" is/are not present within endpoint configuration '
+                f'"{config}".'
+            )
+
+
+def _variant_names(emulator: Emulator, config: str) -> list[str]:
+    return [str(one["VariantName"]) for one in _config(emulator, config)["ProductionVariants"]]
 
 
 def _resize(emulator: Emulator, item: Resource, fleet: Fleet, counts: Mapping[str, int]) -> None:

@@ -4,6 +4,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from stacks.local.aws.container_logs import job_stream
@@ -16,7 +17,8 @@ from stacks.local.aws.sagemaker.role_needs import may_log, refused
 from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.store import Resource
 from stacks.local.runtime.container import OPT_ML
-from stacks.local.runtime.jobs import Ending
+from stacks.local.runtime.images import NoProgram, Purpose, command
+from stacks.local.runtime.jobs import FAILURE_REASON_LIMIT, Ending, metric_series
 
 Runner = Callable[[Request, str, threading.Event], Ending]
 
@@ -26,9 +28,6 @@ STATUSES = ("HyperParameterTuningJobStatus", "ProcessingJobStatus", "TrainingJob
 
 def start_processing(emulator: Emulator, item: Resource, request: Request) -> None:
     """Run a processing job in the background."""
-    application = request["AppSpecification"]
-    if not application.get("ContainerEntrypoint"):
-        has_program(application["ImageUri"], "process")
     _one_instance(request["ProcessingResources"]["ClusterConfig"])
     inputs = [entry["S3Input"] for entry in request.get("ProcessingInputs", [])]
     outputs = [
@@ -45,6 +44,7 @@ def start_training(emulator: Emulator, item: Resource, request: Request) -> None
     place = f"{request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{item.name}/output"
     item.set(
         ModelArtifacts={"S3ModelArtifacts": f"{place}/model.tar.gz"},  # where it is to be
+        OutputDataConfig={"KmsKeyId": "", **request["OutputDataConfig"]},
         StoppingCondition=request.get("StoppingCondition", {"MaxRuntimeInSeconds": 86_400}),
     )
     _start(emulator, item, "TrainingJob", request, emulator.jobs.train)
@@ -105,8 +105,10 @@ def _start(emulator: Emulator, item: Resource, stem: str, request: Request, run:
             if training and not stopping.is_set():
                 _secondary(item, "Training", "Training image is running")
         acting = emulator.act(request["RoleArn"], item.arn)
-        reason = emulator.faults.no_capacity(f"Create{stem}") or refused(
-            emulator, acting, request, f"/aws/sagemaker/{stem}s"
+        reason = (
+            emulator.faults.no_capacity(f"Create{stem}")
+            or _without_program(request, "train" if training else "process")
+            or refused(emulator, acting, request, f"/aws/sagemaker/{stem}s")
         )
         log = emulator.jobs.log(item.name)
         if may_log(emulator, acting, f"/aws/sagemaker/{stem}s"):
@@ -117,6 +119,8 @@ def _start(emulator: Emulator, item: Resource, stem: str, request: Request, run:
         else:
             ending = run(request, item.arn, stopping)
         emulator.logs.end(log, moto_backend("logs", emulator))
+        if training:
+            _publish(emulator, item, log)
         finish(emulator, item, stem, ending)
 
     def broken(error: BaseException) -> None:
@@ -131,6 +135,31 @@ def finish(emulator: Emulator, item: Resource, stem: str, ending: Ending) -> Non
     with emulator.store.lock:
         ENDS[stem](item, ending)
         job_lineage.end(emulator, item, stem)
+
+
+def _without_program(request: Request, purpose: Purpose) -> str:
+    """Why nothing can be run for a job's image, as its FailureReason; empty: something can."""
+    said = request.get("AlgorithmSpecification") or request["AppSpecification"]
+    if said.get("ContainerEntrypoint"):
+        return ""
+    try:
+        command(said.get("TrainingImage") or said.get("ImageUri", ""), purpose)
+    except NoProgram as error:
+        return f"ClientError: {error}"[:FAILURE_REASON_LIMIT]
+    return ""
+
+
+def _publish(emulator: Emulator, item: Resource, log: Path) -> None:
+    """What the metrics' expressions found, in CloudWatch (developer guide, "Use Amazon CloudWatch
+    metrics for monitoring and analyzing training jobs"): by the minute, so at the job's end."""
+    dimensions = [{"Name": "TrainingJobName", "Value": item.name}]
+    found = [
+        {"MetricName": one["Name"], "Unit": "None", "Dimensions": dimensions, "Values": values}
+        for one in item.fields["AlgorithmSpecification"].get("MetricDefinitions", ())
+        if (values := metric_series(log, one["Regex"]))
+    ]
+    if found:
+        moto_backend("cloudwatch", emulator).put_metric_data("/aws/sagemaker/TrainingJobs", found)
 
 
 def _end_processing(item: Resource, ending: Ending) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker import crud, hub_contents
+from stacks.local.aws.sagemaker import crud, hub_contents, unrun_jobs
 from stacks.local.aws.sagemaker.errors import ApiError, invalid
 from stacks.local.aws.sagemaker.recorded_types import (
     CLUSTER,
@@ -223,6 +223,7 @@ def _endpoint(emulator: Emulator, request: Request) -> Resource:
 
 RECORDED_OPERATIONS: Mapping[str, Callable[[Emulator, Request], Answer]] = {
     **hub_contents.OPERATIONS,
+    **unrun_jobs.OPERATIONS,
     "CreateEdgeDeploymentStage": _add_stages,
     "DeleteEdgeDeploymentStage": _delete_stage,
     "DeleteEndpointPolicy": _delete_policy,

@@ -110,6 +110,11 @@ def in_status(item: Resource, wanted: tuple[str, ...], to: str) -> None:
         )
 
 
+def _address(emulator: Emulator, item: Resource, request: Request) -> None:
+    """Where Jupyter would answer; nothing does here."""
+    item.set(Url=f"{item.name}.notebook.{emulator.region}.sagemaker.aws")
+
+
 def _delete_notebook(emulator: Emulator, item: Resource, request: Request) -> None:
     in_status(item, ("Stopped", "Failed"), "Deleting")
 
@@ -197,6 +202,9 @@ NOTEBOOK = recorded(
     missing=RECORD_NOT_FOUND,
     renamed={**LIFECYCLE, "SecurityGroupIds": "SecurityGroups"},
     filters={"AdditionalCodeRepositoryEquals": "AdditionalCodeRepositories"},
+    on_create=_address,
+    # defaults of CreateNotebookInstance (API reference)
+    made={"DirectInternetAccess": "Enabled", "RootAccess": "Enabled", "VolumeSizeInGB": 5},
     on_update=_update_notebook,
     on_delete=_delete_notebook,
 )

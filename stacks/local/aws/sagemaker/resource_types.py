@@ -15,6 +15,7 @@ from stacks.local.aws.sagemaker import (
     monitors,
     packages,
     pipelines,
+    unrun_jobs,
 )
 from stacks.local.aws.sagemaker.recorded_types import RECORDED_TYPES
 from stacks.local.aws.sagemaker.resource_type import Exists, Missing, ResourceType
@@ -283,6 +284,7 @@ RESOURCE_TYPES = (
     *lineage.TYPES,
     *monitors.TYPES,
     *RECORDED_TYPES,
+    *unrun_jobs.TYPES,
 )
 
 BY_NAME = {kind.name: kind for kind in RESOURCE_TYPES}

@@ -153,12 +153,12 @@ def start(emulator: Emulator, serving: Serving) -> Server:
         "PrimaryContainer": {"Image": serving.image},  # as a package names it, too
         "ResourceConfig": {"VolumeKmsKeyId": serving.volume_key},
     }
-    if reason := refused(emulator, acting, needs, serving.group):
-        raise ServingFailed(reason)
     try:
         command = images.command(serving.image, "serve")
     except images.NoProgram as error:
         raise ServingFailed(str(error)) from error
+    if reason := refused(emulator, acting, needs, serving.group):
+        raise ServingFailed(reason)
     _download_model(acting.s3, serving.container, serving.directory)
     printed = serving.log.stat().st_size if serving.log.exists() else 0
     process = emulator.host.start(

@@ -73,7 +73,7 @@ def start_transform(emulator: Emulator, item: Resource, request: Request) -> Non
         TransformInput={
             "CompressionType": "None", "SplitType": "None", **request["TransformInput"],
         },
-        TransformOutput={"AssembleWith": "None", **request["TransformOutput"]},
+        TransformOutput={"AssembleWith": "None", "KmsKeyId": "", **request["TransformOutput"]},
     )  # fmt: skip
     job = _Job(emulator, item, dict(model.fields), own)
 

@@ -1,0 +1,67 @@
+"""What is for people to read: descriptions, tags, labels and notes that no machine goes by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from policies.data import UNKNOWN
+from policies.review.differences import Leaf
+
+WORDS = re.compile(
+    r"(description|comments?|displayname|^tags|^tagsall|^tagset|^tagspecifications|notes?|purpose"
+    r"|documentation|friendlyname|summary|labelname|annotationsdescription)$"
+)
+"""Names, in lower case and without dashes, of what people read and no machine goes by."""
+
+CHOOSES = re.compile(r"selector|filter|terms?$|match|criteri|target|condition", re.I)
+"""Names of places where a tag or a label is what something else is found by."""
+
+CHOSEN = ("Namespace", "Pod", "PersistentVolume", "Node")
+"""Kinds of objects that others find by their labels: policies, services, claims, pods."""
+
+RECOMMENDED = re.compile(
+    r"app\.kubernetes\.io/(name|instance|version|component|part-of|managed-by)|helm\.sh/chart"
+)
+"""Labels that say what an application is ("Recommended Labels" of Kubernetes' documentation)."""
+
+NOTED = re.compile(
+    r"kubernetes\.io/(change-cause|description)|meta\.helm\.sh/.+|[^/]*description"
+    r"|deployment\.kubernetes\.io/revision"
+)
+"""Annotations that tell where an object is from ("Well-Known Labels, Annotations and Taints")."""
+
+
+def word(name: str) -> str:
+    """A name in lower case and without dashes; of a label's domain, its first part alone."""
+    domain, _, last = name.rpartition("/")
+    return re.sub(r"[^a-z0-9]", "", f"{domain.partition('.')[0]}{last}".lower())
+
+
+def is_for_people(leaf: Leaf, token: str) -> bool:
+    """Whether no machine goes by this."""
+    names = [name for name in leaf.path if name[:1] != "["]
+    found = next((at for at, name in enumerate(names) if WORDS.search(word(name))), None)
+    if found is not None:
+        return not any(CHOOSES.search(name) for name in names[:found])
+    if names in (["metadata", "labels"], ["metadata", "annotations"]):
+        return UNKNOWN not in (leaf.old, leaf.new)  # each of them is judged by itself
+    if names[:2] == ["metadata", "annotations"]:
+        return bool(NOTED.fullmatch(names[2]))
+    return (
+        names[:2] == ["metadata", "labels"] and len(names) == LEVELS and _is_a_label(names, token)
+    )
+
+
+LEVELS = 3
+
+
+def _is_a_label(names: Sequence[str], token: str) -> bool:
+    """An object's own label: by those of a pod, a namespace or a rule, others find it.
+
+    An operator finds its objects by their labels, such as the rules of an alarm.
+    """
+    group, _, kind = token.rpartition(":")
+    operators = "." in group and ".k8s.io" not in group
+    chosen = kind.removesuffix("Patch") in CHOSEN
+    return bool(RECOMMENDED.fullmatch(names[2])) or not (chosen or operators or "/" in names[2])

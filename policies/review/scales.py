@@ -1,0 +1,98 @@
+"""Words of one matter, from the laxest to the strictest, and what is there at all or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from policies.review.amounts import amount, strictness
+from policies.review.differences import Leaf
+from policies.review.people import word
+from policies.review.vocabulary import (
+    FOR_GOOD,
+    LAXEST,
+    LISTED,
+    NARROWS,
+    OFF,
+    OPENS,
+    PLAIN,
+    PLEDGED,
+    SCALES,
+)
+
+Sense = Literal["weaker", "stronger", "unclear", "harmless", "sized", "unclassified"]
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """How one difference is to be taken, and why."""
+
+    sense: Sense
+    why: str
+
+
+def which(stronger: bool, why: str) -> Meaning:
+    """Stronger or weaker."""
+    return Meaning("stronger" if stronger else "weaker", why)
+
+
+def scale(leaf: Leaf, guards: bool) -> Meaning | None:
+    """Two words of one matter; plain ones rise only where the name says that it guards."""
+    before, after = strictness(leaf.old), strictness(leaf.new)
+    if before and after and guards:
+        risen = before[0] <= after[0] and before[1] <= after[1]
+        fallen = before[0] >= after[0] and before[1] >= after[1]
+        if risen or fallen:
+            return which(risen, "the later, and the higher its version of TLS, the stricter")
+    old, new = (
+        str(side).lower() if isinstance(side, str) else None for side in (leaf.old, leaf.new)
+    )
+    for words in SCALES:
+        if old in words and new in words:
+            stricter = words.index(new) > words.index(old)
+            if stricter and not guards and {old, new} <= PLAIN:
+                return None
+            if old in PLEDGED:
+                return Meaning("unclear", f"what is {old} may be in use")
+            if stricter and new in FOR_GOOD:
+                return Meaning("unclear", f"nobody, root among them, can take {new} back")
+            return which(stricter, f"{words[-1]} is the strictest of its words")
+    return None
+
+
+def privilege(words: Sequence[str], leaf: Leaf) -> Meaning | None:
+    """What a container may do of its own: a user, or a capability that it drops or is given."""
+    last, given = words[-1:], words[-2:]
+    zeros = [amount(side) == 0 for side in (leaf.old, leaf.new)]
+    if last == ("runasuser",) and leaf.new is not None and zeros[0] != zeros[1]:
+        return which(zeros[0], "0 is root")
+    if given == ("capabilities", "add"):
+        return which(leaf.new is None, "it is given to the container")
+    if given == ("capabilities", "drop") and "ALL" in (leaf.old, leaf.new):
+        return which(leaf.new == "ALL", "ALL is every capability")
+    return None
+
+
+def presence(leaf: Leaf) -> Meaning | None:
+    """Something that guards and is there no longer, or is there now."""
+    empty: tuple[Any, ...] = (None, "", [], {})
+    if leaf.old not in empty and leaf.new in empty:
+        return Meaning("weaker", "it is there no longer")
+    return _came(leaf) if leaf.old in empty and leaf.new not in empty else None
+
+
+def _came(leaf: Leaf) -> Meaning:
+    """Something of a guard that is said for the first time."""
+    said = str(leaf.new).lower()
+    if isinstance(leaf.new, str) and OPENS.search(word(leaf.name)):
+        return Meaning("unclear", "it may be another way in")
+    if NARROWS.search(word(leaf.name)):
+        return Meaning("unclear", "it says what is guarded, and the rest may be so no longer")
+    listed = leaf.path[-1][:1] == "["
+    if not listed and said in LAXEST | OFF | FOR_GOOD:
+        worst = "what nobody can take back" if said in FOR_GOOD else "the laxest of its words"
+        return Meaning("unclear", f"it is said now, and is {worst}")
+    if listed and not LISTED.search(".".join(map(word, leaf.path))):
+        return Meaning("unclear", "one more of these may let more in")
+    return Meaning("stronger", "it was not there before")

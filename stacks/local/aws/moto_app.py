@@ -1,0 +1,22 @@
+"""moto's application of one service, made at the first request for it."""
+
+from typing import Any
+
+from stacks.local.aws.emulator import Emulator
+
+
+def make(emulator: Emulator, service: str) -> Any:
+    """The application, whose failures we turn into answers; what it asks SageMaker is ours."""
+    from moto.server import create_backend_app
+
+    if service == "cloudformation":
+        from stacks.local.aws import moto_cloudformation  # it loads every service of moto
+
+        moto_cloudformation.install(emulator)
+    elif service == "resourcegroupstaggingapi":
+        from stacks.local.aws import moto_tagging
+
+        moto_tagging.install(emulator)
+    made = create_backend_app(service)
+    made.config["PROPAGATE_EXCEPTIONS"] = True
+    return made
