@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from stacks.local.aws.account_id import ACCOUNT_ID
 from stacks.local.aws.alarm_expressions import NotUnderstood, computed, holds
-from stacks.local.aws.emulator import ACCOUNT_ID, Emulator, moto_backend
+from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.aws.refusals.account import Account
 from stacks.local.aws.topics import CLOUDWATCH, NotPublished, check_key
 

@@ -11,6 +11,7 @@ import boto3
 from botocore.config import Config
 
 from pipelines.executor.external import LAMBDA_SECONDS
+from stacks.local.aws.account_id import ACCOUNT_ID
 from stacks.local.aws.container_logs import ContainerLogs
 from stacks.local.aws.faults import OWN, Faults
 from stacks.local.aws.iam.authorizer import Authorizer
@@ -23,7 +24,6 @@ from stacks.local.runtime.acting import Acting
 from stacks.local.runtime.container import ContainerRuntime
 from stacks.local.runtime.jobs import Jobs
 
-ACCOUNT_ID = "123456789012"
 BACKGROUND_THREADS = 64
 WAITING_THREADS = 512
 """For what waits for other work, so that it never takes the threads of what it waits for."""

@@ -17,7 +17,8 @@ from typing import Any
 
 import jmespath
 
-from stacks.local.aws.emulator import ACCOUNT_ID, Emulator, moto_backend
+from stacks.local.aws.account_id import ACCOUNT_ID
+from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.aws.function_roles import may_send
 from stacks.local.aws.refusals.account import Account
 from stacks.local.aws.topics import EVENTS, check_key

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from policies.data import UNKNOWN
-from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
+from stacks.local.aws.account_id import ACCOUNT_ID
+from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.iam.authorizer import Check
 from stacks.local.runtime.acting import Acting, CannotAct
 

@@ -8,7 +8,7 @@ from typing import Any
 from policies.iam.decision import Policies, decide
 from policies.iam.document import compiled
 from policies.iam.request import Principal, Request, keys
-from stacks.local.aws.emulator import ACCOUNT_ID
+from stacks.local.aws.account_id import ACCOUNT_ID
 
 
 def lets(policy: Mapping[str, Any], service: str, action: str, context: Mapping[str, Any]) -> bool:

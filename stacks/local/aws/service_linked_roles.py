@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from stacks.local.aws.emulator import ACCOUNT_ID
+from stacks.local.aws.account_id import ACCOUNT_ID
 from stacks.service_linked_roles import ROLES
 
 NAMES = {role.service: role.name for role in ROLES}

@@ -14,7 +14,7 @@ from typing import Any
 
 from stacks.checks import quota_table as table
 from stacks.checks.quota_table import Quota
-from stacks.local.aws.emulator import ACCOUNT_ID
+from stacks.local.aws.account_id import ACCOUNT_ID
 
 FIDELITY = (
     "answers with AWS's default values and grants every increase; PLINTH_QUOTAS=new enforces those "

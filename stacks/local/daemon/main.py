@@ -229,7 +229,7 @@ def _recorder(emulator: Emulator) -> Recorder:
 
 def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
     """What decides as IAM does, over moto's policies and ours."""
-    from stacks.local.aws.emulator import ACCOUNT_ID
+    from stacks.local.aws.account_id import ACCOUNT_ID
     from stacks.local.aws.iam.authorizer import Authorizer, Tally
     from stacks.local.aws.iam.resources import Place
     from stacks.local.aws.iam.trace import Trace
@@ -325,8 +325,8 @@ def _attachment(
     home: Path, children: Children, gate: Gate, sagemaker_app: Any, keys: Keys
 ) -> Attachment:
     """What gives the EKS cluster a control plane, where this machine has the programs of one."""
+    from stacks.local.aws.account_id import ACCOUNT_ID
     from stacks.local.aws.eks.access import ClusterAccess
-    from stacks.local.aws.emulator import ACCOUNT_ID
     from stacks.local.kubernetes.attach import Attachment
     from stacks.toolchain import control_plane
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stacks.local.aws.emulator import ACCOUNT_ID
+from stacks.local.aws.account_id import ACCOUNT_ID
 from stacks.local.aws.iam.callers import OWNER, OWNER_ID
 from stacks.local.runtime.keys import Keys
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import jmespath
 
+from stacks.local.aws.account_id import ACCOUNT_ID
 from stacks.local.aws.protocols import (
     AnswerError,
     error_of,
@@ -29,7 +30,6 @@ from stacks.local.aws.recorded.recorded import Recorded
 from stacks.local.aws.recorded.table import KINDS
 from stacks.local.aws.recorded.tagging import TAG_OPERATIONS, retag, tagged
 
-ACCOUNT_ID = "123456789012"
 NOT_MEMBERS = frozenset({"clientRequestToken", "ClientRequestToken", "ClientToken", "clientToken"})
 
 Environ = dict[str, Any]

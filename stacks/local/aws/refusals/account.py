@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import unquote
 
-from stacks.local.aws.emulator import ACCOUNT_ID
+from stacks.local.aws.account_id import ACCOUNT_ID
 from stacks.local.aws.iam.authorizer import Authorizer, Check
 from stacks.local.aws.iam.resources import Place
 from stacks.local.aws.policy_documents import listed

@@ -1,5 +1,6 @@
 """The errors the emulator answers with, in AWS's own words."""
 
+from stacks.local.aws.account_id import ACCOUNT_ID
 from stacks.local.aws.role_sessions import CannotAssume, check
 from stacks.local.runtime import images
 
@@ -39,8 +40,6 @@ def has_program(image: str, purpose: images.Purpose) -> None:
     AWS looks an image of the account up, and takes one of another's registry as it is: what runs
     it fails, and says the same.
     """
-    from stacks.local.aws.emulator import ACCOUNT_ID  # it needs this module
-
     try:
         images.command(image, purpose)
     except images.NoProgram as error:

@@ -6,7 +6,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
+from stacks.local.aws.account_id import ACCOUNT_ID
+from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.role_sessions import CannotAssume
 from stacks.local.aws.sagemaker import catalog
 from stacks.local.aws.sagemaker.crud import paged

@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
+from stacks.local.aws.account_id import ACCOUNT_ID
+from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.iam.authorizer import Check
 from stacks.local.runtime import images
 from stacks.local.runtime.acting import Acting

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-from stacks.local.aws.emulator import ACCOUNT_ID, Emulator
+from stacks.local.aws.account_id import ACCOUNT_ID
+from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.iam.authorizer import Check
 from stacks.local.aws.sagemaker.errors import invalid
 from stacks.local.aws.sagemaker.fleet import Fleet, mend

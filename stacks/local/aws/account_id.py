@@ -1,0 +1,3 @@
+"""The number of the one account."""
+
+ACCOUNT_ID = "123456789012"
