@@ -217,6 +217,19 @@ def test_a_store_in_memory_serves_and_has_no_history(cloud: Cloud, sm: Any) -> N
     assert code == "ValidationException" and "InMemory" in message
 
 
+def test_only_an_offline_store_needs_a_role(cloud: Cloud, sm: Any) -> None:
+    online = memory(OnlineStoreConfig={"EnableOnlineStore": True})
+    del online["RoleArn"]
+    sm.create_feature_group(**online)
+    store = cloud.client("sagemaker-featurestore-runtime")
+    put(store, online["FeatureGroupName"], id="a", at="2013-01-02T00:00:00Z")
+    assert read(store, online["FeatureGroupName"], "a")["id"] == "a"
+    offline = {"S3StorageConfig": {"S3Uri": f"s3://{BUCKET}/offline"}}
+    request = {**online, "FeatureGroupName": "no-role", "OfflineStoreConfig": offline}
+    code, message, _ = refusal(sm.create_feature_group, **request)
+    assert code == "ValidationException" and "RoleArn" in message
+
+
 def test_a_record_outlives_its_time_to_live_by_nothing(cloud: Cloud, sm: Any) -> None:
     ttl = {"Unit": "Hours", "Value": 1}
     request = memory(OnlineStoreConfig={"EnableOnlineStore": True, "TtlDuration": ttl})

@@ -152,10 +152,11 @@ def entry_of_nobody(request: Request, account: Account) -> Mapping[str, str] | N
 
 def trust_is_closed(request: Request, account: Account) -> Mapping[str, str] | None:
     """Feature Store and MLflow take on the role and say not for whom, as far as is documented."""
-    trust = account.trust_of(str(request["RoleArn"]))
+    role = request.get("RoleArn")
+    trust = account.trust_of(str(role)) if role else None
     if trust is None or lets(trust, SAGEMAKER, "sts:AssumeRole", {}):
         return None
-    return {"role": str(request["RoleArn"])}
+    return {"role": str(role)}
 
 
 def role_is_missing(request: Request, account: Account) -> Mapping[str, str] | None:

@@ -50,6 +50,8 @@ def start_group(emulator: Emulator, item: Resource, request: Request) -> None:
     offline = request.get("OfflineStoreConfig")
     if not online.get("EnableOnlineStore") and offline is None:
         raise invalid("a feature group needs an online store, an offline store, or both")
+    if offline is not None and "RoleArn" not in request:
+        raise invalid("RoleArn must be given with OfflineStoreConfig: it writes the offline store")
     if online.get("StorageType") == "InMemory" and offline is not None:
         raise invalid("an InMemory online store cannot stand beside an offline store")
     uri = None
