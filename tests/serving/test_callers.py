@@ -136,6 +136,7 @@ class Slow:
 
     def __init__(self, service: Service) -> None:
         self.signature = service.model.signature
+        self.walks = ()
         self.gate = threading.Event()
         self.predicted = 0
 

@@ -245,6 +245,7 @@ def test_a_full_queue_answers_503_at_once(service: Service) -> None:
 
     class Slow:
         signature = service.model.signature
+        walks = ()
 
         def predict(self, rows: Any) -> list[list[float]]:
             gate.wait(10)
@@ -265,9 +266,30 @@ def test_a_full_queue_answers_503_at_once(service: Service) -> None:
     assert [status for status, _ in others] == [200, 200]
 
 
+@pytest.mark.parametrize(("body", "is_small"), [(b"{}", True), (b" " * 4096 + b"{}", False)])
+def test_a_small_body_is_answered_in_the_loop_and_a_larger_one_beside_it(
+    service: Service, body: bytes, is_small: bool
+) -> None:
+    asked: list[threading.Thread] = []
+
+    class Quick:
+        walks = (1,)
+
+        @property
+        def signature(self) -> Any:
+            asked.append(threading.current_thread())
+            return service.model.signature
+
+    app = App(replace(service, model=Quick()))  # type: ignore[arg-type]
+    status, _ = asyncio.run(ask(app, body))
+    assert status == 400, "no record is in it"
+    assert {thread is threading.main_thread() for thread in asked} == {is_small}
+
+
 def test_a_failure_of_ours_is_a_500_without_its_details(service: Service) -> None:
     class Broken:
         signature = service.model.signature
+        walks = ()
 
         def predict(self, rows: Any) -> list[list[float]]:
             raise RuntimeError("secret")
