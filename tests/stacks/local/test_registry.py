@@ -146,7 +146,7 @@ def test_serverless_memory_comes_in_gigabytes(megabytes: int, taken: bool, sm: A
         sm.create_endpoint_config(**request)
         return
     code, message, _ = refusal(sm.create_endpoint_config, **request)
-    assert code == "ValidationException" and "multiple of 1024" in message
+    assert code == "ValidationException" and "MemorySizeInMB" in message
 
 
 def test_a_step_is_shown_by_its_display_name(sm: Any) -> None:

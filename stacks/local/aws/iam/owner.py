@@ -8,13 +8,16 @@ from stacks.local.runtime.keys import Keys
 
 
 def make(keys: Keys, region: str) -> None:
-    """Make the user and give it the home's keys."""
+    """Make the user and give it the id of the home's key.
+
+    The secret stays with the gate: what moto holds is kept on the disk.
+    """
     from moto.iam.models import AccessKey, iam_backends
 
     backend = iam_backends[ACCOUNT_ID]["aws"]
     user = backend.create_user(region, OWNER)
     user.id = OWNER_ID
     key = AccessKey(user_name=OWNER, prefix="AKIA", account_id=ACCOUNT_ID)
-    key.access_key_id, key.secret_access_key = keys.access_key_id, keys.secret_access_key
+    key.access_key_id = keys.access_key_id
     user.access_keys.append(key)
     backend.access_keys[key.access_key_id] = key
