@@ -42,7 +42,10 @@ def clear(report: CommandOutput) -> dict[str, Any]:
 
     found, counts = read(home()), told(home())
     write(home(), [])
-    report.say(f"{len(found)} faults cleared" if found else "no fault was injected")
+    for fault in found:
+        report.say(f"cleared: {_said(fault)}")
+    if not found:
+        report.say("no fault was injected")
     return {"cleared": _listed(found, counts)["faults"]}
 
 

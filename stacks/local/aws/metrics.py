@@ -5,7 +5,8 @@ Once a second and variant, so that alarms move by themselves. Sums are exact; la
 """
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,7 @@ class Metrics:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[tuple[str, str, str], Second] = defaultdict(Second)
+        self._unserved: Counter[str] = Counter()
 
     def add(
         self,
@@ -59,13 +61,23 @@ class Metrics:
                 second.model_us.append(model_seconds * 1e6)
                 second.overhead_us.append(overhead_seconds * 1e6)
 
+    def unserved(self, component: str) -> None:
+        """An invocation of an inference component that has no copy."""
+        with self._lock:
+            self._unserved[component] += 1
+
     def flush(self, cloudwatch: Any) -> None:
         """Publish what waits to moto's CloudWatch."""
         with self._lock:
             waiting, self._waiting = self._waiting, defaultdict(Second)
+            unserved, self._unserved = self._unserved, Counter()
+        for component, count in unserved.items():
+            _publish_component(cloudwatch, component, {"NoCapacityInvocationFailures": count})
         for (endpoint, variant, component), second in waiting.items():
             if component:
-                _publish_component(cloudwatch, component, second)
+                per_copy = second.calls / second.instances
+                counted = {"Invocations": second.calls, "InvocationsPerCopy": per_copy}
+                _publish_component(cloudwatch, component, counted)
             dimensions = [
                 {"Name": "EndpointName", "Value": endpoint},
                 {"Name": "VariantName", "Value": variant},
@@ -74,13 +86,11 @@ class Metrics:
             cloudwatch.put_metric_data(NAMESPACE, data)
 
 
-def _publish_component(cloudwatch: Any, component: str, second: Second) -> None:
-    """Developer guide, "Amazon SageMaker AI inference component metrics"."""
+def _publish_component(cloudwatch: Any, component: str, counted: Mapping[str, float]) -> None:
+    """Developer guide, "Amazon SageMaker AI inference component metrics"; "Autoscaling an
+    endpoint", scaling from zero copies."""
     dimensions = [{"Name": "InferenceComponentName", "Value": component}]
-    for name, value in (
-        ("Invocations", second.calls),
-        ("InvocationsPerCopy", second.calls / second.instances),
-    ):
+    for name, value in counted.items():
         datum = {"MetricName": name, "Unit": "None", "Value": value, "Dimensions": dimensions}
         cloudwatch.put_metric_data(NAMESPACE, [datum])
 

@@ -220,3 +220,52 @@ def test_a_component_without_a_place_or_a_model_is_refused(
     code, message, _ = refusal(sm.create_inference_component, **request)
     endpoint = f"arn:aws:sagemaker:us-east-1:123456789012:endpoint/{ENDPOINT}"
     assert f"{code}: {message}".startswith(words.format(endpoint=endpoint))
+
+
+def test_a_component_without_a_copy_gets_one_from_its_policy(
+    cloud: Cloud, sm: Any, component: str
+) -> None:
+    none = {"CopyCount": 0}
+    sm.update_inference_component_runtime_config(
+        InferenceComponentName=component, DesiredRuntimeConfig=none
+    )
+    assert settled(sm, component)["RuntimeConfig"]["CurrentCopyCount"] == 0
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"inference-component/{component}",
+        "ScalableDimension": "sagemaker:inference-component:DesiredCopyCount",
+    }
+    scaling = cloud.client("application-autoscaling")
+    scaling.register_scalable_target(**target, MinCapacity=0, MaxCapacity=2)
+    step = {"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}
+    policy = scaling.put_scaling_policy(
+        **target,
+        PolicyName="wake",
+        PolicyType="StepScaling",
+        StepScalingPolicyConfiguration={
+            "AdjustmentType": "ExactCapacity",
+            "StepAdjustments": [step],
+        },
+    )
+    cloud.client("cloudwatch").put_metric_alarm(
+        AlarmName="nobody-answers",
+        Namespace="AWS/SageMaker",
+        MetricName="NoCapacityInvocationFailures",
+        Dimensions=[{"Name": "InferenceComponentName", "Value": component}],
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=2,
+        DatapointsToAlarm=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        AlarmActions=[policy["PolicyARN"]],
+    )
+    with pytest.raises(ClientError, match="has no copy"):
+        invoke(cloud, ENDPOINT, "row", InferenceComponentName=component)
+    wait_until(lambda: settled(sm, component)["RuntimeConfig"]["CurrentCopyCount"] == 1)
+    answer, _ = invoke(cloud, ENDPOINT, "row", InferenceComponentName=component)
+    assert answer.startswith("first|")
+    (done,) = scaling.describe_scaling_activities(ServiceNamespace="sagemaker")["ScalingActivities"]
+    assert done["Description"] == "Setting desired copy count to 1."
+    scaling.deregister_scalable_target(**target)
+    cloud.client("cloudwatch").delete_alarms(AlarmNames=["nobody-answers"])

@@ -15,6 +15,7 @@ from stacks.cli import cli as entry
 from stacks.commands.options import FAULTS
 from stacks.local.aws import faults
 from stacks.local.aws.faults import KINDS, Fault, Faults
+from tests.kits.endpoints import configure, put_artifact, serve, serve_program, settled
 from tests.kits.executions import create, execute, shell, steps_of
 from tests.kits.local_cloud import (
     BUCKET,
@@ -23,8 +24,10 @@ from tests.kits.local_cloud import (
     process,
     s3_input,
     s3_output,
+    train,
     until,
 )
+from tests.kits.transform import request
 
 
 @pytest.fixture
@@ -144,6 +147,40 @@ def test_a_job_without_a_machine_fails_and_its_step_is_tried_again(
     ended = execute(sm, "tried-again")
     assert ended["PipelineExecutionStatus"] == "Succeeded", ended.get("FailureReason")
     assert steps_of(sm, ended["PipelineExecutionArn"])["A"]["AttemptCount"] == 2
+
+
+def test_machines_of_every_kind_can_be_lacking(
+    cloud: Cloud, sm: Any, inject: Any, tmp_path: Path
+) -> None:
+    s3 = cloud.client("s3")
+    s3.put_object(Bucket=BUCKET, Key="lacking/rows.csv", Body=b"1\n")
+    path, artifact = serve_program(tmp_path), put_artifact(s3)
+    configure(sm, "there", path, artifact, only=1.0)
+    configure(sm, "next", path, artifact, only=1.0)
+    serve(sm, "there", "there")
+    inject(
+        Fault(kind="capacity", service="sagemaker", rate=1.0),
+        Fault(kind="capacity", service="ec2", rate=1.0),
+    )
+    told = [train(sm, "lacking", "pass")["FailureReason"]]
+    transform = request("lacking", "there-only")
+    sm.create_transform_job(**transform)
+    done = until(
+        lambda: sm.describe_transform_job(TransformJobName="lacking"), "TransformJobStatus"
+    )
+    told.append(done["FailureReason"])
+    sm.create_endpoint(EndpointName="lacking", EndpointConfigName="there")
+    told.append(settled(sm, "lacking")["FailureReason"])
+    sm.update_endpoint(EndpointName="there", EndpointConfigName="next")
+    kept = settled(sm, "there")
+    told.append(kept["FailureReason"])
+    assert set(told) == {faults.NO_CAPACITY}
+    assert (kept["EndpointStatus"], kept["EndpointConfigName"]) == ("InService", "there")
+    with pytest.raises(ClientError, match="InsufficientInstanceCapacity"):
+        failing(cloud, "ec2").run_instances(
+            ImageId="ami-12c6146b", InstanceType="m5.large", MinCount=1, MaxCount=1
+        )
+    failing(cloud, "ec2").describe_instances()
 
 
 def _hit(seed: int, number: int) -> bool:

@@ -109,6 +109,7 @@ def serving(emulator: Emulator, endpoint: str, name: str) -> Variant:
         raise ApiError("ValidationError", told)
     (variant,) = live.fleet.variants.values()
     if not variant.servers:
+        emulator.metrics.unserved(name)
         raise ApiError("ValidationError", f"Inference Component {name} has no copy.")
     return variant
 

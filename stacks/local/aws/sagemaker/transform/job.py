@@ -106,6 +106,8 @@ class _Job:
 
     def ending(self, stopping: threading.Event) -> Ending:
         """Everything from the first file to the last."""
+        if reason := self.emulator.faults.no_capacity("CreateTransformJob"):
+            return _failed(reason)
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         acting = self.emulator.act(

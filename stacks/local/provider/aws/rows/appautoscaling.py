@@ -29,7 +29,8 @@ ROWS = (
         replace_on=(*SUBJECT, "name"),
         outputs={"arn": "PolicyARN", "alarmArns": "Alarms[].AlarmARN"},
         missing=MISSING,
-        fidelity="of SageMaker: its alarms move instances and copies; predictive ones do nothing",
+        fidelity="of SageMaker: its alarms move instances and copies; predictive ones do "
+        "nothing, and of AWS's metrics those of concurrency are not published",
     ),
     Row(
         token="aws:appautoscaling/scheduledAction:ScheduledAction",
