@@ -170,9 +170,15 @@ class Client:
         *,
         uid: str | None = None,
         propagation: str = "Foreground",
+        grace_seconds: int | None = None,
     ) -> None:
-        """Ask for deletion, dependents first; quiet when it is gone already."""
+        """Ask for deletion, dependents first; quiet when it is gone already.
+
+        `grace_seconds`: time to end in; 0 waits for no kubelet. Default: what the object says.
+        """
         options: Object = {"propagationPolicy": propagation}
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
         if uid:
             options["preconditions"] = {"uid": uid}
         try:

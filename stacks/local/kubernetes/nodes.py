@@ -255,8 +255,15 @@ def _change(held: Object, wanted: Object) -> Object:
 
 
 def remove(client: Client, name: str) -> None:
-    """Take a node away as an ending instance does: no new pods, no old ones, no node."""
+    """Take a node away as an ending instance does: no new pods, no old ones, no node.
+
+    Its pods get no time to end: kwok may no longer know the node when it should say that they did,
+    and then they would stay until the garbage collection of pods finds them, up to a minute later.
+    """
     client.patch(NODE, None, name, {"spec": {"unschedulable": True}})
     for pod in client.list(POD, fieldSelector=f"spec.nodeName={name}"):
-        client.delete(POD, pod["metadata"]["namespace"], pod["metadata"]["name"])
+        about = pod["metadata"]
+        client.delete(
+            POD, about["namespace"], about["name"], propagation="Background", grace_seconds=0
+        )
     client.delete(NODE, None, name, propagation="Background")

@@ -172,6 +172,15 @@ def test_nodes_follow_the_group_and_pods_leave_those_that_go(
     drop_group(eks, server, "web")
 
 
+def test_a_node_that_ends_takes_its_pods_along_though_no_kubelet_says_so(server: Client) -> None:
+    """kwok may forget the node before it hears that a pod of it should go."""
+    server.create(nodes.NODE, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "lone"}})
+    server.create(nodes.POD, pod("left", "default", nodeName="lone"))
+    nodes.remove(server, "lone")
+    assert server.get(nodes.NODE, None, "lone") is None
+    assert server.get(nodes.POD, "default", "left") is None
+
+
 def test_a_changed_group_changes_its_own_labels_and_taints_alone(
     eks: Any, server: Client, subnets: list[str]
 ) -> None:
