@@ -147,7 +147,7 @@ class Kubernetes:
         return found if ready and "node.kubernetes.io/not-ready" not in taints else None
 
 
-def until(answer: Callable[[], Found | None], *, seconds: float = 30) -> Found:
+def until(answer: Callable[[], Found | None], *, seconds: float = 180) -> Found:
     """The answer once it is one; TimeoutError with the last one."""
     deadline = time.monotonic() + seconds
     while True:

@@ -81,7 +81,7 @@ def kill(cloud: Cloud) -> None:
     """End a cloud as a machine without memory does."""
     process = psutil.Process(cloud.info.pid)
     process.kill()
-    psutil.wait_procs([process], timeout=10)
+    psutil.wait_procs([process], timeout=60)
 
 
 def killed_cloud(cloud: Cloud) -> Cloud:
@@ -119,7 +119,7 @@ def left_of(home: Path) -> list[str]:
 
 
 def until(
-    answer: Callable[[], Mapping[str, Any]], member: str, *, seconds: float = 30
+    answer: Callable[[], Mapping[str, Any]], member: str, *, seconds: float = 180
 ) -> Mapping[str, Any]:
     """The answer once its status is final."""
     deadline = time.monotonic() + seconds

@@ -177,7 +177,7 @@ def _archive() -> bytes:
     return out.getvalue()
 
 
-def eventually(answer: Callable[[], Any], *, seconds: float = 30) -> Any:
+def eventually(answer: Callable[[], Any], *, seconds: float = 180) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := answer():

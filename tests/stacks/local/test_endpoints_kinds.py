@@ -33,7 +33,7 @@ def container(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> tuple[s
     return path, put_artifact(cloud.client("s3"))
 
 
-def objects_under(cloud: Cloud, prefix: str, *, seconds: float = 10) -> list[bytes]:
+def objects_under(cloud: Cloud, prefix: str, *, seconds: float = 180) -> list[bytes]:
     """What lies there, as soon as anything does."""
     s3 = cloud.client("s3")
     found: list[Any] = []

@@ -282,7 +282,7 @@ def test_a_program_that_dies_starts_again_with_what_it_knew(cloud: Cloud, server
         except Exception:  # noqa: BLE001 whatever a server that is not there yet causes
             return False
 
-    until(kept, seconds=60)
+    until(kept)
 
 
 def test_a_deleted_cluster_takes_its_server_along_and_the_next_has_a_new_one(

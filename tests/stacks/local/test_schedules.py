@@ -46,7 +46,7 @@ def message(cloud: Cloud, name: str) -> Any:
             sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
         return found
 
-    return json.loads(eventually(taken, seconds=30)[0]["Body"])
+    return json.loads(eventually(taken)[0]["Body"])
 
 
 def schedule(cloud: Cloud, name: str, role: str, **more: Any) -> None:

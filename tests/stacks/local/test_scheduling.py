@@ -154,4 +154,4 @@ def test_work_moves_from_a_node_that_turns_unhealthy_to_another(cluster: Kuberne
     [before] = until(lambda: list(placed(cluster, "research").values()))
     cluster.fail_node(before)
     [other] = {"gpu-1", "gpu-2"} - {before}
-    until(lambda: other in placed(cluster, "research").values(), seconds=60)
+    until(lambda: other in placed(cluster, "research").values())
