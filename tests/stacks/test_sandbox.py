@@ -116,7 +116,7 @@ def test_the_attack_works_where_there_is_no_sandbox(
             timeout=60,
             check=False,
         )
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 120
         while not (harm := there.harm((done.stdout + done.stderr).decode(errors="replace"))):
             assert time.monotonic() < deadline, done.stderr[-500:]
             time.sleep(0.05)

@@ -109,7 +109,7 @@ def test_a_server_s_log_is_under_the_name_of_its_endpoint(
     sm.create_endpoint(EndpointName="talks", EndpointConfigName="talks")
     assert settled(sm, "talks")["EndpointStatus"] == "Failed"
     group, logs = "/aws/sagemaker/Endpoints/talks", cloud.client("logs")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
         assert time.monotonic() < deadline
         time.sleep(0.2)

@@ -106,7 +106,7 @@ def test_a_canary_answers_a_share_while_it_bakes_and_then_everything(cloud: Clou
     )
     update(sm, "canary", "green", bake_seconds=4, **ALARMS)
     seen: set[str] = set()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while seen != {"blue", "green"} and time.monotonic() < deadline:
         seen |= {invoke(cloud, "canary", "x")[1] for _ in range(8)}
     baking = sm.describe_endpoint(EndpointName="canary")
@@ -176,7 +176,7 @@ def test_every_invocation_is_measured(cloud: Cloud, sm: Any) -> None:
         )["Datapoints"]
         return float(sum(point[statistic] for point in points))
 
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while total("Invocations", "Sum") < 5 and time.monotonic() < deadline:
         time.sleep(0.2)
     assert total("Invocations", "Sum") == 5
@@ -305,7 +305,7 @@ def test_metric_data_move_an_alarm_and_its_topic_hears_of_it(cloud: Cloud) -> No
         Namespace="Plinth", MetricData=[{"MetricName": "Drift", "Value": 0.3}]
     )
     messages: list[Any] = []
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while not messages and time.monotonic() < deadline:
         messages = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages", [])
     told = json.loads(json.loads(messages[0]["Body"])["Message"])

@@ -143,7 +143,7 @@ def test_a_training_job_that_cannot_be_created_fails_the_tuning_job(
     trusted_role(iam, "leaves")
     given = {**definition(folder, seconds="2"), "RoleArn": ROLE.replace("plinth-test", "leaves")}
     sm.create_hyper_parameter_tuning_job(**request("leaves", given, ResourceLimits=limits(3, 1)))
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not trained(sm, "leaves"):
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -213,7 +213,7 @@ def test_hyperband_spends_on_few_jobs_all_their_epochs(cloud: Cloud, sm: Any, fo
 def test_a_stopped_tuning_job_stops_its_training_jobs(cloud: Cloud, sm: Any, folder: Path) -> None:
     given = definition(folder, epochs="1000", seconds="0.5")
     sm.create_hyper_parameter_tuning_job(**request("stopped", given, ResourceLimits=limits(9, 2)))
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while len(trained(sm, "stopped", StatusEquals="InProgress")) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.1)
