@@ -17,6 +17,7 @@ from stacks.local.daemon.record import last_port
 from stacks.local.daemon.rounds import Rounds
 from stacks.local.keeping.bodies import Bodies
 from stacks.local.keeping.folder import data_folder
+from stacks.local.keeping.journal import Journal
 from stacks.local.keeping.keeper import Keeper
 from stacks.local.keeping.loading import Loaded, load
 from stacks.local.keeping.places import Place
@@ -42,6 +43,7 @@ class Data:
 
     snapshots: Snapshots
     quiet: Quiet
+    journal: Journal
     ledger: Ledger = field(default_factory=Ledger)
     rounds: Rounds = field(default_factory=Rounds)
     answers: Answers = field(default_factory=Answers)
@@ -49,7 +51,7 @@ class Data:
     """Temporary keys that moto does not know."""
 
     _loaded: Loaded | None = None
-    _moved: list[str] = field(default_factory=list)
+    _told: list[str] = field(default_factory=list)
     _keeper: Keeper | None = None
     _thread: threading.Thread | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -65,6 +67,7 @@ class Data:
             application=application,
             snapshots=snapshots,
             quiet=Quiet(snapshots.changed),
+            journal=Journal(folder=folder, keys=keys),
         )
 
     def _places(self) -> dict[str, Place]:
@@ -94,14 +97,17 @@ class Data:
     @property
     def notes(self) -> list[str]:
         """What became of the data of the cloud before, and of its address."""
-        return [*self._taken.notes, *self._moved]
+        return [*self._taken.notes, *self._told]
 
     def load(self) -> None:
         """Take the data of the cloud before; call it before anybody asks this one."""
         self._loaded = load(self.snapshots, self._places(), self._bodies())
         before, url = last_port(self.home), self.application.emulator.host.endpoint_url
         if self.restored and before and not url.endswith(f":{before}"):
-            self._moved = [f"port {before} is not free: it answers at {url} from now on"]
+            self._told.append(f"port {before} is not free: it answers at {url} from now on")
+        if repeated := self.journal.repeat(self._taken.journal):
+            self._told.append(f"{repeated} later writes of records and items are there as well")
+        self.journal.rotate()
         for note in self.notes:
             log.info("%s", note)
         if self._taken.lost:
@@ -130,6 +136,7 @@ class Data:
             cloud_id=self.cloud_id,
             places=self._places(),
             bodies=self._bodies(),
+            journal=self.journal,
             locks=(emulator.store.lock, recorded.lock, self.ledger.guard),
             stamp=self._stamp,
         )

@@ -280,9 +280,11 @@ def _guarded(
         authorize=authorizer.check,
         application=data.quiet.around(
             Failing(
-                application=data.answers.kept_by(
-                    Answering(application=Refusing(application=sagemaker_app, account=account)),
-                    keys.access_key_id,
+                application=data.journal.around(
+                    data.answers.kept_by(
+                        Answering(application=Refusing(application=sagemaker_app, account=account)),
+                        keys.access_key_id,
+                    )
                 ),
                 faults=sagemaker_app.emulator.faults,
             )

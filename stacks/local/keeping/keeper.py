@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 
 from stacks.local.keeping.bodies import Bodies
 from stacks.local.keeping.forms import CannotKeep
+from stacks.local.keeping.journal import Journal
 from stacks.local.keeping.pickling import Dumped, dump
 from stacks.local.keeping.places import Place, moto_places, objects
 from stacks.local.keeping.quiet import Quiet
@@ -68,6 +69,7 @@ class Keeper:
     """Another one when something changed that is no request: a job ended, an event was told."""
 
     bodies: Bodies
+    journal: Journal
     written: int = 0
     """Snapshots so far."""
 
@@ -82,6 +84,7 @@ class Keeper:
 
     _seen: object = None
     _written: int = 0
+    _journal: int = 0
     _changes: int = 0
     _changed_at: float = 0.0
     _first_at: float = 0.0
@@ -128,14 +131,16 @@ class Keeper:
             forked = self._forked(out.fileno(), forced=forced)
             if forked is None:
                 return False
-            copy, changes = forked
+            copy, changes, journal = forked
             used_seconds = _wait(copy)
             out.seek(0)
             head, content = json.loads(out.readline()), out.read()
         if "problem" in head:
             raise CannotKeep(head["problem"])
         dumped = Dumped(**head)
-        self.snapshots.write(self.cloud_id, content, dumped)
+        self.snapshots.write(self.cloud_id, content, dumped, journal=journal)
+        self.journal.forget(self._journal)  # of the two snapshots that are kept, the older one's
+        self._journal = journal
         for name in {*dumped.left_out} - {*self.left_out}:
             log.warning("%s is not kept: %s", name, dumped.left_out[name])
         self.left_out = dumped.left_out
@@ -145,10 +150,10 @@ class Keeper:
         self._not_before = time.monotonic() + used_seconds / SHARE
         return True
 
-    def _forked(self, out: int, *, forced: bool) -> tuple[int, int] | None:
-        """The copy that writes into an open file, and how much had changed; None: not now.
+    def _forked(self, out: int, *, forced: bool) -> tuple[int, int, int] | None:
+        """The copy that writes into an open file, how much had changed, the journal's next file.
 
-        Large bodies are written before, so that nobody waits for the disk.
+        None: not now. Large bodies are written before, so that nobody waits for the disk.
         """
         for key in objects():
             self.bodies.write(key)
@@ -157,11 +162,12 @@ class Keeper:
             if not forced and not (quiet and whole and all(map(self.bodies.has, objects()))):
                 return None
             places = {**moto_places(), **self.places}
+            journal = self.journal.rotate()
             copy = os.fork()
             if copy == 0:
                 _write_down(places, self.bodies, out)
             self.held_seconds = max(self.held_seconds, time.monotonic() - began)
-            return copy, self.quiet.changes
+            return copy, self.quiet.changes, journal
 
     def _note(self) -> None:
         seen = self.stamp()

@@ -27,6 +27,9 @@ class Loaded:
     lost: bool
     """Whether something had changed that no snapshot holds."""
 
+    journal: int
+    """Number of the first file of the journal whose writes are missing."""
+
     notes: tuple[str, ...]
     """What to tell whoever started it."""
 
@@ -55,6 +58,7 @@ def load(snapshots: Snapshots, places: Mapping[str, Place], bodies: Bodies) -> L
                 cloud_id=snapshot.cloud_id,
                 restored=True,
                 lost=lost,
+                journal=snapshot.journal,
                 notes=(*notes, _told(snapshot.written, lost=lost), *_lacks(snapshot)),
             )
         path.rename(path.with_suffix(".damaged"))
@@ -71,7 +75,9 @@ def _anew(snapshots: Snapshots, notes: list[str]) -> Loaded:
         notes.append(f"they are put aside at {aside}: the local cloud starts anew")
         snapshots.folder.mkdir(mode=0o700)
     snapshots.changed.unlink(missing_ok=True)
-    return Loaded(cloud_id=secrets.token_hex(8), restored=False, lost=False, notes=tuple(notes))
+    return Loaded(
+        cloud_id=secrets.token_hex(8), restored=False, lost=False, journal=0, notes=tuple(notes)
+    )
 
 
 def _told(written: datetime, *, lost: bool) -> str:

@@ -46,6 +46,7 @@ class Snapshot:
     cloud_id: str
     written: datetime
     content: bytes
+    journal: int
     left_out: Mapping[str, str]
     """What of moto it lacks, and why."""
 
@@ -66,13 +67,17 @@ class Snapshots:
         """There while something has changed that no snapshot holds."""
         return self.folder / CHANGED
 
-    def write(self, cloud_id: str, content: bytes, dumped: Dumped) -> Path:
-        """Put the newest one in place, and delete what only older ones need."""
+    def write(self, cloud_id: str, content: bytes, dumped: Dumped, *, journal: int = 0) -> Path:
+        """Put the newest one in place, and delete what only older ones need.
+
+        `journal`: number of the first file of the journal whose writes it lacks.
+        """
         head = json.dumps(
             {
                 "format": FORMAT,
                 **versions(),
                 "cloud_id": cloud_id,
+                "journal": journal,
                 "written": datetime.now(UTC).isoformat(),
                 "fields": dumped.fields,
                 "bodies": dumped.bodies,
@@ -113,6 +118,7 @@ class Snapshots:
             cloud_id=head["cloud_id"],
             written=datetime.fromisoformat(head["written"]),
             content=content,
+            journal=head.get("journal", 0),
             left_out=head["left_out"],
         )
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.drills import kills, lost_answers, races, state
+from tests.drills import kills, lost_answers, races, soak, state
 
 pytestmark = pytest.mark.e2e
 
@@ -21,3 +21,7 @@ def test_kills_cost_at_most_a_second_run(pulumi_cli: object) -> None:
 
 def test_one_command_at_a_time_changes_a_stack(pulumi_cli: object) -> None:
     assert races.run(["2"]) == 0
+
+
+def test_whoever_asks_is_answered_while_everything_changes() -> None:
+    assert soak.run(["30", "3"]) == 0

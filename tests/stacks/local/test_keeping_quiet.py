@@ -11,6 +11,7 @@ from moto import mock_aws
 from stacks.local.aws.protocols import BODY
 from stacks.local.keeping.bodies import Bodies
 from stacks.local.keeping.forms import CannotKeep
+from stacks.local.keeping.journal import Journal
 from stacks.local.keeping.keeper import LATEST_SECONDS, STILL_SECONDS, Keeper
 from stacks.local.keeping.loading import load
 from stacks.local.keeping.places import moto_places
@@ -115,6 +116,7 @@ def keeper(tmp_path: Path) -> Iterator[Keeper]:
             cloud_id="0123456789abcdef",
             places={"it": {"number": 1}},
             bodies=Bodies(snapshots.bodies_folder),
+            journal=Journal(folder=folder, keys=keys.load(tmp_path)),
             locks=[threading.Lock()],
             stamp=lambda: None,
         )

@@ -135,10 +135,16 @@ def find(emulator: Emulator, endpoint: str) -> Resource:
 
 
 def serving_fleet(item: Resource) -> Fleet:
-    """The fleet that gets this request, by the share of an update under way."""
+    """The fleet that gets this request, by the share of an update under way.
+
+    Where its servers start again after a cloud that was killed, a client asks again by itself.
+    """
     deployment: Deployment = item.live
     fleet = deployment.fleet_for(random.random())
     status = item.fields["EndpointStatus"]
+    if status == "SystemUpdating":
+        told = f"Endpoint {item.name} is {status}: its servers start again. Try your call again."
+        raise ApiError("ServiceUnavailable", told, status=503)
     if fleet is None or status not in ("InService", "Updating"):
         raise ApiError("ValidationError", f"Endpoint {item.name} is {status}, not InService.")
     return fleet
