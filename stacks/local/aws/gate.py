@@ -73,7 +73,7 @@ class Gate:
         except Refused as refused:
             asked = environ["REQUEST_METHOD"], environ["PATH_INFO"]
             log.warning("refused %s %r: %s", *asked, refused)
-            return answered(environ, refused, start)
+            return answered(environ, refused, _closing(start))
         return self.application(environ, _without_cors(start))
 
     def _limit(self, environ: Environ) -> int:
@@ -187,6 +187,15 @@ def _form_of_an_upload(environ: Environ, request: Request) -> Mapping[str, str] 
     for name, file in files.items():
         found.setdefault("filename" if name == "file" else str(name), str(file.filename))
     return found
+
+
+def _closing(start: Start) -> Start:
+    """No thread waits for what a refused caller may ask next."""
+
+    def started(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+        return start(status, [*headers, ("Connection", "close")], *more)
+
+    return started
 
 
 def _without_cors(start: Start) -> Start:
