@@ -11,8 +11,16 @@ from typing import Any
 from werkzeug.datastructures import EnvironHeaders
 
 from stacks.local.aws.emulator import Emulator
+from stacks.local.aws.iam import mlflow
 from stacks.local.aws.protocols import body_of, operation_of, parsed
-from stacks.local.aws.sagemaker import api, experiment_metrics, features, invoke, streaming
+from stacks.local.aws.sagemaker import (
+    api,
+    experiment_metrics,
+    features,
+    invoke,
+    streaming,
+    tracking_proxy,
+)
 from stacks.local.aws.sagemaker.asynchronous import Queues, invoke_async
 from stacks.local.aws.sagemaker.capture import Captures
 from stacks.local.aws.sagemaker.errors import ApiError, not_emulated
@@ -69,12 +77,17 @@ class SageMakerApp:
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         scope = SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
         target = environ.get("HTTP_X_AMZ_TARGET", "")
-        if not (target.startswith(TARGET_PREFIX) or (scope and scope["service"] == "sagemaker")):
+        tracked = mlflow.arn_of(environ)
+        if not (
+            tracked
+            or target.startswith(TARGET_PREFIX)
+            or (scope and scope["service"] == "sagemaker")
+        ):
             return self.fallback(environ, start)
         try:
             if scope and scope["region"] != self.emulator.region:
                 raise not_emulated(f"region {scope['region']}", f"use {self.emulator.region}")
-            reply = self._reply(environ, target)
+            reply = self._tracked(tracked, environ) if tracked else self._reply(environ, target)
         except ApiError as error:
             reply = _error_reply(error)
         except Exception as error:
@@ -84,6 +97,13 @@ class SageMakerApp:
             )
         start(f"{reply.status} {REASONS.get(reply.status, 'Error')}", [*reply.headers.items()])
         return [reply.body] if reply.parts is None else reply.parts
+
+    def _tracked(self, arn: str, environ: Environ) -> Reply:
+        """An answer of MLflow."""
+        told = tracking_proxy.forward(self.emulator, arn, environ)
+        kind = told.headers.get("Content-Type", "application/json")
+        headers = {**_common(told.data), "Content-Type": kind}
+        return Reply(body=told.data, headers=headers, status=told.status)
 
     def _reply(self, environ: Environ, target: str) -> Reply:
         body = body_of(environ)

@@ -109,6 +109,7 @@ class LocalEnvironment:
         if tracking is not None:
             homes["MLFLOW_TRACKING_URI"] = str(tracking["url"])
             homes["MLFLOW_S3_ENDPOINT_URL"] = self.cloud.endpoint_url
+            homes["SAGEMAKER_MLFLOW_CUSTOM_ENDPOINT"] = self.cloud.endpoint_url
         if self.kubeconfig.exists():
             homes["KUBECONFIG"] = str(self.kubeconfig)
         return homes | {name: value for name, value in mine.items() if name not in hidden}

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from stacks.local.aws.iam import mlflow
 from stacks.local.aws.protocols import BODY, signed_for
 
 Environ = dict[str, Any]
@@ -36,6 +37,8 @@ INVOCATION = re.compile(r"/endpoints/[^/]+/(async-)?invocations(-response-stream
 def changes(environ: Environ) -> bool:
     """Whether a request may change what is kept; of what cannot be told it may."""
     service = signed_for(environ)
+    if mlflow.arn_of(environ):  # what MLflow holds lies in its own database
+        return False
     if INVOCATION.fullmatch(environ["PATH_INFO"]) and service == "sagemaker":
         return False
     if service == MAKES_SESSIONS:

@@ -169,6 +169,7 @@ def base_environment(
         "AWS_DEFAULT_REGION": region,
         **credentials,
         "AWS_EC2_METADATA_DISABLED": "true",
+        "SAGEMAKER_MLFLOW_CUSTOM_ENDPOINT": endpoint_url,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "1",
         "GX_ANALYTICS_ENABLED": "false",

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stacks.local.aws.iam import mlflow
 from stacks.local.aws.protocols import model_of
 
 SIGNED_AS: Mapping[str, tuple[str, ...]] = {
@@ -40,6 +41,7 @@ PREFIXES: Mapping[str, str] = {"monitoring": "cloudwatch", "tagging": "tag", "em
 """Service in the scope of a signature -> prefix of its actions. Default: the same."""
 
 
+SIGNED_FOR_MLFLOW = ("sagemaker", "sagemaker-mlflow")
 FORMS = ("query", "ec2")
 """Protocols whose requests are forms."""
 
@@ -71,6 +73,8 @@ def asked(environ: Mapping[str, Any], body: bytes, signed_for: str) -> Asked | N
     from moto.core.routing import get_service_router
     from werkzeug.exceptions import HTTPException
 
+    if (arn := mlflow.arn_of(environ)) and signed_for in SIGNED_FOR_MLFLOW:
+        return _of_mlflow(environ, signed_for, arn)
     for service in SIGNED_AS.get(signed_for, (signed_for,)):
         request = Request({**environ, "wsgi.input": io.BytesIO(body)})
         try:
@@ -89,6 +93,20 @@ def asked(environ: Mapping[str, Any], body: bytes, signed_for: str) -> Asked | N
             members=_members(service, operation.name),
         )
     return None
+
+
+def _of_mlflow(environ: Mapping[str, Any], signed_for: str, arn: str) -> Asked | None:
+    operation = mlflow.operation_of(arn, environ["REQUEST_METHOD"], environ["PATH_INFO"])
+    if operation is None:
+        return None
+    return Asked(
+        signed_for=signed_for,
+        service="sagemaker",
+        prefix=mlflow.prefix_of(arn),
+        operation=operation,
+        protocol="rest-json",
+        parameters={"Arn": arn},
+    )
 
 
 @functools.cache

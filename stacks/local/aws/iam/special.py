@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from policies.data import UNKNOWN
+from stacks.local.aws.iam import mlflow
 from stacks.local.aws.iam.asked import Asked
 from stacks.local.aws.iam.resources import Place
 
@@ -148,8 +149,14 @@ def _lambda(asked: Asked, place: Place) -> Sequence[Any] | None:
     return [f"{arn}:{qualifier}" if isinstance(qualifier, str) else arn]
 
 
+def _mlflow(asked: Asked, place: Place) -> Sequence[Any] | None:
+    return [asked.parameters["Arn"]]
+
+
 def _sagemaker(asked: Asked, place: Place) -> Sequence[Any] | None:
     """A model package is made in its group; its number is SageMaker's to choose."""
+    if asked.operation == mlflow.OF_AN_APP:
+        return _mlflow(asked, place)
     group = asked.parameters.get("ModelPackageGroupName")
     if asked.operation != "CreateModelPackage" or not isinstance(group, str):
         return _batch_of_records(asked, place)
@@ -186,6 +193,7 @@ FINDS: Mapping[str, Find] = {
     "logs": _logs,
     "s3": _s3,
     "sagemaker": _sagemaker,
+    "sagemaker-mlflow": _mlflow,
     "secretsmanager": _secrets,
     "sqs": _sqs,
 }
