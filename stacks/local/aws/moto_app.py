@@ -13,6 +13,10 @@ def make(emulator: Emulator, service: str) -> Any:
         from stacks.local.aws import moto_cloudformation  # it loads every service of moto
 
         moto_cloudformation.install(emulator)
+    elif service == "athena":
+        from stacks.local.aws.athena import moto_athena
+
+        moto_athena.install(emulator)
     elif service == "resourcegroupstaggingapi":
         from stacks.local.aws import moto_tagging
 
