@@ -20,6 +20,7 @@ from stacks.local.aws.cloudwatch_alarms import Watch, period_of, points_of
 from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.aws.recorded.application_autoscaling import ACTIVITY, POLICY, TARGET
 from stacks.local.aws.recorded.recorder import After, Store, Thing
+from stacks.local.aws.schedule_expressions import Due, Timed, is_due
 
 VARIANT = "sagemaker:variant:DesiredInstanceCount"
 COMPONENT = "sagemaker:inference-component:DesiredCopyCount"
@@ -205,8 +206,53 @@ def _move(
     now = datetime.now(UTC)
     told = _set(emulator, target.members, wanted)
     (seen.out if wanted > capacity else seen.taken)[_registered(target)] = now.timestamp()
-    _note(store, target.members, (wanted, told), policy.members["PolicyName"], alarm[0].name)
+    name = policy.members["PolicyName"]
+    cause = f"monitor alarm {alarm[0].name} in state ALARM triggered policy {name}"
+    _note(store, target.members, (wanted, told), cause)
     return True
+
+
+def act(emulator: Emulator, store: Store, due: Due) -> None:
+    """One round of scheduled actions: bounds change, and with them a capacity beyond them.
+
+    Source: Application Auto Scaling user guide, "Scheduled scaling": below the new minimum it
+    scales out, above the new maximum in.
+    """
+    now = datetime.now(UTC).timestamp()
+    for action in list(moto_backend("applicationautoscaling", emulator).scheduled_actions):
+        asked = action.scalable_target_action or {}
+        version = f"{action.creation_time} {action.start_time} {action.end_time} {asked}"
+        timed = Timed(
+            key=(action.arn, version),
+            expression=action.schedule,
+            zone=action.timezone or "UTC",
+            start=float(action.start_time or 0),
+            end=float(action.end_time or math.inf),
+        )
+        key = (action.service_namespace, action.resource_id, action.scalable_dimension)
+        target = store.of(TARGET).get(key)
+        if not is_due(due, timed, now) or target is None:
+            continue
+        if not target.members.get("SuspendedState", {}).get("ScheduledScalingSuspended"):
+            _bound(emulator, store, target.members, asked, action.scheduled_action_name)
+
+
+def _bound(
+    emulator: Emulator,
+    store: Store,
+    target: dict[str, Any],
+    asked: Mapping[str, int],
+    action: str,
+) -> None:
+    target.update({name: asked[name] for name in ("MinCapacity", "MaxCapacity") if name in asked})
+    capacity = _capacity(emulator, target)
+    if capacity is None:
+        return
+    wanted = min(max(capacity, target["MinCapacity"]), target["MaxCapacity"])
+    if wanted != capacity:
+        bounds = f"min capacity {target['MinCapacity']}, max capacity {target['MaxCapacity']}"
+        cause = f"scheduled action name {action} was triggered: {bounds}"
+        _note(store, target, (wanted, _set(emulator, target, wanted)), cause)
 
 
 def _waits(target: Thing, policy: Mapping[str, Any], seen: Scaled, *, more: bool) -> bool:
@@ -312,9 +358,7 @@ def _set(emulator: Emulator, target: Mapping[str, Any], wanted: int) -> str:
     return ""
 
 
-def _note(
-    store: Store, target: Mapping[str, Any], ended: tuple[int, str], policy: str, alarm: str
-) -> None:
+def _note(store: Store, target: Mapping[str, Any], ended: tuple[int, str], cause: str) -> None:
     """Keep an activity for DescribeScalingActivities, the newest first."""
     wanted, wrong = ended
     what = "copy count" if target["ScalableDimension"] == COMPONENT else "instance count"
@@ -323,7 +367,7 @@ def _note(
         **{name: target[name] for name in TARGET.key},
         "ActivityId": identity,
         "Description": f"Setting desired {what} to {wanted}.",
-        "Cause": f"monitor alarm {alarm} in state ALARM triggered policy {policy}",
+        "Cause": cause,
         "StartTime": now,
         "EndTime": now,
         "StatusCode": "Failed" if wrong else "Successful",

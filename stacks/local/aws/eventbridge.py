@@ -100,7 +100,14 @@ def tell(emulator: Emulator, states: States) -> None:
 
 def put(emulator: Emulator, event: Event) -> None:
     """Bring an event to the targets of every rule that matches it."""
-    message = {
+    bus = moto_backend("events", emulator).event_buses["default"]
+    for rule in list(bus.rules.values()):
+        rule.send_to_targets(_message(emulator, event))
+
+
+def _message(emulator: Emulator, event: Event) -> dict[str, Any]:
+    """The event as moto hands it about."""
+    return {
         "version": "0",
         "id": str(uuid.uuid4()),
         "detail-type": event.detail_type,
@@ -112,9 +119,6 @@ def put(emulator: Emulator, event: Event) -> None:
         "resources": list(event.resources),
         "detail": json.loads(json.dumps(event.detail, default=str)),
     }
-    bus = moto_backend("events", emulator).event_buses["default"]
-    for rule in list(bus.rules.values()):
-        rule.send_to_targets(message)
 
 
 def _alarms(emulator: Emulator, states: States) -> Iterator[Event]:
@@ -171,33 +175,60 @@ def _same(states: States, arn: str, now: str) -> bool:
 
 def install(emulator: Emulator) -> None:
     """Let moto's rules reach functions, topics and pipelines too."""
-    from moto.core.exceptions import ServiceException
     from moto.events.models import Rule
-    from werkzeug.exceptions import HTTPException
 
-    theirs = Rule.send_to_targets
-
-    def deliver(rule: Any, target: Mapping[str, Any], event: Mapping[str, Any]) -> None:
-        ours = _target(target["Arn"])
-        if ours is None:
-            alone = copy.copy(rule)
-            alone.targets = [target]
-            theirs(alone, dict(event))
-        else:
-            ours(emulator, target, _input(target, _timed(event)))
+    Rule.send_as_moto = Rule.send_to_targets
 
     def send(rule: Any, event: Mapping[str, Any], transform_input: bool = True) -> None:
-        if rule.state != "ENABLED" or not rule.event_pattern.matches_event(event):
-            return
-        for target in list(rule.targets):
-            try:
-                deliver(rule, target, event)
-            except (HTTPException, ServiceException, NotImplementedError, LookupError) as error:
-                log.warning("rule %s did not reach %s: %s", rule.name, target["Arn"], error)
-                _count_failure(emulator, rule.name)
-                _bury(emulator, target, event)
+        pattern = rule.event_pattern  # a rule without one has a schedule alone
+        if rule.state == "ENABLED" and pattern.get_pattern() and pattern.matches_event(event):
+            _send(emulator, rule, event)
 
     Rule.send_to_targets = send
+
+
+def send_scheduled(emulator: Emulator, rule: Any) -> None:
+    """A rule's schedule came due: its targets get the event that AWS makes of that.
+
+    Source: EventBridge user guide, "Creating a rule that runs on a schedule".
+    """
+    event = Event(
+        source="aws.events", detail_type="Scheduled Event", resources=[rule.arn], detail={}
+    )
+    _send(emulator, rule, _message(emulator, event))
+
+
+def _send(emulator: Emulator, rule: Any, event: Mapping[str, Any]) -> None:
+    """To each target; what does not reach one is counted and goes to its dead letters."""
+    from moto.core.exceptions import ServiceException
+    from werkzeug.exceptions import HTTPException
+
+    for target in list(rule.targets):
+        try:
+            _deliver(emulator, rule, target, event)
+        except (HTTPException, ServiceException, NotImplementedError, LookupError) as error:
+            log.warning("rule %s did not reach %s: %s", rule.name, target["Arn"], error)
+            _count_failure(emulator, rule.name)
+            _bury(emulator, target, event)
+
+
+def _deliver(
+    emulator: Emulator, rule: Any, target: Mapping[str, Any], event: Mapping[str, Any]
+) -> None:
+    ours = _target(target["Arn"])
+    if ours is None:
+        alone = copy.copy(rule)
+        alone.targets, alone.event_pattern = [target], _everything()
+        alone.send_as_moto(dict(event))
+    else:
+        ours(emulator, target, _input(target, _timed(event)))
+
+
+def _everything() -> Any:
+    """moto asks the pattern again, which has been asked or is none."""
+    from moto.events.models import EventPattern
+
+    return EventPattern.load(None)
 
 
 def _count_failure(emulator: Emulator, rule: str) -> None:

@@ -1,7 +1,7 @@
-"""EventBridge Scheduler: schedules that come due call their target as the role that they name.
+"""Schedules that come due call their target as the role that they name; rules send their event.
 
-`rate(...)` and `at(...)` fire; `cron(...)` does not, and `plinth coverage` says so. Level-triggered
-like the rest of the local cloud: each round looks at what came due since the last one.
+Level-triggered like the rest of the local cloud: each round looks at what came due since the last
+one.
 
 Sources, EventBridge Scheduler user guide: "Schedule types", "Using universal targets", "Adding
 context attributes", "Configuring a dead-letter queue".
@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import json
 import logging
-import re
+import math
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,37 +23,28 @@ from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stacks.local.aws.emulator import Emulator, moto_backend
+from stacks.local.aws.eventbridge import send_scheduled
+from stacks.local.aws.schedule_expressions import Due, Timed, is_due
 from stacks.local.runtime.acting import Acting, CannotAct
-
-RATE = re.compile(r"rate\((?P<n>\d+) (?P<unit>minute|hour|day)s?\)")
-AT = re.compile(r"at\((?P<when>[\dT:-]+)\)")
-SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 
 UNIVERSAL = "arn:aws:scheduler:::aws-sdk:"
 
 log = logging.getLogger(__name__)
 
 
-@dataclass
-class Due:
-    """When each schedule fires next."""
-
-    at: dict[tuple[str, str, float], float | None] = field(default_factory=dict)
-    """ARN, expression and time of its last change -> seconds since the epoch; None: never."""
-
-
 def fire(emulator: Emulator, due: Due) -> None:
     """One round: call the targets of what came due."""
     now = time.time()
     for schedule in _schedules(emulator):
-        key = (schedule.arn, schedule.schedule_expression, schedule.last_modified_date)
-        if key not in due.at:
-            due.at[key] = _first(schedule, now)
-        when = due.at[key]
-        if when is None or when > now or schedule.state == "DISABLED":  # moto's default is None
-            continue
-        due.at[key] = _after(schedule, when)
-        _call(emulator, schedule)
+        is_on = schedule.state != "DISABLED"  # moto's default is None
+        if is_due(due, _timed(schedule), now) and is_on:
+            _call(emulator, schedule)
+    for bus in list(moto_backend("events", emulator).event_buses.values()):
+        for rule in list(bus.rules.values()):
+            if rule.scheduled_expression and rule.state == "ENABLED":
+                timed = Timed(key=(rule.arn, ""), expression=rule.scheduled_expression)
+                if is_due(due, timed, now):
+                    send_scheduled(emulator, rule)
 
 
 def _schedules(emulator: Emulator) -> list[Any]:
@@ -62,27 +52,14 @@ def _schedules(emulator: Emulator) -> list[Any]:
     return [one for group in groups for one in list(group.schedules.values())]
 
 
-def _first(schedule: Any, now: float) -> float | None:
-    """A rate begins to count when the schedule is made; a time that has passed is due at once.
-
-    What AWS does with a time that has passed when the schedule is made is not documented.
-    """
-    if period := _period(schedule):
-        return now + period
-    if match := AT.fullmatch(schedule.schedule_expression):
-        zone = ZoneInfo(schedule.schedule_expression_timezone)
-        return datetime.fromisoformat(match["when"]).replace(tzinfo=zone).timestamp()
-    return None
-
-
-def _after(schedule: Any, when: float) -> float | None:
-    period = _period(schedule)
-    return when + period if period else None
-
-
-def _period(schedule: Any) -> int:
-    match = RATE.fullmatch(schedule.schedule_expression)
-    return int(match["n"]) * SECONDS[match["unit"]] if match else 0
+def _timed(schedule: Any) -> Timed:
+    return Timed(
+        key=(schedule.arn, str(schedule.last_modified_date)),
+        expression=schedule.schedule_expression,
+        zone=schedule.schedule_expression_timezone or "UTC",
+        start=float(schedule.start_date or 0),
+        end=float(schedule.end_date or math.inf),
+    )
 
 
 def _call(emulator: Emulator, schedule: Any) -> None:

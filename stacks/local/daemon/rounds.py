@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from stacks.local.aws.autoscaling import Scaled, scale
+from stacks.local.aws.autoscaling import Scaled, act, scale
 from stacks.local.aws.cloudwatch_alarms import Watch, watch
 from stacks.local.aws.event_source_mappings import Streams, read
 from stacks.local.aws.eventbridge import States, tell
 from stacks.local.aws.sagemaker.reconcile import reconcile
-from stacks.local.aws.schedules import Due, fire
+from stacks.local.aws.schedule_expressions import Due
+from stacks.local.aws.schedules import fire
 from stacks.local.daemon.record import UPKEEP_SECONDS
 from stacks.local.keeping.quiet import Quiet
 
@@ -46,6 +47,7 @@ class Rounds:
             lambda: scale(emulator, recorded, self.alarms, self.scaled),
             lambda: tell(emulator, self.states),
             lambda: fire(emulator, self.due),
+            lambda: act(emulator, recorded, self.due),
         )
         while not stop.wait(UPKEEP_SECONDS):
             for one in rounds:

@@ -284,3 +284,22 @@ def test_an_update_loses_no_request(cloud: Cloud, sm: Any, endpoint: str, tmp_pa
         assert quick
         assert {one.result()[0] for one in slow} == {"only|m1|slow|text/csv"}
     assert settled(sm, endpoint)["EndpointConfigName"] == "scaled-next"
+
+
+def test_a_scheduled_action_moves_the_bounds_and_what_is_beyond(
+    cloud: Cloud, sm: Any, scaling: Any
+) -> None:
+    about = {**TARGET, "ResourceId": "endpoint/scaled/variant/only"}
+    wait_until(lambda: settled(sm, "scaled")["EndpointStatus"] == "InService")
+    more = instances(sm) + 1
+    soon = (datetime.now(UTC) + timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%S")
+    scaling.put_scheduled_action(
+        **about, ScheduledActionName="morning", Schedule=f"at({soon})", Timezone="UTC",
+        ScalableTargetAction={"MinCapacity": more, "MaxCapacity": more + 1},
+    )  # fmt: skip
+    wait_until(lambda: instances(sm) == more)
+    (bounds,) = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    assert (bounds["MinCapacity"], bounds["MaxCapacity"]) == (more, more + 1)
+    activities = scaling.describe_scaling_activities(ServiceNamespace="sagemaker")
+    assert "scheduled action name morning" in activities["ScalingActivities"][0]["Cause"]
+    scaling.delete_scheduled_action(**about, ScheduledActionName="morning")

@@ -58,11 +58,9 @@ def schedule(cloud: Cloud, name: str, role: str, **more: Any) -> None:
         "Input": json.dumps({"id": "<aws.scheduler.execution-id>", "name": name}),
         "DeadLetterConfig": {"Arn": queue("letters")},
     }
+    expression = {"ScheduleExpression": f"at({due})", "Target": target}
     cloud.client("scheduler").create_schedule(
-        Name=name,
-        ScheduleExpression=f"at({due})",
-        FlexibleTimeWindow={"Mode": "OFF"},
-        **{"Target": target, **more},
+        Name=name, FlexibleTimeWindow={"Mode": "OFF"}, **{**expression, **more}
     )
 
 
@@ -73,6 +71,34 @@ def test_a_schedule_calls_its_target_as_its_role(cloud: Cloud) -> None:
     said = message(cloud, "target")
     assert said["name"] == "due"
     assert len(said["id"]) == 36
+
+
+EVERY_MINUTE = "cron(* * * * ? *)"
+
+
+def test_crons_of_schedules_and_rules_come_due_with_the_minute(cloud: Cloud) -> None:
+    trusted_role(cloud.client("iam"), "minutely", Action="sqs:SendMessage")
+    schedule(cloud, "minutely", "minutely", ScheduleExpression=EVERY_MINUTE)
+    events, sqs = cloud.client("events"), cloud.client("sqs")
+    ticks = sqs.create_queue(QueueName="ticks")["QueueUrl"]
+    rule = events.put_rule(Name="minutely", ScheduleExpression=EVERY_MINUTE)["RuleArn"]
+    events.put_rule(Name="off", ScheduleExpression=EVERY_MINUTE, State="DISABLED")
+    for name in ("minutely", "off"):
+        events.put_targets(Rule=name, Targets=[{"Id": "ticks", "Arn": queue("ticks")}])
+    # a rule that has a schedule alone gets no other event
+    entry = {"Source": "tests", "DetailType": "Another", "Detail": "{}"}
+    events.put_events(Entries=[entry])
+    heard = message(cloud, "ticks")
+    assert (heard["source"], heard["detail-type"]) == ("aws.events", "Scheduled Event")
+    assert (heard["resources"], heard["detail"]) == ([rule], {})
+    assert message(cloud, "target")["name"] == "minutely"
+    cloud.client("scheduler").delete_schedule(Name="minutely")
+    assert (
+        sqs.get_queue_attributes(QueueUrl=ticks, AttributeNames=["All"])["Attributes"][
+            "ApproximateNumberOfMessages"
+        ]
+        == "0"
+    )
 
 
 def test_what_a_role_may_not_do_goes_to_the_dead_letters(cloud: Cloud) -> None:

@@ -52,7 +52,6 @@ NOT_DECIDED: Mapping[str, str] = {
     "s3:prefix of an object that is not there": (
         "AWS does not say what it holds then; a role that may list some prefixes is allowed"
     ),
-    "schedules of the form cron": "they do not fire, so their role is asked nothing",
     "a VPC without an endpoint": "whether a request has a way out at all",
     "tags of resources": "of services other than SageMaker and IAM's roles",
     "operations without a model": (

@@ -56,7 +56,7 @@ ROWS = (
         replace_on=(*SUBJECT, "name"),
         outputs={"arn": "ScheduledActionARN"},
         missing=MISSING,
-        fidelity="recorded by moto: it never fires, so a target keeps its bounds",
+        fidelity="of SageMaker: it fires and moves the bounds, and what is beyond them",
     ),
     Row(
         token="aws:appautoscaling/target:Target",

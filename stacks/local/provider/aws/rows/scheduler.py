@@ -39,8 +39,8 @@ ROWS = (
         outputs={"arn": "Arn"},
         missing=(Missing("ResourceNotFoundException"),),
         fidelity=(
-            "rate and at fire and call functions, queues and universal targets as their role; cron "
-            "does not, nothing is tried again, and flexible windows are not waited for"
+            "they fire and call functions, queues and universal targets as their role; nothing is "
+            "tried again, and flexible windows are not waited for"
         ),
     ),
 )
