@@ -14,6 +14,7 @@ from botocore.config import Config
 
 from stacks.local.aws.sagemaker.fleet import IDLE_SECONDS, Variant, rest
 from stacks.local.aws.sagemaker.servers import Server
+from stacks.local.runtime.processes import Children
 from tests.kits.endpoints import (
     invoke,
     make_model,
@@ -22,7 +23,7 @@ from tests.kits.endpoints import (
     serve,
     serve_program,
 )
-from tests.kits.local_cloud import BUCKET, OWN_IMAGE, ROLE, Cloud, left_of, refusal
+from tests.kits.local_cloud import BUCKET, OWN_IMAGE, ROLE, Cloud, refusal
 from tests.kits.provider import subject
 
 
@@ -94,25 +95,24 @@ def serverless(sm: Any, name: str, container: tuple[str, str], **config: int) ->
     }
 
 
-def serving(cloud: Cloud, endpoint: str) -> list[str]:
-    """Servers, without what stands in front of each: the namespaces and their first process."""
-    running = [line for line in left_of(cloud.home) if endpoint in line or line.endswith("serve")]
-    return [line for line in running if "unshare" not in line and "/bin/sh -c" not in line]
+def serving(cloud: Cloud, endpoint: str) -> int:
+    """How many servers of an endpoint run; those of others may be ending just now."""
+    children = Children(folder=cloud.home / "local/run").recorded()
+    return sum(one.purpose.startswith(f"endpoint {endpoint} ") and one.alive() for one in children)
 
 
 def test_a_serverless_endpoint_runs_nothing_until_it_is_asked(
     cloud: Cloud, sm: Any, container: tuple[str, str]
 ) -> None:
-    before = len(serving(cloud, "lazy"))
     variant = serverless(sm, "lazy", container)
     sm.create_endpoint_config(EndpointConfigName="lazy", ProductionVariants=[variant])
     serve(sm, "lazy", "lazy")
-    assert len(serving(cloud, "lazy")) == before
+    assert serving(cloud, "lazy") == 0
     [shown] = sm.describe_endpoint(EndpointName="lazy")["ProductionVariants"]
     assert shown["CurrentServerlessConfig"]["MaxConcurrency"] == 1
     assert "CurrentInstanceCount" not in shown
     assert invoke(cloud, "lazy", "row")[0].startswith("lazy|m1|row")
-    assert len(serving(cloud, "lazy")) == before + 1
+    assert serving(cloud, "lazy") == 1
 
 
 def test_a_serverless_endpoint_refuses_more_at_once_than_its_concurrency(cloud: Cloud) -> None:
