@@ -31,7 +31,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from stacks.local.daemon import client as session
 from stacks.local.runtime.processes import Children
 from tests.drills.state import say
-from tests.kits.endpoints import configure, on_instances, put_artifact, serve, serve_program
+from tests.kits.endpoints import (
+    alarm_on_errors,
+    configure,
+    on_instances,
+    put_artifact,
+    serve,
+    serve_program,
+)
 from tests.kits.local_cloud import Cloud, kill, left_of, running_cloud
 
 ENDPOINT, GROUP, ALARM = "soak", "soak", "soak-errors"
@@ -130,21 +137,7 @@ def _prepare(soak: Soak, folder: Path) -> None:
         sm.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
     configure(sm, "broken", path, artifact, broken=1)
     serve(sm, ENDPOINT, "blue")
-    soak.client("cloudwatch").put_metric_alarm(
-        AlarmName=ALARM,
-        Namespace="AWS/SageMaker",
-        MetricName="Invocation5XXErrors",
-        Dimensions=[
-            {"Name": "EndpointName", "Value": ENDPOINT},
-            {"Name": "VariantName", "Value": "broken"},
-        ],
-        Statistic="Sum",
-        Period=10,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="GreaterThanOrEqualToThreshold",
-        TreatMissingData="notBreaching",
-    )
+    alarm_on_errors(soak.client("cloudwatch"), ALARM, ENDPOINT, variant="broken")
     sm.create_feature_group(
         FeatureGroupName=GROUP,
         RecordIdentifierFeatureName="id",

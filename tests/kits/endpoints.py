@@ -130,3 +130,20 @@ def invoke(cloud: Cloud, endpoint: str, body: str, **more: str) -> tuple[str, st
         EndpointName=endpoint, Body=body.encode(), ContentType="text/csv", **more
     )
     return answer["Body"].read().decode(), answer["InvokedProductionVariant"]
+
+
+def alarm_on_errors(cloudwatch: Any, name: str, endpoint: str, *, variant: str = "") -> None:
+    """An alarm on one 5xx of an endpoint, or of one of its variants, within ten seconds."""
+    dimensions = {"EndpointName": endpoint, **({"VariantName": variant} if variant else {})}
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        Namespace="AWS/SageMaker",
+        MetricName="Invocation5XXErrors",
+        Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+        Statistic="Sum",
+        Period=10,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        TreatMissingData="notBreaching",
+    )

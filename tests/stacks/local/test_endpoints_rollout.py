@@ -11,7 +11,15 @@ from infra.errors import UserError
 from stacks.local.aws.cloudwatch_alarms import Datum, statistic_of, verdict
 from stacks.local.aws.sagemaker.fleet import Fleet
 from stacks.local.aws.sagemaker.rollout import Deployment, Plan, plan_of
-from tests.kits.endpoints import configure, invoke, put_artifact, serve, serve_program, settled
+from tests.kits.endpoints import (
+    alarm_on_errors,
+    configure,
+    invoke,
+    put_artifact,
+    serve,
+    serve_program,
+    settled,
+)
 from tests.kits.local_cloud import Cloud
 from tests.kits.provider import subject
 
@@ -92,18 +100,7 @@ def update(sm: Any, endpoint: str, config: str, *, bake_seconds: int, **more: An
 
 def test_a_canary_answers_a_share_while_it_bakes_and_then_everything(cloud: Cloud, sm: Any) -> None:
     serve(sm, "canary", "blue")
-    cloud.client("cloudwatch").put_metric_alarm(
-        AlarmName="errors",
-        Namespace="AWS/SageMaker",
-        MetricName="Invocation5XXErrors",
-        Dimensions=[{"Name": "EndpointName", "Value": "canary"}],
-        Statistic="Sum",
-        Period=10,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="GreaterThanOrEqualToThreshold",
-        TreatMissingData="notBreaching",
-    )
+    alarm_on_errors(cloud.client("cloudwatch"), "errors", "canary")
     update(sm, "canary", "green", bake_seconds=4, **ALARMS)
     seen: set[str] = set()
     deadline = time.monotonic() + 120
@@ -122,21 +119,7 @@ def test_a_canary_answers_a_share_while_it_bakes_and_then_everything(cloud: Clou
 
 def test_errors_of_a_canary_raise_the_alarm_that_rolls_it_back(cloud: Cloud, sm: Any) -> None:
     serve(sm, "guarded", "blue")
-    cloud.client("cloudwatch").put_metric_alarm(
-        AlarmName="errors",
-        Namespace="AWS/SageMaker",
-        MetricName="Invocation5XXErrors",
-        Dimensions=[
-            {"Name": "EndpointName", "Value": "guarded"},
-            {"Name": "VariantName", "Value": "broken"},
-        ],
-        Statistic="Sum",
-        Period=10,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="GreaterThanOrEqualToThreshold",
-        TreatMissingData="notBreaching",
-    )
+    alarm_on_errors(cloud.client("cloudwatch"), "errors", "guarded", variant="broken")
     update(sm, "guarded", "broken", bake_seconds=60, **ALARMS)
     begun = time.monotonic()
     runtime = cloud.client("sagemaker-runtime")
