@@ -15,7 +15,9 @@ from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.event_stream import CONTENT_TYPE, event, exception
 from stacks.local.aws.sagemaker.fleet import slot
 from stacks.local.aws.sagemaker.invoke import (
+    TARGET_CONTAINER,
     Question,
+    Target,
     answered,
     in_service,
     measuring,
@@ -76,14 +78,15 @@ def invoke_stream(
 ) -> tuple[Stream, dict[str, str]]:
     """Parts and headers of the answer."""
     sent = {ours: headers[name] for name, ours in FORWARDED.items() if name in headers}
-    question = Question(headers=sent, body=body, streamed=True)
+    target = Target(container=headers.get(TARGET_CONTAINER, ""))
+    question = Question(headers=sent, body=body, streamed=True, target=target)
     return in_service(lambda: _once(emulator, endpoint, headers, question))
 
 
 def _once(
     emulator: Emulator, endpoint: str, headers: Mapping[str, str], question: Question
 ) -> tuple[Stream, dict[str, str]]:
-    fleet, variant = route(emulator, endpoint, headers, question.body)
+    fleet, variant = route(emulator, endpoint, headers, question)
     with ExitStack() as stack:
         stack.enter_context(slot(variant))
         measure = measuring(emulator, fleet, variant)
@@ -94,7 +97,7 @@ def _once(
             raise model_error(0, f"the model did not answer: {error}") from error
         measure(answer.status, spent)
         if not 200 <= answer.status < 300:
-            raise model_error(answer.status, answer.read().decode(errors="replace"), server.log)
+            raise model_error(answer.status, answer.data.decode(errors="replace"), server)
         stream = Stream(answer=answer, held=stack.pop_all())
     shown = {ours: answer.headers[name] for name, ours in SHOWN.items() if name in answer.headers}
     told = {"Content-Type": CONTENT_TYPE, "x-Amzn-Invoked-Production-Variant": variant.name}
