@@ -121,6 +121,18 @@ def service_of(request: Request) -> str:
     return "s3" if "AWSAccessKeyId" in _query(request) else ""
 
 
+def expires_seconds_of(request: Request) -> int | None:
+    """How long a presigned URL says that it lives; None where it is none."""
+    claim = _claim(request)
+    return claim.expires_seconds if claim is not None else None
+
+
+def region_of(request: Request) -> str:
+    """The region that a request claims to be signed for; empty where it claims none."""
+    claim = _claim(request)
+    return claim.region if claim is not None else ""
+
+
 def access_key_of(request: Request) -> str | None:
     """The access key id that the head of a request claims to be signed with."""
     try:

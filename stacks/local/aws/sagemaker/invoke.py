@@ -42,6 +42,7 @@ NEEDS_COMPONENT = (
     "inference components."
 )
 
+COMPONENT = "X-Amzn-SageMaker-Inference-Component"
 TARGET_CONTAINER = "X-Amzn-SageMaker-Target-Container-Hostname"
 OCTETS = "application/octet-stream"
 
@@ -137,7 +138,7 @@ def route(
     fleet = serving_fleet(find(emulator, endpoint))
     if "AsyncInferenceConfig" in fleet.config:
         raise ApiError("ValidationError", f"Endpoint {endpoint} answers InvokeEndpointAsync only.")
-    component = headers.get("X-Amzn-SageMaker-Inference-Component")
+    component = headers.get(COMPONENT)
     if component is not None:
         variant = components.serving(emulator, endpoint, component)
     else:
