@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from stacks.local.aws.signatures import Refused, Request, expires_seconds_of, region_of, service_of
+from stacks.local.aws.signatures import Refused, Request, claim_of
 
 ROUTE = re.compile(
     r"/endpoints/(?P<endpoint>[^/]+)(/inference-components/(?P<component>[^/]+))?"
@@ -45,7 +45,8 @@ def signed(environ: Mapping[str, Any], request: Request) -> Request:
 
 def region(environ: Mapping[str, Any]) -> str:
     """The region for which the token of a request is signed."""
-    return region_of(_in(environ.get("HTTP_AUTHORIZATION", "")))
+    claim = claim_of(_in(environ.get("HTTP_AUTHORIZATION", "")))
+    return claim.region if claim else ""
 
 
 def _in(said: str) -> Request:
@@ -68,9 +69,10 @@ def _presigned(token: str) -> Request:
     said = (parts.netloc, parts.path, dict(parse_qsl(parts.query)).get("Action"))
     if not url.endswith(VERSION) or said != (HOST, "/", ACTION):
         raise _invalid(f"it is no {ACTION} of {HOST}")
-    if service_of(found) != "sagemaker":
+    claim = claim_of(found)
+    if claim is None or claim.service != "sagemaker":
         raise _invalid("it is not signed for sagemaker")
-    if not 0 < (expires_seconds_of(found) or 0) <= LONGEST_SECONDS:
+    if not 0 < (claim.expires_seconds or 0) <= LONGEST_SECONDS:
         raise _invalid(f"X-Amz-Expires must be between 1 and {LONGEST_SECONDS} seconds")
     return found
 

@@ -113,7 +113,7 @@ class Claim:
 def service_of(request: Request) -> str:
     """The service that a request claims to be signed for; empty where it claims none."""
     try:
-        claim = _claim(request)
+        claim = claim_of(request)
     except Refused:
         return ""
     if claim is not None:
@@ -121,22 +121,10 @@ def service_of(request: Request) -> str:
     return "s3" if "AWSAccessKeyId" in _query(request) else ""
 
 
-def expires_seconds_of(request: Request) -> int | None:
-    """How long a presigned URL says that it lives; None where it is none."""
-    claim = _claim(request)
-    return claim.expires_seconds if claim is not None else None
-
-
-def region_of(request: Request) -> str:
-    """The region that a request claims to be signed for; empty where it claims none."""
-    claim = _claim(request)
-    return claim.region if claim is not None else ""
-
-
 def access_key_of(request: Request) -> str | None:
     """The access key id that the head of a request claims to be signed with."""
     try:
-        claim = _claim(request)
+        claim = claim_of(request)
     except Refused:
         return None
     return claim.access_key_id if claim is not None else _query(request).get("AWSAccessKeyId")
@@ -144,7 +132,7 @@ def access_key_of(request: Request) -> str | None:
 
 def verify(request: Request, secret_of: SecretOf, now: Callable[[], float] = time.time) -> str:
     """The access key id that a request was signed with; Refused where it was not."""
-    claim = _claim(request)
+    claim = claim_of(request)
     if claim is not None:
         return _verify_v4(request, claim, secret_of, now())
     if "AWSAccessKeyId" in _query(request):
@@ -182,7 +170,7 @@ def verify_form(
     return access_key_id
 
 
-def _claim(request: Request) -> Claim | None:
+def claim_of(request: Request) -> Claim | None:
     """The Version 4 signature of a request; None where it has none."""
     authorization = request.headers.get("authorization", "")
     query = _query(request)

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from tests.kits import multi_model
 from tests.kits.endpoints import invoke, put_artifact, serve_program, settled
-from tests.kits.local_cloud import OWN_IMAGE, ROLE, Cloud, refusal, trusted_role
+from tests.kits.local_cloud import BUCKET, OWN_IMAGE, ROLE, Cloud, refusal, trusted_role
 from tests.kits.multi_model import deploy
 from tests.kits.path import wait_until
 from tests.kits.transform import Transforms, request
@@ -206,10 +206,18 @@ def test_a_row_transforms_in_batch(cloud: Cloud, tmp_path: Path) -> None:
     assert logs == ["log-container-1.txt", "log-container-2.txt"]
 
 
-def test_containers_beside_each_other_transform_nothing(cloud: Cloud, tmp_path: Path) -> None:
+def test_containers_beside_each_other_are_asked_in_real_time_alone(
+    cloud: Cloud, tmp_path: Path
+) -> None:
     jobs = Transforms(cloud=cloud, folder=tmp_path)
     own = [{**jobs.container(), "ContainerHostname": name} for name in ("a", "b")]
     create = {"ModelName": "apart", "ExecutionRoleArn": ROLE, "Containers": own, **DIRECT}
     jobs.sm.create_model(**create)
+    variant = {"VariantName": "v", "ModelName": "apart", "InstanceType": "ml.m5.large",
+               "InitialInstanceCount": 1}  # fmt: skip
+    output = {"OutputConfig": {"S3OutputPath": f"s3://{BUCKET}/answers"}}
+    queued = {"ProductionVariants": [variant], "AsyncInferenceConfig": output}
+    _, message, _ = refusal(jobs.sm.create_endpoint_config, EndpointConfigName="apart", **queued)
+    assert "an asynchronous endpoint must have" in message
     code, message, _ = refusal(jobs.sm.create_transform_job, **request("apart", "apart"))
     assert code == "ValidationException" and "in SingleModel mode, in Serial" in message

@@ -75,6 +75,8 @@ def test_what_is_not_under_the_prefix_cannot_be_asked(cloud: Cloud, many: str) -
         assert f"(bucket: {BUCKET}, key: {PREFIX}/{target})" in message
     cloud.client("s3").put_object(Bucket=BUCKET, Key=f"{PREFIX}/text", Body=b"no archive")
     assert refused(cloud, EndpointName=many, TargetModel="text")[0] == "ValidationError"
+    put_model(cloud.client("s3"), "text", "model t")
+    assert asked(cloud, "text")[0] == "model t"
     assert asked(cloud, "a.tar.gz")[0] == "model a"
 
 

@@ -20,7 +20,7 @@ from stacks.local.aws.sagemaker.fleet import (
     plan,
     resize,
 )
-from stacks.local.aws.sagemaker.model_containers import images, only_container
+from stacks.local.aws.sagemaker.model_containers import images, only_container, pipeline
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.rollout import Deployment, plan_of, shift, take_down
 from stacks.local.aws.sagemaker.servers import ServingFailed
@@ -38,7 +38,7 @@ def create_config(emulator: Emulator, item: Resource, request: Request) -> None:
     """A configuration names models that exist, and variants that can stand together.
 
     Models of one container alone: developer guide, "Serverless Inference: feature exclusions" and
-    "Shadow variants: exclusions".
+    "Shadow variants: exclusions". InvokeEndpointAsync (API reference) names no target.
     """
     production, shadows = request["ProductionVariants"], request.get("ShadowProductionVariants", [])
     variants = [*production, *shadows]
@@ -61,6 +61,8 @@ def create_config(emulator: Emulator, item: Resource, request: Request) -> None:
         if shadows or "ServerlessConfig" in variant:
             kind = "a serverless endpoint" if "ServerlessConfig" in variant else "a shadow test"
             only_container(emulator, model.fields, kind)
+        if "AsyncInferenceConfig" in request:
+            pipeline(emulator, model.fields, "an asynchronous endpoint")
 
 
 def _check_serverless(request: Request, variants: list[Mapping[str, Any]]) -> None:

@@ -87,6 +87,15 @@ class Serving:
         return str(self.container.get("Image", ""))
 
     @property
+    def needs(self) -> dict[str, Any]:
+        """A request as `role_needs` reads it."""
+        return {
+            **self.model,
+            "PrimaryContainer": {"Image": self.image},  # as a package names it, too
+            "ResourceConfig": {"VolumeKmsKeyId": self.volume_key},
+        }
+
+    @property
     def subnets(self) -> Sequence[str]:
         return tuple(self.model.get("VpcConfig", {}).get("Subnets", ()))
 
@@ -199,16 +208,11 @@ def _start(emulator: Emulator, serving: Serving) -> Server:
         acting = _acting(emulator, serving)
     except CannotAssume as error:
         raise ServingFailed(str(error)) from error
-    needs = {
-        **serving.model,
-        "PrimaryContainer": {"Image": serving.image},  # as a package names it, too
-        "ResourceConfig": {"VolumeKmsKeyId": serving.volume_key},
-    }
     try:
         command = images.command(serving.image, "serve")
     except images.NoProgram as error:
         raise ServingFailed(str(error)) from error
-    if reason := refused(emulator, acting, needs, serving.group):
+    if reason := refused(emulator, acting, serving.needs, serving.group):
         raise ServingFailed(reason)
     models = _model_data(emulator, serving, acting.s3)
     printed = serving.log.stat().st_size if serving.log.exists() else 0
