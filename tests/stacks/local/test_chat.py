@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 import urllib3
-from botocore.auth import SigV4Auth
+from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
@@ -238,6 +238,14 @@ def test_a_token_of_another_action_or_service_is_refused(
     packed = base64.b64encode(f"{url.removeprefix('https://')}&Version=1".encode()).decode()
     status, code, _ = error(ask(http, cloud, f"Bearer sagemaker-api-key-{packed}"))
     assert (status, code) == (403, "AccessDeniedException")
+    for host, action in (("sagemaker.amazonaws.com", "ListModels"), ("h", "CallWithBearerToken")):
+        request = AWSRequest("POST", f"https://{host}/", params={"Action": action})
+        request.headers["host"] = host
+        SigV4QueryAuth(keys, "sagemaker", "us-east-1", expires=300).add_auth(request)
+        url = f"{request.url.removeprefix('https://')}&Version=1"
+        packed = base64.b64encode(url.encode()).decode()
+        told = error(ask(http, cloud, f"Bearer sagemaker-api-key-{packed}"))
+        assert told[:2] == (403, "AccessDeniedException") and "it is no CallWith" in told[2]
 
 
 def test_a_token_opens_no_other_route_and_a_signature_not_this_one(
