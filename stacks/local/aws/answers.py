@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from botocore.model import OperationNotFoundError
 
+from stacks.local.aws.bearer_tokens import error_body, is_route
 from stacks.local.aws.bodies import problem
 from stacks.local.aws.protocols import signed_for
 from stacks.local.aws.signatures import Refused
@@ -115,6 +116,8 @@ def answered(environ: Environ, refused: Refused, start: Start) -> Iterable[bytes
 
 
 def _body(environ: Environ, refused: Refused) -> tuple[str, bytes]:
+    if is_route(environ):
+        return "application/json", error_body(refused.code, refused.message)
     code, message = html.escape(refused.code), html.escape(refused.message)
     protocol = refused.protocol or _protocol(environ)
     if protocol in ("query", "ec2"):

@@ -10,11 +10,14 @@ from typing import Any
 
 from werkzeug.datastructures import EnvironHeaders
 
+from stacks.local.aws import bearer_tokens
+from stacks.local.aws.bearer_tokens import ROUTE, error_body
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.iam import mlflow
 from stacks.local.aws.protocols import body_of, operation_of, parsed
 from stacks.local.aws.sagemaker import (
     api,
+    chat,
     experiment_metrics,
     features,
     invoke,
@@ -45,6 +48,8 @@ REASONS = {
     200: "OK",
     202: "Accepted",
     400: "Bad Request",
+    403: "Forbidden",
+    405: "Method Not Allowed",
     424: "Failed Dependency",
     429: "Too Many Requests",
     501: "Not Implemented",
@@ -77,22 +82,25 @@ class SageMakerApp:
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         scope = SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
         target = environ.get("HTTP_X_AMZ_TARGET", "")
-        tracked = mlflow.arn_of(environ)
-        if not (
-            tracked
-            or target.startswith(TARGET_PREFIX)
-            or (scope and scope["service"] == "sagemaker")
-        ):
+        route, tracked = ROUTE.fullmatch(environ["PATH_INFO"]), mlflow.arn_of(environ)
+        is_ours = target.startswith(TARGET_PREFIX) or (scope and scope["service"] == "sagemaker")
+        if not (is_ours or route or tracked):
             return self.fallback(environ, start)
+        error_reply = _chat_error if route else _error_reply
         try:
             if scope and scope["region"] != self.emulator.region:
                 raise not_emulated(f"region {scope['region']}", f"use {self.emulator.region}")
-            reply = self._tracked(tracked, environ) if tracked else self._reply(environ, target)
+            if route:
+                reply = self._chat(route, environ)
+            elif tracked:
+                reply = self._tracked(tracked, environ)
+            else:
+                reply = self._reply(environ, target)
         except ApiError as error:
-            reply = _error_reply(error)
+            reply = error_reply(error)
         except Exception as error:
             log.exception("%s %s failed", environ["PATH_INFO"], target)
-            reply = _error_reply(
+            reply = error_reply(
                 ApiError("InternalFailure", f"fault of the local cloud: {error!r}", status=500)
             )
         start(f"{reply.status} {REASONS.get(reply.status, 'Error')}", [*reply.headers.items()])
@@ -130,6 +138,19 @@ class SageMakerApp:
         whole, told = invoke.invoke(self.emulator, self.captures, endpoint, headers, body)
         return Reply(body=whole, headers={**_common(whole), **told})
 
+    def _chat(self, route: re.Match[str], environ: Environ) -> Reply:
+        """A chat completion asked with a bearer token, which the gate has checked."""
+        headers, endpoint = EnvironHeaders(environ), route["endpoint"]
+        if environ["REQUEST_METHOD"] != "POST":
+            raise ApiError("ValidationError", "a chat completion is asked with POST", status=405)
+        if (signed := bearer_tokens.region(environ)) != self.emulator.region:
+            told = f"The bearer token is for region {signed}, not {self.emulator.region}."
+            raise ApiError("AccessDeniedException", told, status=403)
+        stream, shown = chat.complete(
+            self.emulator, endpoint, route["component"], headers, body_of(environ)
+        )
+        return Reply(parts=stream, headers={**_request_id(), **shown})
+
     def _rest(self, environ: Environ) -> Reply:
         """The feature store's runtime and the metrics: REST APIs signed as `sagemaker`."""
         for name, operations in RUNTIMES.items():
@@ -160,6 +181,13 @@ def _error_reply(error: ApiError) -> Reply:
         headers={**reply.headers, "x-amzn-errortype": error.code},
         status=reply.status,
     )
+
+
+def _chat_error(error: ApiError) -> Reply:
+    """The same as OpenAI's clients read it."""
+    body = error_body(error.code, error.message, **error.members)
+    told = {**_common(body), "Content-Type": "application/json", "x-amzn-errortype": error.code}
+    return Reply(body=body, headers=told, status=error.status)
 
 
 def _common(body: bytes) -> dict[str, str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from moto.core.request import PRESERVED_HEADER_NAMES_ENVIRON_KEY
 
+from stacks.local.aws import bearer_tokens
 from stacks.local.aws.answers import answered
 from stacks.local.aws.bodies import check_body, largest_body
 from stacks.local.aws.protocols import BODY
@@ -66,9 +67,10 @@ class Gate:
         try:
             self._check_origin(environ)
             request = _request(environ, self._limit(environ))
-            access_key_id = self._check_signature(environ, request)
+            signed = bearer_tokens.signed(environ, request)
+            access_key_id = self._check_signature(environ, signed)
             check_body(environ, request.body)
-            service = service_of(request) or "s3"  # a form of S3 names none
+            service = service_of(signed) or "s3"  # a form of S3 names none
             self._authorize(environ, request.body, service, access_key_id)
         except Refused as refused:
             asked = environ["REQUEST_METHOD"], environ["PATH_INFO"]
@@ -84,9 +86,10 @@ class Gate:
             headers=_headers(environ),
             body=b"",
         )
-        key = access_key_of(headers)
+        signed = bearer_tokens.signed(environ, headers)
+        key = access_key_of(signed)
         known = key is not None and self.secret_of(key) is not None
-        return largest_body(environ, service_of(headers)) if known else STRANGERS_BYTES
+        return largest_body(environ, service_of(signed)) if known else STRANGERS_BYTES
 
     def _authorize(self, environ: Environ, body: bytes, service: str, access_key_id: str) -> None:
         """Refused where IAM denies; a fault of ours lets nobody through."""

@@ -15,6 +15,9 @@ LATENCIES = 200
 
 NAMESPACE = "AWS/SageMaker"
 
+COUNTED = {"ModelCacheHit": NAMESPACE, "LoadedModelCount": "/aws/sagemaker/Endpoints"}
+"""Measures of multi-model endpoints that are no times -> their namespace."""
+
 
 @dataclass
 class Second:
@@ -35,6 +38,7 @@ class Metrics:
         self._lock = threading.Lock()
         self._waiting: dict[tuple[str, str, str], Second] = defaultdict(Second)
         self._unserved: Counter[str] = Counter()
+        self._observed: dict[tuple[str, str, str, str], list[float]] = defaultdict(list)
 
     def add(
         self,
@@ -66,11 +70,24 @@ class Metrics:
         with self._lock:
             self._unserved[component] += 1
 
+    def observe(
+        self, endpoint: str, variant: str, name: str, value: float, *, container: str = ""
+    ) -> None:
+        """A measure of a multi-model or multi-container endpoint.
+
+        `container`: whose it is. Default: the variant's.
+        """
+        with self._lock:
+            self._observed[endpoint, variant, container, name].append(value)
+
     def flush(self, cloudwatch: Any) -> None:
         """Publish what waits to moto's CloudWatch."""
         with self._lock:
             waiting, self._waiting = self._waiting, defaultdict(Second)
             unserved, self._unserved = self._unserved, Counter()
+            observed, self._observed = self._observed, defaultdict(list)
+        for (endpoint, variant, container, name), values in observed.items():
+            _publish_observed(cloudwatch, _dimensions(endpoint, variant, container), name, values)
         for component, count in unserved.items():
             _publish_component(cloudwatch, component, {"NoCapacityInvocationFailures": count})
         for (endpoint, variant, component), second in waiting.items():
@@ -78,12 +95,29 @@ class Metrics:
                 per_copy = second.calls / second.instances
                 counted = {"Invocations": second.calls, "InvocationsPerCopy": per_copy}
                 _publish_component(cloudwatch, component, counted)
-            dimensions = [
-                {"Name": "EndpointName", "Value": endpoint},
-                {"Name": "VariantName", "Value": variant},
-            ]
+            dimensions = _dimensions(endpoint, variant)
             data = [{**datum, "Dimensions": dimensions} for datum in _data(second)]
             cloudwatch.put_metric_data(NAMESPACE, data)
+
+
+def _dimensions(endpoint: str, variant: str, container: str = "") -> list[dict[str, str]]:
+    """Dimensions of an endpoint's metrics; ContainerName where it has several containers."""
+    named = {"EndpointName": endpoint, "VariantName": variant, "ContainerName": container}
+    return [{"Name": name, "Value": value} for name, value in named.items() if value]
+
+
+def _publish_observed(
+    cloudwatch: Any, dimensions: list[dict[str, str]], name: str, values: list[float]
+) -> None:
+    """Developer guide, "Monitor SageMaker AI with CloudWatch": models of multi-model endpoints,
+    inference pipelines; times are microseconds, what is counted has no unit."""
+    datum = {
+        "MetricName": name,
+        "Unit": "None" if name in COUNTED else "Microseconds",
+        "Values": values,
+        "Dimensions": dimensions,
+    }
+    cloudwatch.put_metric_data(COUNTED.get(name, NAMESPACE), [datum])
 
 
 def _publish_component(cloudwatch: Any, component: str, counted: Mapping[str, float]) -> None:

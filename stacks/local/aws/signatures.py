@@ -113,7 +113,7 @@ class Claim:
 def service_of(request: Request) -> str:
     """The service that a request claims to be signed for; empty where it claims none."""
     try:
-        claim = _claim(request)
+        claim = claim_of(request)
     except Refused:
         return ""
     if claim is not None:
@@ -124,7 +124,7 @@ def service_of(request: Request) -> str:
 def access_key_of(request: Request) -> str | None:
     """The access key id that the head of a request claims to be signed with."""
     try:
-        claim = _claim(request)
+        claim = claim_of(request)
     except Refused:
         return None
     return claim.access_key_id if claim is not None else _query(request).get("AWSAccessKeyId")
@@ -132,7 +132,7 @@ def access_key_of(request: Request) -> str | None:
 
 def verify(request: Request, secret_of: SecretOf, now: Callable[[], float] = time.time) -> str:
     """The access key id that a request was signed with; Refused where it was not."""
-    claim = _claim(request)
+    claim = claim_of(request)
     if claim is not None:
         return _verify_v4(request, claim, secret_of, now())
     if "AWSAccessKeyId" in _query(request):
@@ -170,7 +170,7 @@ def verify_form(
     return access_key_id
 
 
-def _claim(request: Request) -> Claim | None:
+def claim_of(request: Request) -> Claim | None:
     """The Version 4 signature of a request; None where it has none."""
     authorization = request.headers.get("authorization", "")
     query = _query(request)

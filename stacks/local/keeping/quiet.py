@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from stacks.local.aws.bearer_tokens import is_route
 from stacks.local.aws.iam import mlflow
 from stacks.local.aws.protocols import BODY, signed_for
 
@@ -36,6 +37,8 @@ INVOCATION = re.compile(r"/endpoints/[^/]+/(async-)?invocations(-response-stream
 
 def changes(environ: Environ) -> bool:
     """Whether a request may change what is kept; of what cannot be told it may."""
+    if is_route(environ):
+        return False
     service = signed_for(environ)
     if mlflow.arn_of(environ):  # what MLflow holds lies in its own database
         return False

@@ -165,9 +165,9 @@ def test_what_nobody_built_is_a_501_that_names_it(sm: Any, cloud: Cloud) -> None
         sm.create_model,
         ModelName="many",
         ExecutionRoleArn=ROLE,
-        PrimaryContainer={"Image": "image", "Mode": "MultiModel"},
+        PrimaryContainer={"Image": "image", "InferenceSpecificationName": "second"},
     )
-    assert (code, status) == ("NotEmulated", 501) and "one model" in message
+    assert (code, status) == ("NotEmulated", 501) and "the first is used" in message
 
 
 def test_a_malformed_request_is_refused_with_every_problem(sm: Any) -> None:

@@ -162,7 +162,7 @@ class Ended:
 def test_a_worker_that_nobody_asks_goes_to_rest(tmp_path: Path, idle: float, left: int) -> None:
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     variant = Variant(
-        name="only", weight=1, instances=0, image="", role_arn="", container={}, health_seconds=1,
+        name="only", weight=1, instances=0, role_arn="", container={}, health_seconds=1,
         serverless={"MaxConcurrency": 1},
         servers=[Server(process=process, port=1, directory=tmp_path, log=tmp_path / "log.txt")],
         last_asked=time.monotonic() - idle,

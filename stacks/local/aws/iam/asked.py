@@ -9,8 +9,10 @@ import functools
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from re import Match
 from typing import Any
 
+from stacks.local.aws.bearer_tokens import ROUTE
 from stacks.local.aws.iam import mlflow
 from stacks.local.aws.protocols import model_of
 
@@ -62,6 +64,9 @@ class Asked:
     operation: str
     protocol: str
     parameters: Mapping[str, Any]
+    by_token: bool = False
+    """Whether it was asked with a bearer token. Default: it is signed itself."""
+
     members: frozenset[str] = frozenset()
     """What the operation could be given, in lower case."""
 
@@ -73,6 +78,8 @@ def asked(environ: Mapping[str, Any], body: bytes, signed_for: str) -> Asked | N
     from moto.core.routing import get_service_router
     from werkzeug.exceptions import HTTPException
 
+    if (chat := ROUTE.fullmatch(environ["PATH_INFO"])) is not None:
+        return _chat(chat)
     if (arn := mlflow.arn_of(environ)) and signed_for in SIGNED_FOR_MLFLOW:
         return _of_mlflow(environ, signed_for, arn)
     for service in SIGNED_AS.get(signed_for, (signed_for,)):
@@ -106,6 +113,22 @@ def _of_mlflow(environ: Mapping[str, Any], signed_for: str, arn: str) -> Asked |
         operation=operation,
         protocol="rest-json",
         parameters={"Arn": arn},
+    )
+
+
+def _chat(route: Match[str]) -> Asked:
+    """A chat completion: InvokeEndpoint by another way, which no model has (SageMaker developer
+    guide, "Invoke endpoints with OpenAI-compatible APIs")."""
+    said = {"EndpointName": route["endpoint"], "InferenceComponentName": route["component"]}
+    return Asked(
+        signed_for="sagemaker",
+        service="sagemaker-runtime",
+        prefix="sagemaker",
+        operation="InvokeEndpoint",
+        protocol="rest-json",
+        parameters={name: value for name, value in said.items() if value},
+        by_token=True,
+        members=_members("sagemaker-runtime", "InvokeEndpoint"),
     )
 
 

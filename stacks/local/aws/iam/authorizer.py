@@ -14,6 +14,7 @@ from policies.data import UNKNOWN
 from policies.iam.decision import Decision, Policies, decide
 from policies.iam.document import MalformedPolicy, Policy, compiled
 from policies.iam.request import Request
+from stacks.local.aws import bearer_tokens
 from stacks.local.aws.iam import context, implied, operations, resources, special
 from stacks.local.aws.iam.asked import Asked, asked
 from stacks.local.aws.iam.callers import Caller, caller, caller_as
@@ -152,6 +153,8 @@ class Authorizer:
 
     def _checks(self, what: Asked) -> Iterator[Check]:
         """Everything that an operation needs."""
+        if what.by_token:
+            yield Check(action=f"sagemaker:{bearer_tokens.ACTION}", resource="*")
         for action in operations.actions(what):
             for resource in resources.resources(action, what, self.place, special.find):
                 yield Check(action=action, resource=resource)

@@ -72,6 +72,9 @@ PATHS: Mapping[str, Sequence[str]] = {
         "TransformOutput.KmsKeyId",
         *_tuned("OutputDataConfig.KmsKeyId"),
     ),
+    # developer guide, "Security with multi-container endpoints with direct invocation"; the Service
+    # Authorization Reference lacks it
+    "sagemaker:targetcontainerhostname": ("TargetContainerHostname",),
     "sagemaker:volumekmskey": (
         "ResourceConfig.VolumeKmsKeyId",
         "ProcessingResources.ClusterConfig.VolumeKmsKeyId",

@@ -18,7 +18,7 @@ from stacks.local.aws.sagemaker.fleet import (
     launch,
     resize,
 )
-from stacks.local.aws.sagemaker.packages import container
+from stacks.local.aws.sagemaker.model_containers import only_container
 from stacks.local.aws.sagemaker.resource_type import Exists, Request
 from stacks.local.aws.sagemaker.rollout import Deployment, take_down
 from stacks.local.aws.sagemaker.servers import ServingFailed
@@ -144,7 +144,8 @@ def _planned(emulator: Emulator, item: Resource, specification: Request, copies:
         if found is None:
             arn = emulator.arn(f"model/{specification['ModelName']}")
             raise invalid(f'Could not find model "{arn}".')
-        model, own = found.fields, container(emulator, found.fields)
+        model = found.fields
+        own = only_container(emulator, model, "an inference component")
     else:
         said = specification["Container"]
         own = {"Image": said.get("Image", ""), "Environment": said.get("Environment", {})}
@@ -157,7 +158,6 @@ def _planned(emulator: Emulator, item: Resource, specification: Request, copies:
         component=item.name,
         weight=1,
         instances=copies,
-        image=own.get("Image", ""),
         container=own,
         role_arn=model.get("ExecutionRoleArn", ""),
         model=model,

@@ -20,6 +20,7 @@ from stacks.local.aws.sagemaker.fleet import (
     plan,
     resize,
 )
+from stacks.local.aws.sagemaker.model_containers import images, only_container, pipeline
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.rollout import Deployment, plan_of, shift, take_down
 from stacks.local.aws.sagemaker.servers import ServingFailed
@@ -34,7 +35,11 @@ increments)."""
 
 
 def create_config(emulator: Emulator, item: Resource, request: Request) -> None:
-    """A configuration names models that exist, and variants that can stand together."""
+    """A configuration names models that exist, and variants that can stand together.
+
+    Models of one container alone: developer guide, "Serverless Inference: feature exclusions" and
+    "Shadow variants: exclusions". InvokeEndpointAsync (API reference) names no target.
+    """
     production, shadows = request["ProductionVariants"], request.get("ShadowProductionVariants", [])
     variants = [*production, *shadows]
     names = [variant["VariantName"] for variant in variants]
@@ -49,9 +54,15 @@ def create_config(emulator: Emulator, item: Resource, request: Request) -> None:
     if not with_model and "ExecutionRoleArn" not in request:
         raise invalid("variants without ModelName need ExecutionRoleArn")
     for variant in with_model:
-        if emulator.store.find("model", variant["ModelName"]) is None:
+        model = emulator.store.find("model", variant["ModelName"])
+        if model is None:
             arn = emulator.arn(f"model/{variant['ModelName']}")
             raise invalid(f'Could not find model "{arn}".')
+        if shadows or "ServerlessConfig" in variant:
+            kind = "a serverless endpoint" if "ServerlessConfig" in variant else "a shadow test"
+            only_container(emulator, model.fields, kind)
+        if "AsyncInferenceConfig" in request:
+            pipeline(emulator, model.fields, "an asynchronous endpoint")
 
 
 def _check_serverless(request: Request, variants: list[Mapping[str, Any]]) -> None:
@@ -297,14 +308,17 @@ def _described(fleet: Fleet) -> dict[str, Any]:
 
 
 def _described_variant(variant: Variant) -> dict[str, Any]:
-    image = {"SpecifiedImage": variant.image, "ResolvedImage": variant.image}
+    deployed = [
+        {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": now()}
+        for image in images(variant.containers)
+    ]
     shown: dict[str, Any] = {
         "VariantName": variant.name,
         "CurrentWeight": variant.weight,
         "DesiredWeight": variant.weight,
     }
-    if variant.image:
-        shown["DeployedImages"] = [{**image, "ResolutionTime": now()}]
+    if deployed:
+        shown["DeployedImages"] = deployed
     if variant.serverless is not None:
         both = ("CurrentServerlessConfig", "DesiredServerlessConfig")
         return {**shown, **dict.fromkeys(both, variant.serverless)}

@@ -46,7 +46,9 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "CreateMlflowTrackingServer": frozenset(
         {"TrackingServerName", "ArtifactStoreUri", "MlflowVersion", "Tags"}
     ),
-    "CreateModel": frozenset({"ModelName", "PrimaryContainer", "Containers", "Tags"}),
+    "CreateModel": frozenset(
+        {"ModelName", "PrimaryContainer", "Containers", "InferenceExecutionConfig", "Tags"}
+    ),
     "CreateModelCard": frozenset({"ModelCardName", "Content", "ModelCardStatus", "Tags"}),
     "CreateModelPackage": frozenset(
         {
@@ -203,6 +205,7 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "VpcConfig": NETWORK,
         "EnableNetworkIsolation": NETWORK,
         "PrimaryContainer.Image": "a table says what is run in its place",
+        "Containers[].Image": "a table says what is run in its place",
     },
     "CreateModelCard": {"SecurityConfig": KEY},
     "CreateModelPackage": {

@@ -6,7 +6,7 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,7 @@ from stacks.local.aws.container_logs import server_stream
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker import servers
 from stacks.local.aws.sagemaker.errors import ApiError
-from stacks.local.aws.sagemaker.packages import container
+from stacks.local.aws.sagemaker.model_containers import containers, name_of
 from stacks.local.aws.sagemaker.servers import Ending, Server, Serving, ServingFailed
 from stacks.local.runtime.container import ContainerRuntime
 from stacks.local.runtime.processes import free_port
@@ -44,14 +44,18 @@ class Variant:
     instances: int
     """Reported; a serverless variant has none."""
 
-    image: str
     container: Mapping[str, Any]
+    """The first of its model's containers; empty: it has no model of its own."""
+
     role_arn: str
     """Execution role of its model."""
 
     health_seconds: float
     model: Mapping[str, Any] = field(default_factory=dict)
     """The members of its model. Default: none, for what is never started."""
+
+    others: Sequence[Mapping[str, Any]] = ()
+    """The containers after it. Default: there are none."""
 
     volume_key: str = ""
     """KMS key of its instances' volumes. Default: AWS's own."""
@@ -83,14 +87,23 @@ class Variant:
         """What its folders and logs are called."""
         return self.component or self.name
 
-    def next_server(self, refused: Collection[Server] = ()) -> Server:
-        """The next one in turn that runs and has not refused this request."""
+    @property
+    def containers(self) -> list[Mapping[str, Any]]:
+        """Those of its model, in their order."""
+        return [self.container, *self.others] if self.container else []
+
+    def next_server(self, refused: Collection[Server] = (), target_model: str = "") -> Server:
+        """The next one in turn that runs and has not refused this request.
+
+        One that has the target model loaded goes first. Default: it is asked for none.
+        """
         servers = list(self.servers)
-        first = next(self.turns)
-        for place in range(len(servers)):
-            server = servers[(first + place) % len(servers)]
-            is_there = server.process.poll() is None and not server.ending.is_set()
-            if server not in refused and is_there:
+        first = next(self.turns) % len(servers) if servers else 0
+        servers = servers[first:] + servers[:first]
+        if target_model:
+            servers.sort(key=lambda server: not server.has_model(target_model))
+        for server in servers:
+            if server not in refused and server.runs and not server.ending.is_set():
                 return server
         if any(server.ending.is_set() for server in servers):
             raise Ending(self.name)
@@ -152,7 +165,6 @@ def _variant(emulator: Emulator, entry: Mapping[str, Any], volume_key: str) -> V
             name=entry["VariantName"],
             weight=entry.get("InitialVariantWeight", 1.0),
             instances=entry.get("InitialInstanceCount", 1),
-            image="",
             container={},
             role_arn="",
             health_seconds=0,
@@ -161,13 +173,13 @@ def _variant(emulator: Emulator, entry: Mapping[str, Any], volume_key: str) -> V
     if model is None:
         arn = emulator.arn(f"model/{entry['ModelName']}")
         raise ApiError("ValidationException", f'Could not find model "{arn}".')
-    own = container(emulator, model.fields)
+    first, *others = containers(emulator, model.fields)
     return Variant(
         name=entry["VariantName"],
         weight=entry.get("InitialVariantWeight", 1.0),
         instances=entry.get("InitialInstanceCount", 1),
-        image=own.get("Image", ""),
-        container=own,
+        container=first,
+        others=others,
         role_arn=model.fields.get("ExecutionRoleArn", ""),
         model=model.fields,
         health_seconds=entry.get("ContainerStartupHealthCheckTimeoutInSeconds", HEALTH_SECONDS),
@@ -236,9 +248,9 @@ def mend(emulator: Emulator, fleet: Fleet, is_gone: Callable[[], bool]) -> None:
             rest(emulator, variant)
             continue
         for number, server in enumerate(variant.servers):
-            if server.process.poll() is None or is_gone():
+            if server.runs or is_gone():
                 continue
-            emulator.host.children.stop(server.process)
+            server.stop(emulator.host)
             variant.servers[number] = start_server(emulator, fleet.endpoint, variant, number)
             if is_gone():
                 fleet.stop(emulator.host)
@@ -246,13 +258,17 @@ def mend(emulator: Emulator, fleet: Fleet, is_gone: Callable[[], bool]) -> None:
 
 
 def awake(
-    emulator: Emulator, endpoint: str, variant: Variant, refused: Collection[Server] = ()
+    emulator: Emulator,
+    endpoint: str,
+    variant: Variant,
+    refused: Collection[Server] = (),
+    target_model: str = "",
 ) -> Server:
     """A server of a variant that has not refused; a serverless one that sleeps is started first."""
     if variant.serverless is None:
-        return variant.next_server(refused)
+        return variant.next_server(refused, target_model)
     with variant.starting:
-        if not variant.servers or variant.servers[0].process.poll() is not None:
+        if not variant.servers or not variant.servers[0].runs:
             for dead in variant.servers:
                 end(emulator.host, dead)
             server = start_server(emulator, endpoint, variant, 0)
@@ -293,33 +309,51 @@ def slot(variant: Variant) -> Iterator[None]:
 def end(host: ContainerRuntime, server: Server) -> None:
     """Let a process finish what it was asked, stop it and delete its folder."""
     server.drain()
-    host.children.stop(server.process)
-    shutil.rmtree(server.directory, ignore_errors=True)
+    server.stop(host)
+    for one in server.containers:
+        shutil.rmtree(one.directory, ignore_errors=True)
 
 
 def start_server(emulator: Emulator, endpoint: str, variant: Variant, number: int) -> Server:
-    """One serving process of a variant."""
-    own, port = f"{variant.label}-{number}", free_port()
+    """One instance of a variant: a serving process for each container of its model."""
+    own = f"{variant.label}-{number}"
+    servings = [
+        _serving(emulator, endpoint, variant, one, own if not variant.others else _of(own, one))
+        for one in variant.containers
+    ]
+    return servers.start_instance(emulator, servings)
+
+
+def _of(instance: str, container: Mapping[str, Any]) -> str:
+    return f"{instance}-{name_of(container)}"
+
+
+def _serving(
+    emulator: Emulator, endpoint: str, variant: Variant, container: Mapping[str, Any], own: str
+) -> Serving:
+    """What one container is started with; `own`: what its folder and log are called."""
+    port = free_port()
     log = emulator.host.logs / "endpoints" / endpoint / f"{own}.log"
     group = f"/aws/sagemaker/Endpoints/{endpoint}"
     if variant.component:
         group = f"/aws/sagemaker/InferenceComponents/{variant.component}"
-    serving = Serving(
+    stream = server_stream(variant.name, log)
+    if variant.others:
+        stream = f"{stream}/{name_of(container)}"
+    return Serving(
         purpose=f"endpoint {endpoint} variant {variant.name}",
         arn=emulator.arn(f"endpoint/{endpoint}"),
         model=variant.model,
-        container=variant.container,
+        container=container,
         port=port,
         directory=emulator.host.state / "endpoints" / endpoint / f"{own}-{port}",
         log=log,
         group=group,
-        stream=server_stream(variant.name, log),
+        stream=stream,
         volume_key=variant.volume_key,
     )
-    return servers.start(emulator, serving)
 
 
 def wait_healthy(variant: Variant, server: Server, cancelled: threading.Event) -> None:
     """Return once it answers /ping; ServingFailed where it does not."""
-    what = f"The primary container for production variant {variant.name}"
-    servers.wait(server, what, variant.health_seconds, cancelled)
+    servers.wait(server, f"production variant {variant.name}", variant.health_seconds, cancelled)

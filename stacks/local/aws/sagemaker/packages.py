@@ -1,12 +1,11 @@
-"""Model packages and their groups, cards, and models: versions, approval, what a model may use."""
+"""Model packages and their groups: versions, approval, what a model may use."""
 
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker.errors import ApiError, has_program, invalid
+from stacks.local.aws.sagemaker.errors import ApiError, invalid
 from stacks.local.aws.sagemaker.resource_type import Request, short_name
 from stacks.local.aws.store import Resource, Store
-from stacks.local.runtime.s3_files import TransferFailed, split_uri
 
 GROUP, PACKAGE = "model package group", "model package"
 
@@ -119,41 +118,14 @@ def update_package(emulator: Emulator, item: Resource, request: Request) -> None
     item.set(CustomerMetadataProperties=metadata or None)
 
 
-def start_model(emulator: Emulator, item: Resource, request: Request) -> None:
-    """A model of an unapproved or missing package is refused, and of an image that nobody knows."""
-    item.fields.setdefault("EnableNetworkIsolation", False)
-    own = container(emulator, item.fields)
-    has_program(own.get("Image", ""), "serve")
-    uri = own.get("ModelDataUrl") or own.get("ModelDataSource", {}).get("S3DataSource", {}).get(
-        "S3Uri"
-    )
-    if uri and not _is_there(emulator.s3, uri):
-        raise invalid(f"Could not find model data at {uri}.")
-
-
-def _is_there(s3: Any, uri: str) -> bool:
-    """Whether an object of this address exists, or one below it where it is a prefix."""
-    try:
-        bucket, key = split_uri(uri)
-        found = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
-    except (TransferFailed, s3.exceptions.ClientError):
-        return False
-    keys = [item["Key"] for item in found.get("Contents", [])]
-    return any(name == key or key.endswith("/") or not key for name in keys)
-
-
 def list_type(request: Request) -> str:
     """ListModelPackages, API reference: of a group its versions, else those without versions."""
     default = "Versioned" if "ModelPackageGroupName" in request else "Unversioned"
     return str(request.get("ModelPackageType", default))
 
 
-def container(emulator: Emulator, model: Request) -> dict[str, Any]:
-    """The one container of a model, a package's content filled in."""
-    containers = model.get("Containers", [])
-    own = model.get("PrimaryContainer") or (containers[0] if containers else None)
-    if own is None or (containers and "PrimaryContainer" in model):
-        raise invalid("a model needs either PrimaryContainer or Containers")
+def packaged(emulator: Emulator, own: Request) -> dict[str, Any]:
+    """A container of a model, a package's content filled in."""
     if "ModelPackageName" not in own:
         return dict(own)
     name = short_name(own["ModelPackageName"])
@@ -169,9 +141,9 @@ def container(emulator: Emulator, model: Request) -> dict[str, Any]:
     specification = package.fields.get("InferenceSpecification")
     if not specification:
         raise invalid(f"Model package version {package.arn} has no InferenceSpecification")
-    packaged = specification["Containers"][0]
-    environment = {**packaged.get("Environment", {}), **own.get("Environment", {})}
-    return {**packaged, **own, "Environment": environment}
+    first = specification["Containers"][0]
+    environment = {**first.get("Environment", {}), **own.get("Environment", {})}
+    return {**first, **own, "Environment": environment}
 
 
 def _group(emulator: Emulator, request: Request) -> Resource:

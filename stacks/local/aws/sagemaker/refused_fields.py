@@ -31,16 +31,16 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
     },
     "CreateInferenceComponent": NOT_OF_COMPONENTS,
     "CreateModel": {
-        "Containers[1]": "inference pipelines are not built",
-        "InferenceExecutionConfig": "inference pipelines are not built",
-        "[PrimaryContainer, Containers[0]][?Mode=='MultiModel']": "a process holds one model",
-        "[PrimaryContainer, Containers[0]][].AdditionalModelDataSources": "one model data source",
-        "[PrimaryContainer, Containers[0]][].InferenceSpecificationName": "the first is used",
+        "[[PrimaryContainer], Containers][][].AdditionalModelDataSources": "one model data source",
+        "[[PrimaryContainer], Containers][][].InferenceSpecificationName": "the first is used",
+        "[[PrimaryContainer], Containers][][] | [?Mode=='MultiModel'].ModelDataSource": (
+            "the models of a container are archives under ModelDataUrl"
+        ),
     },
     "CreateModelPackage": {
         "ValidationSpecification": "validation jobs are not built",
         "SourceAlgorithmSpecification": "marketplace algorithms are not built",
-        "InferenceSpecification.Containers[1]": "inference pipelines are not built",
+        "InferenceSpecification.Containers[1]": "a package holds one container",
     },
     "DescribeClusterSchedulerConfig": {"ClusterSchedulerConfigVersion": "the newest is kept"},
     "DescribeComputeQuota": {"ComputeQuotaVersion": "the newest is kept"},

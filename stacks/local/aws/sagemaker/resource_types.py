@@ -12,6 +12,7 @@ from stacks.local.aws.sagemaker import (
     jobs,
     lineage,
     mlflow_app,
+    model_containers,
     monitors,
     packages,
     pipelines,
@@ -156,7 +157,7 @@ RESOURCE_TYPES = (
         delete="DeleteModel",
         missing=Missing(text='Could not find model "{arn}".'),
         exists=Exists(text='Cannot create already existing model "{arn}".'),
-        on_create=packages.start_model,
+        on_create=model_containers.start_model,
     ),
     ResourceType(
         name=endpoints.CONFIG,

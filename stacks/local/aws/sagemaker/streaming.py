@@ -13,9 +13,11 @@ import urllib3
 
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.event_stream import CONTENT_TYPE, event, exception
-from stacks.local.aws.sagemaker.fleet import slot
+from stacks.local.aws.sagemaker.fleet import Variant, slot
 from stacks.local.aws.sagemaker.invoke import (
+    TARGET_CONTAINER,
     Question,
+    Target,
     answered,
     in_service,
     measuring,
@@ -49,12 +51,16 @@ class Stream:
 
     answer: urllib3.BaseHTTPResponse
     held: ExitStack
+    framed: bool = True
+    """Whether each part is an event of AWS's stream. Default: it is; else it goes as it came."""
 
     def __iter__(self) -> Iterator[bytes]:
         try:
             for part in self._parts():
-                yield event("PayloadPart", part)
+                yield event("PayloadPart", part) if self.framed else part
         except urllib3.exceptions.HTTPError as error:
+            if not self.framed:
+                raise  # the connection breaks off, as the container's did
             told = {"Message": f"the model broke off: {error}", "ErrorCode": "StreamBroken"}
             yield exception("ModelStreamError", json.dumps(told).encode())
 
@@ -76,14 +82,20 @@ def invoke_stream(
 ) -> tuple[Stream, dict[str, str]]:
     """Parts and headers of the answer."""
     sent = {ours: headers[name] for name, ours in FORWARDED.items() if name in headers}
-    question = Question(headers=sent, body=body, streamed=True)
-    return in_service(lambda: _once(emulator, endpoint, headers, question))
+    target = Target(container=headers.get(TARGET_CONTAINER, ""))
+    question = Question(headers=sent, body=body, streamed=True, target=target)
+    variant, stream = in_service(lambda: opened(emulator, endpoint, headers, question))
+    said = stream.answer.headers
+    shown = {ours: said[name] for name, ours in SHOWN.items() if name in said}
+    told = {"Content-Type": CONTENT_TYPE, "x-Amzn-Invoked-Production-Variant": variant.name}
+    return stream, {**told, **shown}
 
 
-def _once(
+def opened(
     emulator: Emulator, endpoint: str, headers: Mapping[str, str], question: Question
-) -> tuple[Stream, dict[str, str]]:
-    fleet, variant = route(emulator, endpoint, headers, question.body)
+) -> tuple[Variant, Stream]:
+    """Who was asked, and the answer as it comes: it is closed by whoever reads it."""
+    fleet, variant = route(emulator, endpoint, headers, question)
     with ExitStack() as stack:
         stack.enter_context(slot(variant))
         measure = measuring(emulator, fleet, variant)
@@ -94,8 +106,5 @@ def _once(
             raise model_error(0, f"the model did not answer: {error}") from error
         measure(answer.status, spent)
         if not 200 <= answer.status < 300:
-            raise model_error(answer.status, answer.read().decode(errors="replace"), server.log)
-        stream = Stream(answer=answer, held=stack.pop_all())
-    shown = {ours: answer.headers[name] for name, ours in SHOWN.items() if name in answer.headers}
-    told = {"Content-Type": CONTENT_TYPE, "x-Amzn-Invoked-Production-Variant": variant.name}
-    return stream, {**told, **shown}
+            raise model_error(answer.status, answer.data.decode(errors="replace"), server)
+        return variant, Stream(answer=answer, held=stack.pop_all())

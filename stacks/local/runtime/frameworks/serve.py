@@ -3,7 +3,8 @@
 The contract is that of the inference toolkit: `model_fn`, `input_fn`, `predict_fn`, `output_fn` or
 `transform_fn` in `code/inference.py` of the model, or in what SAGEMAKER_PROGRAM names (SageMaker
 Python SDK, "Use Scikit-learn", "Use PyTorch", "Use XGBoost"). Where a script leaves one out and the
-library has an obvious way, that is taken.
+library has an obvious way, that is taken. With SAGEMAKER_MULTI_MODEL it holds many models, as AWS's
+multi-model-server does (developer guide, "Custom Containers Contract for Multi-Model Endpoints").
 """
 
 import importlib.util
@@ -12,7 +13,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,11 @@ class Unsupported(Exception):
 
 
 def main(argv: Sequence[str]) -> int:
-    """Load the model and answer until told to end."""
-    serving = Serving(argv[0], OPT_ML / "model")
+    """Load the model, or wait to be told which ones, and answer until told to end."""
+    library = argv[0]
+    models: dict[str, Serving] = {}
+    if os.environ.get("SAGEMAKER_MULTI_MODEL") != "true":
+        models[""] = Serving(library, OPT_ML / "model")
     port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
     host = os.environ.get("BIND_HOST", "127.0.0.1")
 
@@ -42,11 +46,20 @@ def main(argv: Sequence[str]) -> int:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self._answer(200 if self.path == "/ping" else 404, b"", JSON)
+            self._answer(*_listed(models, self.path))
+
+        def do_DELETE(self) -> None:
+            gone = models.pop(self.path.removeprefix("/models/"), None)
+            self._answer(404 if gone is None else 200, b"", JSON)
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if self.path != "/invocations":
+            if self.path == "/models":
+                self._answer(*_loaded(models, library, body))
+                return
+            name = self.path.removeprefix("/models/").removesuffix("/invoke")
+            serving = models.get("" if self.path == "/invocations" else name)
+            if serving is None:
                 self._answer(404, b"", JSON)
                 return
             kind = self.headers.get("Content-Type") or JSON
@@ -70,11 +83,40 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
+def _listed(models: Mapping[str, "Serving"], path: str) -> tuple[int, bytes, str]:
+    """The answer to GET: /ping, the models that are loaded, or one of them."""
+    if path == "/ping":
+        return 200, b"", JSON
+    told = [{"modelName": name, "modelUrl": str(own.folder)} for name, own in models.items()]
+    if path == "/models" and "" not in models:
+        return 200, json.dumps({"models": told}).encode(), JSON
+    found = [one for one in told if path == f"/models/{one['modelName']}"]
+    return (200, json.dumps(found[0]).encode(), JSON) if found else (404, b"", JSON)
+
+
+def _loaded(models: dict[str, "Serving"], library: str, body: bytes) -> tuple[int, bytes, str]:
+    """The answer to POST /models: 409 where it is loaded, 507 where there is no memory for it."""
+    if "" in models:
+        return 404, b"", JSON
+    told = json.loads(body)
+    if told["model_name"] in models:
+        return 409, b"", JSON
+    folder = OPT_ML / Path(told["url"]).relative_to("/opt/ml")
+    try:
+        models[told["model_name"]] = Serving(library, folder)
+    except MemoryError as error:
+        return 507, str(error).encode(), "text/plain"
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a person's script may raise anything
+        traceback.print_exc()
+        return 500, str(error).encode(), "text/plain"
+    return 200, b"", JSON
+
+
 class Serving:
     """A model and the functions that answer with it."""
 
     def __init__(self, library: str, folder: Path) -> None:
-        self.library = library
+        self.library, self.folder = library, folder
         self.functions = {name: None for name in FUNCTIONS} | _script(folder)
         load = self.functions["model_fn"] or DEFAULT_MODELS.get(library)
         if load is None:

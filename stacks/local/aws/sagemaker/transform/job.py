@@ -7,7 +7,7 @@ transform" (the container's variables, /execution-parameters, the order of prece
 import json
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import urllib3
@@ -16,7 +16,7 @@ from stacks.local.aws.container_logs import server_stream
 from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.aws.sagemaker import job_lineage, jobs, servers
 from stacks.local.aws.sagemaker.errors import can_assume, invalid
-from stacks.local.aws.sagemaker.packages import container
+from stacks.local.aws.sagemaker.model_containers import name_of, pipeline
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.role_needs import may_log
 from stacks.local.aws.sagemaker.servers import Server, Serving, ServingFailed
@@ -61,10 +61,10 @@ def start_transform(emulator: Emulator, item: Resource, request: Request) -> Non
         raise invalid(f'Could not find model "{arn}".')
     _check_payload(request)
     _check_input(request)
-    own = container(emulator, model.fields)
+    containers = pipeline(emulator, model.fields, "a transform job")
     can_assume(emulator.region, model.fields.get("ExecutionRoleArn", ""), item.arn)
     job_lineage.check(emulator, request)
-    job_lineage.start(emulator, item, "TransformJob", {**own, **request})
+    job_lineage.start(emulator, item, "TransformJob", {**containers[0], **request})
     stopping = threading.Event()
     item.live = stopping
     item.set(
@@ -75,7 +75,7 @@ def start_transform(emulator: Emulator, item: Resource, request: Request) -> Non
         },
         TransformOutput={"AssembleWith": "None", "KmsKeyId": "", **request["TransformOutput"]},
     )  # fmt: skip
-    job = _Job(emulator, item, dict(model.fields), own)
+    job = _Job(emulator, item, dict(model.fields), containers)
 
     def work() -> None:
         item.set(TransformStartTime=now())
@@ -96,9 +96,10 @@ class _Job:
         emulator: Emulator,
         item: Resource,
         model: Mapping[str, Any],
-        own: Mapping[str, Any],
+        containers: Sequence[Mapping[str, Any]],
     ) -> None:
-        self.emulator, self.item, self.model, self.own = emulator, item, model, own
+        self.emulator, self.item, self.model = emulator, item, model
+        self.containers = containers
         self.request: Request = item.fields
         self.folder = emulator.host.state / "transforms" / item.name
         self.log, self.data_log = self.folder / "log.txt", self.folder / "data-log.txt"
@@ -120,9 +121,9 @@ class _Job:
         server = None
         try:
             found = sources(acting.s3, self.request["TransformInput"])
-            server = servers.start(self.emulator, self._serving())
-            what = f"The primary container for model {self.request['ModelName']}"
-            servers.wait(server, what, HEALTH_SECONDS, stopping)
+            server = servers.start_instance(self.emulator, self._servings())
+            whose = f"model {self.request['ModelName']}"
+            servers.wait(server, whose, HEALTH_SECONDS, stopping)
             outputs = self._transformed(server, found, acting.s3, stopping)
             self._upload(acting.s3, outputs)
         except Stopped:
@@ -137,19 +138,19 @@ class _Job:
             return Ending(status="Stopped") if stopped else _failed(f"AlgorithmError: {error}")
         finally:
             if server is not None:
-                self.emulator.host.children.stop(server.process)
+                server.stop(self.emulator.host)
         return _outcome(outputs)
 
     def finish(self, ending: Ending) -> None:
         logs = moto_backend("logs", self.emulator)
-        for path in (self.log, self.data_log):
+        for path in self.folder.glob("*log*.txt"):
             self.emulator.logs.end(path, logs)
         for entry in self.folder.iterdir() if self.folder.exists() else ():
             if entry.is_dir():
                 shutil.rmtree(entry, ignore_errors=True)
         jobs.finish(self.emulator, self.item, "TransformJob", ending)
 
-    def _serving(self) -> Serving:
+    def _servings(self) -> list[Serving]:
         request = self.request
         told = {
             "SAGEMAKER_BATCH": "true",
@@ -158,19 +159,28 @@ class _Job:
             "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": request.get("MaxConcurrentTransforms"),
         }
         known = {name: str(value) for name, value in told.items() if value is not None}
-        return Serving(
-            purpose=f"transform job {self.item.name}",
-            arn=self.item.arn,
-            model=self.model,
-            container=self.own,
-            port=free_port(),
-            directory=self.folder / "container",
-            log=self.log,
-            group=GROUP,
-            stream=self.stream,
-            volume_key=request["TransformResources"].get("VolumeKmsKeyId", ""),
-            environment={**request.get("Environment", {}), **known},
-        )
+        return [
+            Serving(
+                purpose=f"transform job {self.item.name}",
+                arn=self.item.arn,
+                model=self.model,
+                container=own,
+                port=free_port(),
+                directory=self.folder / f"container{mark}",
+                log=self.folder / f"log{mark}.txt",
+                group=GROUP,
+                stream=f"{self.stream}{mark.replace('-', '/', 1)}",
+                volume_key=request["TransformResources"].get("VolumeKmsKeyId", ""),
+                environment={**request.get("Environment", {}), **known},
+            )
+            for own, mark in zip(self.containers, self._marks(), strict=True)
+        ]
+
+    def _marks(self) -> list[str]:
+        """What the containers' files and streams end with: nothing where there is one."""
+        if len(self.containers) == 1:
+            return [""]
+        return [f"-{name_of(own)}" for own in self.containers]
 
     def _transformed(
         self, server: Server, found: list[Source], s3: Any, stopping: threading.Event
@@ -186,7 +196,7 @@ class _Job:
         transform = Transform(
             settings=_settings(self.request, chosen),
             server=server,
-            end=lambda: self.emulator.host.children.stop(server.process),
+            end=lambda: server.stop(self.emulator.host),
             s3=s3,
             folder=work,
             stopping=stopping,

@@ -177,7 +177,21 @@ class Transform:
 
 
 def post(server: Server, body: bytes, settings: Settings) -> bytes:
-    """The container's answer; what may be gone the next time is asked again."""
+    """The last container's answer; each of them is asked what the one before it said."""
+    headers = settings.headers
+    for one in server.containers:
+        is_last = one is server.containers[-1]
+        told = {name: text for name, text in headers.items() if is_last or name != "Accept"}
+        answer = _post(one, body, told, settings)
+        body = answer.data
+        headers = {**headers, "Content-Type": answer.headers.get("Content-Type", "")}
+    return body
+
+
+def _post(
+    server: Server, body: bytes, headers: Mapping[str, str], settings: Settings
+) -> urllib3.BaseHTTPResponse:
+    """A container's answer; what may be gone the next time is asked again."""
     told = ""
     for attempt in range(settings.retries + 1):
         if attempt:
@@ -186,7 +200,7 @@ def post(server: Server, body: bytes, settings: Settings) -> bytes:
             answer = server.request(
                 "POST",
                 "/invocations",
-                headers=settings.headers,
+                headers=headers,
                 timeout=settings.timeout_seconds,
                 **_payload(body, settings),
             )
@@ -196,7 +210,7 @@ def post(server: Server, body: bytes, settings: Settings) -> bytes:
             told = f"Unable to get response from algorithm: {error}"
             continue
         if 200 <= answer.status < 300:
-            return answer.data
+            return answer
         said = answer.data.decode(errors="replace")[:SHOWN]
         if answer.status < 500:
             raise Unanswered("ClientError", f"ClientError: {answer.status}\nMessage:\n{said}")
