@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.errors import ApiError
+from stacks.local.aws.sagemaker.lifecycles import is_deleted
 from stacks.local.aws.sagemaker.resource_type import ResourceType
 from stacks.local.aws.sagemaker.shapes import input_members, operation_names, service
 from stacks.local.aws.store import Resource
@@ -26,6 +27,8 @@ SUFFIX_LENGTH = 12
 """Letters at the end of a name that CloudFormation makes."""
 
 DEFINITION = "PipelineDefinition"
+FAILED = ("Failed", "CREATE_FAILED", "CreateFailed")
+UNDER_WAY = ("Creating", "Updating", "Pending", "CreateInProgress", "UpdateInProgress")
 
 Properties = Mapping[str, Any]
 
@@ -165,8 +168,12 @@ class _Made:
         if self.kind.delete:
             self._call(self.kind.delete, self._key(item))
         deadline = time.monotonic() + DELETE_SECONDS
-        while self.emulator.store.by_arn(item.arn) is item and time.monotonic() < deadline:
+        while self._is_there(item) and time.monotonic() < deadline:
             time.sleep(0.05)
+
+    def _is_there(self, item: Resource) -> bool:
+        """Whether it is there, and not only shown as deleted."""
+        return self.emulator.store.by_arn(item.arn) is item and not is_deleted(item)
 
     def reference(self, item: Resource) -> str:
         """What `Ref` says: its primary identifier."""
@@ -184,9 +191,9 @@ class _Made:
     def is_ready(self, item: Resource) -> bool:
         """Whether it is made; Refused where it failed meanwhile."""
         status = item.fields.get(self.kind.status_field, "") if self.kind else ""
-        if status == "Failed":
+        if status in FAILED:
             raise Refused(f"{item.arn} failed: {item.fields.get('FailureReason', '')}")
-        return status not in ("Creating", "Updating", "Pending")
+        return status not in UNDER_WAY and item.becomes is None
 
     def _call(self, operation: str, request: Properties) -> Mapping[str, Any]:
         from stacks.local.aws.sagemaker import api

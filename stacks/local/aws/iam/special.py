@@ -154,9 +154,11 @@ def _mlflow(asked: Asked, place: Place) -> Sequence[Any] | None:
 
 
 def _sagemaker(asked: Asked, place: Place) -> Sequence[Any] | None:
-    """A model package is made in its group; its number is SageMaker's to choose."""
+    """A model package is made in its group; SageMaker chooses its number, and a domain's id."""
     if asked.operation == mlflow.OF_AN_APP:
         return _mlflow(asked, place)
+    if asked.operation == "CreateDomain":
+        return [f"arn:{place.partition}:sagemaker:{place.region}:{place.account}:domain/*"]
     group = asked.parameters.get("ModelPackageGroupName")
     if asked.operation != "CreateModelPackage" or not isinstance(group, str):
         return _batch_of_records(asked, place)

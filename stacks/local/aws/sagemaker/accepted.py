@@ -5,7 +5,16 @@ A member that stands in no list is refused, so that nothing is accepted by overs
 
 import jmespath
 
-from stacks.local.aws.sagemaker import experiments, features, lineage, mlflow_app, monitors
+from stacks.local.aws.sagemaker import (
+    experiments,
+    features,
+    hub_contents,
+    image_versions,
+    lineage,
+    mlflow_app,
+    monitors,
+    projects,
+)
 from stacks.local.aws.sagemaker.crud import LIST_MEMBERS
 from stacks.local.aws.sagemaker.errors import not_emulated
 from stacks.local.aws.sagemaker.fields import FIELDS, RECORDED
@@ -20,9 +29,12 @@ WHOLE = frozenset(
         *RECORDED_OPERATIONS,
         *experiments.OPERATIONS,
         *features.METADATA,
+        *hub_contents.OPERATIONS,
+        *image_versions.OPERATIONS,
         *lineage.OPERATIONS,
         *mlflow_app.OPERATIONS,
         *monitors.OPERATIONS,
+        *projects.OPERATIONS,
     )
 )
 """Operations of which every member acts, or is recorded."""

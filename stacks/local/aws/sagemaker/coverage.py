@@ -24,6 +24,9 @@ TAKES_DEFINITIONS = ("CreatePipeline", "UpdatePipeline")
 
 Fidelity = Literal["behaves", "recorded", "refused"]
 
+RUNS_NOTHING = frozenset({"CreateApp"})
+"""What would start a server on AWS, of a type that behaves otherwise."""
+
 REFUSED_ASYNC = {"Body": "requests are read from InputLocation"}
 
 OF_RUNTIMES = ("sagemaker-runtime", "sagemaker-featurestore-runtime", "sagemaker-metrics")
@@ -60,7 +63,7 @@ class Covered:
 def coverage() -> list[Covered]:
     """Every operation of SageMaker, by name; the runtime services come last."""
     inert = {name for kind in RESOURCE_TYPES if kind.is_recorded for name in kind.operations}
-    inert |= RECORDED_OPERATIONS.keys()
+    inert |= RECORDED_OPERATIONS.keys() | RUNS_NOTHING
     steps = {f"a step of type {kind}": why for kind, why in sorted(WHY_NOT.items())}
     control = [
         Covered(
