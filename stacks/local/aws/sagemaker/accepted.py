@@ -53,13 +53,14 @@ def check_fields(operation: str, request: Request) -> None:
 
 def acting(operation: str) -> frozenset[str]:
     """Members of the request that the emulator acts upon; all of what is recorded as a whole."""
+    whole = frozenset(input_members(operation)) - RECORDED.get(operation, {}).keys()
     if operation in WHOLE:
-        return frozenset(input_members(operation))
+        return whole
     for kind in RESOURCE_TYPES:
         if operation == kind.list:
             return LIST_MEMBERS | kind.filters.keys()
         if kind.takes_all and operation in kind.operations:
-            return frozenset(input_members(operation))
+            return whole
         if operation in (kind.describe, kind.delete) and operation not in FIELDS:
             return frozenset(kind.keys or {kind.key})
     return FIELDS[operation]
