@@ -22,6 +22,7 @@ from stacks.local.aws.store import Resource
 
 PREFIX = "AWS::SageMaker::"
 DELETE_SECONDS = 60
+POLL_SECONDS = 0.05
 NAME_LENGTH = 63
 SUFFIX_LENGTH = 12
 """Letters at the end of a name that CloudFormation makes."""
@@ -141,13 +142,23 @@ class _Made:
         """What one create call makes of the properties."""
         operation = f"Create{self.stem}"
         request = self._request(operation, properties)
-        if self.kind and self.kind.name_field in _schema(self.stem)["properties"]:
+        named = _schema(self.stem)["properties"].keys() & input_members(operation).keys()
+        if self.kind and self.kind.name_field in named:  # AWS itself makes a domain's id
             request.setdefault(self.kind.name_field, name)
         answer = self._call(operation, request)
         arn = next(value for member, value in answer.items() if member.endswith("Arn"))
         item = self.emulator.store.by_arn(arn)
         assert item is not None
+        self._arrived(item)
         return item
+
+    def _arrived(self, item: Resource) -> None:
+        """What depends on it is made when it is there: moto makes one after the other."""
+        from stacks.local.aws.sagemaker import api
+
+        while item.becomes is not None:
+            time.sleep(POLL_SECONDS)
+            api.settle(self.emulator)
 
     def update(self, item: Resource, changed: Properties) -> None:
         """Change it in place; a notebook instance is stopped meanwhile."""
@@ -169,7 +180,7 @@ class _Made:
             self._call(self.kind.delete, self._key(item))
         deadline = time.monotonic() + DELETE_SECONDS
         while self._is_there(item) and time.monotonic() < deadline:
-            time.sleep(0.05)
+            time.sleep(POLL_SECONDS)
 
     def _is_there(self, item: Resource) -> bool:
         """Whether it is there, and not only shown as deleted."""

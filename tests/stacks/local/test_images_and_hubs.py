@@ -9,6 +9,8 @@ import pytest
 from moto.backends import get_backend
 
 from stacks.local.aws.account_id import ACCOUNT_ID
+from tests.kits.local_cloud import Cloud, trusted_role
+from tests.kits.path import wait_until
 from tests.kits.sagemaker_alone import Account
 
 ROLE = "arn:aws:iam::123456789012:role/plinth-test"
@@ -188,3 +190,47 @@ def test_contents_are_searched_by_hub_and_tag(account: Account) -> None:
     assert len(found["Results"]) == 2
     arn = found["Results"][0]["HubContent"]["HubContentArn"]
     assert len(account.call("ListTags", ResourceArn=arn)["Tags"]) == 1
+
+
+def test_rules_hear_how_an_image_and_its_version_come_to_be(cloud: Cloud, sm: Any) -> None:
+    """Events that SageMaker AI sends to Amazon EventBridge (developer guide)."""
+    events, sqs = cloud.client("events"), cloud.client("sqs")
+    queue = sqs.create_queue(QueueName="images")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    told = {"detail-type": [{"prefix": "SageMaker Image"}]}
+    events.put_rule(Name="images", EventPattern=json.dumps(told))
+    events.put_targets(Rule="images", Targets=[{"Id": "queue", "Arn": arn["QueueArn"]}])
+    trusted_role(cloud.client("iam"), "imager")
+    sm.create_image(ImageName="told", RoleArn=ROLE.replace("plinth-test", "imager"))
+    heard: list[tuple[str, str]] = []
+
+    def hears(*wanted: tuple[str, str]) -> None:
+        def is_heard() -> bool:
+            for message in sqs.receive_message(QueueUrl=queue).get("Messages", []):
+                event = json.loads(message["Body"])
+                (status,) = (v for name, v in event["detail"].items() if name.endswith("Status"))
+                heard.append((event["detail-type"], status))
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+            return wanted[-1] in heard
+
+        wait_until(is_heard)
+        assert heard == [one for one in wanted if one in heard]  # in this order, each once
+
+    image = "SageMaker Image State Change"
+    hears((image, "CREATING"), (image, "CREATED"))
+    sm.create_image_version(ImageName="told", BaseImage=f"{REGISTRY}/none:1", ClientToken="t" * 32)
+    version = "SageMaker Image Version State Change"
+    hears(
+        (image, "CREATING"),
+        (image, "CREATED"),
+        (version, "CREATING"),
+        (version, "CREATE_FAILED"),
+    )
+    sm.add_tags(
+        ResourceArn=sm.describe_image(ImageName="told")["ImageArn"],
+        Tags=[{"Key": "team", "Value": "flights"}],
+    )
+    rows = cloud.client("resourcegroupstaggingapi").get_resources(
+        TagFilters=[{"Key": "team", "Values": ["flights"]}]
+    )["ResourceTagMappingList"]
+    assert [row["ResourceARN"].rpartition("/")[2] for row in rows] == ["told"]

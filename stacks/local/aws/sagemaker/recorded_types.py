@@ -16,7 +16,7 @@ from stacks.local.aws.sagemaker.resource_type import Exists, Request
 from stacks.local.aws.store import Resource
 
 RECORD_NOT_FOUND = "RecordNotFound"
-"""All that SageMaker says of notebook instances and their configurations that are not there."""
+"""All that SageMaker says of a notebook instance that is not there."""
 
 DISASSOCIATED = {
     "DisassociateAcceleratorTypes": "AcceleratorTypes",
@@ -175,7 +175,9 @@ RECORDED_TYPES = (
     recorded("HumanTaskUi", on_create=_page),
     recorded(
         "NotebookInstanceLifecycleConfig",
-        missing=RECORD_NOT_FOUND,
+        # the text by which AWS's own controller knows it (aws-controllers-k8s/sagemaker-controller)
+        missing="Unable to describe Notebook Instance Lifecycle Config '{arn}'. (Details: Notebook "
+        "Instance Lifecycle Config does not exist.)",
         exists=Exists(
             text="Unable to create Notebook Instance Lifecycle Config {arn}. (Details: Notebook "
             "Instance Lifecycle Config already exists.)"
