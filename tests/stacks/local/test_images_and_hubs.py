@@ -180,6 +180,14 @@ def test_an_import_of_what_is_no_document_fails(account: Account) -> None:
     assert found["HubContentStatus"] == "ImportFailed" and "JSON" in found["FailureReason"]
 
 
+def test_the_public_hub_is_refused_by_name(account: Account) -> None:
+    """JumpStart looks its models up there; `not found` would say that AWS has none."""
+    public = "arn:aws:sagemaker:us-east-1:aws:hub/SageMakerPublicHub"
+    for hub in ("SageMakerPublicHub", public):
+        code, message = account.refusal("DescribeHubContent", **{**FLIGHTS, "HubName": hub})
+        assert code == "NotEmulated" and "no public hub" in message
+
+
 def test_contents_are_searched_by_hub_and_tag(account: Account) -> None:
     for hub, team in (("ours", "flights"), ("theirs", "hotels")):
         account.call("CreateHub", HubName=hub, HubDescription="models")

@@ -27,6 +27,13 @@ Fidelity = Literal["behaves", "recorded", "refused"]
 RUNS_NOTHING = frozenset({"CreateApp"})
 """What would start a server on AWS, of a type that behaves otherwise."""
 
+ABSENT = {
+    "EnableSagemakerServicecatalogPortfolio": {
+        "AWS's own project templates": "the portfolio brings none; products of the account do"
+    },
+}
+"""Operation -> what of its effect on AWS is not here."""
+
 REFUSED_ASYNC = {"Body": "requests are read from InputLocation"}
 
 OF_RUNTIMES = ("sagemaker-runtime", "sagemaker-featurestore-runtime", "sagemaker-metrics")
@@ -70,7 +77,11 @@ def coverage() -> list[Covered]:
             operation=name,
             fidelity="recorded" if name in inert else "behaves",
             recorded=RECORDED.get(name, {}),
-            refused={**REFUSED.get(name, {}), **(steps if name in TAKES_DEFINITIONS else {})},
+            refused={
+                **REFUSED.get(name, {}),
+                **(steps if name in TAKES_DEFINITIONS else {}),
+                **ABSENT.get(name, {}),
+            },
         )
         if name in OPERATIONS
         else Covered(operation=name, fidelity="refused", why=reason(name))

@@ -69,7 +69,13 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
 }
 """Operation -> member -> why it is kept without effect."""
 
+PUBLIC_HUB = {"ends_with(HubName, 'SageMakerPublicHub')": "there is no public hub"}
+
 REFUSED: Mapping[str, Mapping[str, str]] = {
+    **dict.fromkeys(
+        ("DescribeHub", "DescribeHubContent", "ListHubContents", "ListHubContentVersions"),
+        PUBLIC_HUB,
+    ),
     "CreateDomain": {"AuthMode=='SSO'": "there is no IAM Identity Center here"},
 }
 """Operation -> JMESPath -> why it is answered with NotEmulated."""
