@@ -33,7 +33,7 @@ def put_metrics(emulator: Emulator, request: Request) -> Answer:
         return {"Errors": [{"Code": "VALIDATION_ERROR", "MetricIndex": place} for place in places]}
     with emulator.store.lock:
         add_metrics(item, request["MetricData"])
-    return {"Errors": []}
+    return {}
 
 
 def add_metrics(item: Resource, points: Iterable[Mapping[str, Any]]) -> None:
