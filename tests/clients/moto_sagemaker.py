@@ -40,6 +40,7 @@ KINDS = (
     ("at once what takes AWS minutes", r"== '(InService|Stopped|COMPLETED)'|in-progress endpoint"),
     ("the name of an AutoML job, which nothing deletes", r"AutoMLJobV2 with name"),
     ("an address of moto's own", r"motoapi\.amazonaws"),
+    ("a network that nobody has", r"vpc ID 'VpcId'"),
     ("an image that nobody has", r"Requested image .* not found"),
     ("a model without its artefact", r"Could not find model data"),
     ("an error's text or an id of moto's own", r"assert [\"'](An error|arn:|Model|Resource|Could)"),

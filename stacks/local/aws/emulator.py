@@ -71,6 +71,10 @@ class Emulator:
         return self._client("sagemaker")
 
     @functools.cached_property
+    def cloudformation(self) -> Any:
+        return self._client("cloudformation")
+
+    @functools.cached_property
     def cloudwatch(self) -> Any:
         return self._client("cloudwatch")
 

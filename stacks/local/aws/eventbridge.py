@@ -50,6 +50,18 @@ class Watched:
 
 WATCHED = (
     Watched("endpoint", "EndpointStatus", "SageMaker Endpoint State Change"),
+    Watched(
+        "image",
+        "ImageStatus",
+        "SageMaker Image State Change",
+        {name: name for name in ("ImageName", "ImageArn", "ImageStatus")},
+    ),
+    Watched(
+        "image version",
+        "ImageVersionStatus",
+        "SageMaker Image Version State Change",
+        {name: name for name in ("ImageArn", "ImageVersionArn", "ImageVersionStatus", "Version")},
+    ),
     Watched("model package", "ModelApprovalStatus", "SageMaker Model Package State Change"),
     Watched(
         "pipeline execution",

@@ -15,17 +15,21 @@ from uuid import uuid4
 
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.errors import ApiError
+from stacks.local.aws.sagemaker.lifecycles import is_deleted
 from stacks.local.aws.sagemaker.resource_type import ResourceType
 from stacks.local.aws.sagemaker.shapes import input_members, operation_names, service
 from stacks.local.aws.store import Resource
 
 PREFIX = "AWS::SageMaker::"
 DELETE_SECONDS = 60
+POLL_SECONDS = 0.05
 NAME_LENGTH = 63
 SUFFIX_LENGTH = 12
 """Letters at the end of a name that CloudFormation makes."""
 
 DEFINITION = "PipelineDefinition"
+FAILED = ("Failed", "CREATE_FAILED", "CreateFailed")
+UNDER_WAY = ("Creating", "Updating", "Pending", "CreateInProgress", "UpdateInProgress")
 
 Properties = Mapping[str, Any]
 
@@ -138,13 +142,23 @@ class _Made:
         """What one create call makes of the properties."""
         operation = f"Create{self.stem}"
         request = self._request(operation, properties)
-        if self.kind and self.kind.name_field in _schema(self.stem)["properties"]:
+        named = _schema(self.stem)["properties"].keys() & input_members(operation).keys()
+        if self.kind and self.kind.name_field in named:  # AWS itself makes a domain's id
             request.setdefault(self.kind.name_field, name)
         answer = self._call(operation, request)
         arn = next(value for member, value in answer.items() if member.endswith("Arn"))
         item = self.emulator.store.by_arn(arn)
         assert item is not None
+        self._arrived(item)
         return item
+
+    def _arrived(self, item: Resource) -> None:
+        """What depends on it is made when it is there: moto makes one after the other."""
+        from stacks.local.aws.sagemaker import api
+
+        while item.becomes is not None:
+            time.sleep(POLL_SECONDS)
+            api.settle(self.emulator)
 
     def update(self, item: Resource, changed: Properties) -> None:
         """Change it in place; a notebook instance is stopped meanwhile."""
@@ -165,8 +179,12 @@ class _Made:
         if self.kind.delete:
             self._call(self.kind.delete, self._key(item))
         deadline = time.monotonic() + DELETE_SECONDS
-        while self.emulator.store.by_arn(item.arn) is item and time.monotonic() < deadline:
-            time.sleep(0.05)
+        while self._is_there(item) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+
+    def _is_there(self, item: Resource) -> bool:
+        """Whether it is there, and not only shown as deleted."""
+        return self.emulator.store.by_arn(item.arn) is item and not is_deleted(item)
 
     def reference(self, item: Resource) -> str:
         """What `Ref` says: its primary identifier."""
@@ -184,9 +202,9 @@ class _Made:
     def is_ready(self, item: Resource) -> bool:
         """Whether it is made; Refused where it failed meanwhile."""
         status = item.fields.get(self.kind.status_field, "") if self.kind else ""
-        if status == "Failed":
+        if status in FAILED:
             raise Refused(f"{item.arn} failed: {item.fields.get('FailureReason', '')}")
-        return status not in ("Creating", "Updating", "Pending")
+        return status not in UNDER_WAY and item.becomes is None
 
     def _call(self, operation: str, request: Properties) -> Mapping[str, Any]:
         from stacks.local.aws.sagemaker import api

@@ -20,6 +20,10 @@ class Resource:
     live: Any = None
     """Processes, threads or records behind the resource. Default: it is only recorded."""
 
+    becomes: dict[str, Any] | None = None
+    """Members that it has from `becomes_at` on; none: it is gone then. Default: it stays."""
+
+    becomes_at: datetime | None = None
     created: datetime = field(default_factory=now)
     modified: datetime = field(default_factory=now)
 

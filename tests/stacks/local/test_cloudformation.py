@@ -129,3 +129,24 @@ def test_the_tagging_api_lists_and_changes_the_tags_of_sagemaker(cloud: Cloud, s
     assert sm.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "stage", "Value": "dev"}]
     sm.delete_model_package_group(ModelPackageGroupName="tagged")
     assert listed() == []
+
+
+def test_a_stack_waits_for_a_domain_and_takes_its_users_down_first(cf: Any, cloud: Cloud) -> None:
+    """A user profile is refused while its domain is Pending, and a domain while it has one."""
+    domain = {"DomainName": "cf", "AuthMode": "IAM", "DefaultUserSettings": {"ExecutionRole": ROLE}}
+    profile = {"DomainId": {"Ref": "Domain"}, "UserProfileName": "ann"}
+    resources = {
+        "Domain": {"Type": "AWS::SageMaker::Domain", "Properties": domain},
+        "Ann": {"Type": "AWS::SageMaker::UserProfile", "Properties": profile},
+    }
+    body = json.dumps({"Resources": resources})
+    cf.create_stack(StackName="studio", TemplateBody=body)
+    cf.get_waiter("stack_create_complete").wait(StackName="studio", WaiterConfig={"Delay": 1})
+    sm = cloud.client("sagemaker")
+    (row,) = sm.list_domains()["Domains"]
+    assert row["Status"] == "InService"
+    found = sm.describe_user_profile(DomainId=row["DomainId"], UserProfileName="ann")
+    assert found["Status"] == "InService"
+    cf.delete_stack(StackName="studio")
+    cf.get_waiter("stack_delete_complete").wait(StackName="studio", WaiterConfig={"Delay": 1})
+    assert sm.list_user_profiles()["UserProfiles"] == sm.list_domains()["Domains"] == []

@@ -55,7 +55,9 @@ def begin(cloud: Cloud, programs: Any) -> Mapping[str, Any]:
     execution = start(sm, "kept")
     wait_until(lambda: steps_of(sm, execution).get("B", {}).get("StepStatus") == "Executing")
     keys = session.assume_role(RoleArn=ROLE, RoleSessionName="kept")["Credentials"]
-    return {"queue": queue, "execution": execution, "keys": keys}
+    sm.create_project(ProjectName="kept")
+    domain = sm.create_domain(DomainName="kept", AuthMode="IAM", DefaultUserSettings={})
+    return {"queue": queue, "execution": execution, "keys": keys, "domain": domain["DomainId"]}
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +118,24 @@ def test_records_messages_and_sessions_are_there(both: tuple[Cloud, Mapping[str,
         aws_session_token=keys["SessionToken"],
     ).get_caller_identity()  # fmt: skip
     assert caller["Arn"].endswith("plinth-test/kept")
+
+
+def test_what_moves_by_the_clock_moves_on(both: tuple[Cloud, Mapping[str, Any]]) -> None:
+    cloud, made = both
+    sm = cloud.client("sagemaker")
+
+    def is_done() -> bool:
+        project = sm.describe_project(ProjectName="kept")["ProjectStatus"]
+        domain = sm.describe_domain(DomainId=made["domain"])["Status"]
+        return (project, domain) == ("CreateCompleted", "InService")
+
+    wait_until(is_done)
+    home = sm.describe_domain(DomainId=made["domain"])["HomeEfsFileSystemId"]
+    (system,) = cloud.client("efs").describe_file_systems(FileSystemId=home)["FileSystems"]
+    assert {
+        "Key": "ManagedByAmazonSageMakerResource",
+        "Value": sm.describe_domain(DomainId=made["domain"])["DomainArn"],
+    } in system["Tags"]
 
 
 def test_what_was_being_written_is_lost_and_said(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from policies.iam import reference
+from stacks.local.aws.sagemaker import hub_contents, image_versions, projects, studio
 from stacks.local.aws.sagemaker.coverage import coverage, totals
 from stacks.local.aws.sagemaker.recorded_types import RECORDED_TYPES
 from stacks.local.aws.sagemaker.resource_type import ResourceType
@@ -16,8 +17,10 @@ from tests.kits.sagemaker_alone import Account
 
 ROLE = "arn:aws:iam::123456789012:role/plinth-test"
 TAGS = [{"Key": "team", "Value": "flights"}]
+SHOWN_LATER = {"CreateApp": "Deleted", "CreateProject": "DeleteCompleted"}
 SHOWN_OTHERWISE = {"UiTemplate", "InstanceGroups", "Stages"}
-each = pytest.mark.parametrize("kind", RECORDED_TYPES, ids=lambda kind: kind.name)
+LIVING_TYPES = (*hub_contents.TYPES, *image_versions.TYPES, *projects.TYPES, *studio.TYPES)
+each = pytest.mark.parametrize("kind", (*RECORDED_TYPES, *LIVING_TYPES), ids=lambda kind: kind.name)
 
 
 @pytest.fixture
@@ -57,6 +60,9 @@ def test_one_of_each_is_made_shown_listed_changed_and_deleted(
     if kind.update:
         account.call(kind.update, **request(kind.update, **keys(kind, kind.update, made)))
     account.call(kind.delete, **keys(kind, kind.delete, made))
+    if kind.create in SHOWN_LATER:
+        assert shown(account, kind, made)[kind.status_field] == SHOWN_LATER[kind.create]
+        account.later(timedelta(hours=25))
     code, _ = account.refusal(kind.describe, **keys(kind, kind.describe, made))
     has_own = "ResourceNotFound" in errors_of(kind.describe)
     assert code == ("ResourceNotFound" if has_own else "ValidationException")
@@ -99,25 +105,6 @@ def test_a_name_is_given_once(operation: str, code: str, account: Account) -> No
     assert account.refusal(operation, **request(operation))[0] == code
 
 
-def test_what_is_in_a_domain_needs_it_and_keeps_it(account: Account) -> None:
-    code, message = account.refusal("CreateUserProfile", DomainId="d-none", UserProfileName="ann")
-    assert code == "ResourceNotFound" and "d-none" in message
-    domain = account.call("CreateDomain", **request("CreateDomain"))["DomainId"]
-    assert domain.startswith("d-")
-    account.call("CreateUserProfile", DomainId=domain, UserProfileName="ann")
-    app = {"DomainId": domain, "AppType": "JupyterLab", "AppName": "default"}
-    assert account.refusal("CreateApp", **app)[0] == "ValidationException"
-    assert account.refusal("CreateApp", **app, UserProfileName="bob")[0] == "ResourceNotFound"
-    account.call("CreateApp", **app, UserProfileName="ann")
-    assert account.refusal("DeleteDomain", DomainId=domain)[0] == "ResourceInUse"
-    profile = {"DomainId": domain, "UserProfileName": "ann"}
-    assert account.refusal("DeleteUserProfile", **profile)[0] == "ResourceInUse"
-    account.call("DeleteApp", **app, UserProfileName="ann")
-    account.call("DeleteUserProfile", **profile)
-    account.call("DeleteDomain", DomainId=domain)
-    assert listed(account, "ListDomains") == []
-
-
 def test_a_notebook_changes_only_while_it_is_stopped(account: Account) -> None:
     name = {"NotebookInstanceName": "a1"}
     made = request("CreateNotebookInstance", LifecycleConfigName="setup", DefaultCodeRepository="r")
@@ -133,53 +120,6 @@ def test_a_notebook_changes_only_while_it_is_stopped(account: Account) -> None:
     assert found["Url"] == "a1.notebook.us-east-1.sagemaker.aws"
     account.call("StartNotebookInstance", **name)
     assert account.call("DescribeNotebookInstance", **name)["NotebookInstanceStatus"] == "InService"
-
-
-def test_versions_of_an_image_are_numbered_and_have_aliases(account: Account) -> None:
-    account.call("CreateImage", ImageName="ours", RoleArn=ROLE)
-    for number, aliases in enumerate((["stable"], ["next"], [])):
-        made = {"ImageName": "ours", "BaseImage": f"image:{number}", "ClientToken": "t" * 32}
-        account.call("CreateImageVersion", **made, Aliases=aliases)
-
-    def base(**which: Any) -> str:
-        answer = account.call("DescribeImageVersion", ImageName="ours", **which)
-        return str(answer["BaseImage"])
-
-    assert (base(), base(Version=1), base(Alias="next")) == ("image:2", "image:0", "image:1")
-    move = {"ImageName": "ours", "Version": 3, "AliasesToAdd": ["stable"]}
-    assert account.refusal("UpdateImageVersion", **move)[0] == "ResourceInUse"
-    account.call("UpdateImageVersion", ImageName="ours", Version=1, AliasesToDelete=["stable"])
-    account.call("UpdateImageVersion", **move)
-    assert base(Alias="stable") == "image:2"
-    assert listed(account, "ListAliases", ImageName="ours") == ["next", "stable"]
-    account.call("DeleteImageVersion", ImageName="ours", Version=3)
-    assert account.refusal("DescribeImageVersion", ImageName="ours", Alias="stable")[0] == (
-        "ResourceNotFound"
-    )
-    account.call("DeleteImage", ImageName="ours")
-    assert account.refusal("ListAliases", ImageName="ours")[0] == "ResourceNotFound"
-
-
-def test_a_hub_keeps_every_version_of_a_content(account: Account) -> None:
-    account.call("CreateHub", HubName="ours", HubDescription="models")
-    of = {"HubName": "ours", "HubContentType": "Model"}
-    for version in ("1.0.0", "1.10.0", "1.9.0"):
-        content = {"HubContentName": "flights", "HubContentVersion": version}
-        document = {"DocumentSchemaVersion": "2.0.0", "HubContentDocument": "{}"}
-        account.call("ImportHubContent", **of, **content, **document)
-    found = account.call("DescribeHubContent", **of, HubContentName="flights")
-    assert found["HubContentVersion"] == "1.10.0"
-    (row,) = listed(account, "ListHubContents", **of)
-    assert row["HubContentVersion"] == "1.10.0"
-    assert listed(account, "ListHubContents", **of, MaxSchemaVersion="1.0.0") == []
-    newer = listed(
-        account, "ListHubContentVersions", **of, HubContentName="flights", MinVersion="1.9.0"
-    )
-    assert {row["HubContentVersion"] for row in newer} == {"1.9.0", "1.10.0"}
-    assert account.refusal("DeleteHub", HubName="ours")[0] == "ResourceInUse"
-    account.call("DeleteHubContent", **of, HubContentName="flights", HubContentVersion="1.10.0")
-    found = account.call("DescribeHubContent", **of, HubContentName="flights")
-    assert found["HubContentVersion"] == "1.9.0"
 
 
 def test_devices_come_and_go_with_their_fleet(account: Account) -> None:

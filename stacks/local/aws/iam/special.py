@@ -154,16 +154,23 @@ def _mlflow(asked: Asked, place: Place) -> Sequence[Any] | None:
 
 
 def _sagemaker(asked: Asked, place: Place) -> Sequence[Any] | None:
-    """A model package is made in its group; its number is SageMaker's to choose."""
+    """A model package is made in its group; SageMaker chooses its number, and a domain's id."""
+    head = f"arn:{place.partition}:sagemaker:{place.region}:{place.account}"
     if asked.operation == mlflow.OF_AN_APP:
         return _mlflow(asked, place)
+    if asked.operation == "CreateDomain":
+        return [f"{head}:domain/*"]
+    if asked.operation in OF_VERSIONS and isinstance(asked.parameters.get("ImageName"), str):
+        version = asked.parameters.get("Version", "*")  # by an alias, or the newest
+        return [f"{head}:image-version/{asked.parameters['ImageName']}/{version}"]
     group = asked.parameters.get("ModelPackageGroupName")
     if asked.operation != "CreateModelPackage" or not isinstance(group, str):
         return _batch_of_records(asked, place)
-    name = group.rpartition("/")[2]
-    return [
-        f"arn:{place.partition}:sagemaker:{place.region}:{place.account}:model-package/{name}/*"
-    ]
+    return [f"{head}:model-package/{group.rpartition('/')[2]}/*"]
+
+
+OF_VERSIONS = ("DeleteImageVersion", "DescribeImageVersion", "UpdateImageVersion")
+"""Operations that name a version of an image by its number, if at all."""
 
 
 BATCHES = {"BatchGetRecord": "Identifiers", "BatchWriteRecord": "Entries"}

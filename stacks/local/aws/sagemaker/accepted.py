@@ -5,7 +5,16 @@ A member that stands in no list is refused, so that nothing is accepted by overs
 
 import jmespath
 
-from stacks.local.aws.sagemaker import experiments, features, lineage, mlflow_app, monitors
+from stacks.local.aws.sagemaker import (
+    experiments,
+    features,
+    hub_contents,
+    image_versions,
+    lineage,
+    mlflow_app,
+    monitors,
+    projects,
+)
 from stacks.local.aws.sagemaker.crud import LIST_MEMBERS
 from stacks.local.aws.sagemaker.errors import not_emulated
 from stacks.local.aws.sagemaker.fields import FIELDS, RECORDED
@@ -20,9 +29,12 @@ WHOLE = frozenset(
         *RECORDED_OPERATIONS,
         *experiments.OPERATIONS,
         *features.METADATA,
+        *hub_contents.OPERATIONS,
+        *image_versions.OPERATIONS,
         *lineage.OPERATIONS,
         *mlflow_app.OPERATIONS,
         *monitors.OPERATIONS,
+        *projects.OPERATIONS,
     )
 )
 """Operations of which every member acts, or is recorded."""
@@ -41,13 +53,14 @@ def check_fields(operation: str, request: Request) -> None:
 
 def acting(operation: str) -> frozenset[str]:
     """Members of the request that the emulator acts upon; all of what is recorded as a whole."""
+    whole = frozenset(input_members(operation)) - RECORDED.get(operation, {}).keys()
     if operation in WHOLE:
-        return frozenset(input_members(operation))
+        return whole
     for kind in RESOURCE_TYPES:
         if operation == kind.list:
             return LIST_MEMBERS | kind.filters.keys()
         if kind.takes_all and operation in kind.operations:
-            return frozenset(input_members(operation))
+            return whole
         if operation in (kind.describe, kind.delete) and operation not in FIELDS:
             return frozenset(kind.keys or {kind.key})
     return FIELDS[operation]

@@ -1,6 +1,7 @@
 """The control plane: an operation's name and request in, its answer out."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
@@ -12,13 +13,17 @@ from stacks.local.aws.sagemaker import (
     executions,
     experiments,
     features,
+    hub_contents,
+    image_versions,
     jobs,
+    lifecycles,
     lineage,
     lineage_query,
     mlflow_app,
     monitors,
     packages,
     pipelines,
+    projects,
     search,
 )
 from stacks.local.aws.sagemaker.accepted import check_fields
@@ -27,7 +32,7 @@ from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
 from stacks.local.aws.sagemaker.recorded_operations import RECORDED_OPERATIONS
 from stacks.local.aws.sagemaker.refused_operations import reason
 from stacks.local.aws.sagemaker.resource_type import Request, ResourceType
-from stacks.local.aws.sagemaker.resource_types import BY_NAME, RESOURCE_TYPES
+from stacks.local.aws.sagemaker.resource_types import BY_NAME, LIVING, RESOURCE_TYPES
 from stacks.local.aws.sagemaker.shapes import check_request, operation_names
 from stacks.local.aws.sagemaker.tuning import summaries
 
@@ -47,7 +52,14 @@ def call(emulator: Emulator, operation: str, request: Request) -> Answer:
         raise not_emulated(f"sagemaker:{operation}", reason(operation))
     check_request(operation, request)
     check_fields(operation, request)
+    settle(emulator)
     return act(emulator, request)
+
+
+def settle(emulator: Emulator, at: datetime | None = None) -> None:
+    """Bring what moves by the clock where it is at a time. Default: now."""
+    lifecycles.settle(emulator, LIVING, at)
+    projects.look(emulator)
 
 
 def _stop(stem: str, kind: str) -> Operation:
@@ -132,9 +144,12 @@ OPERATIONS: Mapping[str, Operation] = {
     **components.OPERATIONS,
     **experiments.OPERATIONS,
     **features.METADATA,
+    **hub_contents.OPERATIONS,
+    **image_versions.OPERATIONS,
     **lineage.OPERATIONS,
     **mlflow_app.OPERATIONS,
     **monitors.OPERATIONS,
+    **projects.OPERATIONS,
     "AddTags": _add_tags,
     "BatchDescribeModelPackage": search.batch_describe_packages,
     "DeleteModelPackageGroupPolicy": packages.delete_policy,

@@ -24,6 +24,16 @@ TAKES_DEFINITIONS = ("CreatePipeline", "UpdatePipeline")
 
 Fidelity = Literal["behaves", "recorded", "refused"]
 
+RUNS_NOTHING = frozenset({"CreateApp"})
+"""What would start a server on AWS, of a type that behaves otherwise."""
+
+ABSENT = {
+    "EnableSagemakerServicecatalogPortfolio": {
+        "AWS's own project templates": "the portfolio brings none; products of the account do"
+    },
+}
+"""Operation -> what of its effect on AWS is not here."""
+
 REFUSED_ASYNC = {"Body": "requests are read from InputLocation"}
 
 OF_RUNTIMES = ("sagemaker-runtime", "sagemaker-featurestore-runtime", "sagemaker-metrics")
@@ -60,14 +70,18 @@ class Covered:
 def coverage() -> list[Covered]:
     """Every operation of SageMaker, by name; the runtime services come last."""
     inert = {name for kind in RESOURCE_TYPES if kind.is_recorded for name in kind.operations}
-    inert |= RECORDED_OPERATIONS.keys()
+    inert |= RECORDED_OPERATIONS.keys() | RUNS_NOTHING
     steps = {f"a step of type {kind}": why for kind, why in sorted(WHY_NOT.items())}
     control = [
         Covered(
             operation=name,
             fidelity="recorded" if name in inert else "behaves",
             recorded=RECORDED.get(name, {}),
-            refused={**REFUSED.get(name, {}), **(steps if name in TAKES_DEFINITIONS else {})},
+            refused={
+                **REFUSED.get(name, {}),
+                **(steps if name in TAKES_DEFINITIONS else {}),
+                **ABSENT.get(name, {}),
+            },
         )
         if name in OPERATIONS
         else Covered(operation=name, fidelity="refused", why=reason(name))

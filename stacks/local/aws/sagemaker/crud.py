@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
+from stacks.local.aws.sagemaker import lifecycles, references
 from stacks.local.aws.sagemaker.errors import ApiError, invalid
 from stacks.local.aws.sagemaker.resource_type import Request, ResourceType, short_name
 from stacks.local.aws.sagemaker.shapes import default_sort, output_members, summary_member
@@ -54,18 +55,23 @@ def create(emulator: Emulator, kind: ResourceType, request: Request) -> dict[str
     with store.lock:
         for member, parent in kind.parents.items():
             if member in request:
-                get(emulator, parent, request[member])
+                lifecycles.check_there(parent, get(emulator, parent, request[member]))
+        references.check_named(emulator, kind, kind.create, request)
         name = kind.identify(emulator, request) if kind.identify else key_of(kind, request)
         arn = emulator.arn(kind.arn.format(name=name, id=made_id()))
-        if store.find(kind.name, name):
+        before = store.find(kind.name, name)
+        if before is not None and not lifecycles.is_deleted(before):
             raise kind.exists.error(name=name, arn=arn)
         fields = {**kind.made, **_members(kind, request), kind.arn_field: arn}
         if kind.ready:
             fields[kind.status_field] = kind.ready
         item = Resource(kind=kind.name, name=name, arn=arn, fields=fields)
         item.fields.setdefault(kind.name_field, name)
+        if before is not None:  # an app that is started again (DescribeApp, CreationTime)
+            item.created = before.created
         if kind.on_create:
             kind.on_create(emulator, item, request)
+        lifecycles.created(kind, item)
         store.add(item)
         tag(emulator, arn, request.get("Tags", ()))
         return answer(kind.create, item)
@@ -90,6 +96,12 @@ def _members(kind: ResourceType, request: Request) -> dict[str, Any]:
     }
 
 
+def changes(kind: ResourceType, request: Request) -> dict[str, Any]:
+    """Members that an update gives, without those that say of what."""
+    skip = {*kind.keys, kind.update_key or kind.key}
+    return _members(kind, {member: v for member, v in request.items() if member not in skip})
+
+
 def describe(emulator: Emulator, kind: ResourceType, request: Request) -> dict[str, Any]:
     item = asked(emulator, kind, request)
     if kind.on_describe:
@@ -101,26 +113,36 @@ def describe(emulator: Emulator, kind: ResourceType, request: Request) -> dict[s
 def update(emulator: Emulator, kind: ResourceType, request: Request) -> dict[str, Any]:
     with emulator.store.lock:
         item = asked(emulator, kind, request)
+        lifecycles.check_free(kind, item, kind.update)
+        references.check_named(emulator, kind, kind.update, request)
         if kind.on_update:
             kind.on_update(emulator, item, request)
         else:
-            skip = {*kind.keys, kind.update_key or kind.key}
-            change = _members(kind, {m: v for m, v in request.items() if m not in skip})
-            item.set(**dict.fromkeys(request.get("DeleteProperties", ())), **change)
+            item.set(**dict.fromkeys(request.get("DeleteProperties", ())), **changes(kind, request))
+        lifecycles.updated(kind, item)
         return answer(kind.update, item, kind.shown_in)
 
 
 def delete(emulator: Emulator, kind: ResourceType, request: Request) -> dict[str, Any]:
     with emulator.store.lock:
         item = asked(emulator, kind, request)
+        lifecycles.check_free(kind, item, kind.delete)
         for child in kind.children:
-            if within(emulator, child, item):
-                raise ApiError(kind.in_use, f"{item.arn} cannot be deleted: it has a {child}.")
+            if any(not lifecycles.is_deleted(one) for one in within(emulator, child, item)):
+                raise _has(kind, item, child)
+        references.check_unnamed(emulator, kind, item)
         if kind.on_delete:
             kind.on_delete(emulator, item, request)
-        if not kind.deletes_itself:
+        if not (kind.deletes_itself or lifecycles.deleted(kind, item)):
             emulator.store.remove(item)
         return answer(kind.delete, item)
+
+
+def _has(kind: ResourceType, item: Resource, child: str) -> ApiError:
+    """DeleteUserProfile, as AWS says it of an app (amazon-sagemaker-feedback#113)."""
+    what, of = kind.create.removeprefix("Create"), child.title().replace(" ", "")
+    told = f"Unable to delete {what} [{item.arn}] because {of}(s) are associated with it."
+    return ApiError(kind.in_use, told)
 
 
 def within(emulator: Emulator, kind: str, parent: Resource) -> list[Resource]:
@@ -197,10 +219,13 @@ def ordered(
             return item.created
         if by == "lastmodifiedtime":
             return item.modified
+        named = {_plain(member): member for member in item.fields}
+        found = item.fields.get(status if by == "status" else named.get(by, ""), "")
+        if isinstance(found, int):  # a version
+            return found
         if by == "name" or (kind and by == _plain(kind.name_field)):
             return item.name.rpartition("/")[2]
-        named = {_plain(member): member for member in item.fields}
-        return str(item.fields.get(status if by == "status" else named.get(by, ""), ""))
+        return str(found)
 
     order = _plain(request.get("SortOrder", default_order))
     return sorted(items, key=value, reverse=order == "descending")

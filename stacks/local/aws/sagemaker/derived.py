@@ -4,15 +4,26 @@ What the model says (operations, members, statuses, errors) is read there; a cal
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.crud import LIST_MEMBERS, made_id
 from stacks.local.aws.sagemaker.errors import ApiError
-from stacks.local.aws.sagemaker.resource_type import Exists, Missing, Request, ResourceType
-from stacks.local.aws.sagemaker.shapes import errors_of, input_members, operation_names
+from stacks.local.aws.sagemaker.resource_type import (
+    Exists,
+    Lifecycle,
+    Missing,
+    Request,
+    ResourceType,
+)
+from stacks.local.aws.sagemaker.shapes import (
+    errors_of,
+    in_use_code,
+    input_members,
+    operation_names,
+)
 from stacks.local.aws.sagemaker.shapes import output_members as members_of
 
 READY = (
@@ -21,8 +32,12 @@ READY = (
 )  # fmt: skip
 """Statuses of something that is there and works, of which a type has one."""
 
-IN_USE = ("ResourceInUse", "ConflictException", "ResourceAlreadyExists")
-"""Codes with which operations refuse a name that is taken, or to delete what is used."""
+CREATING = ("Pending", "Creating", "CREATING", "CreateInProgress", "Importing")
+UPDATING = ("Updating", "UPDATING", "UpdateInProgress")
+UPDATED = ("UpdateCompleted",)
+DELETING = ("Deleting", "DELETING", "DeleteInProgress")
+DELETED = ("Deleted", "DeleteCompleted")
+"""Statuses on the way of something, of which a type has at most one each."""
 
 
 def derived(stem: str, **said: Any) -> ResourceType:
@@ -45,13 +60,13 @@ def derived(stem: str, **said: Any) -> ResourceType:
             code="ResourceNotFound" if missing else "ValidationException",
             text=f"{stem} {{arn}} does not exist.",
         ),
-        exists=Exists(code=_in_use(create), text=_taken(stem, _in_use(create))),
+        exists=Exists(code=in_use_code(create), text=_taken(stem, in_use_code(create))),
         create=create,
         describe=describe,
         list=listed,
         update=update if update in names else "",
         delete=delete if delete in names else "",
-        in_use=_in_use(delete) if delete in names else "",
+        in_use=in_use_code(delete) if delete in names else "",
         status_field=status,
         ready=ready,
         shown_in=shown_in,
@@ -67,6 +82,26 @@ def derived(stem: str, **said: Any) -> ResourceType:
 def recorded(stem: str, **said: Any) -> ResourceType:
     """The row of a type that is kept and shown, and on which nothing acts."""
     return derived(stem, is_recorded=True, takes_all=True, **said)
+
+
+def living(stem: str, **said: Any) -> ResourceType:
+    """The row of a type that passes through the statuses that the model has for it."""
+    row = derived(stem, takes_all=True, **said)
+    told = members_of(row.describe)
+    has = told[row.status_field].metadata["enum"] if row.status_field in told else ()
+
+    def of(statuses: Sequence[str]) -> str:
+        return next((status for status in statuses if status in has), "")
+
+    life = Lifecycle(
+        creating=of(CREATING),
+        ready=row.ready,
+        updating=of(UPDATING) if row.update else "",
+        updated=of(UPDATED),
+        deleting=of(DELETING),
+        deleted=of(DELETED),
+    )
+    return replace(row, lifecycle=life) if has else row
 
 
 def words(stem: str) -> str:
@@ -109,11 +144,6 @@ def _status(stem: str, shown: Mapping[str, Any]) -> tuple[str, str]:
         if values:
             return name, next((word for word in READY if word in values), "")
     return "", ""
-
-
-def _in_use(operation: str) -> str:
-    told = errors_of(operation)
-    return next((code for code in IN_USE if code in told), "ValidationException")
 
 
 def _taken(stem: str, code: str) -> str:

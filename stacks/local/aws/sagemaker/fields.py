@@ -2,7 +2,12 @@
 
 from collections.abc import Mapping
 
-from stacks.local.aws.sagemaker import job_fields, monitoring_fields, pipeline_fields
+from stacks.local.aws.sagemaker import (
+    job_fields,
+    monitoring_fields,
+    pipeline_fields,
+    studio_fields,
+)
 from stacks.local.aws.sagemaker.reasons import ACCESS, ACCOUNTING, KEY, MACHINE, NETWORK
 
 FIELDS: Mapping[str, frozenset[str]] = {
@@ -156,6 +161,7 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
     **pipeline_fields.RECORDED,
     **job_fields.RECORDED,
     **monitoring_fields.RECORDED,
+    **studio_fields.RECORDED,
     "CreateEndpointConfig": {
         "ProductionVariants[].InstanceType": MACHINE,
         "ProductionVariants[].InitialInstanceCount": "at most two processes run per variant",

@@ -1,25 +1,31 @@
-"""Contents of private hubs: versions of a document, kept and shown; nothing is deployed from one.
+"""Private hubs and their contents: versions of a document, by which a team shares its models.
 
-The public hub and what refers to it (JumpStart) are not here.
+Source: SageMaker API reference, ImportHubContent and those beside it. The public hub and what
+refers to it (JumpStart) are not here.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker import crud
+from stacks.local.aws.sagemaker import crud, lifecycles
+from stacks.local.aws.sagemaker.derived import living
 from stacks.local.aws.sagemaker.errors import ApiError
-from stacks.local.aws.sagemaker.recorded_types import HUB
 from stacks.local.aws.sagemaker.resource_type import Request, short_name
 from stacks.local.aws.store import Resource
 
 Answer = dict[str, Any]
 CONTENT = "hub content"
 FIRST = "1.0.0"
+STATUS = "HubContentStatus"
+
+HUB = living("Hub", children=(CONTENT,))
 
 
 def _import(emulator: Emulator, request: Request) -> Answer:
     hub = crud.get(emulator, HUB, request["HubName"])
+    lifecycles.check_there(HUB, hub)
     version = request.get("HubContentVersion", FIRST)
     name = "/".join((_prefix(hub, request), version))
     arn = emulator.arn(f"hub-content/{name}")
@@ -27,11 +33,21 @@ def _import(emulator: Emulator, request: Request) -> Answer:
         raise ApiError("ResourceInUse", f"Hub content {arn} already exists.")
     said = {member: value for member, value in request.items() if member != "Tags"}
     where = {"HubName": hub.name, "HubArn": hub.arn, "HubContentArn": arn}
-    fields = {**said, **where, "HubContentVersion": version, "HubContentStatus": "Available"}
-    fields.setdefault("SupportStatus", "Supported")
-    emulator.store.add(Resource(kind=CONTENT, name=name, arn=arn, fields=fields))
+    fields = {"SupportStatus": "Supported", **said, **where, "HubContentVersion": version}
+    item = Resource(kind=CONTENT, name=name, arn=arn, fields=fields)
+    lifecycles.begin(item, {STATUS: "Importing"}, _imported(request["HubContentDocument"]))
+    emulator.store.add(item)
     crud.tag(emulator, arn, request.get("Tags", ()))
     return {"HubArn": hub.arn, "HubContentArn": arn}
+
+
+def _imported(document: str) -> dict[str, str]:
+    """What an import ends with: a document is JSON (HubContentDocument)."""
+    try:
+        json.loads(document)
+    except ValueError as error:
+        return {STATUS: "ImportFailed", "FailureReason": f"HubContentDocument is no JSON: {error}"}
+    return {STATUS: "Available"}
 
 
 def _describe(emulator: Emulator, request: Request) -> Answer:
@@ -40,14 +56,23 @@ def _describe(emulator: Emulator, request: Request) -> Answer:
 
 def _update(emulator: Emulator, request: Request) -> Answer:
     item = _content(emulator, request)
+    _free(item, "UpdateHubContent")
     keys = {"HubName", "HubContentType", "HubContentName", "HubContentVersion"}
     item.set(**{member: value for member, value in request.items() if member not in keys})
     return crud.answer("UpdateHubContent", item)
 
 
 def _delete(emulator: Emulator, request: Request) -> Answer:
-    emulator.store.remove(_content(emulator, request))
+    item = _content(emulator, request)
+    _free(item, "DeleteHubContent")
+    lifecycles.begin(item, {STATUS: "Deleting"}, {})
     return {}
+
+
+def _free(item: Resource, operation: str) -> None:
+    if item.becomes is not None:
+        told = f"{operation} of [{item.arn}] must wait: it is {item.fields[STATUS]}."
+        raise ApiError("ResourceInUse", told)
 
 
 def _list(emulator: Emulator, request: Request) -> Answer:
@@ -121,6 +146,7 @@ def _parts(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
+TYPES = (HUB,)
 OPERATIONS: Mapping[str, Callable[[Emulator, Request], Answer]] = {
     "DeleteHubContent": _delete,
     "DescribeHubContent": _describe,

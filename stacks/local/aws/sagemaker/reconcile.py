@@ -5,7 +5,7 @@ import logging
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stacks.local.aws.emulator import Emulator, moto_backend
-from stacks.local.aws.sagemaker import components, monitors
+from stacks.local.aws.sagemaker import api, components, monitors
 from stacks.local.aws.sagemaker.asynchronous import Queues
 from stacks.local.aws.sagemaker.capture import Captures
 from stacks.local.aws.sagemaker.features import flush
@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 def reconcile(emulator: Emulator, captures: Captures, queues: Queues) -> None:
     """One round; a failing part is reported and tried again in the next."""
     try:
+        api.settle(emulator)
         captures.flush()
         cloudwatch = moto_backend("cloudwatch", emulator)
         emulator.metrics.flush(cloudwatch)

@@ -4,14 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker import crud, hub_contents, unrun_jobs
+from stacks.local.aws.sagemaker import crud, unrun_jobs
 from stacks.local.aws.sagemaker.errors import ApiError, invalid
 from stacks.local.aws.sagemaker.recorded_types import (
     CLUSTER,
     EDGE_PLAN,
     FLEET,
-    IMAGE,
-    IMAGE_VERSION,
     NOTEBOOK,
     in_status,
     stage_of,
@@ -21,7 +19,7 @@ from stacks.local.aws.sagemaker.resource_types import BY_NAME
 from stacks.local.aws.store import Resource
 
 Answer = dict[str, Any]
-DEVICE, PORTFOLIO = "device", "service catalog portfolio"
+DEVICE = "device"
 
 
 def _start_notebook(emulator: Emulator, request: Request) -> Answer:
@@ -47,59 +45,6 @@ def _list_nodes(emulator: Emulator, request: Request) -> Answer:
     """Nothing runs in a cluster that is only recorded, so it has no nodes."""
     crud.get(emulator, CLUSTER, request["ClusterName"])
     return {"ClusterNodeSummaries": []}
-
-
-# Image versions: found by number or alias, the newest where the request names none
-
-
-def _numbered(emulator: Emulator, request: Request) -> Request:
-    image = crud.get(emulator, IMAGE, request["ImageName"])
-    if "Version" in request:
-        return request
-    versions = crud.within(emulator, IMAGE_VERSION.name, image)
-    alias = request.get("Alias")
-    for version in reversed(versions):
-        if alias is None or alias in version.fields.get("Aliases", ()):
-            return {**request, "Version": version.fields["Version"]}
-    what = f"alias {alias}" if alias else "versions"
-    raise ApiError("ResourceNotFound", f"Image {image.arn} has no {what}; it does not exist.")
-
-
-def _describe_version(emulator: Emulator, request: Request) -> Answer:
-    return crud.describe(emulator, IMAGE_VERSION, _numbered(emulator, request))
-
-
-def _delete_version(emulator: Emulator, request: Request) -> Answer:
-    return crud.delete(emulator, IMAGE_VERSION, _numbered(emulator, request))
-
-
-def _update_version(emulator: Emulator, request: Request) -> Answer:
-    """An alias is of one version of an image at most (UpdateImageVersion, API reference)."""
-    asked = _numbered(emulator, request)
-    item = crud.asked(emulator, IMAGE_VERSION, asked)
-    added, gone = request.get("AliasesToAdd", []), request.get("AliasesToDelete", [])
-    for other in emulator.store.all(IMAGE_VERSION.name):
-        taken = set(added) & set(other.fields.get("Aliases", ()))
-        if other is not item and taken and other.fields["ImageName"] == item.fields["ImageName"]:
-            told = f"{sorted(taken)} are aliases of {other.arn}"
-            raise ApiError("ResourceInUse", told)
-    aliases = [*dict.fromkeys((*item.fields.get("Aliases", ()), *added))]
-    skip = {"ImageName", "Version", "Alias", "AliasesToAdd", "AliasesToDelete"}
-    change = {member: value for member, value in request.items() if member not in skip}
-    item.set(**change, Aliases=[alias for alias in aliases if alias not in gone])
-    return {"ImageVersionArn": item.arn}
-
-
-def _list_aliases(emulator: Emulator, request: Request) -> Answer:
-    image = crud.get(emulator, IMAGE, request["ImageName"])
-    found = [
-        alias
-        for version in crud.within(emulator, IMAGE_VERSION.name, image)
-        if request.get("Version") in (None, version.fields["Version"])
-        for alias in version.fields.get("Aliases", ())
-        if request.get("Alias") in (None, alias)
-    ]
-    return crud.paged("SageMakerImageVersionAliases", found, request)
 
 
 # Devices of a fleet, which come and go in lists
@@ -173,22 +118,7 @@ def _delete_stage(emulator: Emulator, request: Request) -> Answer:
     return {}
 
 
-# One switch of the account, and the policy of an endpoint
-
-
-def _portfolio(status: str) -> Callable[[Emulator, Request], Answer]:
-    def act(emulator: Emulator, request: Request) -> Answer:
-        arn = emulator.arn("portfolio/status")
-        fields = {"Status": status}
-        emulator.store.add(Resource(kind=PORTFOLIO, name="status", arn=arn, fields=fields))
-        return {}
-
-    return act
-
-
-def _portfolio_status(emulator: Emulator, request: Request) -> Answer:
-    item = emulator.store.find(PORTFOLIO, "status")
-    return {"Status": item.fields["Status"] if item else "Disabled"}
+# The policy of an endpoint
 
 
 def _put_policy(emulator: Emulator, request: Request) -> Answer:
@@ -222,20 +152,13 @@ def _endpoint(emulator: Emulator, request: Request) -> Resource:
 
 
 RECORDED_OPERATIONS: Mapping[str, Callable[[Emulator, Request], Answer]] = {
-    **hub_contents.OPERATIONS,
     **unrun_jobs.OPERATIONS,
     "CreateEdgeDeploymentStage": _add_stages,
     "DeleteEdgeDeploymentStage": _delete_stage,
     "DeleteEndpointPolicy": _delete_policy,
-    "DeleteImageVersion": _delete_version,
     "DeregisterDevices": _deregister,
     "DescribeDevice": _describe_device,
-    "DescribeImageVersion": _describe_version,
-    "DisableSagemakerServicecatalogPortfolio": _portfolio("Disabled"),
-    "EnableSagemakerServicecatalogPortfolio": _portfolio("Enabled"),
     "GetEndpointPolicy": _get_policy,
-    "GetSagemakerServicecatalogPortfolioStatus": _portfolio_status,
-    "ListAliases": _list_aliases,
     "ListClusterNodes": _list_nodes,
     "ListDevices": _list_devices,
     "PutEndpointPolicy": _put_policy,
@@ -244,5 +167,4 @@ RECORDED_OPERATIONS: Mapping[str, Callable[[Emulator, Request], Answer]] = {
     "StopNotebookInstance": _stop_notebook,
     "UpdateClusterSoftware": _update_software,
     "UpdateDevices": _update_devices,
-    "UpdateImageVersion": _update_version,
 }

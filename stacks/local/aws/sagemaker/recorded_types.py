@@ -1,7 +1,7 @@
 """Resource types that are kept and shown, and on which nothing acts: what the model does not say.
 
-A domain has no Studio behind it, a notebook instance no notebook, a cluster no nodes, a work team
-nobody who works. Texts of missing things are SageMaker's own where clients look at them.
+A notebook instance has no notebook behind it, a cluster no nodes, a work team nobody who works.
+Texts of missing things are SageMaker's own where clients look at them.
 """
 
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from hashlib import sha256
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker.crud import get, made_id, within
-from stacks.local.aws.sagemaker.derived import invented, invented_once, recorded
+from stacks.local.aws.sagemaker.crud import made_id
+from stacks.local.aws.sagemaker.derived import invented_once, recorded
 from stacks.local.aws.sagemaker.errors import invalid
 from stacks.local.aws.sagemaker.resource_type import Exists, Request
 from stacks.local.aws.store import Resource
 
 RECORD_NOT_FOUND = "RecordNotFound"
-"""All that SageMaker says of notebook instances and their configurations that are not there."""
+"""All that SageMaker says of a notebook instance that is not there."""
 
 DISASSOCIATED = {
     "DisassociateAcceleratorTypes": "AcceleratorTypes",
@@ -30,34 +30,6 @@ LIFECYCLE_BUCKETS = "s3://sagemaker-"
 """Where scripts of a cluster must lie (ClusterLifeCycleConfig, API reference)."""
 
 LIFECYCLE = {"LifecycleConfigName": "NotebookInstanceLifecycleConfigName"}
-
-
-def _owner(emulator: Emulator, item: Resource, request: Request) -> None:
-    """CreateApp, API reference: an app is of a user profile or of a space."""
-    owners = [kind for kind in (USER_PROFILE, SPACE) if kind.name_field in request]
-    if len(owners) != 1:
-        raise invalid("an app needs either UserProfileName or SpaceName")
-    get(emulator, owners[0], f"{request['DomainId']}/{request[owners[0].name_field]}")
-
-
-def _forget_versions(emulator: Emulator, item: Resource, request: Request) -> None:
-    """DeleteImage, API reference: with all versions of the image."""
-    for version in within(emulator, "image version", item):
-        emulator.store.remove(version)
-
-
-def _of_image(emulator: Emulator, request: Request) -> str:
-    """`<image>/<version>`; versions count from 1 and are never given twice."""
-    image = emulator.store.find("image", request["ImageName"])
-    assert image is not None  # its parent is there
-    image.live = (image.live or 0) + 1
-    return f"{image.name}/{image.live}"
-
-
-def _version(emulator: Emulator, item: Resource, request: Request) -> None:
-    image = emulator.arn(f"image/{request['ImageName']}")
-    number = int(item.name.rpartition("/")[2])
-    item.set(Version=number, ImageArn=image, ContainerImage=request["BaseImage"])
 
 
 def _groups(emulator: Emulator, item: Resource, request: Request) -> None:
@@ -82,10 +54,6 @@ def _page(emulator: Emulator, item: Resource, request: Request) -> None:
     """DescribeHumanTaskUi shows the digest of the template, not its text."""
     digest = sha256(request["UiTemplate"]["Content"].encode()).hexdigest()
     item.set(UiTemplate={"ContentSha256": digest})
-
-
-def _project(emulator: Emulator, item: Resource, request: Request) -> None:
-    item.set(ProjectId=f"p-{made_id()}")
 
 
 def _versioned(member: str) -> Mapping[str, Any]:
@@ -148,35 +116,6 @@ def stage_of(stage: Request) -> dict[str, Any]:
     }
 
 
-DOMAIN = recorded(
-    "Domain",
-    keys=("DomainId",),
-    identify=invented("d-"),
-    children=("user profile", "space"),
-    renamed={"DomainSettingsForUpdate": "DomainSettings"},
-    made={"AppNetworkAccessType": "PublicInternetOnly"},
-)
-USER_PROFILE = recorded(
-    "UserProfile",
-    keys=("DomainId", "UserProfileName"),
-    parents={"DomainId": DOMAIN},
-    children=("app",),
-)
-SPACE = recorded(
-    "Space", keys=("DomainId", "SpaceName"), parents={"DomainId": DOMAIN}, children=("app",)
-)
-IMAGE = recorded(
-    "Image", missing="No Image with the name {name} exists.", on_delete=_forget_versions
-)
-IMAGE_VERSION = recorded(
-    "ImageVersion",
-    keys=("ImageName", "Version"),
-    parents={"ImageName": IMAGE},
-    identify=_of_image,
-    on_create=_version,
-    missing="ImageVersion {arn} does not exist.",
-)
-HUB = recorded("Hub", children=("hub content",))
 FLEET = recorded(
     "DeviceFleet", missing="No devicefleet with name {name} found.", children=("device",)
 )
@@ -210,28 +149,15 @@ NOTEBOOK = recorded(
 )
 
 RECORDED_TYPES = (
-    DOMAIN,
-    USER_PROFILE,
-    SPACE,
-    IMAGE,
-    IMAGE_VERSION,
-    HUB,
     FLEET,
     CLUSTER,
     EDGE_PLAN,
     NOTEBOOK,
-    recorded(
-        "App",
-        keys=("DomainId", "UserProfileName", "SpaceName", "AppType", "AppName"),
-        parents={"DomainId": DOMAIN},
-        on_create=_owner,
-    ),
     recorded("AIWorkloadConfig"),
     recorded(
         "Algorithm",
         made={"AlgorithmStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []}},
     ),
-    recorded("AppImageConfig"),
     recorded(
         "ClusterSchedulerConfig",
         keys=("ClusterSchedulerConfigId",),
@@ -249,7 +175,9 @@ RECORDED_TYPES = (
     recorded("HumanTaskUi", on_create=_page),
     recorded(
         "NotebookInstanceLifecycleConfig",
-        missing=RECORD_NOT_FOUND,
+        # the text by which AWS's own controller knows it (aws-controllers-k8s/sagemaker-controller)
+        missing="Unable to describe Notebook Instance Lifecycle Config '{arn}'. (Details: Notebook "
+        "Instance Lifecycle Config does not exist.)",
         exists=Exists(
             text="Unable to create Notebook Instance Lifecycle Config {arn}. (Details: Notebook "
             "Instance Lifecycle Config already exists.)"
@@ -260,8 +188,6 @@ RECORDED_TYPES = (
         key_field="Arn",
         identify=lambda emulator, request: f"app-{made_id().upper()}",
     ),
-    recorded("Project", on_create=_project),
-    recorded("StudioLifecycleConfig", filters={"AppTypeEquals": "StudioLifecycleConfigAppType"}),
     recorded("Workforce", missing="No workforce found with name {name}."),
     recorded("Workteam", missing="The work team {name} does not exist.", on_delete=_succeed),
 )

@@ -5,7 +5,7 @@ The keys are JMESPath: a request for which one finds something is answered with 
 
 from collections.abc import Mapping
 
-from stacks.local.aws.sagemaker import job_fields, monitoring_fields
+from stacks.local.aws.sagemaker import job_fields, monitoring_fields, studio_fields
 
 NOT_OF_COMPONENTS = {
     "Specification.BaseInferenceComponentName": "adapters are not built",
@@ -17,6 +17,7 @@ NOT_OF_COMPONENTS = {
 REFUSED: Mapping[str, Mapping[str, str]] = {
     **job_fields.REFUSED,
     **monitoring_fields.REFUSED,
+    **studio_fields.REFUSED,
     "CreateEndpointConfig": {
         "AsyncInferenceConfig.OutputConfig.NotificationConfig.IncludeInferenceResponseIn": (
             "topics hear where the answer is, not the answer"

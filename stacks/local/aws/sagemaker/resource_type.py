@@ -29,6 +29,21 @@ class Exists(Missing):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lifecycle:
+    """Statuses that a resource passes through by the clock. Default of each: it has none."""
+
+    creating: str = ""
+    ready: str = ""
+    updating: str = ""
+    updated: str = ""
+    """Default: `ready` again."""
+
+    deleting: str = ""
+    deleted: str = ""
+    """Shown for a while after it is deleted. Default: it is gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ResourceType:
     """One resource type: its operations, its identity, and what it does beyond being recorded."""
 
@@ -78,6 +93,18 @@ class ResourceType:
 
     in_use: str = "ValidationException"
     """Code of the refusal to delete something that has children."""
+
+    refers: Mapping[str, str] = field(default_factory=dict)
+    """Member, at any depth of its requests -> type of what must be there under that name or ARN."""
+
+    kept_by: tuple[str, ...] = ()
+    """Types that may name it; it is not deleted while one does. Default: nobody is asked."""
+
+    named_by: tuple[str, ...] = ()
+    """Members by which they name it."""
+
+    lifecycle: Lifecycle | None = None
+    """Default: it is at once what a request makes of it."""
 
     ready: str = ""
     """Value of `status_field` once it is created. Default: `on_create` says it."""

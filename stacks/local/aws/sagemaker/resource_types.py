@@ -9,6 +9,8 @@ from stacks.local.aws.sagemaker import (
     endpoints,
     experiments,
     features,
+    hub_contents,
+    image_versions,
     jobs,
     lineage,
     mlflow_app,
@@ -16,6 +18,8 @@ from stacks.local.aws.sagemaker import (
     monitors,
     packages,
     pipelines,
+    projects,
+    studio,
     unrun_jobs,
 )
 from stacks.local.aws.sagemaker.recorded_types import RECORDED_TYPES
@@ -284,8 +288,15 @@ RESOURCE_TYPES = (
     *experiments.TYPES,
     *lineage.TYPES,
     *monitors.TYPES,
+    *hub_contents.TYPES,
+    *image_versions.TYPES,
+    *projects.TYPES,
+    *studio.TYPES,
     *RECORDED_TYPES,
     *unrun_jobs.TYPES,
 )
 
 BY_NAME = {kind.name: kind for kind in RESOURCE_TYPES}
+
+LIVING = (*(kind.name for kind in RESOURCE_TYPES if kind.lifecycle), hub_contents.CONTENT)
+"""Types whose status moves by the clock."""

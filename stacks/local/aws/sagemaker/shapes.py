@@ -64,6 +64,16 @@ def errors_of(operation: str) -> frozenset[str]:
     return frozenset(shape.name for shape in service().operation_model(operation).error_shapes)
 
 
+IN_USE = ("ResourceInUse", "ConflictException", "ResourceAlreadyExists")
+"""Codes with which operations refuse a name that is taken, or to touch what is used."""
+
+
+def in_use_code(operation: str) -> str:
+    """The one of them that the operation's documentation names."""
+    told = errors_of(operation) if operation else frozenset()
+    return next((code for code in IN_USE if code in told), "ValidationException")
+
+
 @functools.cache
 def summary_member(operation: str) -> tuple[str, frozenset[str]]:
     """Name of the list in a List answer, and the members of its elements."""
