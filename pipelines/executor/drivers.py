@@ -15,9 +15,9 @@ from pipelines.executor.model import Callback, Execution, Result, StepState
 from pipelines.executor.planned import PlannedStep
 from pipelines.executor.runners import RUNNERS, Runner
 
-FIRST_POLL_SECONDS = 0.05
+FIRST_POLL_SECONDS = 0.02
 LAST_POLL_SECONDS = 0.5
-_POLL_GROWTH = 1.5
+_POLL_GROWTH = 1.25
 JOB_NAME_LENGTH = 63
 _HASH_LENGTH = 10
 _NO_HOLDER = "Model Package Group does not exist"

@@ -5,9 +5,11 @@ it ended, bring away what it wrote. What the program printed is kept as `local/j
 the rest of the job's folder is deleted when the job is over.
 """
 
+import contextlib
 import json
 import re
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -221,7 +223,8 @@ class Jobs:
             return failed(f"{error.strerror}: {error.filename}", 127, directory.log)
         deadline = time.monotonic() + limit
         while process.poll() is None and not stopping.is_set() and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(POLL_SECONDS)  # looks more often at first: many steps are short
         stopped = process.poll() is None
         status = self.host.children.stop(process)
         said = directory.read(message)[:EXIT_MESSAGE_LIMIT]
