@@ -145,6 +145,10 @@ class Options:
     delete_before_replace: bool = False
     depends_on: tuple[str, ...] = ()
     """URNs of what exists before it and goes after it, as far as the source tells."""
+    provider: str = ""
+    """URN of the provider that manages it; one that the engine makes, without its version."""
+    deleted_with: str = ""
+    """URN of what takes it along, so that nobody deletes it by itself."""
 
 
 @dataclass(frozen=True, slots=True)

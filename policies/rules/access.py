@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from policies.data import Data, Resource
+from policies.iam.patterns import like, matches_like, names_of
 from policies.reading.documents import statements, strings
 from policies.reading.principals import has_effect, is_narrowing
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
@@ -77,7 +77,7 @@ OPENING = (
 """Each of these, on everything, lets others in, or ends the record or what encrypts it (AWS's
 access level "permissions management", and the services that record)."""
 
-_MAY_BE_IAM = ("i", "*", "?", "[")
+_MAY_BE_IAM = ("i", "*", "?")
 """How the patterns begin that can match an action of IAM."""
 
 _WILD = re.compile(r"[*?:/]*\*[*?:/]*")
@@ -189,11 +189,8 @@ def _narrow_identity(statement: Data, of_iam: list[str], where: str) -> Result:
 @lru_cache(4096)
 def _allowed(patterns: frozenset[str], actions: tuple[str, ...]) -> tuple[str, ...]:
     """Those of the actions that one of the patterns covers; the same grants stand in many roles."""
-    return tuple(
-        action
-        for action in actions
-        if any(fnmatchcase(action.lower(), pattern) for pattern in patterns)
-    )
+    names = names_of(patterns, like, variables=False)
+    return tuple(action for action in actions if names.holds(action.lower()))
 
 
 REGION = frozenset(("aws:requestedregion",))
@@ -217,7 +214,7 @@ def _reaches_everything(statement: Data, service: str = "", *, bounded: bool = F
 
 def _may_be_of(pattern: str, service: str) -> bool:
     parts = pattern.split(":", 5)
-    return len(parts) < 3 or fnmatchcase(service, parts[2])
+    return len(parts) < 3 or matches_like(service, parts[2])
 
 
 _OF_ACCOUNT = re.compile(r"arn:([^:]*:){3}\d{12}:")
