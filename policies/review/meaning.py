@@ -310,10 +310,10 @@ def _number(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
     old, new = amount(leaf.old), amount(leaf.new)
     if not (is_numeric(leaf.old) and is_numeric(leaf.new)) or (old is None and new is None):
         return None
-    if STAYS.search("".join(whole.split(".")[-2:])):
-        return _cap("", old, new or float("inf"))
-    if SELDOM.search(whole):
-        return _cap("", or_never(old), new or float("inf")) if guards else None
+    stays = bool(STAYS.search("".join(whole.split(".")[-2:])))
+    if stays or SELDOM.search(whole):
+        before = old if stays else or_never(old)
+        return _cap("", before, new or float("inf")) if stays or guards else None
     if new == 0 and whole.endswith("rollingupdate.maxunavailable"):
         return which(True, "none is away while the next one starts")
     if CAPS.search(last) and not LEAST.search(last):

@@ -22,7 +22,7 @@ FLOWS = 1_000
 SAID_FIRST = re.compile(r"#(!|cloud-config|\s*syntax\s*=)")
 """First lines that say what the rest is, and are no comment."""
 
-PAIR = re.compile(r"^\s*(- )?[\w./\"'-]+:(\s|$)", re.M)
+PAIR = re.compile(r"^[ \t]*(- )?[\w./\"'-]+:(\s|$)", re.M)
 
 
 def opened(path: tuple[str, ...], old: Any, new: Any) -> tuple[Any, Any]:
