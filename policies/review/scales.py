@@ -107,11 +107,16 @@ def presence(leaf: Leaf) -> Meaning | None:
     return _came(leaf) if leaf.old in empty and leaf.new not in empty else None
 
 
+DESTROYS = re.compile(r"destroy|delete|wipe|purge")
+
+
 def _came(leaf: Leaf) -> Meaning:
     """Something of a guard that is said for the first time."""
     said = str(leaf.new).lower()
     if isinstance(leaf.new, str) and OPENS.search(word(leaf.name)):
         return Meaning("unclear", "it may be another way in")
+    if isinstance(leaf.new, str) and DESTROYS.search(said):
+        return Meaning("unclear", "it may be the word that lets data go")
     if NARROWS.search(word(leaf.name)):
         return Meaning("unclear", "it says what is guarded, and the rest may be so no longer")
     listed = leaf.path[-1][:1] == "["

@@ -95,6 +95,8 @@ LOUD: list[Sides] = [
     ("kubernetes:core/v1:Pod", {"spec": {"securityContext": {"fsGroup": 1}}},
      {"spec": {"securityContext": {"fsGroup": 1, "seLinuxOptions": {"type": "spc_t"}}}}),
     (POLICY, outside("10.9.0.0/16"), outside()),
+    ("kubernetes:rook.io/v1:CephCluster", {"spec": {"cleanupPolicy": {"confirmation": ""}}},
+     {"spec": {"cleanupPolicy": {"confirmation": "yes-really-destroy-data"}}}),
     # of somebody else's program, whatever it is called
     ("aws:sagemaker/model:Model", {"primaryContainer": {"environment": {"THRESHOLD": "0.9"}}},
      {"primaryContainer": {"environment": {"THRESHOLD": "0.1"}}}),
