@@ -52,7 +52,7 @@ class Data:
     def get(self, *keys: str) -> Any:
         """The value at these keys or None; raises Unknown where any part is not known."""
         value = self._walk(keys)
-        if type(value) in (dict, list) and _has_unknown(value):
+        if type(value) in _NESTED and _has_unknown(value):
             raise Unknown(*unknown_paths(value, self._at(keys)))
         return value
 
@@ -110,10 +110,13 @@ class Data:
         raise Unknown(path)
 
 
+_NESTED = frozenset((dict, list))
+
+
 def _has_unknown(value: dict[str, Any] | list[Any]) -> bool:
     """Whether there are unknown_paths; those are put together only where there are."""
     for item in value.values() if isinstance(value, dict) else value:
-        if item is UNKNOWN or (type(item) in (dict, list) and _has_unknown(item)):
+        if item is UNKNOWN or (type(item) in _NESTED and _has_unknown(item)):
             return True
     return False
 
@@ -145,6 +148,10 @@ class Options:
     delete_before_replace: bool = False
     depends_on: tuple[str, ...] = ()
     """URNs of what exists before it and goes after it, as far as the source tells."""
+    provider: str = ""
+    """URN of the provider that manages it; one that the engine makes, without its version."""
+    deleted_with: str = ""
+    """URN of what takes it along, so that nobody deletes it by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from policies.data import HIDDEN_INPUTS, UNKNOWN, Data, Resource
 from policies.reading.documents import statements
-from policies.reading.texts import is_meant_for_json, json_of
+from policies.reading.texts import NESTED, Path, is_meant_for_json, json_of, parts, written
 
 HOLDERS = "aws:*"
 """Stands for every type that holds a policy with principals."""
@@ -33,7 +33,7 @@ def holds_policy(resource: Resource) -> bool:
     seen = resource.outputs if resource.inputs is HIDDEN_INPUTS else resource.inputs
     if not isinstance(seen.value, dict):
         return False
-    return next(_documents(resource.type, seen.value), None) is not None
+    return bool(_documents(resource.type, seen.value))
 
 
 def attached_statements(resource: Resource) -> Iterator[Data]:
@@ -43,38 +43,43 @@ def attached_statements(resource: Resource) -> Iterator[Data]:
         yield from statements(document.at())
 
 
-def _documents(token: str, inputs: Mapping[str, Any]) -> Iterator[Data]:
+def _documents(token: str, inputs: Mapping[str, Any]) -> list[Data]:
+    found: list[Data] = []
     for key, value in inputs.items():
-        if value is UNKNOWN:
-            if _POLICIES.search(token) and _POLICY.search(key):
-                yield Data(value, key)
-        else:
-            yield from _found(value, key)
+        if type(value) in NESTED:
+            _collect(value, ((), key), found)
+        elif value is UNKNOWN and _POLICIES.search(token) and _POLICY.search(key):
+            found.append(Data(value, key))
+    return found
 
 
-def _found(node: Any, path: str) -> Iterator[Data]:
+def _collect(node: Any, path: Path, found: list[Data]) -> None:
     """Every document in nested data, and in texts of JSON."""
-    if isinstance(node, str):
+    if type(node) is str:
         if "Principal" in node:
-            yield from _in_text(node, path)
-    elif isinstance(node, dict):
-        if "Statement" in node:
-            listed = node["Statement"]
-            each = listed if isinstance(listed, list) else [listed]
-            if any(isinstance(s, dict) and s.keys() & {"Principal", "NotPrincipal"} for s in each):
-                yield Data(node, path)
-            return
-        for key, item in node.items():
-            yield from _found(item, f"{path}.{key}")
-    elif isinstance(node, list):
-        for index, item in enumerate(node):
-            yield from _found(item, f"{path}[{index}]")
+            _read(node, path, found)
+        return
+    if type(node) is dict and "Statement" in node:
+        listed = node["Statement"]
+        each = listed if isinstance(listed, list) else [listed]
+        if any(isinstance(s, dict) and s.keys() & {"Principal", "NotPrincipal"} for s in each):
+            found.append(Data(node, written(path)))
+        return
+    for name, item in parts(node):
+        if type(item) in NESTED:
+            _collect(item, (path, name), found)
 
 
-def _in_text(text: str, path: str) -> Iterator[Data]:
+def _read(text: str, path: Path, found: list[Data]) -> None:
     if '"Statement"' in text and is_meant_for_json(text):
-        found = json_of(text)
-        broken = Data(UNKNOWN, f"whether {path}, which is no JSON, lets everybody in")
-        yield from [broken] if found is None else _found(found, path)
+        held = json_of(text)
+        if held is not None:
+            _collect(held, path, found)
+            return
+        why = "no JSON"
     elif _IN_YAML.search(text):
-        yield Data(UNKNOWN, f"whether {path}, which is YAML, lets everybody in")
+        why = "YAML"
+    else:
+        return
+    said = f"whether {written(path)}, which is {why}, lets everybody in"
+    found.append(Data(UNKNOWN, said))

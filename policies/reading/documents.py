@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
 
 from policies.data import Data
+from policies.iam.patterns import like, matches_like, names_of
 from policies.reading.principals import compared, is_narrowing, names_everybody
 
 WHOLE = {"sns": "sns:publish"}
@@ -35,6 +35,16 @@ def strings(statement: Data, *keys: str) -> list[str]:
     """What stands at a key, which may be one text or a list of them."""
     value = statement.get(*keys)
     return [value] if isinstance(value, str) else list(value or ())
+
+
+@lru_cache(4096)
+def covered(patterns: frozenset[str], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the names that one of the patterns holds, as IAM compares actions, in no case.
+
+    The same grants stand in many roles.
+    """
+    held = names_of(patterns, like, variables=False)
+    return tuple(name for name in names if held.holds(name.lower()))
 
 
 def condition_keys(statement: Data) -> set[str]:
@@ -81,4 +91,4 @@ def _is_of_plaintext(conditions: Any) -> bool:
 def _reaches(pattern: str, inside: str) -> bool:
     """Whether a pattern is of something, given without the partition, such as `s3:::b/a`."""
     bare = pattern.split(":", 2)[-1] if pattern.startswith("arn:") else pattern
-    return not inside or fnmatchcase(inside, bare.replace("[", "[[]"))
+    return not inside or matches_like(inside, bare)

@@ -1,12 +1,11 @@
 """Pods as rules see them, wherever a resource of Kubernetes describes them."""
 
 import re
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Mapping
 from typing import Any
 
 from policies.data import HIDDEN_INPUTS, UNKNOWN, Data, Resource
-from policies.reading.texts import is_meant_for_json, json_of
+from policies.reading.texts import NESTED, Path, is_meant_for_json, json_of, parts, written
 
 POD = "kubernetes:core/v1:Pod"
 CRON_JOB = "kubernetes:batch/v1:CronJob"
@@ -34,7 +33,7 @@ def pods(resource: Resource) -> list[Data]:
     """The specifications of the pods that a resource describes."""
     seen = resource.outputs if resource.inputs is HIDDEN_INPUTS else resource.inputs
     if resource.type not in NAMED:
-        return list(_described(_body(seen)))
+        return _described(_body(seen))
     spec = seen.at("spec")
     if resource.type == POD:
         return [spec]
@@ -54,16 +53,17 @@ def describes_pods(resource: Resource) -> bool:
     seen = resource.outputs if resource.inputs is HIDDEN_INPUTS else resource.inputs
     if not isinstance(seen.value, dict):
         return False
-    return next(_described(_body(seen)), None) is not None
+    return bool(_described(_body(seen)))
 
 
 SINGLE = ("container", "script", "model")
 """Where operators have one container by itself: Argo's templates, KServe's predictors."""
 
 _STEPS = ("steps", "sidecars")
+_ALONE = frozenset((*SINGLE, *_STEPS))
 _LATER = frozenset(("spec", "template", "podTemplate", "podSpec", "containers"))
 _OF_POD = frozenset(("hostNetwork", "hostPID", "hostIPC"))
-_HANDED_ON = (*sorted(_OF_POD), "automountServiceAccountToken", "securityContext", "volumes")
+_HANDED_ON = _OF_POD | {"automountServiceAccountToken", "securityContext", "volumes"}
 
 
 _IN_JSON = re.compile(r'"(containers|hostNetwork|hostPID|hostIPC)"')
@@ -71,47 +71,51 @@ _IN_YAML = re.compile(r"^\s*(containers:\s*$|host(Network|PID|IPC):)", re.MULTIL
 """Texts; of YAML and templates the standard library has no reader."""
 
 
-def _body(seen: Data) -> Data:
+def _body(seen: Data) -> Mapping[str, Any]:
     """All that a resource says but of its own name and state."""
     about = ("apiVersion", "kind", "metadata", "status")
-    return Data({key: item for key, item in seen.value.items() if key not in about})
+    return {key: item for key, item in seen.value.items() if key not in about}
 
 
-def _described(node: Data, above: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Data]:
+def _described(value: Any, path: Path = ()) -> list[Data]:
     """Every part that describes a pod, however deep, in texts of JSON too.
 
     One that is not known yet stands for itself. A container by itself inherits what stands above.
     """
-    value = node.value
-    if isinstance(value, str) and ("containers" in value or "host" in value):
-        yield from _in_text(value, node.path)
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _described(Data(item, f"{node.path}[{index}]"), above)
-    if not isinstance(value, dict):
-        return
-    if _is_pod(value):
-        yield node
-        return
-    above = {**above, **{key: value[key] for key in _HANDED_ON if key in value}}
-    for name, item in value.items():
-        path = f"{node.path}.{name}" if node.path else name
-        alone = _alone(name, item)
-        if item is UNKNOWN and name in _LATER:
-            yield Data(item, path)
-        elif alone:
-            yield Data({**above, "containers": alone}, path)
-        else:
-            yield from _described(Data(item, path), above)
+    found: list[Data] = []
+    _collect(value, path, {}, found)
+    return found
 
 
-def _in_text(text: str, path: str) -> Iterator[Data]:
+def _collect(value: Any, path: Path, above: Mapping[str, Any], found: list[Data]) -> None:
+    if type(value) is str:
+        if "containers" in value or "host" in value:
+            found += _in_text(value, path)
+        return
+    if type(value) is dict:
+        if _is_pod(value):
+            found.append(Data(value, written(path)))
+            return
+        if not _HANDED_ON.isdisjoint(value):
+            above = {**above, **{key: value[key] for key in _HANDED_ON if key in value}}
+    for name, item in parts(value):
+        if name in _ALONE and (alone := _alone(name, item)):
+            found.append(Data({**above, "containers": alone}, written((path, name))))
+        elif type(item) in NESTED:
+            _collect(item, (path, name), above, found)
+        elif item is UNKNOWN and name in _LATER:
+            found.append(Data(item, written((path, name))))
+
+
+def _in_text(text: str, path: Path) -> list[Data]:
+    where = written(path)
     if _IN_JSON.search(text) and is_meant_for_json(text):
         found = json_of(text)
-        broken = Data(UNKNOWN, f"whether {path}, which is no JSON, describes a pod")
-        yield from [broken] if found is None else _described(Data(found, path))
-    elif _IN_YAML.search(text):
-        yield Data(UNKNOWN, f"whether {path}, which is YAML, describes a pod")
+        broken = Data(UNKNOWN, f"whether {where}, which is no JSON, describes a pod")
+        return [broken] if found is None else _described(found, path)
+    if _IN_YAML.search(text):
+        return [Data(UNKNOWN, f"whether {where}, which is YAML, describes a pod")]
+    return []
 
 
 def _is_pod(value: Mapping[str, Any]) -> bool:

@@ -35,3 +35,14 @@ def allowed(rule: Mapping[str, Any]) -> Iterator[str]:
         if not names:
             yield f"{verb} {thing}{of}"
     yield from (f"{verb} {address}" for verb, address in product(verbs, addresses))
+
+
+def spelled(subject: Any) -> Any:
+    """A subject of a binding without the API group that it has unsaid (RBAC's API reference)."""
+    if not isinstance(subject, Mapping):
+        return subject
+    return {key: item for key, item in subject.items() if (key, item) not in UNSAID}
+
+
+UNSAID = (("apiGroup", "rbac.authorization.k8s.io"), ("apiGroup", ""))
+"""Of users and groups, and of service accounts."""

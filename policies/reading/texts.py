@@ -3,7 +3,33 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
+
+Path = tuple[Any, ...]
+"""Where something stands: the path of what holds it, and its name or index there; () is outermost.
+
+It is written only for what has to be told: most of what is looked through never is.
+"""
+
+
+NESTED = frozenset((str, list, dict))
+"""Kinds of plain data in which something may be found."""
+
+
+def parts(value: Any) -> Iterable[tuple[Any, Any]]:
+    """What a mapping or a list holds, by its name or index."""
+    return value.items() if type(value) is dict else enumerate(value)
+
+
+def written(path: Path) -> str:
+    """A path as it is told, such as `rules[0].port`."""
+    if not path:
+        return ""
+    above, name = written(path[0]), path[1]
+    if isinstance(name, int):
+        return f"{above}[{name}]"
+    return f"{above}.{name}" if above else str(name)
 
 
 def is_meant_for_json(text: str) -> bool:

@@ -43,6 +43,7 @@ def _duration(text: str) -> float | None:
 
 
 TLS = re.compile(r"(?:TLS\w{0,3}[-_]?|Res[-_]|FS[-_])v?1[-_.]([0-3])", re.I)
+UNDATED = re.compile(r"TLS-?v?1(?:[._]([0-3]))?", re.I)
 DATED = re.compile(r"(20\d\d)(?:-(\d\d))?$")
 
 
@@ -52,6 +53,8 @@ def strictness(value: Any) -> tuple[int, int] | None:
     `ELBSecurityPolicy-TLS13-1-2-2021-06` takes TLS 1.2 and later; one that names no version takes
     1.0 (user guide of Application Load Balancers, "Security policies").
     """
+    if isinstance(value, str) and (plain := UNDATED.fullmatch(value)):
+        return int(plain[1] or 0), 0
     dated = DATED.search(value) if isinstance(value, str) else None
     if dated is None or not re.match(r"[A-Za-z]", value):
         return None

@@ -9,7 +9,7 @@ and no silence. AWS's are read from a table of the provider's own words
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -28,15 +28,27 @@ BY_AWS: Mapping[str, Mapping[str, Any]] = {
                             "messageRetentionSeconds": 345_600},
     "aws:lambda/function:Function": {"reservedConcurrentExecutions": -1},
     "aws:lb/targetGroup:TargetGroup": {"deregistrationDelay": 300},
+    "aws:cloudwatch/eventRule:EventRule": {"eventBusName": "default"},
+    "aws:cloudwatch/eventTarget:EventTarget": {"eventBusName": "default"},
+    "aws:ec2/vpc:Vpc": {"instanceTenancy": "default"},
+    "aws:ec2/instance:Instance": {"tenancy": "default"},
+    "aws:eks/nodeGroup:NodeGroup": {"capacityType": "ON_DEMAND"},
+    "aws:autoscaling/group:Group": {"healthCheckGracePeriod": 300},
+    "aws:ecs/taskDefinition:TaskDefinition": {"containerDefinitions.cpu": 0,
+                                              "containerDefinitions.essential": True,
+                                              "containerDefinitions.portMappings.protocol": "tcp"},
 }  # fmt: skip
-"""Defaults that AWS's API references name (CreateRole, CreatePolicy, CreateQueue,
-PutFunctionConcurrency, ModifyTargetGroupAttributes), and the provider's documentation does not, or
-not in one word."""
+"""Defaults that AWS's API references name (CreateRole, CreatePolicy, CreateQueue, PutRule,
+PutFunctionConcurrency, ModifyTargetGroupAttributes, CreateVpc, RunInstances, CreateNodegroup,
+RegisterTaskDefinition; of a group's grace period the provider's own default), and the provider's
+documentation does not, or not in one word."""
 
 OBJECTS: Mapping[str, Any] = {
     "spec.revisionHistoryLimit": 10, "spec.progressDeadlineSeconds": 600, "spec.replicas": 1,
     "spec.podManagementPolicy": "OrderedReady", "spec.concurrencyPolicy": "Allow",
     "spec.suspend": False, "spec.backoffLimit": 6, "spec.parallelism": 1, "spec.completions": 1,
+    "spec.completionMode": "NonIndexed", "spec.successfulJobsHistoryLimit": 3,
+    "spec.failedJobsHistoryLimit": 1,
     "spec.minReadySeconds": 0, "spec.dnsPolicy": "ClusterFirst", "spec.enableServiceLinks": True,
     "spec.schedulerName": "default-scheduler", "spec.terminationGracePeriodSeconds": 30,
     "spec.automountServiceAccountToken": True, "spec.hostUsers": True,
@@ -47,14 +59,16 @@ OBJECTS: Mapping[str, Any] = {
     "Probe.initialDelaySeconds": 0, "httpGet.scheme": "HTTP", "configMap.defaultMode": 420,
     "secret.defaultMode": 420, "securityContext.allowPrivilegeEscalation": True,
     "webhooks.failurePolicy": "Fail", "webhooks.matchPolicy": "Equivalent",
-    "webhooks.timeoutSeconds": 10,
+    "webhooks.timeoutSeconds": 10, "spec.securityContext": {}, "containers.securityContext": {},
+    "containers.resources": {}, "spec.serviceAccountName": "default",
 }  # fmt: skip
 """Last two names of a path in an object of Kubernetes' own API groups -> its default, by the API
 reference (1.34). `Probe` ends the name of every probe."""
 
 OF_KIND: Mapping[str, Mapping[str, Any]] = {
     "Service": {"spec.type": "ClusterIP", "spec.sessionAffinity": "None",
-                "spec.internalTrafficPolicy": "Cluster",
+                "spec.internalTrafficPolicy": "Cluster", "spec.ipFamilyPolicy": "SingleStack",
+                "spec.externalTrafficPolicy": "Cluster",
                 "spec.allocateLoadBalancerNodePorts": True},
     "CSIDriver": {"spec.attachRequired": True},
     "ServiceAccount": {"automountServiceAccountToken": True},
@@ -66,6 +80,65 @@ OF_KIND: Mapping[str, Mapping[str, Any]] = {
     "ReplicaSet": {"template.spec.restartPolicy": "Always"},
 }  # fmt: skip
 """Kind -> the same, for names that mean something else elsewhere."""
+
+
+BLOCKS: Mapping[str, Mapping[str, Any]] = {
+    "Deployment": {
+        "spec.strategy": {"type": "RollingUpdate"},
+        "spec.strategy.rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"},
+    },
+    "StatefulSet": {
+        "spec.updateStrategy": {"type": "RollingUpdate"},
+        "spec.updateStrategy.rollingUpdate": {"partition": 0},
+        "spec.persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain",
+                                                      "whenScaled": "Retain"},
+    },
+    "DaemonSet": {
+        "spec.updateStrategy": {"type": "RollingUpdate"},
+        "spec.updateStrategy.rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1},
+    },
+    "NetworkPolicy": {"spec.policyTypes": ["Ingress"]},
+}  # fmt: skip
+"""Kind -> what stands in a place that only one side of a change spells, by the same reference; the
+outer place first."""
+
+
+def spelled(
+    old: Mapping[str, Any], new: Mapping[str, Any], token: str
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Both sides, each with the blocks that only the other spells out."""
+    if not token.startswith("kubernetes:"):
+        return old, new
+    for path, block in BLOCKS.get(token.rpartition(":")[2], {}).items():
+        names = path.split(".")
+        before, after = _within(old, names), _within(new, names)
+        if before is None and after is not None:
+            old = _with(old, names, _as_far_as(after, block))
+        elif before is not None and after is None:
+            new = _with(new, names, _as_far_as(before, block))
+    return old, new
+
+
+def _as_far_as(said: Any, block: Any) -> Any:
+    """What of a block the other side spells."""
+    whole = not isinstance(block, Mapping) or not isinstance(said, Mapping)
+    return block if whole else {key: block[key] for key in block if key in said}
+
+
+def _within(side: Any, names: Sequence[str]) -> Any:
+    for name in names:
+        side = side.get(name) if isinstance(side, Mapping) else None
+    return side
+
+
+def _with(side: Mapping[str, Any], names: Sequence[str], block: Any) -> Mapping[str, Any]:
+    """The same with a block; a policy of pods that names egress is one for egress by default."""
+    name, *rest = names
+    inner = side.get(name)
+    if not rest:
+        out = name == "policyTypes" and side.get("egress")
+        return {**side, name: [*block, "Egress"] if out else block}
+    return {**side, name: _with(inner, rest, block)} if isinstance(inner, Mapping) else side
 
 
 def completed(leaf: Leaf, token: str) -> Leaf:
@@ -98,6 +171,10 @@ def _of_kubernetes(token: str, names: list[str], leaf: Leaf) -> Any:
     group = group.partition("/")[0]
     if "." in group and not group.endswith(".k8s.io"):
         return None  # an operator's own objects
+    if names[-1:] == ["imagePullPolicy"]:
+        return _pulled(str(leaf.beside.get("image", "")))
+    if names[-2:] == ["ports", "targetPort"]:
+        return leaf.beside.get("port")
     path = ".".join(names)
     for ending, value in OF_KIND.get(kind, {}).items():
         if path == ending or path.endswith(f".{ending}"):
@@ -106,6 +183,13 @@ def _of_kubernetes(token: str, names: list[str], leaf: Leaf) -> Any:
     found = OBJECTS.get(last, OBJECTS.get(f"Probe.{names[-1]}") if "Probe." in last else None)
     flag = isinstance(leaf.old, bool) or isinstance(leaf.new, bool)
     return False if found is None and flag else found
+
+
+def _pulled(image: str) -> str:
+    """When an image is pulled if nobody says (Kubernetes' documentation, "Image pull policy")."""
+    name, _, digest = image.partition("@")
+    tag = name.rpartition("/")[2].partition(":")[2]
+    return "IfNotPresent" if digest or tag not in ("", "latest") else "Always"
 
 
 @cache

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from policies.data import UNKNOWN
 from policies.review.hidden import Hidden
+from policies.review.yaml_text import opened
 
 IDENTITIES = (
     "name", "id", "sid", "key", "ruleid", "variantname", "alarmname", "arn", "logicalid",
@@ -36,6 +37,8 @@ class Leaf:
     """The same elements in another order."""
     alone: bool = False
     """What holds it is there on one side only."""
+    beside: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """What stands next to it now, such as the operator of a threshold."""
 
     @property
     def name(self) -> str:
@@ -54,6 +57,9 @@ def leaves(
     """Every difference; `alone`: what holds these is there on one side only."""
     old, new = _opened(old), _opened(new)
     if same(old, new):
+        return
+    old, new = opened(path, old, new)
+    if not isinstance(old, str) and same(old, new):
         return
     if isinstance(old, Mapping) or isinstance(new, Mapping):
         yield from _of_mappings(old, new, path, ordered, alone=alone)
@@ -76,7 +82,8 @@ def _of_mappings(
     alone = alone or None in (old, new)
     for key in sorted({*before, *after}, key=str):
         inner = (*path, str(key))
-        yield from leaves(before.get(key), after.get(key), inner, ordered, alone=alone)
+        for leaf in leaves(before.get(key), after.get(key), inner, ordered, alone=alone):
+            yield replace(leaf, beside=after or before) if leaf.path == inner else leaf
 
 
 def _of_lists(old: Any, new: Any, path: tuple[str, ...], ordered: Ordered) -> Iterator[Leaf]:
@@ -174,9 +181,10 @@ def _spelled(value: Any) -> Any:
 
 def _opened(value: Any) -> Any:
     """What a text of JSON holds; a text that is none stays what it is."""
-    if isinstance(value, str) and value[:1] in "{[" and value[-1:] in "}]":
+    text = value.strip() if isinstance(value, str) else ""
+    if text and text[0] in "{[" and text[-1] in "}]":
         try:
-            return json.loads(value)
+            return json.loads(text)
         except (ValueError, RecursionError):
             return value
     return value

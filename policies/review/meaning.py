@@ -25,13 +25,23 @@ from policies.review.amounts import (
 from policies.review.differences import Leaf, same
 from policies.review.people import is_for_people
 from policies.review.people import word as _word
-from policies.review.scales import Meaning, Sense, presence, privilege, scale, which
+from policies.review.scales import (
+    Meaning,
+    Sense,
+    direction,
+    presence,
+    privilege,
+    scale,
+    which,
+)
+from policies.review.spelling import is_folded
 from policies.review.vocabulary import (
     BLOCKS,
     BOUNDS,
     CACHED,
     CAPS,
     COUNTS,
+    CREDENTIAL,
     ENDING,
     EXPIRES,
     FOREVER,
@@ -50,6 +60,8 @@ from policies.review.vocabulary import (
     ON,
     OPTIONAL,
     ORDERED,
+    PATTERNS,
+    PROGRAMS,
     PROTECTS,
     SELDOM,
     SETS,
@@ -58,6 +70,8 @@ from policies.review.vocabulary import (
     STOPPED,
     STOPS,
     SWITCHES,
+    WAYS_IN,
+    WHO,
 )
 
 
@@ -67,11 +81,24 @@ def meaning(leaf: Leaf, token: str = "", *, of_a_guard: bool = True) -> Meaning:
     `token`: the type, or its last name. `of_a_guard`: whether the resource guards, holds or records
     something, or nobody knows what it is; else to switch it on is no good in itself.
     """
-    found = _meaning(leaf, token)
-    risen = found.sense == "stronger" and len(leaf.path) == 1 and _word(leaf.name) in SWITCHES
-    if risen and not of_a_guard:
+    found, kind = _meaning(leaf, token), _word(token.rpartition(":")[2])
+    switch = len(leaf.path) == 1 and _word(leaf.name) in SWITCHES
+    if switch and found.sense == "weaker" and CREDENTIAL.search(kind):
+        return Meaning("stronger", "nobody comes in by it any more")
+    if found.sense not in ("stronger", "sized"):
+        return found
+    if _is_of_a_program(leaf.path):
+        return Meaning("unclassified", "a program reads it, and nobody here knows how")
+    risen = switch and found.sense == "stronger"
+    if risen and (CREDENTIAL.search(kind) or not (of_a_guard or GUARD.search(kind))):
         return Meaning("unclear", "it is on from now on, and nobody here knows what that does")
     return found
+
+
+def _is_of_a_program(path: Sequence[str]) -> bool:
+    """Whether it is a variable of a program's environment, under a name that we do not know."""
+    places = [at for at, name in enumerate(path) if _word(name) in PROGRAMS]
+    return any(VARIABLE.fullmatch(name) for at in places for name in path[at + 1 :])
 
 
 def _named(leaf: Leaf) -> Leaf:
@@ -83,6 +110,7 @@ def _named(leaf: Leaf) -> Leaf:
     return Leaf((*path[:-2], path[-2][1:-1]), leaf.old, leaf.new)
 
 
+VARIABLE = re.compile(r"\[?[A-Z][A-Z0-9_]*\]?")
 VALUES = ("value", "parametervalue", "optionvalue", "settingvalue")
 
 
@@ -97,10 +125,14 @@ def _meaning(leaf: Leaf, token: str) -> Meaning:
         return Meaning("unclassified", "the same in another order")
     if same(leaf.old, leaf.new):
         return Meaning("harmless", "it is the default, said or not")
+    if is_folded(leaf, token):
+        return Meaning("harmless", "the cloud takes both spellings for one")
     if UNKNOWN in (leaf.old, leaf.new):
         return Meaning("unclear" if guards else "unclassified", "known only during the update")
     return (
         privilege(words, leaf)
+        or direction(last, leaf)
+        or _fewer(last, leaf)
         or _flag(last, f"{_word(kind)}.{whole}", leaf, guards or _switches_a_guard(last, kind))
         or _bound(whole, leaf)
         or _number(last, whole, leaf, guards)
@@ -190,10 +222,12 @@ def _raised(last: str, whole: str, after: bool, guards: bool) -> Meaning | None:
         why = "it keeps others out, or keeps what is there"
     elif NEGATIVE.search(last):
         stronger, why = not after, "it is safe while it is off"
+    elif last in SWITCHES and _is_of_the_lax(whole):
+        stronger, why = not after, "what it turns on lets more in"
     elif last in SWITCHES and EXPIRES.search(whole):
         stronger, why = not after, "what it is about goes while it is on"
-    elif guards or last in SWITCHES or last.startswith("require"):
-        named = last.startswith("require") or last.endswith(("enabled", *SWITCHES, "active"))
+    elif guards or last in SWITCHES or REQUIRES.search(last):
+        named = REQUIRES.search(last) or last.endswith(("enabled", *SWITCHES, "active"))
         if after and not (named or GUARD.search(last)):
             return Meaning("unclear", "it belongs to a guard, and nobody here knows what it does")
         why = "it guards while it is on"
@@ -202,6 +236,15 @@ def _raised(last: str, whole: str, after: bool, guards: bool) -> Meaning | None:
     else:
         return None
     return which(stronger, why)
+
+
+def _is_of_the_lax(whole: str) -> bool:
+    """Whether a switch belongs to something that is safe while it is off: `anonymous.enabled`."""
+    within = whole.split(".")[1:-1]  # without the kind of the resource
+    return bool(within) and not BLOCKS.search(within[-1]) and bool(NEGATIVE.search(within[-1]))
+
+
+REQUIRES = re.compile(r"^require|required$")
 
 
 def _doubt(last: str, after: bool) -> str:
@@ -214,9 +257,18 @@ def _doubt(last: str, after: bool) -> str:
     return "what it stopped goes on" if stopped else ""
 
 
+def _fewer(last: str, leaf: Leaf) -> Meaning | None:
+    """One who, or one way in, less; where the list is empty, nobody is let in by it."""
+    gone = leaf.path[-1][:1] == "[" and leaf.new is None
+    listed = WHO.search(last) or WAYS_IN.search(last)
+    return Meaning("stronger", "one less is let in") if gone and listed else None
+
+
 def _branch(last: str, leaf: Leaf) -> Meaning | None:
     """One of two ways that is there or not, such as the default action of a firewall."""
     lax, strict = last in ("allow", "permit", "pass"), last in ("block", "deny", "drop", "reject")
+    if "overrideaction" in map(_word, leaf.path[:-1]):  # WAF: to count is to let through
+        lax, strict = last == "count", last == "none"
     came = leaf.old is None and leaf.new is not None
     gone = leaf.new is None and leaf.old is not None
     if not (lax or strict) or not (came or gone):
@@ -258,14 +310,16 @@ def _number(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
     old, new = amount(leaf.old), amount(leaf.new)
     if not (is_numeric(leaf.old) and is_numeric(leaf.new)) or (old is None and new is None):
         return None
-    if STAYS.search(last):
-        return _cap("", old, new or float("inf"))
+    stays = bool(STAYS.search("".join(whole.split(".")[-2:])))
+    if stays or SELDOM.search(whole):
+        before = old if stays else or_never(old)
+        return _cap("", before, new or float("inf")) if stays or guards else None
+    if new == 0 and whole.endswith("rollingupdate.maxunavailable"):
+        return which(True, "none is away while the next one starts")
     if CAPS.search(last) and not LEAST.search(last):
         if leaf.alone and old is None and guards:
             return which(True, "what it bounds was not there before")
         return _cap(last, old, new) if guards else None
-    if SELDOM.search(whole):
-        return _cap("", or_never(old), new or float("inf")) if guards else None
     return _looked_at(last, old, new) or _kept(last, whole, leaf, guards)
 
 
@@ -301,7 +355,7 @@ def _kept(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
 
 def _cap(last: str, old: float | None, new: float | None) -> Meaning:
     """A limit; of a threshold nobody knows by its name on which side of it the good lies."""
-    if old is None or new is None or re.search("threshold|percent", last):
+    if old is None or new is None or re.search("threshold|(?<!unavailable)percent", last):
         return Meaning("unclear", "a limit moves")
     return _lower(old, new) if last else which(new < old, "the longer it is, the less it guards")
 
@@ -329,6 +383,8 @@ def begins_weak(leaf: Leaf, *, of_a_guard: bool) -> bool:
 def is_a_set(path: Sequence[str], items: Sequence[Any]) -> bool:
     """Whether the order of this list says nothing: by its name, or by what stands in it."""
     name = _word(next((part for part in reversed(path) if part[:1] != "["), ""))
+    if any(_word(part) in PATTERNS for part in path[:-1]):
+        return True
     plain = [item for item in items if isinstance(item, str)]
     if len(plain) < len(items) or ORDERED.search(name):
         return name in OBJECTS or tuple(path) == ("routes",)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from policies.data import UNKNOWN, Resource, Source
-from policies.review.defaults import completed
+from policies.review.defaults import completed, spelled
 from policies.review.differences import Leaf, leaves
 from policies.review.knowledge import known
 from policies.review.meaning import is_a_set, meaning
@@ -68,7 +68,7 @@ class Change:
         """Every input that differs, leaf by leaf, with what it means; tags are none of them."""
         if self.old is None or self.new is None:
             return ()
-        before, after = self.old.inputs.value, self.new.inputs.value
+        before, after = spelled(self.old.inputs.value, self.new.inputs.value, self.type)
         about = known(self.type)
         sets = about.sets
         guard = not about.is_known or any(k in about.kinds for k in ("guards", "records", "state"))
@@ -80,7 +80,8 @@ class Change:
             (leaf, meaning(leaf, self.type, of_a_guard=guard))
             for root in sorted({item.root for item in self.properties} - set(TAGS))
             for found in leaves(before.get(root), after.get(root), (root,), ordered)
-            for leaf in [completed(found, self.type)]
+            for near in [found if found.path[1:] else replace(found, beside=after)]
+            for leaf in [completed(near, self.type)]
         )
 
     @property
@@ -158,6 +159,8 @@ def lifted(old: Resource, new: Resource) -> list[str]:
         "protect": before.protect != after.protect,
         "retainOnDelete": bool(before.retain_on_delete) != bool(after.retain_on_delete),
         "ignoreChanges": set(before.ignore_changes) != set(after.ignore_changes),
+        "provider": "" not in (was := before.provider, now := after.provider) and was != now,
+        "deletedWith": before.deleted_with != after.deleted_with,
     }
     return [name for name, found in differs.items() if found]
 

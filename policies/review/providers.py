@@ -38,7 +38,8 @@ def _reaches(step: Step) -> Iterator[str]:
         yield from (key for key in PLACES if old.get(key) != new.get(key))
 
 
-QUIET = ("version", "defaultTags", "maxRetries", "retryMode", "userAgents")
+QUIET = ("version", "defaultTags", "maxRetries", "retryMode", "userAgents",
+         "suppressDeprecationWarnings", "suppressHelmHookWarnings")  # fmt: skip
 """Inputs of a provider that say neither where nor how it acts; tags are judged on what has them."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -30,6 +31,10 @@ class Meaning:
 
     sense: Sense
     why: str
+
+
+CONFINED = ("container_t", "container_init_t", "container_kvm_t", "container_engine_t")
+"""Types of SELinux that the profile Baseline allows (Pod Security Standards)."""
 
 
 def which(stronger: bool, why: str) -> Meaning:
@@ -65,6 +70,8 @@ def privilege(words: Sequence[str], leaf: Leaf) -> Meaning | None:
     """What a container may do of its own: a user, or a capability that it drops or is given."""
     last, given = words[-1:], words[-2:]
     zeros = [amount(side) == 0 for side in (leaf.old, leaf.new)]
+    if "selinuxoptions" in words[:-1] and leaf.new is not None:
+        return which(str(leaf.new) in CONFINED, "the types of Pod Security Standards confine it")
     if last == ("runasuser",) and leaf.new is not None and zeros[0] != zeros[1]:
         return which(zeros[0], "0 is root")
     if given == ("capabilities", "add"):
@@ -72,6 +79,24 @@ def privilege(words: Sequence[str], leaf: Leaf) -> Meaning | None:
     if given == ("capabilities", "drop") and "ALL" in (leaf.old, leaf.new):
         return which(leaf.new == "ALL", "ALL is every capability")
     return None
+
+
+def direction(last: str, leaf: Leaf) -> Meaning | None:
+    """A threshold by the operator beside it: the sooner it is reached, the sooner somebody hears.
+
+    Where crossing it moves machines, and calls nobody, sooner is not better.
+    """
+    word_of = str(leaf.beside.get("comparisonOperator", "")).lower().replace("_", "")
+    old, new = amount(leaf.old), amount(leaf.new)
+    if last != "threshold" or old is None or new is None or MOVES.search(str(leaf.beside)):
+        return None
+    if not re.match(r"(greater|less)than", word_of) or "upperthreshold" in word_of:
+        return None
+    return which((new < old) == word_of.startswith("greater"), "it is reached sooner")
+
+
+MOVES = re.compile(r":scalingPolicy:|:automate:|:autoscaling:")
+"""What an alarm does to machines (CloudWatch's API reference, PutMetricAlarm, AlarmActions)."""
 
 
 def presence(leaf: Leaf) -> Meaning | None:
@@ -82,11 +107,16 @@ def presence(leaf: Leaf) -> Meaning | None:
     return _came(leaf) if leaf.old in empty and leaf.new not in empty else None
 
 
+DESTROYS = re.compile(r"destroy|delete|wipe|purge")
+
+
 def _came(leaf: Leaf) -> Meaning:
     """Something of a guard that is said for the first time."""
     said = str(leaf.new).lower()
     if isinstance(leaf.new, str) and OPENS.search(word(leaf.name)):
         return Meaning("unclear", "it may be another way in")
+    if isinstance(leaf.new, str) and DESTROYS.search(said):
+        return Meaning("unclear", "it may be the word that lets data go")
     if NARROWS.search(word(leaf.name)):
         return Meaning("unclear", "it says what is guarded, and the rest may be so no longer")
     listed = leaf.path[-1][:1] == "["

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,6 +40,11 @@ def keys_of(path: str) -> list[str]:
     return [*keys, current] if current else keys
 
 
+def _managed_by(reference: str) -> str:
+    """URN of a provider, without the id; the version of one that the engine makes is no matter."""
+    return re.sub(r"::default_\w+$", "::default", reference.rpartition("::")[0])
+
+
 MADE_BY_THE_CLOUD = ("id", "arn")
 """Outputs of what is created that nobody can know before."""
 
@@ -71,6 +77,8 @@ def resource_of(
             protect=bool(state.get("protect")),
             retain_on_delete=bool(state.get("retainOnDelete")),
             ignore_changes=tuple(map(str, state.get("ignoreChanges") or ())),
+            provider=_managed_by(str(state.get("provider") or "")),
+            deleted_with=str(state.get("deletedWith") or ""),
         ),
         parent=state.get("parent") or None,
         dependencies={key: tuple(map(str, urns or ())) for key, urns in dependencies.items()},

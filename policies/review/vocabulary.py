@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 SIZE = re.compile(
-    r"instancetypes?$|instanceclass|instancecount|nodetype|numberof(nodes|brokernodes|cacheclusters)"
+    r"instancetypes?$|instanceclass|instancecount|nodetype|num(berof)?(nodes|brokernodes|cacheclusters)"
     r"|capacity(units)?$|desired(size|capacity|count)|(max|min)(imum)?(size|capacity|instances)"
     r"|memory(size)?$|cpu$|timeout(s|seconds|inseconds|inminutes|inmillis)?$|batchsize|concurrency"
     r"|volumesize|allocatedstorage|iops$|throughput|parallelism|replicas$|memorysizeinmb|shardcount"
@@ -26,7 +26,7 @@ NEGATIVE = re.compile(
     r"|privileg|overwrite|external|unencrypt|plaintext|insecure|anonymous|unauthenticated|execute"
     r"|(on|consumer|cascad\w*|recursive|check\w*)delet(e|ion)|recursivedelet|includeexecution"
     r"|rootaccess|sudo|shareprocess|crossaccount|directinternet|failopen|introspection"
-    r"|(disabled|suspended|paused|skipped|exempt(ed)?|excluded|deactivated)$|^no(password|auth|verif|tls|ssl|encrypt)"
+    r"|(disabled|suspended|paused|skipped|exempt(ed)?|excluded|deactivated)$|^isca(certificate)?$|^authorizeall|^no(password|auth|verif|tls|ssl|encrypt)"
 )
 """Names of flags that are safe while they are down."""
 
@@ -50,14 +50,15 @@ GUARD = re.compile(
     r"|deadletter|redrive|tracing|imdsv?2?|httptokens|hoplimit|capture|sampling|flowlog|insight|notif"
     r"|datasource|finding|inspector|guardrail|waitinterval|terminationwait|bake|canary|stoppolicy"
     r"|password|session|grace|failover|objectownership|runasuser|missingdata|securitypolicy|protocolversion"
-    r"|evaluationperiods|datapoints|okactions|dataactions|aggregation"
+    r"|evaluationperiods|datapoints|okactions|dataactions|aggregation|ipblock\.except"
+    r"|policytypes|autoenable|controlstatus|zoneaware|remediat|sourcedest|signing|include\w*events|allsupported|strength|throttl|ratelimit|ratebased"
 )
 """Words of what keeps data, keeps others out, or keeps a record."""
 
 KEEPS = re.compile(
     r"retention|retain|backup|lock|recovery|window|days|period|keep|history|archiv|minimum|^min"
     r"|wait|bake|sampling|versions|snapshot|expir|ttl|maxage|hours|years|count(number|moreThan)?$"
-    r"|(delete|expire|archive)after$"
+    r"|(delete|expire|archive)after$|reuseprevention$"
 )
 """Words of numbers of which less is kept, or waited, for."""
 
@@ -97,7 +98,16 @@ SCALES: Sequence[tuple[str, ...]] = (
     ("delete", "retainexceptoncreate", "retain"),
     ("none", "governance", "compliance"),
     ("privileged", "baseline", "restricted"),
-    ("audit", "warn", "deny"),
+    ("audit", "warn", "deny"), ("dryrun", "warn", "deny"), ("warn", "enforce"),
+    ("preferred", "required"), ("legacy", "enabled"), ("none", "new", "all"),
+    ("aws:pass", "aws:forward_to_sfe", "aws:drop"), ("none", "low", "medium", "high"),
+    ("none", "anonymize", "block"), ("not_signing", "signing"), ("audit", "enforced"),
+    ("unblocked", "block-new-sharing", "block-all-sharing"), ("no-preference", "required"),
+    ("monitor", "defensive", "strictest"), ("off", "passthrough", "verify"), ("off", "strict"),
+    ("monthly", "weekly", "daily", "hourly", "immediate"), ("terminate", "stop"),
+    ("none", "blacklist", "whitelist"), ("none", "require", "verify-ca", "verify-full"),
+    ("optional", "require"), ("remove", "preserve"), ("allowed", "disabled"),
+    ("organization", "current_account"), ("none", "api_key", "aws_iam"),
     ("ignore", "fail"),
     ("mutable", "mutable_with_exclusion", "immutable_with_exclusion", "immutable"),
     ("none", "optional", "required"),
@@ -138,7 +148,8 @@ ON = frozenset(
 )  # fmt: skip
 """Words for a flag that is up."""
 
-PLAIN = frozenset((*ON, *OFF, "allow", "any", "all", "open", "closed", "approved"))
+PLAIN = frozenset((*ON, *OFF, "allow", "any", "all", "open", "closed", "approved", "new", "low",
+                   "medium", "high"))  # fmt: skip
 """Words that say nothing of a scale unless the name beside them is one of what guards."""
 
 LAXEST = frozenset(scale[0] for scale in SCALES) | frozenset(("delete", "allow", "tls_1_0"))
@@ -149,9 +160,21 @@ STOPS = 10
 
 LISTED = re.compile(
     r"block|deny|denied|restrict|log|audit|export|backup|alarm|notif|event|protect|scan|retain"
-    r"|okactions|dataactions|guardrail|drop$|alert|monitor|detect|snapshot|encrypt|recovery|securitygroup"
+    r"|okactions|dataactions|guardrail|ipblock\.except|policytypes|drop$|alert|monitor|detect|snapshot|encrypt|recovery|securitygroup"
 )
 """Lists of which more guards more; of others, such as ways to sign in, more may let more in."""
+
+WHO = re.compile(
+    r"^(principals?|principalarn|principalid|granteeprincipal|accountids?|userids?|acl|subjects?|members?"
+    r"|sharedaccounts?|allowedaccounts?|organizationarns?|organizationalunitarns?|groupnames?"
+    r"|trustedaccounts?|accountgrants?|permissiongroups?|kubernetesgroups|consumeraccountid"
+    r"|allowedprincipals?|vpcendpointallowedprincipals|grantee|grants|rolesmapping|usergroups|email"
+    r"|peerownerid|peeraccountid|targetaccountids?|accountid|destinationaccounts?|userarn|usernames?|principaltype)$"
+)
+"""Inputs, in lower case, that say who is let in beside any document."""
+
+WAYS_IN = re.compile(r"^(users|protocols|callbackurls|\w*(flows|methods|origins))$")
+"""Lists of which one less lets less in."""
 
 NARROWS = re.compile(
     r"prefix|suffix|filter|pattern|scope|include|exclude|select|only|condition|match|sample|subset|label"
@@ -198,7 +221,7 @@ COUNTS = re.compile(r"replicas$|count$|(min|desired)(imum)?(size|capacity|instan
 """Names of sizes that say how many there are."""
 
 PROTECTS = re.compile(
-    r"protection\.|prevention\.|(^|\.)auto\w*(renew|upgrade(enabled)?|updateenabled)$"
+    r"protection\.|prevention\.|(^|\.)(enhanced\w*|atomic)$|(^|\.)auto\w*(renew|upgrade(enabled)?|updateenabled)$"
 )
 """Places of flags that guard while they are up, whatever their own name says."""
 
@@ -208,6 +231,16 @@ EXPIRES = re.compile(r"lifecycleconfiguration\.rules\.status$|(^|\.)(ttl|timetol
 UNITS = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
          "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50}  # fmt: skip
 """Suffixes of a quantity (Kubernetes' API reference, resource units)."""
+
+CREDENTIAL = re.compile(r"accesskey$|apikey$|credential$|certificate$|login|consoleaccess$")
+"""Kinds of what somebody comes in with or by: one that works again is another way in."""
+
+PROGRAMS = ("env", "environment", "environmentvariables", "extraenv")
+"""Places of what a program of somebody else reads, under names of its own."""
+
+PATTERNS = ("eventpattern", "filterpolicy", "filtercriteria")
+"""Patterns of events, in which a list means any of its values, in any order (EventBridge user
+guide, "Event patterns"; SNS developer guide, "Subscription filter policies")."""
 
 SWITCHES = ("enabled", "enable", "isenabled", "status", "state")
 """Names of flags that turn the whole of something off."""
@@ -250,6 +283,7 @@ ID = re.compile(
 OBJECTS = frozenset(
     ("statement", "ingress", "egress", "taints", "tolerations", "env", "volumes", "subjects",
      "attributes", "globalsecondaryindexes", "localsecondaryindexes", "notifications", "tags",
-     "parameters", "inlinepolicies", "secrets", "ports", "featuredefinitions", "imagepullsecrets")
+     "parameters", "inlinepolicies", "volumemounts", "secrets", "ports", "featuredefinitions",
+     "imagepullsecrets")
 )  # fmt: skip
 """Lists of objects, each found again by what it says."""

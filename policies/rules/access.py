@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from policies.data import Data, Resource
-from policies.reading.documents import statements, strings
+from policies.reading.documents import covered, statements, strings
 from policies.reading.principals import has_effect, is_narrowing
 from policies.rule import Fail, NotApplicable, Result, Scope, every, rule
 from policies.theme import Theme
@@ -77,7 +76,9 @@ OPENING = (
 """Each of these, on everything, lets others in, or ends the record or what encrypts it (AWS's
 access level "permissions management", and the services that record)."""
 
-_MAY_BE_IAM = ("i", "*", "?", "[")
+WIDE = (*READING, *BECOMING, *OPENING)
+
+_MAY_BE_IAM = ("i", "*", "?")
 """How the patterns begin that can match an action of IAM."""
 
 _WILD = re.compile(r"[*?:/]*\*[*?:/]*")
@@ -168,7 +169,7 @@ def _narrow_reader(statement: Data, actions: list[str], where: str) -> Result:
     """
     wide = [
         action
-        for action in _allowed(frozenset(actions), (*READING, *BECOMING, *OPENING))
+        for action in covered(frozenset(actions), WIDE)
         if _reaches_everything(statement, action.partition(":")[0])
     ]
     if wide and not has_effect(statement.get("Condition")):
@@ -177,23 +178,13 @@ def _narrow_reader(statement: Data, actions: list[str], where: str) -> Result:
 
 
 def _narrow_identity(statement: Data, of_iam: list[str], where: str) -> Result:
-    if _allowed(frozenset(of_iam), ("iam:PassRole",)) and _reaches_everything(statement, "iam"):
+    if covered(frozenset(of_iam), ("iam:PassRole",)) and _reaches_everything(statement, "iam"):
         return Fail(f"{where} iam:PassRole")
-    escalating = _allowed(frozenset(of_iam), tuple(ESCALATION))
+    escalating = covered(frozenset(of_iam), tuple(ESCALATION))
     narrowed = has_effect(statement.get("Condition"))
     if escalating and not narrowed and _reaches_everything(statement, "iam"):
         return Fail(f"{where} {', '.join(escalating)} without a condition")
     return None
-
-
-@lru_cache(4096)
-def _allowed(patterns: frozenset[str], actions: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the actions that one of the patterns covers; the same grants stand in many roles."""
-    return tuple(
-        action
-        for action in actions
-        if any(fnmatchcase(action.lower(), pattern) for pattern in patterns)
-    )
 
 
 REGION = frozenset(("aws:requestedregion",))
@@ -217,12 +208,13 @@ def _reaches_everything(statement: Data, service: str = "", *, bounded: bool = F
 
 def _may_be_of(pattern: str, service: str) -> bool:
     parts = pattern.split(":", 5)
-    return len(parts) < 3 or fnmatchcase(service, parts[2])
+    return len(parts) < 3 or bool(covered(frozenset((parts[2],)), (service,)))
 
 
 _OF_ACCOUNT = re.compile(r"arn:([^:]*:){3}\d{12}:")
 
 
+@lru_cache(4096)
 def _is_everything(pattern: str) -> bool:
     """Whether a pattern is of all of a service or of all of one kind, however it is spelled."""
     if not pattern.startswith("arn:"):

@@ -94,9 +94,9 @@ def _opens(policy: Resource) -> Result:
     """Policies add up: one that lets everybody in undoes those that let nobody in."""
     for way, end in (("ingress", "from"), ("egress", "to")):
         for let in policy.outputs.each("spec", way):
-            ranges = [peer.get("ipBlock", "cidr") for peer in let.each(end)]
-            anybody = not let.each(end) and not let.each("ports")
-            if anybody or (way == "ingress" and is_internet(networks(ranges))):
+            peers = let.each(end)
+            ranges = [peer.get("ipBlock", "cidr") for peer in peers] if way == "ingress" else ()
+            if not (peers or let.each("ports")) or (ranges and is_internet(networks(ranges))):
                 return Fail(f"NetworkPolicy {policy.name}: {let.path} must name who and what")
     return None
 

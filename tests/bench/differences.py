@@ -86,6 +86,21 @@ TRUST, POLICY = "aws:iam/role:Role", "aws:iam/policy:Policy"
 PRIVILEGED = {"containers": [{"name": "a", "image": "a", "securityContext": {"privileged": True}}]}
 SOCKET = {"volumes": [{"name": "s", "hostPath": {"path": "/var/run/docker.sock"}}]}
 
+CONFIGURATION = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
+GROUP = "aws:ec2/securityGroup:SecurityGroup"
+NVME = "SageMaker refuses a volume key on instances with local NVMe, which they encrypt themselves"
+
+
+def endpoint(instance_type: str) -> dict[str, Any]:
+    variant = {"modelName": "m", "variantName": "v", "initialInstanceCount": 2}
+    return {"name": "e", "productionVariants": [{**variant, "instanceType": instance_type}]}
+
+
+def group(*ranges: str, port: int = 22) -> dict[str, Any]:
+    let = {"protocol": "tcp", "fromPort": port, "toPort": port, "cidrBlocks": [*ranges]}
+    return {"vpcId": "v", "description": "d", "ingress": [let]}
+
+
 CASES = (
     Case(control="Who may assume a role", what="`\"AWS\": \"*\"`", rule="PF-IAM-002",
          checks=("CKV_AWS_60", "CKV_AWS_61"), token=TRUST, why="both",
@@ -133,6 +148,45 @@ CASES = (
          why="two halves of the internet are the internet",
          inputs={"vpcConfig": {"endpointPublicAccess": True,
                                "publicAccessCidrs": ["0.0.0.0/1", "128.0.0.0/1"]}}),
+    Case(control="Secrets of the cluster", what="encrypted with no key of the account",
+         rule="ML-K8-003", checks=("CKV_AWS_58",), token="aws:eks/cluster:Cluster", why="both",
+         inputs={"name": "c", "vpcConfig": {"subnetIds": ["s"]}}),
+    Case(control="Logs of the cluster", what="two of five", rule="ML-K8-002",
+         checks=("CKV_AWS_37",), token="aws:eks/cluster:Cluster", why="both",
+         inputs={"name": "c", "vpcConfig": {"subnetIds": ["s"]},
+                 "enabledClusterLogTypes": ["api", "audit"]}),
+    Case(control="The volume of an endpoint", what="no key, on `ml.g5.xlarge`", rule="ML-EP-001",
+         checks=("CKV_AWS_98",), token=CONFIGURATION, why=NVME, inputs=endpoint("ml.g5.xlarge")),
+    Case(control="The volume of an endpoint", what="no key, on `ml.m5.xlarge`", rule="ML-EP-001",
+         checks=("CKV_AWS_98",), token=CONFIGURATION, why="both", inputs=endpoint("ml.m5.xlarge")),
+    Case(control="A port of a group", what="22 from `0.0.0.0/0`", rule="PF-VPC-002",
+         checks=("CKV_AWS_24",), token=GROUP, why="both", inputs=group("0.0.0.0/0")),
+    Case(control="A port of a group", what="22 from `0.0.0.0/1` and `128.0.0.0/1`",
+         rule="PF-VPC-002", checks=("CKV_AWS_24",), token=GROUP,
+         why="two halves of the internet are the internet",
+         inputs=group("0.0.0.0/1", "128.0.0.0/1")),
+    Case(control="A port of a group", what="8888 from `0.0.0.0/0`", rule="PF-VPC-002",
+         checks=("CKV_AWS_24", "CKV_AWS_25", "CKV_AWS_260"), token=GROUP,
+         why="a notebook's port is no less a way in than those of SSH and RDP",
+         inputs=group("0.0.0.0/0", port=8888)),
+    Case(control="Rights to become more", what="`iam:PassRole` on `*`, to one service",
+         rule="PF-IAM-001", checks=("CKV_AWS_286", "CKV_AWS_289", "CKV_AWS_355"), token=POLICY,
+         why="whoever may start a job with any role has the rights of the strongest one",
+         inputs=policy(Action="iam:PassRole", Resource="*", Condition={
+             "StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}})),
+    Case(control="Rights to become more", what="all but `iam:*`, by `NotAction`",
+         rule="PF-IAM-001", checks=("CKV_AWS_62", "CKV_AWS_63", "CKV_AWS_289"),
+         token="aws:iam/policy:Policy", why="what is not named is allowed, and grows with AWS",
+         inputs={"policy": json.dumps({"Version": "2012-10-17", "Statement": [
+             {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}]})}),
+    Case(control="Images of pods", what="a tag, of any registry", rule="ML-K8-013",
+         checks=("CKV_K8S_43",), token="kubernetes:apps/v1:Deployment", why="both",
+         inputs=pod("Deployment", "apps/v1")),
+    Case(control="Images of pods", what="a digest, of a registry that nobody approved",
+         rule="ML-K8-013", checks=("CKV_K8S_43",), token="kubernetes:apps/v1:Deployment",
+         why="a digest says which image it is, not whose",
+         inputs=pod("Deployment", "apps/v1", containers=[
+             {"name": "a", "image": f"evil.example/a@sha256:{'0' * 64}"}])),
 )  # fmt: skip
 """What both are asked; only differences are worth a row, and cases of both show that both look."""
 

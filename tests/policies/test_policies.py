@@ -38,6 +38,7 @@ BY_ID = {rule.id: rule for rule in RULES}
 CORE = (
     "config",
     "data",
+    "iam.patterns",
     "reading.attached",
     "reading.definition",
     "reading.documents",

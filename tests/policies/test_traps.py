@@ -16,6 +16,7 @@ import pytest
 from policies.config import PolicyConfig
 from policies.data import Resource
 from policies.offline import evaluate
+from policies.reading.documents import covered
 from policies.review.compare import compare
 from policies.review.model import StackChange
 from policies.review.parts.order import FIRST
@@ -187,3 +188,9 @@ def test_a_type_that_no_schema_describes_is_said_to_be_undecided() -> None:
     assert undecided(change.changes) == [
         "whether size replaces n (aws:nowhere/thing:Thing) takes an engine to say"
     ]
+
+
+def test_an_action_is_compared_as_iam_compares_it() -> None:
+    watched = ("s3:GetObject", "iam:PassRole")
+    assert covered(frozenset({"s3:?etobj*"}), watched) == ("s3:GetObject",)
+    assert covered(frozenset({"s3:[g]etobject", "iam:pass[!x]ole"}), watched) == ()

@@ -16,13 +16,14 @@ from policies.reading.principals import (
     listed,
     names_everybody,
 )
-from policies.reading.roles import allowed, holds
+from policies.reading.roles import allowed, holds, spelled
 from policies.reading.statements import Grant, beyond, grants, statements_of
-from policies.review.differences import Leaf
+from policies.review.differences import Leaf, same
 from policies.review.knowledge import known
 from policies.review.model import Change, StackChange
 from policies.review.people import word
 from policies.review.report import RISKS, Context, Reason, Risk, Row, Section
+from policies.review.vocabulary import WHO
 
 BROADENED = "RV-003"
 
@@ -34,15 +35,6 @@ WHOLE = re.compile(
     r"(policyarns?|managedpolicy(arns?)?|permissionsetarn|permissionarns|managedpolicies)$"
 )
 """Inputs that name whole policies."""
-
-WHO = re.compile(
-    r"^(principals?|principalarn|principalid|granteeprincipal|accountids?|userids?|acl|subjects?|members?"
-    r"|sharedaccounts?|allowedaccounts?|organizationarns?|organizationalunitarns?|groupnames?"
-    r"|trustedaccounts?|accountgrants?|permissiongroups?|kubernetesgroups|consumeraccountid"
-    r"|allowedprincipals?|vpcendpointallowedprincipals|grantee|grants|rolesmapping|usergroups|email"
-    r"|peerownerid|peeraccountid|targetaccountids?|accountid|destinationaccounts?|userarn|usernames?|principaltype)$"
-)
-"""Inputs, in lower case, that say who is let in beside any document."""
 
 
 def part(change: StackChange, context: Context) -> Section | None:
@@ -104,7 +96,7 @@ def _lines(item: Change) -> Iterator[Line]:
                 continue
             yield sign, item, {"Effect": "Allow", "Action": [action], "Principal": value}
     for leaf, _ in item.differences:
-        if acts_as(leaf) and leaf.new is not None:
+        if acts_as(leaf) and leaf.new is not None and not same(leaf.old, leaf.new):
             action = f"acts as {_shown(leaf.new)} by {leaf.text}"
             yield "+", item, {"Effect": "Allow", "Action": [action], "Principal": None}
 
@@ -231,7 +223,7 @@ def _named(resource: Resource | None) -> frozenset[tuple[str, Any]]:
         if WHOLE.search(lower):
             found |= {(f"everything in {_shown(each)}", None) for each in listed(value)}
         elif grants_access and WHO.search(lower):
-            who = [each for each in listed(value) if each not in NOBODY]
+            who = [spelled(each) for each in listed(value) if each not in NOBODY]
             found |= {(f"what {name} lets in", _shown(each)) for each in who}
     if GIVEN.search(resource.type):
         found.add((f"what a {resource.type.rpartition(':')[2]} gives", None))

@@ -165,20 +165,31 @@ def _downtime(item: Change) -> list[Reason]:
 
 
 def _options(item: Change) -> list[Reason]:
-    """Properties that the program tells the engine to ignore from now on."""
-    before = set(item.old.options.ignore_changes) if item.old else set()
-    added = sorted(set(item.new.options.ignore_changes) - before) if item.old and item.new else []
-    if not added:
+    """What the program tells the engine from now on: to ignore properties, to use another hand."""
+    if item.old is None or item.new is None:
         return []
+    before, after = item.old.options, item.new.options
+    ignored = sorted({*after.ignore_changes} - {*before.ignore_changes})
+    told = {
+        "provider": (f"is managed by provider {after.provider.rpartition('::')[2]}",
+                     "see that it reaches the same account and region"),
+        "deletedWith": ("is deleted with something else, and not by itself",
+                        "see that what it is deleted with takes it along"),
+    }  # fmt: skip
+    found = [told[name] for name in lifted(item.old, item.new) if name in told]
+    if ignored:
+        owner = "say in the pull request who owns these properties instead"
+        found.append((f"ignores changes of {', '.join(ignored)}", owner))
     return [
         Reason(
             rule=OPTIONS,
             risk="medium",
-            message=f"{item.name} ignores changes of {', '.join(added)} from now on",
-            fix="say in the pull request who owns these properties instead",
+            message=f"{item.name} {what} from now on",
+            fix=fix,
             urn=item.urn,
             source=item.source,
         )
+        for what, fix in found
     ]
 
 

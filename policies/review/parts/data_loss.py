@@ -251,7 +251,7 @@ def told(leaf: Leaf) -> bool:
     return (
         _of_a_statement(leaf)
         or is_a_key(leaf.name)
-        or leaf.path[0] in ELSEWHERE
+        or (leaf.path[0] in ELSEWHERE and "environment" not in leaf.path)
         or any(name in STEPS for name in leaf.path)
         or leaf.name in IMAGES
         or bool(access.WHOLE.search(leaf.path[0].lower()))
@@ -265,7 +265,7 @@ def _is_of_a_range(leaf: Leaf) -> bool:
     sides = leaf.old, leaf.new
     dropped = leaf.new is None and leaf.path[-1][:1] != "["
     is_range = any(isinstance(each, str) and network(each) for each in sides)
-    return is_range and not dropped and LATER not in sides
+    return is_range and not dropped and LATER not in sides and "except" not in leaf.path
 
 
 def _of_a_statement(leaf: Leaf) -> bool:

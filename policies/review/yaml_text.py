@@ -1,0 +1,55 @@
+"""Configuration in a text of YAML, read so that a comment or another order is no difference.
+
+Every value stays a text, as it is written: nothing is made of it that the program which reads it
+might not make.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+LONGEST = 50_000
+"""Characters; what is longer is compared as it is written."""
+
+REUSED = re.compile(r"(^|[\s\[{,:-])[&*!]\S|<<\s*:", re.M)
+"""Anchors, tags and merges: what they come to depends on who reads them."""
+
+DEEP = re.compile(r"(- ){9}")
+FLOWS = 1_000
+"""Brackets of one text: a reader takes time by the square of how deep they stand."""
+
+SAID_FIRST = re.compile(r"#(!|cloud-config|\s*syntax\s*=)")
+"""First lines that say what the rest is, and are no comment."""
+
+PAIR = re.compile(r"^[ \t]*(- )?[\w./\"'-]+:(\s|$)", re.M)
+
+
+def opened(path: tuple[str, ...], old: Any, new: Any) -> tuple[Any, Any]:
+    """What two texts of YAML hold; the same two where one of them is none, or is a program."""
+    if not all(isinstance(side, str) and _may_be(side) for side in (old, new)):
+        return old, new
+    if "userdata" in path[-1].lower():
+        return old, new
+    before, after = _read(old), _read(new)
+    held = all(isinstance(side, dict | list) for side in (before, after))
+    return (before, after) if held else (old, new)
+
+
+def _may_be(text: str) -> bool:
+    return (
+        0 < len(text) <= LONGEST
+        and bool(PAIR.search(text))
+        and not SAID_FIRST.match(text)
+        and not (REUSED.search(text) or DEEP.search(text))
+        and text.count("[") + text.count("{") <= FLOWS
+    )
+
+
+def _read(text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
