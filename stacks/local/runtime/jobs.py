@@ -221,11 +221,7 @@ class Jobs:
             )
         except OSError as error:  # without a namespace the program itself may be missing
             return failed(f"{error.strerror}: {error.filename}", 127, directory.log)
-        deadline = time.monotonic() + limit
-        while process.poll() is None and not stopping.is_set() and time.monotonic() < deadline:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(POLL_SECONDS)  # looks more often at first: many steps are short
-        stopped = process.poll() is None
+        stopped = not _over(process, stopping, time.monotonic() + limit)
         status = self.host.children.stop(process)
         said = directory.read(message)[:EXIT_MESSAGE_LIMIT]
         if stopped:
@@ -257,6 +253,14 @@ class Jobs:
                 shutil.rmtree(entry, ignore_errors=True)
             elif entry != directory.log:
                 entry.unlink(missing_ok=True)
+
+
+def _over(process: subprocess.Popen[bytes], stopping: threading.Event, deadline: float) -> bool:
+    """Wait for a program's end; False: it is to stop, or its time is over."""
+    while process.poll() is None and not stopping.is_set() and time.monotonic() < deadline:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(POLL_SECONDS)  # looks more often at first: many steps are short
+    return process.poll() is not None
 
 
 def _subnets(request: Request) -> Sequence[str]:
