@@ -172,12 +172,19 @@ def test_a_table_is_read_in_its_format_and_checked(form: Any, name: str, job: Pa
     [
         ({"analysis_type": "MODEL_BIAS"}, "analysis_type MODEL_BIAS is not emulated"),
         (
-            {"analysis_type": "MODEL_QUALITY", "sagemaker_monitoring_schedule_name": "s"},
-            "analysis_type MODEL_QUALITY of a schedule, whose ground truth is merged by nobody, is",
+            {"record_preprocessor_script": "x.py"},
+            "record_preprocessor_script of what no endpoint captured is not emulated",
         ),
-        ({"record_preprocessor_script": "x.py"}, "record_preprocessor_script is not emulated"),
+        (
+            {"post_analytics_processor_script": "x.py"},
+            "post_analytics_processor_script is not emulated",
+        ),
         ({"publish_cloudwatch_metrics": "Enabled"}, "publish_cloudwatch_metrics Enabled is not"),
-        ({"dataset_format": '{"sagemakerCaptureJson": {}}'}, "dataset_format sagemakerCaptureJson"),
+        (
+            {"dataset_format": '{"sagemakerCaptureJson": {}}'},
+            "part.csv, line 1 must be a JSON object",
+        ),
+        ({"dataset_format": '{"orc": {}}'}, "dataset_format orc is not emulated"),
         ({"dataset_source": "/opt/ml/processing/none"}, "there is no data in"),
     ],
 )

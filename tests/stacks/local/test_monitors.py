@@ -184,9 +184,10 @@ ONCE = {
 }
 
 
-def once(sm: Any, name: str, wanted: Mapping[str, Any], **more: str) -> Mapping[str, Any]:
+def once(sm: Any, name: str, wanted: Mapping[str, Any] | None, **more: str) -> Mapping[str, Any]:
     """The one execution of a schedule, when it is over."""
-    config = {"ScheduleConfig": ONCE, "MonitoringJobDefinition": wanted, **more}
+    inline = {"MonitoringJobDefinition": wanted} if wanted else {}
+    config = {"ScheduleConfig": ONCE, **inline, **more}
     sm.create_monitoring_schedule(MonitoringScheduleName=name, MonitoringScheduleConfig=config)
     found: list[Mapping[str, Any]] = []
 
@@ -280,13 +281,12 @@ def test_an_execution_that_cannot_be_says_why(sm: Any) -> None:
 
 def test_aws_analyzer_refuses_what_it_does_not_do_here(sm: Any) -> None:
     scripted = once(sm, "scripted", of_transform(SCRIPT))
-    assert "record_preprocessor_script is not emulated" in scripted["FailureReason"]
-    other = once(sm, "other-type", of_transform({}), MonitoringType="ModelQuality")
-    assert "analysis_type MODEL_QUALITY of a schedule" in other["FailureReason"]
-    captured = definition("")
-    captured["MonitoringAppSpecification"] = {"ImageUri": AWS_ANALYZER}
-    reason = once(sm, "captured", captured)["FailureReason"]
-    assert "dataset_format sagemakerCaptureJson is not emulated" in reason
+    assert (
+        "record_preprocessor_script of what no endpoint captured is not emulated"
+        in scripted["FailureReason"]
+    )
+    other = once(sm, "other-type", of_transform({}), MonitoringType="ModelBias")
+    assert "analysis_type MODEL_BIAS is not emulated" in other["FailureReason"]
 
 
 def test_a_schedule_of_a_named_definition_stops_starts_and_goes(sm: Any) -> None:

@@ -35,6 +35,12 @@ class Definition:
     """Variable that tells the container where a file is -> S3 address. Default: there is none."""
 
     ground_truth: str = ""
+    told: Mapping[str, str] = field(default_factory=dict)
+    """Variables that say which columns are what, where the definition does."""
+
+    offsets: tuple[str, str] = ("", "")
+    """StartTimeOffset and EndTimeOffset: by how much earlier the data are than the window."""
+
     config: str = ""
     rest: Mapping[str, Any] = field(default_factory=dict)
     """NetworkConfig and StoppingCondition, where the definition has them."""
@@ -100,8 +106,25 @@ def _built(
         files={name: uri for name, uri in files.items() if uri},
         ground_truth=read.get("GroundTruthS3Input", {}).get("S3Uri", ""),
         config=app.get("ConfigUri", ""),
+        told=_variables(app, source),
+        offsets=(source.get("StartTimeOffset", ""), source.get("EndTimeOffset", "")),
         rest={name: said[name] for name in rest if name in said},
     )
+
+
+COLUMNS = {
+    "inference_attribute": "InferenceAttribute",
+    "probability_attribute": "ProbabilityAttribute",
+    "probability_threshold_attribute": "ProbabilityThresholdAttribute",
+}
+"""Variable of the container -> member of EndpointInput and BatchTransformInput."""
+
+
+def _variables(app: Request, source: Request) -> dict[str, str]:
+    found = {name: source[member] for name, member in COLUMNS.items() if member in source}
+    if "ProblemType" in app:
+        found["problem_type"] = app["ProblemType"]
+    return {name: str(value) for name, value in found.items()}
 
 
 def _remember(kind: str) -> Hook:

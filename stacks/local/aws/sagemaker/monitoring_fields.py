@@ -13,19 +13,13 @@ OF_INPUTS: Mapping[str, str] = {
     **dict.fromkeys(
         (
             "FeaturesAttribute",
-            "InferenceAttribute",
-            "ProbabilityAttribute",
-            "ProbabilityThresholdAttribute",
             "ExcludeFeaturesAttribute",
         ),
         ANALYZER,
     ),
-    "StartTimeOffset": "captured data and ground truth are not merged",
-    "EndTimeOffset": "captured data and ground truth are not merged",
     "S3InputMode": "files are there before the job begins",
     "S3DataDistributionType": MACHINE,
 }
-OF_KIND = {"ModelQuality": {"ModelQualityAppSpecification.ProblemType": ANALYZER}}
 ONE_MACHINE = "a local job is one process on one machine"
 INLINE = "MonitoringScheduleConfig.MonitoringJobDefinition"
 
@@ -57,7 +51,6 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         f"Create{kind}JobDefinition": {
             **_recorded(f"{kind}JobInput", f"{kind}JobOutputConfig", "JobResources.ClusterConfig"),
             f"{kind}BaselineConfig.BaseliningJobName": "what it wrote is named by its address",
-            **OF_KIND.get(kind, {}),
         }
         for kind in KINDS
     },

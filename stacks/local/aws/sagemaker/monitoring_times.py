@@ -57,6 +57,18 @@ def window(config: Request, scheduled: datetime) -> tuple[datetime, datetime]:
     return scheduled - HOUR * (DAY_HOURS // len(hours)), scheduled
 
 
+def earlier(
+    window: tuple[datetime, datetime], offsets: tuple[str, str]
+) -> tuple[datetime, datetime]:
+    """The window moved by StartTimeOffset and EndTimeOffset, where they are told: what was captured
+    so long before has its ground truth by now (EndpointInput, API reference)."""
+    start, end = (
+        moment - _offset(told) if told else moment
+        for moment, told in zip(window, offsets, strict=True)
+    )
+    return start, end
+
+
 def hours_between(start: datetime, end: datetime) -> Iterator[datetime]:
     """Every hour of which a part is in the window."""
     hour = start.replace(minute=0, second=0, microsecond=0)

@@ -1,9 +1,10 @@
 """Monitoring schedules: at their time they start processing jobs over what an endpoint captured.
 
 Source: SageMaker API reference; developer guide, "Container contract inputs" and "Container
-contract outputs" of Model Monitor. AWS's analyzer is played for data quality alone
-(`frameworks.analyze`); another image needs a row, or the definition names its entrypoint; without
-either an execution fails and says so.
+contract outputs" of Model Monitor. AWS's analyzer is played for data and model quality
+(`frameworks.analyze`), which merges the ground truth itself where SageMaker runs a job before;
+another image needs a row, or the definition names its entrypoint; without either an execution fails
+and says so.
 """
 
 import json
@@ -41,6 +42,9 @@ FOLDERS = {
 """Variable of the container -> folder of the file that it names."""
 
 GROUND_TRUTH = "/opt/ml/processing/groundtruth"
+TRUTH = "ground_truth"
+"""Column in which the analyzer finds the truth that was merged (`frameworks/captured.py`)."""
+
 CONFIG = "/opt/ml/processing/config"
 VIOLATIONS = "CompletedWithViolations"
 """How the exit message of a job begins that found some."""
@@ -226,7 +230,7 @@ def _job(emulator: Emulator, item: Resource, due: datetime, name: str) -> dict[s
     """CreateProcessingJob of one execution."""
     config = item.fields["MonitoringScheduleConfig"]
     told = _definition(emulator, config)
-    start, end = times.window(_schedule(config), due)
+    start, end = times.earlier(times.window(_schedule(config), due), told.offsets)
     files = [*_data(emulator, told, start, end)]
     if not files:
         raise invalid(NO_DATA)
@@ -273,8 +277,11 @@ def _contract(item: Resource, told: Definition, start: datetime, end: datetime) 
 
     `analysis_type` is what the SDK tells AWS's analyzer, so that it refuses what it does not do.
     """
-    both = {"captureIndexNames": ["endpointInput", "endpointOutput"]}
-    kind = {"sagemakerCaptureJson": both} if told.endpoint else told.dataset_format
+    both = ["endpointInput", "endpointOutput"]
+    form = "sagemakerMergeJson" if told.ground_truth else "sagemakerCaptureJson"
+    captured = {form: {"captureIndexNames": both}}
+    kind = captured if told.endpoint else told.dataset_format
+    truth = {"ground_truth_attribute": TRUTH} if told.ground_truth else {}
     endpoint = {"sagemaker_endpoint_name": told.endpoint} if told.endpoint else {}
     return {
         "analysis_type": words(item.fields["MonitoringType"]).replace(" ", "_").upper(),
@@ -286,6 +293,8 @@ def _contract(item: Resource, told: Definition, start: datetime, end: datetime) 
         "publish_cloudwatch_metrics": "Disabled",
         "sagemaker_monitoring_schedule_name": item.name,
         **endpoint,
+        **told.told,
+        **truth,
         **{n: f"{FOLDERS[n]}/{uri.rpartition('/')[2]}" for n, uri in told.files.items()},
     }
 

@@ -15,9 +15,10 @@ from typing import Any
 from stacks.local.runtime.frameworks.install import OPT_ML
 from stacks.local.runtime.frameworks.outcome import Refused, tell
 
-SCRIPTS = ("record_preprocessor_script", "post_analytics_processor_script")
+BEFORE, AFTER = "record_preprocessor_script", "post_analytics_processor_script"
+CAPTURED, MERGED = "sagemakercapturejson", "sagemakermergejson"
+TRUTHS = "/opt/ml/processing/groundtruth"
 DATA, MODEL = "DATA_QUALITY", "MODEL_QUALITY"
-SCHEDULE = "sagemaker_monitoring_schedule_name"
 VIOLATIONS = "constraint_violations"
 METRICS = "publish_cloudwatch_metrics"
 
@@ -29,17 +30,21 @@ def main(environment: Mapping[str, str]) -> int:
 
 def analyze(environment: Mapping[str, str]) -> int:
     """Write statistics and constraints, and violations against a baseline; how many there are."""
-    told = [name for name in SCRIPTS if environment.get(name)]
+    form = json.loads(environment["dataset_format"])
+    ((is_of, options),) = form.items() or (("", {}),)
+    captured = is_of.lower() in (CAPTURED, MERGED)
+    told = [AFTER] if environment.get(AFTER) else []
+    if environment.get(BEFORE) and not captured:
+        told.append(f"{BEFORE} of what no endpoint captured")
     if environment.get(METRICS, "Disabled") != "Disabled":
         told.append(f"{METRICS} {environment[METRICS]}")
     kind = environment.get("analysis_type", DATA)
     if kind not in (DATA, MODEL):
         told.append(f"analysis_type {kind}")
-    elif kind == MODEL and SCHEDULE in environment:
-        told.append(f"analysis_type {kind} of a schedule, whose ground truth is merged by nobody,")
     if told:
         raise Refused(f"{', '.join(told)} is not emulated: {DATA} and {MODEL} are analyzed here")
-    table = read(_here(environment["dataset_source"]), json.loads(environment["dataset_format"]))
+    source = _here(environment["dataset_source"])
+    table = _captured(source, is_of, options, environment) if captured else read(source, form)
     output = _here(environment.get("output_path", "/opt/ml/processing/output"))
     output.mkdir(parents=True, exist_ok=True)
     documents = (_of_model if kind == MODEL else _of_data)(table, environment)
@@ -52,9 +57,10 @@ def _of_data(table: Any, environment: Mapping[str, str]) -> dict[str, Any]:
     """Name of a file -> its content."""
     from stacks.local.runtime.frameworks import data_quality
 
+    rules = _baseline(environment, "constraints")
+    table = _named_as(table, rules)
     found = data_quality.statistics(table)
     documents = {"statistics": found, "constraints": data_quality.constraints(found)}
-    rules = _baseline(environment, "constraints")
     if rules is not None:
         baseline = _baseline(environment, "statistics") or {"features": []}
         if told := data_quality.refused(rules):
@@ -74,6 +80,33 @@ def _of_model(table: Any, environment: Mapping[str, str]) -> dict[str, Any]:
     if rules is not None:
         documents[VIOLATIONS] = model_quality.violations(found, rules, environment)
     return documents
+
+
+def _captured(
+    source: Path, form: str, options: Mapping[str, Any], environment: Mapping[str, str]
+) -> Any:
+    """What an endpoint captured, with the truth that belongs to it where it is to be merged."""
+    import pandas
+
+    from stacks.local.runtime.frameworks import captured
+
+    if form.lower() == MERGED:
+        rows = captured.merged(source, _here(TRUTHS))
+    else:
+        script = environment.get(BEFORE)
+        parts = options.get("captureIndexNames", captured.PARTS)
+        rows = captured.rows(source, parts, _here(script) if script else None)
+    if not rows:
+        raise Refused(f"there is no data in {source}")
+    return pandas.DataFrame(rows).fillna("")
+
+
+def _named_as(table: Any, rules: Any) -> Any:
+    """Columns without a name have those of the baseline, in their order."""
+    if rules is None or not all(str(name).startswith("_c") for name in table.columns):
+        return table
+    wanted = [feature["name"] for feature in rules.get("features", ())]
+    return table.rename(columns=dict(zip(table.columns, wanted, strict=False)))
 
 
 def _baseline(environment: Mapping[str, str], name: str) -> Any:
