@@ -20,10 +20,15 @@ from sagemaker.experiments.run import Run, load_run
 from sagemaker.feature_store.feature_group import FeatureGroup
 from sagemaker.inputs import TrainingInput
 from sagemaker.model import Model, ModelPackage
-from sagemaker.model_monitor import DataCaptureConfig, DefaultModelMonitor
+from sagemaker.model_monitor import (
+    CronExpressionGenerator,
+    DataCaptureConfig,
+    DefaultModelMonitor,
+)
 from sagemaker.model_monitor.dataset_format import DatasetFormat
 from sagemaker.predictor import Predictor
 from sagemaker.processing import ProcessingInput, ProcessingOutput, ScriptProcessor
+from sagemaker.s3 import S3Downloader
 from sagemaker.serializers import CSVSerializer, JSONSerializer
 from sagemaker.serverless import ServerlessInferenceConfig
 from sagemaker.sklearn.estimator import SKLearn
@@ -301,6 +306,10 @@ def feature_group_ingests_and_is_read() -> None:
     assert float(read["v"]) == 1.5, read
     assert group.as_hive_ddl().startswith("CREATE EXTERNAL TABLE")
     assert group.list_tags() == []
+    query = group.athena_query()
+    query.run(f'SELECT id, v FROM "{query.table_name}" WHERE v > 2', f"s3://{BUCKET}/v2/queries/")
+    query.wait()
+    assert query.as_dataframe().to_dict("records") == [{"id": "b", "v": 2.5}]
     group.delete()
 
 
@@ -318,6 +327,54 @@ def monitor_makes_a_baseline_and_a_schedule() -> None:
     features = monitor.baseline_statistics().body_dict["features"]
     assert [one["name"] for one in features] == ["a", "b"]
     assert monitor.suggested_constraints().body_dict["features"]
+
+
+@case
+def monitor_checks_what_an_endpoint_captured() -> None:
+    data = sm.describe_training_job(TrainingJobName="v2-sklearn")["ModelArtifacts"]
+    model = SKLearnModel(
+        data["S3ModelArtifacts"],
+        ROLE,
+        script("train.py", training_script()),
+        framework_version="1.2-1",
+        sagemaker_session=session,
+    )
+    capture = DataCaptureConfig(
+        True, 100, f"s3://{BUCKET}/v2/captured", csv_content_types=["text/csv"],
+        sagemaker_session=session,
+    )  # fmt: skip
+    predictor = model.deploy(
+        1, MACHINE, CSVSerializer(), JSONDeserializer(), endpoint_name="v2-watched",
+        data_capture_config=capture,
+    )  # fmt: skip
+    for number in (3, 2.5):
+        predictor.predict(f"{number}")
+    while not S3Downloader.list(f"s3://{BUCKET}/v2/captured", sagemaker_session=session):
+        time.sleep(1)
+    monitor = DefaultModelMonitor(ROLE, instance_type=MACHINE, sagemaker_session=session)
+    (WORK / "seen.csv").write_text("y,x\n" + "".join(f"{2.0 * n},{n}\n" for n in range(50)))
+    monitor.suggest_baseline(
+        str(WORK / "seen.csv"), DatasetFormat.csv(header=True),
+        output_s3_uri=f"s3://{BUCKET}/v2/seen", wait=True, logs=False,
+    )  # fmt: skip
+    monitor.create_monitoring_schedule(
+        monitor_schedule_name="v2-watch",
+        endpoint_input="v2-watched",
+        output_s3_uri=f"s3://{BUCKET}/v2/reports",
+        statistics=monitor.baseline_statistics(),
+        constraints=monitor.suggested_constraints(),
+        schedule_cron_expression=CronExpressionGenerator.now(),
+        data_analysis_start_time="-PT1H",
+        data_analysis_end_time="-PT0H",
+    )
+    while not (found := monitor.list_executions()) or found[-1].describe()[
+        "ProcessingJobStatus"
+    ] in ("InProgress", "Starting"):
+        time.sleep(1)
+    told = monitor.latest_monitoring_constraint_violations().body_dict["violations"]
+    assert "x" in {one["feature_name"] for one in told}, told  # one is no integer
+    monitor.delete_monitoring_schedule()
+    predictor.delete_endpoint()
 
 
 @case
