@@ -106,10 +106,12 @@ def run(arguments: Sequence[str]) -> int:
             ]
             for thread in threads:
                 thread.start()
-            _disturb(soak, choices, time.monotonic() + seconds)
-            soak.over.set()
-            for thread in threads:
-                thread.join()
+            try:
+                _disturb(soak, choices, time.monotonic() + seconds)
+            finally:
+                soak.over.set()
+                for thread in threads:
+                    thread.join()
             _read_back(soak)
             _compare(soak, servers_before)
     tally = soak.tally

@@ -53,7 +53,7 @@ def protocol_of(service: str) -> str:
     return str(next(one for one in offered if one in PROTOCOL_PARSERS))
 
 
-def signed_for(environ: Environ) -> str:
+def signed_for(environ: Mapping[str, Any]) -> str:
     """The name of the service that a request is signed for; empty: it is not signed by header."""
     scope = SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
     return scope["service"] if scope else ""

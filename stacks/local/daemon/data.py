@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,9 @@ class Data:
         before, url = last_port(self.home), self.application.emulator.host.endpoint_url
         if self.restored and before and not url.endswith(f":{before}"):
             self._told.append(f"port {before} is not free: it answers at {url} from now on")
-        if repeated := self.journal.repeat(self._taken.journal):
+        with _calling_no_function():
+            repeated = self.journal.repeat(self._taken.journal)
+        if repeated:
             self._told.append(f"{repeated} later writes of records and items are there as well")
         self.journal.rotate()
         for note in self.notes:
@@ -173,3 +176,25 @@ class Data:
         for stack in state_files.stacks(self.home):
             killed_engines.cut_off(self.home, stack)
         self.ledger.compare(state_files.held(self.home))
+
+
+@contextmanager
+def _calling_no_function() -> Iterator[None]:
+    """moto calls the functions that read a table's stream while an item is written: they heard of
+    what is written again, and nothing answers them yet."""
+    from moto.dynamodb.models import dynamodb_backends
+
+    tables = [
+        table
+        for regions in [*dynamodb_backends.values()]
+        for backend in [*regions.values()]
+        for table in [*backend.tables.values()]
+    ]
+    held = [table.lambda_event_source_mappings for table in tables]
+    for table in tables:
+        table.lambda_event_source_mappings = {}
+    try:
+        yield
+    finally:
+        for table, mappings in zip(tables, held, strict=True):
+            table.lambda_event_source_mappings = mappings

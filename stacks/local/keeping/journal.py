@@ -51,7 +51,6 @@ KEPT_OF_A_REQUEST = (
     "SERVER_PORT",
     "wsgi.url_scheme",
 )
-LOCK_SECONDS = 0.05
 PURPOSE = b"plinth: journal of the local cloud"
 
 log = logging.getLogger(__name__)
@@ -65,7 +64,6 @@ class Journal:
     keys: Keys = field(repr=False)
     _application: Application | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _number: int = 0
     _out: int = -1
     _failing: bool = False
 
@@ -83,9 +81,9 @@ class Journal:
                 told.append(status)
                 return start(status, *more)
 
-            with self._lock:  # in the order in which they were done
-                answer = application(environ, started)
-                if told and told[-1].startswith("2"):
+            answer = application(environ, started)  # which may call a function that writes, too
+            if told and told[-1].startswith("2"):
+                with self._lock:
                     self._append(environ)
             return answer
 
@@ -94,21 +92,17 @@ class Journal:
     def rotate(self) -> int:
         """Begin another file; its number. What was put down before is in older ones.
 
-        Where a write is under way that does not end, it stays with the file that there is.
+        Where no moment was quiet, a write that is under way may be in it though it was done before.
         """
-        if not self._lock.acquire(timeout=LOCK_SECONDS):
-            return self._number
-        try:
+        with self._lock:
             found, old = self._files(), self._out
-            self._number = int(found[-1].stem) + 1 if found else 1
-            path = self.folder / f"{self._number:09}.journal"
+            number = int(found[-1].stem) + 1 if found else 1
+            path = self.folder / f"{number:09}.journal"
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._out = os.open(path, flags, 0o600)
             if old >= 0:
                 os.close(old)
-            return self._number
-        finally:
-            self._lock.release()
+            return number
 
     def forget(self, before: int) -> None:
         """Delete the files that no snapshot needs."""
@@ -125,7 +119,7 @@ class Journal:
                 continue
             for line in path.read_bytes().splitlines():
                 signature, _, told = line.partition(b" ")
-                if not hmac.compare_digest(self._signature(told), signature):
+                if not hmac.compare_digest(self.keys.sign(PURPOSE, told), signature):
                     log.warning("%s: a line is cut off or altered, and left out", path.name)
                     continue
                 taken += _done(self._application, json.loads(told))
@@ -141,17 +135,13 @@ class Journal:
         body = base64.b64encode(body_of(environ)).decode()
         told = json.dumps({"environ": request, "body": body}).encode()
         try:
-            os.write(self._out, self._signature(told) + b" " + told + b"\n")
+            os.write(self._out, self.keys.sign(PURPOSE, told) + b" " + told + b"\n")
         except OSError as error:  # a full disk must not refuse what fits into memory
             if not self._failing:
                 log.warning("writes are not put down any more: %s", error)
             self._failing = True
         else:
             self._failing = False
-
-    def _signature(self, told: bytes) -> bytes:
-        key = hmac.digest(self.keys.secret_access_key.encode(), PURPOSE, "sha256")
-        return hmac.digest(key, told, "sha256").hex().encode()
 
 
 def _done(application: Application, entry: Mapping[str, Any]) -> bool:

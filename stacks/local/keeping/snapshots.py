@@ -88,7 +88,7 @@ class Snapshots:
         found = self.all()
         number = _number(found[-1]) + 1 if found else 1
         path = self.folder / f"{number:09}.snapshot"
-        files.write(path, b"\n".join((head, self._signature(head), content)))
+        files.write(path, b"\n".join((head, self.keys.sign(PURPOSE, head), content)))
         for old in found[: 1 - KEPT]:
             old.unlink(missing_ok=True)
         self._collect()
@@ -131,14 +131,10 @@ class Snapshots:
 
     def _parts(self, path: Path) -> tuple[dict[str, Any], bytes]:
         parts = path.read_bytes().split(b"\n", 2)
-        if len(parts) != 3 or not hmac.compare_digest(self._signature(parts[0]), parts[1]):
+        if len(parts) != 3 or not hmac.compare_digest(self.keys.sign(PURPOSE, parts[0]), parts[1]):
             raise Damaged(f"{path.name} is cut off, altered or not signed with this home's key")
         head: dict[str, Any] = json.loads(parts[0])
         return head, parts[2]
-
-    def _signature(self, head: bytes) -> bytes:
-        key = hmac.digest(self.keys.secret_access_key.encode(), PURPOSE, "sha256")
-        return hmac.digest(key, head, "sha256").hex().encode()
 
     def _collect(self) -> None:
         """Delete the bodies that no snapshot names."""

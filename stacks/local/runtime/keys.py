@@ -4,6 +4,7 @@ Requests to the AWS endpoint are signed with them as on AWS, so neither a web pa
 of the machine nor a client of another home can make one that is answered.
 """
 
+import hmac
 import json
 import secrets
 import string
@@ -34,6 +35,11 @@ class Keys:
     """Password of the MLflow server; a word of its own, for it is sent as it is."""
 
     TRACKING_USER = "plinth"
+
+    def sign(self, purpose: bytes, content: bytes) -> bytes:
+        """A signature that is good for one purpose alone, in hexadecimal digits."""
+        key = hmac.digest(self.secret_access_key.encode(), purpose, "sha256")
+        return hmac.digest(key, content, "sha256").hex().encode()
 
     def aws(self) -> dict[str, str]:
         """Environment variables with which any AWS client signs as the owner of this home."""

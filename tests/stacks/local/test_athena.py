@@ -200,6 +200,18 @@ def test_what_cannot_start_is_refused(cloud: Cloud, athena: Any) -> None:
     assert "Final query state: FAILED" in refused[1]
 
 
+def test_what_was_deleted_from_a_bucket_with_versions_is_no_row(cloud: Cloud, athena: Any) -> None:
+    s3 = cloud.client("s3")
+    make_table(cloud, "gone", JSON, {"name": "string"})
+    enabled = {"Status": "Enabled"}
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration=enabled)
+    for name in ("one", "two"):
+        body = json.dumps({"name": name}).encode()
+        s3.put_object(Bucket=BUCKET, Key=f"shop/gone/{name}.json", Body=body)
+    s3.delete_object(Bucket=BUCKET, Key="shop/gone/one.json")
+    assert rows(athena, "SELECT name FROM gone", **IN_SHOP) == [["name"], ["two"]]
+
+
 def test_a_workgroup_says_where_results_go(athena: Any) -> None:
     own = {"ResultConfiguration": {"OutputLocation": f"s3://{BUCKET}/of-the-group/"}}
     athena.create_work_group(Name="analysts", Configuration=own)
@@ -219,6 +231,8 @@ def test_a_query_reads_and_writes_by_the_rights_of_whoever_asks(cloud: Cloud, at
     )  # fmt: skip
     told = reason(theirs, "SELECT * FROM people", **IN_SHOP)
     assert told.startswith("Access denied") and "s3:GetObject" in told
+    assert "glue:GetTables" in reason(theirs, "SHOW TABLES IN shop")
+    assert "glue:GetDatabases" in reason(theirs, "SHOW DATABASES")
     assert rows(theirs, "SELECT 1 AS one") == [["one"], ["1"]]
 
 

@@ -25,7 +25,7 @@ from stacks.local.keeping.bodies import INLINE_BYTES, Bodies
 from stacks.local.keeping.forms import CannotKeep, Refused
 from stacks.local.keeping.loading import Loaded, load
 from stacks.local.keeping.places import fill, moto_places, objects
-from stacks.local.keeping.snapshots import Snapshots
+from stacks.local.keeping.snapshots import PURPOSE, Snapshots
 from stacks.local.provider.ledger import Ledger
 from stacks.local.runtime import files, keys
 
@@ -231,7 +231,7 @@ def test_classes_that_hold_something_else_by_now_are_another_version(home: Snaps
     told = json.loads(head)
     told["fields"]["stacks.local.aws.store.Resource"].remove("live")
     head = json.dumps(told).encode()
-    path.write_bytes(b"\n".join((head, home._signature(head), content)))
+    path.write_bytes(b"\n".join((head, home.keys.sign(PURPOSE, head), content)))
     loaded = taken(home, {"store": Store()})
     assert "other members of stacks.local.aws.store.Resource" in loaded.notes[0]
 

@@ -150,11 +150,31 @@ def test_the_actions_of_a_tracking_server_are_those_that_aws_lists() -> None:
         ("GET", "/api/2.0/mlflow/registered-models/get-latest-versions", "GetLatestModelVersions"),
         ("PATCH", "/api/2.0/mlflow/logged-models/m-1/tags", "SetLoggedModelTags"),
         ("POST", "/api/2.0/mlflow/nothing", None),
+        ("GET", "/api/2.0/mlflow/traces/../info", None),
     ],
 )
 def test_an_operation_is_told_by_its_path(method: str, path: str, action: str | None) -> None:
     assert decided.operation_of(SERVER_ARN, method, path) == action
 
 
-def test_boto3_of_the_same_service_is_not_mlflow() -> None:
+APP_ARN = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-app/app-1"
+
+
+def test_a_request_is_mlflow_s_where_it_is_signed_for_it() -> None:
+    """IAM decides by the service of the signature: no other one leads to MLflow."""
+
+    def arn(header: str, named: str, service: str) -> str:
+        scope = f"Credential=AKIA/20260101/us-east-1/{service}/aws4_request"
+        return decided.arn_of({header: named, "HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 {scope}"})
+
+    app, server = decided.HEADERS
+    assert arn(app, APP_ARN, "sagemaker") == APP_ARN
+    assert arn(server, SERVER_ARN, "sagemaker-mlflow") == SERVER_ARN
+    assert arn(app, APP_ARN, "s3") == arn(app, APP_ARN, "sts") == ""
+    assert arn(server, SERVER_ARN, "sagemaker") == ""
     assert decided.arn_of({"HTTP_X_AMZ_TARGET": "SageMaker.ListMlflowApps"}) == ""
+
+
+def test_what_leads_up_is_no_path_of_an_app() -> None:
+    assert decided.operation_of(APP_ARN, "GET", "/api/2.0/mlflow/runs/get") == decided.OF_AN_APP
+    assert decided.operation_of(APP_ARN, "GET", "/api/../health") is None

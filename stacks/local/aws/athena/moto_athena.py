@@ -56,24 +56,41 @@ class Caller:
         databases: Mapping[str, Any] = moto_backend("glue", self.emulator).databases
         return databases
 
+    def databases(self) -> None:
+        """May list the databases."""
+        self._may_look("GetDatabases", "database/*")
+
+    def tables(self, database: str) -> None:
+        """May list the tables of a database."""
+        self._may_look("GetTables", f"table/{database}/*")
+
     def table(self, database: str, name: str) -> None:
         """May read a table's description; what its feature group holds is written first."""
-        place = self.emulator.authorizer.place
-        here = f"arn:{place.partition}:glue:{place.region}:{place.account}"
-        self.may("glue:GetTable", f"{here}:table/{database}/{name}")
+        self._may_look("GetTable", f"table/{database}/{name}")
         for group in self.emulator.store.all(features.GROUP):
             where = group.fields.get("OfflineStoreConfig", {}).get("DataCatalogConfig", {})
             if (where.get("Database"), where.get("TableName")) == (database, name):
                 features.flush(self.emulator, group)
 
+    def _may_look(self, operation: str, resource: str) -> None:
+        place = self.emulator.authorizer.place
+        here = f"arn:{place.partition}:glue:{place.region}:{place.account}"
+        self.may(f"glue:{operation}", f"{here}:{resource}")
+
     def _object(self, bucket: str, key: str) -> str:
         return f"arn:{self.emulator.authorizer.place.partition}:s3:::{bucket}/{key}"
 
     def _objects(self, bucket: str, prefix: str) -> Mapping[str, bytes]:
+        from moto.s3.models import FakeKey
+
         held = _s3(self.emulator).buckets.get(bucket)
         if held is None:
             raise QueryFailed(f"HIVE_CANNOT_OPEN_SPLIT: bucket {bucket} does not exist")
-        found = {name: key for name, key in list(held.keys.items()) if name.startswith(prefix)}
+        found = {
+            name: key
+            for name, key in list(held.keys.items())
+            if name.startswith(prefix) and isinstance(key, FakeKey)  # no mark of a deletion
+        }
         for name in found:
             self.may("s3:GetObject", self._object(bucket, name))
         return {name: key.value for name, key in found.items()}
@@ -178,7 +195,7 @@ def _work(backend: Any, execution: Any, caller: Caller) -> None:
             database=execution.context.get("Database") or "default",
             parameters=execution.execution_parameters or (),
             running=lambda connection: CONNECTIONS.update({execution.id: connection}),
-            reads=caller.table,
+            allowed=caller,
         )
         names = [name for name, _ in answer.columns]
         caller.write(execution.config["OutputLocation"], as_csv(names, answer.rows))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from stacks.local.aws.athena.results import as_text
 from stacks.local.aws.athena.tables import QueryFailed, Source, names_of, table_of
@@ -37,6 +37,14 @@ class Answer:
     scanned_bytes: int = 0
 
 
+class Allowed(Protocol):
+    """The rights of whoever asks: each raises QueryFailed where there are none."""
+
+    def databases(self) -> None: ...
+    def tables(self, database: str) -> None: ...
+    def table(self, database: str, name: str) -> None: ...
+
+
 def run(
     sql: str,
     source: Source,
@@ -44,25 +52,27 @@ def run(
     database: str,
     parameters: Sequence[str] = (),
     running: Callable[[Any], None] = lambda _: None,
-    reads: Callable[[str, str], None] = lambda *_: None,
+    allowed: Allowed,
 ) -> Answer:
     """The answer to one statement.
 
-    `running` hears of DuckDB's connection, which another thread may interrupt, `reads` of database
-    and name of each table before it is read. Raises QueryFailed, as both may.
+    `running` hears of DuckDB's connection, which another thread may interrupt. Raises QueryFailed,
+    as `allowed` does where whoever asks may not see what the statement is about.
     """
     if words := WORDS.match(sql):
-        return _shown(words[1].upper(), words[2].upper(), words[3] or database, source)
-    return _selected(_filled(sql, parameters), source, database, running, reads)
+        return _shown(words[1].upper(), words[2].upper(), words[3] or database, source, allowed)
+    return _selected(_filled(sql, parameters), source, database, running, allowed)
 
 
-def _shown(verb: str, what: str, database: str, source: Source) -> Answer:
+def _shown(verb: str, what: str, database: str, source: Source, allowed: Allowed) -> Answer:
     if verb == "MSCK":
         return Answer()  # partitions are read off the keys
     if what == "TABLES":
-        rows = [[name] for name in names_of(source.databases(), database.lower())]
-        return Answer(columns=[("tab_name", "string")], rows=list(map(list, rows)))
+        allowed.tables(database.lower())
+        names = names_of(source.databases(), database.lower())
+        return Answer(columns=[("tab_name", "string")], rows=[[name] for name in names])
     if what in ("DATABASES", "SCHEMAS"):
+        allowed.databases()
         return Answer(
             columns=[("database_name", "string")],
             rows=[[name] for name in sorted(source.databases())],
@@ -75,7 +85,7 @@ def _selected(
     source: Source,
     database: str,
     running: Callable[[Any], None],
-    reads: Callable[[str, str], None],
+    allowed: Allowed,
 ) -> Answer:
     import duckdb
     from sqlglot import exp
@@ -97,7 +107,7 @@ def _selected(
             where = (table.db or database).lower(), table.name.lower()
             if table.catalog and table.catalog.lower() != CATALOG:
                 raise QueryFailed(f"CATALOG_NOT_FOUND: Catalog '{table.catalog}' does not exist")
-            reads(*where)
+            allowed.table(*where)
             rows, read = table_of(source, *where)
             size += read
             connection.register(f"table_{number}", rows)

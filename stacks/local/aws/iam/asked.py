@@ -43,7 +43,6 @@ PREFIXES: Mapping[str, str] = {"monitoring": "cloudwatch", "tagging": "tag", "em
 """Service in the scope of a signature -> prefix of its actions. Default: the same."""
 
 
-SIGNED_FOR_MLFLOW = ("sagemaker", "sagemaker-mlflow")
 FORMS = ("query", "ec2")
 """Protocols whose requests are forms."""
 
@@ -80,7 +79,7 @@ def asked(environ: Mapping[str, Any], body: bytes, signed_for: str) -> Asked | N
 
     if (chat := ROUTE.fullmatch(environ["PATH_INFO"])) is not None:
         return _chat(chat)
-    if (arn := mlflow.arn_of(environ)) and signed_for in SIGNED_FOR_MLFLOW:
+    if arn := mlflow.arn_of(environ):
         return _of_mlflow(environ, signed_for, arn)
     for service in SIGNED_AS.get(signed_for, (signed_for,)):
         request = Request({**environ, "wsgi.input": io.BytesIO(body)})

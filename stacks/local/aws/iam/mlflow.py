@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from stacks.local.aws.protocols import signed_for
+
 HEADERS = ("HTTP_X_SM_MLFLOW_APP_ARN", "HTTP_X_MLFLOW_SM_TRACKING_SERVER_ARN")
 OF_AN_APP = "CallMlflowAppApi"
 APP = ":mlflow-app/"
@@ -24,8 +26,13 @@ NAMED_OTHERWISE: Mapping[str, str] = {
 
 
 def arn_of(environ: Mapping[str, Any]) -> str:
-    """The app or tracking server that a request is for; empty: it is for no MLflow."""
-    return next((str(environ[name]) for name in HEADERS if environ.get(name)), "")
+    """The app or tracking server that a request is for; empty: it is for no MLflow.
+
+    One that is signed for another service than MLflow's is that service's, whatever header it has:
+    IAM decides by the service.
+    """
+    found = next((str(environ[name]) for name in HEADERS if environ.get(name)), "")
+    return found if signed_for(environ) == prefix_of(found) else ""
 
 
 def prefix_of(arn: str) -> str:
@@ -34,7 +41,12 @@ def prefix_of(arn: str) -> str:
 
 
 def operation_of(arn: str, method: str, path: str) -> str | None:
-    """The action without its prefix; None: no operation of MLflow has this path."""
+    """The action without its prefix; None: no operation of MLflow has this path.
+
+    What leads up is none: whoever is asked could read it as another one's path.
+    """
+    if {".", ".."} & {*path.split("/")}:
+        return None
     if APP in arn:
         return OF_AN_APP
     asked = re.sub(r"^/api/\d+\.\d+", "", path)

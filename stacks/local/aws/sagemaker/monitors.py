@@ -28,6 +28,7 @@ from stacks.local.aws.sagemaker.monitoring_definitions import (
 from stacks.local.aws.sagemaker.resource_type import Request, ResourceType
 from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.store import Resource
+from stacks.local.runtime.frameworks.captured import TRUTH, TRUTHS
 from stacks.local.runtime.s3_files import TransferFailed, split_uri
 
 Answer = dict[str, Any]
@@ -40,10 +41,6 @@ FOLDERS = {
     "post_analytics_processor_script": "/opt/ml/processing/code/postprocessor",
 }
 """Variable of the container -> folder of the file that it names."""
-
-GROUND_TRUTH = "/opt/ml/processing/groundtruth"
-TRUTH = "ground_truth"
-"""Column in which the analyzer finds the truth that was merged (`frameworks/captured.py`)."""
 
 CONFIG = "/opt/ml/processing/config"
 VIOLATIONS = "CompletedWithViolations"
@@ -235,7 +232,7 @@ def _job(emulator: Emulator, item: Resource, due: datetime, name: str) -> dict[s
     if not files:
         raise invalid(NO_DATA)
     files += [(uri, FOLDERS[name]) for name, uri in told.files.items()]
-    extra = {GROUND_TRUTH: told.ground_truth, CONFIG: told.config}
+    extra = {TRUTHS: told.ground_truth, CONFIG: told.config}
     files += [(uri, path) for path, uri in extra.items() if uri]
     (output,) = told.outputs
     return {

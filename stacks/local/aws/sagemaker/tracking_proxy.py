@@ -13,6 +13,7 @@ from typing import Any
 import urllib3
 
 from stacks.local.aws.emulator import Emulator
+from stacks.local.aws.iam import mlflow
 from stacks.local.aws.protocols import body_of
 from stacks.local.aws.sagemaker.errors import ApiError, not_emulated
 from stacks.local.aws.sagemaker.mlflow_app import ANSWERING, HTTP, KIND, SERVER, STATUS
@@ -30,9 +31,11 @@ def forward(emulator: Emulator, arn: str, environ: Mapping[str, Any]) -> urllib3
     status = item.fields[STATUS[item.kind]]
     if item.live is None or status not in ANSWERING:
         raise ApiError("ServiceUnavailable", f"{arn} is {status} and answers nobody.", status=503)
-    path = environ["RAW_URI"]
-    if not path.startswith(API):
-        raise not_emulated(f"{path} of MLflow by its ARN", "a presigned URL leads to its pages")
+    path, method = environ["RAW_URI"], environ["REQUEST_METHOD"]
+    asked = mlflow.operation_of(arn, method, environ["PATH_INFO"])
+    if not path.startswith(API) or asked is None:
+        told = f"{method} {path} of MLflow by its ARN"
+        raise not_emulated(told, "IAM knows no action for it; a presigned URL leads to its pages")
     keys = emulator.host.keys
     headers = {
         **urllib3.make_headers(basic_auth=f"{Keys.TRACKING_USER}:{keys.tracking_password}"),
@@ -40,7 +43,7 @@ def forward(emulator: Emulator, arn: str, environ: Mapping[str, Any]) -> urllib3
     }
     try:
         return HTTP.request(
-            environ["REQUEST_METHOD"],
+            method,
             item.live.url + path,
             body=body_of(dict(environ)),
             headers=headers,

@@ -17,7 +17,6 @@ from stacks.local.runtime.frameworks.outcome import Refused, tell
 
 BEFORE, AFTER = "record_preprocessor_script", "post_analytics_processor_script"
 CAPTURED, MERGED = "sagemakercapturejson", "sagemakermergejson"
-TRUTHS = "/opt/ml/processing/groundtruth"
 DATA, MODEL = "DATA_QUALITY", "MODEL_QUALITY"
 VIOLATIONS = "constraint_violations"
 METRICS = "publish_cloudwatch_metrics"
@@ -31,7 +30,7 @@ def main(environment: Mapping[str, str]) -> int:
 def analyze(environment: Mapping[str, str]) -> int:
     """Write statistics and constraints, and violations against a baseline; how many there are."""
     form = json.loads(environment["dataset_format"])
-    ((is_of, options),) = form.items() or (("", {}),)
+    is_of, options = next(iter(form.items()), ("", {}))
     captured = is_of.lower() in (CAPTURED, MERGED)
     told = [AFTER] if environment.get(AFTER) else []
     if environment.get(BEFORE) and not captured:
@@ -91,7 +90,7 @@ def _captured(
     from stacks.local.runtime.frameworks import captured
 
     if form.lower() == MERGED:
-        rows = captured.merged(source, _here(TRUTHS))
+        rows = captured.merged(source, _here(captured.TRUTHS))
     else:
         script = environment.get(BEFORE)
         parts = options.get("captureIndexNames", captured.PARTS)

@@ -21,6 +21,9 @@ from typing import Any
 from stacks.local.runtime.frameworks.outcome import Refused
 
 PARTS = ("endpointOutput", "endpointInput")
+TRUTHS = "/opt/ml/processing/groundtruth"
+"""Where a job finds the ground truth."""
+
 TRUTH = "ground_truth"
 """Column of the truth that was merged."""
 
