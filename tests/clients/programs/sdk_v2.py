@@ -99,6 +99,18 @@ def estimator(**more: object) -> SKLearn:
     )
 
 
+def trained_model() -> SKLearnModel:
+    """What the case before the first use of this trained."""
+    data = sm.describe_training_job(TrainingJobName="v2-sklearn")["ModelArtifacts"]
+    return SKLearnModel(
+        data["S3ModelArtifacts"],
+        ROLE,
+        script("train.py", training_script()),
+        framework_version="1.2-1",
+        sagemaker_session=session,
+    )
+
+
 @case
 def session_uploads_lists_and_downloads() -> None:
     place = rows()
@@ -143,16 +155,10 @@ def sklearn_deploys_and_predicts() -> None:
 
 @case
 def endpoint_is_updated_and_captures() -> None:
-    data = sm.describe_training_job(TrainingJobName="v2-sklearn")["ModelArtifacts"]
-    model = SKLearnModel(
-        data["S3ModelArtifacts"],
-        ROLE,
-        script("train.py", training_script()),
-        framework_version="1.2-1",
-        sagemaker_session=session,
-    )
     capture = DataCaptureConfig(True, sampling_percentage=100, sagemaker_session=session)
-    predictor = model.deploy(1, MACHINE, endpoint_name="v2-up", data_capture_config=capture)
+    predictor = trained_model().deploy(
+        1, MACHINE, endpoint_name="v2-up", data_capture_config=capture
+    )
     predictor.predict(np.array([[1.0]]))
     predictor.update_endpoint(initial_instance_count=2, instance_type=MACHINE, wait=True)
     shown = sm.describe_endpoint(EndpointName="v2-up")
@@ -163,7 +169,6 @@ def endpoint_is_updated_and_captures() -> None:
 
 @case
 def serverless_and_async_endpoints() -> None:
-    data = sm.describe_training_job(TrainingJobName="v2-sklearn")["ModelArtifacts"]
     for name, how in (
         ("serverless", {"serverless_inference_config": ServerlessInferenceConfig(2048, 2)}),
         (
@@ -175,14 +180,7 @@ def serverless_and_async_endpoints() -> None:
             },
         ),
     ):
-        model = SKLearnModel(
-            data["S3ModelArtifacts"],
-            ROLE,
-            script("train.py", training_script()),
-            framework_version="1.2-1",
-            sagemaker_session=session,
-        )
-        predictor = model.deploy(endpoint_name=f"v2-{name}", **how)
+        predictor = trained_model().deploy(endpoint_name=f"v2-{name}", **how)
         answer = predictor.predict(np.array([[2.0]]))
         assert np.allclose(answer, [4]), answer
         predictor.delete_endpoint()
@@ -252,14 +250,7 @@ def tuner_finds_the_best() -> None:
 
 @case
 def registry_versions_are_deployed() -> None:
-    data = sm.describe_training_job(TrainingJobName="v2-sklearn")["ModelArtifacts"]
-    model = SKLearnModel(
-        data["S3ModelArtifacts"],
-        ROLE,
-        script("train.py", training_script()),
-        framework_version="1.2-1",
-        sagemaker_session=session,
-    )
+    model = trained_model()
     package = model.register(
         content_types=["text/csv"],
         response_types=["text/csv"],
@@ -331,19 +322,11 @@ def monitor_makes_a_baseline_and_a_schedule() -> None:
 
 @case
 def monitor_checks_what_an_endpoint_captured() -> None:
-    data = sm.describe_training_job(TrainingJobName="v2-sklearn")["ModelArtifacts"]
-    model = SKLearnModel(
-        data["S3ModelArtifacts"],
-        ROLE,
-        script("train.py", training_script()),
-        framework_version="1.2-1",
-        sagemaker_session=session,
-    )
     capture = DataCaptureConfig(
         True, 100, f"s3://{BUCKET}/v2/captured", csv_content_types=["text/csv"],
         sagemaker_session=session,
     )  # fmt: skip
-    predictor = model.deploy(
+    predictor = trained_model().deploy(
         1, MACHINE, CSVSerializer(), JSONDeserializer(), endpoint_name="v2-watched",
         data_capture_config=capture,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from stacks.local.daemon import client as daemon
 from stacks.local.keeping.folder import data_folder, wait
 from stacks.local.keeping.journal import Journal
 from stacks.local.runtime import keys
+from tests.kits.executions import function
 from tests.kits.local_cloud import WRITTEN_SECONDS, Cloud, kill, running_cloud
 from tests.stacks.local.test_keeping_live import GROUP, put_record
 
@@ -48,6 +49,44 @@ def test_no_record_and_no_item_that_was_acknowledged_is_lost(tmp_path: Path) -> 
         found = again.client("dynamodb").get_item(TableName="kept", Key={"id": {"S": "one"}})
         assert found["Item"]["n"]["N"] == "20"
         assert any("writes of records and items" in note for note in again.info.notes)
+
+
+WRITES = """
+import boto3
+def handler(event, context):
+    for record in event["Records"]:
+        derived = {"id": {"S": "of " + record["dynamodb"]["Keys"]["id"]["S"]}}
+        boto3.client("dynamodb").put_item(TableName="derived", Item=derived)
+"""
+
+
+def test_a_write_that_calls_a_function_is_repeated_without_calling_it(tmp_path: Path) -> None:
+    """The function writes to another table while the first write is under way."""
+
+    def ids(cloud: Cloud, table: str) -> list[str]:
+        found = cloud.client("dynamodb").scan(TableName=table)["Items"]
+        return sorted(item["id"]["S"] for item in found)
+
+    with running_cloud(tmp_path) as cloud:
+        dynamodb = cloud.client("dynamodb")
+        streams = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
+        for name, more in (("derived", {}), ("source", {"StreamSpecification": streams})):
+            made = dynamodb.create_table(
+                TableName=name, BillingMode="PAY_PER_REQUEST",
+                KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}], **more,
+            )["TableDescription"]  # fmt: skip
+        cloud.client("lambda").create_event_source_mapping(
+            EventSourceArn=made["LatestStreamArn"], StartingPosition="LATEST",
+            FunctionName=function(cloud, "derive", WRITES),
+        )  # fmt: skip
+        assert wait(cloud.home, WRITTEN_SECONDS)
+        dynamodb.put_item(TableName="source", Item={"id": {"S": "one"}})
+        assert ids(cloud, "derived") == ["of one"]
+        kill(cloud)
+        again = Cloud(home=cloud.home, info=daemon.start(cloud.home))
+        assert ids(again, "source") == ["one"]
+        assert ids(again, "derived") == ["of one"]
 
 
 class Asked:
