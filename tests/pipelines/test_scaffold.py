@@ -18,7 +18,7 @@ NEW: dict[str, Kind] = {
     "demo": "classification",
     "zz_a_name_of_24_letters0": "features",
 }
-LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "bench", "frameworks", "golden", "hostile")
+LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "bench", "golden", "hostile")
 
 
 @pytest.fixture(scope="module")
