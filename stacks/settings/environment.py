@@ -103,6 +103,16 @@ class LocalImage(Part):
     """What pip installs first, for this job alone. Default: nothing."""
 
 
+class TokenIssuer(Part):
+    """Whose web identity tokens the local cloud can verify: it fetches nobody's keys."""
+
+    url: str
+    """As the tokens name it in `iss` and IAM in its identity provider, `https://...`."""
+
+    jwks_file: str
+    """File with its public keys, a JSON Web Key Set."""
+
+
 class Tags(Part):
     """Who owns and pays for every resource of the environment."""
 
@@ -132,6 +142,10 @@ class Environment(Part):
     images: tuple[LocalImage, ...] = ()
     """Of the environment `local` alone: what stands for images that are not ours. Default: AWS's
     framework images in script mode, nothing else."""
+
+    token_issuers: tuple[TokenIssuer, ...] = ()
+    """Of the environment `local` alone: who else says there who somebody is. Default: the local
+    cluster alone, to its service accounts."""
 
     @field_validator("availability_zone_ids")
     @classmethod

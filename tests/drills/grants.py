@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from stacks.local.aws.iam.trace import Decided, read
-from stacks.local.daemon.main import IAM_TRACE
+from stacks.local.daemon.deciding import IAM_TRACE
 from tests.conftest import Clone, copy_checkout
 from tests.kits import grants as kit
 from tests.kits.grants import Grants, Noticed, Report

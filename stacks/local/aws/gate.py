@@ -19,6 +19,7 @@ from moto.core.request import PRESERVED_HEADER_NAMES_ENVIRON_KEY
 from stacks.local.aws import bearer_tokens
 from stacks.local.aws.answers import answered
 from stacks.local.aws.bodies import check_body, largest_body
+from stacks.local.aws.iam import web_identities
 from stacks.local.aws.protocols import BODY
 from stacks.local.aws.signatures import (
     Refused,
@@ -68,9 +69,12 @@ class Gate:
             self._check_origin(environ)
             request = _request(environ, self._limit(environ))
             signed = bearer_tokens.signed(environ, request)
-            access_key_id = self._check_signature(environ, signed)
+            if web_identities.asks(environ, request.body):
+                access_key_id, service = "", "sts"  # the token in it says who asks
+            else:
+                access_key_id = self._check_signature(environ, signed)
+                service = service_of(signed) or "s3"  # a form of S3 names none
             check_body(environ, request.body)
-            service = service_of(signed) or "s3"  # a form of S3 names none
             self._authorize(environ, request.body, service, access_key_id)
         except Refused as refused:
             asked = environ["REQUEST_METHOD"], environ["PATH_INFO"]

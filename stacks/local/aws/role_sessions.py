@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from policies.iam.decision import Policies, decide
 from policies.iam.document import compiled
 from policies.iam.request import Principal, Request, keys
+from stacks.local.aws import session_tags
 from stacks.local.runtime.acting import CannotAct
 
 SESSION_SECONDS = 10 * 365 * 24 * 3600
@@ -52,19 +54,37 @@ def assume(
         mark = f"{OF_SERVICES}{vpc}"
         wanted = (mark, role_arn, session_name)
         held = next((s for s in backend.assumed_roles if _told(s) == wanted), None)
-        held = held or backend.assume_role(
-            region_name=region,
-            role_session_name=session_name,
-            role_arn=role_arn,
-            policy="",
-            duration=SESSION_SECONDS,
-            external_id=mark,
-        )
+        held = held or make(role_arn, session_name, region, SESSION_SECONDS, mark=mark)
     return {
         "AWS_ACCESS_KEY_ID": held.access_key_id,
         "AWS_SECRET_ACCESS_KEY": held.secret_access_key,
         "AWS_SESSION_TOKEN": held.session_token,
     }
+
+
+def make(
+    role_arn: str,
+    session_name: str,
+    region: str,
+    seconds: int,
+    *,
+    mark: str = "",
+    tags: Mapping[str, str] = MappingProxyType({}),
+) -> Any:
+    """A session of moto's, whose trust nobody asks any more; `mark`: its external id."""
+    from moto.sts.models import sts_backends
+
+    account, partition = role_arn.split(":")[4], role_arn.split(":")[1]
+    session = sts_backends[account][partition].assume_role(
+        region_name=region,
+        role_session_name=session_name,
+        role_arn=role_arn,
+        policy="",
+        duration=seconds,
+        external_id=mark,
+    )
+    session_tags.tag(session, tags)
+    return session
 
 
 def _told(session: Any) -> tuple[str, str, str]:
@@ -78,8 +98,14 @@ def vpc_of_session(session: Any) -> str:
     return mark.removeprefix(OF_SERVICES) if mark.startswith(OF_SERVICES) else ""
 
 
-def check(role_arn: str, service: str, region: str, source_arn: str = "") -> None:
-    """CannotAssume where a role does not exist or does not trust a service."""
+def check(
+    role_arn: str,
+    service: str,
+    region: str,
+    source_arn: str = "",
+    tags: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """CannotAssume where a role does not exist, or does not trust a service, with these tags."""
     role = _role(role_arn)
     principal = f"{service}.amazonaws.com"
     told = (
@@ -89,24 +115,27 @@ def check(role_arn: str, service: str, region: str, source_arn: str = "") -> Non
     if role is None:
         raise CannotAssume(told)
     account = role_arn.split(":")[4]
-    request = Request(
-        principal=Principal(kind="service", arn=principal),
-        action="sts:AssumeRole",
-        account=account,
-        resource=role_arn,
-        context=keys(
-            {
-                "aws:PrincipalIsAWSService": True,
-                "aws:RequestedRegion": region,
-                "aws:SecureTransport": True,
-                "aws:SourceAccount": account,
-                **({"aws:SourceArn": source_arn} if source_arn else {}),
-            }
-        ),
-    )
+    context = {
+        "aws:PrincipalIsAWSService": True,
+        "aws:RequestedRegion": region,
+        "aws:SecureTransport": True,
+        "aws:SourceAccount": account,
+        **({"aws:SourceArn": source_arn} if source_arn else {}),
+        **{f"aws:RequestTag/{name}": value for name, value in tags.items()},
+        **({"aws:TagKeys": list(tags)} if tags else {}),
+    }
     trust = compiled(role.assume_role_policy_document, f"trust policy of {role_arn}")
-    if not decide(request, Policies(resource=[trust], trust=True, resource_decides=True)).allowed:
-        raise CannotAssume(told)
+    policies = Policies(resource=[trust], trust=True, resource_decides=True)
+    for action in ("sts:AssumeRole", "sts:TagSession") if tags else ("sts:AssumeRole",):
+        request = Request(
+            principal=Principal(kind="service", arn=principal),
+            action=action,
+            account=account,
+            resource=role_arn,
+            context=keys(context),
+        )
+        if not decide(request, policies).allowed:
+            raise CannotAssume(told)
 
 
 def _role(arn: str) -> Any:

@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -39,9 +39,7 @@ from stacks.local.runtime.processes import Children, port_owner
 if TYPE_CHECKING:
     from stacks.local.aws.emulator import Emulator
     from stacks.local.aws.gate import Gate
-    from stacks.local.aws.iam.authorizer import Authorizer
     from stacks.local.aws.recorded.recorder import Recorder
-    from stacks.local.aws.store import Store
     from stacks.local.daemon.data import Data
     from stacks.local.kubernetes.attach import Attachment
     from stacks.local.provider.aws.backend import AwsBackend
@@ -55,10 +53,6 @@ deploys to the default."""
 REPLACES_AS = "PLINTH_REPLACES_AS"
 """Variable that says `aws` where `local` is to replace what AWS would, and nothing else that the
 official provider replaces. Default: both."""
-
-IAM_TRACE = "PLINTH_IAM_TRACE"
-"""Variable that names a file into which every decision of IAM is written, for `tests.drills`.
-Default: they are counted alone."""
 
 
 # No catalogue of images that nobody asked for; managed policies, because roles attach them.
@@ -182,6 +176,7 @@ def _overlay(
     from stacks.local.aws.sagemaker.capture import Captures
     from stacks.local.aws.sagemaker.mlflow_app import tracking_urls
     from stacks.local.aws.store import Store
+    from stacks.local.daemon.deciding import authorizer
     from stacks.local.runtime import lambda_functions
 
     host = ContainerRuntime(
@@ -204,7 +199,7 @@ def _overlay(
     owner.make(keys, REGION)
     store = Store()
     emulator = Emulator(
-        host=host, store=store, authorizer=_authorizer(host, store), faults=Faults(home=home)
+        host=host, store=store, authorizer=authorizer(host, store, REGION), faults=Faults(home=home)
     )
     lambda_functions.install(host, lambda function: function_roles.acting(emulator, function))
     eventbridge.install(emulator)
@@ -218,37 +213,18 @@ def _recorder(emulator: Emulator) -> Recorder:
     from moto.server import DomainDispatcherApplication
 
     from stacks.local.aws import autoscaling, moto_app
-    from stacks.local.aws.eks import entries
+    from stacks.local.aws.eks import entries, pod_identity
     from stacks.local.aws.recorded.recorder import Recorder
 
     moto = DomainDispatcherApplication(functools.partial(moto_app.make, emulator))
-    made = Recorder(moto, REGION, after={**entries.AFTER, **autoscaling.after(emulator)})
+    made = Recorder(
+        moto,
+        REGION,
+        operations=pod_identity.operations(REGION, emulator.authorizer.keys_of),
+        after={**entries.AFTER, **autoscaling.after(emulator)},
+    )
     entries.install(made, emulator.authorizer)
     return made
-
-
-def _authorizer(host: ContainerRuntime, store: Store) -> Authorizer:
-    """What decides as IAM does, over moto's policies and ours."""
-    from stacks.local.aws.account_id import ACCOUNT_ID
-    from stacks.local.aws.iam.authorizer import Authorizer, Tally
-    from stacks.local.aws.iam.resources import Place
-    from stacks.local.aws.iam.trace import Trace
-    from stacks.local.aws.sagemaker.features import online_key
-    from stacks.local.aws.sagemaker.packages import group_policy
-
-    tally = Tally(path=host.state / "iam.json")
-    tally.write()
-    traced = os.environ.get(IAM_TRACE)
-    return Authorizer(
-        place=Place(partition="aws", region=REGION, account=ACCOUNT_ID),
-        own_key=host.keys.access_key_id,
-        owners={},
-        group_policy=lambda arn: group_policy(store, arn),
-        tags_of=lambda arn: store.tags.get(arn, {}) if ":sagemaker:" in arn else None,
-        tally=tally,
-        online_key=lambda name: online_key(store, name),
-        trace=Trace(path=Path(traced)) if traced else None,
-    )
 
 
 def _guarded(
@@ -258,7 +234,7 @@ def _guarded(
     data: Data,
 ) -> Gate:
     """The endpoint behind the gate that checks origin and signature, and what AWS refuses."""
-    from stacks.local.aws import service_quotas, session_tokens
+    from stacks.local.aws import service_quotas, session_tags, session_tokens
     from stacks.local.aws.answers import Answering
     from stacks.local.aws.faults import Failing
     from stacks.local.aws.gate import Gate, known_secrets
@@ -268,6 +244,7 @@ def _guarded(
 
     authorizer = sagemaker_app.emulator.authorizer
     session_tokens.install(data.sessions, authorizer.owners)
+    session_tags.install()
     store = sagemaker_app.emulator.store
     account = Account(
         region=REGION,
@@ -334,6 +311,9 @@ def _attachment(
 
     url = f"http://127.0.0.1:{gate.port}"
 
+    def config_map(namespace: str, name: str) -> Mapping[str, str]:
+        return made.config_map(namespace, name)
+
     def access(cluster: str) -> ClusterAccess:
         return ClusterAccess(
             cluster=cluster,
@@ -341,6 +321,7 @@ def _attachment(
             store=sagemaker_app.fallback.store,
             authorizer=sagemaker_app.emulator.authorizer,
             secret_of=gate.secret_of,
+            config_map=config_map,
         )
 
     made = Attachment(

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,20 @@ class Attachment:
             attached.logged_in.setdefault(key, (made, client))
         return attached.logged_in[key]
 
+    def config_map(self, namespace: str, name: str) -> Mapping[str, str]:
+        """The data of a ConfigMap; empty where there is none, or no server yet."""
+        attached = self.attached
+        if attached is None:
+            return {}
+        try:
+            path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
+            found: Mapping[str, str] = attached.client.request("GET", path).get("data") or {}
+        except ApiError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return {}
+        return found
+
     def recorded_only(self) -> bool:
         """Whether this machine has no programs of a control plane."""
         return self.programs is None
@@ -222,7 +237,12 @@ class Attachment:
         try:
             access = self.access(cluster.name)
             plane = control_plane.start(
-                folder, self.children, self.programs, access, owner=_identity(cluster)
+                folder,
+                self.children,
+                self.programs,
+                access,
+                owner=_identity(cluster),
+                issuer=cluster.identity["oidc"]["issuer"],
             )
         except UserError as error:
             log.error("cluster %s: %s", cluster.name, error.problem)

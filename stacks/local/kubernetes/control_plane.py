@@ -52,6 +52,12 @@ SERVICE_RANGE = "10.100.0.0/16"
 LEFT = "plane.json"
 """What a control plane leaves to the next one in its folder: whose it is, and its ports."""
 
+ISSUER = "https://kubernetes.default.svc"
+"""Whom tokens of service accounts are from and for, where nobody says otherwise."""
+
+PUBLIC_KEY = "service-account.pub"
+"""Verifies these tokens."""
+
 OWN_KUBECONFIG = "components.kubeconfig"
 """Of the control plane's own programs, and of the local cloud where it plays one."""
 
@@ -126,12 +132,15 @@ def start(
     children: Children,
     programs: Kubernetes,
     access: Access | None = None,
+    *,
     owner: str = "",
+    issuer: str = ISSUER,
 ) -> ControlPlane:
     """Start a control plane and wait until pods can be created.
 
     `access`: whom it lets in beside its own programs. Default: nobody. `owner`: what it belongs to;
     where the folder holds what one of the same owner left, it goes on with that. Default: anew.
+    `issuer`: URL that tokens of service accounts name. Default: Kubernetes' own.
     """
     started = time.perf_counter()
     left = _left(folder, owner)
@@ -148,7 +157,7 @@ def start(
 
     try:
         spawn("etcd", _etcd(folder, *ports))
-        spawn("kube-apiserver", _apiserver(plane, ports[0]))
+        spawn("kube-apiserver", _apiserver(plane, ports[0], issuer))
         _wait(plane, "/readyz")
         spawn("kube-controller-manager", _controller_manager(plane))
         spawn("kube-scheduler", _scheduler(plane))
@@ -158,10 +167,22 @@ def start(
     except BaseException:
         plane.stop()
         raise
-    write_json(folder / LEFT, {"owner": owner, "ports": [port, *ports]})
+    write_json(folder / LEFT, {"owner": owner, "ports": [port, *ports], "issuer": issuer})
     took = time.perf_counter() - started
     log.info("Kubernetes %s ready at %s after %.1f s", programs.version, plane.url, took)
     return plane
+
+
+def public_key(folder: Path, issuer: str) -> str | None:
+    """The key, in PEM, that verifies tokens which the control plane of a folder issued.
+
+    None where it does not name itself so.
+    """
+    try:
+        left = read_json(folder / LEFT, fix="") or {}
+        return (folder / PUBLIC_KEY).read_text() if left.get("issuer") == issuer else None
+    except (UserError, FileNotFoundError):
+        return None
 
 
 def _left(folder: Path, owner: str) -> list[int] | None:
@@ -225,7 +246,7 @@ def _etcd(folder: Path, client_port: int, peer_port: int) -> list[str]:
     ]
 
 
-def _apiserver(plane: ControlPlane, etcd_port: int) -> list[str]:
+def _apiserver(plane: ControlPlane, etcd_port: int, issuer: str) -> list[str]:
     folder = plane.folder
     asks = [flag for reviews in plane.reviews for flag in reviews.flags()]
     return [
@@ -239,8 +260,9 @@ def _apiserver(plane: ControlPlane, etcd_port: int) -> list[str]:
         f"--secure-port={plane.url.rpartition(':')[2]}",
         f"--tls-cert-file={folder / 'server.crt'}",
         f"--tls-private-key-file={folder / 'server.key'}",
-        "--service-account-issuer=https://kubernetes.default.svc",
-        f"--service-account-key-file={folder / 'service-account.pub'}",
+        f"--service-account-issuer={issuer}",
+        f"--api-audiences={ISSUER}",  # as on EKS
+        f"--service-account-key-file={folder / PUBLIC_KEY}",
         f"--service-account-signing-key-file={folder / 'service-account.key'}",
         f"--service-cluster-ip-range={SERVICE_RANGE}",
         f"--token-auth-file={folder / 'tokens.csv'}",

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -15,16 +15,15 @@ import pytest
 
 from infra.errors import UserError
 from stacks.local.daemon import environment
-from stacks.local.kubernetes import access, control_plane, login
-from stacks.local.kubernetes.client import ApiError, Client
+from stacks.local.kubernetes import access, login
+from stacks.local.kubernetes.client import Client
 from stacks.toolchain import control_plane as toolchain
+from tests.kits.cluster import ACCOUNT, CLUSTER, as_role, itself, role, shown, status, who
 from tests.kits.kubernetes import control_plane_binaries, pod, until
 from tests.kits.local_cloud import Cloud, refusal, running_cloud
 
 __all__ = ["control_plane_binaries"]
 
-ACCOUNT = "123456789012"
-CLUSTER = "plinth-test"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/plinth-test"
 OWNER = f"arn:aws:iam::{ACCOUNT}:user/plinth-local"
 MODE = {"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": False}
@@ -59,11 +58,6 @@ def eks(cloud: Cloud) -> Iterator[Any]:
     time.sleep(access.REMEMBERED_SECONDS)
 
 
-def itself(cloud: Cloud) -> Client:
-    """A client of the cloud itself."""
-    return Client.of(cloud.home / "local" / "kubernetes" / control_plane.OWN_KUBECONFIG)
-
-
 def kind(client: Client, api_version: str, name: str) -> Any:
     found = client.kind(api_version, name)
     assert found is not None
@@ -81,53 +75,6 @@ def let_in(eks: Any, arn: str, name: str = "", *namespaces: str, **more: Any) ->
             policyArn=policy(name),
             accessScope=scope or {"type": "cluster"},
         )
-
-
-def role(cloud: Cloud, name: str, path: str = "/") -> str:
-    """A role that the owner may take on, and that IAM allows nothing."""
-    iam = cloud.client("iam")
-    trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    made = iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=document)
-    return str(made["Role"]["Arn"])
-
-
-def session(cloud: Cloud, arn: str, name: str = "ada@example.com") -> login.Place:
-    """A session of a role, as a person has it."""
-    taken = cloud.client("sts").assume_role(RoleArn=arn, RoleSessionName=name)["Credentials"]
-    keys = {
-        "AWS_ACCESS_KEY_ID": taken["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": taken["SecretAccessKey"],
-        "AWS_SESSION_TOKEN": taken["SessionToken"],
-    }
-    return login.Place(endpoint=cloud.info.endpoint_url, region="us-east-1", keys=keys)
-
-
-def shown(cloud: Cloud, token: str) -> Client:
-    """A client that shows this token."""
-    inside = itself(cloud)
-    ca = (cloud.home / "local" / "kubernetes" / "ca.crt").read_text()
-    return Client(inside.url, ca, token)
-
-
-def as_role(cloud: Cloud, arn: str, **more: Any) -> Client:
-    return shown(cloud, login.token(CLUSTER, session(cloud, arn, **more)))
-
-
-def status(client: Client, path: str, method: str = "GET", **more: Any) -> int:
-    try:
-        client.request(method, path, **more)
-    except ApiError as error:
-        return error.status
-    return 200
-
-
-def who(client: Client) -> Mapping[str, Any]:
-    """How the API server sees the caller."""
-    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-    found: Mapping[str, Any] = client.request("POST", path, content=asked)["status"]["userInfo"]
-    return found
 
 
 PODS = "/api/v1/namespaces/{}/pods"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stacks.local.aws.iam.trace import read
-from stacks.local.daemon.main import IAM_TRACE
+from stacks.local.daemon.deciding import IAM_TRACE
 from tests.kits.grants import Grants, Removal, noticed, report
 from tests.kits.local_cloud import Cloud, running_cloud, trusted_role
 from tests.stacks.local.test_streams import archive, eventually

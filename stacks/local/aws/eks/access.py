@@ -1,8 +1,8 @@
 """What the API server of an EKS cluster asks: whose a token is, and whether that is allowed.
 
-An access entry lets an IAM principal in; its groups are for Kubernetes' own roles, and the access
-policies that are associated with it are decided here (EKS User Guide, "Grant IAM users access to
-Kubernetes with EKS access entries").
+An access entry lets an IAM principal in, or a line of the ConfigMap aws-auth. Groups are for
+Kubernetes' own roles; the access policies that are associated with an entry are decided here (EKS
+User Guide, "Grant IAM users access to Kubernetes with EKS access entries").
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stacks.local.aws.eks import access_policies, tokens
-from stacks.local.aws.eks.entries import CONFIG_MAP, mode_of
+from stacks.local.aws.eks import access_policies, aws_auth, tokens
+from stacks.local.aws.eks.entries import API, CONFIG_MAP, mode_of
 from stacks.local.aws.iam.authorizer import Authorizer
 from stacks.local.aws.iam.callers import Caller, caller
 from stacks.local.aws.recorded.eks import ASSOCIATION, ENTRY
@@ -45,6 +45,9 @@ class ClusterAccess:
     store: Store
     authorizer: Authorizer
     secret_of: SecretOf
+    config_map: Callable[[str, str], Mapping[str, str]]
+    """Namespace and name of a ConfigMap of the cluster -> its data; empty: there is none."""
+
     now: Callable[[], float] = time.time
 
     def user(self, token: str) -> User | None:
@@ -90,10 +93,13 @@ class ClusterAccess:
                 "username": _name(str(held["username"]), session, self.authorizer),
                 "groups": held["kubernetesGroups"],
             }
+        elif (mapped := self._mapped(principal)) is not None:
+            username = _name(mapped.username, session, self.authorizer)
+            shown = {"username": username, "groups": list(mapped.groups)}
         elif principal == self._creator():
             shown = CREATOR
         else:
-            raise _unknown(f"no access entry of {principal}")
+            raise _unknown(f"no access entry of {principal}, nor a line of aws-auth that counts")
         extra = {
             "arn": [who.principal.arn],
             CANONICAL: [principal],
@@ -103,13 +109,23 @@ class ClusterAccess:
         uid = f"aws-iam-authenticator:{who.principal.account}:{unique_id}"
         return {**shown, "uid": uid, "extra": extra}
 
+    def _mapped(self, principal: str) -> aws_auth.Mapped | None:
+        """Who the ConfigMap says that this is, where the cluster goes by it."""
+        held = self._held()
+        if held is None or mode_of(held) == API:
+            return None
+        return aws_auth.find(self.config_map(aws_auth.NAMESPACE, aws_auth.NAME), principal)
+
     def _creator(self) -> str:
         """Who made the cluster, where it knows no access entries and lets its creator in."""
+        held = self._held()
+        return str(held.creator) if held is not None and mode_of(held) == CONFIG_MAP else ""
+
+    def _held(self) -> Any:
         from moto.backends import get_backend
 
         place = self.authorizer.place
-        held = get_backend("eks")[place.account][place.region].clusters.get(self.cluster)
-        return str(held.creator) if held is not None and mode_of(held) == CONFIG_MAP else ""
+        return get_backend("eks")[place.account][place.region].clusters.get(self.cluster)
 
 
 def _name(template: str, session: str, authorizer: Authorizer) -> str:

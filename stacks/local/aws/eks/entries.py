@@ -15,7 +15,9 @@ from stacks.local.aws.iam.callers import caller
 from stacks.local.aws.recorded.eks import ASSOCIATION, ENTRY
 from stacks.local.aws.recorded.recorder import Recorder, Store
 
-CONFIG_MAP = "CONFIG_MAP"
+CONFIG_MAP, API = "CONFIG_MAP", "API"
+"""Authentication modes; the third one is both."""
+
 ADMINISTRATOR = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
 
 NODE = "system:node:{{EC2PrivateDNSName}}"

@@ -15,18 +15,19 @@ from policies.iam.decision import Decision, Policies, decide
 from policies.iam.document import MalformedPolicy, Policy, compiled
 from policies.iam.request import Request
 from stacks.local.aws import bearer_tokens
-from stacks.local.aws.iam import context, implied, operations, resources, special
+from stacks.local.aws.iam import context, implied, operations, resources, special, web_identities
 from stacks.local.aws.iam.asked import Asked, asked
 from stacks.local.aws.iam.callers import Caller, caller, caller_as
 from stacks.local.aws.iam.networks import Way, way
 from stacks.local.aws.iam.resource_policies import NOTHING, Held, held
 from stacks.local.aws.iam.resources import Place
 from stacks.local.aws.iam.trace import Trace
+from stacks.local.aws.identity_tokens import KeysOf
 from stacks.local.aws.signatures import Refused
 from stacks.local.runtime import files
 
 ARN_PARTS = 6
-ASSUMES = ("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity")
+ASSUMES = ("sts:AssumeRole", web_identities.ACTION, "sts:TagSession", "sts:SetSourceIdentity")
 
 OF_SERVICES: Mapping[str, str] = {"budgets": "budgets", "states": "states"}
 """Prefix of actions -> first part of the service principal. Default: the same word."""
@@ -93,6 +94,9 @@ class Authorizer:
     online_key: Callable[[str], str | None] = field(default=lambda _: None)
     """Name or ARN of a feature group -> the KMS key of its online store."""
 
+    keys_of: KeysOf = field(default=lambda _: None)
+    """URL of an issuer of tokens -> its public keys."""
+
     trace: Trace | None = None
     """Where every decision is written down. Default: nowhere."""
 
@@ -108,6 +112,9 @@ class Authorizer:
         if what is None:
             self._count_undecided(f"{signed_for}: {environ['REQUEST_METHOD']} of no operation")
             return
+        claimed: Mapping[str, Any] = {}
+        if what.operation == web_identities.OPERATION:
+            who, what, claimed = web_identities.federated(what, self.place, self.keys_of)
         through = (
             way(who.vpc, what.signed_for, what.service, self.place) if who.vpc else Way(vpc="")
         )
@@ -115,6 +122,7 @@ class Authorizer:
             **context.of_principal(who.principal, who.tags, who.userid),
             **context.of_network(environ, self.place),
             **through.known(),
+            **claimed,
         }
         for check in self._checks(what):
             self._decide(check, what, who, general, through.policy)
@@ -160,6 +168,8 @@ class Authorizer:
                 yield Check(action=action, resource=resource)
         if what.prefix == "sagemaker" and what.operation.startswith("Create"):
             yield from self._tagging(what)
+        if what.prefix == "sts":
+            yield from _of_sessions(what)
         if what.operation in ("CopyObject", "UploadPartCopy") and what.prefix == "s3":
             source = str(what.parameters.get("CopySource", "")).lstrip("/").partition("?")[0]
             yield Check(action="s3:GetObject", resource=f"arn:aws:s3:::{source}")
@@ -255,6 +265,14 @@ class Authorizer:
             self.tally.write()
 
 
+def _of_sessions(what: Asked) -> Iterator[Check]:
+    """Tags and the source identity of a session need rights of their own (IAM user guide, "Pass
+    session tags in AWS STS", "Monitor and control actions taken with assumed roles")."""
+    for member, action in (("Tags", "TagSession"), ("SourceIdentity", "SetSourceIdentity")):
+        if what.parameters.get(member) and "RoleArn" in what.parameters:
+            yield Check(action=f"sts:{action}", resource=what.parameters["RoleArn"])
+
+
 def _policies(who: Caller, found: Held, endpoint: Policy | None) -> Policies:
     return Policies(
         identity=who.identity,
@@ -282,6 +300,8 @@ def _name(request: Request) -> str:
 
 def denial(what: Asked, message: str) -> Refused:
     """The code and the HTTP status with which a service denies (its protocol's)."""
+    if what.operation == web_identities.OPERATION:
+        return Refused("AccessDenied", web_identities.DENIED, protocol=what.protocol)
     if what.service == "sns":
         return Refused("AuthorizationError", message, protocol=what.protocol)
     if what.protocol == "ec2":

@@ -9,6 +9,7 @@ from typing import Any
 from policies.iam.document import Policy, compiled
 from policies.iam.request import Principal
 from stacks.local.aws.role_sessions import vpc_of_session
+from stacks.local.aws.session_tags import tags_of
 
 ADMINISTRATOR = compiled(
     {
@@ -101,7 +102,8 @@ def caller(access_key_id: str, own_key: str, place: Any, owners: Mapping[str, st
                     return unknown_role(held.arn, held.role_arn, account)
                 policies = [held.policy] if held.policy else None
                 made = of_role(role, held.arn, policies, held.user_id)
-                return replace(made, vpc=vpc_of_session(held))
+                tags = {**made.tags, **tags_of(held)}
+                return replace(made, vpc=vpc_of_session(held), tags=tags)
     for backends in list(iam_backends.values()):
         for partition, backend in list(backends.items()):
             key = backend.access_keys.get(asked)

@@ -12,8 +12,10 @@ DECIDED: Mapping[str, str] = {
         "keys with grants, topics, queues, functions, repositories, secrets, package groups"
     ),
     "trust": (
-        "AssumeRole with its conditions; a role given to SageMaker jobs, a model, a pipeline, a "
-        "function, a schedule, a target of an event, an EKS cluster or its nodes: when it is named"
+        "AssumeRole with its conditions and session tags; AssumeRoleWithWebIdentity by tokens of "
+        "the cluster's service accounts and of issuers in local.yaml; a role given to SageMaker "
+        "jobs, a model, a pipeline, a function, a schedule, a target of an event, an EKS cluster "
+        "or its nodes: when it is named"
     ),
     "passing": (
         "iam:PassRole of whoever gives a service a role, by any member that ends with Role"
@@ -43,8 +45,11 @@ NOT_DECIDED: Mapping[str, str] = {
         "their holder is a deployer whom IAM allows everything; only policies of buckets and "
         "trust bind them"
     ),
-    "nodes and pods": ("no instance and no pod gets credentials (instance profiles, Pod Identity)"),
-    "AssumeRoleWithWebIdentity, AssumeRoleWithSAML": "no token is verified, so nobody is one",
+    "nodes": "no instance gets credentials by its profile",
+    "pods": (
+        "no container of a pod runs; whoever has a token of its service account gets its role"
+    ),
+    "AssumeRoleWithSAML": "no assertion is verified, so nobody is one",
     "services by themselves": (
         "events to functions, topics and queues, alarms to topics, logs of services without a role"
     ),

@@ -38,6 +38,25 @@ ASSOCIATION = Recorded(
 )
 """What the policies of EKS let an entry do."""
 
+POD_IDENTITY = Recorded(
+    service="eks",
+    name="pod identity association",
+    create="CreatePodIdentityAssociation",
+    describe="DescribePodIdentityAssociation",
+    list="ListPodIdentityAssociations",
+    update=("UpdatePodIdentityAssociation",),
+    delete="DeletePodIdentityAssociation",
+    key={"clusterName": "clusterName", "associationId": "associationId"},
+    member="association",
+    made={
+        "associationId": "a-{hash}",
+        "associationArn": ARN + "podidentityassociation/{clusterName}/a-{hash}",
+    },
+    times=("createdAt", "modifiedAt"),
+    arn="associationArn",
+)
+"""Which role the pods of a service account have; `eks/pod_identity.py` reads it."""
+
 KINDS = (
     ENTRY,
     ASSOCIATION,
@@ -56,21 +75,5 @@ KINDS = (
         times=("createdAt", "modifiedAt"),
         arn="addonArn",
     ),
-    Recorded(
-        service="eks",
-        name="pod identity association",
-        create="CreatePodIdentityAssociation",
-        describe="DescribePodIdentityAssociation",
-        list="ListPodIdentityAssociations",
-        update=("UpdatePodIdentityAssociation",),
-        delete="DeletePodIdentityAssociation",
-        key={"clusterName": "clusterName", "associationId": "associationId"},
-        member="association",
-        made={
-            "associationId": "a-{hash}",
-            "associationArn": ARN + "podidentityassociation/{clusterName}/a-{hash}",
-        },
-        times=("createdAt", "modifiedAt"),
-        arn="associationArn",
-    ),
+    POD_IDENTITY,
 )

@@ -69,6 +69,10 @@ After = Callable[[Store, Mapping[str, Any]], Mapping[str, Any] | None]
 """What happens once a request, of these members, was done; members of its answer, if it has any."""
 
 
+Answer = Callable[[Store, Mapping[str, Any]], Mapping[str, Any]]
+"""Answers one operation; AnswerError refuses it."""
+
+
 @dataclass
 class Recorder:
     """The WSGI application; `fallback` answers what no kind has."""
@@ -76,15 +80,21 @@ class Recorder:
     fallback: Application
     region: str
     store: Store = field(default_factory=Store)
+    operations: Mapping[tuple[str, str], Answer] = field(default_factory=dict)
+    """Service and operation -> what answers it though no kind has it. Default: nothing."""
+
     after: Mapping[tuple[str, str], After] = field(default_factory=dict)
     """Service and operation -> what comes after it. Default: nothing ever does."""
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
-        service = _services().get(signed_for(environ))
-        operation = operation_of(service, environ, _answered(service)) if service else None
+        name = signed_for(environ)
+        own = frozenset(operation for of, operation in self.operations if of == name)
+        service = name if own else _services().get(name)
+        known = own or (_answered(service) if service else own)
+        operation = operation_of(service, environ, known) if service else None
         if service is None or operation is None:
             return self.fallback(environ, start)
-        request = parsed(service, operation, environ, _answered(service))
+        request = parsed(service, operation, environ, known)
         arn = tagged(operation, request)
         if arn is not None and self.store.by_arn(service, arn) is None:
             return self.fallback(environ, start)
@@ -115,6 +125,8 @@ class Recorder:
             assert thing is not None
             model = model_of(service)
             return retag(model, operation, thing.members, thing.kind.tags, request)
+        if (own := self.operations.get((service, operation))) is not None:
+            return dict(own(self.store, request))
         kind, act = _acts()[service, operation]
         return act(self, kind, operation, request)
 

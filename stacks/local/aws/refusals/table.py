@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stacks.local.aws.refusals import acting, conditions
 from stacks.local.aws.refusals.acting import cannot_assume
+from stacks.local.aws.refusals.clusters import ACCESS
 from stacks.local.aws.refusals.conditions import principal_is_nobody
 from stacks.local.aws.refusals.grammar import GRAMMAR
 from stacks.local.aws.refusals.limits import LIMITS
@@ -95,101 +96,6 @@ PRINCIPALS = (
     ),
 )
 """Policies and entries that name somebody who does not exist."""
-
-ACCESS = (
-    Refusal(
-        service="eks",
-        operations=(
-            "CreateAccessEntry",
-            "DescribeAccessEntry",
-            "ListAccessEntries",
-            "AssociateAccessPolicy",
-        ),
-        condition=conditions.no_entries_there,
-        code="InvalidRequestException",
-        text=(
-            "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to "
-            "perform this operation."
-        ),
-        source="aws-ia/terraform-aws-eks-blueprints, issue 1877",
-    ),
-    Refusal(
-        service="eks",
-        operations=("CreateAccessEntry", "UpdateAccessEntry"),
-        condition=conditions.reserved_group,
-        code="InvalidParameterException",
-        text="The kubernetes group name {group} is invalid, it cannot start with {prefix}",
-        source="terraform-aws-modules/terraform-aws-eks, issue 2915",
-    ),
-    Refusal(
-        service="eks",
-        operations=("CreateAccessEntry", "UpdateAccessEntry"),
-        condition=conditions.reserved_user,
-        code="InvalidParameterException",
-        text="The username must not begin with {prefix}",
-        source="aws-ia/terraform-aws-eks-blueprints, pull request 1920",
-    ),
-    Refusal(
-        service="eks",
-        operations=("CreateAccessEntry",),
-        condition=conditions.service_linked,
-        code="InvalidParameterException",
-        text="Access entries do not support service linked roles, such as {principal}",
-        source='EKS User Guide, "Create access entries"; the text is ours',
-    ),
-    Refusal(
-        service="eks",
-        operations=("CreateAccessEntry",),
-        condition=conditions.groups_of_a_node,
-        code="InvalidParameterException",
-        text="Kubernetes groups cannot be specified for access entries of type {type}",
-        source='EKS User Guide, "Create access entries"; the text is ours',
-    ),
-    Refusal(
-        service="eks",
-        operations=("AssociateAccessPolicy",),
-        condition=conditions.no_entry,
-        code="ResourceNotFoundException",
-        text="The specified principalArn could not be found: {principal} has no access entry",
-        source="Amazon EKS API, AssociateAccessPolicy; the text is ours",
-    ),
-    Refusal(
-        service="eks",
-        operations=("AssociateAccessPolicy",),
-        condition=conditions.policy_of_a_node,
-        code="InvalidRequestException",
-        text="Access policies cannot be associated with access entries of type {type}",
-        source='EKS User Guide, "Create access entries"; the text is ours',
-    ),
-    Refusal(
-        service="eks",
-        operations=("AssociateAccessPolicy",),
-        condition=conditions.unknown_policy,
-        code="InvalidParameterException",
-        text="The policyArn {policy} is none of an access policy of EKS",
-        source='EKS User Guide, "Review access policy permissions"; the text is ours',
-    ),
-    Refusal(
-        service="eks",
-        operations=("UpdateClusterConfig",),
-        condition=conditions.mode_goes_back,
-        code="InvalidParameterException",
-        text="Unsupported authentication mode update from {before} to {after}",
-        source="pulumi/pulumi-eks, issue 1493; aws/aws-cdk, issue 31032",
-    ),
-    Refusal(
-        service="eks",
-        operations=("CreateCluster",),
-        condition=conditions.nobody_is_let_in,
-        code="InvalidParameterException",
-        text=(
-            "bootstrapClusterCreatorAdminPermissions must be true if cluster authentication mode "
-            "is set to CONFIG_MAP"
-        ),
-        source="terraform-aws-modules/terraform-aws-eks, issue 3026",
-    ),
-)
-"""Who may be let into a cluster, and how."""
 
 KEYS = (
     Refusal(

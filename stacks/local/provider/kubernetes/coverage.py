@@ -3,13 +3,16 @@
 COVERED = {
     "objects": "an API server of Kubernetes 1.34: admission, quotas, priorities, roles; an update "
     "does not wait until a workload is ready",
-    "access": "tokens of `aws eks get-token` are verified as on EKS; access entries say who comes "
-    "in, AWS's access policies (View, Edit, Admin, AdminView, ClusterAdmin) and Kubernetes' own "
-    "roles what they may do; an entry of nodes wants an EC2 instance of the session's name",
-    "access that is not decided": "the aws-auth ConfigMap (a cluster of mode CONFIG_MAP lets its "
-    "creator in and nobody else), OIDC identity providers, access policies of EKS Auto Mode and of "
-    "other services (they allow nothing), eks:AccessKubernetesApi of the console, pods' "
-    "credentials by Pod Identity",
+    "access": "tokens of `aws eks get-token` are verified as on EKS; access entries and the "
+    "ConfigMap aws-auth say who comes in, AWS's access policies (View, Edit, Admin, AdminView, "
+    "ClusterAdmin) and Kubernetes' own roles what they may do; an entry of nodes wants an EC2 "
+    "instance of the session's name",
+    "credentials of pods": "tokens of service accounts are worth roles: by Pod Identity "
+    "(AssumeRoleForPodIdentity, with its session tags) and by the cluster's OIDC issuer "
+    "(AssumeRoleWithWebIdentity); no agent and no webhook hands them to a pod, for none runs",
+    "access that is not decided": "OIDC identity providers of people, lines that EKS adds to "
+    "aws-auth for nodes, access policies of EKS Auto Mode and of other services (they allow "
+    "nothing), eks:AccessKubernetesApi of the console, target roles of Pod Identity (refused)",
     "scheduling": "the real scheduler and controllers: taints, affinities, preemption, eviction",
     "nodes": "of EKS node groups, with what EC2 says of their instance types; kwok plays the "
     "kubelets and the device plugins",
