@@ -174,7 +174,6 @@ def _overlay(
     from stacks.local.aws.faults import Faults
     from stacks.local.aws.iam import owner
     from stacks.local.aws.sagemaker.capture import Captures
-    from stacks.local.aws.sagemaker.mlflow_app import tracking_urls
     from stacks.local.aws.store import Store
     from stacks.local.daemon.deciding import authorizer
     from stacks.local.runtime import lambda_functions
@@ -187,7 +186,6 @@ def _overlay(
         namespace=namespace,
         closed_namespace=without_network(namespace),
         children=children,
-        tracking_urls=lambda: tracking_urls(emulator),
     )
     moto_thread_safety.install()
     moto_bucket_policies.install()

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -81,8 +81,6 @@ class ContainerRuntime:
     the kernel grants one."""
 
     children: Children
-    tracking_urls: Callable[[], Mapping[str, str]]
-    """ARN of each local MLflow app and its http address."""
 
     @property
     def state(self) -> Path:
@@ -136,23 +134,19 @@ class ContainerRuntime:
         ours: bool,
     ) -> dict[str, str]:
         """A clean environment: nothing of the person's shell reaches a job."""
-        urls = self.tracking_urls()
         layer = directory / "environment"
         base = base_environment(self.endpoint_url, self.region, credentials)
         if not ours:
             base = {**base, "PATH": f"{PROGRAMS}:{SYSTEM_PATH}"}
             del base["PYTHONPATH"]
-        env = {
+        return {
             **base,
             **make_layer(layer),
             "PATH": f"{layer / 'bin'}:{base['PATH']}",
             "HOME": str(directory),
             "TMPDIR": str(directory / "tmp"),
-            **{name: urls.get(value, value) for name, value in own.items()},
+            **own,
         }
-        if any(value in urls for value in own.values()):
-            env |= {"MLFLOW_S3_ENDPOINT_URL": self.endpoint_url, **self.keys.tracking()}
-        return env
 
 
 def base_environment(

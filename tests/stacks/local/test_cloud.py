@@ -239,7 +239,16 @@ def test_mlflow_settings_have_the_names_mlflow_uses() -> None:
         assert f'{name} = "{value}"' in constants
 
 
-def test_an_mlflow_app_is_a_server_and_jobs_get_its_address(cloud: Cloud, sm: Any) -> None:
+TRACKS = """
+import mlflow
+mlflow.set_experiment("of a job")
+with mlflow.start_run():
+    mlflow.log_metric("auc", 0.75)
+    mlflow.log_text("a note", "note.txt")
+"""
+
+
+def test_an_mlflow_app_is_a_server_and_jobs_ask_it_as_their_role(cloud: Cloud, sm: Any) -> None:
     arn = sm.create_mlflow_app(
         Name="tracking", ArtifactStoreUri=f"s3://{BUCKET}/mlflow", RoleArn=ROLE
     )["Arn"]
@@ -247,10 +256,19 @@ def test_an_mlflow_app_is_a_server_and_jobs_get_its_address(cloud: Cloud, sm: An
     assert shown["Status"] == "Created"
     address = json.loads((cloud.home / "local/mlflow.json").read_text())
     assert address["arn"] == arn
-    code = "import os; print(os.environ['MLFLOW_TRACKING_URI'])"
-    process(sm, "tracked", code, Environment={"MLFLOW_TRACKING_URI": arn})
-    log = (cloud.home / "local/jobs/tracked/log.txt").read_text().strip()
-    assert log == address["url"]
+    variables = {"MLFLOW_TRACKING_URI": arn, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    process(sm, "tracked", TRACKS, Environment=variables)
+    asked = sm.describe_processing_job(ProcessingJobName="tracked")
+    assert asked["ProcessingJobStatus"] == "Completed"
+    kept = cloud.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="mlflow/")["Contents"]
+    assert [one["Key"].rpartition("/")[2] for one in kept] == ["note.txt"]
+    trusted_role(cloud.client("iam"), "no-mlflow", Action=["s3:*", "logs:*", "cloudwatch:*"])
+    other = ROLE.replace("plinth-test", "no-mlflow")
+    process(sm, "untracked", TRACKS, Environment=variables, RoleArn=other)
+    asked = sm.describe_processing_job(ProcessingJobName="untracked")
+    assert asked["ProcessingJobStatus"] == "Failed"
+    log = (cloud.home / "local/jobs/untracked/log.txt").read_text()
+    assert "sagemaker:CallMlflowAppApi" in log
     assert [app["Name"] for app in sm.list_mlflow_apps()["Summaries"]] == ["tracking"]
     link = sm.create_presigned_mlflow_app_url(Arn=arn)["AuthorizedUrl"]
     assert link.startswith(address["url"])

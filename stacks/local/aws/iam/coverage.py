@@ -60,8 +60,8 @@ NOT_DECIDED: Mapping[str, str] = {
     "a VPC without an endpoint": "whether a request has a way out at all",
     "tags of resources": "of services other than SageMaker and IAM's roles",
     "operations without a model": (
-        "a request that moto cannot read by a service model; MLflow asked with its password, as "
-        "jobs do, of which the right to call it is counted alone"
+        "a request that moto cannot read by a service model; MLflow asked with its password, as a "
+        "person's browser does"
     ),
     "Lake Formation, Block Public Access, ACLs of objects": "beside IAM; nothing asks them",
 }

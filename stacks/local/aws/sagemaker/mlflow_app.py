@@ -174,11 +174,6 @@ def delete_app(emulator: Emulator, item: Resource, request: Request) -> None:
     _file(emulator).unlink(missing_ok=True)
 
 
-def tracking_urls(emulator: Emulator) -> Mapping[str, str]:
-    """ARN of each running app or server and its address."""
-    return {item.arn: item.live.url for item in everything(emulator) if item.live}
-
-
 def everything(emulator: Emulator) -> list[Resource]:
     """Every app and every tracking server."""
     return [*emulator.store.all(KIND), *emulator.store.all(SERVER)]

@@ -47,8 +47,7 @@ def refused(emulator: Emulator, acting: Acting, request: Mapping[str, Any], log_
     """Why SageMaker could not start what is asked for, as its FailureReason; empty: it can."""
     key = acting.environment["AWS_ACCESS_KEY_ID"]
     ask = emulator.authorizer.refuses
-    for check in (_metrics(log_group), *_tracked(request)):
-        ask(key, check)
+    ask(key, _metrics(log_group))
     for check in _needed(emulator, request):
         if told := ask(key, check):
             return f"ClientError: {told}"
@@ -73,14 +72,6 @@ def _metrics(log_group: str) -> Check:
     """What is only counted where it is denied."""
     known = {"cloudwatch:namespace": log_group}
     return Check(action="cloudwatch:PutMetricData", resource="*", known=known)
-
-
-def _tracked(request: Mapping[str, Any]) -> Iterator[Check]:
-    """The program calls MLflow by a password here, and signed as the role on AWS (developer guide,
-    "Set up IAM permissions for MLflow"): counted where AWS would deny it."""
-    for value in (request.get("Environment") or {}).values():
-        if ":mlflow-app/" in str(value):
-            yield Check(action="sagemaker:CallMlflowAppApi", resource=value)
 
 
 def _needed(emulator: Emulator, request: Mapping[str, Any]) -> Iterator[Check]:
