@@ -222,7 +222,8 @@ def run(name: str, pipeline: str | None, params: tuple[str, ...], as_json: bool)
     if wrong:
         raise UserError(f"--param must be NAME=VALUE, got {', '.join(wrong)}")
     out = report(as_json)
-    out.result(model.run(name, pipeline, {name: value for name, _, value in pairs}, out))
+    given = {name: value for name, _, value in pairs}
+    out.result(model.run(name, pipeline, given, out, follow=True))
 
 
 @cli.command()

@@ -26,7 +26,7 @@ ENDED = ("Succeeded", "Failed", "Stopped")
 
 
 @dataclass(frozen=True, eq=False)
-class _Execution:
+class Execution:
     """One execution, as far as it is asked for."""
 
     sagemaker: Any
@@ -70,8 +70,8 @@ def explain(
     sagemaker: Any, execution_arn: str, steps: Sequence[Mapping[str, Any]]
 ) -> dict[str, dict[str, Any]]:
     """Step whose cache is on -> `hit`, the `source` of the result and the `reasons` of a miss."""
-    execution, found = _Execution(sagemaker, execution_arn), dict[str, dict[str, Any]]()
-    earlier: list[_Execution] | None = None
+    execution, found = Execution(sagemaker, execution_arn), dict[str, dict[str, Any]]()
+    earlier: list[Execution] | None = None
     for row in steps:
         step = execution.planned(row)
         if step is None or step.cache_lifetime is None or row["StepStatus"] not in ENDED:
@@ -86,7 +86,7 @@ def explain(
     return found
 
 
-def _earlier(execution: _Execution) -> Iterator[_Execution]:
+def _earlier(execution: Execution) -> Iterator[Execution]:
     """The executions of the same pipeline that began before, newest first."""
     listed = execution.sagemaker.list_pipeline_executions(
         PipelineName=execution.arn.partition(":pipeline/")[2].partition("/")[0],
@@ -97,14 +97,14 @@ def _earlier(execution: _Execution) -> Iterator[_Execution]:
     arns = [summary["PipelineExecutionArn"] for summary in listed]
     if execution.arn in arns:
         arns = arns[arns.index(execution.arn) + 1 :]
-    return (_Execution(execution.sagemaker, arn) for arn in arns[:EXECUTIONS])
+    return (Execution(execution.sagemaker, arn) for arn in arns[:EXECUTIONS])
 
 
 def _reasons(
-    execution: _Execution,
+    execution: Execution,
     step: PlannedStep,
     row: Mapping[str, Any],
-    earlier: Sequence[_Execution],
+    earlier: Sequence[Execution],
 ) -> list[str]:
     ran = next(
         ((run, old) for run in earlier for old in run.rows if _is_run(old, row["StepName"])), None
@@ -124,7 +124,7 @@ def _is_run(row: Mapping[str, Any], name: str) -> bool:
 
 
 def _of_definitions(
-    before: _Execution, was: PlannedStep | None, execution: _Execution, step: PlannedStep
+    before: Execution, was: PlannedStep | None, execution: Execution, step: PlannedStep
 ) -> list[str]:
     """What differs in what two definitions say of a step, and in the parameters that it uses."""
     then, now = (

@@ -286,12 +286,29 @@ def fault_clear(as_json: bool) -> None:
     out.result(command.clear(out))
 
 
+@click.command("execution")
+@click.argument("name", metavar="ENV[.WORKLOAD]")
+@click.argument("arn", metavar="[EXECUTION_ARN]", required=False)
+@file_option("--output", "Default: executions/ in the home, which `run` writes too.")
+@json_option
+def execution(name: str, arn: str | None, output: Path | None, *, as_json: bool) -> None:
+    """Write a page about an execution of any pipeline: graph, timeline, logs, metrics, cache.
+
+    By default about the newest of a workload.
+    """
+    from stacks.commands import execution as command
+
+    out = report(as_json)
+    out.result(command.execution(name, arn, output, out))
+
+
 TOOLS = (
     accept,
     bootstrap,
     compile_,
     coverage,
     diff,
+    execution,
     fault,
     lint_pipeline,
     prices,

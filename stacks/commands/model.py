@@ -12,7 +12,10 @@ from urllib.parse import urlsplit
 
 from infra.errors import CheckFailed, UserError
 from infra.naming import MODEL_GROUP, REALTIME
+from stacks.commands.execution import page_of, write_page
 from stacks.commands.output import CommandOutput
+from stacks.commands.watching import Watch, seconds_of
+from stacks.executions.job_logs import JobLogs
 from stacks.paths import ROOT, shown
 from stacks.settings.load import workload_stack
 from stacks.settings.model import WorkloadSettings
@@ -21,8 +24,6 @@ from stacks.stack_name import StackName
 from stacks.targets.aws_clients import Clients
 from stacks.targets.target import target_of
 
-POLL_SECONDS = 0.3
-FINAL = ("Succeeded", "CompletedWithFailures", "Failed", "Stopped")
 HOLDOUT_DAYS = 7
 """Days after the evaluation window that `plinth predict` scores: the model has not seen them."""
 
@@ -40,9 +41,17 @@ def clients_of(settings: WorkloadSettings) -> Clients:
 
 
 def run(
-    name: str, pipeline: str | None, parameters: Mapping[str, str], report: CommandOutput
+    name: str,
+    pipeline: str | None,
+    parameters: Mapping[str, str],
+    report: CommandOutput,
+    *,
+    follow: bool = False,
 ) -> dict[str, Any]:
-    """Start a pipeline, show its steps, wait for its end; CheckFailed unless it succeeds."""
+    """Start a pipeline, show its steps, wait for its end; CheckFailed unless it succeeds.
+
+    `follow`: show what its jobs print, too. A page about the execution is left in the home.
+    """
     stack, settings = workload_stack(name)
     chosen = pipeline or next(iter(settings.workload.pipelines))
     settings.workload.pipeline(chosen)  # an error lists those there are
@@ -52,11 +61,14 @@ def run(
     with report.stage(f"run {stack}", f"pipeline {full_name}") as stage:
         given = {"SourceCommit": source_commit(), **parameters}
         arn = _start(sagemaker, stack, full_name, given)
-        status, steps, cached = _wait(sagemaker, arn, report, stage)
+        watch = Watch(clients, arn, report, JobLogs(clients("logs")) if follow else None)
+        status, steps = watch.wait(stage)
         stage.done = status
-    shown_steps = [_step(step) | {"cache": cached.get(step["StepName"])} for step in steps]
+    shown_steps = [_step(step) | {"cache": watch.cached.get(step["StepName"])} for step in steps]
     execution = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
     metrics = _metrics(clients, steps)
+    page = page_of(arn)
+    write_page(clients, arn, page)
     result = {
         "stack": str(stack),
         "pipeline_name": full_name,
@@ -65,20 +77,13 @@ def run(
         "failure_reason": execution.get("FailureReason"),
         "steps": shown_steps,
         "metrics": metrics,
+        "page": str(page),
         "seconds": report.seconds,
     }
+    report.say(f"page: {shown(page)}")
     report.table(f"evaluation of {full_name}" if metrics else "", metrics)
     if status != "Succeeded":
-        reasons = [
-            f"  {step['name']}: {step['failure_reason']}"
-            for step in shown_steps
-            if step["failure_reason"]
-        ]
-        raise CheckFailed(
-            f"pipeline {full_name} must succeed, got {status}:\n" + "\n".join(reasons),
-            fix="mend the cause above and run it again; what is served has not changed",
-            data=result,
-        )
+        raise _failed(result)
     return result
 
 
@@ -176,6 +181,21 @@ def source_commit() -> str:
     return done.stdout.strip() or "unspecified"
 
 
+def _failed(result: Mapping[str, Any]) -> CheckFailed:
+    """Why a run did not succeed."""
+    reasons = [
+        f"  {step['name']}: {step['failure_reason']}"
+        for step in result["steps"]
+        if step["failure_reason"]
+    ]
+    told = f"pipeline {result['pipeline_name']} must succeed, got {result['status']}:\n"
+    return CheckFailed(
+        told + "\n".join(reasons),
+        fix="mend the cause above and run it again; what is served has not changed",
+        data=result,
+    )
+
+
 def _start(sagemaker: Any, stack: StackName, name: str, parameters: Mapping[str, str]) -> str:
     from botocore.exceptions import ClientError
 
@@ -190,61 +210,11 @@ def _start(sagemaker: Any, stack: StackName, name: str, parameters: Mapping[str,
     return str(answer["PipelineExecutionArn"])
 
 
-def _wait(
-    sagemaker: Any, arn: str, report: CommandOutput, stage: Any
-) -> tuple[str, list[dict[str, Any]], dict[str, dict[str, Any]]]:
-    """Status and steps of an execution that has ended, and what the cache did for its steps."""
-    from pipelines.executor import cache_report
-
-    told: set[str] = set()
-    cached: dict[str, dict[str, Any]] = {}
-    while True:
-        status = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
-        steps = cache_report.rows_of(sagemaker, arn)
-        ended = [step for step in steps if step["StepStatus"] in FINAL]
-        fresh = [step for step in ended if step["StepName"] not in told]
-        told |= {step["StepName"] for step in fresh}
-        cached |= _explained(sagemaker, arn, fresh)
-        for step in fresh:
-            report.err.print(
-                f"[dim]{_step(step)['seconds']:6.1f} s[/]    {step['StepName']}  "
-                f"{step['StepStatus']}"
-            )
-            for line in _cache_lines(cached.get(step["StepName"])):
-                report.err.print(f"            {line}", style="dim", markup=False)
-        running = [s["StepName"] for s in steps if s["StepStatus"] not in FINAL]
-        stage.tick(len(ended), None, ", ".join(running))
-        if status["PipelineExecutionStatus"] in FINAL:
-            return status["PipelineExecutionStatus"], steps, cached
-        time.sleep(POLL_SECONDS)
-
-
-def _explained(sagemaker: Any, arn: str, steps: Sequence[Any]) -> dict[str, dict[str, Any]]:
-    """What the step cache did; an account that does not let one ask leaves it out."""
-    from botocore.exceptions import ClientError
-
-    from pipelines.executor import cache_report
-
-    try:
-        return cache_report.explain(sagemaker, arn, list(steps)) if steps else {}
-    except ClientError:
-        return {}
-
-
-def _cache_lines(cached: Mapping[str, Any] | None) -> list[str]:
-    if cached is None:
-        return []
-    if cached["hit"]:
-        return [f"from the cache: execution {cached['source'].rpartition('/')[2]}"]
-    return [f"not from the cache: {reason}" for reason in cached["reasons"]]
-
-
 def _step(step: Mapping[str, Any]) -> dict[str, Any]:
-    end, start = step.get("EndTime"), step.get("StartTime")
     return {
         "name": step["StepName"],
         "status": step["StepStatus"],
-        "seconds": round((end - start).total_seconds(), 3) if start and end else 0.0,
+        "seconds": seconds_of(step),
         "failure_reason": step.get("FailureReason"),
     }
 

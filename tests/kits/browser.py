@@ -6,12 +6,17 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+SIZES = {"phone": (360, 740), "desk": (1280, 800)}
+SCHEMES = ("light", "dark")
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -125,3 +130,30 @@ def browser() -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=path)
         yield opened
         opened.close()
+
+
+class Shown:
+    """A page, what it asked for and what it complained about."""
+
+    def __init__(self, page: Page, folder: Path) -> None:
+        self.page, self.folder = page, folder
+        self.asked: list[str] = []
+        self.said: list[str] = []
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("console", lambda message: self.said.append(message.text))
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("dialog", lambda dialog: self.said.append(dialog.message))
+
+    def show(self, name: str, text: str, size: str = "desk", scheme: Any = "light") -> Page:
+        width, height = SIZES[size]
+        path = self.folder / f"{name}.html"
+        path.write_text(text)
+        self.asked.clear()
+        self.said.clear()
+        self.page.emulate_media(color_scheme=scheme)
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.goto(path.as_uri())
+        return self.page
+
+    def unfold(self) -> None:
+        self.page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")

@@ -4,50 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from policies.review.digest import read
 from policies.review.render import html
 from policies.review.render.graph import graph
-from tests.kits.browser import FAINT, FOCUSED, UNNAMED, browser
+from tests.kits.browser import FAINT, FOCUSED, SCHEMES, SIZES, UNNAMED, Shown, browser
 from tests.kits.review import SCENARIOS, Scenario, changed, reviewed
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 every_scenario = pytest.mark.parametrize("name", SCENARIOS)
-SIZES = {"phone": (360, 740), "desk": (1280, 800)}
-SCHEMES = ("light", "dark")
-
-
-class Shown:
-    """A page, what it asked for and what it complained about."""
-
-    def __init__(self, page: Page, folder: Path) -> None:
-        self.page, self.folder = page, folder
-        self.asked: list[str] = []
-        self.said: list[str] = []
-        page.on("request", lambda request: self.asked.append(request.url))
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.on("dialog", lambda dialog: self.said.append(dialog.message))
-
-    def show(self, name: str, text: str, size: str = "desk", scheme: Any = "light") -> Page:
-        width, height = SIZES[size]
-        path = self.folder / f"{name}.html"
-        path.write_text(text)
-        self.asked.clear()
-        self.said.clear()
-        self.page.emulate_media(color_scheme=scheme)
-        self.page.set_viewport_size({"width": width, "height": height})
-        self.page.goto(path.as_uri())
-        return self.page
-
-    def unfold(self) -> None:
-        self.page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The changed part of the stack as a drawing: layers from what changes to what hangs on it."""
+"""Boxes and arrows in layers: what changes and what hangs on it, or the steps of a pipeline."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from policies.review.model import Operation, StackChange
+from policies.review.model import StackChange
 from policies.review.parts.blast_radius import dependents
 
 NODES = 60
 """More boxes are no picture; what is left out is counted."""
+
+LAYERS = 12
 
 ALONE = 12
 """Of more boxes than these, one without an arrow tells less than the table below."""
@@ -24,13 +26,21 @@ WIDTH, HEIGHT, GAP_X, GAP_Y = 210, 40, 70, 14
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
-    """One resource in the drawing."""
+class Box:
+    """What is drawn: a resource that changes, or a step."""
 
-    urn: str
+    id: str
     name: str
     type: str
-    operation: Operation
+    state: str
+    """What happens to it; its class in the page, and in small letters in its box."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A box with its place in the drawing."""
+
+    box: Box
     layer: int
     row: int
 
@@ -41,8 +51,10 @@ class Graph:
 
     nodes: Sequence[Node]
     edges: Sequence[tuple[str, str]]
-    hidden: int
-    """Resources that were left out."""
+    hidden: int = 0
+    """Boxes that were left out."""
+
+    title: str = TITLE
 
 
 def graph(change: StackChange) -> Graph:
@@ -57,25 +69,31 @@ def graph(change: StackChange) -> Graph:
         wanted = [urn for urn in wanted if urn in joined]
     kept = set(wanted[:NODES])
     edges = sorted((s, t) for s in kept for t in readers.get(s, ()) if t in kept and s != t)
-    layers = _layers(wanted[:NODES], edges)
-    rows: dict[int, int] = defaultdict(int)
+    items = [change.by_urn[urn] for urn in wanted[:NODES]]
+    boxes = [
+        Box(item.urn, item.name, item.type.rpartition(":")[2], item.operation) for item in items
+    ]
+    return Graph(placed(boxes, edges), edges, total - len(boxes))
+
+
+def placed(boxes: Sequence[Box], edges: Sequence[tuple[str, str]]) -> list[Node]:
+    """Boxes in the layer of the longest way to them, one below the other."""
+    layers, rows = _layers([box.id for box in boxes], edges), defaultdict[int, int](int)
     nodes = []
-    for urn in wanted[:NODES]:
-        item = change.by_urn[urn]
-        layer = layers[urn]
-        kind = item.type.rpartition(":")[2]
-        nodes.append(Node(urn, item.name, kind, item.operation, layer, rows[layer]))
+    for box in boxes:
+        layer = layers[box.id]
+        nodes.append(Node(box, layer, rows[layer]))
         rows[layer] += 1
-    return Graph(nodes, edges, total - len(nodes))
+    return nodes
 
 
-def _layers(urns: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, int]:
+def _layers(ids: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, int]:
     """The longest way from a source; a cycle, which no engine would accept, ends the walk."""
-    layers = dict.fromkeys(urns, 0)
-    for _ in range(min(len(urns), 12)):
+    layers = dict.fromkeys(ids, 0)
+    for _ in range(min(len(ids), LAYERS)):
         moved = False
         for source, target in edges:
-            if layers[target] <= layers[source] < 11:
+            if layers[target] <= layers[source] < LAYERS - 1:
                 layers[target] = layers[source] + 1
                 moved = True
         if not moved:
@@ -89,11 +107,11 @@ def svg(found: Graph) -> str:
         return ""
     width = max(node.layer for node in found.nodes) * (WIDTH + GAP_X) + WIDTH + 4
     height = max(node.row for node in found.nodes) * (HEIGHT + GAP_Y) + HEIGHT + 4
-    places = {node.urn: _place(node) for node in found.nodes}
+    places = {node.box.id: _place(node) for node in found.nodes}
     lines = [_line(*places[source], *places[target]) for source, target in found.edges]
-    boxes = [_box(node, *places[node.urn]) for node in found.nodes]
+    boxes = [_box(node.box, *places[node.box.id]) for node in found.nodes]
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{TITLE}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{found.title}" '
         f'aria-details="drawn" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
         'markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z"/></marker></defs>'
@@ -104,14 +122,14 @@ def svg(found: Graph) -> str:
 
 def words(found: Graph) -> list[str]:
     """The drawing for those who do not see it: a line per box, and where its arrows go."""
-    names = {node.urn: node.name for node in found.nodes}
+    names = {node.box.id: node.box.name for node in found.nodes}
     targets: dict[str, list[str]] = defaultdict(list)
     for source, target in found.edges:
         targets[source].append(names[target])
     return [
-        f"{node.operation} {node.type} {node.name}"
-        + (f"; on it hangs {', '.join(targets[node.urn])}" if node.urn in targets else "")
-        for node in found.nodes
+        f"{box.state} {box.type} {box.name}"
+        + (f"; on it hangs {', '.join(targets[box.id])}" if box.id in targets else "")
+        for box in (node.box for node in found.nodes)
     ]
 
 
@@ -126,13 +144,13 @@ def _line(x1: int, y1: int, x2: int, y2: int) -> str:
     return f'<path d="{path}" marker-end="url(#arrow)"/>'
 
 
-def _box(node: Node, x: int, y: int) -> str:
+def _box(box: Box, x: int, y: int) -> str:
     name, kind = (
         text if len(text) <= most else f"{text[: most - 1]}…"
-        for text, most in ((node.name, NAME), (f"{node.operation} {node.type}", KIND))
+        for text, most in ((box.name, NAME), (f"{box.state} {box.type}", KIND))
     )
     return (
-        f'<g class="{node.operation}"><title>{escape(f"{node.operation} {node.type} {node.name}")}'
+        f'<g class="{box.state}"><title>{escape(f"{box.state} {box.type} {box.name}")}'
         f'</title><rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
         f'<text x="{x + 10}" y="{y + 17}">{escape(name)}</text>'
         f'<text class="kind" x="{x + 10}" y="{y + 32}">{escape(kind)}</text></g>'

@@ -6,7 +6,6 @@ neither a letter, a digit nor plain punctuation becomes a `?`.
 
 from __future__ import annotations
 
-from policies.review.model import Operation
 from policies.review.render.graph import Graph
 
 NODES = 40
@@ -17,7 +16,7 @@ NAME = 40
 
 PLAIN = frozenset(" ._-+/")
 
-STYLES: dict[Operation, str] = {
+STYLES: dict[str, str] = {
     "delete": "fill:mistyrose,stroke:darkred,color:darkred",
     "replace": "fill:mistyrose,stroke:darkred,color:darkred",
     "update": "fill:cornsilk,stroke:saddlebrown,color:saddlebrown",
@@ -30,17 +29,17 @@ STYLES: dict[Operation, str] = {
 def render(found: Graph) -> str:
     """The flowchart; nothing where no box hangs on another."""
     nodes = found.nodes[:NODES]
-    places = {node.urn: f"n{index}" for index, node in enumerate(nodes)}
+    places = {node.box.id: f"n{index}" for index, node in enumerate(nodes)}
     edges = [(s, t) for s, t in found.edges if s in places and t in places]
     if not edges:
         return ""
-    used = sorted({node.operation for node in nodes})
+    used = sorted({node.box.state for node in nodes})
     return "\n".join(
         [
             "flowchart LR",
             *(
-                f'  {places[node.urn]}["{label(f"{node.operation} {node.type}")}'
-                f' / {label(node.name)}"]:::{node.operation}'
+                f'  {places[node.box.id]}["{label(f"{node.box.state} {node.box.type}")}'
+                f' / {label(node.box.name)}"]:::{node.box.state}'
                 for node in nodes
             ),
             *(f"  {places[source]} --> {places[target]}" for source, target in edges),

@@ -6,6 +6,7 @@ import re
 import signal
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -214,6 +215,11 @@ def test_a_step_that_raises_shows_the_end_of_its_log(
     param = ("--param", "TrainStart=2012-01-01")
     done = clone.plinth("run", FLIGHT_DELAY, "training", *param, "--json")
     assert done.code == 1
+    page = Path(done.json["page"])
+    assert page.is_relative_to(clone.home) and "2012" in page.read_text()
+    again = clone.ok("execution", FLIGHT_DELAY, "--output", str(clone.home / "again.html"))
+    assert again["execution_arn"] == done.json["execution_arn"]
+    assert (clone.home / "again.html").read_text() == page.read_text()
     [reason] = [s["failure_reason"] for s in done.json["steps"] if s["failure_reason"]]
     assert "2012" in reason
     assert reason in done.err or reason.splitlines()[-1] in done.err
