@@ -1,23 +1,26 @@
-"""Single-record latency of our server against what a user would write: FastAPI over a DataFrame.
+"""Our server against what a user would pick: FastAPI over a DataFrame, `mlflow models serve`.
 
     python tests/bench/serving.py [--requests 1000] [--json]
 
-Both serve the same trees on the same data and their answers are compared. Requests alternate, one
-to each, so that the load of the machine falls on both alike; only the ratio is worth reporting.
+All serve the same trees on the same data, one process each, and their answers are compared. Single
+records alternate, one to each, so that the load of the machine falls on all alike; only the ratios
+are worth reporting. Then each is asked by several connections at once for a while.
 """
 
 import argparse
 import http.client
 import json
 import os
+import signal
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,18 @@ ORIGINS = ("EWR", "JFK", "LGA")
 NUMBERS = tuple(f"number_{index}" for index in range(18))
 WARM_UP = 100
 START_SECONDS = 60
+CONNECTIONS = 4
+LOAD_SECONDS = 5.0
+
+SERVERS: dict[str, list[str]] = {
+    "plinth": ["-m", "serving.server"],
+    "fastapi": [str(Path(__file__).resolve()), "--alternative", "{folder}"],
+    "mlflow": [
+        *("-m", "mlflow", "models", "serve", "--model-uri", "{folder}/mlflow"),
+        *("--port", "{port}", "--workers", "1", "--env-manager", "local"),
+    ],
+}
+"""Arguments of Python; ours checks the signature and counts its metrics."""
 
 
 def train(folder: Path) -> dict[str, Any]:
@@ -58,6 +73,7 @@ def train(folder: Path) -> dict[str, Any]:
     pipeline = make_pipeline(encoder, HistGradientBoostingClassifier(random_state=0))
     pipeline.fit(frame, late)
     joblib.dump(pipeline, folder / "pipeline.joblib")
+    _save_for_mlflow(pipeline, frame, folder / "mlflow")
     model = folder / "model"
     model.mkdir()
     skops.io.dump(pipeline[-1], model / "model.skops")
@@ -72,6 +88,18 @@ def train(folder: Path) -> dict[str, Any]:
     )
     record: dict[str, Any] = json.loads(frame.iloc[0].to_json())
     return record
+
+
+def _save_for_mlflow(pipeline: Any, frame: Any, folder: Path) -> None:
+    import mlflow.sklearn
+
+    mlflow.sklearn.save_model(
+        pipeline,
+        folder,
+        pyfunc_predict_fn="predict_proba",
+        input_example=frame[:2],
+        serialization_format="cloudpickle",
+    )
 
 
 def serve_alternative(folder: Path, port: int) -> None:
@@ -111,9 +139,18 @@ def running(argv: list[str], folder: Path) -> Iterator[tuple[http.client.HTTPCon
         port = free.getsockname()[1]
     # The same number of OpenMP threads for both: our server sets it for itself.
     env = {**os.environ, "OPT_ML": str(folder), "SAGEMAKER_BIND_TO_PORT": str(port)}
-    env |= {"OMP_NUM_THREADS": "1", "PORT": str(port)}
+    env |= {"OMP_NUM_THREADS": "1", "PORT": str(port), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"  # mlflow looks for uvicorn there
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *argv], cwd=REPOSITORY, env=env)
+    command = [sys.executable, *(part.format(port=port) for part in argv)]
+    process = subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         while time.perf_counter() - started < START_SECONDS:
@@ -124,51 +161,85 @@ def running(argv: list[str], folder: Path) -> Iterator[tuple[http.client.HTTPCon
             except ConnectionError:
                 connection.close()
                 time.sleep(0.02)
-        yield connection, time.perf_counter() - started
+        took = time.perf_counter() - started
+        connection.close()  # it would be idle while others start; the next request opens it again
+        yield connection, took
     finally:
         connection.close()
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)  # mlflow's server is a child of its command
         process.wait(30)
 
 
-def timed(connection: http.client.HTTPConnection, body: bytes) -> tuple[float, Any]:
+def timed(connection: http.client.HTTPConnection, body: bytes) -> tuple[float, float]:
     """Milliseconds of one invocation, and the probability it answered."""
     started = time.perf_counter()
     connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
     answer = json.loads(connection.getresponse().read())
     milliseconds = (time.perf_counter() - started) * 1000
-    return milliseconds, answer["predictions"][0]["probability"]
+    [predicted] = answer["predictions"]
+    return milliseconds, predicted["probability"] if isinstance(predicted, dict) else predicted[1]
+
+
+def per_second(port: int, body: bytes) -> float:
+    """Requests a second over connections that are asked again as soon as they have answered."""
+    head = f"POST /invocations HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: "
+    message = f"{head}application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    answered, stop = [0] * CONNECTIONS, time.perf_counter() + LOAD_SECONDS
+
+    def ask(number: int) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as plug, plug.makefile("rb") as stream:
+            while time.perf_counter() < stop:
+                plug.sendall(message)
+                assert b" 200 " in stream.readline()
+                length = 0
+                while (line := stream.readline()) != b"\r\n":
+                    if line.lower().startswith(b"content-length:"):
+                        length = int(line.partition(b":")[2])
+                stream.read(length)
+                answered[number] += 1
+
+    started = time.perf_counter()
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(answered) / (time.perf_counter() - started)
 
 
 def measure(requests: int) -> dict[str, Any]:
-    """Alternate requests between both servers."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        body = json.dumps({"records": [train(folder)]}).encode()
-        alternative = [str(Path(__file__).resolve()), "--alternative", name]
-        with (
-            running(["-m", "serving.server"], folder) as (ours, our_start),
-            running(alternative, folder) as (theirs, their_start),
-        ):
-            pairs = [(timed(ours, body), timed(theirs, body)) for _ in range(WARM_UP + requests)]
-    assert all(mine[1] == other[1] for mine, other in pairs), "the servers disagree"
-    mine = [pair[0][0] for pair in pairs[WARM_UP:]]
-    others = [pair[1][0] for pair in pairs[WARM_UP:]]
+    """Alternate requests between the servers, then load each."""
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        record = train(Path(name))
+        body = json.dumps({"records": [record]}).encode()
+        bodies = dict.fromkeys(SERVERS, body)
+        bodies["mlflow"] = json.dumps({"dataframe_records": [record]}).encode()
+        started = {
+            server: stack.enter_context(running([part.format(folder=name, port="{port}")
+                                                 for part in argv], Path(name)))
+            for server, argv in SERVERS.items()
+        }  # fmt: skip
+        rounds = [
+            {server: timed(started[server][0], bodies[server]) for server in SERVERS}
+            for _ in range(WARM_UP + requests)
+        ]
+        rates = {server: per_second(started[server][0].port, bodies[server]) for server in SERVERS}
+    for one in rounds:
+        assert len({round(chance, 9) for _, chance in one.values()}) == 1, "the servers disagree"
+    times = {server: [one[server][0] for one in rounds[WARM_UP:]] for server in SERVERS}
+    p50 = {server: statistics.median(found) for server, found in times.items()}
     return {
         "requests": requests,
-        "plinth": summary(mine, our_start),
-        "fastapi": summary(others, their_start),
-        "ratio_p50": round(statistics.median(others) / statistics.median(mine), 2),
-    }
-
-
-def summary(times: list[float], start: float) -> dict[str, float]:
-    """The figures of one server."""
-    cuts = statistics.quantiles(times, n=100)
-    return {
-        "p50_ms": round(cuts[49], 3),
-        "p99_ms": round(cuts[98], 3),
-        "start_s": round(start, 2),
+        "servers": {
+            server: {
+                "p50_ms": round(p50[server], 3),
+                "p99_ms": round(statistics.quantiles(found, n=100)[98], 3),
+                "per_second": round(rates[server]),
+                "start_s": round(started[server][1], 2),
+                "times_plinth_p50": round(p50[server] / p50["plinth"], 2),
+            }
+            for server, found in times.items()
+        },
     }
 
 
@@ -186,9 +257,8 @@ def main() -> None:
     if options.json:
         print(json.dumps(result))
         return
-    for server in ("plinth", "fastapi"):
-        print(f"{server:8} " + "  ".join(f"{k} {v}" for k, v in result[server].items()))
-    print(f"fastapi / plinth at p50: {result['ratio_p50']}")
+    for server, figures in result["servers"].items():
+        print(f"{server:8} " + "  ".join(f"{name} {value}" for name, value in figures.items()))
 
 
 if __name__ == "__main__":
