@@ -62,6 +62,11 @@ WATCHED = (
         "SageMaker Image Version State Change",
         {name: name for name in ("ImageArn", "ImageVersionArn", "ImageVersionStatus", "Version")},
     ),
+    Watched(
+        "notebook instance",
+        "NotebookInstanceStatus",
+        "SageMaker Notebook Instance State Change",
+    ),
     Watched("model package", "ModelApprovalStatus", "SageMaker Model Package State Change"),
     Watched(
         "pipeline execution",

@@ -169,6 +169,7 @@ class _Made:
         with_key = {**self._key(item, self.kind.update_key), **self._request(operation, changed)}
         self._stopped(item)
         self._call(operation, with_key)
+        self._arrived(item)
         self._started(item)
 
     def delete(self, item: Resource) -> None:
@@ -239,10 +240,12 @@ class _Made:
     def _stopped(self, item: Resource) -> None:
         if item.fields.get("NotebookInstanceStatus") == "InService":
             self._call("StopNotebookInstance", self._key(item))
+            self._arrived(item)
 
     def _started(self, item: Resource) -> None:
         if item.fields.get("NotebookInstanceStatus") == "Stopped":
             self._call("StartNotebookInstance", self._key(item))
+            self._arrived(item)
 
 
 def _members_of(operation: str) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from policies.iam import reference
-from stacks.local.aws.sagemaker import hub_contents, image_versions, projects, studio
+from stacks.local.aws.sagemaker import hub_contents, image_versions, notebooks, projects, studio
 from stacks.local.aws.sagemaker.coverage import coverage, totals
 from stacks.local.aws.sagemaker.recorded_types import RECORDED_TYPES
 from stacks.local.aws.sagemaker.resource_type import ResourceType
@@ -19,7 +19,13 @@ ROLE = "arn:aws:iam::123456789012:role/plinth-test"
 TAGS = [{"Key": "team", "Value": "flights"}]
 SHOWN_LATER = {"CreateApp": "Deleted", "CreateProject": "DeleteCompleted"}
 SHOWN_OTHERWISE = {"UiTemplate", "InstanceGroups", "Stages"}
-LIVING_TYPES = (*hub_contents.TYPES, *image_versions.TYPES, *projects.TYPES, *studio.TYPES)
+LIVING_TYPES = (
+    *hub_contents.TYPES,
+    *image_versions.TYPES,
+    *notebooks.TYPES,
+    *projects.TYPES,
+    *studio.TYPES,
+)
 each = pytest.mark.parametrize("kind", (*RECORDED_TYPES, *LIVING_TYPES), ids=lambda kind: kind.name)
 
 
@@ -103,23 +109,6 @@ def test_a_request_that_does_not_fit_the_model_is_refused(
 def test_a_name_is_given_once(operation: str, code: str, account: Account) -> None:
     account.call(operation, **request(operation))
     assert account.refusal(operation, **request(operation))[0] == code
-
-
-def test_a_notebook_changes_only_while_it_is_stopped(account: Account) -> None:
-    name = {"NotebookInstanceName": "a1"}
-    made = request("CreateNotebookInstance", LifecycleConfigName="setup", DefaultCodeRepository="r")
-    account.call("CreateNotebookInstance", **made)
-    assert account.refusal("DeleteNotebookInstance", **name)[0] == "ValidationException"
-    assert account.refusal("StartNotebookInstance", **name)[0] == "ValidationException"
-    account.call("StopNotebookInstance", **name)
-    change = {"DisassociateLifecycleConfig": True, "VolumeSizeInGB": 20}
-    account.call("UpdateNotebookInstance", **name, **change)
-    found = account.call("DescribeNotebookInstance", **name)
-    assert found["VolumeSizeInGB"] == 20 and found["DefaultCodeRepository"] == "r"
-    assert "NotebookInstanceLifecycleConfigName" not in found
-    assert found["Url"] == "a1.notebook.us-east-1.sagemaker.aws"
-    account.call("StartNotebookInstance", **name)
-    assert account.call("DescribeNotebookInstance", **name)["NotebookInstanceStatus"] == "InService"
 
 
 def test_devices_come_and_go_with_their_fleet(account: Account) -> None:

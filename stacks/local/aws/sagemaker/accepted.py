@@ -13,6 +13,7 @@ from stacks.local.aws.sagemaker import (
     lineage,
     mlflow_app,
     monitors,
+    notebooks,
     projects,
 )
 from stacks.local.aws.sagemaker.crud import LIST_MEMBERS
@@ -34,6 +35,7 @@ WHOLE = frozenset(
         *lineage.OPERATIONS,
         *mlflow_app.OPERATIONS,
         *monitors.OPERATIONS,
+        *notebooks.OPERATIONS,
         *projects.OPERATIONS,
     )
 )

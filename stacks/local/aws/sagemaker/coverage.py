@@ -24,7 +24,7 @@ TAKES_DEFINITIONS = ("CreatePipeline", "UpdatePipeline")
 
 Fidelity = Literal["behaves", "recorded", "refused"]
 
-RUNS_NOTHING = frozenset({"CreateApp"})
+RUNS_NOTHING = frozenset({"CreateApp", "CreateNotebookInstance", "StartNotebookInstance"})
 """What would start a server on AWS, of a type that behaves otherwise."""
 
 ABSENT = {

@@ -10,8 +10,6 @@ from stacks.local.aws.sagemaker.recorded_types import (
     CLUSTER,
     EDGE_PLAN,
     FLEET,
-    NOTEBOOK,
-    in_status,
     stage_of,
 )
 from stacks.local.aws.sagemaker.resource_type import Request
@@ -20,21 +18,6 @@ from stacks.local.aws.store import Resource
 
 Answer = dict[str, Any]
 DEVICE = "device"
-
-
-def _start_notebook(emulator: Emulator, request: Request) -> Answer:
-    return _move(emulator, request, ("Stopped", "Failed"), "InService")
-
-
-def _stop_notebook(emulator: Emulator, request: Request) -> Answer:
-    return _move(emulator, request, ("InService",), "Stopped")
-
-
-def _move(emulator: Emulator, request: Request, wanted: tuple[str, ...], to: str) -> Answer:
-    item = crud.get(emulator, NOTEBOOK, request["NotebookInstanceName"])
-    in_status(item, wanted, {"InService": "Pending", "Stopped": "Stopping"}[to])
-    item.set(NotebookInstanceStatus=to)
-    return {}
 
 
 def _update_software(emulator: Emulator, request: Request) -> Answer:
@@ -163,8 +146,6 @@ RECORDED_OPERATIONS: Mapping[str, Callable[[Emulator, Request], Answer]] = {
     "ListDevices": _list_devices,
     "PutEndpointPolicy": _put_policy,
     "RegisterDevices": _register,
-    "StartNotebookInstance": _start_notebook,
-    "StopNotebookInstance": _stop_notebook,
     "UpdateClusterSoftware": _update_software,
     "UpdateDevices": _update_devices,
 }

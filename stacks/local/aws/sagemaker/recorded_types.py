@@ -1,7 +1,7 @@
 """Resource types that are kept and shown, and on which nothing acts: what the model does not say.
 
-A notebook instance has no notebook behind it, a cluster no nodes, a work team nobody who works.
-Texts of missing things are SageMaker's own where clients look at them.
+A cluster has no nodes, a work team nobody who works. Texts of missing things are SageMaker's own
+where clients look at them.
 """
 
 from collections.abc import Mapping
@@ -12,24 +12,11 @@ from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.crud import made_id
 from stacks.local.aws.sagemaker.derived import invented_once, recorded
 from stacks.local.aws.sagemaker.errors import invalid
-from stacks.local.aws.sagemaker.resource_type import Exists, Request
+from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.store import Resource
-
-RECORD_NOT_FOUND = "RecordNotFound"
-"""All that SageMaker says of a notebook instance that is not there."""
-
-DISASSOCIATED = {
-    "DisassociateAcceleratorTypes": "AcceleratorTypes",
-    "DisassociateAdditionalCodeRepositories": "AdditionalCodeRepositories",
-    "DisassociateDefaultCodeRepository": "DefaultCodeRepository",
-    "DisassociateLifecycleConfig": "NotebookInstanceLifecycleConfigName",
-}
-"""Member of UpdateNotebookInstance -> member that it takes away."""
 
 LIFECYCLE_BUCKETS = "s3://sagemaker-"
 """Where scripts of a cluster must lie (ClusterLifeCycleConfig, API reference)."""
-
-LIFECYCLE = {"LifecycleConfigName": "NotebookInstanceLifecycleConfigName"}
 
 
 def _groups(emulator: Emulator, item: Resource, request: Request) -> None:
@@ -66,33 +53,6 @@ def _versioned(member: str) -> Mapping[str, Any]:
         item.set(**{**kept, member: item.fields[member] + 1})
 
     return {"made": {member: 1}, "on_update": update}
-
-
-def in_status(item: Resource, wanted: tuple[str, ...], to: str) -> None:
-    """Notebook instances change in some statuses only (API reference of each operation)."""
-    status = item.fields["NotebookInstanceStatus"]
-    if status not in wanted:
-        raise invalid(
-            f"Status ({status}) not in ([{', '.join(wanted)}]). Unable to transition to ({to}) "
-            f"for Notebook Instance ({item.arn})."
-        )
-
-
-def _address(emulator: Emulator, item: Resource, request: Request) -> None:
-    """Where Jupyter would answer; nothing does here."""
-    item.set(Url=f"{item.name}.notebook.{emulator.region}.sagemaker.aws")
-
-
-def _delete_notebook(emulator: Emulator, item: Resource, request: Request) -> None:
-    in_status(item, ("Stopped", "Failed"), "Deleting")
-
-
-def _update_notebook(emulator: Emulator, item: Resource, request: Request) -> None:
-    in_status(item, ("Stopped", "Failed"), "Updating")
-    gone = [lost for member, lost in DISASSOCIATED.items() if request.get(member)]
-    skip = {"NotebookInstanceName", *DISASSOCIATED}
-    change = {LIFECYCLE.get(m, m): v for m, v in request.items() if m not in skip}
-    item.set(**dict.fromkeys(gone), **change)
 
 
 def _succeed(emulator: Emulator, item: Resource, request: Request) -> None:
@@ -135,24 +95,10 @@ EDGE_PLAN = recorded(
     ),
     on_create=_plan,
 )
-NOTEBOOK = recorded(
-    "NotebookInstance",
-    exists=Exists(text="Cannot create a duplicate Notebook Instance ({arn})"),
-    missing=RECORD_NOT_FOUND,
-    renamed={**LIFECYCLE, "SecurityGroupIds": "SecurityGroups"},
-    filters={"AdditionalCodeRepositoryEquals": "AdditionalCodeRepositories"},
-    on_create=_address,
-    # defaults of CreateNotebookInstance (API reference)
-    made={"DirectInternetAccess": "Enabled", "RootAccess": "Enabled", "VolumeSizeInGB": 5},
-    on_update=_update_notebook,
-    on_delete=_delete_notebook,
-)
-
 RECORDED_TYPES = (
     FLEET,
     CLUSTER,
     EDGE_PLAN,
-    NOTEBOOK,
     recorded("AIWorkloadConfig"),
     recorded(
         "Algorithm",
@@ -164,7 +110,6 @@ RECORDED_TYPES = (
         identify=invented_once("ClusterSchedulerConfig", "Name"),
         **_versioned("ClusterSchedulerConfigVersion"),
     ),
-    recorded("CodeRepository", missing='Cannot find CodeRepository: "{arn}".'),
     recorded(
         "ComputeQuota",
         keys=("ComputeQuotaId",),
@@ -173,16 +118,6 @@ RECORDED_TYPES = (
     ),
     recorded("FlowDefinition"),
     recorded("HumanTaskUi", on_create=_page),
-    recorded(
-        "NotebookInstanceLifecycleConfig",
-        # the text by which AWS's own controller knows it (aws-controllers-k8s/sagemaker-controller)
-        missing="Unable to describe Notebook Instance Lifecycle Config '{arn}'. (Details: Notebook "
-        "Instance Lifecycle Config does not exist.)",
-        exists=Exists(
-            text="Unable to create Notebook Instance Lifecycle Config {arn}. (Details: Notebook "
-            "Instance Lifecycle Config already exists.)"
-        ),
-    ),
     recorded(
         "PartnerApp",
         key_field="Arn",

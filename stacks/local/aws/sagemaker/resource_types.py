@@ -16,6 +16,7 @@ from stacks.local.aws.sagemaker import (
     mlflow_app,
     model_containers,
     monitors,
+    notebooks,
     packages,
     pipelines,
     projects,
@@ -293,6 +294,7 @@ RESOURCE_TYPES = (
     *projects.TYPES,
     *studio.TYPES,
     *RECORDED_TYPES,
+    *notebooks.TYPES,
     *unrun_jobs.TYPES,
 )
 

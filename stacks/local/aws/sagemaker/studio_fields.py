@@ -1,4 +1,4 @@
-"""Members of requests about Studio, images, hubs and projects: what is kept, what is refused."""
+"""Members of requests about Studio, notebooks, images, hubs and projects: kept, or refused."""
 
 from collections.abc import Mapping
 
@@ -37,6 +37,16 @@ VERSION = dict.fromkeys(
     ACCOUNTING,
 )
 HUB = dict.fromkeys(("HubDescription", "HubDisplayName", "HubSearchKeywords"), ACCOUNTING)
+NO_NOTEBOOK = "no notebook server runs"
+SCRIPTS = dict.fromkeys(("OnCreate", "OnStart"), "no notebook instance runs the script")
+NOTEBOOK = {
+    **dict.fromkeys(
+        ("InstanceMetadataServiceConfiguration", "PlatformIdentifier", "RootAccess"), NO_NOTEBOOK
+    ),
+    "InstanceType": MACHINE,
+    "IpAddressType": NETWORK,
+    "RoleArn": ACCESS,
+}
 
 RECORDED: Mapping[str, Mapping[str, str]] = {
     "CreateDomain": {
@@ -52,6 +62,12 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
     "UpdateSpace": {"SpaceDisplayName": ACCOUNTING},
     "CreateApp": {"RecoveryMode": NO_SERVER, "ResourceSpec.InstanceType": MACHINE},
     "CreateStudioLifecycleConfig": {"StudioLifecycleConfigContent": "no app runs the script"},
+    "CreateCodeRepository": {"GitConfig": "nothing is cloned"},
+    "UpdateCodeRepository": {"GitConfig": "nothing is cloned"},
+    "CreateNotebookInstance": {**NOTEBOOK, "KmsKeyId": KEY},
+    "UpdateNotebookInstance": NOTEBOOK,
+    "CreateNotebookInstanceLifecycleConfig": SCRIPTS,
+    "UpdateNotebookInstanceLifecycleConfig": SCRIPTS,
     "CreateImage": {"RoleArn": ACCESS, "Description": ACCOUNTING, "DisplayName": ACCOUNTING},
     "CreateImageVersion": VERSION,
     "UpdateImageVersion": VERSION,
