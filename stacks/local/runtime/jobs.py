@@ -13,13 +13,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from stacks.local.runtime import images
 from stacks.local.runtime.acting import Acting
 from stacks.local.runtime.container import OPT_ML, ContainerRuntime
+from stacks.local.runtime.frameworks.cloudwatch_metrics import FOLDER
 from stacks.local.runtime.processes import tail
 from stacks.local.runtime.s3_files import TransferFailed, download, pack, put, split_uri, upload
 
@@ -45,6 +46,9 @@ class Ending:
     metrics: Mapping[str, float] | None = None
     """Last value of each metric. Default: no metric was defined."""
 
+    told: Sequence[str] = ()
+    """Lines of its files for CloudWatch. Default: it left none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class JobDirectory:
@@ -67,6 +71,12 @@ class JobDirectory:
         path = self.path(in_container)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))
+
+    def lines(self, in_container: str) -> list[str]:
+        """Lines of the files in a folder, empty ones left out."""
+        files = sorted(self.path(in_container).glob("*"))
+        lines = [line for file in files for line in file.read_text(errors="replace").splitlines()]
+        return [line for line in lines if line.strip()]
 
     def read(self, in_container: str) -> str:
         try:
@@ -116,6 +126,7 @@ class Jobs:
                 for entry in outputs:
                     output = entry["S3Output"]
                     upload(acting.s3, directory.path(output["LocalPath"]), output["S3Uri"])
+            ending = replace(ending, told=directory.lines(FOLDER))
         except TransferFailed as error:
             ending = Ending(status="Failed", failure_reason=str(error)[:FAILURE_REASON_LIMIT])
         self._tidy(directory)

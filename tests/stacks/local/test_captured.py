@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 
-from stacks.local.runtime.frameworks import captured
+from stacks.local.runtime.frameworks import captured, data_quality
 from stacks.local.runtime.frameworks.outcome import Refused
 from tests.kits.endpoints import invoke, on_instances, put_artifact, serve, serve_program
 from tests.kits.local_cloud import BUCKET, ROLE, Cloud
@@ -141,6 +142,8 @@ def test_answers_are_merged_with_their_truth_by_event_or_inference_id(tmp_path: 
 # -- in a running cloud
 
 SERVED = "flights"
+SIMPLE = {"distribution_constraints": {"comparison_method": "Simple"}}
+"""Distances of few rows as they are."""
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +192,12 @@ def watching(baseline: Mapping[str, Any], **source: str) -> dict[str, Any]:
     }
 
 
+def data_quality_of(*values: str) -> dict[str, Any]:
+    """Statistics of a column, compared without allowance for how few rows there are."""
+    (feature,) = data_quality.statistics(pandas.DataFrame({"number": values}))["features"]
+    return {name: value for name, value in feature.items() if name != "name"}
+
+
 def report(cloud: Cloud, schedule: str, name: str) -> Any:
     s3 = cloud.client("s3")
     found = s3.list_objects_v2(Bucket=BUCKET, Prefix=f"reports/{SERVED}/{schedule}/")["Contents"]
@@ -196,21 +205,57 @@ def report(cloud: Cloud, schedule: str, name: str) -> Any:
     return json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
 
 
+def metrics(cloud: Cloud, kind: str, schedule: str) -> dict[str, float]:
+    """Metric -> its sum, of those that a schedule over the endpoint published."""
+    dimensions = [
+        {"Name": "Endpoint", "Value": SERVED},
+        {"Name": "MonitoringSchedule", "Value": schedule},
+    ]
+    namespace = f"aws/sagemaker/Endpoints/{kind}-metrics"
+    cloudwatch, now = cloud.client("cloudwatch"), datetime.now(UTC)
+    asked: dict[str, Any] = {"Namespace": namespace, "Dimensions": dimensions}
+    span = {"StartTime": now - timedelta(hours=1), "EndTime": now + timedelta(minutes=1)}
+    return {
+        name: cloudwatch.get_metric_statistics(
+            **asked, **span, MetricName=name, Period=7200, Statistics=["Sum"]
+        )["Datapoints"][0]["Sum"]
+        for name in sorted(one["MetricName"] for one in cloudwatch.list_metrics(**asked)["Metrics"])
+    }
+
+
 def test_data_quality_of_an_endpoint_is_checked_against_a_baseline(
     cloud: Cloud, sm: Any, flights: list[dict[str, Any]]
 ) -> None:
-    names = ("said", "number", "parity")
+    names = ("said", "kind", "number")
     rules = [
         {"name": "said", "inferred_type": "String", "completeness": 1.0},
-        {"name": "number", "inferred_type": "Integral", "completeness": 1.0},
-        {"name": "parity", "inferred_type": "String", "completeness": 1.0,
+        {"name": "kind", "inferred_type": "String", "completeness": 1.0,
          "string_constraints": {"domains": ["0"]}},
+        {"name": "number", "inferred_type": "Integral", "completeness": 1.0},
     ]  # fmt: skip
-    constraints = {"version": 0, "features": rules, "monitoring_config": {}}
+    constraints = {"version": 0, "features": rules, "monitoring_config": SIMPLE}
     s3 = cloud.client("s3")
     s3.put_object(Bucket=BUCKET, Key="base/constraints.json", Body=json.dumps(constraints).encode())
     uri = f"s3://{BUCKET}/base/constraints.json"
-    run = once(sm, "of-data", watching({"ConstraintsResource": uri}))
+    statistics = {"features": [{"name": "number", **data_quality_of("7", "8", "9")}]}
+    s3.put_object(Bucket=BUCKET, Key="base/statistics.json", Body=json.dumps(statistics).encode())
+    place = uri.replace("constraints", "statistics")
+    cloudwatch = cloud.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="drifted",
+        Namespace="aws/sagemaker/Endpoints/data-metrics",
+        MetricName="feature_baseline_drift_number",
+        Dimensions=[
+            {"Name": "Endpoint", "Value": SERVED},
+            {"Name": "MonitoringSchedule", "Value": "of-data"},
+        ],
+        Statistic="Average",
+        Period=3600,
+        EvaluationPeriods=1,
+        Threshold=0.5,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    run = once(sm, "of-data", watching({"ConstraintsResource": uri, "StatisticsResource": place}))
     # what the program answers holds the row once more, with a comma: "model|m1|0,0|text/csv"
     assert run["MonitoringExecutionStatus"] == "CompletedWithViolations", run
     seen = report(cloud, "of-data", "statistics")
@@ -218,6 +263,16 @@ def test_data_quality_of_an_endpoint_is_checked_against_a_baseline(
     assert [feature["name"] for feature in seen["features"]][:3] == [*names]
     told = report(cloud, "of-data", "constraint_violations")["violations"]
     assert {one["constraint_check_type"] for one in told} >= {"extra_column_check"}
+    published = metrics(cloud, "data", "of-data")
+    assert published["feature_data_number"] == sum(range(4))
+    assert published["feature_non_null_number"] == 1
+    assert published["feature_baseline_drift_number"] == 1, "no value is one of the baseline"
+
+    def alarms() -> str:
+        (alarm,) = cloudwatch.describe_alarms(AlarmNames=["drifted"])["MetricAlarms"]
+        return str(alarm["StateValue"])
+
+    wait_until(lambda: alarms() == "ALARM")
 
 
 def test_model_quality_of_an_endpoint_is_measured_by_the_truth(
@@ -254,3 +309,4 @@ def test_model_quality_of_an_endpoint_is_measured_by_the_truth(
     assert run["MonitoringExecutionStatus"] == "Completed", run
     measured = report(cloud, "of-model", "statistics")["multiclass_classification_metrics"]
     assert measured["accuracy"]["value"] == pytest.approx(3 / 4)
+    assert metrics(cloud, "model", "of-model")["accuracy"] == pytest.approx(3 / 4)

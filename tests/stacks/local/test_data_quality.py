@@ -167,6 +167,69 @@ def test_a_table_is_read_in_its_format_and_checked(form: Any, name: str, job: Pa
     assert report == {"violations": []}
 
 
+MONITORED = {
+    "publish_cloudwatch_metrics": "Enabled",
+    "sagemaker_endpoint_name": "flights",
+    "sagemaker_monitoring_schedule_name": "hourly",
+}
+
+
+def left(job: Path) -> dict[str, Any]:
+    """Metric -> what the analyzer left of it for CloudWatch."""
+    told = [
+        json.loads(line)
+        for file in (job / "output/metrics/cloudwatch").glob("*")
+        for line in file.read_text().splitlines()
+    ]
+    return {one["MetricName"]: one for one in told}
+
+
+def test_what_a_schedule_measures_is_left_for_cloudwatch(job: Path) -> None:
+    BASE.to_csv(job / "processing/input/data/part.csv", index=False)
+    assert analyze.main(environment({"csv": {}}, **MONITORED)) == 0
+    (job / "processing/output").rename(job / "processing/baseline")
+    paths = {
+        f"baseline_{part}": f"/opt/ml/processing/baseline/{part}.json"
+        for part in ("constraints", "statistics")
+    }
+    BASE.assign(delay=BASE["delay"] + 1000).to_csv(
+        job / "processing/input/data/part.csv", index=False
+    )
+    analyze.main(environment({"csv": {}}, **paths, **MONITORED))
+    found = left(job)
+    assert found["feature_data_seats"]["StatisticValues"] == {
+        "SampleCount": 400,
+        "Sum": 79_800,
+        "Minimum": 0,
+        "Maximum": 399,
+    }
+    assert "feature_data_carrier" not in found
+    assert found["feature_non_null_note"]["Value"] == 0.75
+    assert found["feature_baseline_drift_seats"]["Value"] == 0
+    assert found["feature_baseline_drift_delay"]["Value"] > 0.8
+    assert found["feature_non_null_note"]["Dimensions"] == [
+        {"Name": "Endpoint", "Value": "flights"},
+        {"Name": "MonitoringSchedule", "Value": "hourly"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {**MONITORED, "publish_cloudwatch_metrics": "Disabled"},
+        {**MONITORED, "sagemaker_monitoring_schedule_name": ""},
+        {**MONITORED, "baseline_constraints": "/opt/ml/processing/rules.json"},
+    ],
+)
+def test_nothing_is_left_where_nobody_wants_metrics(told: dict[str, str], job: Path) -> None:
+    BASE.to_csv(job / "processing/input/data/part.csv", index=False)
+    rules = data_quality.constraints(data_quality.statistics(BASE))
+    rules["monitoring_config"]["emit_metrics"] = "Disabled"
+    (job / "processing/rules.json").write_text(json.dumps(rules))
+    assert analyze.main(environment({"csv": {}}, **told)) == 0
+    assert left(job) == {}
+
+
 @pytest.mark.parametrize(
     ("told", "reason"),
     [
@@ -179,7 +242,6 @@ def test_a_table_is_read_in_its_format_and_checked(form: Any, name: str, job: Pa
             {"post_analytics_processor_script": "x.py"},
             "post_analytics_processor_script is not emulated",
         ),
-        ({"publish_cloudwatch_metrics": "Enabled"}, "publish_cloudwatch_metrics Enabled is not"),
         (
             {"dataset_format": '{"sagemakerCaptureJson": {}}'},
             "part.csv, line 1 must be a JSON object",

@@ -14,7 +14,15 @@ from stacks.local.aws.sagemaker.monitoring_fields import RECORDED
 from stacks.local.aws.sagemaker.shapes import service
 from tests.kits.answers import request
 from tests.kits.endpoints import invoke, on_instances, put_artifact, serve, serve_program
-from tests.kits.local_cloud import BUCKET, ROLE, Cloud, program, refusal, running_cloud
+from tests.kits.local_cloud import (
+    BUCKET,
+    ROLE,
+    Cloud,
+    program,
+    refusal,
+    running_cloud,
+    trusted_role,
+)
 from tests.kits.path import wait_until
 from tests.kits.sagemaker_alone import Account
 
@@ -255,6 +263,39 @@ def test_aws_analyzer_suggests_a_baseline_and_checks_against_it(cloud: Cloud, sm
     }
     run = once(sm, "checks", {**of_transform({}), "BaselineConfig": baseline})
     assert run["MonitoringExecutionStatus"] == "CompletedWithViolations", run
+
+
+MEASURES = """
+import json, os, pathlib
+folder = pathlib.Path("/opt/ml/output/metrics/cloudwatch")
+folder.mkdir(parents=True)
+own = [{"Name": "MonitoringSchedule", "Value": os.environ["sagemaker_monitoring_schedule_name"]}]
+one = {"MetricName": "late", "Timestamp": "2026-03-01T00:00:00Z", "Value": 4, "Dimensions": own}
+lines = [json.dumps(one), "no JSON", json.dumps({**one, "Value": "many"})]
+(folder / "mine.jsonl").write_text("\\n".join(lines))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "switch", "allowed"),
+    [
+        ("measures", "Enabled", "*"),
+        ("silent", "Disabled", "*"),
+        ("forbidden", "Enabled", ["s3:*", "logs:*"]),
+    ],
+)
+def test_what_a_container_leaves_for_cloudwatch_is_published_as_its_role(
+    name: str, switch: str, allowed: Any, cloud: Cloud, sm: Any
+) -> None:
+    trusted_role(cloud.client("iam"), name, Action=allowed)
+    role = ROLE.replace("plinth-test", name)
+    told = {**definition(MEASURES), "RoleArn": role}
+    run = once(sm, name, {**told, "Environment": {"publish_cloudwatch_metrics": switch}})
+    assert run["MonitoringExecutionStatus"] == "Completed", run
+    dimensions = [{"Name": "MonitoringSchedule", "Value": name}]
+    found = cloud.client("cloudwatch").list_metrics(Dimensions=dimensions)["Metrics"]
+    expected = {"aws/sagemaker/Endpoints/data-metrics"} if name == "measures" else set()
+    assert {metric["Namespace"] for metric in found} == expected
 
 
 def test_a_message_of_violations_is_their_status(sm: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from stacks.local.aws.container_logs import job_stream
 from stacks.local.aws.emulator import Emulator, moto_backend
-from stacks.local.aws.sagemaker import job_lineage
+from stacks.local.aws.sagemaker import job_lineage, monitoring_metrics
 from stacks.local.aws.sagemaker.derived import words
 from stacks.local.aws.sagemaker.errors import can_assume, has_program, invalid, not_emulated
 from stacks.local.aws.sagemaker.resource_type import Request
@@ -121,6 +121,8 @@ def _start(emulator: Emulator, item: Resource, stem: str, request: Request, run:
         emulator.logs.end(log, moto_backend("logs", emulator))
         if training:
             _publish(emulator, item, log)
+        elif "MonitoringScheduleArn" in item.fields:
+            monitoring_metrics.publish(emulator, acting, request["Environment"], ending.told)
         finish(emulator, item, stem, ending)
 
     def broken(error: BaseException) -> None:

@@ -29,6 +29,11 @@ from stacks.local.aws.sagemaker.resource_type import Request, ResourceType
 from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.store import Resource
 from stacks.local.runtime.frameworks.captured import TRUTH, TRUTHS
+from stacks.local.runtime.frameworks.cloudwatch_metrics import (
+    ENDPOINT_NAME,
+    PUBLISH,
+    SCHEDULE_NAME,
+)
 from stacks.local.runtime.s3_files import TransferFailed, split_uri
 
 Answer = dict[str, Any]
@@ -242,7 +247,11 @@ def _job(emulator: Emulator, item: Resource, due: datetime, name: str) -> dict[s
         "ProcessingInputs": [_input(n, uri, path) for n, (uri, path) in enumerate(files)],
         "ProcessingOutputConfig": {"Outputs": [_output(item, output, due)]},
         "ProcessingResources": {"ClusterConfig": told.cluster},
-        "Environment": {**told.environment, **_contract(item, told, start, end)},
+        "Environment": {
+            PUBLISH: "Enabled",
+            **told.environment,
+            **_contract(item, told, start, end),
+        },
         **told.rest,
     }
 
@@ -279,7 +288,7 @@ def _contract(item: Resource, told: Definition, start: datetime, end: datetime) 
     captured = {form: {"captureIndexNames": both}}
     kind = captured if told.endpoint else told.dataset_format
     truth = {"ground_truth_attribute": TRUTH} if told.ground_truth else {}
-    endpoint = {"sagemaker_endpoint_name": told.endpoint} if told.endpoint else {}
+    endpoint = {ENDPOINT_NAME: told.endpoint} if told.endpoint else {}
     return {
         "analysis_type": words(item.fields["MonitoringType"]).replace(" ", "_").upper(),
         "dataset_format": json.dumps(kind),
@@ -287,8 +296,7 @@ def _contract(item: Resource, told: Definition, start: datetime, end: datetime) 
         "start_time": f"{start:%Y-%m-%dT%H:%M:%SZ}",
         "end_time": f"{end:%Y-%m-%dT%H:%M:%SZ}",
         "output_path": told.outputs[0]["LocalPath"],
-        "publish_cloudwatch_metrics": "Disabled",
-        "sagemaker_monitoring_schedule_name": item.name,
+        SCHEDULE_NAME: item.name,
         **endpoint,
         **told.told,
         **truth,

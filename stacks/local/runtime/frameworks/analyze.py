@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stacks.local.runtime.frameworks import cloudwatch_metrics
 from stacks.local.runtime.frameworks.install import OPT_ML
 from stacks.local.runtime.frameworks.outcome import Refused, tell
 
@@ -19,7 +20,6 @@ BEFORE, AFTER = "record_preprocessor_script", "post_analytics_processor_script"
 CAPTURED, MERGED = "sagemakercapturejson", "sagemakermergejson"
 DATA, MODEL = "DATA_QUALITY", "MODEL_QUALITY"
 VIOLATIONS = "constraint_violations"
-METRICS = "publish_cloudwatch_metrics"
 
 
 def main(environment: Mapping[str, str]) -> int:
@@ -35,8 +35,6 @@ def analyze(environment: Mapping[str, str]) -> int:
     told = [AFTER] if environment.get(AFTER) else []
     if environment.get(BEFORE) and not captured:
         told.append(f"{BEFORE} of what no endpoint captured")
-    if environment.get(METRICS, "Disabled") != "Disabled":
-        told.append(f"{METRICS} {environment[METRICS]}")
     kind = environment.get("analysis_type", DATA)
     if kind not in (DATA, MODEL):
         told.append(f"analysis_type {kind}")
@@ -46,30 +44,40 @@ def analyze(environment: Mapping[str, str]) -> int:
     table = _captured(source, is_of, options, environment) if captured else read(source, form)
     output = _here(environment.get("output_path", "/opt/ml/processing/output"))
     output.mkdir(parents=True, exist_ok=True)
-    documents = (_of_model if kind == MODEL else _of_data)(table, environment)
+    documents, measured = (_of_model if kind == MODEL else _of_data)(table, environment)
     for name, content in documents.items():
         (output / f"{name}.json").write_text(json.dumps(content, indent=1))
+    cloudwatch_metrics.write(_here(cloudwatch_metrics.FOLDER), measured, environment)
     return len(documents.get(VIOLATIONS, {}).get("violations", ()))
 
 
-def _of_data(table: Any, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Name of a file -> its content."""
+def _of_data(
+    table: Any, environment: Mapping[str, str]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Name of a file -> its content; and the metrics."""
     from stacks.local.runtime.frameworks import data_quality
 
     rules = _baseline(environment, "constraints")
     table = _named_as(table, rules)
     found = data_quality.statistics(table)
     documents = {"statistics": found, "constraints": data_quality.constraints(found)}
+    drifts: dict[str, float] = {}
     if rules is not None:
         baseline = _baseline(environment, "statistics") or {"features": []}
         if told := data_quality.refused(rules):
             raise Refused(f"{', '.join(told)} of the constraints is not emulated")
         documents[VIOLATIONS] = data_quality.violations(table, rules, baseline)
-    return documents
+        drifts = data_quality.drifts(found, rules, baseline)
+    if (rules or {}).get("monitoring_config", {}).get("emit_metrics") == "Disabled":
+        return documents, []
+    complete = data_quality.completeness(found)
+    return documents, cloudwatch_metrics.of_data(found, complete, drifts)
 
 
-def _of_model(table: Any, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Name of a file -> its content."""
+def _of_model(
+    table: Any, environment: Mapping[str, str]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Name of a file -> its content; and the metrics."""
     from stacks.local.runtime.frameworks import model_quality
 
     found = model_quality.statistics(table, environment)
@@ -78,7 +86,7 @@ def _of_model(table: Any, environment: Mapping[str, str]) -> dict[str, Any]:
     rules = _baseline(environment, "constraints")
     if rules is not None:
         documents[VIOLATIONS] = model_quality.violations(found, rules, environment)
-    return documents
+    return documents, cloudwatch_metrics.of_model(found)
 
 
 def _captured(

@@ -61,7 +61,7 @@ def violations(
 ) -> Document:
     """The content of constraint_violations.json: what a table violates of a baseline."""
     config = {**CONFIG, **rules.get("monitoring_config", {})}
-    drift = {**CONFIG["distribution_constraints"], **config["distribution_constraints"]}
+    drift = _drift_config(config)
     if config["evaluate_constraints"] != "Enabled":
         return {"violations": []}
     found = {feature["name"]: feature for feature in statistics(table)["features"]}
@@ -213,11 +213,45 @@ def _of_domain(rule: Mapping[str, Any], column: Any, config: Mapping[str, Any]) 
     return [_violation(rule["name"], "categorical_values_check", told)]
 
 
+def drifts(
+    found: Mapping[str, Any], rules: Mapping[str, Any], baseline: Mapping[str, Any]
+) -> dict[str, float]:
+    """How far each feature of statistics is from the baseline, of those that can be compared."""
+    before = {feature["name"]: feature for feature in baseline["features"]}
+    drift = _drift_config({**CONFIG, **rules.get("monitoring_config", {})})
+    told = {
+        now["name"]: _distance(before[now["name"]], now, drift)
+        for now in found["features"]
+        if now["name"] in before
+    }
+    return {name: distance[0] for name, distance in told.items() if distance is not None}
+
+
+def completeness(found: Mapping[str, Any]) -> dict[str, float]:
+    """The share of each feature's values that are there."""
+    return {feature["name"]: _completeness(feature) for feature in found["features"]}
+
+
+def _drift_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {**CONFIG["distribution_constraints"], **config["distribution_constraints"]}
+
+
 def _of_drift(
     before: Mapping[str, Any], now: Mapping[str, Any], config: Mapping[str, Any]
 ) -> list[Document]:
-    if config["perform_comparison"] != "Enabled":
+    distance = _distance(before, now, config)
+    if distance is None or distance[0] <= distance[1]:
         return []
+    told = f"Baseline drift distance: {distance[0]:.4f} exceeds threshold: {distance[1]}"
+    return [_violation(now["name"], "baseline_drift_check", told)]
+
+
+def _distance(
+    before: Mapping[str, Any], now: Mapping[str, Any], config: Mapping[str, Any]
+) -> tuple[float, float] | None:
+    """Distance and threshold; None where the two are not compared."""
+    if config["perform_comparison"] != "Enabled":
+        return None
     numerical = "numerical_statistics" in before and "numerical_statistics" in now
     if numerical:
         most = float(config["comparison_threshold"])
@@ -226,14 +260,11 @@ def _of_drift(
         most = float(config["categorical_comparison_threshold"])
         away = _largest_share(before["string_statistics"], now["string_statistics"])
     else:  # another type, which the type check tells
-        return []
+        return None
     if config["comparison_method"] == "Robust":
         sizes = [_common(feature)["common"]["num_present"] for feature in (before, now)]
         away = max(0.0, away - 1.8 * math.sqrt(sum(sizes) / math.prod(sizes))) if all(sizes) else 0
-    if away <= most:
-        return []
-    told = f"Baseline drift distance: {away:.4f} exceeds threshold: {most}"
-    return [_violation(now["name"], "baseline_drift_check", told)]
+    return away, most
 
 
 def _sketch(feature: Mapping[str, Any]) -> Any:
