@@ -194,6 +194,47 @@ def test_a_row_may_end_in_a_container_of_many_models(
     assert said == "model a|a.tar.gz|x|m1|body|text/csv|text/plain|model a"
 
 
+def registered(sm: Any, group: str, *held: dict[str, Any]) -> str:
+    """The ARN of an approved package of containers."""
+    sm.create_model_package_group(ModelPackageGroupName=group)
+    csv = ["text/csv"]
+    formats = {"SupportedContentTypes": csv, "SupportedResponseMIMETypes": csv}
+    made = sm.create_model_package(
+        ModelPackageGroupName=group,
+        ModelApprovalStatus="Approved",
+        InferenceSpecification={"Containers": [*held], **formats},
+    )
+    return str(made["ModelPackageArn"])
+
+
+def test_a_package_of_several_containers_is_served_in_their_order(
+    cloud: Cloud, sm: Any, path: str, data: str
+) -> None:
+    held = [container(path, data, says) for says in ("x", "y")]
+    package = registered(sm, "row-of-two", *held)
+    told = sm.describe_model_package(ModelPackageName=package)["InferenceSpecification"]
+    assert [one["Environment"]["NAME"] for one in told["Containers"]] == ["x", "y"]
+    deploy(sm, "packaged", {"ModelPackageName": package}, container(path, data, "z"), role=ROLE)
+    assert settled(sm, "packaged")["EndpointStatus"] == "InService"
+    said, _ = invoke(cloud, "packaged", "body")
+    assert said == "z|m1|y|m1|x|m1|body|text/csv|text/plain|text/plain"
+
+
+def test_what_a_package_of_several_containers_cannot_be(sm: Any, path: str, data: str) -> None:
+    held = [container(path, data, says) for says in ("x", "y")]
+    named = [{**held[0], "ContainerHostname": "front"}, held[1]]
+    models = {"ModelName": "none", "ExecutionRoleArn": ROLE}
+    many = {"ModelPackageName": registered(sm, "eight", *(held * 4))}
+    half = {"ModelPackageName": registered(sm, "half-named", *named)}
+    code, message, _ = refusal(sm.create_model, **models, Containers=[many, many])
+    assert code == "ValidationException" and "at most 15 containers, got 16" in message
+    code, message, _ = refusal(sm.create_model, **models, Containers=[half])
+    assert code == "ValidationException" and "ContainerHostname" in message
+    more = {**many, "Environment": {"A": "b"}}
+    code, message, _ = refusal(sm.create_model, **models, PrimaryContainer=more)
+    assert code == "NotEmulated" and "Environment beside a ModelPackageName" in message
+
+
 def test_a_row_transforms_in_batch(cloud: Cloud, tmp_path: Path) -> None:
     jobs = Transforms(cloud=cloud, folder=tmp_path)
     containers = [jobs.container(), jobs.container()]

@@ -18,11 +18,17 @@ PRIMARY = "primary"
 """What SageMaker calls the one container of a model."""
 
 
+MOST = 15
+"""Containers of a model (Containers of CreateModel, API reference)."""
+
+
 def start_model(emulator: Emulator, item: Resource, request: Request) -> None:
     """A model of an unapproved or missing package is refused, and of an image that nobody knows."""
     item.fields.setdefault("EnableNetworkIsolation", False)
     found = containers(emulator, item.fields)
-    _check_names(item.fields)
+    if len(found) > MOST:
+        raise invalid(f"a model has at most {MOST} containers, got {len(found)}")
+    _check_names(item.fields, _filled(emulator, item.fields))
     for own in found:
         has_program(own.get("Image", ""), "serve")
         uri = own.get("ModelDataUrl") or own.get("ModelDataSource", {}).get("S3DataSource", {}).get(
@@ -40,15 +46,21 @@ def containers(emulator: Emulator, model: Request) -> list[dict[str, Any]]:
     ContainerHostname, API reference: ignored where there is one container; where nobody gives
     names, each gets one by its place.
     """
-    listed = model.get("Containers", [])
-    if bool(listed) == ("PrimaryContainer" in model):
-        raise invalid("a model needs either PrimaryContainer or Containers")
-    found = [packaged(emulator, own) for own in listed or [model["PrimaryContainer"]]]
+    found = _filled(emulator, model)
     if len(found) == 1 and not is_direct(model):
         return [{name: said for name, said in found[0].items() if name != "ContainerHostname"}]
     return [
         {"ContainerHostname": f"container-{place}", **own} for place, own in enumerate(found, 1)
     ]
+
+
+def _filled(emulator: Emulator, model: Request) -> list[dict[str, Any]]:
+    """The containers as the request and its packages have them."""
+    listed = model.get("Containers", [])
+    if bool(listed) == ("PrimaryContainer" in model):
+        raise invalid("a model needs either PrimaryContainer or Containers")
+    named = listed or [model["PrimaryContainer"]]
+    return [container for own in named for container in packaged(emulator, own)]
 
 
 def only_container(emulator: Emulator, model: Request, whose: str) -> dict[str, Any]:
@@ -82,9 +94,9 @@ def is_multi_model(container: Mapping[str, Any]) -> bool:
     return bool(container.get("Mode") == "MultiModel")
 
 
-def _check_names(model: Request) -> None:
+def _check_names(model: Request, found: Sequence[Mapping[str, Any]]) -> None:
     """Names are given to all containers or to none, each once; direct invocation needs them."""
-    names = [own.get("ContainerHostname") for own in model.get("Containers", [])]
+    names = [own.get("ContainerHostname") for own in found]
     given = [name for name in names if name]
     if len(given) not in (0, len(names)):
         raise invalid(

@@ -3,7 +3,7 @@
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker.errors import ApiError, invalid
+from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
 from stacks.local.aws.sagemaker.resource_type import Request, short_name
 from stacks.local.aws.store import Resource, Store
 
@@ -124,10 +124,14 @@ def list_type(request: Request) -> str:
     return str(request.get("ModelPackageType", default))
 
 
-def packaged(emulator: Emulator, own: Request) -> dict[str, Any]:
-    """A container of a model, a package's content filled in."""
+def packaged(emulator: Emulator, own: Request) -> list[dict[str, Any]]:
+    """A container of a model; of a package its containers, in their order.
+
+    ContainerDefinition has variables beside ModelPackageName, and no word on which of several
+    containers gets them.
+    """
     if "ModelPackageName" not in own:
-        return dict(own)
+        return [dict(own)]
     name = short_name(own["ModelPackageName"])
     package = emulator.store.find(PACKAGE, name)
     if package is None:
@@ -141,9 +145,16 @@ def packaged(emulator: Emulator, own: Request) -> dict[str, Any]:
     specification = package.fields.get("InferenceSpecification")
     if not specification:
         raise invalid(f"Model package version {package.arn} has no InferenceSpecification")
-    first = specification["Containers"][0]
-    environment = {**first.get("Environment", {}), **own.get("Environment", {})}
-    return {**first, **own, "Environment": environment}
+    held = specification["Containers"]
+    if len(held) > 1 and (more := sorted(own.keys() - {"ModelPackageName"})):
+        what = f"{', '.join(more)} beside a ModelPackageName of {len(held)} containers"
+        raise not_emulated(what, "AWS does not say whose they are")
+    return [_filled(container, own) for container in held]
+
+
+def _filled(container: Request, own: Request) -> dict[str, Any]:
+    environment = {**container.get("Environment", {}), **own.get("Environment", {})}
+    return {**container, **own, "Environment": environment}
 
 
 def _group(emulator: Emulator, request: Request) -> Resource:

@@ -41,7 +41,6 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
     "CreateModelPackage": {
         "ValidationSpecification": "validation jobs are not built",
         "SourceAlgorithmSpecification": "marketplace algorithms are not built",
-        "InferenceSpecification.Containers[1]": "a package holds one container",
     },
     "DescribeClusterSchedulerConfig": {"ClusterSchedulerConfigVersion": "the newest is kept"},
     "DescribeComputeQuota": {"ComputeQuotaVersion": "the newest is kept"},
