@@ -21,6 +21,9 @@ from stacks.local.aws.account_id import ACCOUNT_ID
 from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.aws.function_roles import may_send
 from stacks.local.aws.refusals.account import Account
+from stacks.local.aws.sagemaker.crud import shown
+from stacks.local.aws.sagemaker.resource_types import BY_NAME
+from stacks.local.aws.sagemaker.shapes import output_members
 from stacks.local.aws.topics import EVENTS, check_key
 
 RETRIES = 2
@@ -134,8 +137,13 @@ def _message(emulator: Emulator, event: Event) -> dict[str, Any]:
         "ingestion-time": time.time(),  # moto's own
         "region": emulator.region,
         "resources": list(event.resources),
-        "detail": json.loads(json.dumps(event.detail, default=str)),
+        "detail": json.loads(json.dumps(event.detail, default=_milliseconds)),
     }
+
+
+def _milliseconds(value: object) -> int | str:
+    """Times in events of SageMaker are milliseconds since the epoch."""
+    return int(value.timestamp() * 1000) if isinstance(value, datetime) else str(value)
 
 
 def _alarms(emulator: Emulator, states: States) -> Iterator[Event]:
@@ -169,9 +177,11 @@ def _sagemaker(emulator: Emulator, states: States) -> Iterator[Event]:
             before = states.known.get(item.arn)
             if now is None or _same(states, item.arn, now):
                 continue
-            facts = {**item.fields, "before": before, "now": now}
-            shown = watched.members or {name: name for name in item.fields}
-            detail = {name: facts[path] for name, path in shown.items() if facts.get(path)}
+            facts = {**shown(item), "before": before, "now": now}
+            members = watched.members or {
+                name: name for name in output_members(BY_NAME[watched.kind].describe)
+            }
+            detail = {name: facts[path] for name, path in members.items() if facts.get(path)}
             yield Event(
                 source="aws.sagemaker",
                 detail_type=watched.detail_type,

@@ -204,7 +204,11 @@ def queued(cloud: Cloud, sm: Any, container: tuple[str, str], heard: dict[str, s
             "OutputConfig": {
                 "S3OutputPath": f"s3://{BUCKET}/answers",
                 "S3FailurePath": f"s3://{BUCKET}/failures",
-                "NotificationConfig": {"SuccessTopic": success, "ErrorTopic": error},
+                "NotificationConfig": {
+                    "SuccessTopic": success,
+                    "ErrorTopic": error,
+                    "IncludeInferenceResponseIn": ["SUCCESS_NOTIFICATION_TOPIC"],
+                },
             },
         },
     )
@@ -241,6 +245,8 @@ def test_an_asynchronous_answer_is_an_object_and_a_message(
     told = message_in(cloud, next(iter(heard.values())))
     assert (told["invocationStatus"], told["inferenceId"]) == ("Completed", "mine")
     assert told["responseParameters"]["outputLocation"] == accepted["OutputLocation"]
+    assert base64.b64decode(told["responseBody"]["content"]) == b"only|m1|row|text/csv"
+    assert told["responseBody"]["encoding"] == "BASE64"
 
 
 def test_what_a_model_refuses_in_the_queue_is_a_failure_with_its_reason(

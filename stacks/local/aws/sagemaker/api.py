@@ -40,6 +40,9 @@ from stacks.local.aws.sagemaker.tuning import summaries
 TAGS_PAGE = 50
 """Tags on a page of ListTags, which is asked for no fewer (API reference: MaxResults)."""
 
+TAGS_LIMIT = 50
+"""Tags of a resource (AWS General Reference, "Tag naming limits and requirements")."""
+
 Answer = dict[str, Any]
 Operation = Callable[[Emulator, Request], Answer]
 
@@ -79,6 +82,10 @@ def _update_weights(emulator: Emulator, request: Request) -> Answer:
     return {"EndpointArn": item.arn}
 
 
+def _create_package(emulator: Emulator, request: Request) -> Answer:
+    return packages.create_package(emulator, BY_NAME[packages.PACKAGE], request)
+
+
 def _list_packages(emulator: Emulator, request: Request) -> Answer:
     asked = {**request, "ModelPackageType": packages.list_type(request)}
     return crud.listing(emulator, BY_NAME[packages.PACKAGE], asked)
@@ -91,6 +98,9 @@ def _list_tuning_jobs(emulator: Emulator, request: Request) -> Answer:
 
 def _add_tags(emulator: Emulator, request: Request) -> Answer:
     arn = _tagged(emulator, request)
+    keys = emulator.store.tags.get(arn, {}).keys() | {tag["Key"] for tag in request["Tags"]}
+    if len(keys) > TAGS_LIMIT:
+        raise invalid(f"{arn} can have at most {TAGS_LIMIT} tags, got {len(keys)}")
     crud.tag(emulator, arn, request["Tags"])
     return {"Tags": _tags(emulator, arn)}
 
@@ -154,6 +164,7 @@ OPERATIONS: Mapping[str, Operation] = {
     **projects.OPERATIONS,
     "AddTags": _add_tags,
     "BatchDescribeModelPackage": search.batch_describe_packages,
+    "CreateModelPackage": _create_package,
     "DeleteModelPackageGroupPolicy": packages.delete_policy,
     "DeleteTags": _delete_tags,
     "DescribeModelCard": cards.describe_card,

@@ -4,6 +4,7 @@ Developer guide, "Asynchronous inference": outputs, failures, notifications and 
 queue, which autoscaling goes by. The local fleet keeps its size, so nothing waits for an instance.
 """
 
+import base64
 import json
 import threading
 import time
@@ -35,6 +36,9 @@ PREFIX = "X-Amzn-SageMaker-"
 TTL_SECONDS = 6 * 3600
 TIMEOUT_SECONDS = 15 * 60
 """Defaults of InvokeEndpointAsync."""
+
+INCLUDED_BYTES = 128 * 1024
+"""The largest answer that a topic hears (AsyncInferenceNotificationConfig, API reference)."""
 
 DEFAULT_CONCURRENCY = 4
 """Of SageMaker's own choice when the configuration does not say; here always this."""
@@ -191,11 +195,18 @@ def _answer(emulator: Emulator, captures: Captures, output: Mapping[str, Any], j
     except (ApiError, ClientError) as error:
         if job.failure_location:
             _store(acting.s3, job.failure_location, str(error).encode(), "text/plain")
-        _notify(acting, topics.get("ErrorTopic"), _failed(emulator, job, error))
+        message = _failed(emulator, job, error)
+        said = str(getattr(error, "members", {}).get("OriginalMessage", "")).encode()
+        if said and _is_included(topics, "ERROR_NOTIFICATION_TOPIC", said):
+            message["responseBody"] = _body(said)
+        _notify(acting, topics.get("ErrorTopic"), message)
         return
     content_type = answer.headers.get("Content-Type", "application/octet-stream")
     _store(acting.s3, job.output_location, answer.body, content_type)
-    _notify(acting, topics.get("SuccessTopic"), _completed(emulator, job, content_type))
+    message = _completed(emulator, job, content_type)
+    if _is_included(topics, "SUCCESS_NOTIFICATION_TOPIC", answer.body):
+        message["responseBody"] = _body(answer.body)
+    _notify(acting, topics.get("SuccessTopic"), message)
 
 
 def _fetch(s3: Any, uri: str) -> tuple[bytes, str]:
@@ -208,6 +219,15 @@ def _fetch(s3: Any, uri: str) -> tuple[bytes, str]:
 def _store(s3: Any, uri: str, body: bytes, content_type: str) -> None:
     bucket, key = split_uri(uri)
     s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+
+
+def _is_included(topics: Mapping[str, Any], topic: str, body: bytes) -> bool:
+    """Whether a topic hears the answer itself (AsyncInferenceNotificationConfig)."""
+    return topic in topics.get("IncludeInferenceResponseIn", ()) and len(body) <= INCLUDED_BYTES
+
+
+def _body(body: bytes) -> dict[str, str]:
+    return {"content": base64.b64encode(body).decode(), "encoding": "BASE64"}
 
 
 def _message(emulator: Emulator, job: Job) -> dict[str, Any]:

@@ -107,7 +107,15 @@ def describe_group(emulator: Emulator, item: Resource) -> None:
 
 def describe_feature(emulator: Emulator, request: Request) -> dict[str, Any]:
     """What people say of a feature (DescribeFeatureMetadata)."""
-    item, feature = _feature(emulator, request)
+    return _described(*_feature(emulator, request))
+
+
+def metadata(item: Resource) -> list[dict[str, Any]]:
+    """The same of every feature of a group, as Search finds them."""
+    return [_described(item, feature) for feature in item.fields["FeatureDefinitions"]]
+
+
+def _described(item: Resource, feature: Mapping[str, str]) -> dict[str, Any]:
     said = _metadata(item, feature["FeatureName"])
     parameters = [{"Key": key, "Value": value} for key, value in said["parameters"].items()]
     return {

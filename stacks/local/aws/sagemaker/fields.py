@@ -57,6 +57,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "CreateModelCard": frozenset({"ModelCardName", "Content", "ModelCardStatus", "Tags"}),
     "CreateModelPackage": frozenset(
         {
+            "ClientToken",
             "ModelPackageName",
             "ModelPackageGroupName",
             "InferenceSpecification",
@@ -227,7 +228,6 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "SecurityConfig": KEY,
         "SkipModelValidation": "a local package is not validated by a job",
         "CertifyForMarketplace": "there is no marketplace here",
-        "ClientToken": "each request makes its own version",
     },
     "CreateModelPackageGroup": {"ModelPackageGroupDescription": ACCOUNTING},
     "DescribeFeatureGroup": {"NextToken": "every answer carries all features"},

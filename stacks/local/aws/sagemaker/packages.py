@@ -1,10 +1,12 @@
 """Model packages and their groups: versions, approval, what a model may use."""
 
+import json
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
+from stacks.local.aws.sagemaker import crud
 from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
-from stacks.local.aws.sagemaker.resource_type import Request, short_name
+from stacks.local.aws.sagemaker.resource_type import Request, ResourceType, short_name
 from stacks.local.aws.store import Resource, Store
 
 GROUP, PACKAGE = "model package group", "model package"
@@ -31,6 +33,12 @@ def delete_group(emulator: Emulator, item: Resource, request: Request) -> None:
 def put_policy(emulator: Emulator, request: Request) -> dict[str, str]:
     """Keep the policy of a group; a new one takes the old one's place."""
     group = _group(emulator, request)
+    try:
+        policy = json.loads(request["ResourcePolicy"])
+    except ValueError as error:
+        raise invalid(f"ResourcePolicy must be a JSON document: {error}") from error
+    if not isinstance(policy, dict) or "Statement" not in policy:
+        raise invalid("ResourcePolicy must be a JSON object with a Statement")
     group.fields["ResourcePolicy"] = request["ResourcePolicy"]
     return {"ModelPackageGroupArn": group.arn}
 
@@ -75,6 +83,16 @@ def package_name(emulator: Emulator, request: Request) -> str:
     return f"{group.name}/{version}"
 
 
+def create_package(emulator: Emulator, kind: ResourceType, request: Request) -> dict[str, Any]:
+    """A token makes one package, however often it is sent (ClientToken)."""
+    token = request.get("ClientToken")
+    with emulator.store.lock:
+        for package in emulator.store.all(PACKAGE) if token else ():
+            if package.fields.get("ClientToken") == token:
+                return {"ModelPackageArn": package.arn}
+        return crud.create(emulator, kind, request)
+
+
 def start_package(emulator: Emulator, item: Resource, request: Request) -> None:
     """Register a version: complete, and waiting for approval unless it came approved.
 
@@ -84,6 +102,7 @@ def start_package(emulator: Emulator, item: Resource, request: Request) -> None:
         ModelPackageStatus="Completed",
         ModelPackageStatusDetails={"ValidationStatuses": [], "ImageScanStatuses": []},
         ModelApprovalStatus=None,
+        ClientToken=request.get("ClientToken"),
     )
     item.fields["ModelPackageType"] = ["Unversioned", "Both"]  # what a list may ask for
     if "ModelPackageName" in request:

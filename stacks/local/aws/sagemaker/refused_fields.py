@@ -19,9 +19,6 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
     **monitoring_fields.REFUSED,
     **studio_fields.REFUSED,
     "CreateEndpointConfig": {
-        "AsyncInferenceConfig.OutputConfig.NotificationConfig.IncludeInferenceResponseIn": (
-            "topics hear where the answer is, not the answer"
-        ),
         "ExplainerConfig": "there is no explainer",
         "ProductionVariants[].InstancePools": "only one instance type per variant is built",
         "ProductionVariants[].CoreDumpConfig": "core dumps are not brought away",

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
+from stacks.local.aws.sagemaker import features
 from stacks.local.aws.sagemaker.crud import paged, shown
 from stacks.local.aws.sagemaker.errors import invalid, not_emulated
 from stacks.local.aws.sagemaker.resource_type import Request, short_name
@@ -23,6 +24,7 @@ KINDS = {
     "ExperimentTrial": "trial",
     "ExperimentTrialComponent": "trial component",
     "FeatureGroup": "feature group",
+    "FeatureMetadata": "feature group",
     "HubContent": "hub content",
     "HyperParameterTuningJob": "hyperparameter tuning job",
     "Model": "model",
@@ -31,6 +33,7 @@ KINDS = {
     "ModelPackageGroup": "model package group",
     "Pipeline": "pipeline",
     "PipelineExecution": "pipeline execution",
+    "PipelineVersion": "pipeline",
     "Project": "project",
     "TrainingJob": "training job",
 }
@@ -85,7 +88,13 @@ def _records(emulator: Emulator, resource: str) -> tuple[str, list[dict[str, Any
     if resource not in KINDS:
         raise not_emulated(f"Search of {resource}", f"{', '.join(KINDS)} are searched")
     member = MEMBERS.get(resource, resource)
-    return member, [_record(emulator, member, item) for item in emulator.store.all(KINDS[resource])]
+    if resource == "FeatureMetadata":
+        groups = emulator.store.all(KINDS[resource])
+        return member, [record for group in groups for record in features.metadata(group)]
+    items = emulator.store.all(KINDS[resource])
+    if resource == "PipelineVersion":
+        items = [version for pipeline in items for version in pipeline.live]
+    return member, [_record(emulator, member, item) for item in items]
 
 
 def batch_describe_packages(emulator: Emulator, request: Request) -> dict[str, Any]:

@@ -109,6 +109,9 @@ def constraints(value: Any, shape: Any, path: str) -> Iterator[str]:
             member = f"{path}.{name[:1].lower()}{name[1:]}".lstrip(".")
             yield from constraints(inner, shape.members[name], member)
     elif shape.type_name == "list":
+        most = shape.metadata.get("max")
+        if most is not None and len(value) > most:
+            yield _constraint(value, path, f"have length less than or equal to {most}")
         for place, inner in enumerate(value, 1):
             yield from constraints(inner, shape.member, f"{path}.{place}.member")
     elif shape.type_name == "map":

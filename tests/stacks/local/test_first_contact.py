@@ -1,0 +1,119 @@
+"""What clients that nobody here wrote met first: limits, tokens, policies, searches and events."""
+
+import json
+from typing import Any
+
+import pytest
+from moto.events.models import Rule
+
+from stacks.local.aws.emulator import moto_backend
+from stacks.local.aws.eventbridge import States, tell
+from tests.kits.sagemaker_alone import Account
+
+ARN = "arn:aws:sagemaker:us-east-1:123456789012"
+GROUP = {"ModelPackageGroupName": "flights"}
+
+
+@pytest.fixture
+def account() -> Account:
+    made = Account()
+    made.call("CreateModelPackageGroup", **GROUP)
+    return made
+
+
+def tags(first: int, last: int) -> list[dict[str, str]]:
+    return [{"Key": f"k{number}", "Value": "v"} for number in range(first, last)]
+
+
+def test_a_resource_has_at_most_fifty_tags(account: Account) -> None:
+    named = {"ResourceArn": f"{ARN}:model-package-group/flights"}
+    code, told = account.refusal("AddTags", **named, Tags=tags(0, 51))
+    assert code == "ValidationException"
+    assert told.endswith("Member must have length less than or equal to 50")
+    assert "at 'tags' failed" in told
+    account.call("AddTags", **named, Tags=tags(0, 30))
+    assert "at most 50 tags, got 51" in account.refusal("AddTags", **named, Tags=tags(20, 51))[1]
+    account.call("AddTags", **named, Tags=tags(20, 50))
+    assert len(account.call("ListTags", **named)["Tags"]) == 50
+
+
+def test_a_token_makes_one_package(account: Account) -> None:
+    first, again, other = (
+        account.call("CreateModelPackage", **GROUP, ClientToken=token)["ModelPackageArn"]
+        for token in ("one", "one", "two")
+    )
+    assert (first, again, other) == (
+        *[f"{ARN}:model-package/flights/1"] * 2,
+        f"{ARN}:model-package/flights/2",
+    )
+    listed = account.call("ListModelPackages", **GROUP)["ModelPackageSummaryList"]
+    assert len(listed) == 2
+
+
+@pytest.mark.parametrize("policy", ["{no json", "[]", '{"Version": "2012-10-17"}'])
+def test_the_policy_of_a_group_is_a_document(policy: str, account: Account) -> None:
+    code, told = account.refusal("PutModelPackageGroupPolicy", **GROUP, ResourcePolicy=policy)
+    assert code == "ValidationException" and "ResourcePolicy must be a JSON" in told
+    assert account.refusal("GetModelPackageGroupPolicy", **GROUP)[0] == "ValidationException"
+
+
+def found(account: Account, resource: str, name: str, value: str) -> list[dict[str, Any]]:
+    wanted = {"Filters": [{"Name": name, "Operator": "Equals", "Value": value}]}
+    rows = account.call("Search", Resource=resource, SearchExpression=wanted)["Results"]
+    return [row[resource] for row in rows]
+
+
+def test_features_are_found_by_what_people_say_of_them(account: Account) -> None:
+    features = [{"FeatureName": name, "FeatureType": "String"} for name in ("id", "at")]
+    account.call(
+        "CreateFeatureGroup",
+        FeatureGroupName="weather",
+        RecordIdentifierFeatureName="id",
+        EventTimeFeatureName="at",
+        FeatureDefinitions=features,
+        OnlineStoreConfig={"EnableOnlineStore": True},
+    )
+    named = {"FeatureGroupName": "weather", "FeatureName": "at"}
+    added = [{"Key": "team", "Value": "flights"}]
+    account.call("UpdateFeatureMetadata", **named, Description="when", ParameterAdditions=added)
+    (feature,) = found(account, "FeatureMetadata", "Description", "when")
+    assert named.items() <= feature.items() and feature["Parameters"] == added
+    assert len(found(account, "FeatureMetadata", "FeatureGroupName", "weather")) == 2
+    assert found(account, "FeatureMetadata", "FeatureGroupName", "other") == []
+
+
+def definition(name: str) -> str:
+    step = {"Name": name, "Type": "Fail", "Arguments": {"ErrorMessage": "no"}}
+    return json.dumps({"Version": "2020-12-01", "Steps": [step]})
+
+
+def test_versions_of_a_pipeline_are_found(account: Account) -> None:
+    named, role = {"PipelineName": "p"}, "arn:aws:iam::123456789012:role/plinth-test"
+    account.call(
+        "CreatePipeline",
+        **named,
+        PipelineDefinition=definition("One"),
+        RoleArn=role,
+        ClientRequestToken="t" * 32,
+    )
+    account.call("UpdatePipeline", **named, PipelineDefinition=definition("Two"))
+    rows = found(account, "PipelineVersion", "PipelineVersionId", "2")
+    assert [row["PipelineArn"] for row in rows] == [f"{ARN}:pipeline/p"]
+
+
+def test_an_event_shows_what_describe_shows_with_times_in_milliseconds(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[dict[str, Any]] = []
+    monkeypatch.setattr(Rule, "send_to_targets", lambda rule, event: heard.append(event))
+    moto_backend("events", account.emulator).put_rule(
+        name="all", event_pattern='{"source": ["aws.sagemaker"]}'
+    )
+    account.call("CreateModelPackage", **GROUP, ClientToken="one", SourceUri="s3://b/k")
+    made = account.call("DescribeModelPackage", ModelPackageName=f"{ARN}:model-package/flights/1")
+    tell(account.emulator, States())
+    (event,) = heard
+    assert event["detail"]["CreationTime"] == int(made["CreationTime"].timestamp() * 1000)
+    same = ("ModelPackageArn", "ModelPackageVersion", "ModelApprovalStatus", "SourceUri")
+    assert {name: event["detail"][name] for name in same} == {name: made[name] for name in same}
+    assert not {"ClientToken", "ModelPackageType"} & event["detail"].keys()
