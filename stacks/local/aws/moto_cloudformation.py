@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
-from stacks.local.aws.emulator import Emulator
+from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.aws.sagemaker.errors import ApiError
 from stacks.local.aws.sagemaker.lifecycles import is_deleted
 from stacks.local.aws.sagemaker.resource_type import ResourceType
@@ -67,11 +67,23 @@ def _roll_back() -> None:
         setattr(Stack, name, _rolling_back(getattr(Stack, name)))
 
 
+def look(emulator: Emulator) -> None:
+    """One round: a stack is complete once all that it made is ready, such as an endpoint.
+
+    moto asks again for custom resources alone. A stack that is just being made is left alone: who
+    looks a resource of it up makes it.
+    """
+    for stack in list(moto_backend("cloudformation", emulator).stacks.values()):
+        if stack.status == "CREATE_IN_PROGRESS" and getattr(stack, "is_made", False):
+            stack.verify_readiness()
+
+
 def _rolling_back(act: Any) -> Any:
     @functools.wraps(act)
     def acts(stack: Any) -> None:
         try:
             act(stack)
+            stack.is_made = True
         except Refused as error:
             stack._add_stack_event("ROLLBACK_IN_PROGRESS", resource_status_reason=str(error))
             stack.resource_map.delete()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from stacks.local.aws import moto_cloudformation
 from stacks.local.aws.autoscaling import Scaled, act, scale
 from stacks.local.aws.cloudwatch_alarms import Watch, watch
 from stacks.local.aws.event_source_mappings import Streams, read
@@ -48,6 +49,7 @@ class Rounds:
             lambda: tell(emulator, self.states),
             lambda: fire(emulator, self.due),
             lambda: act(emulator, recorded, self.due),
+            lambda: moto_cloudformation.look(emulator),
         )
         while not stop.wait(UPKEEP_SECONDS):
             for one in rounds:

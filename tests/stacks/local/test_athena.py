@@ -154,6 +154,20 @@ def test_results_lie_in_s3_and_tell_their_types(cloud: Cloud, athena: Any) -> No
     assert [(one["Name"], one["Type"]) for one in columns] == [("n", "bigint"), ("v", "boolean")]
 
 
+@pytest.mark.parametrize(
+    ("selected", "names"),
+    [
+        ("count(*), max(vip) AS v, CAST(max(name) AS varchar)", ["_col0", "v", "_col2"]),
+        ("1, *", ["_col0", "name", "age", "vip"]),
+        ("*, 1, name n, upper(name)", ["name", "age", "vip", "_col3", "n", "_col5"]),
+    ],
+)
+def test_a_column_without_a_name_has_that_of_its_place(
+    selected: str, names: list[str], athena: Any
+) -> None:
+    assert rows(athena, f"SELECT {selected} FROM people", **IN_SHOP)[0] == names
+
+
 def test_parameters_stand_where_the_question_marks_are(athena: Any) -> None:
     sql = "SELECT id, '?' AS mark FROM orders WHERE total > ? AND coalesce(customer, '') <> ?"
     found = rows(athena, sql, ExecutionParameters=["5", "'it''s'"], **IN_SHOP)

@@ -1,11 +1,14 @@
 """SageMaker's resources in stacks of CloudFormation, and their tags in the tagging API."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.kits.endpoints import on_instances, put_artifact, serve_program
 from tests.kits.local_cloud import ROLE, Cloud
+from tests.kits.path import wait_until
 
 DEFINITION = {
     "Version": "2020-12-01",
@@ -82,6 +85,33 @@ def test_a_stack_makes_changes_and_deletes_what_our_sagemaker_holds(sm: Any, cf:
     assert sm.list_notebook_instances()["NotebookInstances"] == []
     assert sm.list_pipelines(PipelineNamePrefix="of-a-stack")["PipelineSummaries"] == []
     assert sm.list_model_package_groups(NameContains="cf")["ModelPackageGroupSummaryList"] == []
+
+
+@pytest.mark.parametrize("status", ["CREATE_COMPLETE", "ROLLBACK_COMPLETE"])
+def test_a_stack_is_over_when_its_endpoint_is(
+    status: str, cloud: Cloud, sm: Any, cf: Any, tmp_path: Path
+) -> None:
+    serves = status == "CREATE_COMPLETE"
+    path = serve_program(tmp_path) if serves else "/nowhere"
+    name = f"serves-{serves}".lower()
+    variant = on_instances(sm, name, path, put_artifact(cloud.client("s3")), "only")
+    config = {"EndpointConfigName": {"Fn::GetAtt": ["Config", "EndpointConfigName"]}}
+    resources = {
+        "Config": {
+            "Type": "AWS::SageMaker::EndpointConfig",
+            "Properties": {"ProductionVariants": [variant]},
+        },
+        "Endpoint": {"Type": "AWS::SageMaker::Endpoint", "Properties": config},
+    }
+    cf.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
+
+    def shown() -> str:
+        return str(cf.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
+
+    wait_until(lambda: shown() != "CREATE_IN_PROGRESS")
+    assert shown() == status, reasons(cf, name)
+    cf.delete_stack(StackName=name)
+    assert sm.list_endpoints(NameContains=name)["Endpoints"] == []
 
 
 @pytest.mark.parametrize(

@@ -115,11 +115,32 @@ def _selected(
         running(connection)
         try:
             told = connection.execute(parsed.sql(dialect="duckdb"))
-            columns = [(name, _kind(str(kind))) for name, kind, *_ in told.description]
+            names = _names(parsed, [name for name, *_ in told.description])
+            kinds = [_kind(str(kind)) for _, kind, *_ in told.description]
+            columns = [*zip(names, kinds, strict=True)]
             rows = [[as_text(value) for value in row] for row in told.fetchall()]
         except duckdb.Error as error:
             raise QueryFailed(f"{_code(error)}: {error}") from None
     return Answer(columns=columns, rows=rows, scanned_bytes=size)
+
+
+def _names(parsed: Any, told: Sequence[str]) -> list[str]:
+    """Names of the columns: an expression without an alias is `_col` and its place, as in Trino."""
+    from sqlglot import exp
+
+    names, selects = list(told), parsed.selects
+    stars = [place for place, one in enumerate(selects) if one.is_star]
+    for number, one in enumerate(selects):
+        if one.is_star or isinstance(one, (exp.Alias, exp.Column, exp.Dot)):
+            continue
+        if not stars or number < stars[0]:
+            place = number
+        elif number > stars[-1]:
+            place = number + len(told) - len(selects)
+        else:  # between stars, of which nobody knows how many columns each is
+            continue
+        names[place] = f"_col{place}"
+    return names
 
 
 def _parsed(sql: str) -> Any:

@@ -63,6 +63,12 @@ def check_training(request: Request) -> None:
             re.compile(definition["Regex"])
         except re.error as error:
             raise invalid(f"Regex of metric {definition['Name']!r} is invalid: {error}") from error
+    limits = request.get("StoppingCondition", {})
+    runs, waits = (limits.get(f"Max{what}InSeconds") for what in ("Runtime", "WaitTime"))
+    if runs is not None and waits is not None and waits < runs:
+        raise invalid(
+            f"MaxWaitTimeInSeconds ({waits}) must be at least MaxRuntimeInSeconds ({runs})"
+        )
     if "CheckpointConfig" in request:
         _local_path(request["CheckpointConfig"].get("LocalPath", OPT_ML), OPT_ML)
 
