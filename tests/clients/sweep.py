@@ -1,14 +1,20 @@
 """Deletes all that CloudFormation, SageMaker and S3 hold in a region of the account."""
 
 import contextlib
+import time
 from collections.abc import Collection
 from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
 
-PASSES = 4
+PASSES = 8
 """What holds something goes after it, so one pass is not enough."""
+
+MOVING = ("Deleting", "Pending", "Stopping")
+"""Statuses that are waited for: of a notebook instance, which goes only when it is stopped."""
+
+WAIT_SECONDS = 1.0
 
 REFUSED: set[str] = set()
 """Lists that the local cloud does not answer."""
@@ -30,9 +36,11 @@ def everything(region: str, made: Collection[str]) -> None:
     for _ in range(PASSES):
         if stems >= set(LEFT_BY_JOBS):
             _take_apart(sagemaker)
-        left = [_delete(sagemaker, operation) for operation in _lists(sagemaker, stems)]
-        if not any(left):
+        left = [row for name in _lists(sagemaker, stems) for row in _delete(sagemaker, name)]
+        if not left:
             break
+        if any(status in MOVING for row in left for status in row.values()):
+            time.sleep(WAIT_SECONDS)
     s3 = boto3.resource("s3", region_name=region)
     for bucket in s3.buckets.all():
         bucket.objects.all().delete()
@@ -58,19 +66,19 @@ def _lists(sagemaker: Any, stems: Collection[str]) -> list[str]:
     return [name for name in names if name in told or name == "ListModelPackages"]
 
 
-def _delete(sagemaker: Any, operation: str) -> int:
-    """Delete what one list shows, where its rows tell enough to do so; the number of rows."""
+def _delete(sagemaker: Any, operation: str) -> list[dict[str, Any]]:
+    """Delete what one list shows, where its rows tell enough to do so; the rows."""
     model = sagemaker.meta.service_model
     if model.operation_model(operation).input_shape.required_members:
-        return 0
+        return []
     asked = {"ModelPackageType": "Both"} if operation == "ListModelPackages" else {}
     if operation in REFUSED:
-        return 0
+        return []
     try:
         answer = sagemaker._make_api_call(operation, asked)
     except ClientError:
         REFUSED.add(operation)
-        return 0
+        return []
     rows = [row for rows in answer.values() if isinstance(rows, list) for row in rows]
     for row in rows:
         for delete in _deletes(model, operation):
@@ -82,7 +90,7 @@ def _delete(sagemaker: Any, operation: str) -> int:
                     _stop(sagemaker, delete, known)
                 with contextlib.suppress(ClientError):
                     sagemaker._make_api_call(delete, {name: known[name] for name in needed})
-    return len(rows)
+    return rows
 
 
 def _stop(sagemaker: Any, delete: str, known: dict[str, Any]) -> None:

@@ -37,6 +37,16 @@ def test_a_resource_has_at_most_fifty_tags(account: Account) -> None:
     assert len(account.call("ListTags", **named)["Tags"]) == 50
 
 
+@pytest.mark.parametrize("key", ["aws:team", "AWS:team"])
+def test_the_tags_of_aws_are_its_own(key: str, account: Account) -> None:
+    given = [{"Key": key, "Value": "v"}]
+    code, told = account.refusal("CreateModelPackageGroup", ModelPackageGroupName="g", Tags=given)
+    assert code == "ValidationException" and "reserved" in told
+    named = {"ResourceArn": f"{ARN}:model-package-group/flights"}
+    assert account.refusal("AddTags", **named, Tags=given)[0] == "ValidationException"
+    assert account.call("ListTags", **named)["Tags"] == []
+
+
 def test_a_token_makes_one_package(account: Account) -> None:
     first, again, other = (
         account.call("CreateModelPackage", **GROUP, ClientToken=token)["ModelPackageArn"]

@@ -72,7 +72,7 @@ def test_a_container_that_refuses_ends_the_row_and_is_named(
     ask = cloud.client("sagemaker-runtime").invoke_endpoint
     code, message, status = refusal(ask, EndpointName="stops", Body=b"body")
     assert (code, status) == ("ModelError", 424)
-    assert "(500) from container-2 with message 'out of order'" in message
+    assert 'server error (500) from container-2 with message "out of order"' in message
 
 
 def test_describe_shows_every_container(sm: Any, row: str, beside: str) -> None:

@@ -98,6 +98,7 @@ def _list_tuning_jobs(emulator: Emulator, request: Request) -> Answer:
 
 def _add_tags(emulator: Emulator, request: Request) -> Answer:
     arn = _tagged(emulator, request)
+    crud.check_tags(request["Tags"])
     keys = emulator.store.tags.get(arn, {}).keys() | {tag["Key"] for tag in request["Tags"]}
     if len(keys) > TAGS_LIMIT:
         raise invalid(f"{arn} can have at most {TAGS_LIMIT} tags, got {len(keys)}")

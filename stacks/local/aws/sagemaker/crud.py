@@ -52,6 +52,7 @@ LIST_MEMBERS = frozenset(
 
 def create(emulator: Emulator, kind: ResourceType, request: Request) -> dict[str, Any]:
     store = emulator.store
+    check_tags(request.get("Tags", ()))
     with store.lock:
         for member, parent in kind.parents.items():
             if member in request:
@@ -234,6 +235,13 @@ def ordered(
 def _plain(word: str) -> str:
     """CreationTime as CREATION_TIME, which some operations write."""
     return word.replace("_", "").lower()
+
+
+def check_tags(tags: Iterable[Mapping[str, str]]) -> None:
+    """The prefix `aws:` is AWS's own (AWS General Reference, "Tag naming limits")."""
+    for one in tags:
+        if one["Key"].lower().startswith("aws:"):
+            raise invalid(f"Tag key {one['Key']!r} must not begin with aws:, which is reserved")
 
 
 def tag(emulator: Emulator, arn: str, tags: Iterable[Mapping[str, str]]) -> None:

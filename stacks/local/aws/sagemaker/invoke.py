@@ -364,7 +364,8 @@ def model_error(status: int, said: str, server: Server | None = None) -> ApiErro
     """SageMaker's error, with the log's path where it has a link to CloudWatch."""
     members: dict[str, Any] = {"OriginalStatusCode": status, "OriginalMessage": said[:4096]}
     whose = PRIMARY if server is None else server.name
-    message = f"Received error ({status}) from {whose} with message {said[:1024]!r}."
+    side = "client" if 400 <= status < 500 else "server"
+    message = f'Received {side} error ({status}) from {whose} with message "{said[:1024]}".'
     if server is not None:
         message += f" See {server.log} for more information."
     return ApiError("ModelError", message, status=424, **members)
