@@ -67,6 +67,30 @@ def test_the_policy_of_a_group_is_a_document(policy: str, account: Account) -> N
     assert account.refusal("GetModelPackageGroupPolicy", **GROUP)[0] == "ValidationException"
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("{", "must be JSON"),
+        ("[]", "must be a JSON object"),
+        ('{"overview": {}}', "'overview', which is no member"),
+        ('{"intended_uses": []}', "intended_uses of Content must be an object"),
+        ('{"evaluation_details": {}}', "evaluation_details of Content must be an array"),
+    ],
+)
+def test_the_content_of_a_card_has_the_members_of_one(
+    content: str, told: str, account: Account
+) -> None:
+    card = {"ModelCardName": "c"}
+    good = json.dumps({"model_overview": {}, "evaluation_details": [{"name": "e"}]})
+    code, message = account.refusal(
+        "CreateModelCard", **card, Content=content, ModelCardStatus="Draft"
+    )
+    assert code == "ValidationException" and told in message
+    account.call("CreateModelCard", **card, Content=good, ModelCardStatus="Draft")
+    assert account.refusal("UpdateModelCard", **card, Content=content)[0] == "ValidationException"
+    assert account.call("DescribeModelCard", **card)["Content"] == good
+
+
 def found(account: Account, resource: str, name: str, value: str) -> list[dict[str, Any]]:
     wanted = {"Filters": [{"Name": name, "Operator": "Equals", "Value": value}]}
     rows = account.call("Search", Resource=resource, SearchExpression=wanted)["Results"]

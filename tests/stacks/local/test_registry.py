@@ -67,17 +67,20 @@ def test_a_package_without_versions_has_a_name_and_no_approval(sm: Any, version:
     assert sm.list_model_packages()["ModelPackageSummaryList"] == []
 
 
+ONE, TWO = (f'{{"model_overview": {{"model_version": {number}}}}}' for number in (1, 2))
+
+
 def test_every_version_of_a_card_can_be_read(sm: Any) -> None:
-    sm.create_model_card(ModelCardName="card", Content='{"a": 1}', ModelCardStatus="Draft")
-    sm.update_model_card(ModelCardName="card", Content='{"a": 2}')
+    sm.create_model_card(ModelCardName="card", Content=ONE, ModelCardStatus="Draft")
+    sm.update_model_card(ModelCardName="card", Content=TWO)
     sm.update_model_card(ModelCardName="card", ModelCardStatus="Approved")
 
     def read(**asked: int) -> tuple[int, str, str]:
         card = sm.describe_model_card(ModelCardName="card", **asked)
         return card["ModelCardVersion"], card["Content"], card["ModelCardStatus"]
 
-    assert read() == read(ModelCardVersion=2) == (2, '{"a": 2}', "Approved")
-    assert read(ModelCardVersion=1) == (1, '{"a": 1}', "Draft")
+    assert read() == read(ModelCardVersion=2) == (2, TWO, "Approved")
+    assert read(ModelCardVersion=1) == (1, ONE, "Draft")
     code, message, _ = refusal(sm.describe_model_card, ModelCardName="card", ModelCardVersion=3)
     assert code == "ResourceNotFound" and "version 3" in message
 

@@ -72,7 +72,11 @@ CASES: dict[str, Case] = {
             "content": '{"model_overview": {}}',
             "tags": TAGS,
         },
-        change={"modelCardStatus": "Approved", "content": '{"a": 1}', "tags": RETAGGED},
+        change={
+            "modelCardStatus": "Approved",
+            "content": '{"model_overview": {}}',
+            "tags": RETAGGED,
+        },
     ),
     "aws:sagemaker/modelPackageGroupPolicy:ModelPackageGroupPolicy": Case(
         inputs={
