@@ -74,7 +74,7 @@ CASES: dict[str, Case] = {
         },
         change={
             "modelCardStatus": "Approved",
-            "content": '{"model_overview": {}}',
+            "content": '{"business_details": {}}',
             "tags": RETAGGED,
         },
     ),
