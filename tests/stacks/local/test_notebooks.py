@@ -121,12 +121,12 @@ def test_what_an_instance_names_must_be_there(account: Account) -> None:
     account.call("CreateNotebookInstanceLifecycleConfig", **CONFIG, OnStart=SCRIPT)
     git = {"RepositoryUrl": "https://example.com/flights"}
     account.call("CreateCodeRepository", CodeRepositoryName="flights", GitConfig=git)
-    named = {
+    given: dict[str, Any] = {
         "AdditionalCodeRepositories": ["https://example.com/a"],
         "DefaultCodeRepository": "flights",
     }
-    notebook(account, LifecycleConfigName="setup", **named)
-    assert named.items() <= shown(account).items()
+    notebook(account, LifecycleConfigName="setup", **given)
+    assert given.items() <= shown(account).items()
     assert shown(account)["NotebookInstanceLifecycleConfigName"] == "setup"
     for wanted in (
         {"DefaultCodeRepositoryContains": "flig"},
