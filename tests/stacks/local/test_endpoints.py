@@ -189,6 +189,11 @@ def test_what_a_model_refuses_is_a_model_error(cloud: Cloud, split: str) -> None
     assert answer["Error"]["Code"] == "ModelError"
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 424
     assert (answer["OriginalStatusCode"], answer["OriginalMessage"]) == (422, "no such row")
+    words = 'Received client error (422) from primary with message "no such row".'
+    assert answer["Error"]["Message"].startswith(words)
+    group, _, stream = answer["LogStreamArn"].partition(":log-group:")[2].partition(":log-stream:")
+    assert group == f"/aws/sagemaker/Endpoints/{split}"
+    assert stream.partition("/")[0] in {"left", "right"}
 
 
 def test_a_killed_server_costs_no_request_that_another_can_take(

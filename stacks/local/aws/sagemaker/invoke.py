@@ -368,4 +368,5 @@ def model_error(status: int, said: str, server: Server | None = None) -> ApiErro
     message = f'Received {side} error ({status}) from {whose} with message "{said[:1024]}".'
     if server is not None:
         message += f" See {server.log} for more information."
+        members |= {"LogStreamArn": server.log_stream} if server.log_stream else {}
     return ApiError("ModelError", message, status=424, **members)

@@ -17,6 +17,7 @@ from typing import Any
 
 import urllib3
 
+from stacks.local.aws.account_id import ACCOUNT_ID
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.role_sessions import CannotAssume
 from stacks.local.aws.sagemaker.model_containers import PRIMARY, is_multi_model, name_of
@@ -112,6 +113,9 @@ class Server:
 
     name: str = PRIMARY
     """Of its container."""
+
+    log_stream: str = ""
+    """ARN of its log stream in CloudWatch. Default: what it prints does not come there."""
 
     models: Models | None = None
     """What a container in MultiModel mode has loaded. Default: it has one model."""
@@ -231,7 +235,10 @@ def _start(emulator: Emulator, serving: Serving) -> Server:
         credentials=acting.environment,
         ours=images.is_ours(serving.image),
     )
+    log_stream = ""
     if may_log(emulator, acting, serving.group):
+        where = f"log-group:{serving.group}:log-stream:{serving.stream}"
+        log_stream = f"arn:aws:logs:{emulator.region}:{ACCOUNT_ID}:{where}"
         emulator.logs.follow(
             serving.log,
             serving.group,
@@ -245,6 +252,7 @@ def _start(emulator: Emulator, serving: Serving) -> Server:
         directory=serving.directory,
         log=serving.log,
         name=name_of(serving.container),
+        log_stream=log_stream,
         models=models,
     )
 
