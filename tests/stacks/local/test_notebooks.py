@@ -173,7 +173,7 @@ def test_the_scripts_of_a_configuration_are_in_base64(operation: str, account: A
     act = f"{operation}NotebookInstanceLifecycleConfig"
     if operation == "Update":
         account.call("CreateNotebookInstanceLifecycleConfig", **CONFIG, OnStart=SCRIPT)
-    code, told = account.refusal(act, **CONFIG, OnCreate=[{"Content": "echo hello"}])
+    code, told = account.refusal(act, **CONFIG, OnCreate=[{"Content": "echo 1234"}])
     assert code == "ValidationException" and "base64" in told
     account.call(act, **CONFIG, OnCreate=SCRIPT)
     found = account.call("DescribeNotebookInstanceLifecycleConfig", **CONFIG)
