@@ -102,11 +102,12 @@ class ContainerRuntime:
         credentials: Mapping[str, str],
         ours: bool = True,
         isolated: bool = False,
+        seen: Sequence[Path] = (),
     ) -> subprocess.Popen[bytes]:
         """Start a program whose /opt/ml is `<directory>/ml`; isolated, it can reach no AWS.
 
         `credentials`: variables of the session of its role. `ours`: our own code and programs are
-        what its image holds.
+        what its image holds. `seen`: folders of this machine that it reads besides.
         """
         opt_ml = directory / "ml"
         for name in FOLDERS:
@@ -118,7 +119,7 @@ class ContainerRuntime:
             namespace = self.closed_namespace if isolated else self.namespace
             programs = [Path(entry) for entry in env["PATH"].split(":") if entry]
             kept = [path for path in programs if not path.is_relative_to(self.state)]
-            command = [*_entering(namespace, directory, self.state, kept), *argv]
+            command = [*_entering(namespace, directory, self.state, [*kept, *seen]), *argv]
         else:
             command = [_rewritten(argument, opt_ml) for argument in argv]
             env = {name: _rewritten(value, opt_ml) for name, value in env.items()}

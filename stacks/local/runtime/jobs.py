@@ -221,7 +221,7 @@ class Jobs:
             )
         except OSError as error:  # without a namespace the program itself may be missing
             return failed(f"{error.strerror}: {error.filename}", 127, directory.log)
-        stopped = not _over(process, stopping, time.monotonic() + limit)
+        stopped = not over(process, stopping, time.monotonic() + limit)
         status = self.host.children.stop(process)
         said = directory.read(message)[:EXIT_MESSAGE_LIMIT]
         if stopped:
@@ -255,7 +255,7 @@ class Jobs:
                 entry.unlink(missing_ok=True)
 
 
-def _over(process: subprocess.Popen[bytes], stopping: threading.Event, deadline: float) -> bool:
+def over(process: subprocess.Popen[bytes], stopping: threading.Event, deadline: float) -> bool:
     """Wait for a program's end; False: it is to stop, or its time is over."""
     while process.poll() is None and not stopping.is_set() and time.monotonic() < deadline:
         with contextlib.suppress(subprocess.TimeoutExpired):
