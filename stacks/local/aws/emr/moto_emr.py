@@ -180,9 +180,7 @@ def _begin(emulator: Emulator, cluster: Any, step: Any) -> None:
 
 
 def _job(emulator: Emulator, cluster: Any, step: Any) -> runs.Job:
-    submission = of_step(_plain(step.hadoop_jar_step)).under(
-        getattr(cluster, "spark_defaults", {})
-    )
+    submission = of_step(_plain(step.hadoop_jar_step)).under(getattr(cluster, "spark_defaults", {}))
     own = functools.partial(_acting, emulator, cluster)
     runtime_role = getattr(step, "execution_role_arn", None)
     act = functools.partial(_assumed, emulator, own, runtime_role, step.id) if runtime_role else own

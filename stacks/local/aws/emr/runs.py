@@ -71,7 +71,7 @@ def run(emulator: Emulator, job: Job, stopping: threading.Event) -> SparkEnd:
 
 
 def _bring_logs(job: Job, end: SparkEnd) -> None:
-    """What was printed, compressed; a service whose role may not write leaves no logs, on AWS too."""
+    """What was printed, compressed; where the role may not write there are no logs, on AWS too."""
     try:
         bucket, prefix = split_uri(job.logs.replace("s3n://", "s3://", 1))
         s3 = job.log_act().s3

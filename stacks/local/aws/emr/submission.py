@@ -28,6 +28,9 @@ PASSED = frozenset(
      "--properties-file", "--py-files", "--repositories"}
 )  # fmt: skip
 
+CONF = frozenset({"--conf", "-c"})
+FLAGS = frozenset({"--supervise", "--verbose", "-v"})
+
 REFUSED: Mapping[str, str] = {
     "--archives": "no packed Python environment is unpacked",
     "--keytab": "there is no Kerberos",
@@ -109,18 +112,8 @@ def of_arguments(arguments: Sequence[str]) -> Submission:
     """Of the arguments of spark-submit."""
     kept, properties, rest = list[str](), list[tuple[str, str]](), [*arguments]
     while rest and rest[0].startswith("-"):
-        option, equals, value = rest.pop(0).partition("=")
-        if option in ("--verbose", "-v", "--supervise"):
-            continue
-        if option in REFUSED:
-            raise NotSubmittable(f"{option}: {REFUSED[option]}")
-        if option not in DROPPED | PASSED | {"--conf", "-c"}:
-            raise NotSubmittable(f"{option}: not an option of spark-submit that is known here")
-        if not equals:
-            if not rest:
-                raise NotSubmittable(f"{option}: its value is missing")
-            value = rest.pop(0)
-        if option in ("--conf", "-c"):
+        option, value = _option(rest)
+        if option in CONF:
             name, _, content = value.partition("=")
             properties.append((name.strip(), content))
         elif option in PASSED:
@@ -131,6 +124,20 @@ def of_arguments(arguments: Sequence[str]) -> Submission:
         raise NotSubmittable(f"spark-submit: only .py and .jar run here, got {rest[0]!r}")
     confs, variables = _properties(properties)
     return Submission(arguments=[*_confs(confs), *kept, *rest], environment=variables)
+
+
+def _option(rest: list[str]) -> tuple[str, str]:
+    """Take the first option with its value, if it has one."""
+    option, equals, value = rest.pop(0).partition("=")
+    if option in REFUSED:
+        raise NotSubmittable(f"{option}: {REFUSED[option]}")
+    if option in FLAGS:
+        return option, ""
+    if option not in DROPPED | PASSED | CONF:
+        raise NotSubmittable(f"{option}: not an option of spark-submit that is known here")
+    if not equals and not rest:
+        raise NotSubmittable(f"{option}: its value is missing")
+    return option, value if equals else rest.pop(0)
 
 
 def defaults_of(configurations: Sequence[Mapping[str, Any]]) -> dict[str, str]:
