@@ -16,6 +16,7 @@ from pipelines.executor import (
     retries,
     spark_steps,
 )
+from pipelines.executor.drivers import FAIL_MESSAGE_LENGTH
 from pipelines.executor.grammar import variable
 from pipelines.executor.runners import RUNNERS
 
@@ -165,6 +166,13 @@ def _argument_problems(kind: str, arguments: Mapping[str, Any], where: str) -> I
         yield NotBuilt(f"{where} are a notebook job, which is not emulated: nothing runs notebooks")
     elif kind == "Fail" and arguments.get("ErrorMessage") is None:
         yield f"{where}.ErrorMessage is missing"
+    elif kind == "Fail" and _too_long(arguments["ErrorMessage"]):
+        told = f"must be text of up to {FAIL_MESSAGE_LENGTH} characters"
+        yield f"{where}.ErrorMessage {told}, got {shown(arguments['ErrorMessage'])}"
+
+
+def _too_long(message: Any) -> bool:
+    return isinstance(message, str) and len(message) > FAIL_MESSAGE_LENGTH
 
 
 def _entry_point(arguments: Mapping[str, Any]) -> Any:

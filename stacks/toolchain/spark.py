@@ -164,7 +164,7 @@ def _build(java: Path) -> None:
 
 def _bring_jars(spark: Spark, ivy: Path) -> None:
     """Spark runs an empty program, for which it fetches the packages; each jar is checked."""
-    ivy.mkdir()
+    ivy.mkdir(parents=True)
     empty = ivy / "empty.py"
     empty.touch()
     _run(

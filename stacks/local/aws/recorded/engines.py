@@ -16,7 +16,11 @@ APPLICATION = Recorded(
     delete="DeleteApplication",
     key={"applicationId": "applicationId"},
     member="application",
-    made={"applicationId": "00{hash}", "arn": APPLICATIONS + "/00{hash}"},
+    made={
+        "applicationId": "00{hash}",
+        "id": "00{hash}",
+        "arn": APPLICATIONS + "/00{hash}",
+    },
     sets={"state": "CREATED"},
     times=("createdAt", "updatedAt"),
     arn="arn",
