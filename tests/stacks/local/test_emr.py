@@ -10,12 +10,12 @@ from typing import Any, cast
 import boto3
 import pytest
 
-from stacks.local.aws.emr import serverless
+from stacks.local.aws.emr import runs, serverless
 from stacks.local.aws.recorded.engines import JOB_RUN
 from stacks.local.aws.recorded.recorder import Store, Thing
 from stacks.toolchain import spark
 from tests.kits.executions import create, execute, shell, start, steps_of
-from tests.kits.local_cloud import BUCKET, ROLE, Cloud, refusal, until
+from tests.kits.local_cloud import BUCKET, ROLE, Cloud, killed_cloud, refusal, until
 from tests.kits.path import wait_until
 
 ACCOUNT = "arn:aws:iam::123456789012"
@@ -392,3 +392,20 @@ def test_a_stopped_execution_ends_its_step_and_its_cluster(sm: Any, emr: Any) ->
     assert found["Status"]["State"] == "CANCELLED"
     status = emr.describe_cluster(ClusterId=told["ClusterId"])["Cluster"]["Status"]
     assert status["State"] == "TERMINATED"
+
+
+def test_a_killed_cloud_leaves_its_clusters_and_says_that_their_steps_failed(
+    cloud: Cloud, application: str
+) -> None:
+    run = cloud.client("emr-serverless").start_job_run(
+        applicationId=application, executionRoleArn=RUNNER, jobDriver=driver()
+    )["jobRunId"]
+    steps = [step("spark-submit", SCRIPT_PATH), step("spark-submit", SCRIPT_PATH)]
+    cluster = cloud.client("emr").run_job_flow(**{**CLUSTER, **ALIVE, "Steps": steps})["JobFlowId"]
+    again = killed_cloud(cloud)
+    told = again.client("emr-serverless").get_job_run(applicationId=application, jobRunId=run)
+    assert (told["jobRun"]["state"], told["jobRun"]["stateDetails"]) == ("FAILED", runs.ENDED)
+    emr = again.client("emr")
+    states = [one["Status"]["State"] for one in emr.list_steps(ClusterId=cluster)["Steps"]]
+    assert states == ["CANCELLED", "FAILED"], "the newest comes first"
+    assert emr.describe_cluster(ClusterId=cluster)["Cluster"]["Status"]["State"] == "WAITING"

@@ -43,6 +43,8 @@ def install(emulator: Emulator) -> None:
         left = [step for step in cluster.steps if step.state in ("PENDING", "RUNNING")]
         for step in left:
             _move(step, "FAILED" if step.state == "RUNNING" else "CANCELLED", runs.ENDED)
+        if left:
+            _advance(emulator, cluster)
     Cluster.add_steps = _add_steps
     Cluster.status = property(_cluster_status)
     Step.status = property(_step_status)
