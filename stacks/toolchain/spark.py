@@ -29,9 +29,11 @@ HADOOP_VERSION = "3.3.4"
 SDK_VERSION = "1.12.262"
 """Of AWS's SDK for Java that this `hadoop-aws` was built with."""
 
-OLDEST_JAVA = "11"
+OLDEST_JAVA, TOO_NEW_JAVA = "11", "22"
+"""Spark 3.5 is made for Java 8, 11 and 17, and runs on 21; this Hadoop fails on 24."""
+
 JAVA_PACKAGE = "openjdk-17-jre-headless"
-"""Debian's; Spark 3.5 runs on Java 8, 11 and 17, and `java --version` begins with 9."""
+"""Debian 12's; Debian 13 has `openjdk-21-jre-headless`."""
 
 PACKAGES = (
     f"org.apache.hadoop:hadoop-aws:{HADOOP_VERSION}",
@@ -114,7 +116,7 @@ def ensure(say: Say) -> Spark:
     home = java_home()
     if home is None:
         raise UserError(
-            f"Spark needs Java {OLDEST_JAVA} or newer on PATH, got none",
+            f"Spark needs Java from {OLDEST_JAVA} on and before {TOO_NEW_JAVA} on PATH, got none",
             fix=f"apt-get install {JAVA_PACKAGE}, or give PATH another Java, and try again",
         )
     with one_at_a_time():
@@ -132,6 +134,8 @@ def java_home() -> Path | None:
         return None
     version = re.search(r"^\S+ (\d+(?:\.\d+)*)", run([found, "--version"]))
     if version is None or not at_least(version[1], OLDEST_JAVA):
+        return None
+    if at_least(version[1], TOO_NEW_JAVA):
         return None
     return Path(found).resolve().parents[1]
 

@@ -31,11 +31,13 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("openjdk 17.0.15 2025-04-15", True),
         ("openjdk 11 2018-09-25", True),
+        ("openjdk 21.0.7 2025-04-15", True),
         ("openjdk 10.0.2 2018-07-17", False),
+        ("openjdk 25 2025-09-16", False),
         ("", False),
     ],
 )
-def test_java_is_taken_from_eleven_on(path: Path, said: str, fits: bool) -> None:
+def test_java_is_taken_from_eleven_to_twenty_one(path: Path, said: str, fits: bool) -> None:
     program(path, "java", f"echo '{said}'")
     assert spark.java_home() == (path.parent if fits else None)
 

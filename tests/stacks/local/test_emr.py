@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,8 +24,10 @@ RUNNER, STRANGER = f"{ACCOUNT}:role/spark-runner", f"{ACCOUNT}:role/spark-strang
 PROFILE = "spark-profile"
 SCRIPT = """
 import sys
+import boto3
 from pyspark.sql import SparkSession
 
+print(boto3.client("sts").get_caller_identity()["Arn"])
 spark = SparkSession.builder.getOrCreate()
 rows = spark.read.csv(sys.argv[1], header=True, schema="k string, v long")
 rows.groupBy("k").sum("v").coalesce(1).write.mode("overwrite").csv(sys.argv[2])
@@ -88,6 +91,13 @@ def data(cloud: Cloud) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
+def java() -> None:
+    if spark.java_home() is None and not os.environ.get("CI"):
+        pytest.skip(f"Spark needs Java: apt-get install {spark.JAVA_PACKAGE}")
+    assert spark.java_home(), "CI must install Java: see .ci/run"
+
+
+@pytest.fixture(scope="module")
 def emr(cloud: Cloud) -> Any:
     return cloud.client("emr")
 
@@ -132,7 +142,7 @@ def ended_run(cloud: Cloud, application: str, run: str) -> Mapping[str, Any]:
     return told()
 
 
-@pytest.mark.engine
+@pytest.mark.usefixtures("java")
 def test_a_pipeline_runs_spark_on_a_cluster_of_its_own_and_ends_it(
     cloud: Cloud, sm: Any, emr: Any
 ) -> None:
@@ -155,7 +165,9 @@ def test_a_pipeline_runs_spark_on_a_cluster_of_its_own_and_ends_it(
     assert told["LogFilePath"] == f"{LOGS}{cluster}/steps/{identifier}"
     assert written(cloud, "out/monday/") == ["a,4", "b,2"]
     stdout = printed(cloud, f"logs/{cluster}/steps/{identifier}/stdout.gz")
-    assert stdout == "partitions 1 rows 3\n", "the cluster's own properties hold"
+    who, properties = stdout.splitlines()
+    assert "assumed-role/spark-runner/" in who, "as the instance profile"
+    assert properties == "partitions 1 rows 3", "the cluster's own properties hold"
     status = emr.describe_cluster(ClusterId=cluster)["Cluster"]["Status"]
     assert status["State"] == "TERMINATED"
     assert (
@@ -163,7 +175,7 @@ def test_a_pipeline_runs_spark_on_a_cluster_of_its_own_and_ends_it(
     )
 
 
-@pytest.mark.engine
+@pytest.mark.usefixtures("java")
 def test_a_client_of_emr_serverless_sees_its_job_run_and_its_logs(
     cloud: Cloud, application: str
 ) -> None:
@@ -188,7 +200,9 @@ def test_a_client_of_emr_serverless_sees_its_job_run_and_its_logs(
     assert told["endedAt"] >= told["startedAt"] >= told["createdAt"]
     assert written(cloud, "totals/") == ["a,4", "b,2"]
     place = f"logs/applications/{application}/jobs/{run}/SPARK_DRIVER"
-    assert printed(cloud, f"{place}/stdout.gz") == "partitions 2 rows 3\n"
+    who, properties = printed(cloud, f"{place}/stdout.gz").splitlines()
+    assert who.endswith(f"assumed-role/spark-runner/{run}")
+    assert properties == "partitions 2 rows 3"
     assert "SparkContext" in printed(cloud, f"{place}/stderr.gz")
     state = client.get_application(applicationId=application)["application"]["state"]
     assert state == "STARTED"
@@ -372,7 +386,7 @@ def test_a_run_that_a_cloud_left_has_failed() -> None:
     assert states == {"RUNNING": "FAILED", "SUCCESS": "SUCCESS"}
 
 
-@pytest.mark.engine
+@pytest.mark.usefixtures("java")
 def test_a_stopped_execution_ends_its_step_and_its_cluster(sm: Any, emr: Any) -> None:
     waits = jar_step("spark-submit", SCRIPT_PATH, f"s3://{BUCKET}/in/", f"s3://{BUCKET}/never")
     arguments = {"ClusterConfig": CLUSTER, "StepConfig": waits}
@@ -394,6 +408,7 @@ def test_a_stopped_execution_ends_its_step_and_its_cluster(sm: Any, emr: Any) ->
     assert status["State"] == "TERMINATED"
 
 
+@pytest.mark.usefixtures("java")
 def test_a_killed_cloud_leaves_its_clusters_and_says_that_their_steps_failed(
     cloud: Cloud, application: str
 ) -> None:
