@@ -128,6 +128,7 @@ class Spark:
     refuses: bool = False
     calls: list[tuple[str, Json]] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
+    asked_since: int = 0
     sagemaker: FakeSageMaker = field(default_factory=FakeSageMaker)
 
     def client(self, service: str) -> Any:
@@ -148,7 +149,8 @@ class Spark:
     @property
     def state(self) -> str:
         if self.stopped.is_set():
-            return "CANCELLED"
+            self.asked_since += 1
+            return "CANCELLED" if self.asked_since > 3 else "RUNNING"
         return self.states.pop(0) if len(self.states) > 1 else self.states[0]
 
     def asked(self, name: str) -> list[Json]:
