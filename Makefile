@@ -36,8 +36,9 @@ install: .venv/installed ## make .venv with what requirements.lock names
 	@.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-lock: ## write requirements.lock from pyproject.toml
+lock: ## write requirements.lock from pyproject.toml, and those of PySpark
 	.venv/bin/uv pip compile --universal --generate-hashes --all-extras --python-version 3.11 --quiet pyproject.toml -o requirements.lock
+	for name in requirements build; do .venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --quiet stacks/toolchain/pyspark/$$name.in -o stacks/toolchain/pyspark/$$name.lock || exit; done
 
 release: ## tag the version of pyproject.toml with its part of CHANGELOG.md
 	$(PYTHON) .ci/release.py

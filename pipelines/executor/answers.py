@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from pipelines.executor import checks, lineage
+from pipelines.executor import checks, lineage, spark_steps
 from pipelines.executor.foreach import COUNTS
 from pipelines.executor.grammar import LIST_KEYS, Path, Reference
 from pipelines.executor.runners import RUNNERS
@@ -59,8 +59,11 @@ def _answered(path: Path, answers: Answers) -> Any:
     described = runner.operation.replace("Create", "Describe", 1)
     if runner.lists and path[0] in operation(runner.lists).output_shape.members:
         described = runner.lists
-    shape = operation(described).output_shape
-    parent: str | int = ""
+    return _walked(operation(described).output_shape, path, described)
+
+
+def _walked(shape: Any, path: Path, described: str, parent: str | int = "") -> Any:
+    """The shape that a path below another ends at, or a problem."""
     for token in path:
         child = _child(shape, token, parent)
         if child is None:
@@ -116,10 +119,20 @@ def _checked(path: Path, answers: Answers) -> Any:
     return f"a {answers.step_type} step answers no {path[0]!r}, it has {', '.join(known)}"
 
 
+def _run_by_spark(path: Path, answers: Answers) -> Any:
+    """What steps of EMR and EMR Serverless answer: DescribeStep's Step, or all of GetJobRun."""
+    kind = answers.step_type
+    first = spark_steps.answered(kind, path)
+    if first is None:
+        return f"an {kind} step answers no {path[0]!r}"
+    return _walked(first, path[1:], f"an {kind} step", path[0])
+
+
 _OWN: Mapping[str, Callable[[Path, Answers], Any]] = {
     **dict.fromkeys(checks.CHECKS, _checked),
     "Callback": _put_out,
     "Condition": _decided,
+    **dict.fromkeys(spark_steps.CHOICES, _run_by_spark),
     "ForEach": _each,
     "Lambda": _put_out,
     "Lineage": _recorded,

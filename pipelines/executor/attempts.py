@@ -7,7 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pipelines.executor import cache, checks, cleanup, drivers, external, foreach, lineage, retries
+from pipelines.executor import (
+    cache,
+    checks,
+    cleanup,
+    drivers,
+    external,
+    foreach,
+    lineage,
+    retries,
+    spark_steps,
+)
 from pipelines.executor.drivers import (
     JOB_NAME_LENGTH,
     Call,
@@ -28,6 +38,8 @@ DRIVERS: Mapping[str, Callable[[Call, Services, Progress], End]] = {
     "Callback": external.call_back,
     "Cleanup": cleanup.clean,
     "Condition": drivers.decide,
+    "EMR": spark_steps.on_cluster,
+    "EMRServerless": spark_steps.serverless,
     "Fail": drivers.fail,
     "ForEach": foreach.run_each,
     "Lambda": external.invoke,

@@ -40,6 +40,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "QualityCheck": (*_CHECK, "SuppliedBaselineStatistics"),
     "ClarifyCheck": (*_CHECK, "ModelName"),
     # AWS lists no attributes for these; the SDK takes a CacheConfig (sagemaker.mlops.workflow 1.27)
+    "EMR": ("ClusterId", "StepConfig"),
+    "EMRServerless": EVERYTHING,
     "Lambda": EVERYTHING,
     "Callback": EVERYTHING,
     "EndpointConfig": EVERYTHING,

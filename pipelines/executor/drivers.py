@@ -22,6 +22,8 @@ JOB_NAME_LENGTH = 63
 _HASH_LENGTH = 10
 _NO_HOLDER = "Model Package Group does not exist"
 """What SageMaker says of a package whose group is not there."""
+FAIL_MESSAGE_LENGTH = 3072
+"""Of a Fail step's ErrorMessage (API reference, FailStepMetadata)."""
 STEP_REASON_LENGTH, EXECUTION_REASON_LENGTH = 1024, 1300
 """Of a FailureReason (API reference, PipelineExecutionStep and DescribePipelineExecution)."""
 
@@ -96,7 +98,7 @@ def decide(call: Call, _: Services, progress: Progress) -> End:
 
 def fail(call: Call, _: Services, progress: Progress) -> End:
     """End as a Fail step does, with its message."""
-    message = short(text_of(call.arguments["ErrorMessage"]))
+    message = short(text_of(call.arguments["ErrorMessage"]), FAIL_MESSAGE_LENGTH)
     progress.move(status="Executing", metadata={"Fail": {"ErrorMessage": message}})
     return End("Failed", message)
 

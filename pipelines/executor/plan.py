@@ -19,6 +19,7 @@ from pipelines.executor import (
     parameters,
     retries,
     shapes,
+    spark_steps,
     step_types,
 )
 from pipelines.executor.answers import Answers, reference_problem
@@ -293,6 +294,10 @@ class _Reading:
             if step.type == "Lineage":
                 for here, operation, request in lineage.requests(step.arguments, where):
                     self.problems += shapes.request_problems(request, operation, here, scope)
+            for here, request, shape, given in spark_steps.requests(
+                step.type, step.arguments, where
+            ):
+                self.problems += shapes.shape_problems(request, shape, here, scope, given=given)
 
 
 def _step_reference(name: str) -> Reference:

@@ -43,11 +43,11 @@ TRANSIENT = (500, 502, 503, 504)
 """HTTP statuses of faults that may be gone the next time; 501 says that they will not."""
 
 STEP_TYPES = frozenset(
-    {"AutoML", "EndpointConfig", "Model", "Processing", "RegisterModel", "Training", "Transform",
-     "Tuning"}
+    {"AutoML", "EMRServerless", "EndpointConfig", "Model", "Processing", "RegisterModel",
+     "Training", "Transform", "Tuning"}
 )  # fmt: skip
-"""Types whose steps may have policies ("Retry Policy for Pipeline Steps"; EndpointConfigStep of the
-SDK, sagemaker.mlops.workflow 1.27)."""
+"""Types whose steps may have policies ("Retry Policy for Pipeline Steps"; EMRServerlessStep and
+EndpointConfigStep of the SDK, sagemaker.mlops.workflow 1.27)."""
 
 EXCEPTIONS = frozenset({SERVICE_FAULT, *CODES.values(), *REASONS.values()})
 

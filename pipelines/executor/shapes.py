@@ -53,7 +53,14 @@ def request_problems(
     given: frozenset[str] = frozenset(),
 ) -> Iterator[str]:
     """How arguments differ from the request of an operation; the executor adds what is `given`."""
-    shape = operation(name).input_shape
+    yield from shape_problems(arguments, operation(name).input_shape, where, scope, given=given)
+
+
+def shape_problems(
+    arguments: Any, shape: Any, where: str, scope: Scope, *, given: frozenset[str]
+) -> Iterator[str]:
+    """How arguments differ from the shape of a request."""
+    name = shape.name.removesuffix("Request").removesuffix("Input")
     for member in shape.required_members:
         if member not in arguments and member not in given:
             yield f"{where}.{member} is missing: {name} requires it"

@@ -1,6 +1,7 @@
 """What a step of each type holds, before anybody looks at what it refers to."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from reprlib import repr as shown
 from typing import Any
 
@@ -13,7 +14,9 @@ from pipelines.executor import (
     lineage,
     outputs,
     retries,
+    spark_steps,
 )
+from pipelines.executor.drivers import FAIL_MESSAGE_LENGTH
 from pipelines.executor.grammar import variable
 from pipelines.executor.runners import RUNNERS
 
@@ -29,8 +32,11 @@ _CHECK: Mapping[str, type] = {
     "SkipCheck": bool,
     "SuppliedBaselineConstraints": str,
 }
+_OF_ARGUMENTS = (
+    *RUNNERS, *spark_steps.CHOICES, "Cleanup", "Condition", "Fail", "ForEach", "Lineage",
+)  # fmt: skip
 _OWN: Mapping[str, Mapping[str, type]] = {
-    **{kind: {} for kind in (*RUNNERS, "Cleanup", "Condition", "Fail", "ForEach", "Lineage")},
+    **{kind: {} for kind in _OF_ARGUMENTS},
     "Callback": {"SqsQueueUrl": str},
     "Lambda": {"FunctionArn": str},
     "ClarifyCheck": {**_CHECK, "ModelName": str},
@@ -50,8 +56,6 @@ _DECLARED: Mapping[str, frozenset[str]] = {
 
 WHY_NOT: Mapping[str, str] = {
     "AutoML": "nothing here searches for models by itself",
-    "EMR": "there is no EMR cluster, use a Processing step with a Spark image",
-    "EMRServerless": "there is no EMR Serverless, use a Processing step with a Spark image",
     "Job": "its jobs run containers of SageMaker's own",
 }
 """Step type that is not built -> why."""
@@ -66,6 +70,7 @@ _ARGUMENT_PROBLEMS: Mapping[str, Callable[[Mapping[str, Any], str], Iterator[str
     "Cleanup": cleanup.problems,
     "ForEach": foreach.problems,
     "Lineage": lineage.problems,
+    **{kind: partial(spark_steps.problems, kind) for kind in spark_steps.CHOICES},
 }
 """Step type -> what finds the problems of Arguments that are no request of SageMaker's API."""
 
@@ -161,6 +166,13 @@ def _argument_problems(kind: str, arguments: Mapping[str, Any], where: str) -> I
         yield NotBuilt(f"{where} are a notebook job, which is not emulated: nothing runs notebooks")
     elif kind == "Fail" and arguments.get("ErrorMessage") is None:
         yield f"{where}.ErrorMessage is missing"
+    elif kind == "Fail" and _too_long(arguments["ErrorMessage"]):
+        told = f"must be text of up to {FAIL_MESSAGE_LENGTH} characters"
+        yield f"{where}.ErrorMessage {told}, got {shown(arguments['ErrorMessage'])}"
+
+
+def _too_long(message: Any) -> bool:
+    return isinstance(message, str) and len(message) > FAIL_MESSAGE_LENGTH
 
 
 def _entry_point(arguments: Mapping[str, Any]) -> Any:

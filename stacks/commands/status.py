@@ -140,6 +140,7 @@ def coverage(report: CommandOutput) -> dict[str, Any]:
     """How faithful the local environment is, operation by operation and type by type."""
     from rich.table import Table
 
+    from stacks.local.aws.emr import coverage as emr
     from stacks.local.aws.iam.coverage import DECIDED, NOT_DECIDED
     from stacks.local.aws.recorded.table import KINDS
     from stacks.local.aws.sagemaker.coverage import coverage as operations
@@ -150,7 +151,7 @@ def coverage(report: CommandOutput) -> dict[str, Any]:
     covered = operations()
     api = [{"operation": o.operation, "fidelity": o.fidelity, "note": o.note} for o in covered]
     types = [{"type": row.token, "fidelity": row.fidelity} for row in ROWS.values()]
-    recorded = sorted(f"{kind.service}: {kind.name}" for kind in KINDS)
+    recorded = sorted(f"{kind.service}: {kind.name}" for kind in KINDS if kind not in emr.ACTS)
     table = Table(box=None, title="SageMaker operations", title_justify="left")
     for column in ("operation", "fidelity", "note"):
         table.add_column(column, overflow="fold")
@@ -166,6 +167,7 @@ def coverage(report: CommandOutput) -> dict[str, Any]:
         report.table("SageMaker operations in total", totals(covered))
         report.out.print(kinds)
         report.table("Kubernetes", COVERED)
+        report.table("EMR and EMR Serverless", emr.COVERED)
         report.table("IAM decides", DECIDED)
         report.table("allowed without a decision of IAM", NOT_DECIDED)
         report.out.print(f"recorded beside moto, nothing of it acts: {', '.join(recorded)}")
@@ -174,6 +176,7 @@ def coverage(report: CommandOutput) -> dict[str, Any]:
         "sagemaker_totals": totals(covered),
         "resource_types": types,
         "kubernetes": COVERED,
+        "emr": emr.COVERED,
         "iam": {"decided": DECIDED, "not_decided": NOT_DECIDED},
         "recorded": recorded,
     }

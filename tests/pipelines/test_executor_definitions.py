@@ -44,8 +44,8 @@ PROBLEMS: dict[str, tuple[Any, str]] = {
     "steps": (definition() | {"Steps": {}}, "Steps must be a list"),
     "no type": (step_with(Type="Procesing"), "Steps[0].Type must be one of AutoML, Callback"),
     "a type with its reason": (
-        step_with(Type="EMR"),
-        "Steps[0].Type 'EMR' is not emulated: there is no EMR cluster",
+        step_with(Type="AutoML"),
+        "Steps[0].Type 'AutoML' is not emulated: nothing here searches for models by itself",
     ),
     "a notebook": (
         definition({"Name": "T", "Type": "Training", "Arguments": NOTEBOOK}),
@@ -82,6 +82,10 @@ PROBLEMS: dict[str, tuple[Any, str]] = {
     "retry of what cannot be": (
         definition(fail("A") | {"RetryPolicies": []}),
         "Steps[0].RetryPolicies is not emulated for a Fail step",
+    ),
+    "a long failure": (
+        definition(fail("A") | {"Arguments": {"ErrorMessage": "x" * 3073}}),
+        "Steps[0].Arguments.ErrorMessage must be text of up to 3072 characters, got 'xxx",
     ),
     "retry reference": (
         step_with(

@@ -350,8 +350,10 @@ def test_an_inference_component_is_created_or_updated(there: Sequence[str], told
 
 
 def test_a_reason_fits_into_the_answer_that_holds_it() -> None:
-    step = {"Name": "F", "Type": "Fail", "Arguments": {"ErrorMessage": "x" * 5000}}
+    message = {"Std:Join": {"On": "", "Values": ["x" * 5000]}}
+    step = {"Name": "F", "Type": "Fail", "Arguments": {"ErrorMessage": message}}
     outcome, states = execute(step, sagemaker=FakeSageMaker())
     assert len(states["F"].failure_reason) == 1024
     assert states["F"].failure_reason.endswith("...")
+    assert len(states["F"].metadata["Fail"]["ErrorMessage"]) == 3072
     assert len(outcome.failure_reason) <= 1300

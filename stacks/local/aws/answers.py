@@ -74,6 +74,8 @@ class Answering:
 
 def _refusal(environ: Environ, found: int | Exception) -> Refused:
     """What AWS would say, as far as the request shows it; what was found is in the log."""
+    if isinstance(found, Refused):  # said by what stands in for a service
+        return found
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
     asked = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2] or f"{method} {path}"
     service = signed_for(environ) or "s3"

@@ -82,9 +82,9 @@ class ContainerLogs:
                 _send(logs, followed, last=True)
 
 
-def job_stream(name: str, arn: str) -> str:
-    """Stream of a job's one container."""
-    return f"{name}/algo-1-{_number(arn) % 10_000_000_000}"
+def job_stream(name: str, arn: str, host: str) -> str:
+    """Stream of one container of a job."""
+    return f"{name}/{host}-{_number(arn) % 10_000_000_000}"
 
 
 def server_stream(variant: str, log: Path) -> str:

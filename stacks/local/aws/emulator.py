@@ -2,6 +2,7 @@
 
 import functools
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -48,6 +49,8 @@ class Emulator:
     metrics: Metrics = field(default_factory=Metrics)
     faults: Faults = field(default_factory=Faults)
     logs: ContainerLogs = field(default_factory=ContainerLogs)
+    spark_ends: Counter[str] = field(default_factory=Counter)
+    """Service -> how many of its Spark jobs are over."""
     threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(BACKGROUND_THREADS, "emulator")
     )
@@ -100,7 +103,12 @@ class Emulator:
         """
         place = Place(partition="aws", region=self.region, account=ACCOUNT_ID)
         vpc = vpc_of(list(subnets), place) if subnets else ""
-        keys = assume(role_arn, service, session_name, self.region, source_arn=source_arn, vpc=vpc)
+        return self.acting_by(
+            assume(role_arn, service, session_name, self.region, source_arn=source_arn, vpc=vpc)
+        )
+
+    def acting_by(self, keys: Mapping[str, str]) -> Acting:
+        """What acts with the keys of a session, by the variables that say them."""
         return Acting(environment=keys, client=functools.cache(lambda of: self._client(of, keys)))
 
     def _client(self, service: str, keys: Mapping[str, str] | None = None) -> Any:

@@ -17,6 +17,10 @@ def make(emulator: Emulator, service: str) -> Any:
         from stacks.local.aws.athena import moto_athena
 
         moto_athena.install(emulator)
+    elif service == "emr":
+        from stacks.local.aws.emr import moto_emr
+
+        moto_emr.install(emulator)
     elif service == "resourcegroupstaggingapi":
         from stacks.local.aws import moto_tagging
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stacks.local.aws.emr import serverless
 from stacks.local.aws.sagemaker.resumption import resume
 from stacks.local.aws.signatures import Secret
 from stacks.local.daemon import killed_engines, state_files
@@ -121,6 +122,7 @@ class Data:
 
         Waits for what was started, when it is called.
         """
+        serverless.end_what_ran(self.application.fallback.store)
         started = resume(self.application.emulator) if self.restored else []
         deadline = time.monotonic() + READY_SECONDS
 
@@ -164,7 +166,8 @@ class Data:
     def _stamp(self) -> object:
         emulator = self.application.emulator
         return (
-            emulator.store.stamp(), emulator.logs.sent(), self.ledger.changes, self.rounds.stamp(),
+            emulator.store.stamp(), emulator.logs.sent(), emulator.spark_ends.total(),
+            self.ledger.changes, self.rounds.stamp(),
         )  # fmt: skip
 
     def _read_first(self) -> None:

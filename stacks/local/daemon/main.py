@@ -212,6 +212,7 @@ def _recorder(emulator: Emulator) -> Recorder:
 
     from stacks.local.aws import autoscaling, moto_app
     from stacks.local.aws.eks import entries, pod_identity
+    from stacks.local.aws.emr import serverless
     from stacks.local.aws.recorded.recorder import Recorder
 
     moto = DomainDispatcherApplication(functools.partial(moto_app.make, emulator))
@@ -219,7 +220,7 @@ def _recorder(emulator: Emulator) -> Recorder:
         moto,
         REGION,
         operations=pod_identity.operations(REGION, emulator.authorizer.keys_of),
-        after={**entries.AFTER, **autoscaling.after(emulator)},
+        after={**entries.AFTER, **autoscaling.after(emulator), **serverless.after(emulator)},
     )
     entries.install(made, emulator.authorizer)
     return made

@@ -102,11 +102,14 @@ class ContainerRuntime:
         credentials: Mapping[str, str],
         ours: bool = True,
         isolated: bool = False,
+        seen: Sequence[Path] = (),
+        hosts: Path | None = None,
     ) -> subprocess.Popen[bytes]:
         """Start a program whose /opt/ml is `<directory>/ml`; isolated, it can reach no AWS.
 
         `credentials`: variables of the session of its role. `ours`: our own code and programs are
-        what its image holds.
+        what its image holds. `seen`: folders of this machine that it reads besides.
+        `hosts`: its /etc/hosts. Default: this machine's.
         """
         opt_ml = directory / "ml"
         for name in FOLDERS:
@@ -118,7 +121,7 @@ class ContainerRuntime:
             namespace = self.closed_namespace if isolated else self.namespace
             programs = [Path(entry) for entry in env["PATH"].split(":") if entry]
             kept = [path for path in programs if not path.is_relative_to(self.state)]
-            command = [*_entering(namespace, directory, self.state, kept), *argv]
+            command = [*_entering(namespace, directory, self.state, [*kept, *seen], hosts), *argv]
         else:
             command = [_rewritten(argument, opt_ml) for argument in argv]
             env = {name: _rewritten(value, opt_ml) for name, value in env.items()}
@@ -194,14 +197,19 @@ def isolation(namespace: Sequence[str]) -> Isolation:
 
 
 def _entering(
-    namespace: Sequence[str], directory: Path, hidden: Path, programs: Sequence[Path] = ()
+    namespace: Sequence[str],
+    directory: Path,
+    hidden: Path,
+    programs: Sequence[Path] = (),
+    hosts: Path | None = None,
 ) -> list[str]:
     """What stands in front of a program: namespaces, and the mounts in them."""
     kept = {str(REPOSITORY), sys.prefix, sys.base_prefix, *map(str, programs)}
     return [
         *namespace, sys.executable, "-I", "-S", str(ENTER),
         "--folder", str(directory), "--hide", str(hidden),
-        *(f"--keep={path}" for path in sorted(kept)), "--",
+        *(f"--keep={path}" for path in sorted(kept)),
+        *([f"--hosts={hosts}"] if hosts else []), "--",
     ]  # fmt: skip
 
 

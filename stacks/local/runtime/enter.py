@@ -26,6 +26,7 @@ STAYS = MS_NOSUID | MS_NODEV | MS_NOEXEC
 
 OPT_ML = Path("/opt/ml")
 TEMPORARY = (Path("/tmp"), Path("/var/tmp"))
+HOSTS = Path("/etc/hosts")
 SHARED_MEMORY = Path("/dev/shm")
 DEVICES = (Path("/dev"), Path("/proc"))
 """What stays writable: the machine's devices, and the namespace's own processes."""
@@ -50,7 +51,8 @@ def main() -> None:
     arguments = _parser().parse_args()
     folder: Path = arguments.folder
     kept: list[Path] = [path for path in arguments.keep if path.is_dir()]
-    where = {path: _handle(path) for path in (folder, folder / "tmp", *kept)}
+    names = [arguments.hosts] if arguments.hosts else []
+    where = {path: _handle(path) for path in (folder, folder / "tmp", *kept, *names)}
     _own_opt_ml(folder / "ml", folder / "opt")
     for place in TEMPORARY:
         if place.is_dir():
@@ -59,6 +61,8 @@ def main() -> None:
         if any(path.is_relative_to(place) for place in TEMPORARY):
             path.mkdir(parents=True, exist_ok=True)
             mount(where[path], path, MS_BIND | MS_REC)
+    for path in names:
+        mount(where[path], HOSTS, MS_BIND)
     arguments.hide.mkdir(parents=True, exist_ok=True)
     mount("tmpfs", arguments.hide, filesystem="tmpfs")
     folder.mkdir(parents=True, exist_ok=True)
@@ -149,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--folder", type=Path, required=True, help="of the job: ml, opt and tmp lie in it")
     add("--hide", type=Path, required=True, help="what of the local cloud nobody sees")
     add("--keep", type=Path, action="append", default=[], help="stays visible, read-only")
+    add("--hosts", type=Path, help="names of machines. Default: those of this machine")
     parser.add_argument("command", nargs="+")
     return parser
 

@@ -6,6 +6,7 @@ the rest of the job's folder is deleted when the job is over.
 """
 
 import contextlib
+import itertools
 import json
 import re
 import shutil
@@ -17,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from stacks.local.runtime import images
+from stacks.local.runtime import hosts, images
 from stacks.local.runtime.acting import Acting
 from stacks.local.runtime.container import OPT_ML, ContainerRuntime
 from stacks.local.runtime.frameworks.cloudwatch_metrics import FOLDER
@@ -52,13 +53,24 @@ class Ending:
 
 @dataclass(frozen=True, kw_only=True)
 class JobDirectory:
-    """The folder of one job: `ml` becomes its /opt/ml."""
+    """The folder of one container of a job: `ml` becomes its /opt/ml."""
 
     folder: Path
+    log: Path
+    host: str
+    """Its name among the containers of the job."""
 
-    @property
-    def log(self) -> Path:
-        return self.folder / "log.txt"
+    hosts: Sequence[str] = ("algo-1",)
+    """All containers of the job. Default: it is the only one."""
+
+    names: Path | None = None
+    """The /etc/hosts in which they find each other. Default: there are no others."""
+
+    def share(self, source: Request) -> tuple[int, int]:
+        """Which part it gets of data in S3, and of how many parts."""
+        if source.get("S3DataDistributionType") != "ShardedByS3Key":
+            return 0, 1
+        return self.hosts.index(self.host), len(self.hosts)
 
     def path(self, in_container: str) -> Path:
         """Where a path of the container lies on this machine."""
@@ -95,25 +107,17 @@ class Jobs:
 
     def process(self, request: Request, arn: str, stopping: threading.Event) -> Ending:
         """A processing job from its CreateProcessingJob request to its end."""
-        directory = self._directory(request["ProcessingJobName"])
+        parts = self._parts(request["ProcessingJobName"], instances(request))
         app = request["AppSpecification"]
         outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
         entrypoint = app.get("ContainerEntrypoint") or images.command(app["ImageUri"], "process")
         acting = self.act(request["RoleArn"], arn, _subnets(request))
         try:
-            for entry in request.get("ProcessingInputs", []):
-                source = entry["S3Input"]
-                download(acting.s3, source["S3Uri"], directory.path(source["LocalPath"]))
-            for entry in outputs:
-                directory.path(entry["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
-            cluster = request["ProcessingResources"]["ClusterConfig"]
-            directory.write(f"{OPT_ML}/config/resourceconfig.json", resource_config(cluster))
-            directory.write(
-                f"{OPT_ML}/config/processingjobconfig.json", {"ProcessingJobArn": arn, **request}
-            )
+            for part in parts:
+                _write_processing_inputs(part, request, arn, acting.s3)
             ending = self._run(
                 [*entrypoint, *app.get("ContainerArguments", ())],
-                directory,
+                parts,
                 request,
                 {"PROCESSING_JOB_NAME": request["ProcessingJobName"]},
                 stopping,
@@ -123,29 +127,31 @@ class Jobs:
                 isolated=request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
             )
             if ending.status == "Completed":
-                for entry in outputs:
+                for entry, part in itertools.product(outputs, parts):
                     output = entry["S3Output"]
-                    upload(acting.s3, directory.path(output["LocalPath"]), output["S3Uri"])
-            ending = replace(ending, told=directory.lines(FOLDER))
+                    upload(acting.s3, part.path(output["LocalPath"]), output["S3Uri"])
+            told = [line for part in parts for line in part.lines(FOLDER)]
+            ending = replace(ending, told=told)
         except TransferFailed as error:
             ending = Ending(status="Failed", failure_reason=str(error)[:FAILURE_REASON_LIMIT])
-        self._tidy(directory)
+        self._tidy(request["ProcessingJobName"], parts)
         return ending
 
     def train(self, request: Request, arn: str, stopping: threading.Event) -> Ending:
         """A training job from its CreateTrainingJob request to its end."""
         name = request["TrainingJobName"]
-        directory = self._directory(name)
+        parts = self._parts(name, instances(request))
         algorithm = request["AlgorithmSpecification"]
         image = algorithm.get("TrainingImage", "")
         entrypoint = algorithm.get("ContainerEntrypoint") or images.command(image, "train")
         argv = [*entrypoint, *algorithm.get("ContainerArguments", ())]
         acting = self.act(request["RoleArn"], arn, _subnets(request))
         try:
-            self._write_training_inputs(directory, request, acting.s3)
+            for part in parts:
+                self._write_training_inputs(part, request, acting.s3)
             ending = self._run(
                 argv,
-                directory,
+                parts,
                 request,
                 {"TRAINING_JOB_NAME": name, "TRAINING_JOB_ARN": arn},
                 stopping,
@@ -154,12 +160,13 @@ class Jobs:
                 message=f"{OPT_ML}/output/failure",
                 isolated=request.get("EnableNetworkIsolation", False),
             )
-            self._collect_training(directory, request, acting.s3)
+            self._collect_training(parts, request, acting.s3)
         except TransferFailed as error:
             ending = Ending(status="Failed", failure_reason=str(error)[:FAILURE_REASON_LIMIT])
         definitions = algorithm.get("MetricDefinitions", [])
-        metrics = last_metrics(directory.log, definitions) if definitions else None
-        self._tidy(directory)
+        logs = [part.log for part in parts]
+        metrics = last_metrics(logs, definitions) if definitions else None
+        self._tidy(name, parts)
         return Ending(
             status=ending.status,
             failure_reason=ending.failure_reason,
@@ -170,9 +177,9 @@ class Jobs:
     def _write_training_inputs(self, directory: JobDirectory, request: Request, s3: Any) -> None:
         channels = request.get("InputDataConfig", [])
         for channel in channels:
-            source = channel["DataSource"]["S3DataSource"]["S3Uri"]
+            source = channel["DataSource"]["S3DataSource"]
             folder = directory.path(f"{OPT_ML}/input/data/{channel['ChannelName']}")
-            download(s3, source, folder)
+            download(s3, source["S3Uri"], folder, *directory.share(source))
         checkpoints = request.get("CheckpointConfig")
         if checkpoints:
             bucket, prefix = split_uri(checkpoints["S3Uri"])
@@ -183,29 +190,50 @@ class Jobs:
         directory.write(
             f"{config}/inputdataconfig.json", {c["ChannelName"]: _seen(c) for c in channels}
         )
-        directory.write(f"{config}/resourceconfig.json", resource_config(request["ResourceConfig"]))
+        resources = resource_config(request["ResourceConfig"], directory)
+        directory.write(f"{config}/resourceconfig.json", resources)
         for name in ("model", "output/data", "checkpoints"):
             directory.path(f"{OPT_ML}/{name}").mkdir(parents=True, exist_ok=True)
 
-    def _collect_training(self, directory: JobDirectory, request: Request, s3: Any) -> None:
-        """Bring away model, other output and checkpoints."""
+    def _collect_training(self, parts: Sequence[JobDirectory], request: Request, s3: Any) -> None:
+        """Bring away model, other output and checkpoints; of several containers as of one."""
         bucket, prefix = split_uri(request["OutputDataConfig"]["S3OutputPath"])
         base = "/".join(p for p in (prefix.strip("/"), request["TrainingJobName"], "output") if p)
         checkpoints = request.get("CheckpointConfig")
         if checkpoints:
-            upload(s3, directory.path(_checkpoint_path(checkpoints)), checkpoints["S3Uri"])
+            for part in parts:
+                upload(s3, part.path(_checkpoint_path(checkpoints)), checkpoints["S3Uri"])
+        first, *others = parts
         for folder, name in (("output/data", "output.tar.gz"), ("model", "model.tar.gz")):
-            written = directory.path(f"{OPT_ML}/{folder}")
+            written = first.path(f"{OPT_ML}/{folder}")
+            for part in others:
+                shutil.copytree(part.path(f"{OPT_ML}/{folder}"), written, dirs_exist_ok=True)
             if any(written.iterdir()):
-                pack(written, directory.folder / name)
-                put(s3, directory.folder / name, bucket, f"{base}/{name}")
+                pack(written, first.folder / name)
+                put(s3, first.folder / name, bucket, f"{base}/{name}")
 
     def _run(
         self,
         argv: Sequence[str],
+        parts: Sequence[JobDirectory],
+        request: Request,
+        variables: Mapping[str, str],
+        stopping: threading.Event,
+        **more: Any,
+    ) -> Ending:
+        """Run the program in every container until it ends, is stopped, or its time is over."""
+
+        def run(part: JobDirectory, halt: threading.Event) -> Ending:
+            return self._run_one(argv, part, request, variables, halt, **more)
+
+        return hosts.together(parts, run, stopping)
+
+    def _run_one(
+        self,
+        argv: Sequence[str],
         directory: JobDirectory,
         request: Request,
-        names: Mapping[str, str],
+        variables: Mapping[str, str],
         stopping: threading.Event,
         *,
         acting: Acting,
@@ -213,7 +241,6 @@ class Jobs:
         message: str,
         isolated: bool,
     ) -> Ending:
-        """Run the program until it ends, is stopped, or its time is over."""
         directory.path(message).parent.mkdir(parents=True, exist_ok=True)
         # the SDK's get_execution_role reads it before it asks STS at AWS itself
         role = {"ExecutionRoleArn": request["RoleArn"]}
@@ -222,17 +249,18 @@ class Jobs:
         try:
             process = self.host.start(
                 argv,
-                purpose=f"job {next(iter(names.values()))}",
+                purpose=f"job {next(iter(variables.values()))}",
                 directory=directory.folder,
-                environment={**names, **request.get("Environment", {})},
+                environment={**variables, **request.get("Environment", {})},
                 log=directory.log,
                 credentials=acting.environment,
                 ours=ours,
                 isolated=isolated,
+                hosts=directory.names,
             )
         except OSError as error:  # without a namespace the program itself may be missing
             return failed(f"{error.strerror}: {error.filename}", 127, directory.log)
-        stopped = not _over(process, stopping, time.monotonic() + limit)
+        stopped = not over(process, stopping, time.monotonic() + limit)
         status = self.host.children.stop(process)
         said = directory.read(message)[:EXIT_MESSAGE_LIMIT]
         if stopped:
@@ -248,25 +276,35 @@ class Jobs:
             return failed(said, status, directory.log)
         return Ending(status="Completed", exit_message=said or None)
 
-    def log(self, name: str) -> Path:
-        """Where what a job prints is kept."""
-        return JobDirectory(folder=self.host.state / "jobs" / name).log
-
-    def _directory(self, name: str) -> JobDirectory:
+    def logs(self, name: str, count: int) -> Mapping[str, Path]:
+        """Container of a job -> where what it prints is kept."""
         folder = self.host.state / "jobs" / name
+        first, *others = hosts.names(count)
+        return {first: folder / "log.txt", **{host: folder / f"{host}.txt" for host in others}}
+
+    def _parts(self, name: str, count: int) -> list[JobDirectory]:
+        """A new folder for each container of a job."""
+        folder, logs = self.host.state / "jobs" / name, self.logs(name, count)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        return JobDirectory(folder=folder)
+        if count == 1:
+            return [JobDirectory(folder=folder, log=log, host=host) for host, log in logs.items()]
+        told = hosts.write(folder / "hosts", [*logs])
+        return [
+            JobDirectory(folder=folder / host, log=log, host=host, hosts=[*logs], names=told)
+            for host, log in logs.items()
+        ]
 
-    def _tidy(self, directory: JobDirectory) -> None:
-        for entry in directory.folder.iterdir():
+    def _tidy(self, name: str, parts: Sequence[JobDirectory]) -> None:
+        kept = {part.log for part in parts}
+        for entry in (self.host.state / "jobs" / name).iterdir():
             if entry.is_dir():
                 shutil.rmtree(entry, ignore_errors=True)
-            elif entry != directory.log:
+            elif entry not in kept:
                 entry.unlink(missing_ok=True)
 
 
-def _over(process: subprocess.Popen[bytes], stopping: threading.Event, deadline: float) -> bool:
+def over(process: subprocess.Popen[bytes], stopping: threading.Event, deadline: float) -> bool:
     """Wait for a program's end; False: it is to stop, or its time is over."""
     while process.poll() is None and not stopping.is_set() and time.monotonic() < deadline:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -295,23 +333,47 @@ def failed(said: str, status: int, log: Path) -> Ending:
     )
 
 
-def resource_config(cluster: Request) -> dict[str, Any]:
-    """The container's view of its cluster: this one machine."""
-    host, instance = "algo-1", cluster["InstanceType"]
+def instances(request: Request) -> int:
+    """Containers of a training or processing job."""
+    processing = request.get("ProcessingResources", {}).get("ClusterConfig", {})
+    return int(request.get("ResourceConfig", processing).get("InstanceCount", 1))
+
+
+def _write_processing_inputs(directory: JobDirectory, request: Request, arn: str, s3: Any) -> None:
+    for entry in request.get("ProcessingInputs", []):
+        source = entry["S3Input"]
+        folder = directory.path(source["LocalPath"])
+        download(s3, source["S3Uri"], folder, *directory.share(source))
+    for entry in request.get("ProcessingOutputConfig", {}).get("Outputs", []):
+        directory.path(entry["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
+    config = f"{OPT_ML}/config"
+    cluster = request["ProcessingResources"]["ClusterConfig"]
+    directory.write(f"{config}/resourceconfig.json", resource_config(cluster, directory))
+    directory.write(f"{config}/processingjobconfig.json", {"ProcessingJobArn": arn, **request})
+
+
+def resource_config(cluster: Request, directory: JobDirectory) -> dict[str, Any]:
+    """The container's view of its cluster."""
+    hosts, instance = [*directory.hosts], cluster["InstanceType"]
     group = {"instance_group_name": "homogeneousCluster", "instance_type": instance}
     return {
-        "current_host": host,
+        "current_host": directory.host,
         "current_instance_type": instance,
         "current_group_name": "homogeneousCluster",
-        "hosts": [host],
-        "instance_groups": [{**group, "hosts": [host]}],
+        "hosts": hosts,
+        "instance_groups": [{**group, "hosts": hosts}],
         "network_interface_name": "lo",
     }
 
 
-def last_metrics(log: Path, definitions: Sequence[Mapping[str, str]]) -> dict[str, float]:
-    """The last value that each metric's expression found in the log."""
-    series = {one["Name"]: metric_series(log, one["Regex"]) for one in definitions}
+def last_metrics(
+    logs: Sequence[Path], definitions: Sequence[Mapping[str, str]]
+) -> dict[str, float]:
+    """The last value that each metric's expression found in the logs, of the last first."""
+    series = {
+        one["Name"]: [value for log in logs[::-1] for value in metric_series(log, one["Regex"])]
+        for one in definitions
+    }
     return {name: values[-1] for name, values in series.items() if values}
 
 

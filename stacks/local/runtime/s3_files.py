@@ -22,8 +22,11 @@ def split_uri(uri: str) -> tuple[str, str]:
     return parts.netloc, parts.path.lstrip("/")
 
 
-def download(s3: Any, uri: str, folder: Path) -> int:
-    """Bring everything under a prefix, or one object, into a folder; the number of files."""
+def download(s3: Any, uri: str, folder: Path, shard: int = 0, shards: int = 1) -> int:
+    """Bring everything under a prefix, or one object, into a folder; the number of files.
+
+    Of several shards, every so-manieth object is brought. Default: all are.
+    """
     bucket, prefix = split_uri(uri)
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
@@ -32,10 +35,12 @@ def download(s3: Any, uri: str, folder: Path) -> int:
         for entry in (entry for page in pages for entry in page.get("Contents", ())):
             if entry["Key"].endswith("/"):
                 continue
+            count += 1
+            if count % shards != shard:
+                continue
             target = _inside(folder, relative_key(entry["Key"], prefix))
             target.parent.mkdir(parents=True, exist_ok=True)
             fetch(s3, bucket, entry["Key"], target)
-            count += 1
     except ClientError as error:
         raise TransferFailed(f"ClientError: Data download failed: {error}: {uri}") from error
     if not count:

@@ -32,7 +32,7 @@ ASSUMES = ("sts:AssumeRole", web_identities.ACTION, "sts:TagSession", "sts:SetSo
 OF_SERVICES: Mapping[str, str] = {"budgets": "budgets", "states": "states"}
 """Prefix of actions -> first part of the service principal. Default: the same word."""
 
-BY_HAND = ("eks", "ec2", "autoscaling", "ecs")
+BY_HAND = ("eks", "ec2", "autoscaling", "ecs", "elasticmapreduce")
 """Services that pass a role on to another one, which is not looked up: not decided."""
 
 WRITE_EVERY = 100
@@ -177,7 +177,8 @@ class Authorizer:
             yield Check(action="s3:ListBucket", resource=bucket)
         for action, key, known in implied.of_keys(what, self.place, self.online_key):
             yield Check(action=action, resource=key, known=known)
-        for _, role in resources.passed_roles(what):
+        given = [role for _, role in resources.passed_roles(what)]
+        for role in [*given, *special.named_roles(what, self.place)]:
             own = OF_SERVICES.get(what.prefix, what.prefix)
             service = UNKNOWN if what.prefix in BY_HAND else f"{own}.amazonaws.com"
             yield Check(

@@ -18,7 +18,8 @@ DECIDED: Mapping[str, str] = {
         "or its nodes: when it is named"
     ),
     "passing": (
-        "iam:PassRole of whoever gives a service a role, by any member that ends with Role"
+        "iam:PassRole of whoever gives a service a role, by any member that ends with Role "
+        "and an ARN, and by name to a cluster of EMR"
     ),
     "keys": (
         "kms:GenerateDataKey and kms:Decrypt through S3, SQS, SNS, Kinesis, Secrets Manager and "

@@ -154,6 +154,8 @@ def passed_roles(asked: Asked) -> list[tuple[str, str]]:
     """Members of the request that give a role to a service, and the roles."""
     if asked.prefix in ("iam", "sts") or asked.operation.startswith(READS):
         return []
+    if asked.operation == "AddJobFlowSteps":  # the cluster's own role assumes the step's
+        return []
     return [*_roles("", asked.parameters)]
 
 

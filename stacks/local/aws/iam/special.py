@@ -19,6 +19,31 @@ def find(asked: Asked, place: Place) -> Sequence[Any] | None:
     return own(asked, place) if own else None
 
 
+NAMED_ROLES: Mapping[str, tuple[str, ...]] = {
+    "elasticmapreduce:RunJobFlow": ("AutoScalingRole", "JobFlowRole", "ServiceRole"),
+}
+"""Operation -> members that name a role, or the instance profile that holds it, without an ARN."""
+
+
+def named_roles(asked: Asked, place: Place) -> list[str]:
+    """ARNs of roles that a request gives a service by their names; those that exist."""
+    from moto.iam.models import iam_backends
+
+    members = NAMED_ROLES.get(f"{asked.prefix}:{asked.operation}", ())
+    names = {str(asked.parameters[one]) for one in members if asked.parameters.get(one)}
+    if not names:
+        return []
+    backend = iam_backends[place.account][place.partition]
+    held = {one.name: one.roles for one in backend.instance_profiles.values()}
+    roles = {role.name: role for role in backend.roles.values()}
+    found = [
+        role
+        for name in sorted(names)
+        for role in held.get(name, [roles[name]] if name in roles else [])
+    ]
+    return list(dict.fromkeys(str(role.arn) for role in found))
+
+
 def _s3(asked: Asked, place: Place) -> Sequence[Any] | None:
     bucket, key = asked.parameters.get("Bucket"), asked.parameters.get("Key")
     if not isinstance(bucket, str):

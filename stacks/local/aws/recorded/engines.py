@@ -1,28 +1,54 @@
-"""EMR Serverless and MSK. No job runs, no broker answers."""
+"""EMR Serverless and MSK. What a job run does is in `emr/serverless.py`; no broker answers."""
 
 from stacks.local.aws.recorded.recorded import Recorded
 
 UUID = "{hash:.8}-0000-0000-0000-{hash:.12}-1"
 
+APPLICATIONS = "arn:aws:emr-serverless:{region}:{account}:/applications"
+
+APPLICATION = Recorded(
+    service="emr-serverless",
+    name="application",
+    create="CreateApplication",
+    describe="GetApplication",
+    list="ListApplications",
+    update=("StartApplication", "StopApplication", "UpdateApplication"),
+    delete="DeleteApplication",
+    key={"applicationId": "applicationId"},
+    member="application",
+    made={
+        "applicationId": "00{hash}",
+        "id": "00{hash}",
+        "arn": APPLICATIONS + "/00{hash}",
+    },
+    sets={"state": "CREATED"},
+    times=("createdAt", "updatedAt"),
+    arn="arn",
+)
+JOB_RUN = Recorded(
+    service="emr-serverless",
+    name="job run",
+    create="StartJobRun",
+    describe="GetJobRun",
+    list="ListJobRuns",
+    update=("CancelJobRun",),
+    key={"applicationId": "applicationId", "jobRunId": "jobRunId"},
+    member="jobRun",
+    made={
+        "jobRunId": "00{hash}",
+        "id": "00{hash}",
+        "arn": APPLICATIONS + "/{applicationId}/jobruns/00{hash}",
+        "createdBy": "arn:aws:iam::{account}:root",  # who asked is not known here
+    },
+    sets={"state": "SUBMITTED", "stateDetails": "", "mode": "BATCH", "attempt": 1},
+    times=("createdAt", "updatedAt", "attemptCreatedAt", "attemptUpdatedAt"),
+    rename={"executionRoleArn": "executionRole"},
+    arn="arn",
+)
+
 KINDS = (
-    Recorded(
-        service="emr-serverless",
-        name="application",
-        create="CreateApplication",
-        describe="GetApplication",
-        list="ListApplications",
-        update=("UpdateApplication",),
-        delete="DeleteApplication",
-        key={"applicationId": "applicationId"},
-        member="application",
-        made={
-            "applicationId": "00{hash}",
-            "arn": "arn:aws:emr-serverless:{region}:{account}:/applications/00{hash}",
-        },
-        sets={"state": "CREATED"},
-        times=("createdAt", "updatedAt"),
-        arn="arn",
-    ),
+    APPLICATION,
+    JOB_RUN,
     Recorded(
         service="kafka",
         name="cluster",

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.store import Resource
 from stacks.local.runtime.container import OPT_ML
 from stacks.local.runtime.images import NoProgram, Purpose, command
-from stacks.local.runtime.jobs import FAILURE_REASON_LIMIT, Ending, metric_series
+from stacks.local.runtime.jobs import FAILURE_REASON_LIMIT, Ending, instances, metric_series
 
 Runner = Callable[[Request, str, threading.Event], Ending]
 
@@ -28,7 +28,11 @@ STATUSES = ("HyperParameterTuningJobStatus", "ProcessingJobStatus", "TrainingJob
 
 def start_processing(emulator: Emulator, item: Resource, request: Request) -> None:
     """Run a processing job in the background."""
-    _one_instance(request["ProcessingResources"]["ClusterConfig"])
+    check_instances(
+        emulator,
+        request["ProcessingResources"]["ClusterConfig"],
+        isolated=request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
+    )
     inputs = [entry["S3Input"] for entry in request.get("ProcessingInputs", [])]
     outputs = [
         entry["S3Output"] for entry in request.get("ProcessingOutputConfig", {}).get("Outputs", [])
@@ -40,7 +44,7 @@ def start_processing(emulator: Emulator, item: Resource, request: Request) -> No
 
 def start_training(emulator: Emulator, item: Resource, request: Request) -> None:
     """Run a training job in the background."""
-    check_training(request)
+    check_training(emulator, request)
     place = f"{request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{item.name}/output"
     item.set(
         ModelArtifacts={"S3ModelArtifacts": f"{place}/model.tar.gz"},  # where it is to be
@@ -50,14 +54,15 @@ def start_training(emulator: Emulator, item: Resource, request: Request) -> None
     _start(emulator, item, "TrainingJob", request, emulator.jobs.train)
 
 
-def check_training(request: Request) -> None:
+def check_training(emulator: Emulator, request: Request) -> None:
     """ValidationException where a training job could not begin."""
     algorithm = request.get("AlgorithmSpecification")
     if algorithm is None or "ResourceConfig" not in request:
         raise invalid("AlgorithmSpecification and ResourceConfig are required")
     if not algorithm.get("ContainerEntrypoint"):
         has_program(algorithm.get("TrainingImage", ""), "train")
-    _one_instance(request["ResourceConfig"])
+    isolated = request.get("EnableNetworkIsolation", False)
+    check_instances(emulator, request["ResourceConfig"], isolated=isolated)
     for definition in algorithm.get("MetricDefinitions", []):
         try:
             re.compile(definition["Regex"])
@@ -116,17 +121,20 @@ def _start(emulator: Emulator, item: Resource, stem: str, request: Request, run:
             or _without_program(request, "train" if training else "process")
             or refused(emulator, acting, request, f"/aws/sagemaker/{stem}s")
         )
-        log = emulator.jobs.log(item.name)
+        logs = emulator.jobs.logs(item.name, instances(request))
         if may_log(emulator, acting, f"/aws/sagemaker/{stem}s"):
-            log.unlink(missing_ok=True)  # of a job that was called the same
-            emulator.logs.follow(log, f"/aws/sagemaker/{stem}s", job_stream(item.name, item.arn))
+            for host, log in logs.items():
+                log.unlink(missing_ok=True)  # of a job that was called the same
+                stream = job_stream(item.name, item.arn, host)
+                emulator.logs.follow(log, f"/aws/sagemaker/{stem}s", stream)
         if reason:
             ending = Ending(status="Failed", failure_reason=reason)
         else:
             ending = run(request, item.arn, stopping)
-        emulator.logs.end(log, moto_backend("logs", emulator))
+        for log in logs.values():
+            emulator.logs.end(log, moto_backend("logs", emulator))
         if training:
-            _publish(emulator, item, log)
+            _publish(emulator, item, list(logs.values()))
         elif "MonitoringScheduleArn" in item.fields:
             monitoring_metrics.publish(emulator, acting, request["Environment"], ending.told)
         finish(emulator, item, stem, ending)
@@ -157,14 +165,14 @@ def _without_program(request: Request, purpose: Purpose) -> str:
     return ""
 
 
-def _publish(emulator: Emulator, item: Resource, log: Path) -> None:
+def _publish(emulator: Emulator, item: Resource, logs: Sequence[Path]) -> None:
     """What the metrics' expressions found, in CloudWatch (developer guide, "Use Amazon CloudWatch
     metrics for monitoring and analyzing training jobs"): by the minute, so at the job's end."""
     dimensions = [{"Name": "TrainingJobName", "Value": item.name}]
     found = [
         {"MetricName": one["Name"], "Unit": "None", "Dimensions": dimensions, "Values": values}
         for one in item.fields["AlgorithmSpecification"].get("MetricDefinitions", ())
-        if (values := metric_series(log, one["Regex"]))
+        if (values := [value for log in logs for value in metric_series(log, one["Regex"])])
     ]
     if found:
         moto_backend("cloudwatch", emulator).put_metric_data("/aws/sagemaker/TrainingJobs", found)
@@ -212,9 +220,15 @@ def _secondary(item: Resource, status: str, message: str) -> None:
     item.set(SecondaryStatus=status, SecondaryStatusTransitions=history)
 
 
-def _one_instance(cluster: Request) -> None:
-    if cluster.get("InstanceGroups") or cluster.get("InstanceCount", 1) > 1:
-        raise not_emulated("more than one instance", "a local job is one process on one machine")
+def check_instances(emulator: Emulator, cluster: Request, *, isolated: bool) -> None:
+    """NotEmulated where the instances of a job cannot be played."""
+    if cluster.get("InstanceGroups"):
+        raise not_emulated("a cluster of instance groups", "every instance of a job is alike")
+    if cluster.get("InstanceCount", 1) > 1 and (isolated or not emulator.host.namespace):
+        why = "without a network they cannot reach each other"
+        if not isolated:
+            why = "their names need a mount namespace, which this kernel does not grant"
+        raise not_emulated("more than one instance here", why)
     if not cluster.get("InstanceType"):
         raise not_emulated("a cluster without InstanceType", "preferences are not resolved")
 

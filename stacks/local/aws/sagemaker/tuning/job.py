@@ -36,7 +36,7 @@ from stacks.local.aws.sagemaker.tuning.summaries import (
 )
 from stacks.local.aws.sagemaker.tuning.warm_start import IDENTICAL, lessons, parents
 from stacks.local.aws.store import Resource
-from stacks.local.runtime.jobs import FAILURE_REASON_LIMIT, Ending, Status, metric_series
+from stacks.local.runtime.jobs import FAILURE_REASON_LIMIT, Ending, Status, instances, metric_series
 
 STEM, TRAINING = "HyperParameterTuningJob", "training job"
 POLL_SECONDS = 0.1
@@ -77,7 +77,7 @@ def start_tuning(emulator: Emulator, item: Resource, request: Request) -> None:
     """Run a tuning job in the background."""
     found = definitions(request)
     for one in found:
-        jobs.check_training(training_request(one, "checked", {}))
+        jobs.check_training(emulator, training_request(one, "checked", {}))
         can_assume(emulator.region, one.given["RoleArn"], item.arn)
     known = parents(emulator, request, found)
     config = request["HyperParameterTuningJobConfig"]
@@ -216,8 +216,10 @@ class Tuning:
             job = self.emulator.store.find(TRAINING, trial.name)
             trial.status = job.fields["TrainingJobStatus"] if job else "Stopped"
             if self._watches() or trial.over:
-                log = self.emulator.jobs.log(trial.name)
-                trial.series = metric_series(log, trial.definition.regex)
+                count = instances(trial.definition.given)
+                logs = self.emulator.jobs.logs(trial.name, count).values()
+                found = (metric_series(log, trial.definition.regex) for log in logs)
+                trial.series = next((series for series in found if series), [])
             if trial.over:
                 changed = True
                 self._settle(trial, job)

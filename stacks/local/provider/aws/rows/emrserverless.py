@@ -56,6 +56,6 @@ ROWS = (
             path="tags",
         ),
         missing=(Missing("ResourceNotFoundException"),),
-        fidelity="recorded only: no job runs",
+        fidelity="behaves: Spark runs in one process; sizes and idle time are recorded only",
     ),
 )
