@@ -7,7 +7,6 @@ the rest of the job's folder is deleted when the job is over.
 
 import contextlib
 import itertools
-import json
 import re
 import shutil
 import subprocess
@@ -15,13 +14,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 from stacks.local.runtime import hosts, images
 from stacks.local.runtime.acting import Acting
 from stacks.local.runtime.container import OPT_ML, ContainerRuntime
 from stacks.local.runtime.frameworks.cloudwatch_metrics import FOLDER
+from stacks.local.runtime.job_directory import JobDirectory
 from stacks.local.runtime.processes import tail
 from stacks.local.runtime.s3_files import TransferFailed, download, pack, put, split_uri, upload
 
@@ -49,52 +49,6 @@ class Ending:
 
     told: Sequence[str] = ()
     """Lines of its files for CloudWatch. Default: it left none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobDirectory:
-    """The folder of one container of a job: `ml` becomes its /opt/ml."""
-
-    folder: Path
-    log: Path
-    host: str
-    """Its name among the containers of the job."""
-
-    hosts: Sequence[str] = ("algo-1",)
-    """All containers of the job. Default: it is the only one."""
-
-    names: Path | None = None
-    """The /etc/hosts in which they find each other. Default: there are no others."""
-
-    def share(self, source: Request) -> tuple[int, int]:
-        """Which part it gets of data in S3, and of how many parts."""
-        if source.get("S3DataDistributionType") != "ShardedByS3Key":
-            return 0, 1
-        return self.hosts.index(self.host), len(self.hosts)
-
-    def path(self, in_container: str) -> Path:
-        """Where a path of the container lies on this machine."""
-        inside = PurePosixPath(in_container)
-        if ".." in inside.parts or not inside.is_relative_to(OPT_ML):
-            raise TransferFailed(f"ClientError: a path must start with {OPT_ML}, got {inside}")
-        return self.folder / "ml" / inside.relative_to(OPT_ML)
-
-    def write(self, in_container: str, content: object) -> None:
-        path = self.path(in_container)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content))
-
-    def lines(self, in_container: str) -> list[str]:
-        """Lines of the files in a folder, empty ones left out."""
-        files = sorted(self.path(in_container).glob("*"))
-        lines = [line for file in files for line in file.read_text(errors="replace").splitlines()]
-        return [line for line in lines if line.strip()]
-
-    def read(self, in_container: str) -> str:
-        try:
-            return self.path(in_container).read_text(errors="replace").strip()
-        except OSError:
-            return ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -133,10 +133,9 @@ def _start(emulator: Emulator, item: Resource, stem: str, request: Request, run:
             ending = run(request, item.arn, stopping)
         for log in logs.values():
             emulator.logs.end(log, moto_backend("logs", emulator))
-        if training:
-            _publish(emulator, item, list(logs.values()))
-        elif "MonitoringScheduleArn" in item.fields:
+        if "MonitoringScheduleArn" in item.fields:
             monitoring_metrics.publish(emulator, acting, request["Environment"], ending.told)
+        _publish(emulator, item, list(logs.values()))
         finish(emulator, item, stem, ending)
 
     def broken(error: BaseException) -> None:
@@ -167,11 +166,13 @@ def _without_program(request: Request, purpose: Purpose) -> str:
 
 def _publish(emulator: Emulator, item: Resource, logs: Sequence[Path]) -> None:
     """What the metrics' expressions found, in CloudWatch (developer guide, "Use Amazon CloudWatch
-    metrics for monitoring and analyzing training jobs"): by the minute, so at the job's end."""
+    metrics for monitoring and analyzing training jobs"): by the minute, so at the job's end.
+
+    A processing job has none."""
     dimensions = [{"Name": "TrainingJobName", "Value": item.name}]
     found = [
         {"MetricName": one["Name"], "Unit": "None", "Dimensions": dimensions, "Values": values}
-        for one in item.fields["AlgorithmSpecification"].get("MetricDefinitions", ())
+        for one in item.fields.get("AlgorithmSpecification", {}).get("MetricDefinitions", ())
         if (values := [value for log in logs for value in metric_series(log, one["Regex"])])
     ]
     if found:
