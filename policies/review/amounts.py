@@ -33,11 +33,16 @@ DURATION = re.compile(r"P?(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?", re.I)
 
 
 def _duration(text: str) -> float | None:
+    if quantity(text) is not None and text[:1] != "P":
+        return None  # `5M` is five millions
+    return seconds(text)
+
+
+def seconds(text: str) -> float | None:
+    """The seconds of a duration; what may be a quantity too is taken for one."""
     found = DURATION.fullmatch(text)
     if found is None or not any(found.groups()):
         return None
-    if quantity(text) is not None and text[:1] != "P":
-        return None  # `5M` is five millions
     parts = zip(found.groups(), SECONDS, strict=True)
     return float(sum(int(part or 0) * seconds for part, seconds in parts))
 

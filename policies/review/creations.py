@@ -9,6 +9,7 @@ unless all that it refers to is new in the same change.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -81,8 +82,36 @@ READ: Mapping[str, str] = {
     "kubernetes:networking.k8s.io/v1:NetworkPolicy": "who is let in is read",
     "kubernetes:policy/v1:PodDisruptionBudget": "it keeps pods while nodes drain",
     "kubernetes:rbac.authorization.k8s.io/v1:Role": "its rules are read; nobody has it until bound",
+    "kubernetes:core/v1:ServiceAccount": "an identity to which nothing is bound yet",
+    "kubernetes:scheduling.k8s.io/v1:PriorityClass": "no pod has it until it names it",
+    "kubernetes:storage.k8s.io/v1:StorageClass": "no volume is of it until a claim names it",
+    "kubernetes:kueue.x-k8s.io/v1beta1:ResourceFlavor": "no queue has it until it names it",
+    "kubernetes:kueue.x-k8s.io/v1beta1:WorkloadPriorityClass": "no workload has it yet",
+    "kubernetes:monitoring.coreos.com/v1:PodMonitor": "its pods are asked for their metrics",
+    "kubernetes:monitoring.coreos.com/v1:PrometheusRule": "further alarms and records",
+    "kubernetes:monitoring.coreos.com/v1:ServiceMonitor": "its pods are asked for their metrics",
+    "aws:accessanalyzer/analyzer:Analyzer": "it looks at what is there, and changes nothing",
+    "aws:appconfig/application:Application": "a name; what is configured is apart",
+    "aws:backup/restoreTestingPlan:RestoreTestingPlan": "nothing is restored until it is selected",
+    "aws:securityhub/findingAggregator:FindingAggregator": "findings of other regions are seen too",
+    "aws:securityhub/standardsSubscription:StandardsSubscription": "further checks",
+    "aws:shield/protection:Protection": "it guards what it names",
+    "aws:vpclattice/accessLogSubscription:AccessLogSubscription":
+        "a further record; an account that it goes to is read",
+    "datadog:index/monitor:Monitor": "a further alarm",
+    "datadog:index/serviceLevelObjective:ServiceLevelObjective": "a further aim that is measured",
+    "tls:index/privateKey:PrivateKey": "a key that nobody trusts yet",
 }  # fmt: skip
 """Types whose creation other parts of a review read whole, and why it is quiet besides."""
+
+UNLESS: Mapping[str, re.Pattern[str]] = {
+    "kubernetes:core/v1:ServiceAccount": re.compile(r'"annotations": \{"|"secrets": \[\{'),
+    "kubernetes:scheduling.k8s.io/v1:PriorityClass": re.compile(r'"globalDefault": "?true'),
+    "kubernetes:storage.k8s.io/v1:StorageClass": re.compile(r"is-default-class"),
+    "tls:index/privateKey:PrivateKey": re.compile(r'"rsaBits": "?(512|1024)\b|P224'),
+}
+"""Of those, what in its inputs makes one act on others, or makes it weak: a role of AWS or a token
+of an account, a default for all who name none, a key of a size that NIST SP 800-57 gives up."""
 
 ACTS = re.compile(
     r"attach|associat|authoriz|permission|accept|shar(e|ing)|peering|replicat|export|import|subscri"
@@ -114,6 +143,9 @@ def asks(item: Change, made: Collection[str]) -> str | None:
     """
     if known(item.type).is_known and _of_the_cluster(item):
         return "a new object in a namespace of the cluster itself"
+    unless = UNLESS.get(item.type)
+    if unless and unless.search(json.dumps(item.resource.inputs.value, default=str)):
+        return f"what it says makes a new {item.type.rpartition(':')[2]} act on others, or weak"
     why = of_type(item.type)
     among_new = known(item.type).is_known and _is_among_new(item, made)
     return None if among_new else why

@@ -24,6 +24,15 @@ TABLE = Path(__file__).parent.parent / "tables" / "defaults.json"
 BY_AWS: Mapping[str, Mapping[str, Any]] = {
     "aws:iam/role:Role": {"maxSessionDuration": 3_600, "path": "/"},
     "aws:iam/policy:Policy": {"path": "/"},
+    "aws:eks/addon:Addon": {"resolveConflictsOnCreate": "NONE"},
+    "aws:ecs/service:Service": {"deploymentController.type": "ECS"},
+    "aws:glue/job:Job": {"executionProperty.maxConcurrentRuns": 1},
+    "aws:cognito/userPool:UserPool": {"emailConfiguration.emailSendingAccount": "COGNITO_DEFAULT",
+                                      "userPoolTier": "ESSENTIALS"},
+    "aws:route53/healthCheck:HealthCheck": {"failureThreshold": 3, "requestInterval": 30},
+    "aws:ssm/parameter:Parameter": {"tier": "Standard"},
+    "aws:acm/certificate:Certificate": {"options.certificateTransparencyLoggingPreference":
+                                        "ENABLED"},
     "aws:sqs/queue:Queue": {"delaySeconds": 0, "visibilityTimeoutSeconds": 30,
                             "messageRetentionSeconds": 345_600},
     "aws:lambda/function:Function": {"reservedConcurrentExecutions": -1},
@@ -32,7 +41,7 @@ BY_AWS: Mapping[str, Mapping[str, Any]] = {
     "aws:cloudwatch/eventTarget:EventTarget": {"eventBusName": "default"},
     "aws:ec2/vpc:Vpc": {"instanceTenancy": "default"},
     "aws:ec2/instance:Instance": {"tenancy": "default"},
-    "aws:eks/nodeGroup:NodeGroup": {"capacityType": "ON_DEMAND"},
+    "aws:eks/nodeGroup:NodeGroup": {"capacityType": "ON_DEMAND", "updateConfig.maxUnavailable": 1},
     "aws:autoscaling/group:Group": {"healthCheckGracePeriod": 300},
     "aws:ecs/taskDefinition:TaskDefinition": {"containerDefinitions.cpu": 0,
                                               "containerDefinitions.essential": True,
@@ -40,8 +49,9 @@ BY_AWS: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 """Defaults that AWS's API references name (CreateRole, CreatePolicy, CreateQueue, PutRule,
 PutFunctionConcurrency, ModifyTargetGroupAttributes, CreateVpc, RunInstances, CreateNodegroup,
-RegisterTaskDefinition; of a group's grace period the provider's own default), and the provider's
-documentation does not, or not in one word."""
+RegisterTaskDefinition, CreateAddon, CreateService, CreateJob of Glue, CreateUserPool,
+CreateHealthCheck, PutParameter, RequestCertificate; of a group's grace period the provider's own
+default), and the provider's documentation does not, or not in one word."""
 
 OBJECTS: Mapping[str, Any] = {
     "spec.revisionHistoryLimit": 10, "spec.progressDeadlineSeconds": 600, "spec.replicas": 1,
@@ -81,6 +91,25 @@ OF_KIND: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 """Kind -> the same, for names that mean something else elsewhere."""
 
+
+OPERATORS: Mapping[str, Mapping[str, Any]] = {
+    "gateway.networking.k8s.io": {"backendRefs.weight": 1, "path.type": "PathPrefix",
+                                  "path.value": "/", "namespaces.from": "Same",
+                                  "backendRefs.kind": "Service", "parentRefs.kind": "Gateway"},
+    "cert-manager.io": {"issuerRef.kind": "Issuer", "issuerRef.group": "cert-manager.io"},
+    "argoproj.io": {"spec.revisionHistoryLimit": 10},
+    "keda.sh": {"spec.pollingInterval": 30, "spec.cooldownPeriod": 300, "spec.minReplicaCount": 0,
+                "spec.maxReplicaCount": 100},
+    "kyverno.io": {"spec.background": True},
+    "monitoring.coreos.com": {"endpoints.path": "/metrics", "podMetricsEndpoints.path": "/metrics",
+                              "endpoints.scheme": "http"},
+    "kueue.x-k8s.io": {"spec.queueingStrategy": "BestEffortFIFO", "spec.stopPolicy": "None"},
+    "external-secrets.io": {"spec.refreshInterval": "1h", "target.creationPolicy": "Owner",
+                            "target.deletionPolicy": "Retain"},
+}  # fmt: skip
+"""API group of an operator -> the same, by the operator's own API reference (Gateway API 1.2,
+cert-manager 1.16, Argo CD 2.13, KEDA 2.16, Kyverno 1.13, prometheus-operator 0.79, Kueue 0.9,
+External Secrets 0.10)."""
 
 BLOCKS: Mapping[str, Mapping[str, Any]] = {
     "Deployment": {
@@ -144,13 +173,17 @@ def _with(side: Mapping[str, Any], names: Sequence[str], block: Any) -> Mapping[
 def completed(leaf: Leaf, token: str) -> Leaf:
     """The difference with the default for the side that says nothing, where one is known.
 
-    Inside something that is itself there on one side only, nothing has a default. What is dropped
+    Inside something that is itself there on one side only, nothing has a default but what is said
+    to be it: a block of nothing but defaults is what is so without it. What is dropped
     though it is the default stays a difference: nobody says that the cloud goes back to it.
     """
     silent = (leaf.old is None) != (leaf.new is None)
-    if not silent or leaf.alone or UNKNOWN in (leaf.old, leaf.new):
+    if not silent or UNKNOWN in (leaf.old, leaf.new):
         return leaf
     default = _default(token, leaf)
+    if leaf.alone:
+        said = leaf.old is None and default is not None and same(leaf.new, default)
+        return replace(leaf, old=default) if said else leaf
     if leaf.old is None:
         return replace(leaf, old=default)
     return leaf if same(leaf.old, default) else replace(leaf, new=default)
@@ -169,8 +202,8 @@ def _default(token: str, leaf: Leaf) -> Any:
 def _of_kubernetes(token: str, names: list[str], leaf: Leaf) -> Any:
     group, _, kind = token.removeprefix("kubernetes:").rpartition(":")
     group = group.partition("/")[0]
-    if "." in group and not group.endswith(".k8s.io"):
-        return None  # an operator's own objects
+    if group in OPERATORS or ("." in group and not group.endswith(".k8s.io")):
+        return OPERATORS.get(group, {}).get(".".join(names[-2:]))
     if names[-1:] == ["imagePullPolicy"]:
         return _pulled(str(leaf.beside.get("image", "")))
     if names[-2:] == ["ports", "targetPort"]:

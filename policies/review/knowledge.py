@@ -77,6 +77,22 @@ SHOWS: Mapping[str, str] = {
     "AWS::Athena::NamedQuery": "a saved query; whoever runs it needs the permissions",
     "random:index/randomId:RandomId": "a number that nobody keeps secret",
     "random:index/randomPet:RandomPet": "a name that nobody keeps secret",
+    "random:index/randomUuid:RandomUuid": "a name that nobody keeps secret",
+    "random:index/randomShuffle:RandomShuffle": "an order that nobody keeps secret",
+    "time:index/static:Static": "a moment that is written down",
+    "time:index/offset:Offset": "a moment that is written down",
+    "time:index/sleep:Sleep": "the deployment waits",
+    "aws:quicksight/theme:Theme": "colours of dashboards",
+    "AWS::QuickSight::Theme": "colours of dashboards",
+    "aws:securityhub/insight:Insight": "a saved search of findings",
+    "AWS::SecurityHub::Insight": "a saved search of findings",
+    "github:index/issueLabel:IssueLabel": "a label of issues",
+    "github:index/issueLabels:IssueLabels": "labels of issues",
+    "datadog:index/dashboard:Dashboard": "it shows metrics that are there without it",
+    "datadog:index/dashboardJson:DashboardJson": "it shows metrics that are there without it",
+    "datadog:index/dashboardList:DashboardList": "a list of dashboards",
+    "grafana:oss/dashboard:Dashboard": "it shows metrics that are there without it",
+    "grafana:oss/folder:Folder": "a folder of dashboards",
 }
 """Types that may come and change without harm, though somebody may miss them; and why."""
 

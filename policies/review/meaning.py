@@ -25,6 +25,7 @@ from policies.review.amounts import (
 from policies.review.differences import Leaf, same
 from policies.review.people import is_for_people
 from policies.review.people import word as _word
+from policies.review.routine import is_a_step, routine
 from policies.review.scales import (
     Meaning,
     Sense,
@@ -47,7 +48,6 @@ from policies.review.vocabulary import (
     FOREVER,
     GUARD,
     HELD,
-    ID,
     KEEPS,
     LAX,
     LEAP,
@@ -55,16 +55,12 @@ from policies.review.vocabulary import (
     LEAST_OF_UNITS,
     NEGATIVE,
     NUMBERED,
-    OBJECTS,
     OFF,
     ON,
     OPTIONAL,
-    ORDERED,
-    PATTERNS,
     PROGRAMS,
     PROTECTS,
     SELDOM,
-    SETS,
     SIZE,
     STAYS,
     STOPPED,
@@ -130,7 +126,8 @@ def _meaning(leaf: Leaf, token: str) -> Meaning:
     if UNKNOWN in (leaf.old, leaf.new):
         return Meaning("unclear" if guards else "unclassified", "known only during the update")
     return (
-        privilege(words, leaf)
+        routine(words, leaf, token)
+        or privilege(words, leaf)
         or direction(last, leaf)
         or _fewer(last, leaf)
         or _flag(last, f"{_word(kind)}.{whole}", leaf, guards or _switches_a_guard(last, kind))
@@ -154,6 +151,8 @@ def _rest(words: Sequence[str], leaf: Leaf, guards: bool) -> Meaning:
         return Meaning("unclear", why) if why else Meaning("sized", "how large it is")
     if guards:
         return Meaning("unclear", "it guards something, and nobody here knows which way this goes")
+    if is_a_step(words[-1] if words else "", leaf):
+        return Meaning("sized", "a number moves by a step")
     return Meaning("unclassified", "nobody here knows what it does")
 
 
@@ -227,7 +226,7 @@ def _raised(last: str, whole: str, after: bool, guards: bool) -> Meaning | None:
     elif last in SWITCHES and EXPIRES.search(whole):
         stronger, why = not after, "what it is about goes while it is on"
     elif guards or last in SWITCHES or REQUIRES.search(last):
-        named = REQUIRES.search(last) or last.endswith(("enabled", *SWITCHES, "active"))
+        named = REQUIRES.search(last) or NAMED.search(last)
         if after and not (named or GUARD.search(last)):
             return Meaning("unclear", "it belongs to a guard, and nobody here knows what it does")
         why = "it guards while it is on"
@@ -245,6 +244,7 @@ def _is_of_the_lax(whole: str) -> bool:
 
 
 REQUIRES = re.compile(r"^require|required$")
+NAMED = re.compile(rf"(enabled|active|{'|'.join(SWITCHES)})$|^enabledin")
 
 
 def _doubt(last: str, after: bool) -> str:
@@ -378,17 +378,6 @@ def begins_weak(leaf: Leaf, *, of_a_guard: bool) -> bool:
     guards = bool(GUARD.search(whole))
     found = _raised(last, whole, up, guards)
     return found is not None and found.sense == "weaker" and not (up is False and last in OPTIONAL)
-
-
-def is_a_set(path: Sequence[str], items: Sequence[Any]) -> bool:
-    """Whether the order of this list says nothing: by its name, or by what stands in it."""
-    name = _word(next((part for part in reversed(path) if part[:1] != "["), ""))
-    if any(_word(part) in PATTERNS for part in path[:-1]):
-        return True
-    plain = [item for item in items if isinstance(item, str)]
-    if len(plain) < len(items) or ORDERED.search(name):
-        return name in OBJECTS or tuple(path) == ("routes",)
-    return bool(SETS.search(name)) or all(map(ID.match, plain))
 
 
 LEVELS: Mapping[Sense, int] = {

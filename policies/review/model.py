@@ -11,8 +11,10 @@ from policies.data import UNKNOWN, Resource, Source
 from policies.review.defaults import completed, spelled
 from policies.review.differences import Leaf, leaves
 from policies.review.knowledge import known
-from policies.review.meaning import is_a_set, meaning
+from policies.review.meaning import meaning
 from policies.review.scales import Meaning
+from policies.review.settled import settled
+from policies.review.spelling import is_a_set
 
 Operation = Literal["create", "update", "replace", "delete", "same"]
 OPERATIONS: tuple[Operation, ...] = ("delete", "replace", "update", "create", "same")
@@ -76,13 +78,14 @@ class Change:
         def ordered(path: tuple[str, ...], items: Sequence[Any]) -> bool:
             return path[0].lower() not in sets and not is_a_set(path, items)
 
-        return tuple(
+        found = (
             (leaf, meaning(leaf, self.type, of_a_guard=guard))
             for root in sorted({item.root for item in self.properties} - set(TAGS))
-            for found in leaves(before.get(root), after.get(root), (root,), ordered)
-            for near in [found if found.path[1:] else replace(found, beside=after)]
+            for each in leaves(before.get(root), after.get(root), (root,), ordered)
+            for near in [each if each.path[1:] else replace(each, beside=after)]
             for leaf in [completed(near, self.type)]
         )
+        return settled(found, self.type)
 
     @property
     def unshown(self) -> tuple[str, ...]:

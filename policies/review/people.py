@@ -27,9 +27,12 @@ RECOMMENDED = re.compile(
 
 NOTED = re.compile(
     r"kubernetes\.io/(change-cause|description)|meta\.helm\.sh/.+|[^/]*description"
-    r"|deployment\.kubernetes\.io/revision"
+    r"|deployment\.kubernetes\.io/revision|kubectl\.kubernetes\.io/restartedAt"
+    r"|prometheus\.io/(scrape|port|path|scheme)|checksum/.+"
+    r"|notifications\.argoproj\.io/subscribe\..+"
 )
-"""Annotations that tell where an object is from ("Well-Known Labels, Annotations and Taints")."""
+"""Annotations that tell where an object is from, or who counts and tells of it ("Well-Known Labels,
+Annotations and Taints")."""
 
 
 def word(name: str) -> str:
@@ -44,24 +47,27 @@ def is_for_people(leaf: Leaf, token: str) -> bool:
     found = next((at for at, name in enumerate(names) if WORDS.search(word(name))), None)
     if found is not None:
         return not any(CHOOSES.search(name) for name in names[:found])
+    if names[:3] == ["spec", "template", "metadata"] and names[3:4] != ["labels"]:
+        names = names[2:]  # of each pod that it makes
     if names in (["metadata", "labels"], ["metadata", "annotations"]):
         return UNKNOWN not in (leaf.old, leaf.new)  # each of them is judged by itself
     if names[:2] == ["metadata", "annotations"]:
         return bool(NOTED.fullmatch(names[2]))
-    return (
-        names[:2] == ["metadata", "labels"] and len(names) == LEVELS and _is_a_label(names, token)
-    )
+    labelled = names[:2] == ["metadata", "labels"] and len(names) == LEVELS
+    return labelled and _is_a_label(names, token, added=leaf.old is None)
 
 
 LEVELS = 3
 
 
-def _is_a_label(names: Sequence[str], token: str) -> bool:
+def _is_a_label(names: Sequence[str], token: str, *, added: bool) -> bool:
     """An object's own label: by those of a pod, a namespace or a rule, others find it.
 
-    An operator finds its objects by their labels, such as the rules of an alarm.
+    An operator finds its objects by their labels, such as the rules of an alarm: one more makes it
+    find them, another one makes it lose them.
     """
     group, _, kind = token.rpartition(":")
     operators = "." in group and ".k8s.io" not in group
     chosen = kind.removesuffix("Patch") in CHOSEN
-    return bool(RECOMMENDED.fullmatch(names[2])) or not (chosen or operators or "/" in names[2])
+    odd = chosen or (operators and not added) or "/" in names[2]
+    return bool(RECOMMENDED.fullmatch(names[2])) or not odd

@@ -1,11 +1,14 @@
-"""Two spellings that the cloud takes for one name."""
+"""Two spellings that the cloud takes for one name, and lists whose order it takes for none."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from policies.review.differences import Leaf
 from policies.review.people import word
+from policies.review.vocabulary import ID, OBJECTS, ORDERED, PATTERNS, SETS
 
 FOLDING = ("rds", "docdb", "neptune", "elasticache", "redshift", "dms", "dax", "memorydb")
 """Services whose API references say of names of what they make "is stored as a lowercase string"
@@ -33,3 +36,15 @@ def is_folded(leaf: Leaf, token: str) -> bool:
     if last in HOSTS.get(module, ()):
         return old.removesuffix(".") == new.removesuffix(".")
     return old == new and module in FOLDING and len(leaf.path) == 1 and bool(NAME.search(last))
+
+
+def is_a_set(path: Sequence[str], items: Sequence[Any]) -> bool:
+    """Whether the order of this list says nothing: by its name, or by what stands in it."""
+    name = word(next((part for part in reversed(path) if part[:1] != "["), ""))
+    if any(word(part) in PATTERNS for part in path[:-1]):
+        return True
+    plain = [item for item in items if isinstance(item, str)]
+    if len(plain) < len(items) or ORDERED.search(name):
+        ranked = bool(items) and all(isinstance(i, Mapping) and "priority" in i for i in items)
+        return name in OBJECTS or tuple(path) == ("routes",) or ranked
+    return bool(SETS.search(name)) or all(map(ID.match, plain))

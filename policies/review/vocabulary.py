@@ -13,7 +13,7 @@ SIZE = re.compile(
     r"|capacity(units)?$|desired(size|capacity|count)|(max|min)(imum)?(size|capacity|instances)"
     r"|memory(size)?$|cpu$|timeout(s|seconds|inseconds|inminutes|inmillis)?$|batchsize|concurrency"
     r"|volumesize|allocatedstorage|iops$|throughput|parallelism|replicas$|memorysizeinmb|shardcount"
-    r"|requests$|limits$|adjustment|gpu$|ephemeralstorage|disksize|sizeingb|bandwidth|workers?count"
+    r"|replica(s|count)$|requests$|limits$|adjustment|gpu$|ephemeralstorage|disksize|sizeingb|bandwidth|workers?count"
 )
 """Names of what says how large or how long: the cost says what it comes to."""
 
@@ -50,7 +50,7 @@ GUARD = re.compile(
     r"|deadletter|redrive|tracing|imdsv?2?|httptokens|hoplimit|capture|sampling|flowlog|insight|notif"
     r"|datasource|finding|inspector|guardrail|waitinterval|terminationwait|bake|canary|stoppolicy"
     r"|password|session|grace|failover|objectownership|runasuser|missingdata|securitypolicy|protocolversion"
-    r"|evaluationperiods|datapoints|okactions|dataactions|aggregation|ipblock\.except"
+    r"|complianceseverity|rejected|levelmetrics|enabledmetrics|evaluationperiods|datapoints|okactions|dataactions|aggregation|ipblock\.except"
     r"|policytypes|autoenable|controlstatus|zoneaware|remediat|sourcedest|signing|include\w*events|allsupported|strength|throttl|ratelimit|ratebased"
 )
 """Words of what keeps data, keeps others out, or keeps a record."""
@@ -132,7 +132,11 @@ SCALES: Sequence[tuple[str, ...]] = (
     ("objectwriter", "bucketownerpreferred", "bucketownerenforced"),
     ("notbreaching", "ignore", "missing", "breaching"), ("unconfined", "runtimedefault"),
     ("audit", "enforce"), ("basic", "enhanced"), ("string", "securestring"),
-    ("none", "aes256", "kms"),
+    ("none", "aes256", "kms"), ("cluster", "namespace"), ("all", "selector", "same"),
+    ("http1.1", "http2", "http2and3"), ("disabled", "enabled", "enhanced"),
+    ("default", "per_broker", "per_topic_per_broker", "per_topic_per_partition"),
+    ("twentyfour_hours", "twelve_hours", "six_hours", "three_hours", "one_hour"),
+    ("disable", "simple", "mutual", "istio_mutual"), ("low", "medium", "high", "critical"),
 )  # fmt: skip
 """Words of one matter, from the laxest to the strictest."""
 
@@ -160,7 +164,7 @@ STOPS = 10
 
 LISTED = re.compile(
     r"block|deny|denied|restrict|log|audit|export|backup|alarm|notif|event|protect|scan|retain"
-    r"|okactions|dataactions|guardrail|ipblock\.except|policytypes|drop$|alert|monitor|detect|snapshot|encrypt|recovery|securitygroup"
+    r"|rejected\w*|levelmetrics|enabledmetrics|okactions|dataactions|guardrail|ipblock\.except|policytypes|drop$|alert|monitor|detect|snapshot|encrypt|recovery|securitygroup"
 )
 """Lists of which more guards more; of others, such as ways to sign in, more may let more in."""
 
@@ -173,8 +177,11 @@ WHO = re.compile(
 )
 """Inputs, in lower case, that say who is let in beside any document."""
 
-WAYS_IN = re.compile(r"^(users|protocols|callbackurls|\w*(flows|methods|origins))$")
-"""Lists of which one less lets less in."""
+WAYS_IN = re.compile(
+    r"^(users|protocols|callbackurls|permissions(withgrantoptions?)?|(excluded|exempt)namespaces"
+    r"|(read|write)attributes|\w*(flows|methods|origins))$"
+)
+"""Lists of which one less lets less in, or leaves less out."""
 
 NARROWS = re.compile(
     r"prefix|suffix|filter|pattern|scope|include|exclude|select|only|condition|match|sample|subset|label"
@@ -221,7 +228,7 @@ COUNTS = re.compile(r"replicas$|count$|(min|desired)(imum)?(size|capacity|instan
 """Names of sizes that say how many there are."""
 
 PROTECTS = re.compile(
-    r"protection\.|prevention\.|(^|\.)(enhanced\w*|atomic)$|(^|\.)auto\w*(renew|upgrade(enabled)?|updateenabled)$"
+    r"protection\.|prevention\.|(^|\.)(enhanced\w*|atomic)$|(^|\.)vulnerabilityalerts$|(^|\.)auto\w*(renew|upgrade(enabled)?|updateenabled)$"
 )
 """Places of flags that guard while they are up, whatever their own name says."""
 
@@ -266,7 +273,7 @@ OPTIONAL = ("multiaz", "enabled", "enable", "status", "state")
 SETS = re.compile(
     r"(ids?|idlists?|arns?|cidrs?|cidrblocks|zones|subnets|groups|principals?|actions?|resources?|services"
     r"|accounts|policies|types|names|regions|protocols|methods|headers|hosts|users|roles|events"
-    r"|aliases|exports|tags|tagkeys|features|scopes|urls|ports|values)$"
+    r"|aliases|exports|tags|tagkeys|features|scopes|urls|ports|values|flows|records|topics|hostnames)$"
 )
 """Names of lists whose order says nothing."""
 
@@ -284,6 +291,6 @@ OBJECTS = frozenset(
     ("statement", "ingress", "egress", "taints", "tolerations", "env", "volumes", "subjects",
      "attributes", "globalsecondaryindexes", "localsecondaryindexes", "notifications", "tags",
      "parameters", "inlinepolicies", "volumemounts", "secrets", "ports", "featuredefinitions",
-     "imagepullsecrets")
+     "imagepullsecrets", "replicas")
 )  # fmt: skip
 """Lists of objects, each found again by what it says."""

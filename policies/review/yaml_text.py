@@ -26,14 +26,34 @@ PAIR = re.compile(r"^[ \t]*(- )?[\w./\"'-]+:(\s|$)", re.M)
 
 
 def opened(path: tuple[str, ...], old: Any, new: Any) -> tuple[Any, Any]:
-    """What two texts of YAML hold; the same two where one of them is none, or is a program."""
-    if not all(isinstance(side, str) and _may_be(side) for side in (old, new)):
+    """What two texts of YAML hold, or one and JSON; the same two where one is a program."""
+    pairs = [_properties(side) for side in (old, new)]
+    if None not in pairs and "userdata" not in path[-1].lower():
+        return pairs[0], pairs[1]
+    if not all(isinstance(side, dict | list) or _is_text(side) for side in (old, new)):
         return old, new
     if "userdata" in path[-1].lower():
         return old, new
-    before, after = _read(old), _read(new)
+    before, after = (_read(side) if isinstance(side, str) else side for side in (old, new))
     held = all(isinstance(side, dict | list) for side in (before, after))
     return (before, after) if held else (old, new)
+
+
+PROPERTY = re.compile(r"([\w.-]+)[ \t]*=[ \t]*(.*?)[ \t]*(?<!\\)")
+
+
+def _properties(side: Any) -> dict[str, str] | None:
+    """What a text of `name = value` lines and comments says, where each name stands once."""
+    if not isinstance(side, str) or len(side) > LONGEST or "=" not in side:
+        return None
+    lines = [line.strip() for line in side.splitlines() if line.strip()]
+    found = [PROPERTY.fullmatch(line) for line in lines if line[0] not in "#;"]
+    pairs = {line[1]: line[2] for line in found if line}
+    return pairs if pairs and len(pairs) == len(found) else None
+
+
+def _is_text(side: Any) -> bool:
+    return isinstance(side, str) and _may_be(side)
 
 
 def _may_be(text: str) -> bool:

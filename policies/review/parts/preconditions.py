@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from policies.review.model import StackChange
 from policies.review.parts.changes import shown
 from policies.review.report import UNREAD, Context, Reason, Row, Section
+from policies.review.routine import is_a_patch
 
 VERSION = "RV-008"
 DRIFTED = "RV-009"
@@ -143,7 +144,7 @@ def _versions(change: StackChange) -> Iterator[Reason]:
     for name, (old, new) in sorted(change.versions.items()):
         yield Reason(
             rule=VERSION,
-            risk="medium",
+            risk="low" if is_a_patch(old, new) else "medium",
             message=f"{name} changes from {old or 'none'} to {new or 'none'}",
             fix="read its release notes; change the version alone, before anything else",
         )

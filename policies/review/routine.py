@@ -1,0 +1,295 @@
+"""What a team changes every day: upkeep, tempo, spread, retries, spelling, and numbers by a step.
+
+Each is a kind, known by its name in any service, or by what an operator's or AWS's own API
+reference says of it; what is none of these is left to the words in meaning.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from policies.data import UNKNOWN
+from policies.review.amounts import amount, seconds
+from policies.review.differences import Leaf
+from policies.review.scales import Meaning, which
+from policies.review.vocabulary import LEAP
+
+UPKEEP = re.compile(
+    r"^(weekly|daily|preferred)?(maintenance|backup|snapshot|offpeak)(window|time|starttime|day)\w*$"
+)
+"""Names of when AWS looks after what it manages (API references of RDS, ElastiCache, Redshift)."""
+
+TEMPO = re.compile(
+    r"^(interval|refresh|resync|requeueafter|timewindow)$"
+    r"|(polling|scrape|refresh|sync|resync|reconcil\w*|flush|buffer(ing)?|batching|probe)\w*"
+    r"(interval|period|seconds|window)\w*$"
+)
+"""Names of how often something is looked at or sent on."""
+
+AGAIN = re.compile(r"^(retry|retries|retrypolicy|retrystrategy|backoff|timeouts)$")
+"""Places of how often something is tried again, and how long it may take."""
+
+SPREAD = re.compile(r"^topologyspreadconstraints$")
+PROBES = re.compile(r"^(startup|readiness|liveness)probe$|^lifecycle$|^outlierdetection$")
+"""Places of a pod or a mesh by which what is ill gets no requests (Kubernetes' and Istio's API
+references); one that is there now says so sooner."""
+
+RUNS = re.compile(r"^(exec|command|args|host|script)$")
+"""Names inside of those that say what is run, or who is asked."""
+
+HISTORY = re.compile(r"^(revision|successfuljobs|failedjobs)historylimit$")
+"""How many old versions Kubernetes keeps for a look back."""
+
+CALMER = re.compile(r"^(consolidateafter|renewbefore|minrenewbefore)$")
+"""Numbers of which more is calmer: nodes are moved later, a certificate is renewed sooner."""
+
+FASTER = re.compile(r"^growthfactor$")
+"""Numbers of which more reaches more at once (AppConfig's API reference, DeploymentStrategy)."""
+
+SHOWN = re.compile(
+    r"^(additionalprintercolumns|shortnames|categories|(propagate|managed|ecsmanaged)tags"
+    r"|propagatetagsto\w*|enable\w*managedtags|blocked(in|out)puts?messaging|loginbanner"
+    r"|p(re|ost)authenticationloginbanner)$"
+)
+"""Names of what `kubectl get` shows, who pays, and what a person is told."""
+
+GRACE = re.compile(r"^healthcheckgraceperiod(seconds)?$")
+"""How long a new task may be ill (ECS's and EC2 Auto Scaling's API references)."""
+
+TEMPO_MAX = 2
+"""Times by which something may be looked at less often and still be looked at."""
+
+STEPS_MAX = 1.5
+"""Times by which a number of an unknown name may grow, or shrink, and still be a step."""
+
+NO_SIZE = re.compile(
+    r"port|weight|priorit|order|number$|index|id$|asn|vlan|version|user|group|bits?$|length|mode"
+    r"|code|status|dial|hops?$|rank|percent|precedence|partition|replication|isr|offset|mask|level"
+    r"|year|date|value|seed|max_?age|step|amount|cost|price|spend|bid|fee|rate"
+)
+"""Names of numbers that name, rank or divide something, or are money."""
+
+Told = Callable[[Leaf], Meaning | None]
+
+
+def routine(words: Sequence[str], leaf: Leaf, token: str) -> Meaning | None:
+    """What this is, where it is of the daily kinds; None: nobody says so here."""
+    last = words[-1] if words else ""
+    if UNKNOWN in (leaf.old, leaf.new) or not last:
+        return None
+    return (
+        _spelled(leaf)
+        or _kept_up(words, leaf)
+        or _numbers(words, last, leaf, token)
+        or _came(words, leaf, token)
+        or _of_a_type(words, leaf, token)
+    )
+
+
+def _spelled(leaf: Leaf) -> Meaning | None:
+    """One length of time in two spellings, such as `2160h` and `2160h0m0s`."""
+    old, new = (seconds(side) if isinstance(side, str) else None for side in (leaf.old, leaf.new))
+    certain = any(isinstance(side, str) and amount(side) for side in (leaf.old, leaf.new))
+    return (
+        Meaning("harmless", "the same length of time") if old and old == new and certain else None
+    )
+
+
+def _kept_up(words: Sequence[str], leaf: Leaf) -> Meaning | None:
+    flag = isinstance(leaf.old, bool) or leaf.new is None
+    if any(map(UPKEEP.search, words)) and not flag:
+        return Meaning("harmless", "when it is looked after")
+    if any(map(SHOWN.search, words)) and (leaf.new is not None or "version" in words[0]):
+        return Meaning("harmless", "it says what is shown, or told")
+    return None
+
+
+def _numbers(words: Sequence[str], last: str, leaf: Leaf, token: str) -> Meaning | None:
+    """Numbers whose good side, or whose step, is known by the name."""
+    old, new = (_length(side) for side in (leaf.old, leaf.new))
+    if (
+        any(map(AGAIN.search, words))
+        and leaf.new not in (None, 0, "0", "0s")
+        and not leaf.reordered
+    ):
+        return _tried(old, new)
+    if not old or not new or old == new:
+        return None
+    sized = (
+        (TEMPO.search(last) and "velero" not in token and 0.1 <= new / old < TEMPO_MAX)
+        or (GRACE.search(last) and new / old < LEAP)
+        or HISTORY.search(last)
+    )
+    if sized:
+        return Meaning("sized", "how often, how long, or how many old versions")
+    if CALMER.search(last) or FASTER.search(last):
+        return which((new > old) == bool(CALMER.search(last)), "the one way it is calmer")
+    return None
+
+
+def _tried(old: float | None, new: float | None) -> Meaning | None:
+    leap = old and new and max(new / old, old / new) > 5
+    return None if leap else Meaning("sized", "how often, or how long, it is tried")
+
+
+def _length(side: Any) -> float | None:
+    found = amount(side)
+    return seconds(side) if found is None and isinstance(side, str) else found
+
+
+def _came(words: Sequence[str], leaf: Leaf, token: str) -> Meaning | None:
+    """What is said for the first time, and takes nothing from anybody."""
+    fresh = leaf.old in (None, {}, []) and leaf.new not in (None, {}, [])
+    if not fresh or any(map(RUNS.search, words)):
+        return None
+    if any(map(SPREAD.search, words)):
+        must = "DoNotSchedule" in str(leaf.new)
+        return Meaning("unclear", "a pod may find no place") if must else good("pods are apart")
+    if any(map(PROBES.search, words)):
+        return good("what is ill gets no requests")
+    names = [name for name in leaf.path if name[:1] != "["]
+    more = _is_of_a_schema(names, leaf) or _labels_a_node(names, token)
+    record = leaf.alone and names[-1] == "prefix" and any("log" in name for name in words[:-1])
+    return good("it says more than before, to nobody's harm") if more or record else None
+
+
+def _is_of_a_schema(names: Sequence[str], leaf: Leaf) -> bool:
+    """Whether an object of a CustomResourceDefinition may say something more."""
+    within = "openAPIV3Schema" in names and "properties" in names
+    return within and (leaf.alone or names[-2:-1] == ["properties"])
+
+
+NODES = re.compile(r"eks/nodeGroup:|eks:Nodegroup$|karpenter.sh/\w+:NodePool$")
+
+
+def _labels_a_node(names: Sequence[str], token: str) -> bool:
+    """Whether nodes have one label more, that is none of Kubernetes' own."""
+    return bool(NODES.search(token)) and "labels" in names[:-1] and "/" not in names[-1]
+
+
+def good(why: str) -> Meaning:
+    """It was not there before, and guards or tells more."""
+    return Meaning("stronger", why)
+
+
+def _of_a_type(words: Sequence[str], leaf: Leaf, token: str) -> Meaning | None:
+    """What the reference of one type says of one input."""
+    whole = ".".join(words)
+    for of, place, told in OF_A_TYPE:
+        if of.search(token) and place.search(whole) and (found := told(leaf)):
+            return found
+    return None
+
+
+def _more(why: str) -> Told:
+    """The more, the better."""
+    return lambda leaf: _than(leaf, why, more=True)
+
+
+def _less(why: str) -> Told:
+    """The less, the better."""
+    return lambda leaf: _than(leaf, why, more=False)
+
+
+def _than(leaf: Leaf, why: str, *, more: bool) -> Meaning | None:
+    old, new = (_length(side) for side in (leaf.old, leaf.new))
+    return which((new > old) == more, why) if old and new and old != new else None
+
+
+def _first(why: str) -> Told:
+    """One that is said, and was not."""
+    return lambda leaf: good(why) if leaf.old is None and isinstance(leaf.new, str) else None
+
+
+def _later(leaf: Leaf) -> Meaning | None:
+    return Meaning("sized", "a later patch") if is_a_patch(leaf.old, leaf.new) else None
+
+
+def _sooner(leaf: Leaf) -> Meaning | None:
+    old, new = (_length(side) for side in (leaf.old, leaf.new))
+    return Meaning("sized", "others ask again sooner") if old and new and new < old else None
+
+
+def _grows(leaf: Leaf) -> Meaning | None:
+    return good("a volume may grow, and nothing shrinks") if leaf.new is True else None
+
+
+def _let_go(leaf: Leaf) -> Meaning | None:
+    return good("other roles hold it no longer") if leaf.new is None else None
+
+
+def _lists_longer(leaf: Leaf) -> Meaning | None:
+    old, new = _length(leaf.old) or 7, _length(leaf.new)
+    said = Meaning("sized", "how long a list of what is revoked is good")
+    return said if new and new < old * LEAP else None
+
+
+def _reads(leaf: Leaf) -> Meaning | None:
+    calls = _calls_the_same(leaf)
+    return Meaning("harmless", "people read it, and it calls the same ones") if calls else None
+
+
+def _named(leaf: Leaf) -> Meaning | None:
+    return None if leaf.reordered else Meaning("harmless", "words by which it is found")
+
+
+def fewer_peers(leaf: Leaf) -> Meaning | None:
+    """A selector of everybody that chooses some of them now."""
+    narrowed = leaf.old == {} and leaf.new and {"from", "to"} & {*leaf.path}
+    return good("fewer are let in, or out to") if narrowed else None
+
+
+OF_A_TYPE: Sequence[tuple[re.Pattern[str], re.Pattern[str], Told]] = tuple(
+    (re.compile(of), re.compile(place), told)
+    for of, place, told in (
+        (r"eks[/:]", r"addonversion$", _later),
+        (r"StorageClass$", r"^allowvolumeexpansion$", _grows),
+        (r"^(datadog|kubernetes):", r"(^|\.)message$", _reads),
+        (r"^github:", r"^topics$", _named),
+        (r"ClusterRole$", r"^metadata\.labels\.rbacaggregateto", _let_go),
+        (r"route53/record:", r"^ttl$", _sooner),
+        (r"velero\.io/", r"(^|\.)ttl$", _more("a backup is kept as long as this says")),
+        (r"[Oo]bjective$", r"\.(target|warning|goal)$", _more("the higher, the sooner it tells")),
+        (r":NodePool$", r"disruption\.budgets\.nodes$", _less("the fewer, the calmer")),
+        (r"acmpca|ACMPCA", r"crlconfiguration\.expirationindays$", _lists_longer),
+        (r"inspector2?/", r"^resourcetypes$", _first("more is looked at")),
+        (r":EventSubscription$", r"^eventcategories$", _first("more is told")),
+        (r"glue[/:]", r"^(crawler)?securityconfiguration$", _first("what it writes is encrypted")),
+        (r":NetworkPolicy$", r"\.(namespace|pod)selector$", fewer_peers),
+    )
+)
+"""Type, place in lower case, and what a difference there means, by the type's own reference."""
+
+
+VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:-\w*?[a-z.]*(\d+))?(?:-eksbuild\.(\d+))?")
+
+
+def is_a_patch(old: Any, new: Any) -> bool:
+    """Whether the new version is a later patch of the same minor one."""
+    sides = [VERSION.fullmatch(str(side)) for side in (old, new)]
+    if None in sides:
+        return False
+    before, after = ([int(part or 0) for part in side.groups()] for side in sides if side)
+    return before[:2] == after[:2] and before < after
+
+
+def _calls_the_same(leaf: Leaf) -> bool:
+    """Whether a message mentions the same people, and branches by the same conditions."""
+    sides = leaf.old, leaf.new
+    if not all(isinstance(side, str) for side in sides):
+        return False
+    before, after = (sorted(re.findall(r"@[\w.@+-]+|\{\{[^}]*\}\}", str(side))) for side in sides)
+    return before == after
+
+
+def is_a_step(last: str, leaf: Leaf) -> bool:
+    """Whether a number of an unknown name moves a little, and is none that names or ranks."""
+    sides = leaf.old, leaf.new
+    if any(isinstance(side, bool) or not isinstance(side, int | float) for side in sides):
+        return False
+    old, new = (float(side) for side in sides)
+    if old <= 0 or new <= 0 or NO_SIZE.search(last):
+        return False
+    return max(new / old, old / new) <= STEPS_MAX

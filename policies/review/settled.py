@@ -1,0 +1,119 @@
+"""What several differences say together: an element that is good by being there, a new block.
+
+A difference is judged by its own name; what holds it may say it already.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from policies.review.differences import Leaf
+from policies.review.people import word
+from policies.review.routine import fewer_peers, good
+from policies.review.scales import Meaning
+from policies.review.vocabulary import OFF
+
+Test = Callable[[Mapping[str, Any]], bool]
+
+
+def _holds_back(rule: Mapping[str, Any]) -> bool:
+    """Whether a rule of a web ACL stops or counts: one that lets through spares those after it."""
+    action = rule.get("action")
+    allows = isinstance(action, Mapping) and "allow" in {word(str(name)) for name in action}
+    return not allows and bool(action or rule.get("overrideAction"))
+
+
+def _masks(rule: Mapping[str, Any]) -> bool:
+    return str(rule.get("action", rule.get("type", ""))).upper() in ("BLOCK", "ANONYMIZE", "DENY")
+
+
+def _always(rule: Mapping[str, Any]) -> bool:
+    del rule
+    return True
+
+
+def _calls(rule: Mapping[str, Any]) -> bool:
+    return "alert" in rule or "record" in rule
+
+
+ONE = r"\.\[[^\]]*\]"
+"""An element of a list, in a path."""
+
+ADDED: Sequence[tuple[re.Pattern[str], re.Pattern[str], Test, str]] = (
+    (re.compile(r"wafv2.*(WebAcl|RuleGroup)$", re.I), re.compile(rf"^rules{ONE}$"),
+     _holds_back, "one more rule stops or counts requests"),
+    (re.compile(r"backup.*plan$", re.I), re.compile(rf"^(backupPlan\.)?(rules|\w+Rule){ONE}"),
+     _always, "one more backup is taken"),
+    (re.compile(r"bedrock.*guardrail$", re.I), re.compile(rf"^\w+PolicyConfig\.\w+{ONE}$"),
+     _masks, "one more kind is kept out"),
+    (re.compile(r"PrometheusRule$"), re.compile(rf"^spec\.groups{ONE}(\.rules{ONE})?$"),
+     lambda rule: _calls(rule) or "rules" in rule, "one more alarm or record"),
+    (re.compile(r"networking.k8s.io/\w+:Ingress$"), re.compile(rf"^spec\.tls{ONE}$"),
+     _always, "one more name is served over TLS"),
+    (re.compile(r"stateMachine:StateMachine$|StateMachine$"), re.compile(rf"\.Retry{ONE}$"),
+     _always, "one more error after which it is tried again"),
+)  # fmt: skip
+"""Type, place in a list, what an element there must be, and why one more of them is good."""
+
+SETTLES: Sequence[tuple[str, ...]] = (("accessScope", "type"),)
+"""Places that, where they got stricter, leave what stands beside them to be their detail."""
+
+PEERS = ("namespaceSelector", "podSelector")
+
+Judged = tuple[Leaf, Meaning]
+FINE = ("harmless", "stronger")
+
+
+def settled(found: Iterable[Judged], token: str) -> tuple[Judged, ...]:
+    """The same without what another difference says already.
+
+    An element that is good by being there takes its members along; of a block that is new, the
+    members say what it does, where all of them are known to be fine.
+    """
+    judged = [(leaf, _added(leaf, token) or sense) for leaf, sense in found]
+    whole = [leaf.path for leaf, sense in judged if _is_whole(leaf, token)]
+    whole += [leaf.path[:-1] for leaf, sense in judged
+              if leaf.path[-2:] in SETTLES and sense.sense == "stronger"]  # fmt: skip
+    kept = [pair for pair in judged if not any(_within(pair[0].path, path) for path in whole)]
+    return tuple(pair for pair in kept if not _is_said_by_members(pair, kept))
+
+
+def _added(leaf: Leaf, token: str) -> Meaning | None:
+    if leaf.old is not None or not isinstance(leaf.new, Mapping):
+        return None
+    path = ".".join(leaf.path)
+    rows = (row for row in ADDED if row[0].search(token) and row[1].search(path))
+    return next((good(why) for _, _, fits, why in rows if fits(leaf.new)), None)
+
+
+def _is_whole(leaf: Leaf, token: str) -> bool:
+    """Whether what is inside of it is told with it."""
+    narrowed = token.endswith(":NetworkPolicy") and leaf.name in (
+        "namespaceSelector",
+        "podSelector",
+    )
+    return _added(leaf, token) is not None or bool(narrowed and fewer_peers(leaf))
+
+
+def _within(path: tuple[str, ...], outer: tuple[str, ...]) -> bool:
+    return len(path) > len(outer) and path[: len(outer)] == outer
+
+
+def _is_said_by_members(pair: Judged, kept: Sequence[Judged]) -> bool:
+    leaf, meaning = pair
+    block = isinstance(leaf.new, Mapping) and leaf.new and leaf.old in (None, {})
+    if meaning.sense != "unclassified" or not block or leaf.path[-1][:1] == "[":
+        return False
+    members = [
+        (inner, sense.sense)
+        for inner, sense in kept
+        if _within(inner.path, leaf.path) and not (inner.new and isinstance(inner.new, Mapping))
+    ]
+    return bool(members) and all(s in FINE and not _is_off(inner) for inner, s in members)
+
+
+def _is_off(leaf: Leaf) -> bool:
+    """Whether it is said to be off, where nobody knows what it is unsaid."""
+    return leaf.old is None and str(leaf.new).lower() in OFF
