@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import Any
 
 from policies.data import UNKNOWN, Data, Resource
-from policies.secret_names import says_secret, word_of
+from policies.secret_names import is_published, says_secret, word_of
 
 SECRET = "[secret]"
 """Stands for every secret value, as the engine itself prints it."""
@@ -137,7 +137,8 @@ def _hidden(value: Any, path: Path = ()) -> Iterator[Path]:
         named = _says_secret(value)
         for key, item in value.items():
             word = word_of(key)
-            if isinstance(item, str) and (says_secret(key) or (named and word in VALUES)):
+            secret = says_secret(key) and not (isinstance(item, str) and is_published(key, item))
+            if isinstance(item, str) and (secret or (named and word in VALUES)):
                 yield (*path, key)
             elif not isinstance(item, str) or isinstance(item, Hidden):
                 yield from _hidden(item, (*path, key))

@@ -27,12 +27,13 @@ PAIR = re.compile(r"^[ \t]*(- )?[\w./\"'-]+:(\s|$)", re.M)
 
 def opened(path: tuple[str, ...], old: Any, new: Any) -> tuple[Any, Any]:
     """What two texts of YAML hold, or one and JSON; the same two where one is a program."""
+    texts = any(isinstance(side, str) for side in (old, new))
+    if not texts or any("userdata" in name.lower() for name in path[-1:]):
+        return old, new
     pairs = [_properties(side) for side in (old, new)]
-    if None not in pairs and "userdata" not in path[-1].lower():
+    if None not in pairs:
         return pairs[0], pairs[1]
     if not all(isinstance(side, dict | list) or _is_text(side) for side in (old, new)):
-        return old, new
-    if "userdata" in path[-1].lower():
         return old, new
     before, after = (_read(side) if isinstance(side, str) else side for side in (old, new))
     held = all(isinstance(side, dict | list) for side in (before, after))

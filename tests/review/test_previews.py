@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -20,6 +21,7 @@ from policies.review.render.graph import graph
 from policies.review.render.terminal import show
 from policies.review.report import Context, Report, review
 from policies.review.shape import Malformed
+from policies.secret_names import is_published, says_secret
 
 URN = "urn:pulumi:prod.foundation::plinth::"
 QUEUE = "aws:sqs/queue:Queue"
@@ -228,6 +230,71 @@ def test_a_value_whose_name_does_not_say_secret_is_shown(name: str) -> None:
     }
     change = read_steps(step("update", "aws:rds/instance:Instance", "s", **sides))
     assert "seen-2" in everything(report_of(change), change)
+
+
+METHOD = "aws:apigateway/method:Method"
+CLIENT = "aws:cognito/userPoolClient:UserPoolClient"
+RUN_AS = "arn:aws:iam::111122223333:role/seen"
+
+
+@pytest.mark.parametrize(
+    ("token", "old", "new"),
+    [
+        (METHOD, {"authorization": "AWS_IAM"}, {"authorization": "NONE"}),
+        (CLIENT, {"tokenValidityUnits": {"accessToken": "days"}},
+         {"tokenValidityUnits": {"accessToken": "minutes"}}),
+        ("aws:apigateway/integration:Integration", {"credentials": f"{RUN_AS}-1"},
+         {"credentials": f"{RUN_AS}-2"}),
+    ],
+)  # fmt: skip
+def test_a_word_of_awss_own_is_shown_whatever_its_name_says(
+    token: str, old: dict[str, Any], new: dict[str, Any]
+) -> None:
+    sides = {"oldState": state(token, "s", old), "newState": state(token, "s", new)}
+    change = read_steps(step("update", token, "s", **sides))
+    report = report_of(change)
+    [(leaf, _)] = change.changes[0].differences
+    assert str(leaf.new) in everything(report, change)
+    assert "[secret]" not in everything(report, change)
+    assert report.decision in ("needs review", "blocked")
+
+
+@pytest.mark.parametrize(
+    "value", ["canary NONE", "Bearer canary", "canary", "arn:canary", "arn:aws:canary:b c"]
+)
+def test_what_is_no_word_of_awss_own_is_hidden_on_both_sides(value: str) -> None:
+    sides = {
+        side: state(METHOD, "s", {"authorization": said})
+        for side, said in (("oldState", "AWS_IAM"), ("newState", value))
+    }
+    change = read_steps(step("update", METHOD, "s", **sides))
+    assert "canary" not in everything(report_of(change), change)
+
+
+def test_every_word_that_awss_schemas_list_under_such_a_name_is_published() -> None:
+    from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER as SCHEMAS
+
+    listed = {
+        (name, word)
+        for kind in SCHEMAS.get_resource_types("us-east-1")
+        for name, words in enumerated(SCHEMAS.get_resource_schema("us-east-1", kind).schema)
+        if says_secret(name)
+        for word in words
+    }
+    assert ("AccessToken", "hours") in listed
+    assert {pair for pair in listed if not is_published(*pair)} == set()
+
+
+def enumerated(schema: Any) -> Iterator[tuple[str, list[str]]]:
+    """Name and listed words of every property, at any depth."""
+    for key, value in schema.items() if isinstance(schema, dict) else ():
+        if key in ("properties", "definitions"):
+            for name, inner in value.items():
+                if isinstance(inner, dict) and "enum" in inner:
+                    yield name, [word for word in inner["enum"] if isinstance(word, str)]
+                yield from enumerated(inner)
+        else:
+            yield from enumerated(value)
 
 
 def test_the_same_secret_in_its_wrapping_is_no_difference() -> None:
