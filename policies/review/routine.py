@@ -22,13 +22,15 @@ UPKEEP = re.compile(
 """Names of when AWS looks after what it manages (API references of RDS, ElastiCache, Redshift)."""
 
 TEMPO = re.compile(
-    r"^(interval|refresh|resync|requeueafter|timewindow)$"
+    r"^(interval|refresh|resync|requeueafter|timewindow|(default)?cooldown|\w*warmup)$"
     r"|(polling|scrape|refresh|sync|resync|reconcil\w*|flush|buffer(ing)?|batching|probe)\w*"
     r"(interval|period|seconds|window)\w*$"
 )
 """Names of how often something is looked at or sent on."""
 
-AGAIN = re.compile(r"^(retry|retries|retrypolicy|retrystrategy|backoff|timeouts)$")
+AGAIN = re.compile(
+    r"^(retry|retries|retrypolicy|retrystrategy|backoff|timeouts|bisectbatchonfunctionerror)$"
+)
 """Places of how often something is tried again, and how long it may take."""
 
 SPREAD = re.compile(r"^topologyspreadconstraints$")
@@ -39,7 +41,11 @@ references); one that is there now says so sooner."""
 RUNS = re.compile(r"^(exec|command|args|host|script)$")
 """Names inside of those that say what is run, or who is asked."""
 
-HISTORY = re.compile(r"^(revision|successfuljobs|failedjobs)historylimit$")
+SOON = re.compile(r"^(slowstart|maximumbatchingwindow\w*|receive(message)?waittime\w*)$")
+"""Seconds of which none at all is the default, and a few are a step (API references of Elastic
+Load Balancing, Lambda and SQS)."""
+
+HISTORY = re.compile(r"^((revision|successfuljobs|failedjobs)historylimit|maxhistory)$")
 """How many old versions Kubernetes keeps for a look back."""
 
 CALMER = re.compile(r"^(consolidateafter|renewbefore|minrenewbefore)$")
@@ -51,9 +57,10 @@ FASTER = re.compile(r"^growthfactor$")
 SHOWN = re.compile(
     r"^(additionalprintercolumns|shortnames|categories|(propagate|managed|ecsmanaged)tags"
     r"|propagatetagsto\w*|enable\w*managedtags|blocked(in|out)puts?messaging|loginbanner"
-    r"|p(re|ost)authenticationloginbanner)$"
+    r"|p(re|ost)authenticationloginbanner|tagpropagation|optionalfields|minimumcompressionsize"
+    r"|trafficdistribution|flexibletimewindow)$"
 )
-"""Names of what `kubectl get` shows, who pays, and what a person is told."""
+"""Names of what `kubectl get` shows, who pays, what a person is told, and how it travels."""
 
 GRACE = re.compile(r"^healthcheckgraceperiod(seconds)?$")
 """How long a new task may be ill (ECS's and EC2 Auto Scaling's API references)."""
@@ -97,7 +104,18 @@ def _spelled(leaf: Leaf) -> Meaning | None:
     )
 
 
+ELSEWHERE = re.compile(r"arn:|://|role|target|queue|secret|command|image", re.I)
+"""Words of what acts as, or reaches, something else, wherever it stands."""
+
+
+def _is_plain(leaf: Leaf) -> bool:
+    """Whether it says nothing but how: no role, no address, no other resource."""
+    return not any(ELSEWHERE.search(str(part)) for part in (*leaf.path[1:], leaf.old, leaf.new))
+
+
 def _kept_up(words: Sequence[str], leaf: Leaf) -> Meaning | None:
+    if not _is_plain(leaf):
+        return None
     flag = isinstance(leaf.old, bool) or leaf.new is None
     if any(map(UPKEEP.search, words)) and not flag:
         return Meaning("harmless", "when it is looked after")
@@ -109,16 +127,15 @@ def _kept_up(words: Sequence[str], leaf: Leaf) -> Meaning | None:
 def _numbers(words: Sequence[str], last: str, leaf: Leaf, token: str) -> Meaning | None:
     """Numbers whose good side, or whose step, is known by the name."""
     old, new = (_length(side) for side in (leaf.old, leaf.new))
-    if (
-        any(map(AGAIN.search, words))
-        and leaf.new not in (None, 0, "0", "0s")
-        and not leaf.reordered
-    ):
+    tried = any(map(AGAIN.search, words)) and leaf.new not in (None, 0, "0", "0s")
+    if tried and _is_plain(leaf) and not leaf.reordered:
         return _tried(old, new)
+    if new and ((SOON.search(last) and new <= 300) or (HISTORY.search(last) and not old)):
+        return Meaning("sized", "a few seconds, or how many old versions")
     if not old or not new or old == new:
         return None
     sized = (
-        (TEMPO.search(last) and "velero" not in token and 0.1 <= new / old < TEMPO_MAX)
+        (TEMPO.search(last) and "velero" not in token and 0.1 <= new / old <= TEMPO_MAX)
         or (GRACE.search(last) and new / old < LEAP)
         or HISTORY.search(last)
     )
@@ -244,6 +261,8 @@ def fewer_peers(leaf: Leaf) -> Meaning | None:
 OF_A_TYPE: Sequence[tuple[re.Pattern[str], re.Pattern[str], Told]] = tuple(
     (re.compile(of), re.compile(place), told)
     for of, place, told in (
+        (r"^kubernetes:", r"(^|\.)ports\.(name|appprotocol)$", _first("a port has a name now")),
+        (r"efs/", r"^lifecyclepolicies\.transitiontoia$", _first("files go to a cheaper class")),
         (r"eks[/:]", r"addonversion$", _later),
         (r"StorageClass$", r"^allowvolumeexpansion$", _grows),
         (r"^(datadog|kubernetes):", r"(^|\.)message$", _reads),

@@ -23,7 +23,7 @@ NEGATIVE = re.compile(
     r"|permit|exempt|omit|exclude|without|purge|destroy|wipe|autoaccept|automount)"
     r"|publicly|publicaccess$|publicip|publicread|istruncate|associatepublic|sourcedest$|bypass"
     r"|forcedestroy|forcedelete|forcedetach|ispublic|allowall|internetaccess|withoutprotection"
-    r"|privileg|overwrite|external|unencrypt|plaintext|insecure|anonymous|unauthenticated|execute"
+    r"|badgeenabled|privileg|overwrite|external|unencrypt|plaintext|insecure|anonymous|unauthenticated|execute"
     r"|(on|consumer|cascad\w*|recursive|check\w*)delet(e|ion)|recursivedelet|includeexecution"
     r"|rootaccess|sudo|shareprocess|crossaccount|directinternet|failopen|introspection"
     r"|(disabled|suspended|paused|skipped|exempt(ed)?|excluded|deactivated)$|^isca(certificate)?$|^authorizeall|^no(password|auth|verif|tls|ssl|encrypt)"
@@ -50,7 +50,7 @@ GUARD = re.compile(
     r"|deadletter|redrive|tracing|imdsv?2?|httptokens|hoplimit|capture|sampling|flowlog|insight|notif"
     r"|datasource|finding|inspector|guardrail|waitinterval|terminationwait|bake|canary|stoppolicy"
     r"|password|session|grace|failover|objectownership|runasuser|missingdata|securitypolicy|protocolversion"
-    r"|complianceseverity|rejected|levelmetrics|enabledmetrics|evaluationperiods|datapoints|okactions|dataactions|aggregation|ipblock\.except"
+    r"|(^|\.)logs\.|metricsenabled$|complianceseverity|rejected|levelmetrics|enabledmetrics|evaluationperiods|datapoints|okactions|dataactions|aggregation|ipblock\.except"
     r"|policytypes|autoenable|controlstatus|zoneaware|remediat|sourcedest|signing|include\w*events|allsupported|strength|throttl|ratelimit|ratebased"
 )
 """Words of what keeps data, keeps others out, or keeps a record."""
@@ -137,6 +137,7 @@ SCALES: Sequence[tuple[str, ...]] = (
     ("default", "per_broker", "per_topic_per_broker", "per_topic_per_partition"),
     ("twentyfour_hours", "twelve_hours", "six_hours", "three_hours", "one_hour"),
     ("disable", "simple", "mutual", "istio_mutual"), ("low", "medium", "high", "critical"),
+    ("off", "fatal", "critical", "error", "warning", "info"), ("fatal", "error", "warn", "info"),
 )  # fmt: skip
 """Words of one matter, from the laxest to the strictest."""
 
