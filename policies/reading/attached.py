@@ -46,7 +46,7 @@ def attached_statements(resource: Resource) -> Iterator[Data]:
 def _documents(token: str, inputs: Mapping[str, Any]) -> list[Data]:
     found: list[Data] = []
     for key, value in inputs.items():
-        if type(value) in NESTED:
+        if type(value) in NESTED and (type(value) is not str or "Principal" in value):
             _collect(value, ((), key), found)
         elif value is UNKNOWN and _POLICIES.search(token) and _POLICY.search(key):
             found.append(Data(value, key))
@@ -56,8 +56,7 @@ def _documents(token: str, inputs: Mapping[str, Any]) -> list[Data]:
 def _collect(node: Any, path: Path, found: list[Data]) -> None:
     """Every document in nested data, and in texts of JSON."""
     if type(node) is str:
-        if "Principal" in node:
-            _read(node, path, found)
+        _read(node, path, found)
         return
     if type(node) is dict and "Statement" in node:
         listed = node["Statement"]
@@ -66,7 +65,7 @@ def _collect(node: Any, path: Path, found: list[Data]) -> None:
             found.append(Data(node, written(path)))
         return
     for name, item in parts(node):
-        if type(item) in NESTED:
+        if type(item) in NESTED and (type(item) is not str or "Principal" in item):
             _collect(item, (path, name), found)
 
 

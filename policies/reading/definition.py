@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
+from policies.reading.texts import HOLDING, Path, parts, written
+
 KEPT = 512
 """Definitions that are kept parsed: every rule asks for the same ones."""
 
@@ -67,7 +69,7 @@ class Definition:
     def references(self) -> tuple[tuple[str, str], ...]:
         """Every `Get`: where it stands, and what it names."""
         found: list[tuple[str, str]] = []
-        _collect_references(self.document, "", found)
+        _collect_references(self.document, (), found)
         return tuple(found)
 
     @cached_property
@@ -201,24 +203,20 @@ def _depends_on(body: Mapping[str, Any]) -> set[str]:
     return names
 
 
-def _collect_references(node: Any, path: str, found: list[tuple[str, str]]) -> None:
-    if isinstance(node, dict):
-        target = node.get("Get")
-        if isinstance(target, str):
-            found.append((path, target))
-        for key, item in node.items():
-            if isinstance(item, dict | list):
-                _collect_references(item, f"{path}.{key}" if path else key, found)
-    elif isinstance(node, list):
-        for index, item in enumerate(node):
-            _collect_references(item, f"{path}[{index}]", found)
+def _collect_references(node: Any, path: Path, found: list[tuple[str, str]]) -> None:
+    target = node.get("Get") if type(node) is dict else None
+    if type(target) is str:
+        found.append((written(path), target))
+    for key, item in parts(node):
+        if type(item) in HOLDING:
+            _collect_references(item, (path, key), found)
 
 
 def _collect_texts(node: Any, found: list[str]) -> None:
-    for item in node.values() if isinstance(node, dict) else node:
-        if isinstance(item, str):
+    for item in node.values() if type(node) is dict else node:
+        if type(item) is str:
             found.append(item)
-        elif isinstance(item, dict | list):
+        elif type(item) in HOLDING:
             _collect_texts(item, found)
 
 
@@ -248,18 +246,17 @@ def duplicates(pipeline: Definition) -> list[str]:
 def referenced(node: Any) -> set[str]:
     """Steps whose results a piece of a definition uses."""
     found: set[str] = set()
-    _collect_referenced(node, found)
+    if type(node) in HOLDING:
+        _collect_referenced(node, found)
     return found
 
 
 def _collect_referenced(node: Any, found: set[str]) -> None:
-    if isinstance(node, dict):
+    if type(node) is dict:
         target = node.get("Get")
-        if isinstance(target, str) and (match := _STEP_REFERENCE.match(target)):
+        if type(target) is str and (match := _STEP_REFERENCE.match(target)):
             found.add(match[1])
         node = node.values()
-    elif not isinstance(node, list):
-        return
     for item in node:
-        if isinstance(item, dict | list):
+        if type(item) in HOLDING:
             _collect_referenced(item, found)

@@ -9,6 +9,7 @@ from typing import Any
 
 from policies.data import UNKNOWN, Data, Resource, Unknown
 from policies.reading.definition import KEPT, Definition, parse
+from policies.reading.texts import HOLDING
 from policies.rule import Fail, NotApplicable, Result, every
 from policies.tables.instances import GPUS, LOCAL_NVME, NO_LOCAL_NVME, NVIDIA
 
@@ -181,11 +182,11 @@ def _request(arguments: Mapping[str, Any], path: str) -> Data:
 
 def settled(node: Any) -> Any:
     """A piece of a definition with UNKNOWN for every reference and function."""
-    if isinstance(node, dict):
+    if type(node) is dict:
         if len(node) == 1 and ("Get" in node or next(iter(node)).startswith("Std:")):
             return UNKNOWN
-        return {key: settled(item) for key, item in node.items()}
-    return [settled(item) for item in node] if isinstance(node, list) else node
+        return {key: settled(item) if type(item) in HOLDING else item for key, item in node.items()}
+    return [settled(item) for item in node] if type(node) is list else node
 
 
 def instances(job: Job) -> list[tuple[str, int]]:

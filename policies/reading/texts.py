@@ -16,6 +16,9 @@ It is written only for what has to be told: most of what is looked through never
 NESTED = frozenset((str, list, dict))
 """Kinds of plain data in which something may be found."""
 
+HOLDING = NESTED - {str}
+"""Kinds of plain data that hold others."""
+
 
 def parts(value: Any) -> Iterable[tuple[Any, Any]]:
     """What a mapping or a list holds, by its name or index."""
