@@ -28,11 +28,14 @@ RECOMMENDED = re.compile(
 NOTED = re.compile(
     r"kubernetes\.io/(change-cause|description)|meta\.helm\.sh/.+|[^/]*description"
     r"|deployment\.kubernetes\.io/revision|kubectl\.kubernetes\.io/restartedAt"
-    r"|prometheus\.io/(scrape|port|path|scheme)|checksum/.+"
-    r"|notifications\.argoproj\.io/subscribe\..+"
+    r"|checksum/.+"
 )
-"""Annotations that tell where an object is from, or who counts and tells of it ("Well-Known Labels,
-Annotations and Taints")."""
+"""Annotations that tell where an object is from ("Well-Known Labels, Annotations and Taints")."""
+
+WATCHED = re.compile(
+    r"prometheus\.io/(scrape|port|path|scheme)|notifications\.argoproj\.io/subscribe\..+"
+)
+"""Annotations by which an object is counted or told of: one more does no harm, one less may."""
 
 
 def word(name: str) -> str:
@@ -52,7 +55,8 @@ def is_for_people(leaf: Leaf, token: str) -> bool:
     if names in (["metadata", "labels"], ["metadata", "annotations"]):
         return UNKNOWN not in (leaf.old, leaf.new)  # each of them is judged by itself
     if names[:2] == ["metadata", "annotations"]:
-        return bool(NOTED.fullmatch(names[2]))
+        watched = leaf.old is None and WATCHED.fullmatch(names[2])
+        return bool(watched or NOTED.fullmatch(names[2]))
     labelled = names[:2] == ["metadata", "labels"] and len(names) == LEVELS
     return labelled and _is_a_label(names, token, added=leaf.old is None)
 

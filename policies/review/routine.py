@@ -230,7 +230,9 @@ def _sooner(leaf: Leaf) -> Meaning | None:
 
 
 def _grows(leaf: Leaf) -> Meaning | None:
-    return good("a volume may grow, and nothing shrinks") if leaf.new is True else None
+    if leaf.new is True:
+        return good("a volume may grow, and nothing shrinks")
+    return Meaning("unclear", "a volume can grow no longer") if leaf.old is True else None
 
 
 def _let_go(leaf: Leaf) -> Meaning | None:

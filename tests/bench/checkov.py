@@ -22,6 +22,9 @@ PROVIDER = "registry.terraform.io/hashicorp/aws"
 MODULES = {"ec2": "", "lb": "", "cfg": "config_", "costexplorer": "ce_"}
 """Modules whose name Terraform's types leave out or write in another way."""
 
+NAMED = {"aws:rds/instance:Instance": "aws_db_instance"}
+"""Types that have another name there altogether."""
+
 OPTIONS = ("--framework", "terraform_plan", "--skip-download", "--compact", "-o", "json")
 
 
@@ -100,6 +103,8 @@ def plan(resources: Sequence[Resource]) -> dict[str, Any]:
 
 def _type(token: str) -> str:
     """`aws:s3/bucketPolicy:BucketPolicy` is `aws_s3_bucket_policy`."""
+    if token in NAMED:
+        return NAMED[token]
     module, _, name = token.split(":")[1].partition("/")
     return f"aws_{MODULES.get(module, f'{module}_')}{_snake(name)}"
 

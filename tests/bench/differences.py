@@ -101,6 +101,42 @@ def group(*ranges: str, port: int = 22) -> dict[str, Any]:
     return {"vpcId": "v", "description": "d", "ingress": [let]}
 
 
+KEY = f"arn:aws:kms:us-east-1:{OURS}:key/0a1b2c3d-0000-1111-2222-333344445555"
+DATABASE, KAFKA = "aws:rds/instance:Instance", "aws:msk/cluster:Cluster"
+REPOSITORY, NOTEBOOK = (
+    "aws:ecr/repository:Repository",
+    "aws:sagemaker/notebookInstance:NotebookInstance",
+)
+LOGS, FUNCTION = "aws:cloudwatch/logGroup:LogGroup", "aws:lambda/function:Function"
+OWN = "a key of AWS's own has no policy of ours, and nobody here can take it away"
+SILENT = "AWS leaves it open where a program says nothing"
+
+
+def database(**more: Any) -> dict[str, Any]:
+    return {"engine": "postgres", "instanceClass": "db.m7g.large", "storageEncrypted": True,
+            "kmsKeyId": KEY, "backupRetentionPeriod": 7, "iamDatabaseAuthenticationEnabled": True,
+            "multiAz": True, "deletionProtection": True, **more}  # fmt: skip
+
+
+def brokers(transit: str = "TLS", **more: Any) -> dict[str, Any]:
+    encrypted = {"encryptionAtRestKmsKeyArn": KEY,
+                 "encryptionInTransit": {"clientBroker": transit, "inCluster": True}}  # fmt: skip
+    logs = {"brokerLogs": {"cloudwatchLogs": {"enabled": True, "logGroup": "g"}}}
+    return {"clusterName": "c", "clientAuthentication": {"sasl": {"iam": True}},
+            "encryptionInfo": encrypted, "loggingInfo": logs, **more}  # fmt: skip
+
+
+def repository(tags: str) -> dict[str, Any]:
+    return {"name": "r", "imageTagMutability": tags,
+            "imageScanningConfiguration": {"scanOnPush": True},
+            "encryptionConfigurations": [{"encryptionType": "KMS", "kmsKey": KEY}]}  # fmt: skip
+
+
+def function(**variables: str) -> dict[str, Any]:
+    return {"name": "f", "runtime": "python3.13", "handler": "a.b", "kmsKeyArn": KEY,
+            "role": "arn:a", "environment": {"variables": variables}}  # fmt: skip
+
+
 CASES = (
     Case(control="Who may assume a role", what="`\"AWS\": \"*\"`", rule="PF-IAM-002",
          checks=("CKV_AWS_60", "CKV_AWS_61"), token=TRUST, why="both",
@@ -187,6 +223,56 @@ CASES = (
          why="a digest says which image it is, not whose",
          inputs=pod("Deployment", "apps/v1", containers=[
              {"name": "a", "image": f"evil.example/a@sha256:{'0' * 64}"}])),
+    Case(control="A database", what="encrypted with RDS's own key", rule="PF-RDS-001",
+         checks=("CKV_AWS_16",), token=DATABASE, why=OWN, inputs=database(kmsKeyId=None)),
+    Case(control="A database", what="a backup of one day", rule="PF-RDS-001",
+         checks=("CKV_AWS_133",), token=DATABASE,
+         why="what goes wrong before a weekend is found after it",
+         inputs=database(backupRetentionPeriod=1)),
+    Case(control="A database", what="with a public address", rule="PF-RDS-001",
+         checks=("CKV_AWS_17",), token=DATABASE, why="both",
+         inputs=database(publiclyAccessible=True)),
+    Case(control="A Kafka cluster", what="in plain text too", rule="PF-MSK-001",
+         checks=("CKV_AWS_81",), token=KAFKA, why="both", inputs=brokers("TLS_PLAINTEXT")),
+    Case(control="A Kafka cluster", what="that asks nobody who they are", rule="PF-MSK-001",
+         checks=("CKV_AWS_80", "CKV_AWS_81", "CKV_AWS_291"), token=KAFKA,
+         why="MSK lets everybody in its network write where a program says nothing",
+         inputs=brokers(clientAuthentication=None)),
+    Case(control="A repository of images", what="whose tags move", rule="PF-ECR-001",
+         checks=("CKV_AWS_51",), token=REPOSITORY, why="both", inputs=repository("MUTABLE")),
+    Case(control="A repository of images", what="that nobody tidies up", rule="PF-ECR-001",
+         checks=("CKV_AWS_51", "CKV_AWS_163"), token=REPOSITORY,
+         why="an old image stays to be pulled, with every hole that was found in it since",
+         inputs=repository("IMMUTABLE")),
+    Case(control="A notebook", what="nothing said of the internet", rule="ML-NB-001",
+         checks=("CKV_AWS_122",), token=NOTEBOOK, why=SILENT,
+         inputs={"instanceType": "ml.t3.medium", "roleArn": "arn:a"}),
+    Case(control="A notebook", what="nothing said of root", rule="ML-NB-003",
+         checks=("CKV_AWS_307",), token=NOTEBOOK, why=SILENT,
+         inputs={"instanceType": "ml.t3.medium", "roleArn": "arn:a"}),
+    Case(control="A notebook", what="its volume under `alias/aws/sagemaker`", rule="ML-NB-004",
+         checks=("CKV_AWS_22",), token=NOTEBOOK, why=OWN,
+         inputs={"instanceType": "ml.t3.medium", "kmsKeyId": "alias/aws/sagemaker"}),
+    Case(control="Logs", what="kept for 90 days, under a key", rule="PF-LOG-001",
+         checks=("CKV_AWS_66", "CKV_AWS_158", "CKV_AWS_338"), token=LOGS,
+         why="half a year is for logs of endpoints; how long another is worth its price, its "
+         "owner says",
+         inputs={"name": "/app/a", "retentionInDays": 90, "kmsKeyId": KEY}),
+    Case(control="Logs", what="of an endpoint, kept for 90 days", rule="PF-LOG-001",
+         checks=("CKV_AWS_66", "CKV_AWS_158"), token=LOGS,
+         why="providers of high-risk systems keep theirs for six months (EU AI Act, article 19)",
+         inputs={"name": "/aws/sagemaker/Endpoints/a", "retentionInDays": 90, "kmsKeyId": KEY}),
+    Case(control="A function", what="a password among its variables", rule="PF-LMB-001",
+         checks=("CKV_AWS_45", "CKV_AWS_173"), token=FUNCTION,
+         why="every secret counts, not AWS's keys alone: whoever reads the configuration has it",
+         inputs=function(DB_PASSWORD="hunter2-hunter2")),
+    Case(control="A function", what="called by a service, `sourceArn` is `*`", rule="PF-LMB-001",
+         checks=("CKV_AWS_364",), token="aws:lambda/permission:Permission", why=BY_VALUE,
+         inputs={"action": "lambda:InvokeFunction", "function": "f",
+                 "principal": "s3.amazonaws.com", "sourceArn": "*"}),
+    Case(control="A function", what="a URL for everybody", rule="PF-LMB-001",
+         checks=("CKV_AWS_258",), token="aws:lambda/functionUrl:FunctionUrl", why="both",
+         inputs={"functionName": "f", "authorizationType": "NONE"}),
 )  # fmt: skip
 """What both are asked; only differences are worth a row, and cases of both show that both look."""
 

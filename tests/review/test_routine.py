@@ -64,6 +64,12 @@ def scope(kind: str, *namespaces: str) -> dict[str, Any]:
     return {"accessScope": {"type": kind} | ({"namespaces": [*namespaces]} if namespaces else {})}
 
 
+def watched(scrape: str) -> dict[str, Any]:
+    made = pod()
+    made["spec"]["template"]["metadata"] = {"annotations": {"prometheus.io/scrape": scrape}}
+    return made
+
+
 QUIET: list[Sides] = [
     # upkeep, tempo, tries
     ("aws:rds/cluster:Cluster", {"preferredBackupWindow": "04:00-05:00"},
@@ -95,6 +101,9 @@ QUIET: list[Sides] = [
     (PLAN, {"rules": [{"ruleName": "day"}]},
      {"rules": [{"ruleName": "day"}, {"ruleName": "month", "lifecycle": {"deleteAfter": 365}}]}),
     (CRD, field(a={"type": "string"}), field(a={"type": "string"}, b={"type": "string"})),
+    ("kubernetes:storage.k8s.io/v1:StorageClass", {"allowVolumeExpansion": False},
+     {"allowVolumeExpansion": True}),
+    (DEPLOYMENT, pod(), watched("true")),
     (DEPLOYMENT, pod(), pod(startupProbe={"httpGet": {"path": "/", "port": 80}})),
     (POOL, {"spec": {"template": {}}},
      {"spec": {"template": {"metadata": {"labels": {"pool": "a"}}}}}),
@@ -131,6 +140,10 @@ LOUD: list[Sides] = [
      {"rules": [{"ruleName": "day"}]}),
     (CRD, field(a={"type": "string"}, b={"type": "string"}), field(a={"type": "string"})),
     (DEPLOYMENT, pod(), pod(lifecycle={"preStop": {"exec": {"command": ["sh"]}}})),
+    ("kubernetes:storage.k8s.io/v1:StorageClass", {"allowVolumeExpansion": True},
+     {"allowVolumeExpansion": False}),
+    (DEPLOYMENT, watched("true"), watched("false")),
+    (DEPLOYMENT, watched("true"), pod()),
     (POOL, {"spec": {"template": {}}},
      {"spec": {"template": {"metadata": {"labels": {"node.kubernetes.io/x": "a"}}}}}),
     (SCOPE, scope("namespace", "a"), scope("cluster")),
