@@ -248,7 +248,7 @@ CASES = (
          checks=("CKV_AWS_122",), token=NOTEBOOK, why=SILENT,
          inputs={"instanceType": "ml.t3.medium", "roleArn": "arn:a"}),
     Case(control="A notebook", what="nothing said of root", rule="ML-NB-003",
-         checks=("CKV_AWS_307",), token=NOTEBOOK, why=SILENT,
+         checks=("CKV_AWS_307",), token=NOTEBOOK, why="both",
          inputs={"instanceType": "ml.t3.medium", "roleArn": "arn:a"}),
     Case(control="A notebook", what="its volume under `alias/aws/sagemaker`", rule="ML-NB-004",
          checks=("CKV_AWS_22",), token=NOTEBOOK, why=OWN,
