@@ -20,7 +20,7 @@ from policies.review.model import Change, StackChange
 from policies.review.parts import blast_radius, changes
 from policies.review.parts.order import FIRST, THEN
 from policies.review.render import markdown, mermaid
-from policies.review.render.graph import Graph, Node, graph
+from policies.review.render.graph import Box, Graph, Node, graph
 from policies.review.report import Context, Report, Section, review
 from stacks.review.cost import parts
 from stacks.sizing.prices.table import price_table
@@ -256,14 +256,14 @@ LINE = re.compile(rf"flowchart LR|{NODE.pattern}|  n\d+ --> n\d+|  classDef \w+ 
     "name", ['"] end', "a\n  click n0 href", "]]>```", "#quot;", "`x`", "\u202e", "%%{init}%%"]
 )
 def test_a_name_stays_inside_its_box(name: str) -> None:
-    nodes = [Node(urn, name, "Queue", "update", 0, 0) for urn in ("a", "b")]
+    nodes = [Node(Box(urn, name, "Queue", "update"), 0, 0) for urn in ("a", "b")]
     text = mermaid.render(Graph(nodes, [("a", "b")], 0))
     for line in each(text.split("\n")):
         assert LINE.fullmatch(line), line
 
 
 def test_the_drawing_of_a_comment_is_bounded_and_says_what_it_leaves_out() -> None:
-    nodes = [Node(str(i), f"q{i}", "Queue", "update", 0, i) for i in range(50)]
+    nodes = [Node(Box(str(i), f"q{i}", "Queue", "update"), 0, i) for i in range(50)]
     found = Graph(nodes, [(str(i), str(i + 1)) for i in range(49)], 7)
     text = mermaid.render(found)
     assert text.count(":::") == mermaid.NODES
