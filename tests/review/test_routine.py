@@ -134,6 +134,7 @@ LOUD: list[Sides] = [
     (ACL, rules(managed("a"), managed("b", 2)), rules(managed("b", 1), managed("a", 2))),
     ("aws:rds/cluster:Cluster", {},
      {"serverlessv2ScalingConfiguration": {"minCapacity": 32, "maxCapacity": 256}}),
+    ("aws-native:new:Thing", {}, {"extras": {"enabled": False}}),
     ("aws:cognito/userPool:UserPool", {}, {"userPoolAddOns": {"advancedSecurityMode": "OFF"}}),
     (SCALER, scaled(), scaled(pollingInterval=3_600)),
     (PLAN, {"rules": [{"ruleName": "day"}, {"ruleName": "month"}]},
