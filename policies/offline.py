@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -48,33 +46,7 @@ def evaluate(
 
     A rule without any resource to look at is one `not_applicable` finding of the stack.
     """
-    with _uncollected():
-        return _evaluated(resources, config, rules, exemptions, today or date.today())
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the garbage collector, which is as it was afterwards, whatever happens.
-
-    What rules make has no cycles: it goes when its last reference goes. A collection in between
-    walks through every resource again to find nothing, for a third of the time.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def _evaluated(
-    resources: Sequence[Resource],
-    config: PolicyConfig,
-    rules: Sequence[Rule],
-    exemptions: Sequence[Exemption],
-    today: date,
-) -> list[RuleFinding]:
+    today = today or date.today()
     asked = Scope(config, resources, today, inputs=True)
     stack = Scope(config, resources, today, inputs=False)
     alone = Scope(config, today=today)
