@@ -30,6 +30,10 @@ WORDS: Mapping[str, str] = {
 """Kind -> how to say it."""
 
 
+ALL = "all of "
+"""Evidence that a whole service is of a kind begins so (types.json)."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
     """One type: what it is, by which evidence."""
@@ -56,6 +60,11 @@ class Known:
     def is_sensitive(self) -> bool:
         """Whether an unexplained change of it needs a reader."""
         return not (self.harmless or self.shows)
+
+    @property
+    def watches(self) -> bool:
+        """Whether to guard or to record is all that it is for."""
+        return "guards" in self.kinds or self.kinds.get("records", "").startswith(ALL)
 
 
 HARMLESS: Mapping[str, str] = {

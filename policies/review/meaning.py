@@ -71,11 +71,14 @@ from policies.review.vocabulary import (
 )
 
 
-def meaning(leaf: Leaf, token: str = "", *, of_a_guard: bool = True) -> Meaning:
+def meaning(
+    leaf: Leaf, token: str = "", *, of_a_guard: bool = True, watches: bool = False
+) -> Meaning:
     """What this difference means, by its name and direction.
 
     `token`: the type, or its last name. `of_a_guard`: whether the resource guards, holds or records
-    something, or nobody knows what it is; else to switch it on is no good in itself.
+    something, or nobody knows what it is; else to switch it on is no good in itself. `watches`:
+    whether it does nothing else, so that a number of it is never only a size.
     """
     found, kind = _meaning(leaf, token), _word(token.rpartition(":")[2])
     switch = len(leaf.path) == 1 and _word(leaf.name) in SWITCHES
@@ -83,6 +86,8 @@ def meaning(leaf: Leaf, token: str = "", *, of_a_guard: bool = True) -> Meaning:
         return Meaning("stronger", "nobody comes in by it any more")
     if found.sense not in ("stronger", "sized"):
         return found
+    if found == STEP and watches:
+        return Meaning("unclassified", "nobody here knows which way of this number is safe")
     if _is_of_a_program(leaf.path):
         return Meaning("unclassified", "a program reads it, and nobody here knows how")
     risen = switch and found.sense == "stronger"
@@ -106,6 +111,7 @@ def _named(leaf: Leaf) -> Leaf:
     return Leaf((*path[:-2], path[-2][1:-1]), leaf.old, leaf.new)
 
 
+STEP = Meaning("sized", "a number moves by a step")
 VARIABLE = re.compile(r"\[?[A-Z][A-Z0-9_]*\]?")
 VALUES = ("value", "parametervalue", "optionvalue", "settingvalue")
 
@@ -152,7 +158,7 @@ def _rest(words: Sequence[str], leaf: Leaf, guards: bool) -> Meaning:
     if guards:
         return Meaning("unclear", "it guards something, and nobody here knows which way this goes")
     if is_a_step(words[-1] if words else "", leaf):
-        return Meaning("sized", "a number moves by a step")
+        return STEP
     return Meaning("unclassified", "nobody here knows what it does")
 
 

@@ -79,7 +79,7 @@ class Change:
             return path[0].lower() not in sets and not is_a_set(path, items)
 
         found = (
-            (leaf, meaning(leaf, self.type, of_a_guard=guard))
+            (leaf, meaning(leaf, self.type, of_a_guard=guard, watches=about.watches))
             for root in sorted({item.root for item in self.properties} - set(TAGS))
             for each in leaves(before.get(root), after.get(root), (root,), ordered)
             for near in [each if each.path[1:] else replace(each, beside=after)]

@@ -202,3 +202,18 @@ def test_a_text_that_is_no_list_of_properties_is_compared_as_it_is(text: str) ->
 
 def test_minutes_and_thousandths_are_not_taken_for_one() -> None:
     assert meaning(Leaf(("whatever",), "5m", "5M")).sense == "unclassified"
+
+
+@pytest.mark.parametrize(
+    ("token", "place", "old", "new", "expected"),
+    [
+        ("aws:accessanalyzer/analyzer:Analyzer", "unusedAccessAge", 90, 130, "medium"),
+        ("aws:guardduty/detector:Detector", "looks", 10, 14, "medium"),
+        ("aws:transfer/server:Server", "workers", 10, 14, "low"),
+        ("aws:transfer/server:Server", "workers", 10, 16, "medium"),
+    ],
+)
+def test_a_step_is_a_size_only_where_no_number_decides_what_is_seen(
+    token: str, place: str, old: int, new: int, expected: str
+) -> None:
+    assert risk(token, {place: old}, {place: new}) == expected

@@ -14,6 +14,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 from pulumi import _types as pulumi_types
 
 from stacks.local.provider.aws.backend import VERSION, module_of
+from stacks.local.provider.aws.diff import changes
 from stacks.local.provider.aws.requests import TEMPLATE, RowMapper
 from stacks.local.provider.aws.row import ALL, EVERYTHING, Call, Row
 from stacks.local.provider.aws.shapes import pair, pulumi_name, service_model, slots
@@ -265,6 +266,28 @@ def test_every_input_can_be_changed_or_replaces(token: str) -> None:
     steering = {*row.provider_only, *(row.delete.takes if row.delete else ())}
     stuck = set(RowMapper(row).accepted) - changeable - replacing - steering - {"region", "tags"}
     assert stuck <= {"bypassPolicyLockoutSafetyCheck"}, "a change of these would do nothing"
+
+
+@pytest.mark.parametrize(
+    ("token", "path"),
+    [
+        (token, path)
+        for token, row in sorted(ROWS.items())
+        if row.replace_on != EVERYTHING
+        for path in row.replace_on
+        if path.partition(".")[0] not in row.replace_if
+    ],
+)
+def test_what_a_row_says_to_replace_replaces(token: str, path: str) -> None:
+    """Also what no call carries, such as the VPC whose default group is meant."""
+    old, new = (_nested(path.split("."), value) for value in ("1", "2"))
+    replaced = {change.path for change in changes(ROWS[token], old, new, "aws") if change.replaces}
+    assert replaced == {path}
+
+
+def _nested(path: list[str], value: str) -> dict[str, Any]:
+    inner = value if len(path) == 1 else _nested(path[1:], value)
+    return {path[0]: inner}
 
 
 @pytest.mark.parametrize("token", sorted(token for token, row in ROWS.items() if row.cfn))

@@ -119,14 +119,13 @@ def _replaces(row: Row, path: str, before: Any, after: Any) -> bool:
     root = plain.partition(".")[0]
     if root in row.replace_if:
         return row.replace_if[root](before, after)
-    if root in row.provider_only or (root in ALWAYS_UPDATABLE and root not in row.replace_on):
-        return False
-    if row.replace_on == EVERYTHING:
-        return True
-    return any(
+    named = row.replace_on != EVERYTHING and any(
         plain == entry or plain.startswith(f"{entry}.") or entry.startswith(f"{plain}.")
         for entry in row.replace_on
     )
+    if root in (*row.provider_only, *ALWAYS_UPDATABLE):
+        return named
+    return named or row.replace_on == EVERYTHING
 
 
 def _official(row: Row, path: str, before: Any, after: Any, old: Properties) -> bool | None:
