@@ -385,11 +385,19 @@ ENDPOINT: Mapping[str, Callable[[Target], int]] = {
         headers={"Content-Type": "application/x-www-form-urlencoded"},
         body=b"Action=CreateUser&UserName=evil&Version=2010-05-08",
     ),
-    "an unsigned call that AWS takes unsigned": lambda t: ask(
+    "a call that AWS takes unsigned, for another service": lambda t: ask(
         t,
-        headers={"Content-Type": "application/x-www-form-urlencoded"},
+        headers={
+            "Content-Type": "application/x-www-form-urlencoded",
+            "X-Amz-Target": "DynamoDB_20120810.ListTables",
+        },
         body=b"Action=AssumeRoleWithWebIdentity&RoleArn=arn:aws:iam::123456789012:role/x"
         b"&RoleSessionName=attack&WebIdentityToken=x&Version=2011-06-15",
+    ),
+    "two calls in one, of which AWS takes one unsigned": lambda t: ask(
+        t,
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+        body=b"Action=AssumeRoleWithWebIdentity&Action=ListUsers&Version=2011-06-15",
     ),
     "a form upload without a policy": lambda t: upload(t, "evil", None),
     "a form upload for another key": lambda t: upload(t, "evil", "good"),
