@@ -68,7 +68,7 @@ class Jobs:
         acting = self.act(request["RoleArn"], arn, _subnets(request))
         try:
             for part in parts:
-                _write_processing_inputs(part, request, arn, acting.s3)
+                _write_processing_inputs(part, request, arn, acting)
             ending = self._run(
                 [*entrypoint, *app.get("ContainerArguments", ())],
                 parts,
@@ -293,11 +293,14 @@ def instances(request: Request) -> int:
     return int(request.get("ResourceConfig", processing).get("InstanceCount", 1))
 
 
-def _write_processing_inputs(directory: JobDirectory, request: Request, arn: str, s3: Any) -> None:
+def _write_processing_inputs(
+    directory: JobDirectory, request: Request, arn: str, acting: Acting
+) -> None:
     for entry in request.get("ProcessingInputs", []):
         source = entry["S3Input"]
         folder = directory.path(source["LocalPath"])
-        download(s3, source["S3Uri"], folder, *directory.share(source))
+        # a client takes longer than a short program: it is made where something is read
+        download(acting.s3, source["S3Uri"], folder, *directory.share(source))
     for entry in request.get("ProcessingOutputConfig", {}).get("Outputs", []):
         directory.path(entry["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
     config = f"{OPT_ML}/config"
