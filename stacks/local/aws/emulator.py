@@ -8,8 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.loaders import Loader, create_loader
 
 from pipelines.executor.external import LAMBDA_SECONDS
 from stacks.local.aws.account_id import ACCOUNT_ID
@@ -116,7 +117,9 @@ class Emulator:
         signed = self.host.keys.aws() if keys is None else keys
         # the requests of a pipeline's steps may fail on purpose, for their retry policies
         own = {"user_agent_extra": OWN} if keys is None or service == "s3" else {}
-        return boto3.session.Session().client(
+        session = botocore.session.Session()  # one of its own: making clients is for one thread
+        session.register_component("data_loader", _models())
+        return session.create_client(
             service,
             endpoint_url=self.host.endpoint_url,
             region_name=self.region,
@@ -153,6 +156,12 @@ class Emulator:
 
         pool = self.waiting if waits else self.threads
         pool.submit(work).add_done_callback(done)
+
+
+@functools.cache
+def _models() -> Loader:
+    """Service models, read once for all clients: reading them takes most of making one."""
+    return create_loader()
 
 
 def moto_backend(service: str, emulator: Emulator) -> Any:
