@@ -1,4 +1,4 @@
-"""Commands about a file, a checkout, Plinth itself, or an account before its first stack."""
+"""Commands beside the way of a stack: files, a checkout, Plinth itself, accounts, executions."""
 
 from __future__ import annotations
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infra.errors import UserError
 from stacks.commands.output import CommandOutput
@@ -11,6 +12,9 @@ from stacks.paths import home, shown
 from stacks.settings.load import load_environment, workload_stack
 from stacks.targets.aws_clients import Clients
 from stacks.targets.target import target_of
+
+if TYPE_CHECKING:
+    from stacks.executions.record import ExecutionRecord
 
 
 def execution(
@@ -34,20 +38,25 @@ def execution(
         "pipeline_name": record.pipeline,
         "status": record.status,
         "page": str(path),
-        "steps": [
-            {
-                "name": step.name,
-                "type": step.type,
-                "status": step.status,
-                "seconds": step.seconds,
-                "metrics": dict(step.metrics),
-                "cache": step.cache,
-                "failure_reason": step.failure or None,
-            }
-            for step in record.steps
-        ],
+        "steps": told(record),
         "left_out": list(record.notes),
     }
+
+
+def told(record: ExecutionRecord) -> list[dict[str, Any]]:
+    """The steps of an execution for `--json`."""
+    return [
+        {
+            "name": step.name,
+            "type": step.type,
+            "status": step.status,
+            "seconds": round(step.seconds, 3),
+            "metrics": dict(step.metrics),
+            "cache": step.cache,
+            "failure_reason": step.failure or None,
+        }
+        for step in record.steps
+    ]
 
 
 def page_of(arn: str) -> Path:
@@ -56,12 +65,25 @@ def page_of(arn: str) -> Path:
     return home() / "executions" / f"{pipeline}-{number}.html"
 
 
-def write_page(clients: Clients, arn: str, path: Path) -> Any:
-    """Write the page about an execution; what it tells, as a record."""
+def write_page(
+    clients: Clients, arn: str, path: Path, cached: Mapping[str, Any] | None = None
+) -> ExecutionRecord:
+    """Write the page about an execution; what it tells, as a record (`record.collect`).
+
+    UserError where there is no such execution.
+    """
+    from botocore.exceptions import ClientError
+
     from stacks.executions.page import render
     from stacks.executions.record import collect
 
-    record = collect(clients, arn)
+    try:
+        record = collect(clients, arn, cached)
+    except ClientError as error:
+        raise UserError(
+            f"{arn} must be an execution of a pipeline, got {error.response['Error']['Message']}",
+            fix="name one that `aws sagemaker list-pipeline-executions --pipeline-name` lists",
+        ) from None
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.write_text(render(record))
     return record

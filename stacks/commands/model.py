@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from infra.errors import CheckFailed, UserError
 from infra.naming import MODEL_GROUP, REALTIME
-from stacks.commands.execution import page_of, write_page
+from stacks.commands.execution import page_of, told, write_page
 from stacks.commands.output import CommandOutput
-from stacks.commands.watching import Watch, seconds_of
+from stacks.commands.watching import Watch
 from stacks.executions.job_logs import JobLogs
 from stacks.paths import ROOT, shown
 from stacks.settings.load import workload_stack
@@ -64,18 +64,15 @@ def run(
         watch = Watch(clients, arn, report, JobLogs(clients("logs")) if follow else None)
         status, steps = watch.wait(stage)
         stage.done = status
-    shown_steps = [_step(step) | {"cache": watch.cached.get(step["StepName"])} for step in steps]
-    execution = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
-    metrics = _metrics(clients, steps)
-    page = page_of(arn)
-    write_page(clients, arn, page)
+    metrics, page = _metrics(clients, steps), page_of(arn)
+    record = write_page(clients, arn, page, watch.cached)
     result = {
         "stack": str(stack),
         "pipeline_name": full_name,
         "status": status,
         "execution_arn": arn,
-        "failure_reason": execution.get("FailureReason"),
-        "steps": shown_steps,
+        "failure_reason": record.failure or None,
+        "steps": [step for step in told(record) if step["status"] != "NotStarted"],
         "metrics": metrics,
         "page": str(page),
         "seconds": report.seconds,
@@ -188,9 +185,9 @@ def _failed(result: Mapping[str, Any]) -> CheckFailed:
         for step in result["steps"]
         if step["failure_reason"]
     ]
-    told = f"pipeline {result['pipeline_name']} must succeed, got {result['status']}:\n"
+    problem = f"pipeline {result['pipeline_name']} must succeed, got {result['status']}:\n"
     return CheckFailed(
-        told + "\n".join(reasons),
+        problem + "\n".join(reasons),
         fix="mend the cause above and run it again; what is served has not changed",
         data=result,
     )
@@ -208,15 +205,6 @@ def _start(sagemaker: Any, stack: StackName, name: str, parameters: Mapping[str,
             fix=f"type `plinth up {stack}`, or correct --param",
         ) from None
     return str(answer["PipelineExecutionArn"])
-
-
-def _step(step: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "name": step["StepName"],
-        "status": step["StepStatus"],
-        "seconds": seconds_of(step),
-        "failure_reason": step.get("FailureReason"),
-    }
 
 
 def _metrics(clients: Clients, steps: Sequence[Mapping[str, Any]]) -> dict[str, float]:

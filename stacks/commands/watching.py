@@ -88,12 +88,11 @@ def seconds_of(step: Mapping[str, Any]) -> float:
 
 
 def _printed(logs: JobLogs, step: Mapping[str, Any]) -> Iterator[str]:
-    from stacks.executions.job_logs import GROUPS
+    from stacks.executions.job_logs import log_of
 
-    for member, held in step.get("Metadata", {}).items():
-        group = GROUPS.get(member.removesuffix("Job"))
-        if group and "CacheHitResult" not in step and isinstance(held, Mapping) and "Arn" in held:
-            yield from logs.new_lines(group, held["Arn"].rpartition("/")[2])
+    log = None if "CacheHitResult" in step else log_of(step)
+    if log is not None:
+        yield from logs.new_lines(log)
 
 
 def _explained(sagemaker: Any, arn: str, steps: Sequence[Any]) -> dict[str, dict[str, Any]]:

@@ -1,7 +1,7 @@
 """What SageMaker's API tells of an execution: its steps, how they went, what they read and made.
 
-It works in an account as on the local cloud, for any pipeline. What the caller may not ask for is
-left out, and `notes` says so.
+It asks with AWS's own APIs alone, about any pipeline; no account has answered it yet. What the
+caller may not ask for is left out, and `notes` says so.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipelines.executor.cache_report import Execution, explain
 from pipelines.executor.planned import PlannedStep
 from pipelines.executor.runners import RUNNERS
 from policies.secret_names import says_secret
-from stacks.executions.job_logs import GROUPS, JobLogs
+from stacks.executions.job_logs import JobLogs, arn_of, log_of
 
 LOG_LINES = 200
 FILE_BYTES = 256 * 1024
@@ -91,12 +91,15 @@ class ExecutionRecord:
     notes: Sequence[str] = ()
 
 
-def collect(clients: Clients, arn: str) -> ExecutionRecord:
-    """Ask SageMaker, CloudWatch and S3 about an execution."""
+def collect(clients: Clients, arn: str, cached: Mapping[str, Any] | None = None) -> ExecutionRecord:
+    """Ask SageMaker, CloudWatch and S3 about an execution; ClientError where it is none.
+
+    `cached`: what the cache did, by step. Default: it is asked for.
+    """
     execution = Execution(clients("sagemaker"), arn)
     told = execution.sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
     reader = _Reader(clients, execution)
-    steps = reader.steps()
+    steps = reader.steps(cached)
     ends = [step.end for step in steps if step.end]
     return ExecutionRecord(
         pipeline=arn.partition(":pipeline/")[2].partition("/")[0],
@@ -104,10 +107,7 @@ def collect(clients: Clients, arn: str) -> ExecutionRecord:
         status=told["PipelineExecutionStatus"],
         start=told["CreationTime"],
         end=max([told["LastModifiedTime"], *ends]),
-        parameters={
-            name: "[secret]" if says_secret(name) else value
-            for name, value in execution.parameters.items()
-        },
+        parameters=reader.parameters(),
         steps=steps,
         failure=told.get("FailureReason", ""),
         notes=sorted(reader.notes),
@@ -122,15 +122,27 @@ class _Reader:
         self.execution = execution
         self.logs = JobLogs(clients("logs"))
         self.notes: set[str] = set()
+        self.defined: Mapping[str, PlannedStep] = {}
+        with self._asking("its definition"):
+            self.defined = execution.steps
 
-    def steps(self) -> list[StepRecord]:
+    def parameters(self) -> dict[str, str]:
+        """What it was started with, secrets left out."""
+        found: Mapping[str, str] = {}
+        with self._asking("its parameters"):
+            found = self.execution.parameters
+        return {name: "[secret]" if says_secret(name) else text for name, text in found.items()}
+
+    def steps(self, cached: Mapping[str, Any] | None) -> list[StepRecord]:
         """Those that began in the order in which they did, then those that did not."""
-        cached: Mapping[str, Any] = {}
-        with self._asking("what the cache did"):
-            cached = explain(self.execution.sagemaker, self.execution.arn, self.execution.rows)
-        found = [self._step(row, cached.get(row["StepName"])) for row in self.execution.rows]
-        begun = {step.name for step in found} | {self._planned_name(r) for r in self.execution.rows}
-        rest = [step for name, step in self.execution.steps.items() if name not in begun]
+        rows, told = self.execution.rows, cached or {}
+        if cached is None and self.defined:
+            with self._asking("what the cache did"):
+                told = explain(self.execution.sagemaker, self.execution.arn, rows)
+        found = [self._step(row, told.get(row["StepName"])) for row in rows]
+        begun = {step.name for step in found}
+        begun |= {step.name for row in rows if (step := self._planned(row)) is not None}
+        rest = [step for name, step in self.defined.items() if name not in begun]
         return found + [
             StepRecord(
                 name=step.name, type=step.type, status="NotStarted", needs=sorted(_needs(step))
@@ -138,17 +150,17 @@ class _Reader:
             for step in rest
         ]
 
-    def _planned_name(self, row: Mapping[str, Any]) -> str:
-        planned = self.execution.planned(row)
-        return planned.name if planned else ""
+    def _planned(self, row: Mapping[str, Any]) -> PlannedStep | None:
+        return self.execution.planned(row) if self.defined else None
 
     def _step(self, row: Mapping[str, Any], cached: Mapping[str, Any] | None) -> StepRecord:
-        planned, kind = self.execution.planned(row), _kind(row)
-        described, job = self._described(row, planned)
+        planned, log = self._planned(row), log_of(row)
+        kind = planned.type if planned else _kind(row)
+        described, job = self._described(row, kind), log.job if log else ""
         lines: list[str] = []
-        if job and kind in GROUPS:
+        if log is not None:
             with self._asking("the logs of its jobs"):
-                lines = self.logs.last_lines(GROUPS[kind], job, LOG_LINES)
+                lines = self.logs.last_lines(log, LOG_LINES)
         metrics = dict(_of_training(described))
         if planned is not None and row["StepStatus"] == "Succeeded":
             with self._asking("its property files"):
@@ -156,7 +168,7 @@ class _Reader:
         places = list(_places(described))
         return StepRecord(
             name=row["StepName"],
-            type=planned.type if planned else kind,
+            type=kind,
             status=row["StepStatus"],
             needs=sorted(_needs(planned)) if planned else (),
             start=row.get("StartTime"),
@@ -171,19 +183,18 @@ class _Reader:
             log=lines,
         )
 
-    def _described(
-        self, row: Mapping[str, Any], planned: PlannedStep | None
-    ) -> tuple[Mapping[str, Any], str]:
-        """What SageMaker says of the resource that a step made, and its name where it is a job."""
-        runner = RUNNERS.get(planned.type if planned else _kind(row))
-        arn = row.get("Metadata", {}).get(runner.metadata_key, {}).get("Arn") if runner else None
-        if runner is None or not arn or not runner.describe:
-            return {}, ""
-        name = arn.rpartition("/")[2]
-        asked = {runner.describe_field: arn} if runner.describe_field else {runner.name_field: name}
-        with self._asking("what its steps made"):
-            return getattr(self.execution.sagemaker, runner.describe)(**asked), name
-        return {}, name
+    def _described(self, row: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+        """What SageMaker says of the resource that a step made."""
+        runner = RUNNERS.get(kind)
+        arn = arn_of(row.get("Metadata", {}).get(runner.metadata_key, {})) if runner else ""
+        found: Mapping[str, Any] = {}
+        if runner is not None and arn:
+            name = arn.rpartition("/")[2]
+            by_arn = bool(runner.describe_field)
+            asked = {runner.describe_field: arn} if by_arn else {runner.name_field: name}
+            with self._asking("what its steps made"):
+                found = getattr(self.execution.sagemaker, runner.describe)(**asked)
+        return found
 
     def _of_files(self, planned: PlannedStep, described: Mapping[str, Any]) -> dict[str, float]:
         """The numbers in the property files of a processing step."""

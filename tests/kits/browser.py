@@ -157,3 +157,15 @@ class Shown:
 
     def unfold(self) -> None:
         self.page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def shown(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    context = chromium.new_context(offline=True)
+    return Shown(context.new_page(), tmp_path_factory.mktemp("pages"))

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import pytest
 
 from policies.review.digest import read
 from policies.review.render import html
 from policies.review.render.graph import graph
-from tests.kits.browser import FAINT, FOCUSED, SCHEMES, SIZES, UNNAMED, Shown, browser
+from tests.kits.browser import FAINT, FOCUSED, SCHEMES, SIZES, UNNAMED, Shown, chromium, shown
 from tests.kits.review import SCENARIOS, Scenario, changed, reviewed
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+__all__ = ["chromium", "shown"]
 
 every_scenario = pytest.mark.parametrize("name", SCENARIOS)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def shown(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Shown:
-    context = chromium.new_context(offline=True)
-    return Shown(context.new_page(), tmp_path_factory.mktemp("pages"))
 
 
 @pytest.fixture(scope="module")

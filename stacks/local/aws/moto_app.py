@@ -21,6 +21,10 @@ def make(emulator: Emulator, service: str) -> Any:
         from stacks.local.aws.emr import moto_emr
 
         moto_emr.install(emulator)
+    elif service == "logs":
+        from stacks.local.aws import moto_logs
+
+        moto_logs.install()
     elif service == "resourcegroupstaggingapi":
         from stacks.local.aws import moto_tagging
 

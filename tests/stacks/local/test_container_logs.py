@@ -10,7 +10,7 @@ import pytest
 from stacks.local.aws import container_logs
 from stacks.local.aws.container_logs import ContainerLogs
 from tests.kits.endpoints import configure, put_artifact, serve_program, settled
-from tests.kits.local_cloud import ROLE, Cloud, process, train, trusted_role
+from tests.kits.local_cloud import ROLE, Cloud, process, refusal, train, trusted_role
 
 
 def printed(cloud: Cloud, group: str, prefix: str) -> list[str]:
@@ -33,6 +33,22 @@ def test_a_job_s_log_is_whole_as_soon_as_it_is_over(cloud: Cloud) -> None:
     ):
         run(sm, name, code)
         assert printed(cloud, group, f"{name}/algo-1") == ["first", "naïve", "last"]
+
+
+def test_lines_are_filtered_by_the_begin_of_their_stream_s_name(cloud: Cloud) -> None:
+    logs, group = cloud.client("logs"), {"logGroupName": "/aws/sagemaker/ProcessingJobs"}
+    for name in ("filtered", "filtered-not"):
+        process(cloud.client("sagemaker"), name, f"print('of {name}')")
+
+    def found(**asked: Any) -> list[str]:
+        return [one["message"] for one in logs.filter_log_events(**group, **asked)["events"]]
+
+    assert found(logStreamNamePrefix="filtered/") == ["of filtered"]
+    assert found(logStreamNamePrefix="filtered") == ["of filtered", "of filtered-not"]
+    assert found(logStreamNamePrefix="nobody/") == []
+    assert found(logStreamNamePrefix="filtered", filterPattern="not") == ["of filtered-not"]
+    both = {"logStreamNamePrefix": "filtered", "logStreamNames": ["x"]}
+    assert refusal(logs.filter_log_events, **group, **both)[0] == "InvalidParameterException"
 
 
 def test_a_role_that_may_not_write_logs_leaves_none(cloud: Cloud) -> None:

@@ -5,21 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from stacks.executions.job_logs import GROUPS, JobLogs
+from infra.errors import UserError
+from infra.naming import Names
+from infra.personas import _explore
+from stacks.commands.execution import write_page
+from stacks.executions.job_logs import JobLog, JobLogs, log_of
 from stacks.executions.page import DRAWN, graph, render, took
 from stacks.executions.record import ExecutionRecord, StepRecord, collect
-from tests.kits.browser import FAINT, SCHEMES, SIZES, UNNAMED, Shown, browser
+from tests.kits.browser import FAINT, SCHEMES, SIZES, UNNAMED, Shown, chromium, shown
 from tests.kits.executions import create, ended, shell, start
 from tests.kits.local_cloud import BUCKET, Cloud, running_cloud, s3_output
 from tests.stacks.local.test_iam import As, allow, role
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+__all__ = ["chromium", "shown"]
 
+EXECUTION = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/watched/execution/abcdefghijkl"
+NAMES = Names(env="test", account_id="123456789012", region="us-east-1")
 OUT = "/opt/ml/processing/out"
 SCORES = json.dumps({"metrics": {"mae": {"value": 1.5, "unit": "min"}}, "good": True})
 ATTACK = "</pre><script>document.title = 'taken'</script>"
@@ -144,25 +150,68 @@ def test_what_the_caller_may_not_ask_for_is_left_out_and_said(
 
 def test_lines_of_a_log_come_once(cloud: Cloud, record: ExecutionRecord) -> None:
     logs = JobLogs(cloud.client("logs"))
-    job = step(record, "Judge").job
-    assert list(logs.new_lines(GROUPS["Processing"], job)) == PRINTED
-    assert list(logs.new_lines(GROUPS["Processing"], job)) == []
-    assert list(logs.new_lines("/aws/sagemaker/TrainingJobs", "never-ran")) == []
+    log = JobLog(group="/aws/sagemaker/ProcessingJobs", job=step(record, "Judge").job)
+    assert list(logs.new_lines(log)) == PRINTED
+    assert list(logs.new_lines(log)) == []
+    never = JobLog(group="/aws/sagemaker/TrainingJobs", job="never-ran")
+    assert list(logs.new_lines(never)) == []
+
+
+def test_our_data_scientists_see_what_jobs_print(cloud: Cloud, arns: list[str]) -> None:
+    """What a persona may is enough, and nobody gets rights for the page alone."""
+    statements = [
+        {"Effect": "Allow", **{key: value for key, value in one.items() if key != "Sid"}}
+        for one in _explore(NAMES)
+        if one["Sid"] in ("Look", "Logs")
+    ]
+    scientist = As(cloud, role(cloud, "scientist", *statements))
+    found = collect(scientist, arns[0])
+    assert step(found, "Judge").log == PRINTED[-200:]
+    assert [note.partition(":")[0] for note in found.notes] == ["its property files"]
+
+
+def test_without_the_definition_the_steps_are_told_as_they_ran(
+    cloud: Cloud, arns: list[str]
+) -> None:
+    denied = {"Effect": "Deny", "Action": "sagemaker:*Definition*", "Resource": "*"}
+    found = collect(As(cloud, role(cloud, "blind", allow("*"), denied)), arns[0])
+    told = {step.name: (step.type, step.status, step.log[-1:]) for step in found.steps}
+    assert told == {
+        "Judge": ("Processing", "Succeeded", [ATTACK]),
+        "Gate": ("", "Succeeded", []),
+        "Tell": ("Processing", "Failed", ["too bad"]),
+    }
+    assert [note.partition(":")[0] for note in found.notes] == ["its definition"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ({"TrainingJob": {"Arn": "arn:x:training-job/a"}}, ("/aws/sagemaker/TrainingJobs", "a")),
+        (
+            {"QualityCheck": {"CheckType": "x", "CheckJobArn": "arn:x:processing-job/b"}},
+            ("/aws/sagemaker/ProcessingJobs", "b"),
+        ),
+        ({"ProcessingJob": {}}, None),
+        ({"Model": {"Arn": "arn:x:model/c"}}, None),
+        ({}, None),
+    ],
+)
+def test_the_log_of_a_step_is_its_job_s(
+    metadata: dict[str, Any], expected: tuple[str, str] | None
+) -> None:
+    found = log_of({"Metadata": metadata})
+    assert (found and (found.group, found.job)) == expected
+
+
+@pytest.mark.parametrize("arn", [EXECUTION, EXECUTION.partition("/execution")[0], "nothing"])
+def test_an_execution_that_is_none_is_told(arn: str, cloud: Cloud, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"{arn} must be an execution of a pipeline, got "):
+        write_page(cloud.client, arn, tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
 
 
 # -- the page ------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def shown(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Shown:
-    context = chromium.new_context(offline=True)
-    return Shown(context.new_page(), tmp_path_factory.mktemp("pages"))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
