@@ -67,10 +67,9 @@ class Keys(Component):
         """ARN of the key with this purpose; KeyError names a purpose that has no key."""
         return self._arns[purpose]
 
-    def grant_use(self, role: Role, *purposes: str, volumes: bool = False) -> pulumi.Resource:
-        """Let a role encrypt and decrypt with these keys, and volumes of its jobs where asked."""
-        arns = [self._arns[purpose] for purpose in purposes]
-        return self.grant(role, "use", [*use_keys(arns), *(mount_volumes(arns) if volumes else [])])
+    def grant_use(self, role: Role, *purposes: str) -> pulumi.Resource:
+        """Let a role encrypt and decrypt with these keys."""
+        return self.grant(role, "use", use_keys([self._arns[purpose] for purpose in purposes]))
 
     def grant_decrypt(self, role: Role, *purposes: str) -> pulumi.Resource:
         """Let a role read what these keys encrypt, and encrypt nothing."""

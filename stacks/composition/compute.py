@@ -118,18 +118,12 @@ def build(base: Base, settings: ClusterSettings) -> Cluster:
 
 
 def _volumes(base: Base, opts: pulumi.ResourceOptions) -> None:
-    """Volumes of pods, which the driver encrypts; AWS's policy of it leaves out our keys."""
-    may_encrypt = base.access.allow(
-        base.access.role(ADDON_ROLES[DRIVER][0]),
-        base.use_keys("ebs"),
-        base.mount_volumes("ebs"),
-        # EBS user guide, required permissions for Amazon EBS encryption
-        [{"Action": ["kms:DescribeKey"], "Resource": [base.key("ebs")]}],
-    )
+    """Volumes of pods. The key's policy lets EC2 encrypt them for everybody of the account, so
+    that the driver's role needs nothing of it (infra/keys.py)."""
     DefaultVolumes(
         "volumes",
         DefaultVolumesArgs(names=base.names, tags=base.common.tags, kms_key_arn=base.key("ebs")),
-        pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[may_encrypt])),
+        opts,
     )
 
 

@@ -162,7 +162,8 @@ def _people(ground: Ground, storage: Storage) -> Personas:
     ground.keys.grant_decrypt(people["approver"], "storage")
     for name in ("data-scientist", "ml-engineer"):
         storage.grant_read(people[name], *BUCKETS)
-        ground.keys.grant_use(people[name], "storage", volumes=True)  # of their jobs
+        # SageMaker opens the grants on the volumes of jobs as the jobs' roles, which may
+        ground.keys.grant_use(people[name], "storage")
         ground.keys.grant_decrypt(people[name], "features")  # records are read with it
         # of any workload: the stacks that make these roles come later
         access.grant_pass(people[name], [names.role_arn("*-job")], SAGEMAKER)

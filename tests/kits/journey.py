@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,8 +15,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from tests.conftest import Clone
-from tests.kits import path
-from tests.kits.people import Clients, become, enter, variables
+from tests.kits import controllers, mlflow_pages, path
+from tests.kits.people import Clients, asked, become, enter, variables
 
 ACCOUNT = "123456789012"
 WORKLOADS = ("flight-delay", "block-time")
@@ -73,10 +74,32 @@ class Journey:
 
 
 def _up(journey: Journey) -> None:
-    """The home makes the foundation and, at the end, models; between them the deployer deploys."""
+    """The home makes most of the foundation and, at the end, models; the deployer the rest.
+
+    Nobody may make the role with which they deploy; what asks for nothing of it the deployer adds:
+    AWS Config's recorder, the trail, GitHub's provider.
+    """
+    settings = journey.clone.root / "stacks" / "environments" / "Pulumi.local.foundation.yaml"
+    whole = settings.read_text() + GITHUB
+    less = whole
+    for said in ("create_config_recorder: true", "create_provider: true"):
+        assert said in less, f"{settings} must say {said}"
+        less = less.replace(said, said.replace("true", "false"))
+    settings.write_text(less)
     journey.clone.ok("up", "local.foundation")
+    settings.write_text(whole)
     _deployer(journey, "up", "local")
     journey.clone.ok("up", "local", "--with-model")
+
+
+GITHUB = """\
+  plinth:access:
+    github:
+      repository: example-org/ml-platform
+      deploy_environment: local
+      preview_environment: local-preview
+      create_provider: true
+"""
 
 
 def _down(journey: Journey) -> None:
@@ -117,11 +140,11 @@ def _stream(journey: Journey) -> None:
     name = "plinth-local-flight-delay-stream"
     kinesis.put_records(StreamName=name, Records=entries)
     runtime = journey.own("sagemaker-featurestore-runtime")
-    asked = {"FeatureGroupName": GROUP, "RecordIdentifierValueAsString": str(record[key])}
-    path.wait_until(lambda: bool(runtime.get_record(**asked).get("Record")))
+    written = {"FeatureGroupName": GROUP, "RecordIdentifierValueAsString": str(record[key])}
+    path.wait_until(lambda: bool(runtime.get_record(**written).get("Record")))
     sqs = journey.own("sqs")
     queue = sqs.get_queue_url(QueueName=f"{name}-dead-letters")["QueueUrl"]
-    path.wait_until(lambda: bool(sqs.receive_message(QueueUrl=queue).get("Messages")))
+    path.wait_until(lambda: _holds_messages(sqs, queue))
 
 
 def _drift(journey: Journey) -> None:
@@ -182,6 +205,39 @@ def _executions(sagemaker: Any, pipeline: str) -> list[Mapping[str, Any]]:
         "PipelineExecutionSummaries"
     ]
     return found
+
+
+def _gives_up(journey: Journey) -> None:
+    """SageMaker answers no alarm: what the functions failed on thrice goes to the dead letters."""
+    journey.clone.ok("fault", "inject", "5xx", "sagemaker", "--operation", "*PipelineExecution*")
+    cloudwatch, sqs = journey.own("cloudwatch"), journey.own("sqs")
+    queues = [
+        sqs.get_queue_url(QueueName=f"plinth-local-{workload}-retraining-dead-letters")["QueueUrl"]
+        for workload in WORKLOADS
+    ]
+    for state in ("OK", "ALARM"):
+        for workload in WORKLOADS:
+            cloudwatch.set_alarm_state(
+                AlarmName=f"plinth-local-{workload}-drift", StateValue=state, StateReason="drill"
+            )
+        time.sleep(SEEN_SECONDS)
+    try:
+        for queue in queues:
+            path.wait_until(functools.partial(_holds_messages, sqs, queue))
+    finally:
+        journey.clone.ok("fault", "clear")
+
+
+def _holds_messages(sqs: Any, queue_url: str) -> bool:
+    return bool(sqs.receive_message(QueueUrl=queue_url).get("Messages"))
+
+
+def _tracked(journey: Journey) -> None:
+    mlflow_pages.look(journey.clone)
+
+
+def _controllers(journey: Journey) -> None:
+    controllers.work(journey.clone)
 
 
 def _stop(journey: Journey) -> None:
@@ -249,31 +305,22 @@ def _explores(journey: Journey, persona: str) -> Clients:
         with contextlib.suppress(ClientError):  # over in the meantime
             getattr(sagemaker, f"stop_{kind.lower()}_job")(**{f"{kind}JobName": name})
     sagemaker.list_pipelines()
-    _asked(sagemaker.search, Resource="TrainingJob")
+    asked(sagemaker.search, Resource="TrainingJob")
     tuning = {"HyperParameterTuningJobName": name}
-    _asked(sagemaker.stop_hyper_parameter_tuning_job, **tuning)
+    asked(sagemaker.stop_hyper_parameter_tuning_job, **tuning)
     sagemaker.describe_pipeline(PipelineName=TRAINING)
     runtime = person("sagemaker-featurestore-runtime")
     key = {"FeatureGroupName": GROUP, "RecordIdentifierValueAsString": "drill"}
     runtime.get_record(**key)
-    asked = {"FeatureGroupName": GROUP, "RecordIdentifiersValueAsString": ["drill"]}
-    runtime.batch_get_record(Identifiers=[asked])
+    several = {"FeatureGroupName": GROUP, "RecordIdentifiersValueAsString": ["drill"]}
+    runtime.batch_get_record(Identifiers=[several])
     group = {"logGroupName": "/aws/sagemaker/TrainingJobs"}
-    _asked(logs.filter_log_events, **group)
-    _asked(logs.get_log_events, **group, logStreamName="x")
-    _asked(logs.start_query, **group, startTime=0, endTime=1, queryString="fields @message")
+    asked(logs.filter_log_events, **group)
+    asked(logs.get_log_events, **group, logStreamName="x")
+    asked(logs.start_query, **group, startTime=0, endTime=1, queryString="fields @message")
     for bucket in (path.DATA, ARTIFACTS):
         _read(person, bucket)
     return person
-
-
-def _asked(call: Callable[..., Any], **request: Any) -> None:
-    """Ask what the local cloud may not have, or not know; a denial of IAM's is an error."""
-    try:
-        call(**request)
-    except ClientError as error:
-        if "AccessDenied" in error.response["Error"]["Code"]:
-            raise
 
 
 COPIED = {
@@ -301,16 +348,16 @@ def _engineer(journey: Journey) -> None:
     person = _explores(journey, "ml-engineer")
     sagemaker = person("sagemaker")
     arn = sagemaker.start_pipeline_execution(PipelineName=TRAINING)["PipelineExecutionArn"]
-    _asked(sagemaker.stop_pipeline_execution, PipelineExecutionArn=arn)
-    _asked(sagemaker.retry_pipeline_execution, PipelineExecutionArn=arn)
+    asked(sagemaker.stop_pipeline_execution, PipelineExecutionArn=arn)
+    asked(sagemaker.retry_pipeline_execution, PipelineExecutionArn=arn)
     runtime = person("sagemaker-runtime")
     body = {"EndpointName": ENDPOINT, "ContentType": "application/json"}
-    _asked(runtime.invoke_endpoint, **body, Body=b"[]")
-    _asked(runtime.invoke_endpoint_async, **body, InputLocation="s3://b/k")
+    asked(runtime.invoke_endpoint, **body, Body=b"[]")
+    asked(runtime.invoke_endpoint_async, **body, InputLocation="s3://b/k")
     person("cloudwatch").describe_alarms()
     now = datetime.now(UTC)
     hour = {"StartTime": now - timedelta(hours=1), "EndTime": now}
-    _asked(person("cloudwatch").get_metric_data, MetricDataQueries=[], **hour)
+    asked(person("cloudwatch").get_metric_data, MetricDataQueries=[], **hour)
 
 
 STEPS: Mapping[str, Callable[[Journey], None]] = {
@@ -320,6 +367,9 @@ STEPS: Mapping[str, Callable[[Journey], None]] = {
     "serverless": _serve,
     "drift": _drift,
     "retraining": _retrain,
+    "dead letters": _gives_up,
+    "tracking": _tracked,
+    "controllers": _controllers,
     "stop": _stop,
     "approver": _approver,
     "data scientist": _scientist,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 CENTRE = "/aws-reserved/sso.amazonaws.com/us-east-1/"
@@ -70,3 +71,13 @@ def variables(keys: Mapping[str, str]) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
         "AWS_SESSION_TOKEN": keys["SessionToken"],
     }
+
+
+def asked(call: Callable[..., Any], **request: Any) -> None:
+    """Ask what the local cloud may not have, or not know; a denial of IAM's is an error."""
+    try:
+        call(**request)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if "AccessDenied" in code or code == "UnauthorizedOperation":
+            raise

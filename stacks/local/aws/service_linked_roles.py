@@ -4,8 +4,9 @@ moto derives the name from the service (moto 5.2.5, `create_service_linked_role`
 spot.amazonaws.com becomes AWSServiceRoleForspot, where AWS says AWSServiceRoleForEC2Spot.
 
 The account is one that is prepared for the platform, as `GRANTED` of its quotas are, so those that
-somebody has to make are there. The others AWS makes when their services are used, which the local
-cloud needs for nothing.
+somebody has to make are there. Of the others AWS makes one when its service is used first, if who
+uses it may call iam:CreateServiceLinkedRole (IAM user guide, "Create a service-linked role"): the
+rows of the recorder say for what (`recorded/recorded.py`).
 """
 
 from __future__ import annotations
@@ -37,12 +38,29 @@ def install() -> None:
 
 def make() -> None:
     """Make the roles that nothing makes on the way."""
+    for role in ROLES:
+        if not role.made_on_use:
+            ensure(role.service)
+
+
+def ensure(service: str) -> None:
+    """Make the role of a service, if there is one and it is not there."""
+    if missing(service):
+        _create(_iam(), service, f"Of {service}")
+
+
+def missing(service: str) -> str:
+    """The ARN that the role of a service will have; empty: it is there, or there is none."""
+    name = NAMES.get(service)
+    if name is None or name in {one.name for one in list(_iam().roles.values())}:
+        return ""
+    return f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/{service}/{name}"
+
+
+def _iam() -> Any:
     from moto.backends import get_backend
 
-    iam = get_backend("iam")[ACCOUNT_ID]["aws"]
-    for role in ROLES:
-        if not role.made_on_use and role.name not in {one.name for one in iam.roles.values()}:
-            _create(iam, role.service, f"Of {role.service}")
+    return get_backend("iam")[ACCOUNT_ID]["aws"]
 
 
 def _create(iam: Any, service: str, description: str) -> Any:

@@ -18,7 +18,7 @@ from stacks.local.aws.athena.results import as_csv
 from stacks.local.aws.athena.statements import Answer, run
 from stacks.local.aws.athena.tables import QueryFailed, Source
 from stacks.local.aws.emulator import Emulator, moto_backend
-from stacks.local.aws.iam.authorizer import Check
+from stacks.local.aws.iam.asked import Check
 from stacks.local.aws.sagemaker import features
 from stacks.local.runtime.s3_files import split_uri
 

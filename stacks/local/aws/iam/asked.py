@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from re import Match
 from typing import Any
 
@@ -68,6 +68,19 @@ class Asked:
 
     members: frozenset[str] = frozenset()
     """What the operation could be given, in lower case."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One action on one resource that a request needs."""
+
+    action: str
+    resource: Any
+    known: Mapping[str, Any] = field(default_factory=dict)
+    """Condition keys of this check alone."""
+
+    tags: Mapping[str, str] | None = None
+    """What this resource is to be tagged with. Default: what the request as a whole says."""
 
 
 def asked(environ: Mapping[str, Any], body: bytes, signed_for: str) -> Asked | None:

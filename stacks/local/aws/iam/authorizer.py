@@ -15,8 +15,16 @@ from policies.iam.decision import Decision, Policies, decide
 from policies.iam.document import MalformedPolicy, Policy, compiled
 from policies.iam.request import Request
 from stacks.local.aws import bearer_tokens
-from stacks.local.aws.iam import context, implied, operations, resources, special, web_identities
-from stacks.local.aws.iam.asked import Asked, asked
+from stacks.local.aws.iam import (
+    context,
+    ec2,
+    implied,
+    operations,
+    resources,
+    special,
+    web_identities,
+)
+from stacks.local.aws.iam.asked import Asked, Check, asked
 from stacks.local.aws.iam.callers import Caller, caller, caller_as
 from stacks.local.aws.iam.networks import Way, way
 from stacks.local.aws.iam.resource_policies import NOTHING, Held, held
@@ -39,16 +47,6 @@ WRITE_EVERY = 100
 """Allowed calls after which the count is written down again."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One action on one resource that a request needs."""
-
-    action: str
-    resource: Any
-    known: Mapping[str, Any] = field(default_factory=dict)
-    """Condition keys of this check alone."""
 
 
 @dataclass(kw_only=True)
@@ -173,10 +171,8 @@ class Authorizer:
         if what.operation in ("CopyObject", "UploadPartCopy") and what.prefix == "s3":
             source = str(what.parameters.get("CopySource", "")).lstrip("/").partition("?")[0]
             yield Check(action="s3:GetObject", resource=f"arn:aws:s3:::{source}")
-        if (bucket := implied.missing_object(what, self.place)) is not None:
-            yield Check(action="s3:ListBucket", resource=bucket)
-        for action, key, known in implied.of_keys(what, self.place, self.online_key):
-            yield Check(action=action, resource=key, known=known)
+        yield from ec2.needed(what, self.place)
+        yield from implied.needed(what, self.place, self.online_key)
         given = [role for _, role in resources.passed_roles(what)]
         for role in [*given, *special.named_roles(what, self.place)]:
             own = OF_SERVICES.get(what.prefix, what.prefix)
@@ -215,6 +211,7 @@ class Authorizer:
                 check.resource,
                 lambda arn: self.tags_of(arn) if found.tags is None else found.tags,
                 {**general, "aws:ResourceAccount": account, **found.known, **check.known},
+                tags=check.tags,
             ),
         )
         try:

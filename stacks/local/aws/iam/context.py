@@ -176,23 +176,33 @@ def of_network(environ: Mapping[str, Any], place: Place) -> dict[str, Any]:
 
 
 def context(
-    action: str, asked: Asked, resource: Any, tags_of: TagsOf, general: Mapping[str, Any]
+    action: str,
+    asked: Asked,
+    resource: Any,
+    tags_of: TagsOf,
+    general: Mapping[str, Any],
+    *,
+    tags: Mapping[str, str] | None = None,
 ) -> Context:
-    """The condition keys of one action on one resource."""
+    """The condition keys of one action on one resource.
+
+    `tags`: what the resource is to be tagged with. Default: what the request as a whole says.
+    """
     known = dict(general)
     documented = reference.condition_keys(action)
     for key in documented | OWN_PATHS.get(action.partition(":")[0], frozenset()):
         if (paths := _paths(key, asked)) is not None:
             values = _values(paths, asked.parameters)
             known |= {key: values} if values else {}
-    known |= _encryption_context(asked) | _request_tags(asked)
+    known |= _encryption_context(asked)
+    known |= _request_tags(asked.parameters if tags is None else {"Tags": tags})
     open_ = {key for key in documented if _paths(key, asked) is None} - OF_SERVICES
     open_ -= {key.lower() for key in known}
     prefixes = {key.partition("${")[0] for key in open_ if "${" in key} - {"aws:requesttag/"}
-    tags = tags_of(resource) if isinstance(resource, str) else None
-    if tags is not None:
+    held = tags_of(resource) if isinstance(resource, str) else None
+    if held is not None:
         prefixes -= {f"{owner}:resourcetag/" for owner in ("aws", asked.prefix)}
-        for name, value in tags.items():
+        for name, value in held.items():
             known |= {f"aws:ResourceTag/{name}": value, f"{asked.prefix}:ResourceTag/{name}": value}
     else:
         prefixes |= {"aws:resourcetag/", f"{asked.prefix}:resourcetag/"}
@@ -231,16 +241,16 @@ def _encryption_context(asked: Asked) -> dict[str, Any]:
     return {f"kms:EncryptionContext:{name}": value for name, value in held.items()}
 
 
-def _request_tags(asked: Asked) -> dict[str, Any]:
+def _request_tags(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Tags that a request brings or takes, in any of the forms of services."""
     tags: dict[str, str] = {}
-    for member, value in asked.parameters.items():
+    for member, value in parameters.items():
         if member.lower() in ("tags", "taglist", "tagset", "tagstoadd"):
             tags |= _tags(value)
         if member.lower() == "tagspecifications" and isinstance(value, list):
             for item in value:
                 tags |= _tags(item.get("Tags") or {})
-    taken = asked.parameters.get("TagKeys") or []
+    taken = parameters.get("TagKeys") or []
     named = [*tags, *(taken if isinstance(taken, list) else [])]
     known: dict[str, Any] = {f"aws:RequestTag/{name}": value for name, value in tags.items()}
     return known | ({"aws:TagKeys": named} if named else {})

@@ -1,4 +1,4 @@
-"""What a service asks of KMS for the caller of a request: its own permission on the key.
+"""What a service asks for the caller of a request: of KMS on the key, of IAM for its own role.
 
 Sources: S3 user guide, "Using server-side encryption with AWS KMS keys"; SQS developer guide, "Key
 management", and SNS developer guide, "Key management" (GenerateDataKey and Decrypt to send);
@@ -8,13 +8,17 @@ Kinesis developer guide, "Permissions to use user-generated KMS keys"; Secrets M
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from policies.data import UNKNOWN
-from stacks.local.aws.iam.asked import Asked
+from stacks.local.aws import service_linked_roles
+from stacks.local.aws.iam import ec2
+from stacks.local.aws.iam.asked import Asked, Check
 from stacks.local.aws.iam.resources import Place
 from stacks.local.aws.iam.special import key_arn
+from stacks.local.aws.recorded.table import KINDS
 
 WRITE, READ = "kms:GenerateDataKey", "kms:Decrypt"
 NEEDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -62,10 +66,23 @@ OnlineKey = Callable[[str], "str | None"]
 """Name or ARN of a feature group -> the key of its online store."""
 
 
-def of_keys(
+def needed(asked: Asked, place: Place, online_key: OnlineKey) -> Iterator[Check]:
+    """Everything that is asked beside the operation itself."""
+    if (bucket := _missing_object(asked, place)) is not None:
+        yield Check(action="s3:ListBucket", resource=bucket)
+    for action, key, known in _of_keys(asked, place, online_key):
+        yield Check(action=action, resource=key, known=known)
+    for role, service in _linked_roles(asked):
+        known = {"iam:AWSServiceName": service}
+        yield Check(action="iam:CreateServiceLinkedRole", resource=role, known=known)
+
+
+def _of_keys(
     asked: Asked, place: Place, online_key: OnlineKey
 ) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Action, key and condition keys of each permission; none where no key of KMS is used."""
+    if asked.service == "ec2":
+        yield from _of_volumes(asked, place)
     actions = NEEDS.get(asked.service, {}).get(asked.operation)
     if actions is None:
         return
@@ -81,16 +98,28 @@ def of_keys(
     arn = key_arn(name, place) if name else None
     if arn is None:  # not encrypted by KMS, or by AWS's own key, whose policy lets everybody
         return
-    service = f"{SERVED_BY.get(asked.service, asked.service)}.{place.region}.amazonaws.com"
-    known = {
-        "kms:ViaService": service,
+    known = _via(SERVED_BY.get(asked.service, asked.service), encrypted, place)
+    for action in actions:
+        yield action, arn, known
+
+
+def _of_volumes(asked: Asked, place: Place) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """The id of a volume is not known before it is there."""
+    known = {**_via("ec2", {"aws:ebs:id": UNKNOWN}, place), "kms:GrantIsForAWSResource": True}
+    for action, name in ec2.keys_of(asked, place):
+        if (arn := key_arn(name, place)) is not None:
+            yield action, arn, known
+
+
+def _via(service: str, encrypted: Mapping[str, Any], place: Place) -> dict[str, Any]:
+    """Condition keys of a request that a service makes in the caller's name."""
+    return {
+        "kms:ViaService": f"{service}.{place.region}.amazonaws.com",
         **{f"kms:EncryptionContext:{key}": value for key, value in encrypted.items()},
         "kms:EncryptionContextKeys": [*encrypted] or UNKNOWN,
         "aws:ViaAWSService": True,
-        "aws:CalledVia": [service.replace(f".{place.region}", "")],
+        "aws:CalledVia": [f"{service}.amazonaws.com"],
     }
-    for action in actions:
-        yield action, arn, known
 
 
 Found = tuple["str | None", Mapping[str, str]]
@@ -139,7 +168,22 @@ def _of_thing(asked: Asked, place: Place) -> Found | None:
     return (str(key), {CONTEXT_OF[asked.service]: str(arn)}) if key else None
 
 
-def missing_object(asked: Asked, place: Place) -> str | None:
+def _linked_roles(asked: Asked) -> Iterator[tuple[str, str]]:
+    """The role that a service must have first and that is not there, and the service."""
+    template = LINKED.get((asked.service, asked.operation))
+    if template is None:
+        return
+    service = template.format_map(defaultdict(str, asked.parameters))
+    if arn := service_linked_roles.missing(service):
+        yield arn, service
+
+
+LINKED: Mapping[tuple[str, str], str] = {
+    (kind.service, kind.create): kind.linked_service for kind in KINDS if kind.linked_service
+}
+
+
+def _missing_object(asked: Asked, place: Place) -> str | None:
     """The bucket in which an object is asked for that is not there.
 
     That it is missing is told to those alone who may list the bucket (S3 API, GetObject and

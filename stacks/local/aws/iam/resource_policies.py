@@ -8,6 +8,7 @@ from typing import Any
 
 from policies.iam.document import Policy, compiled
 from policies.iam.grants import grant
+from stacks.local.aws.iam import ec2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +127,12 @@ def _role(arn: str, region: str, account: str) -> Held:
     )
 
 
+def _of_ec2(arn: str, region: str, account: str) -> Held:
+    return Held(tags=ec2.tags_of(arn, account, region))
+
+
 FINDS: Mapping[str, Callable[[str, str, str], Held]] = {
+    "ec2": _of_ec2,
     "ecr": _repository,
     "iam": _role,
     "kms": _key,

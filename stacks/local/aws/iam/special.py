@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from policies.data import UNKNOWN
-from stacks.local.aws.iam import mlflow
+from stacks.local.aws.iam import ec2, mlflow
 from stacks.local.aws.iam.asked import Asked
 from stacks.local.aws.iam.resources import Place
 
@@ -124,6 +124,9 @@ def _iam(asked: Asked, place: Place) -> Sequence[Any] | None:
         for item in list(held.values()):
             if item.name == name:
                 return [str(item.arn)]
+    if asked.operation == "CreateOpenIDConnectProvider":
+        issuer = str(asked.parameters.get("Url", "")).partition("://")[2]
+        return [f"arn:{place.partition}:iam::{place.account}:oidc-provider/{issuer}"]
     path = str(asked.parameters.get("Path") or "/").strip("/")
     kind = {"CreateRole": "role", "CreateUser": "user", "CreatePolicy": "policy"}
     if (made := kind.get(asked.operation)) is not None:
@@ -162,6 +165,20 @@ def _secrets(asked: Asked, place: Place) -> Sequence[Any] | None:
     backend = secretsmanager_backends[place.account][place.region]
     secret = backend.secrets.get(name)
     return [str(secret.arn) if secret is not None else UNKNOWN]
+
+
+def _ssm(asked: Asked, place: Place) -> Sequence[Any] | None:
+    """Parameters by name, whose ARNs have no second slash; those of AWS are of no account."""
+    given = asked.parameters.get("Names") or [asked.parameters.get("Name")]
+    if not asked.operation.endswith(("Parameter", "Parameters")) or not all(given):
+        return None
+    names = [str(one).partition(":")[0] for one in given if not str(one).startswith("arn:")]
+    head = f"arn:{place.partition}:ssm:{place.region}"
+    own = [
+        f"{head}:{'' if one.startswith('/aws/') else place.account}:parameter/{one.lstrip('/')}"
+        for one in names
+    ]
+    return [*own, *(str(one) for one in given if str(one).startswith("arn:"))]
 
 
 def _lambda(asked: Asked, place: Place) -> Sequence[Any] | None:
@@ -218,6 +235,7 @@ def _batch_of_records(asked: Asked, place: Place) -> Sequence[Any] | None:
 
 FINDS: Mapping[str, Find] = {
     "dynamodb": _dynamodb,
+    "ec2": ec2.find,
     "events": _events,
     "iam": _iam,
     "kms": _kms,
@@ -228,4 +246,5 @@ FINDS: Mapping[str, Find] = {
     "sagemaker-mlflow": _mlflow,
     "secretsmanager": _secrets,
     "sqs": _sqs,
+    "ssm": _ssm,
 }

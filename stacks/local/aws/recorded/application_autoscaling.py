@@ -8,6 +8,7 @@ TARGET = Recorded(
     service="application-autoscaling",
     name="scalable target",
     create="RegisterScalableTarget",
+    linked_service="{ServiceNamespace}.application-autoscaling.amazonaws.com",
     exists="",
     list="DescribeScalableTargets",
     delete="DeregisterScalableTarget",

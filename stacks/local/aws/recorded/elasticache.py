@@ -9,6 +9,7 @@ KINDS = (
         service="elasticache",
         name="replication group",
         create="CreateReplicationGroup",
+        linked_service="elasticache.amazonaws.com",
         describe="DescribeReplicationGroups",
         update=("DecreaseReplicaCount", "IncreaseReplicaCount", "ModifyReplicationGroup"),
         delete="DeleteReplicationGroup",

@@ -9,6 +9,7 @@ KINDS = (
         service="fsx",
         name="file system",
         create="CreateFileSystem",
+        linked_service="fsx.amazonaws.com",
         describe="DescribeFileSystems",
         delete="DeleteFileSystem",
         key={"FileSystemId": "FileSystemId"},

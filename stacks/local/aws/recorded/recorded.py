@@ -77,3 +77,7 @@ class Recorded:
     exists: str = "ResourceInUseException"
     """Error code of a key that is taken; empty: the create call then updates, as PutX does.
     Default: what most services answer."""
+
+    linked_service: str = ""
+    """Service principal, as a template, whose service-linked role AWS makes in the caller's name
+    when the first one is created. Default: none is needed."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import jmespath
 
+from stacks.local.aws import service_linked_roles
 from stacks.local.aws.account_id import ACCOUNT_ID
 from stacks.local.aws.protocols import (
     AnswerError,
@@ -150,6 +151,8 @@ class Recorder:
             return self._update(kind, operation, request)
         if key in self.store.of(kind):
             raise error_of(kind.exists, f"{kind.name} {'/'.join(key)} already exists")
+        if kind.linked_service:
+            service_linked_roles.ensure(kind.linked_service.format_map(facts))
         times = dict.fromkeys(kind.times, datetime.now(UTC))
         thing = Thing(kind, key, {**times, **kind.sets, **values, **made})
         self.store.of(kind)[key] = thing

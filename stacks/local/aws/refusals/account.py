@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from stacks.local.aws.account_id import ACCOUNT_ID
-from stacks.local.aws.iam.authorizer import Authorizer, Check
+from stacks.local.aws.iam.asked import Check
+from stacks.local.aws.iam.authorizer import Authorizer
 from stacks.local.aws.iam.resources import Place
 from stacks.local.aws.policy_documents import listed
 from stacks.local.aws.recorded.eks import ENTRY

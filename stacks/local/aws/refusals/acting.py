@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import jmespath
 
 from stacks.local.aws.function_roles import READS_STREAM
-from stacks.local.aws.iam.authorizer import Check
+from stacks.local.aws.iam.asked import Check
 from stacks.local.aws.refusals.account import Account
 from stacks.local.aws.refusals.refusal import Condition, Request
 from stacks.local.aws.role_sessions import check

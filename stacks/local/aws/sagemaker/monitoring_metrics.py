@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator, moto_backend
-from stacks.local.aws.iam.authorizer import Check
+from stacks.local.aws.iam.asked import Check
 from stacks.local.runtime.acting import Acting
 from stacks.local.runtime.frameworks.cloudwatch_metrics import ENDPOINT_NAME, PUBLISH
 

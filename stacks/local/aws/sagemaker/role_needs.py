@@ -13,7 +13,7 @@ from typing import Any
 
 from stacks.local.aws.account_id import ACCOUNT_ID
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.iam.authorizer import Check
+from stacks.local.aws.iam.asked import Check
 from stacks.local.runtime import images
 from stacks.local.runtime.acting import Acting
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from stacks.local.aws.account_id import ACCOUNT_ID
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.iam.authorizer import Check
+from stacks.local.aws.iam.asked import Check
 from stacks.local.aws.sagemaker.errors import invalid
 from stacks.local.aws.sagemaker.fleet import Fleet, mend
 from stacks.local.aws.sagemaker.servers import ServingFailed
