@@ -12,11 +12,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+import boto3
 from botocore.exceptions import ClientError
 
 from tests.conftest import Clone
 from tests.kits import controllers, mlflow_pages, path
-from tests.kits.people import Clients, asked, become, enter, variables
+from tests.kits.people import REGION, Clients, asked, become, enter, variables
 
 ACCOUNT = "123456789012"
 WORKLOADS = ("flight-delay", "block-time")
@@ -236,6 +237,28 @@ def _tracked(journey: Journey) -> None:
     mlflow_pages.look(journey.clone)
 
 
+def _scales(journey: Journey) -> None:
+    """The deployer lets an endpoint scale, as the stack of a workload with a policy does."""
+    said = journey.deployer
+    session = boto3.Session(
+        said["AWS_ACCESS_KEY_ID"],
+        said["AWS_SECRET_ACCESS_KEY"],
+        said["AWS_SESSION_TOKEN"],
+        region_name=REGION,
+    )
+    where = journey.own("sts").meta.endpoint_url
+    scaling = session.client("application-autoscaling", endpoint_url=where)
+    described = journey.own("sagemaker").describe_endpoint(EndpointName=ENDPOINT)
+    variant = described["ProductionVariants"][0]["VariantName"]
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"endpoint/{ENDPOINT}/variant/{variant}",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=2)
+    scaling.deregister_scalable_target(**target)
+
+
 def _controllers(journey: Journey) -> None:
     controllers.work(journey.clone)
 
@@ -363,6 +386,7 @@ def _engineer(journey: Journey) -> None:
 STEPS: Mapping[str, Callable[[Journey], None]] = {
     "up with models": _up,
     "release": _again,
+    "scaling": _scales,
     "stream": _stream,
     "serverless": _serve,
     "drift": _drift,
