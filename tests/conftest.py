@@ -12,12 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psutil
 import pytest
 
 ROOT = Path(__file__).parent.parent
 HANGS_SECONDS = 1800
 """After which nothing goes on any more, however busy the machine is."""
+
+# an example takes as long as the machine is busy
+hypothesis.settings.register_profile("plinth", deadline=None)
+hypothesis.settings.load_profile("plinth")
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -63,7 +63,6 @@ def ended(sm: Any, arn: str) -> Mapping[str, Any]:
     return until(
         lambda: sm.describe_pipeline_execution(PipelineExecutionArn=arn),
         "PipelineExecutionStatus",
-        seconds=300,
     )
 
 

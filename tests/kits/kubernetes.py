@@ -15,6 +15,7 @@ from stacks.local.kubernetes import nodes
 from stacks.local.kubernetes.client import Client, Kind, Object
 from stacks.local.runtime.processes import Children
 from stacks.toolchain import control_plane as toolchain
+from tests.conftest import HANGS_SECONDS
 
 Found = TypeVar("Found")
 
@@ -147,15 +148,15 @@ class Kubernetes:
         return found if ready and "node.kubernetes.io/not-ready" not in taints else None
 
 
-def until(answer: Callable[[], Found | None], *, seconds: float = 180) -> Found:
+def until(answer: Callable[[], Found | None]) -> Found:
     """The answer once it is one; TimeoutError with the last one."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + HANGS_SECONDS
     while True:
         found = answer()
         if found:
             return found
         if time.monotonic() > deadline:
-            raise TimeoutError(f"still {found!r} after {seconds:.0f} s")
+            raise TimeoutError(f"still {found!r} after {HANGS_SECONDS} s")
         time.sleep(0.05)
 
 

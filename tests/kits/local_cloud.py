@@ -19,6 +19,7 @@ from stacks.local.kubernetes import login
 from stacks.local.provider.aws.backend import AwsBackend
 from stacks.local.runtime import keys
 from stacks.local.runtime.processes import RUN_VARIABLE
+from tests.conftest import HANGS_SECONDS
 from tests.kits.answers import watched
 from tests.kits.path import wait_until
 
@@ -118,11 +119,9 @@ def left_of(home: Path) -> list[str]:
     return left
 
 
-def until(
-    answer: Callable[[], Mapping[str, Any]], member: str, *, seconds: float = 180
-) -> Mapping[str, Any]:
+def until(answer: Callable[[], Mapping[str, Any]], member: str) -> Mapping[str, Any]:
     """The answer once its status is final."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + HANGS_SECONDS
     while time.monotonic() < deadline:
         found = answer()
         if found[member] not in UNDER_WAY:

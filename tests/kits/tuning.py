@@ -76,7 +76,6 @@ def ended(sm: Any, name: str) -> Mapping[str, Any]:
     return until(
         lambda: sm.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name),
         "HyperParameterTuningJobStatus",
-        seconds=120,
     )
 
 

@@ -100,7 +100,6 @@ def run(cloud: Cloud, pipeline: str) -> dict[str, Any]:
     ended = until(
         lambda: sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn),
         "PipelineExecutionStatus",
-        seconds=RUN_SECONDS,
     )
     steps = sagemaker.list_pipeline_execution_steps(
         PipelineExecutionArn=arn, SortOrder="Ascending", MaxResults=100

@@ -400,7 +400,7 @@ def dags(draw: st.DrawFn) -> dict[str, set[str]]:
     return {name: needs[name] for name in draw(st.permutations(names))}
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, derandomize=True)
 @given(dags(), st.integers(1, 4))
 def test_any_dag_runs_every_step_once_after_what_it_needs(
     dag: dict[str, set[str]], limit: int

@@ -238,7 +238,7 @@ def places(value: Any) -> list[tuple[Any, Any]]:
     return found
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(st.data())
 def test_a_mutated_definition_never_crashes_validate(data: st.DataObject) -> None:
     broken = json.loads(VALID)

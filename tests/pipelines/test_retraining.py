@@ -13,6 +13,7 @@ import pytest
 
 from pipelines.retraining.decision import Record, RetrainingDecision, RetrainingLimits, decide
 from pipelines.retraining.start import reason_of
+from tests.conftest import HANGS_SECONDS
 from tests.kits.local_cloud import ROLE, Cloud, running_cloud, trusted_role
 
 NOW = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
@@ -177,8 +178,8 @@ def _archive() -> bytes:
     return out.getvalue()
 
 
-def eventually(answer: Callable[[], Any], *, seconds: float = 180) -> Any:
-    deadline = time.monotonic() + seconds
+def eventually(answer: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + HANGS_SECONDS
     while time.monotonic() < deadline:
         if found := answer():
             return found

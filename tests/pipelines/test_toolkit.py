@@ -40,7 +40,7 @@ facts = st.lists(
 asks = st.lists(st.tuples(st.sampled_from("abc"), hours), min_size=1, max_size=12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(written=facts, asked=asks, max_age=st.none() | st.integers(0, 4))
 def test_the_join_agrees_with_a_search_by_hand(
     written: list[tuple[str, int, int, bool]], asked: list[tuple[str, int]], max_age: int | None

@@ -198,7 +198,7 @@ def service(opt_ml: Path) -> Service:
     return Service(model=load(opt_ml / "model"), limits=ServerLimits())
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(body=st.binary(max_size=60) | VALUES.map(lambda v: json.dumps(v).encode()), kind=TYPES)
 def test_no_body_at_all_makes_the_service_fail(service: Service, body: bytes, kind: str) -> None:
     reply = service.invoke(kind, "", body)
@@ -206,7 +206,7 @@ def test_no_body_at_all_makes_the_service_fail(service: Service, body: bytes, ki
     assert reply.status == 200 or json.loads(reply.body)["error"]
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(field=st.sampled_from(sorted(RECORD)), value=VALUES)
 def test_a_record_is_predicted_exactly_if_it_keeps_its_signature(
     service: Service, field: str, value: Any

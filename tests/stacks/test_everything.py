@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.conftest import Clone
+from tests.conftest import HANGS_SECONDS, Clone
 from tests.kits.kubernetes import control_plane_binaries  # noqa: F401 the fixture
 from tests.kits.path import not_same
 
@@ -120,7 +120,7 @@ def test_nothing_of_everything_is_left(
     seconds["destroy"] = time.perf_counter() - started
     assert gone["left"] == []
     assert gone["changes"]["delete"] == deployed["changes"]["create"]
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + HANGS_SECONDS
     while clone.processes() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert clone.processes() == []

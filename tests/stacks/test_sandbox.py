@@ -18,6 +18,7 @@ from infra.errors import UserError
 from stacks.sandbox import run as sandbox
 from stacks.sandbox import seccomp
 from stacks.sandbox.run import Outcome, SandboxLimits, printable, run
+from tests.conftest import HANGS_SECONDS
 from tests.drills.sandbox import tried
 from tests.kits.hostile_programs import LIMIT_MIB, Program, programs
 from tests.kits.sandbox import CANARY, UNTRACKED, World, commit, git, world
@@ -116,7 +117,7 @@ def test_the_attack_works_where_there_is_no_sandbox(
             timeout=60,
             check=False,
         )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + HANGS_SECONDS
         while not (harm := there.harm((done.stdout + done.stderr).decode(errors="replace"))):
             assert time.monotonic() < deadline, done.stderr[-500:]
             time.sleep(0.05)

@@ -83,7 +83,7 @@ def _requests(*values: st.SearchStrategy[Any]) -> st.SearchStrategy[Request]:
 
 REQUESTS = _requests()
 OPEN = _requests(st.just(UNKNOWN))
-MANY = settings(max_examples=300, deadline=None)
+MANY = settings(max_examples=300)
 
 
 def _known(decision: Decision) -> bool:

@@ -53,7 +53,7 @@ def tracking(cloud: Cloud) -> str:
     arn = sm.create_mlflow_app(
         Name="tracking", ArtifactStoreUri=f"s3://{BUCKET}/mlflow", RoleArn=ROLE
     )["Arn"]
-    until(lambda: sm.describe_mlflow_app(Arn=arn), "Status", seconds=120)
+    until(lambda: sm.describe_mlflow_app(Arn=arn), "Status")
     url: str = json.loads((cloud.home / "local/mlflow.json").read_text())["url"]
     return url
 
@@ -155,7 +155,7 @@ def test_a_refusal_speaks_the_protocol_of_its_service(cloud: Cloud) -> None:
     assert codes == dict.fromkeys(calls, "InvalidClientTokenId")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     key=st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1),
     value=st.text("abc XYZ-_.", min_size=1, max_size=20),

@@ -28,6 +28,7 @@ from stacks.local.aws.sagemaker.refused_fields import REFUSED
 from stacks.local.aws.sagemaker.shapes import operation_names, service
 from stacks.local.daemon import client as session
 from stacks.local.runtime.processes import Children
+from tests.conftest import HANGS_SECONDS
 from tests.kits.local_cloud import (
     BUCKET,
     ROLE,
@@ -252,7 +253,7 @@ def test_an_mlflow_app_is_a_server_and_jobs_ask_it_as_their_role(cloud: Cloud, s
     arn = sm.create_mlflow_app(
         Name="tracking", ArtifactStoreUri=f"s3://{BUCKET}/mlflow", RoleArn=ROLE
     )["Arn"]
-    shown = until(lambda: sm.describe_mlflow_app(Arn=arn), "Status", seconds=120)
+    shown = until(lambda: sm.describe_mlflow_app(Arn=arn), "Status")
     assert shown["Status"] == "Created"
     address = json.loads((cloud.home / "local/mlflow.json").read_text())
     assert address["arn"] == arn
@@ -288,9 +289,7 @@ def test_a_tracking_server_stops_and_starts_again(cloud: Cloud, sm: Any) -> None
         return found
 
     def status() -> Mapping[str, Any]:
-        return until(
-            lambda: sm.describe_mlflow_tracking_server(**name), "TrackingServerStatus", seconds=120
-        )
+        return until(lambda: sm.describe_mlflow_tracking_server(**name), "TrackingServerStatus")
 
     assert status()["TrackingServerStatus"] == "Created"
     first = pid()
@@ -337,7 +336,7 @@ def test_a_killed_cloud_leaves_nothing_once_another_starts(tmp_path: Path) -> No
     first = Cloud(home=tmp_path, info=session.start(tmp_path))
     trusted_role(first.client("iam"))
     create_processing(first.client("sagemaker"), "orphan", "import time; time.sleep(600)")
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + HANGS_SECONDS
     while not left_of(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.kill(first.info.pid, signal.SIGKILL)
@@ -362,7 +361,7 @@ def test_a_cloud_whose_starter_was_killed_is_found_and_not_doubled(tmp_path: Pat
         ]
     )
     record, log = tmp_path / "local/cloud.json", tmp_path / "local/cloud.log"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + HANGS_SECONDS
     while not log.exists() and time.monotonic() < deadline:
         time.sleep(0.005)
     time.sleep(0.1)  # the cloud has been spawned and is on its way up

@@ -9,6 +9,7 @@ import pytest
 
 from stacks.local.aws import container_logs
 from stacks.local.aws.container_logs import ContainerLogs
+from tests.conftest import HANGS_SECONDS
 from tests.kits.endpoints import configure, put_artifact, serve_program, settled
 from tests.kits.local_cloud import ROLE, Cloud, process, refusal, train, trusted_role
 
@@ -125,7 +126,7 @@ def test_a_server_s_log_is_under_the_name_of_its_endpoint(
     sm.create_endpoint(EndpointName="talks", EndpointConfigName="talks")
     assert settled(sm, "talks")["EndpointStatus"] == "Failed"
     group, logs = "/aws/sagemaker/Endpoints/talks", cloud.client("logs")
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + HANGS_SECONDS
     while not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
         assert time.monotonic() < deadline
         time.sleep(0.2)

@@ -15,6 +15,7 @@ from botocore.config import Config
 from stacks.local.aws.sagemaker.fleet import IDLE_SECONDS, Variant, rest
 from stacks.local.aws.sagemaker.servers import Server
 from stacks.local.runtime.processes import Children
+from tests.conftest import HANGS_SECONDS
 from tests.kits.endpoints import (
     invoke,
     make_model,
@@ -34,11 +35,11 @@ def container(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> tuple[s
     return path, put_artifact(cloud.client("s3"))
 
 
-def objects_under(cloud: Cloud, prefix: str, *, seconds: float = 180) -> list[bytes]:
+def objects_under(cloud: Cloud, prefix: str) -> list[bytes]:
     """What lies there, as soon as anything does."""
     s3 = cloud.client("s3")
     found: list[Any] = []
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + HANGS_SECONDS
     while not found and time.monotonic() < deadline:
         time.sleep(0.2)
         found = s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])

@@ -11,6 +11,7 @@ from infra.errors import UserError
 from stacks.local.aws.cloudwatch_alarms import Datum, statistic_of, verdict
 from stacks.local.aws.sagemaker.fleet import Fleet
 from stacks.local.aws.sagemaker.rollout import Deployment, Plan, plan_of
+from tests.conftest import HANGS_SECONDS
 from tests.kits.endpoints import (
     alarm_on_errors,
     configure,
@@ -103,7 +104,7 @@ def test_a_canary_answers_a_share_while_it_bakes_and_then_everything(cloud: Clou
     alarm_on_errors(cloud.client("cloudwatch"), "errors", "canary")
     update(sm, "canary", "green", bake_seconds=4, **ALARMS)
     seen: set[str] = set()
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + HANGS_SECONDS
     while seen != {"blue", "green"} and time.monotonic() < deadline:
         seen |= {invoke(cloud, "canary", "x")[1] for _ in range(8)}
     baking = sm.describe_endpoint(EndpointName="canary")
@@ -159,7 +160,7 @@ def test_every_invocation_is_measured(cloud: Cloud, sm: Any) -> None:
         )["Datapoints"]
         return float(sum(point[statistic] for point in points))
 
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + HANGS_SECONDS
     while total("Invocations", "Sum") < 5 and time.monotonic() < deadline:
         time.sleep(0.2)
     assert total("Invocations", "Sum") == 5
@@ -288,7 +289,7 @@ def test_metric_data_move_an_alarm_and_its_topic_hears_of_it(cloud: Cloud) -> No
         Namespace="Plinth", MetricData=[{"MetricName": "Drift", "Value": 0.3}]
     )
     messages: list[Any] = []
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + HANGS_SECONDS
     while not messages and time.monotonic() < deadline:
         messages = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages", [])
     told = json.loads(json.loads(messages[0]["Body"])["Message"])

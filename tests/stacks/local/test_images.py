@@ -269,9 +269,7 @@ def training(name: str, image: str, hyperparameters: Mapping[str, str]) -> dict[
 def trained(sm: Any, request: Mapping[str, Any]) -> Mapping[str, Any]:
     sm.create_training_job(**request)
     name = request["TrainingJobName"]
-    return until(
-        lambda: sm.describe_training_job(TrainingJobName=name), "TrainingJobStatus", seconds=120
-    )
+    return until(lambda: sm.describe_training_job(TrainingJobName=name), "TrainingJobStatus")
 
 
 def model(name: str, image: str, data: str = "", **variables: str) -> dict[str, Any]:

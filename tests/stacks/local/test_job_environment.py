@@ -126,7 +126,6 @@ def tried(cloud: Cloud, sm: Any) -> Mapping[str, tuple[int, str]]:
     job = until(
         lambda: sm.describe_processing_job(ProcessingJobName="tries"),
         "ProcessingJobStatus",
-        seconds=240,
     )
     assert job["ProcessingJobStatus"] == "Completed", job.get("FailureReason")
     log = (cloud.home / "local/jobs/tries/log.txt").read_text()

@@ -40,7 +40,7 @@ def test_a_pod_that_asks_for_gpus_runs_on_the_node_that_has_them(
     control_plane.remove_node("plain")
     assert control_plane.list("v1", "Node") == []
     # the garbage collector waits 40 s for a node to come back, and looks every 20 s
-    until(lambda: "train" not in control_plane.pods(space), seconds=120)
+    until(lambda: "train" not in control_plane.pods(space))
 
 
 def test_pods_leave_a_node_that_is_not_ready(control_plane: Kubernetes) -> None:

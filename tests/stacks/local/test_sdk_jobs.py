@@ -69,7 +69,6 @@ def run(cloud: Cloud, name: str, steps: list[Any]) -> tuple[Mapping[str, Any], d
     ended = until(
         lambda: sm.describe_pipeline_execution(PipelineExecutionArn=arn),
         "PipelineExecutionStatus",
-        seconds=120,
     )
     listed = sm.list_pipeline_execution_steps(PipelineExecutionArn=arn)
     return ended, {step["StepName"]: step for step in listed["PipelineExecutionSteps"]}

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import HANGS_SECONDS
 from tests.kits.local_cloud import BUCKET, ROLE, Cloud, running_cloud, trusted_role
 
 INGEST = (Path(__file__).parents[3] / "pipelines" / "stream" / "ingest.py").read_text()
@@ -56,9 +57,9 @@ def archive(code: str) -> bytes:
     return out.getvalue()
 
 
-def eventually(answer: Callable[[], Any], *, seconds: float = 90) -> Any:
+def eventually(answer: Callable[[], Any]) -> Any:
     """The first answer that is not empty."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + HANGS_SECONDS
     while time.monotonic() < deadline:
         if found := answer():
             return found

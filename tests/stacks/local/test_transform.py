@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import HANGS_SECONDS
 from tests.kits.local_cloud import (
     BUCKET,
     ROLE,
@@ -183,7 +184,7 @@ def test_rules_hear_how_a_job_ended(jobs: Transforms) -> None:
     events.put_targets(Rule="transforms", Targets=[{"Id": "topic", "Arn": topic}])
     jobs.put("told", {"a.csv": b"1\n"})
     jobs.run("told", jobs.model("told"))
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + HANGS_SECONDS
     heard: dict[str, str] = {}
     while "told" not in heard:
         assert time.monotonic() < deadline, heard
@@ -196,7 +197,7 @@ def test_rules_hear_how_a_job_ended(jobs: Transforms) -> None:
 def test_a_stopped_job_stores_nothing_and_leaves_no_process(jobs: Transforms) -> None:
     jobs.put("stopped", {"a.csv": b"1\n", "b.csv": b"2\n"})
     jobs.sm.create_transform_job(**request("stopped", jobs.model("stopped", SECONDS="600")))
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + HANGS_SECONDS
     log = jobs.cloud.home / "local/transforms/stopped/log.txt"
     while not log.exists() or "asked" not in log.read_text():
         assert time.monotonic() < deadline

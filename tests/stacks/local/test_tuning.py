@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import HANGS_SECONDS
 from tests.kits.local_cloud import BUCKET, ROLE, Cloud, left_of, refusal, trusted_role
 from tests.kits.tuning import (
     CONTINUOUS,
@@ -143,7 +144,7 @@ def test_a_training_job_that_cannot_be_created_fails_the_tuning_job(
     trusted_role(iam, "leaves")
     given = {**definition(folder, seconds="2"), "RoleArn": ROLE.replace("plinth-test", "leaves")}
     sm.create_hyper_parameter_tuning_job(**request("leaves", given, ResourceLimits=limits(3, 1)))
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + HANGS_SECONDS
     while not trained(sm, "leaves"):
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -213,7 +214,7 @@ def test_hyperband_spends_on_few_jobs_all_their_epochs(cloud: Cloud, sm: Any, fo
 def test_a_stopped_tuning_job_stops_its_training_jobs(cloud: Cloud, sm: Any, folder: Path) -> None:
     given = definition(folder, epochs="1000", seconds="0.5")
     sm.create_hyper_parameter_tuning_job(**request("stopped", given, ResourceLimits=limits(9, 2)))
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + HANGS_SECONDS
     while len(trained(sm, "stopped", StatusEquals="InProgress")) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.1)
