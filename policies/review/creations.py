@@ -19,6 +19,7 @@ from policies.review.differences import leaves
 from policies.review.knowledge import WORDS, Known, formation_name, known
 from policies.review.meaning import begins_weak
 from policies.review.model import TAGS, Change
+from policies.tables.names import BY_NAME
 
 OF_ITS_OWN: Mapping[str, tuple[str, ...]] = {
     "state": ("in cfn-lint's list",),
@@ -108,6 +109,9 @@ READ: Mapping[str, str] = {
         "a further record; an account that it goes to is read",
     "datadog:index/monitor:Monitor": "a further alarm",
     "datadog:index/serviceLevelObjective:ServiceLevelObjective": "a further aim that is measured",
+    "random:index/randomInteger:RandomInteger": "a number that is no secret",
+    "random:index/randomString:RandomString": "a text that is no secret, by its documentation",
+    "time:index/rotating:Rotating": "a moment that is written down",
     "tls:index/privateKey:PrivateKey": "a key that nobody trusts yet",
 }  # fmt: skip
 """Types whose creation other parts of a review read whole, and why it is quiet besides."""
@@ -126,7 +130,7 @@ ACTS = re.compile(
     r"|destination|grant|invit|member|admin|assign|credential|(access|api|public|ssh)key|keypair"
     r"|token|login|user(profile)?s?$|identityprovider|(oidc|saml|connect|trust)provider|trustanchor"
     r"|trust$|connection|connector|connectendpoint|ipset|exclusion|exception|exempt|suppress"
-    r"|archiverule|schedul|pipe$|webhook|activation|setting|preference|copy$|^stack|experiment"
+    r"|archiverule|schedul(?!egroup)|pipe$|webhook|activation|setting|preference|copy$|^stack|experiment"
     r"|fleet|record$|delegat|binding$|registration|cacherule|entitle|alias$|(role|group|user|bucket"
     r"|topic|queue|resource|key|secret|filesystem|vault|domain|bus|access|principal)polic(y|ies)$"
     r"|accessentry|standardscontrol|item$|mounttarget|eventtarget|targetattach|proxy|website|cors"
@@ -154,6 +158,8 @@ def asks(item: Change, made: Collection[str]) -> str | None:
     unless = UNLESS.get(item.type)
     if unless and unless.search(json.dumps(item.resource.inputs.value, default=str)):
         return f"what it says makes a new {item.type.rpartition(':')[2]} act on others, or weak"
+    if _names_nothing(item):
+        return None
     why = of_type(item.type)
     among_new = known(item.type).is_known and _is_among_new(item, made)
     return None if among_new else why
@@ -182,6 +188,78 @@ def _is_quiet(token: str, formation: str, about: Known, acts: str) -> bool:
         return True
     own = (about.kinds.get(kind, "").startswith(said) for kind, said in OF_ITS_OWN.items())
     return not acts and any(own)
+
+
+CLASS = re.compile(
+    r"^kubernetes:[\w.-]*[.][\w.-]*/\w+:\w*(Class|Flavor|Template|Topology|Runtime)$"
+)
+"""Kinds of operators' and Kubernetes' objects that do nothing until another object names them."""
+
+BY_DEFAULT = re.compile(r"is-default|globaldefault", re.I)
+
+NAMES = re.compile(
+    r"(id|ids|arn|arns|identifier|uri|url|path|endpoint|bucket\w*|topic\w*|queue|target\w*|source\w*"
+    r"|role\w*|destination\w*|account\w*|cluster\w*|function\w*|action\w*|document|content|body"
+    r"|command\w*|rules?|schedule\w*|members?|user\w*|group\w*|address\w*|vpc\w*|instance\w*"
+    r"|capacity\w*|default\w*|application|environment|stack\w*|repository|engine|edition|shape"
+    r"|count|units|size|prefix|auth\w*|access\w*|network\w*|provider\w*|permission\w*|public\w*)$"
+)
+"""Names of inputs, in lower case, by which a new thing says more than what it is called."""
+
+WHOLLY = ("grants", "opens", "runs", "records")
+DOES = ("grants", "opens", "runs", "costs")
+"""Kinds of which no part may be there, and those that an input of such a name makes of it."""
+
+LONGEST = 256
+"""Characters of a text that says no more than a name or a description."""
+
+
+def _names_nothing(item: Change) -> bool:
+    """Whether it is made by an operation that creates, and says what it is called and no more.
+
+    What acts on others by being there names them; what grants, opens, runs or costs does so by an
+    input that has a name for it (policies/tables/resource_kinds.py).
+    """
+    inputs = item.resource.inputs.value
+    text = json.dumps(inputs, default=str)
+    if CLASS.match(item.type):
+        return not BY_DEFAULT.search(text)
+    about = known(item.type)
+    if not about.made or _acts(item.type, formation_name(item.type)):
+        return False
+    if any(kind in about.kinds and _is_whole(about, kind) for kind in WHOLLY):
+        return False
+    apart = {name: value for name, value in inputs.items() if name not in TAGS}
+    kind = item.type.rpartition(":")[2].lower()
+    return not any(_says_more(kind, *pair) for pair in _pairs(apart))
+
+
+def _is_whole(about: Known, kind: str) -> bool:
+    """Whether all of its service, or of a part of it, is of this kind, whatever its inputs say."""
+    return " of " in about.kinds[kind]
+
+
+def _pairs(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _pairs(item, str(key))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _pairs(item, name)
+    else:
+        yield name, value
+
+
+def _says_more(kind: str, name: str, value: Any) -> bool:
+    if value is UNKNOWN or value is True:
+        return True
+    word = re.sub(r"[^a-z0-9]", "", name.lower())
+    own = ("name", "displayname", f"{kind}name", "description")
+    written = isinstance(value, str) and (
+        len(value) > LONGEST or "\n" in value or value[:1] in ("{", "[") or REFERENCE.match(value)
+    )
+    does = word not in own and (word.endswith("name") or NAMES.search(word))
+    return bool(written or does or any(BY_NAME[sort].search(word) for sort in DOES))
 
 
 SYSTEM = ("kube-system", "kube-public", "kube-node-lease")

@@ -86,6 +86,7 @@ OF_KIND: Mapping[str, Mapping[str, Any]] = {
                 "spec.allocateLoadBalancerNodePorts": True},
     "CSIDriver": {"spec.attachRequired": True},
     "ServiceAccount": {"automountServiceAccountToken": True},
+    "PodDisruptionBudget": {"spec.unhealthyPodEvictionPolicy": "IfHealthyBudget"},
     "StorageClass": {"reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"},
     "PersistentVolumeClaim": {"spec.volumeMode": "Filesystem"},
     "Deployment": {"template.spec.restartPolicy": "Always", "strategy.type": "RollingUpdate"},
@@ -107,7 +108,8 @@ OPERATORS: Mapping[str, Mapping[str, Any]] = {
     "kyverno.io": {"spec.background": True},
     "monitoring.coreos.com": {"endpoints.path": "/metrics", "podMetricsEndpoints.path": "/metrics",
                               "endpoints.scheme": "http"},
-    "kueue.x-k8s.io": {"spec.queueingStrategy": "BestEffortFIFO", "spec.stopPolicy": "None"},
+    "kueue.x-k8s.io": {"spec.queueingStrategy": "BestEffortFIFO", "spec.stopPolicy": "None",
+                      "fairSharing.weight": "1"},
     "external-secrets.io": {"spec.refreshInterval": "1h", "target.creationPolicy": "Owner",
                             "target.deletionPolicy": "Retain"},
 }  # fmt: skip

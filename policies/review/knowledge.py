@@ -42,6 +42,8 @@ class Known:
     """Kind -> evidence."""
     lost: str = ""
     """What goes with it, in the words of AWS or Kubernetes. Default: nobody says."""
+    made: str = ""
+    """The operation that creates one, and sets nothing that is there. Default: nobody says."""
     sets: frozenset[str] = frozenset()
     """Inputs whose order means nothing, in lower case."""
     source: str = ""
@@ -246,6 +248,7 @@ def _known(facts: list[Mapping[str, Any]], source: str, harmless: str) -> Known:
     return Known(
         kinds={kind: merged[kind] for kind in WORDS if kind in merged},
         lost=str(merged.get("lost", "")),
+        made=str(merged.get("made", "")),
         sets=frozenset(name.lower() for name in merged.get("sets", ())),
         source=source,
         harmless=harmless,

@@ -23,6 +23,7 @@ from policies.review.amounts import (
     quantity,
 )
 from policies.review.differences import Leaf, same
+from policies.review.measured import measured
 from policies.review.people import is_for_people
 from policies.review.people import word as _word
 from policies.review.routine import is_a_step, routine
@@ -45,6 +46,7 @@ from policies.review.vocabulary import (
     CREDENTIAL,
     ENDING,
     EXPIRES,
+    FILTERS,
     FOREVER,
     GUARD,
     HELD,
@@ -86,7 +88,7 @@ def meaning(
         return Meaning("stronger", "nobody comes in by it any more")
     if found.sense not in ("stronger", "sized"):
         return found
-    if found == STEP and watches:
+    if found == STEP and (watches or FILTERS.search(token)):
         return Meaning("unclassified", "nobody here knows which way of this number is safe")
     if _is_of_a_program(leaf.path):
         return Meaning("unclassified", "a program reads it, and nobody here knows how")
@@ -106,6 +108,8 @@ def _named(leaf: Leaf) -> Leaf:
     """A flag that a list holds as a name and a value, by its name: `[containerInsights].value`."""
     path = leaf.path
     pair = len(path) > 1 and path[-2][:1] == "[" and _word(path[-1]) in VALUES
+    if pair and {str(leaf.old), str(leaf.new)} == {"0", "1"}:
+        return Leaf((*path[:-2], path[-2][1:-1]), str(leaf.old) == "1", str(leaf.new) == "1")
     if not pair or None in (_state(leaf.old), _state(leaf.new)):
         return leaf
     return Leaf((*path[:-2], path[-2][1:-1]), leaf.old, leaf.new)
@@ -142,7 +146,7 @@ def _meaning(leaf: Leaf, token: str) -> Meaning:
         or scale(leaf, guards or last in SWITCHES)
         or _branch(last, leaf)
         or (presence(leaf) if guards else None)
-        or _rest(words, leaf, guards)
+        or _rest(words, leaf, token, guards)
     )
 
 
@@ -151,12 +155,14 @@ def _switches_a_guard(last: str, kind: str) -> bool:
     return bool(GUARD.search(_word(kind)) and re.search(r"enabled?$|^status$|^state$", last))
 
 
-def _rest(words: Sequence[str], leaf: Leaf, guards: bool) -> Meaning:
+def _rest(words: Sequence[str], leaf: Leaf, token: str, guards: bool) -> Meaning:
     if _is_a_size(words, leaf):
         why = _leaps(words[-1], leaf) or _turns(leaf)
         return Meaning("unclear", why) if why else Meaning("sized", "how large it is")
     if guards:
         return Meaning("unclear", "it guards something, and nobody here knows which way this goes")
+    if by_its_words := measured(leaf, token):
+        return by_its_words
     if is_a_step(words[-1] if words else "", leaf):
         return STEP
     return Meaning("unclassified", "nobody here knows what it does")
@@ -190,7 +196,8 @@ def _is_a_size(words: Sequence[str], leaf: Leaf) -> bool:
         return False
     if not (NUMBERED.search(words[-1]) or all(is_counted(side) for side in (leaf.old, leaf.new))):
         return False
-    inner = len(words) > 1 and words[-2] in ("limits", "requests")
+    inner = len(words) > 1 and words[-2] in ("limits", "requests", "timeout")
+    inner = inner or (words[-1] == "value" and "timeout" in words[:-1])
     return inner or bool(SIZE.search(words[-1]))
 
 
@@ -232,7 +239,7 @@ def _raised(last: str, whole: str, after: bool, guards: bool) -> Meaning | None:
     elif last in SWITCHES and EXPIRES.search(whole):
         stronger, why = not after, "what it is about goes while it is on"
     elif guards or last in SWITCHES or REQUIRES.search(last):
-        named = REQUIRES.search(last) or NAMED.search(last)
+        named = REQUIRES.search(last) or NAMED.search(last) or ".logs." in f"{whole}."[: -len(last)]
         if after and not (named or GUARD.search(last)):
             return Meaning("unclear", "it belongs to a guard, and nobody here knows what it does")
         why = "it guards while it is on"

@@ -35,7 +35,10 @@ NOTED = re.compile(
 WATCHED = re.compile(
     r"prometheus\.io/(scrape|port|path|scheme)|notifications\.argoproj\.io/subscribe\..+"
 )
-"""Annotations by which an object is counted or told of: one more does no harm, one less may."""
+"""Annotations by which an object is counted or told of: one more does no harm, one less may.
+
+A key without a prefix is its user's own: a component that goes by an annotation has to give its key
+a prefix (Kubernetes' documentation, "Annotations", "Syntax and character set")."""
 
 
 def word(name: str) -> str:
@@ -56,7 +59,8 @@ def is_for_people(leaf: Leaf, token: str) -> bool:
         return UNKNOWN not in (leaf.old, leaf.new)  # each of them is judged by itself
     if names[:2] == ["metadata", "annotations"]:
         watched = leaf.old is None and WATCHED.fullmatch(names[2])
-        return bool(watched or NOTED.fullmatch(names[2]))
+        own = "/" not in names[2] and len(names) == LEVELS  # of no component: those have a prefix
+        return bool(own or watched or NOTED.fullmatch(names[2]))
     labelled = names[:2] == ["metadata", "labels"] and len(names) == LEVELS
     return labelled and _is_a_label(names, token, added=leaf.old is None)
 

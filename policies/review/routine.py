@@ -17,13 +17,13 @@ from policies.review.scales import Meaning, which
 from policies.review.vocabulary import LEAP
 
 UPKEEP = re.compile(
-    r"^(weekly|daily|preferred)?(maintenance|backup|snapshot|offpeak)(window|time|starttime|day)\w*$"
+    r"^(weekly|daily|preferred)?(automat(ic|ed))?(maintenance|backup|snapshot|offpeak)(window|time|starttime|day)\w*$"
 )
 """Names of when AWS looks after what it manages (API references of RDS, ElastiCache, Redshift)."""
 
 TEMPO = re.compile(
     r"^(interval|refresh|resync|requeueafter|timewindow|(default)?cooldown|\w*warmup)$"
-    r"|(polling|scrape|refresh|sync|resync|reconcil\w*|flush|buffer(ing)?|batching|probe)\w*"
+    r"|(polling|healthcheck|scrape|refresh|sync|resync|reconcil\w*|flush|buffer(ing)?|batching|probe)\w*"
     r"(interval|period|seconds|window)\w*$"
 )
 """Names of how often something is looked at or sent on."""
@@ -33,7 +33,13 @@ AGAIN = re.compile(
 )
 """Places of how often something is tried again, and how long it may take."""
 
-SPREAD = re.compile(r"^topologyspreadconstraints$")
+ONCE = re.compile(r"^(max(imum)?)?attempts$")
+"""Numbers of attempts, the first among them (API references of Batch and Step Functions)."""
+
+SPREAD = re.compile(r"^(topologyspreadconstraints|affinity|(pod)?(anti)?affinity)$")
+MUST = re.compile(r"DoNotSchedule|required")
+"""What lets a pod wait for ever, where no node fits (API reference of PodSpec)."""
+
 PROBES = re.compile(r"^(startup|readiness|liveness)probe$|^lifecycle$|^outlierdetection$")
 """Places of a pod or a mesh by which what is ill gets no requests (Kubernetes' and Istio's API
 references); one that is there now says so sooner."""
@@ -44,6 +50,9 @@ RUNS = re.compile(r"^(exec|command|args|host|script)$")
 SOON = re.compile(r"^(slowstart|maximumbatchingwindow\w*|receive(message)?waittime\w*)$")
 """Seconds of which none at all is the default, and a few are a step (API references of Elastic
 Load Balancing, Lambda and SQS)."""
+
+SAMPLED = re.compile(r"sampl\w*(rate|percent(age)?|ratio|fraction)$")
+"""Names of how much of what happens is recorded."""
 
 HISTORY = re.compile(r"^((revision|successfuljobs|failedjobs)historylimit|maxhistory)$")
 """How many old versions Kubernetes keeps for a look back."""
@@ -58,7 +67,8 @@ SHOWN = re.compile(
     r"^(additionalprintercolumns|shortnames|categories|(propagate|managed|ecsmanaged)tags"
     r"|propagatetagsto\w*|enable\w*managedtags|blocked(in|out)puts?messaging|loginbanner"
     r"|p(re|ost)authenticationloginbanner|tagpropagation|optionalfields|minimumcompressionsize"
-    r"|trafficdistribution|flexibletimewindow)$"
+    r"|trafficdistribution|flexibletimewindow|terminationmessagepolicy|copytags"
+    r"|compress|enableacceptencoding(gzip|brotli)|enablehttp2)$"
 )
 """Names of what `kubectl get` shows, who pays, what a person is told, and how it travels."""
 
@@ -129,7 +139,7 @@ def _numbers(words: Sequence[str], last: str, leaf: Leaf, token: str) -> Meaning
     old, new = (_length(side) for side in (leaf.old, leaf.new))
     tried = any(map(AGAIN.search, words)) and leaf.new not in (None, 0, "0", "0s")
     if tried and _is_plain(leaf) and not leaf.reordered:
-        return _tried(old, new)
+        return _tried(last, old, new)
     if new and ((SOON.search(last) and new <= 300) or (HISTORY.search(last) and not old)):
         return Meaning("sized", "a few seconds, or how many old versions")
     if not old or not new or old == new:
@@ -141,12 +151,15 @@ def _numbers(words: Sequence[str], last: str, leaf: Leaf, token: str) -> Meaning
     )
     if sized:
         return Meaning("sized", "how often, how long, or how many old versions")
-    if CALMER.search(last) or FASTER.search(last):
-        return which((new > old) == bool(CALMER.search(last)), "the one way it is calmer")
+    more = CALMER.search(last) or SAMPLED.search(last)
+    if more or FASTER.search(last):
+        return which((new > old) == bool(more), "the one way it is calmer, or more is recorded")
     return None
 
 
-def _tried(old: float | None, new: float | None) -> Meaning | None:
+def _tried(last: str, old: float | None, new: float | None) -> Meaning | None:
+    if ONCE.search(last) and new == 1 and old and old > 1:
+        return Meaning("unclear", "it is tried once, and never again")
     leap = old and new and max(new / old, old / new) > 5
     return None if leap else Meaning("sized", "how often, or how long, it is tried")
 
@@ -162,7 +175,7 @@ def _came(words: Sequence[str], leaf: Leaf, token: str) -> Meaning | None:
     if not fresh or any(map(RUNS.search, words)):
         return None
     if any(map(SPREAD.search, words)):
-        must = "DoNotSchedule" in str(leaf.new)
+        must = MUST.search(str(leaf.new))
         return Meaning("unclear", "a pod may find no place") if must else good("pods are apart")
     if any(map(PROBES.search, words)):
         return good("what is ill gets no requests")
@@ -220,6 +233,22 @@ def _first(why: str) -> Told:
     return lambda leaf: good(why) if leaf.old is None and isinstance(leaf.new, str) else None
 
 
+def _renamed(leaf: Leaf) -> Meaning | None:
+    both = isinstance(leaf.old, str) and isinstance(leaf.new, str)
+    return Meaning("harmless", "a name by which nothing is found") if both else None
+
+
+def _told_port(leaf: Leaf) -> Meaning | None:
+    """A port of a container: who reaches it is decided elsewhere, but for one of its node."""
+    told = leaf.old is None and leaf.new is not None and "host" not in str(leaf.new)
+    return good("it says where the program listens already") if told else None
+
+
+def _named_one(leaf: Leaf) -> Meaning | None:
+    one = leaf.old == "*" and isinstance(leaf.new, str) and "*" not in leaf.new
+    return good("one is named where every one was") if one else None
+
+
 def _later(leaf: Leaf) -> Meaning | None:
     return Meaning("sized", "a later patch") if is_a_patch(leaf.old, leaf.new) else None
 
@@ -264,6 +293,10 @@ OF_A_TYPE: Sequence[tuple[re.Pattern[str], re.Pattern[str], Told]] = tuple(
     (re.compile(of), re.compile(place), told)
     for of, place, told in (
         (r"^kubernetes:", r"(^|\.)ports\.(name|appprotocol)$", _first("a port has a name now")),
+        (r"[Ll]ifecycleConfiguration$|s3[/:][Bb]ucket(V2)?:?", r"ules\.id$", _renamed),
+        (r"Route$", r"^spec\.rules\.name$", _first("a rule has a name now")),
+        (r"^kubernetes:", r"containers\.ports(\.(containerport|protocol))?$", _told_port),
+        (r"AppProject$", r"^spec\.(sourcerepos|sourcenamespaces)$", _named_one),
         (r"efs/", r"^lifecyclepolicies\.transitiontoia$", _first("files go to a cheaper class")),
         (r"eks[/:]", r"addonversion$", _later),
         (r"StorageClass$", r"^allowvolumeexpansion$", _grows),

@@ -104,14 +104,16 @@ def _within(path: tuple[str, ...], outer: tuple[str, ...]) -> bool:
 def _is_said_by_members(pair: Judged, kept: Sequence[Judged]) -> bool:
     leaf, meaning = pair
     block = isinstance(leaf.new, Mapping) and leaf.new and leaf.old in (None, {})
-    if meaning.sense != "unclassified" or not block or leaf.path[-1][:1] == "[":
+    if meaning.sense != "unclassified" or not block:
         return False
     members = [
         (inner, sense.sense)
         for inner, sense in kept
         if _within(inner.path, leaf.path) and not (inner.new and isinstance(inner.new, Mapping))
     ]
-    return bool(members) and all(s in FINE and not _is_off(inner) for inner, s in members)
+    better = leaf.path[-1][:1] != "[" or "stronger" in {sense for _, sense in members}
+    fine = all(s in FINE and not _is_off(inner) for inner, s in members)
+    return bool(members) and better and fine
 
 
 def _is_off(leaf: Leaf) -> bool:

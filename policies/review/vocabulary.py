@@ -11,9 +11,9 @@ from collections.abc import Sequence
 SIZE = re.compile(
     r"instancetypes?$|instanceclass|instancecount|nodetype|num(berof)?(nodes|brokernodes|cacheclusters)"
     r"|capacity(units)?$|desired(size|capacity|count)|(max|min)(imum)?(size|capacity|instances)"
-    r"|memory(size)?$|cpu$|timeout(s|seconds|inseconds|inminutes|inmillis)?$|batchsize|concurrency"
+    r"|memory(size)?$|cpu$|timeout(s|seconds|inseconds|(in)?min(ute)?s|(in)?milli(second)?s)?$|batchsize|concurrency"
     r"|volumesize|allocatedstorage|iops$|throughput|parallelism|replicas$|memorysizeinmb|shardcount"
-    r"|replica(s|count)$|requests$|limits$|adjustment|gpu$|ephemeralstorage|disksize|sizeingb|bandwidth|workers?count"
+    r"|replica(s|count)$|requests$|limits$|adjustment|gpu$|ephemeralstorage|disksize|sizeingb|bandwidth|workers?count|deadlineseconds$|backofflimit$"
 )
 """Names of what says how large or how long: the cost says what it comes to."""
 
@@ -24,7 +24,7 @@ NEGATIVE = re.compile(
     r"|publicly|publicaccess$|publicip|publicread|istruncate|associatepublic|sourcedest$|bypass"
     r"|forcedestroy|forcedelete|forcedetach|ispublic|allowall|internetaccess|withoutprotection"
     r"|badgeenabled|privileg|overwrite|external|unencrypt|plaintext|insecure|anonymous|unauthenticated|execute"
-    r"|(on|consumer|cascad\w*|recursive|check\w*)delet(e|ion)|recursivedelet|includeexecution"
+    r"|(on|consumer|cascad\w*|recursive|check\w*)delet(e|ion)|recursivedelet|includeexecution|^applyimmediately$|shared$|^optin$|sharing(enabled)?$"
     r"|rootaccess|sudo|shareprocess|crossaccount|directinternet|failopen|introspection"
     r"|(disabled|suspended|paused|skipped|exempt(ed)?|excluded|deactivated)$|^isca(certificate)?$|^authorizeall|^no(password|auth|verif|tls|ssl|encrypt)"
 )
@@ -51,7 +51,7 @@ GUARD = re.compile(
     r"|datasource|finding|inspector|guardrail|waitinterval|terminationwait|bake|canary|stoppolicy"
     r"|password|session|grace|failover|objectownership|runasuser|missingdata|securitypolicy|protocolversion"
     r"|(^|\.)logs\.|metricsenabled$|complianceseverity|rejected|levelmetrics|enabledmetrics|evaluationperiods|datapoints|okactions|dataactions|aggregation|ipblock\.except"
-    r"|policytypes|autoenable|controlstatus|zoneaware|remediat|sourcedest|signing|include\w*events|allsupported|strength|throttl|ratelimit|ratebased"
+    r"|policytypes|autoenable|controlstatus|zoneaware|remediat|sourcedest|signing|include\w*events|allsupported|strength|throttl|ratelimit|ratebased|observab|telemetr"
 )
 """Words of what keeps data, keeps others out, or keeps a record."""
 
@@ -134,6 +134,7 @@ SCALES: Sequence[tuple[str, ...]] = (
     ("audit", "enforce"), ("basic", "enhanced"), ("string", "securestring"),
     ("none", "aes256", "kms"), ("cluster", "namespace"), ("all", "selector", "same"),
     ("http1.1", "http2", "http2and3"), ("disabled", "enabled", "enhanced"),
+    ("standard", "advanced"), ("none", "defaultobfuscation"), ("bursting", "elastic"),
     ("default", "per_broker", "per_topic_per_broker", "per_topic_per_partition"),
     ("twentyfour_hours", "twelve_hours", "six_hours", "three_hours", "one_hour"),
     ("disable", "simple", "mutual", "istio_mutual"), ("low", "medium", "high", "critical"),
@@ -165,7 +166,7 @@ STOPS = 10
 
 LISTED = re.compile(
     r"block|deny|denied|restrict|log|audit|export|backup|alarm|notif|event|protect|scan|retain"
-    r"|rejected\w*|levelmetrics|enabledmetrics|okactions|dataactions|guardrail|ipblock\.except|policytypes|drop$|alert|monitor|detect|snapshot|encrypt|recovery|securitygroup"
+    r"|rejected\w*|levelmetrics|enabledmetrics|okactions|dataactions|guardrail|ipblock\.except|policytypes|drop$|alert|monitor|detect|snapshot|encrypt|recovery|securitygroup|insight"
 )
 """Lists of which more guards more; of others, such as ways to sign in, more may let more in."""
 
@@ -179,7 +180,7 @@ WHO = re.compile(
 """Inputs, in lower case, that say who is let in beside any document."""
 
 WAYS_IN = re.compile(
-    r"^(users|protocols|callbackurls|permissions(withgrantoptions?)?|(excluded|exempt)namespaces"
+    r"^(users|\w*protocols|callbackurls|assumable\w+|allowed\w+|\w+alloweds?|\w*(allow|white)list(ed)?s?|permissions(withgrantoptions?)?|(excluded|exempt)namespaces"
     r"|(read|write)attributes|\w*(flows|methods|origins))$"
 )
 """Lists of which one less lets less in, or leaves less out."""
@@ -229,12 +230,17 @@ COUNTS = re.compile(r"replicas$|count$|(min|desired)(imum)?(size|capacity|instan
 """Names of sizes that say how many there are."""
 
 PROTECTS = re.compile(
-    r"protection\.|prevention\.|(^|\.)(enhanced\w*|atomic)$|(^|\.)vulnerabilityalerts$|(^|\.)auto\w*(renew|upgrade(enabled)?|updateenabled)$"
+    r"protection\.|prevention\.|(^|\.)(enhanced\w*|atomic)$|(^|\.)(vulnerabilityalerts|\w*privacy|\w*(zonalshift|crosszone)\w*)$|(^|\.)auto\w*(renew|upgrade(enabled)?|updateenabled)$"
 )
 """Places of flags that guard while they are up, whatever their own name says."""
 
-EXPIRES = re.compile(r"lifecycleconfiguration\.rules\.status$|(^|\.)(ttl|timetolive)\w*\.enabled$")
+EXPIRES = re.compile(
+    r"lifecycleconfiguration\.rules\.status$|lifecyclerules?\.(enabled|status)$|(^|\.)(ttl|timetolive)\w*\.enabled$"
+)
 """Places of rules that delete while they are on."""
+
+FILTERS = re.compile(r"(waf|shield|networkfirewall)\w*[/:]", re.I)
+"""Services whose numbers say what is let through."""
 
 UNITS = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
          "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50}  # fmt: skip
@@ -250,7 +256,7 @@ PATTERNS = ("eventpattern", "filterpolicy", "filtercriteria")
 """Patterns of events, in which a list means any of its values, in any order (EventBridge user
 guide, "Event patterns"; SNS developer guide, "Subscription filter policies")."""
 
-SWITCHES = ("enabled", "enable", "isenabled", "status", "state")
+SWITCHES = ("enabled", "enable", "isenabled", "status", "state", "desiredstate")
 """Names of flags that turn the whole of something off."""
 
 ENDING = re.compile(r"backup|lock|recovery|window|deletion")
@@ -274,7 +280,8 @@ OPTIONAL = ("multiaz", "enabled", "enable", "status", "state")
 SETS = re.compile(
     r"(ids?|idlists?|arns?|cidrs?|cidrblocks|zones|subnets|groups|principals?|actions?|resources?|services"
     r"|accounts|policies|types|names|regions|protocols|methods|headers|hosts|users|roles|events"
-    r"|aliases|exports|tags|tagkeys|features|scopes|urls|ports|values|flows|records|topics|hostnames)$"
+    r"|aliases|exports|tags|tagkeys|features|scopes|urls|ports|values|flows|records|topics|hostnames|alloweds|attributes|origins|codes|patterns|ips|mediums|addresses|labels"
+    r"|locations|domains|clients|audiences|destinations|members|permissions|algorithms|categories|reasons|hostkeys)$"
 )
 """Names of lists whose order says nothing."""
 

