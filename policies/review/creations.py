@@ -192,8 +192,9 @@ def _is_quiet(token: str, formation: str, about: Known, acts: str) -> bool:
 
 CLASS = re.compile(
     r"^kubernetes:[\w.-]*[.][\w.-]*/\w+:\w*(Class|Flavor|Template|Topology|Runtime)$"
+    r"|^aws(-native)?:.*[sS]ubnetGroup$"
 )
-"""Kinds of operators' and Kubernetes' objects that do nothing until another object names them."""
+"""Kinds of Kubernetes', operators' and AWS's things that do nothing until another names them."""
 
 BY_DEFAULT = re.compile(r"is-default|globaldefault", re.I)
 

@@ -53,6 +53,8 @@ def is_for_people(leaf: Leaf, token: str) -> bool:
     found = next((at for at, name in enumerate(names) if WORDS.search(word(name))), None)
     if found is not None:
         return not any(CHOOSES.search(name) for name in names[:found])
+    if re.search(r":helm\.sh/\w+:Release$", token) and len(names) >= LEVELS:
+        return word(names[-2]).endswith("annotations") and not re.search(r"[./]", names[-1])
     if names[:3] == ["spec", "template", "metadata"] and names[3:4] != ["labels"]:
         names = names[2:]  # of each pod that it makes
     if names in (["metadata", "labels"], ["metadata", "annotations"]):

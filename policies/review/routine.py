@@ -22,7 +22,7 @@ UPKEEP = re.compile(
 """Names of when AWS looks after what it manages (API references of RDS, ElastiCache, Redshift)."""
 
 TEMPO = re.compile(
-    r"^(interval|refresh|resync|requeueafter|timewindow|(default)?cooldown|\w*warmup)$"
+    r"^(interval|refresh|resync|requeueafter|timewindow|\w*cooldown|\w*warmup)$"
     r"|(polling|healthcheck|scrape|refresh|sync|resync|reconcil\w*|flush|buffer(ing)?|batching|probe)\w*"
     r"(interval|period|seconds|window)\w*$"
 )
@@ -60,8 +60,9 @@ HISTORY = re.compile(r"^((revision|successfuljobs|failedjobs)historylimit|maxhis
 CALMER = re.compile(r"^(consolidateafter|renewbefore|minrenewbefore)$")
 """Numbers of which more is calmer: nodes are moved later, a certificate is renewed sooner."""
 
-FASTER = re.compile(r"^growthfactor$")
-"""Numbers of which more reaches more at once (AppConfig's API reference, DeploymentStrategy)."""
+FASTER = re.compile(r"^growthfactor$|^failuretolerance")
+"""Numbers of which more reaches more at once (AppConfig's API reference,
+DeploymentStrategy), or lets more of it fail (CloudFormation's, StackSetOperationPreferences)."""
 
 SHOWN = re.compile(
     r"^(additionalprintercolumns|shortnames|categories|(propagate|managed|ecsmanaged)tags"

@@ -13,7 +13,8 @@ SIZE = re.compile(
     r"|capacity(units)?$|desired(size|capacity|count)|(max|min)(imum)?(size|capacity|instances)"
     r"|memory(size)?$|cpu$|timeout(s|seconds|inseconds|(in)?min(ute)?s|(in)?milli(second)?s)?$|batchsize|concurrency"
     r"|volumesize|allocatedstorage|iops$|throughput|parallelism|replicas$|memorysizeinmb|shardcount"
-    r"|replica(s|count)$|requests$|limits$|adjustment|gpu$|ephemeralstorage|disksize|sizeingb|bandwidth|workers?count|deadlineseconds$|backofflimit$"
+    r"|replica(s|count)$|requests$|limits$|adjustment|gpu$|ephemeralstorage|disksize|sizeingb|bandwidth|workers?count|deadlineseconds$|backofflimit$|maxsurge$"
+    r"|(task|instance|node|master|broker|shard)count$"
 )
 """Names of what says how large or how long: the cost says what it comes to."""
 
@@ -24,7 +25,7 @@ NEGATIVE = re.compile(
     r"|publicly|publicaccess$|publicip|publicread|istruncate|associatepublic|sourcedest$|bypass"
     r"|forcedestroy|forcedelete|forcedetach|ispublic|allowall|internetaccess|withoutprotection"
     r"|badgeenabled|privileg|overwrite|external|unencrypt|plaintext|insecure|anonymous|unauthenticated|execute"
-    r"|(on|consumer|cascad\w*|recursive|check\w*)delet(e|ion)|recursivedelet|includeexecution|^applyimmediately$|shared$|^optin$|sharing(enabled)?$"
+    r"|(on|consumer|cascad\w*|recursive|check\w*)delet(e|ion)|recursivedelet|includeexecution|^applyimmediately$|shared$|^optin$|^includebody$|sharing(enabled)?$"
     r"|rootaccess|sudo|shareprocess|crossaccount|directinternet|failopen|introspection"
     r"|(disabled|suspended|paused|skipped|exempt(ed)?|excluded|deactivated)$|^isca(certificate)?$|^authorizeall|^no(password|auth|verif|tls|ssl|encrypt)"
 )
@@ -34,7 +35,7 @@ BLOCKS = re.compile(
     r"(?!skip\w*(check|valid|verif))(block|ignore|restrict|deny|prevent|disallow|disable|skip|drop"
     r"|reject)\w*(public|invalid|acl|external|anon"
     r"|terminat|api(stop|termination)|delet|destroy|password|rootaccess|internet|executeapi|unauth"
-    r"|plaintext|insecure|privileg)|only$|^internal$"
+    r"|plaintext|insecure|privileg)|only$|^internal$|^failon"
 )
 """Flags against the public, or against an end, though they begin like the others."""
 
@@ -230,7 +231,7 @@ COUNTS = re.compile(r"replicas$|count$|(min|desired)(imum)?(size|capacity|instan
 """Names of sizes that say how many there are."""
 
 PROTECTS = re.compile(
-    r"protection\.|prevention\.|(^|\.)(enhanced\w*|atomic)$|(^|\.)(vulnerabilityalerts|\w*privacy|\w*(zonalshift|crosszone)\w*)$|(^|\.)auto\w*(renew|upgrade(enabled)?|updateenabled)$"
+    r"protection\.|prevention\.|(^|\.)(enhanced\w*|atomic)$|(^|\.)(vulnerabilityalerts|\w*privacy|\w*(zonalshift|crosszone)\w*|preserve)$|(^|\.)auto\w*(renew|upgrade(enabled)?|updateenabled)$"
 )
 """Places of flags that guard while they are up, whatever their own name says."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from policies.review.amounts import amount, quantity
 from tests.review.test_creations import AWS, made, reviewed
 from tests.review.test_open_world import loud
 from tests.review.test_unsaid import Sides, pod, risk
@@ -95,6 +96,12 @@ BOTH: list[tuple[Sides, Sides]] = [
     ((HARNESS, clients("a", "b"), clients("a")), (HARNESS, clients("a"), clients("a", "b"))),
     ((PROJECT, {"spec": {"sourceRepos": ["*"]}}, {"spec": {"sourceRepos": ["https://a"]}}),
      (PROJECT, {"spec": {"sourceRepos": ["https://a"]}}, {"spec": {"sourceRepos": ["*"]}})),
+    (("aws:eks/addon:Addon", {"preserve": False}, {"preserve": True}),
+     ("aws:eks/addon:Addon", {"preserve": True}, {"preserve": False})),
+    (("aws:opensearch/domain:Domain", {"clusterConfig": {"dedicatedMasterCount": 3}},
+      {"clusterConfig": {"dedicatedMasterCount": 5}}),
+     ("aws:opensearch/domain:Domain", {"clusterConfig": {"dedicatedMasterCount": 3}},
+      {"clusterConfig": {"dedicatedMasterCount": 1}})),
     # pods
     ((DEPLOYMENT, pod(), apart("preferredDuringSchedulingIgnoredDuringExecution")),
      (DEPLOYMENT, pod(), apart("requiredDuringSchedulingIgnoredDuringExecution"))),
@@ -165,3 +172,8 @@ def test_a_new_one_that_hides_runs_or_switches_something_asks(
     token: str, inputs: Mapping[str, Any]
 ) -> None:
     assert f"{AWS}{token}::it" in loud(reviewed(made(token, inputs)))
+
+
+def test_a_version_is_no_number() -> None:
+    assert [amount(text) for text in ("1.2.3", "1.2", ".5", "5.")] == [None, 1.2, 0.5, 5.0]
+    assert [quantity(text) for text in ("1.2.3", "1.5Gi", "500m")] == [None, 1.5 * 2**30, 0.5]
