@@ -23,7 +23,7 @@ from tests.conftest import HANGS_SECONDS
 from tests.kits.answers import watched
 from tests.kits.path import wait_until
 
-UNDER_WAY = ("InProgress", "Starting", "Stopping", "Creating", "Updating", "Executing")
+UNDER_WAY = ("InProgress", "Pending", "Starting", "Stopping", "Creating", "Updating", "Executing")
 """Statuses that do not stay."""
 
 WRITTEN_SECONDS = 30
@@ -76,6 +76,16 @@ def running_cloud(home: Path) -> Iterator[Cloud]:
         session.stop(home)
     # the kernel takes a moment to end what was in a namespace of processes
     wait_until(lambda: left_of(home) == [])
+
+
+def network(cloud: Cloud) -> dict[str, list[str]]:
+    """A VpcConfig of the account's default VPC: two subnets and a security group."""
+    ec2 = cloud.client("ec2")
+    (vpc,) = [one["VpcId"] for one in ec2.describe_vpcs()["Vpcs"] if one["IsDefault"]]
+    there = [{"Name": "vpc-id", "Values": [vpc]}]
+    subnets = [one["SubnetId"] for one in ec2.describe_subnets(Filters=there)["Subnets"][:2]]
+    groups = ec2.describe_security_groups(Filters=there)["SecurityGroups"]
+    return {"Subnets": subnets, "SecurityGroupIds": [groups[0]["GroupId"]]}
 
 
 def kill(cloud: Cloud) -> None:

@@ -24,7 +24,7 @@ from tests.kits.endpoints import (
     serve,
     serve_program,
 )
-from tests.kits.local_cloud import BUCKET, OWN_IMAGE, ROLE, Cloud, refusal
+from tests.kits.local_cloud import BUCKET, OWN_IMAGE, ROLE, Cloud, network, refusal
 from tests.kits.provider import subject
 
 
@@ -312,13 +312,16 @@ SERVERLESS = {"memorySizeInMb": 1024, "maxConcurrency": 5}
 def test_what_up_wrote_reads_back_without_a_difference(
     cloud: Cloud, container: tuple[str, str], variant: dict[str, Any], more: dict[str, Any]
 ) -> None:
-    backend = cloud.backend()
+    backend, there = cloud.backend(), network(cloud)
     model = {
         "name": "deployed",
         "executionRoleArn": ROLE,
         "primaryContainer": {"image": OWN_IMAGE, "modelDataUrl": container[1]},
         "enableNetworkIsolation": True,
-        "vpcConfig": {"subnets": ["subnet-2", "subnet-1"], "securityGroupIds": ["sg-1"]},
+        "vpcConfig": {
+            "subnets": there["Subnets"][::-1],
+            "securityGroupIds": there["SecurityGroupIds"],
+        },
     }
     config = {
         "name": "deployed",

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import HANGS_SECONDS
-from tests.kits.local_cloud import BUCKET, Cloud, process, refusal, running_cloud, until
+from tests.kits.local_cloud import BUCKET, Cloud, network, process, refusal, running_cloud, until
 from tests.stacks.local.test_iam import ACCOUNT, READ, As, allow, arn, document, role
 
 
@@ -87,7 +87,7 @@ def test_what_runs_in_a_vpc_meets_the_policy_of_its_endpoint(cloud: Cloud) -> No
     assert process(sm, "outside", PUTS, RoleArn=made)["ProcessingJobStatus"] == "Completed"
 
 
-VPC = {"NetworkConfig": {"VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}}}
+VPC: dict[str, Any] = {"NetworkConfig": {}}
 IMAGE = {
     "AppSpecification": {
         "ImageUri": f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/train@sha256:{'0' * 64}",
@@ -113,6 +113,8 @@ def test_what_sagemaker_does_for_a_job_needs_its_role(
 ) -> None:
     """The image, the network and the key of the volume; logs are only counted."""
     made = role(cloud, f"needs-{name}", allow(allowed or "none:none"))
+    if "NetworkConfig" in request_:
+        request_ = {"NetworkConfig": {"VpcConfig": network(cloud)}}
     ended = process(cloud.client("sagemaker"), f"needs-{name}", "pass", RoleArn=made, **request_)
     assert ended["ProcessingJobStatus"] == ("Failed" if denied else "Completed")
     assert denied in ended.get("FailureReason", "")

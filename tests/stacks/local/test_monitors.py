@@ -22,6 +22,7 @@ from tests.kits.local_cloud import (
     refusal,
     running_cloud,
     trusted_role,
+    until,
 )
 from tests.kits.path import wait_until
 from tests.kits.sagemaker_alone import Account
@@ -350,10 +351,13 @@ def test_a_schedule_of_a_named_definition_stops_starts_and_goes(sm: Any) -> None
     create = sm.create_monitoring_schedule
     assert refusal(create, **name, MonitoringScheduleConfig=missing)[0] == "ResourceNotFound"
     create(**name, MonitoringScheduleConfig=config)
-    shown = sm.describe_monitoring_schedule(**name)
+    refused = refusal(sm.delete_monitoring_schedule, **name)[:2]
+    assert refused == ("ValidationException", "Monitoring schedule in status Pending")
+    shown = arrived(sm, **name)
     assert shown["MonitoringScheduleStatus"] == "Scheduled"
     assert "LastMonitoringExecutionSummary" not in shown
     sm.stop_monitoring_schedule(**name)
+    arrived(sm, **name)
 
     def listed(**asked: str) -> list[str]:
         found = sm.list_monitoring_schedules(**asked)["MonitoringScheduleSummaries"]
@@ -363,12 +367,19 @@ def test_a_schedule_of_a_named_definition_stops_starts_and_goes(sm: Any) -> None
     assert "hourly" not in listed(StatusEquals="Scheduled")
     assert listed(MonitoringJobDefinitionName="named", EndpointName="watched") == ["hourly"]
     sm.start_monitoring_schedule(**name)
+    arrived(sm, **name)
     config["ScheduleConfig"] = {"ScheduleExpression": "cron(0 3 ? * * *)"}
     sm.update_monitoring_schedule(**name, MonitoringScheduleConfig=config)
-    shown = sm.describe_monitoring_schedule(**name)
+    shown = arrived(sm, **name)
     assert shown["MonitoringScheduleConfig"] == config
+    assert shown["MonitoringScheduleStatus"] == "Scheduled"
     sm.delete_monitoring_schedule(**name)
     assert refusal(sm.describe_monitoring_schedule, **name)[0] == "ResourceNotFound"
+
+
+def arrived(sm: Any, **name: str) -> Any:
+    """The schedule once no change of it is Pending."""
+    return until(lambda: sm.describe_monitoring_schedule(**name), "MonitoringScheduleStatus")
 
 
 def test_a_schedule_that_is_at_work_is_not_deleted(sm: Any) -> None:

@@ -176,9 +176,12 @@ def test_a_domain_lies_in_a_network_that_is_there(
     assert account.call("DescribeDomain", **domain)["SubnetIds"] == subnets[:1]
 
 
-def test_an_update_of_settings_leaves_those_that_it_does_not_name(account: Account) -> None:
+def test_an_update_of_settings_leaves_those_that_it_does_not_name(
+    account: Account, network: tuple[str, list[str]]
+) -> None:
     domain = new_domain(account, DefaultUserSettings={"ExecutionRole": ROLE})
-    change = {"SecurityGroups": ["sg-0123456789abcdef0"]}
+    groups = list(get_backend("ec2")[ACCOUNT_ID]["us-east-1"].groups[network[0]])
+    change = {"SecurityGroups": groups[:1]}
     account.call("UpdateDomain", DomainId=domain, DefaultUserSettings=change)
     found = account.call("DescribeDomain", DomainId=domain)
     assert found["DefaultUserSettings"] == {"ExecutionRole": ROLE, **change}

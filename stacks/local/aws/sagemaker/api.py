@@ -1,11 +1,13 @@
 """The control plane: an operation's name and request in, its answer out."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker import (
+    account_network,
     callbacks,
     cards,
     components,
@@ -28,6 +30,8 @@ from stacks.local.aws.sagemaker import (
     search,
 )
 from stacks.local.aws.sagemaker.accepted import check_fields
+from stacks.local.aws.sagemaker.allowed_states import ALLOWED
+from stacks.local.aws.sagemaker.allowed_states import check as check_state
 from stacks.local.aws.sagemaker.endpoints import update_weights
 from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
 from stacks.local.aws.sagemaker.recorded_operations import RECORDED_OPERATIONS
@@ -56,8 +60,11 @@ def call(emulator: Emulator, operation: str, request: Request) -> Answer:
         raise not_emulated(f"sagemaker:{operation}", reason(operation))
     check_request(operation, request)
     check_fields(operation, request)
+    account_network.check(emulator, operation, request)
     settle(emulator)
-    return act(emulator, request)
+    with emulator.store.lock if operation in ALLOWED else contextlib.nullcontext():
+        check_state(emulator, operation, request)
+        return act(emulator, request)
 
 
 def settle(emulator: Emulator, at: datetime | None = None) -> None:

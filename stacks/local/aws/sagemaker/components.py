@@ -45,7 +45,6 @@ def _create(emulator: Emulator, item: Resource, request: Request) -> None:
 
 def _update(emulator: Emulator, item: Resource, request: Request) -> None:
     """The new copies stand before the old ones go; where they do not, the old ones stay."""
-    _in_service(item)
     specification = request.get("Specification")
     copies = request.get("RuntimeConfig", {}).get("CopyCount", _copies(item))
     if specification is None:
@@ -81,7 +80,6 @@ def _update_copies(emulator: Emulator, request: Request) -> dict[str, str]:
     """UpdateInferenceComponentRuntimeConfig."""
     with emulator.store.lock:
         item = crud.get(emulator, COMPONENT, request["InferenceComponentName"])
-        _in_service(item)
         _resize(emulator, item, request["DesiredRuntimeConfig"]["CopyCount"])
     return {"InferenceComponentArn": item.arn}
 
@@ -121,11 +119,6 @@ def _endpoint(emulator: Emulator, name: str) -> Resource:
     if item.fields["EndpointStatus"] != "InService":
         raise invalid(f"Endpoint {item.arn} is {item.fields['EndpointStatus']}, not InService.")
     return item
-
-
-def _in_service(item: Resource) -> None:
-    if item.fields[STATUS] != "InService":
-        raise invalid(f"{item.arn} is {item.fields[STATUS]}, not InService.")
 
 
 def _planned(emulator: Emulator, item: Resource, specification: Request, copies: int) -> Fleet:

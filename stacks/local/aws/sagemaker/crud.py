@@ -25,7 +25,13 @@ BOUNDS_CHANGED = (
     ("ModifiedTimeAfter", "ModifiedTimeBefore"),
 )
 
-NOT_MEMBERS = frozenset({"DeleteProperties", "Tags", "ClientRequestToken", "ClientToken"})
+TOKENS = ("ClientRequestToken", "ClientToken")
+"""Members by which a request is told from another: sent again, it makes nothing more."""
+
+MADE_BY = "CreationToken"
+"""Member of a resource that no answer has: the token with which it was made."""
+
+NOT_MEMBERS = frozenset({"DeleteProperties", "Tags", *TOKENS})
 PAGE = 100
 
 LIST_MEMBERS = frozenset(
@@ -61,9 +67,13 @@ def create(emulator: Emulator, kind: ResourceType, request: Request) -> dict[str
         name = kind.identify(emulator, request) if kind.identify else key_of(kind, request)
         arn = emulator.arn(kind.arn.format(name=name, id=made_id()))
         before = store.find(kind.name, name)
+        token = next((request[member] for member in TOKENS if member in request), None)
         if before is not None and not lifecycles.is_deleted(before):
+            if token is not None and before.fields.get(MADE_BY) == token:
+                return answer(kind.create, before)
             raise kind.exists.error(name=name, arn=arn)
-        fields = {**kind.made, **_members(kind, request), kind.arn_field: arn}
+        fields = {MADE_BY: token} if token is not None else {}
+        fields |= {**kind.made, **_members(kind, request), kind.arn_field: arn}
         if kind.ready:
             fields[kind.status_field] = kind.ready
         item = Resource(kind=kind.name, name=name, arn=arn, fields=fields)

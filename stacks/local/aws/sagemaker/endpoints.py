@@ -119,7 +119,6 @@ def create_endpoint(emulator: Emulator, item: Resource, request: Request) -> Non
 
 def update_endpoint(emulator: Emulator, item: Resource, request: Request) -> None:
     """Replace the fleet by that of another configuration, blue/green."""
-    _check_in_service(item)
     deployment: Deployment = item.live
     blue = deployment.fleet
     planned = plan(emulator, item.name, _config(emulator, request["EndpointConfigName"]))
@@ -181,20 +180,10 @@ def delete_endpoint(emulator: Emulator, item: Resource, request: Request) -> Non
     take_down(emulator, item, "EndpointStatus")
 
 
-def _check_in_service(item: Resource) -> None:
-    """SageMaker's words where something is under way, by which clients know it."""
-    status = item.fields["EndpointStatus"]
-    if status in ("Failed", "OutOfService"):
-        raise invalid(f'Cannot update endpoint "{item.arn}" in status {status}.')
-    if status != "InService":
-        raise invalid(f'Cannot update in-progress endpoint "{item.arn}".')
-
-
 def update_weights(emulator: Emulator, item: Resource, request: Request) -> None:
     """Move traffic between the running variants."""
     wanted = request["DesiredWeightsAndCapacities"]
     _check_names(emulator, item, wanted)
-    _check_in_service(item)
     fleet: Fleet = item.live.fleet
     for change in wanted:
         variant = fleet.variants[change["VariantName"]]

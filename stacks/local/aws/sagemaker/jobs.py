@@ -10,7 +10,6 @@ from typing import Any
 from stacks.local.aws.container_logs import job_stream
 from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.aws.sagemaker import job_lineage, monitoring_metrics
-from stacks.local.aws.sagemaker.derived import words
 from stacks.local.aws.sagemaker.errors import can_assume, has_program, invalid, not_emulated
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.role_needs import may_log, refused
@@ -81,22 +80,10 @@ def check_training(emulator: Emulator, request: Request) -> None:
 def stop_job(emulator: Emulator, item: Resource, stem: str) -> None:
     """Ask a running job to stop."""
     with emulator.store.lock:
-        if item.fields[f"{stem}Status"] not in ("InProgress", "Stopping"):
-            raise invalid(
-                f"The request was rejected because the {words(stem)} is in status "
-                f"{item.fields[f'{stem}Status']}."
-            )
         item.set(**{f"{stem}Status": "Stopping"})
         if stem == "TrainingJob":
             _secondary(item, "Stopping", "Stopping the training job")
     item.live.set()
-
-
-def delete_job(emulator: Emulator, item: Resource, request: Request) -> None:
-    """A job can be deleted once it is over."""
-    (status,) = [item.fields[member] for member in STATUSES if member in item.fields]
-    if status in ("InProgress", "Stopping"):
-        raise invalid(f"a job in status {status} cannot be deleted; stop it first")
 
 
 def _start(emulator: Emulator, item: Resource, stem: str, request: Request, run: Runner) -> None:

@@ -32,6 +32,9 @@ STATUS = {KIND: "Status", SERVER: "TrackingServerStatus"}
 ANSWERING = ("Created", "Updated", "Started")
 """Statuses in which it serves."""
 
+FAILED = ("CreateFailed", "UpdateFailed", "StartFailed", "StopFailed", "DeleteFailed")
+"""Statuses in which it does not, and nothing is under way."""
+
 HTTP = urllib3.PoolManager(maxsize=32, retries=False)
 HEALTH_SECONDS = 180
 POLL_SECONDS = 0.1
@@ -119,8 +122,6 @@ def update_app(emulator: Emulator, item: Resource, request: Request) -> None:
 def start_again(emulator: Emulator, request: Request) -> dict[str, str]:
     """StartMlflowTrackingServer, API reference: of a server that is stopped."""
     item = _named(emulator, request)
-    if item.live is not None:
-        raise invalid(f"{item.arn} is {item.fields['TrackingServerStatus']}, not Stopped.")
     item.set(TrackingServerStatus="Starting", IsActive="Active")
     _serve(emulator, item, ready="Started", failed="StartFailed")
     return {"TrackingServerArn": item.arn}
@@ -129,8 +130,6 @@ def start_again(emulator: Emulator, request: Request) -> dict[str, str]:
 def stop(emulator: Emulator, request: Request) -> dict[str, str]:
     """StopMlflowTrackingServer: its database and its artefacts stay."""
     item = _named(emulator, request)
-    if item.live is None:
-        raise invalid(f"{item.arn} is {item.fields['TrackingServerStatus']}.")
     _stop(emulator, item)
     _file(emulator).unlink(missing_ok=True)
     item.live = None

@@ -15,7 +15,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from stacks.local.aws.emulator import Emulator
-from stacks.local.aws.sagemaker import crud
+from stacks.local.aws.sagemaker import crud, lifecycles
 from stacks.local.aws.sagemaker import monitoring_times as times
 from stacks.local.aws.sagemaker.derived import derived, words
 from stacks.local.aws.sagemaker.errors import ApiError, invalid
@@ -25,7 +25,7 @@ from stacks.local.aws.sagemaker.monitoring_definitions import (
     of_inline,
     of_named,
 )
-from stacks.local.aws.sagemaker.resource_type import Request, ResourceType
+from stacks.local.aws.sagemaker.resource_type import Lifecycle, Request, ResourceType
 from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.store import Resource
 from stacks.local.runtime.frameworks.captured import TRUTH, TRUTHS
@@ -38,6 +38,7 @@ from stacks.local.runtime.s3_files import TransferFailed, split_uri
 
 Answer = dict[str, Any]
 EXECUTION = "monitoring execution"
+STATUS = "MonitoringScheduleStatus"
 UNDER_WAY = ("Pending", "InProgress", "Stopping")
 FOLDERS = {
     "baseline_constraints": "/opt/ml/processing/baseline/constraints",
@@ -56,7 +57,17 @@ NO_DATA = "Job inputs had no data"
 
 def _create(emulator: Emulator, item: Resource, request: Request) -> None:
     _configure(emulator, item, request)
-    item.set(MonitoringScheduleStatus="Scheduled")
+
+
+def _update(emulator: Emulator, item: Resource, request: Request) -> None:
+    """What is stopped stays so."""
+    _configure(emulator, item, request)
+    _pend(item, item.fields[STATUS])
+
+
+def _pend(item: Resource, then: str) -> None:
+    """A change is Pending first (SDK's ModelMonitor waits for it to be over)."""
+    lifecycles.begin(item, {STATUS: "Pending"}, {STATUS: then})
 
 
 def _configure(emulator: Emulator, item: Resource, request: Request) -> None:
@@ -83,9 +94,10 @@ SCHEDULE = derived(
     filters={"MonitoringTypeEquals": "MonitoringType"},
     ready="",
     on_create=_create,
-    on_update=_configure,
+    on_update=_update,
     on_delete=_delete,
     takes_all=True,
+    lifecycle=Lifecycle(creating="Pending", ready="Scheduled"),
 )
 TYPES = (*DEFINITIONS.values(), SCHEDULE)
 
@@ -93,7 +105,7 @@ TYPES = (*DEFINITIONS.values(), SCHEDULE)
 def _move(status: str) -> Callable[[Emulator, Request], Answer]:
     def act(emulator: Emulator, request: Request) -> Answer:
         item = crud.get(emulator, SCHEDULE, request["MonitoringScheduleName"])
-        item.set(MonitoringScheduleStatus=status)
+        _pend(item, status)
         item.live = times.next_time(_schedule(item.fields["MonitoringScheduleConfig"]), now())
         return {}
 
@@ -141,7 +153,7 @@ def look(emulator: Emulator, processing: ResourceType) -> None:
     """One round: start what is due, and see how what was started is doing."""
     for item in emulator.store.all(SCHEDULE.name):
         due: datetime | None = item.live
-        if item.fields["MonitoringScheduleStatus"] == "Scheduled" and due and due <= now():
+        if item.fields[STATUS] == "Scheduled" and due and due <= now():
             config = _schedule(item.fields["MonitoringScheduleConfig"])
             once = config.get("ScheduleExpression") == times.NOW
             item.live = None if once else times.next_time(config, due)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from stacks.local.aws.emulator import Emulator, moto_backend
+from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker import crud, lifecycles
 from stacks.local.aws.sagemaker.derived import derived, living
 from stacks.local.aws.sagemaker.errors import invalid
@@ -20,9 +20,6 @@ from stacks.local.aws.store import Resource
 STATUS = "NotebookInstanceStatus"
 RECORD_NOT_FOUND = "RecordNotFound"
 """All that SageMaker says of a notebook instance that is not there."""
-
-AT_REST = ("Stopped", "Failed")
-"""Statuses in which an instance may be started, changed or deleted."""
 
 SCRIPTS = ("OnCreate", "OnStart")
 REPOSITORIES = ("DefaultCodeRepository", "AdditionalCodeRepositories")
@@ -100,26 +97,18 @@ def _listed(value: str | Iterable[str]) -> Iterable[str]:
 
 def _create(emulator: Emulator, item: Resource, request: Request) -> None:
     _check(emulator, request)
-    _check_network(emulator, request)
+    _check_network(request)
     item.set(Url=f"{item.name}.notebook.{emulator.region}.sagemaker.aws")
 
 
-def _check_network(emulator: Emulator, request: Request) -> None:
+def _check_network(request: Request) -> None:
     """An instance is in a subnet of the account, or in none and on the internet."""
-    subnet, groups = request.get("SubnetId"), request.get("SecurityGroupIds", ())
-    if subnet is None:
-        if request.get("DirectInternetAccess") == "Disabled":
-            raise invalid("DirectInternetAccess can be Disabled only if SubnetId is given")
-        if groups:
-            raise invalid("SecurityGroupIds can be given only with SubnetId")
+    if "SubnetId" in request:
         return
-    ec2 = moto_backend("ec2", emulator)
-    vpcs = {one.id: one.vpc_id for zone in ec2.subnets.values() for one in zone.values()}
-    if subnet not in vpcs:
-        raise invalid(f"The subnet ID '{subnet}' does not exist")
-    for group in groups:
-        if group not in ec2.groups[vpcs[subnet]]:
-            raise invalid(f"The security group '{group}' does not exist in VPC '{vpcs[subnet]}'")
+    if request.get("DirectInternetAccess") == "Disabled":
+        raise invalid("DirectInternetAccess can be Disabled only if SubnetId is given")
+    if request.get("SecurityGroupIds"):
+        raise invalid("SecurityGroupIds can be given only with SubnetId")
 
 
 def _update(emulator: Emulator, item: Resource, request: Request) -> None:
@@ -146,46 +135,19 @@ NOTEBOOK = replace(_ROW, lifecycle=replace(_ROW.lifecycle or Lifecycle(), update
 TYPES = (CODE_REPOSITORY, LIFECYCLE_CONFIG, NOTEBOOK)
 
 
-def _in_status(emulator: Emulator, request: Request, wanted: tuple[str, ...], to: str) -> Resource:
-    """The instance, if its status allows what is asked for."""
-    item = crud.get(emulator, NOTEBOOK, request["NotebookInstanceName"])
-    if item.fields[STATUS] not in wanted:
-        raise invalid(
-            f"Status ({item.fields[STATUS]}) not in ([{', '.join(wanted)}]). Unable to transition "
-            f"to ({to}) for Notebook Instance ({item.arn})."
-        )
-    return item
-
-
 def _start(emulator: Emulator, request: Request) -> dict[str, Any]:
-    with emulator.store.lock:
-        item = _in_status(emulator, request, AT_REST, "Pending")
-        lifecycles.begin(item, {STATUS: "Pending"}, {STATUS: "InService"})
+    item = crud.asked(emulator, NOTEBOOK, request)
+    lifecycles.begin(item, {STATUS: "Pending"}, {STATUS: "InService"})
     return {}
 
 
 def _stop(emulator: Emulator, request: Request) -> dict[str, Any]:
-    with emulator.store.lock:
-        item = _in_status(emulator, request, ("InService",), "Stopping")
-        lifecycles.begin(item, {STATUS: "Stopping"}, {STATUS: "Stopped"})
+    item = crud.asked(emulator, NOTEBOOK, request)
+    lifecycles.begin(item, {STATUS: "Stopping"}, {STATUS: "Stopped"})
     return {}
 
 
-def _change(emulator: Emulator, request: Request) -> dict[str, Any]:
-    with emulator.store.lock:
-        _in_status(emulator, request, AT_REST, "Updating")
-        return crud.update(emulator, NOTEBOOK, request)
-
-
-def _delete(emulator: Emulator, request: Request) -> dict[str, Any]:
-    with emulator.store.lock:
-        _in_status(emulator, request, AT_REST, "Deleting")
-        return crud.delete(emulator, NOTEBOOK, request)
-
-
 OPERATIONS: Mapping[str, Callable[[Emulator, Request], dict[str, Any]]] = {
-    "DeleteNotebookInstance": _delete,
     "StartNotebookInstance": _start,
     "StopNotebookInstance": _stop,
-    "UpdateNotebookInstance": _change,
 }

@@ -13,6 +13,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
             "PipelineDefinitionS3Location",
             "ParallelismConfiguration",
             "Tags",
+            "ClientRequestToken",
         }
     ),
     "DescribePipeline": frozenset({"PipelineName", "PipelineVersionId"}),
@@ -99,7 +100,6 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
     "CreatePipeline": {
         "PipelineDescription": ACCOUNTING,
         "RoleArn": ACCESS,
-        "ClientRequestToken": "a taken name is refused in any case",
     },
     "DeletePipeline": {"ClientRequestToken": "a second delete finds nothing"},
     "StartPipelineExecution": {"RoleArn": ACCESS},

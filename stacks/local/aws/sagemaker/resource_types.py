@@ -50,7 +50,6 @@ RESOURCE_TYPES = (
         exists=JOB_EXISTS,
         status_field="ProcessingJobStatus",
         on_create=jobs.start_processing,
-        on_delete=jobs.delete_job,
     ),
     ResourceType(
         name="training job",
@@ -69,7 +68,6 @@ RESOURCE_TYPES = (
             "WarmPoolStatusEquals": "WarmPoolStatus.Status",  # no job leaves one here
         },
         on_create=jobs.start_training,
-        on_delete=jobs.delete_job,
     ),
     ResourceType(
         name=summaries.KIND,
@@ -84,7 +82,6 @@ RESOURCE_TYPES = (
         exists=JOB_EXISTS,
         status_field="HyperParameterTuningJobStatus",
         on_create=tuning.start_tuning,
-        on_delete=jobs.delete_job,
     ),
     ResourceType(
         name="transform job",
@@ -241,6 +238,7 @@ RESOURCE_TYPES = (
     ),
     ResourceType(
         name=mlflow_app.KIND,
+        status_field=mlflow_app.STATUS[mlflow_app.KIND],
         name_field="Name",
         key_field="Arn",
         arn_field="Arn",
@@ -265,6 +263,7 @@ RESOURCE_TYPES = (
     ),
     ResourceType(
         name=mlflow_app.SERVER,
+        status_field=mlflow_app.STATUS[mlflow_app.SERVER],
         name_field="TrackingServerName",
         arn_field="TrackingServerArn",
         arn="mlflow-tracking-server/{name}",

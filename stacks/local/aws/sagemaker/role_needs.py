@@ -48,6 +48,8 @@ def refused(emulator: Emulator, acting: Acting, request: Mapping[str, Any], log_
     key = acting.environment["AWS_ACCESS_KEY_ID"]
     ask = emulator.authorizer.refuses
     ask(key, _metrics(log_group))
+    if told := _no_key(emulator, _volume_key(request)):
+        return f"ClientError: {told}"
     for check in _needed(emulator, request):
         if told := ask(key, check):
             return f"ClientError: {told}"
@@ -83,14 +85,32 @@ def _needed(emulator: Emulator, request: Mapping[str, Any]) -> Iterator[Check]:
     config = request.get("VpcConfig") or request.get("NetworkConfig", {}).get("VpcConfig")
     if config:
         yield from _network(emulator.region, config)
-    cluster = request.get("ResourceConfig") or request.get("ProcessingResources", {}).get(
-        "ClusterConfig", {}
-    )
-    volume_key = cluster.get("VolumeKmsKeyId")
+    volume_key = _volume_key(request)
     if volume_key and (arn := emulator.authorizer.key(volume_key)):
         via = f"sagemaker.{emulator.region}.amazonaws.com"
         known = {"kms:GrantIsForAWSResource": True, "kms:ViaService": via}
         yield Check(action="kms:CreateGrant", resource=arn, known=known)
+
+
+def _volume_key(request: Mapping[str, Any]) -> str:
+    cluster = request.get("ResourceConfig") or request.get("ProcessingResources", {}).get(
+        "ClusterConfig", {}
+    )
+    return str(cluster.get("VolumeKmsKeyId", ""))
+
+
+def _no_key(emulator: Emulator, name: str) -> str:
+    """What KMS answers CreateGrant of a key that the account lacks; another account's is not
+    looked at."""
+    is_elsewhere = name.startswith("arn:") and name.split(":")[4] != ACCOUNT_ID
+    if not name or is_elsewhere or emulator.authorizer.key(name):
+        return ""
+    arn = (
+        name
+        if name.startswith("arn:")
+        else f"arn:aws:kms:{emulator.region}:{ACCOUNT_ID}:key/{name}"
+    )
+    return f"Key '{arn}' does not exist (NotFoundException of kms:CreateGrant)"
 
 
 def _network(region: str, config: Mapping[str, Any]) -> Iterator[Check]:

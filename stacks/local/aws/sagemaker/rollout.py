@@ -10,7 +10,6 @@ from typing import Any
 from stacks.local.aws.account_id import ACCOUNT_ID
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.iam.asked import Check
-from stacks.local.aws.sagemaker.errors import invalid
 from stacks.local.aws.sagemaker.fleet import Fleet, mend
 from stacks.local.aws.sagemaker.servers import ServingFailed
 from stacks.local.aws.store import Resource
@@ -37,10 +36,8 @@ class Deployment:
 
 
 def take_down(emulator: Emulator, item: Resource, status: str) -> None:
-    """Stop the processes of what is deleted, then forget it; refuses what is being deleted."""
+    """Stop the processes of what is deleted, then forget it."""
     deployment: Deployment = item.live
-    if item.fields[status] == "Deleting":
-        raise invalid(f'Cannot update in-progress {item.kind} "{item.arn}".')
     deployment.cancelled.set()
     item.set(**{status: "Deleting"})
 

@@ -57,27 +57,12 @@ SETTINGS = {
 
 def _domain(emulator: Emulator, item: Resource, request: Request) -> None:
     """A domain has a network, a file system for its users' homes, and an address."""
-    _network(emulator, request)
     if request.get("AppNetworkAccessType") == "VpcOnly" and "VpcId" not in request:
         raise invalid("VpcId and SubnetIds must be given with AppNetworkAccessType VpcOnly")
     item.fields.setdefault("HomeEfsFileSystemCreation", "Enabled")
     if item.fields["HomeEfsFileSystemCreation"] == "Enabled":
         _home(emulator, item)
     item.set(Url=f"https://{item.name}.studio.{emulator.region}.sagemaker.aws")
-
-
-def _network(emulator: Emulator, request: Request) -> None:
-    """The VPC and its subnets are those of the account."""
-    vpc, subnets = request.get("VpcId"), request.get("SubnetIds", ())
-    if vpc is None and not subnets:
-        return
-    ec2 = moto_backend("ec2", emulator)
-    if vpc is not None and vpc not in ec2.vpcs:
-        raise invalid(f"The vpc ID '{vpc}' does not exist")
-    there = {subnet.id: subnet.vpc_id for zone in ec2.subnets.values() for subnet in zone.values()}
-    for subnet in subnets:
-        if there.get(subnet) is None or vpc not in (None, there[subnet]):
-            raise invalid(f"The subnet ID '{subnet}' does not exist in the VPC {vpc}")
 
 
 def _home(emulator: Emulator, item: Resource) -> None:
@@ -98,7 +83,6 @@ def _home(emulator: Emulator, item: Resource) -> None:
 
 def _update_domain(emulator: Emulator, item: Resource, request: Request) -> None:
     """What may change, and when (UpdateDomain, API reference, of each member)."""
-    _network(emulator, request)
     running = [
         app
         for app in crud.within(emulator, "app", item)
