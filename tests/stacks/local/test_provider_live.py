@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.errors import UserError
 from stacks.local.provider.backend import UNKNOWN
@@ -56,6 +57,20 @@ def test_an_endpoint_that_does_not_come_up_leaves_nothing(cloud: Cloud, behind: 
     with pytest.raises(UserError, match=r'"it": plinth-broken must become InService, got Failed: '):
         cloud.backend.create(subject(ENDPOINT), inputs)
     assert behind.client("sagemaker").list_endpoints()["Endpoints"] == []
+
+
+def test_an_endpoint_whose_creation_was_cut_off_is_deleted_once_it_stands(
+    cloud: Cloud, behind: LocalCloud
+) -> None:
+    sagemaker = behind.client("sagemaker")
+    inputs = {"name": "plinth-cut-off", "endpointConfigName": cloud.need(CONFIGURATION).id}
+    sagemaker.create_endpoint(
+        EndpointName="plinth-cut-off", EndpointConfigName=inputs["endpointConfigName"]
+    )
+    with pytest.raises(ClientError, match="in-progress"):
+        sagemaker.delete_endpoint(EndpointName="plinth-cut-off")
+    cloud.backend.delete(subject(ENDPOINT), "plinth-cut-off", inputs)
+    assert sagemaker.list_endpoints()["Endpoints"] == []
 
 
 def test_a_provider_of_another_account_is_refused_by_name(behind: LocalCloud) -> None:

@@ -166,15 +166,26 @@ class RowExecutor:
             self._poll("be gone", lambda: self.describe() is None)
 
     def _deleted(self, call: Call, last: bool) -> bool:
-        """Whether the delete call went through; not if something came in meanwhile."""
+        """Whether the delete call went through; not if something came in meanwhile, or if what was
+        begun and interrupted is still on its way, which AWS lets nobody delete."""
         arguments = self.table.arguments(call, self.old, self.known())
         try:
             self._send(call, {**arguments, **self._built(call, {})})
         except UserError as error:
+            if not last and self._is_on_its_way():
+                self._poll("come to rest before it is deleted", lambda: not self._is_on_its_way())
+                return False
             if last or not self.row.refilled or f"got {self.row.refilled}:" not in error.problem:
                 raise
             return False
         return True
+
+    def _is_on_its_way(self) -> bool:
+        """Creating, Updating, Pending: AWS's words for what passes."""
+        if self.row.wait is None:
+            return False
+        status = jmespath.search(self.row.wait.status, self.describe() or {})
+        return str(status).endswith("ing")
 
     def describe(self) -> dict[str, Any] | None:
         """The answers of all read calls in one; None: it does not exist."""
