@@ -18,6 +18,7 @@ import os
 import random
 import re
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -46,6 +47,9 @@ GRACE_SECONDS = 15
 FEW = 3
 """So many differences are told."""
 
+IN_ENGINE = 5 / 6
+"""Share of the kills that fall while an engine runs; before it nothing has begun."""
+
 EVERY = 10
 """So many kills lie between two looks into the cloud itself."""
 
@@ -58,10 +62,12 @@ OWN = re.compile(
 
 @dataclass(frozen=True)
 class Home:
-    """A clone, how many seconds each work takes in it, and what its state says when all is well."""
+    """A clone, how long each work takes in it, and what its state says when all is well."""
 
     clone: Clone
-    seconds: Mapping[str, float]
+    seconds: Mapping[str, tuple[float, float]]
+    """Work -> of the whole command, and of its engine."""
+
     whole: Mapping[str, str]
 
 
@@ -91,16 +97,25 @@ def _home() -> Iterator[Home]:
         try:
             clone.ok("up", STACK)
             seconds = {work: _timed(clone, work) for work in (*CHANGES, CREATE)}
-            say(f"a home: {', '.join(f'{work} {took:.1f} s' for work, took in seconds.items())}")
+            say(f"a home: {', '.join(f'{work} {took[0]:.1f} s' for work, took in seconds.items())}")
             yield Home(clone, seconds, says(clone))
         finally:
             clone.plinth("destroy", "local", "--yes")
 
 
-def _timed(clone: Clone, work: str) -> float:
+def _timed(clone: Clone, work: str) -> tuple[float, float]:
     begun = time.monotonic()
-    clone.ok(*_words(clone, work, 0))
-    return time.monotonic() - begun
+    process = clone.start(*_words(clone, work, 0))
+    _until_engine(clone, process)
+    engine = time.monotonic()
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    return time.monotonic() - begun, time.monotonic() - engine
+
+
+def _until_engine(clone: Clone, process: subprocess.Popen[str]) -> None:
+    while process.poll() is None and engine_of(clone) is None:
+        time.sleep(0.2)
 
 
 def _lived(home: Home, seed: str, numbers: range, counts: Counter[str]) -> int:
@@ -109,14 +124,16 @@ def _lived(home: Home, seed: str, numbers: range, counts: Counter[str]) -> int:
         choices = random.Random(f"{seed}/{number}")
         deployed = bool(state_files.held(home.clone.home))
         work = choices.choice(CHANGES) if deployed else CREATE
-        victim, share = choices.choice(VICTIMS), choices.random()
-        hit = _kill(home, _words(home.clone, work, number), victim, share * home.seconds[work])
+        victim, in_engine = choices.choice(VICTIMS), choices.random() < IN_ENGINE
+        seconds = choices.random() * home.seconds[work][in_engine]
+        words = _words(home.clone, work, number)
+        hit = _kill(home.clone, words, victim, seconds, in_engine=in_engine)
         runs, wrong = _put_right(home, work, choices)
         if not wrong and (number + 1) % EVERY == 0:
             counts["looks"] += 1
             wrong = _looked(home.clone)
         verdict = f"WRONG {wrong}" if wrong else f"put right by {runs}"
-        say(f"{number}: {work}, {victim} {hit} at {share:.0%}: {verdict}")
+        say(f"{number}: {work}, {victim} {hit} at {seconds:.1f} s: {verdict}")
         counts[f"{'WRONG' if wrong else f'put right by {runs}'}: {work}, {victim} {hit}"] += 1
         if wrong:
             return number + 1
@@ -140,12 +157,14 @@ def _words(clone: Clone, work: str, number: int) -> tuple[str, ...]:
     return ("destroy", STACK, "--yes") if work == DESTROY else ("up", STACK)
 
 
-def _kill(home: Home, words: Sequence[str], victim: str, seconds: float) -> str:
-    """Kill a victim so long after a command has begun; what it was hit in."""
-    clone = home.clone
+def _kill(
+    clone: Clone, words: Sequence[str], victim: str, seconds: float, *, in_engine: bool
+) -> str:
+    """Kill a victim so long after a command, or its engine, has begun; what it was hit in."""
     process = clone.start(*words)
-    with suppress(Exception):
-        process.wait(seconds)
+    if in_engine:
+        _until_engine(clone, process)
+    time.sleep(seconds)
     over, engine = process.poll() is not None, engine_of(clone)
     if victim in ("command line", "both"):
         process.kill()

@@ -61,6 +61,11 @@ class Ledger:
                 found.setdefault(entry.urn, []).append(entry.id)
         return found
 
+    def entry(self, urn: str, id: str) -> Entry:
+        """One of those that exist; KeyError where it is none."""
+        with self.guard:
+            return self._entries[type_of(urn), id]
+
     def created(self, urn: str, id: str, inputs: Properties) -> None:
         """Note a resource whose id no engine has stored yet."""
         with self.guard:

@@ -126,6 +126,14 @@ def subject_of(request: Any, settings: Properties) -> Subject:
     )
 
 
+Deleted = Callable[[str, str], None]
+"""Told of the URN and id of what is gone, before the engine is."""
+
+
+def no_note(urn: str, id: str) -> None:
+    """A cloud that nobody kills."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Configured:
     """The settings that one engine gave one provider resource."""
@@ -172,10 +180,15 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """The servicer. Each method unpacks, asks the backend, packs."""
 
     def __init__(
-        self, backend: Backend, ledger: Ledger | None = None, session_of: SessionOf = no_session
+        self,
+        backend: Backend,
+        ledger: Ledger | None = None,
+        session_of: SessionOf = no_session,
+        deleted: Deleted = no_note,
     ) -> None:
         self.backend = backend
         self.session_of = session_of
+        self.deleted = deleted
         self.ledger = ledger or Ledger()
         self.engines = Engines()
 
@@ -322,6 +335,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         with self.ledger.turn(subject.urn):
             self.ledger.seen(subject.urn, request.id, inputs)
             self.backend.delete(subject, request.id, inputs)
+            self.deleted(subject.urn, request.id)
             self.ledger.forget(subject.urn, request.id)
         return empty_pb2.Empty()
 
@@ -385,14 +399,19 @@ def _diff_response(changes: list[Change], *, delete_first: bool) -> provider_pb2
 
 
 def serve(
-    backend: Backend, *, admits: Admits, port: int = 0, ledger: Ledger | None = None
+    backend: Backend,
+    *,
+    admits: Admits,
+    port: int = 0,
+    ledger: Ledger | None = None,
+    deleted: Deleted = no_note,
 ) -> tuple[grpc.Server, int]:
     """A started server on the loopback interface, for the peers that it admits, and its port."""
     guard = Guard(admits)
     server = grpc.server(
         futures.ThreadPoolExecutor(WORKERS), options=UNLIMITED, interceptors=[guard]
     )
-    provider = Provider(backend, ledger, lambda peer: session_of(peer, guard.own_port))
+    provider = Provider(backend, ledger, lambda peer: session_of(peer, guard.own_port), deleted)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     guard.own_port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
