@@ -72,7 +72,10 @@ _PAIR = re.compile(
 )
 """`NAME=value`, `name: "value"` and what JSON writes, however often its quotes are escaped."""
 
-_OPTION = re.compile(r"(?P<before>(?<![\w-])--?(?P<name>[\w.-]{2,128})\s+)(?P<value>[^\s-]\S*)")
+_OPTION = re.compile(
+    r"""(?P<before>(?<![\w-])--?(?P<name>[\w.-]{2,128})["']?,?\s+["']?)"""
+    r"""(?P<value>[^\s"'-][^\s"']*)"""
+)
 """`--api-token value`."""
 
 _LINE = re.compile(
@@ -87,11 +90,14 @@ _ELSEWHERE = re.compile(
 )
 """Values that say where a secret is, or that there is none."""
 
-_HINT = re.compile(
-    r"passw|passphrase|pwd|secret|token|credential|key|authorization|bearer|dsn|pat\b|://[^/\s:@]*:"
-    rf"|{'|'.join(MARKS)}",
-    re.IGNORECASE,
+_AUTHORIZATION = re.compile(
+    r"""(?P<before>(?i:authorization)\\*["']?\s{0,3}[:=]\s{0,3}\\*["']?(?:\w+[ ])?)(?![A-Z_]+\b)"""
+    r"""(?P<value>[^\s"'\\,]{4,})""",
 )
+"""A header of HTTP with its scheme (RFC 9110, 11.6.2); a word in capitals is a setting."""
+
+_SIGNS = ("=", '"', "'", "://", " -", "\n", ": ", *MARKS)
+"""Without one of these a text is a name, an id or an ARN."""
 
 Mark = Callable[[str], str]
 
@@ -101,7 +107,7 @@ def without_secrets(text: str, mark: Mark = lambda _: SECRET, *, settings: bool 
 
     `settings`: a line `name: value` is one, too; in prose it is not.
     """
-    if not _HINT.search(text):
+    if not any(sign in text for sign in _SIGNS):
         return text
 
     def masked(found: re.Match[str]) -> str:
@@ -111,7 +117,7 @@ def without_secrets(text: str, mark: Mark = lambda _: SECRET, *, settings: bool 
             return found[0]
         return f"{parts['before']}{mark(value)}"
 
-    for pattern in (_URL, _PAIR, _OPTION, *((_LINE,) if settings else ())):
+    for pattern in (_URL, _AUTHORIZATION, _PAIR, _OPTION, *((_LINE,) if settings else ())):
         text = pattern.sub(masked, text)
     return _without_keys(text, mark) if any(one in text for one in MARKS) else text
 
