@@ -11,6 +11,7 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -123,6 +124,7 @@ def _in_texts(value: Any) -> Any:
     return value if found == document else json.dumps(found)
 
 
+@lru_cache(8192)
 def _in_text(text: str) -> str:
     """A script, settings or a command line; a script in base64 that holds a secret is one."""
     script = decoded(text) if _BASE64.fullmatch(text) else text
