@@ -9,10 +9,8 @@ import functools
 import json
 import logging
 import traceback
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sized
 from concurrent import futures
-from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 import grpc
@@ -30,7 +28,8 @@ from stacks.local.provider.backend import (
     Properties,
     Subject,
 )
-from stacks.local.provider.ledger import Entry, Ledger
+from stacks.local.provider.engines import Engines
+from stacks.local.provider.ledger import Deleted, Entry, Ledger, no_note
 from stacks.local.provider.peers import Admits, Guard, SessionOf, no_session, session_of
 from stacks.local.provider.secrecy import (
     NONE,
@@ -44,7 +43,6 @@ from stacks.local.provider.secrecy import (
 
 WORKERS = 64  # a create waits in its thread until the resource is ready
 UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
-REMEMBERED_ENGINES = 256
 
 UNKNOWNS = frozenset(
     {  # the engine has one sentinel per kind of value (sdk/go/common/resource/plugin/rpc.go)
@@ -124,56 +122,6 @@ def subject_of(request: Any, settings: Properties) -> Subject:
         name=request.name or name,
         settings=settings,
     )
-
-
-Deleted = Callable[[str, str], None]
-"""Told of the URN and id of what is gone, before the engine is."""
-
-
-def no_note(urn: str, id: str) -> None:
-    """A cloud that nobody kills."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Configured:
-    """The settings that one engine gave one provider resource."""
-
-    stack: str
-    settings: Properties
-    hidden: frozenset[str]
-    """Settings that are secret as a whole."""
-
-
-class Engines:
-    """Settings by connection: every provider resource of every engine has a connection."""
-
-    def __init__(self) -> None:
-        self._by_peer: OrderedDict[str, Configured] = OrderedDict()
-
-    def configured(self, peer: str, urn: str, settings: Properties, hidden: frozenset[str]) -> None:
-        """Remember what came over this connection."""
-        self._by_peer[peer] = Configured(stack=_stack(urn), settings=settings, hidden=hidden)
-        self._by_peer.move_to_end(peer)
-        while len(self._by_peer) > REMEMBERED_ENGINES:
-            self._by_peer.popitem(last=False)
-
-    def settings(self, peer: str, urn: str) -> Properties:
-        """The connection's settings; after a reconnection, the newest of the same stack."""
-        return self._of(peer, urn).settings
-
-    def hidden(self, peer: str, urn: str) -> frozenset[str]:
-        """Which of them are secret."""
-        return self._of(peer, urn).hidden
-
-    def _of(self, peer: str, urn: str) -> Configured:
-        if peer in self._by_peer:
-            return self._by_peer[peer]
-        of_stack = [c for c in list(self._by_peer.values()) if c.stack == _stack(urn)]
-        return of_stack[-1] if of_stack else Configured(stack="", settings={}, hidden=frozenset())
-
-
-def _stack(urn: str) -> str:
-    return "::".join(urn.split("::")[:2])
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
