@@ -29,7 +29,7 @@ docs: install ## write the parts of documents that are made from code
 install: .venv/installed ## make .venv with what requirements.lock names
 
 .venv/installed: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "plinth: Python must be 3.11 or newer, got " + sys.version.split()[0] + "\n  fix: make up PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 2) and "plinth: Python must be 3.11.2 or newer, got " + sys.version.split()[0] + "\n  fix: make up PYTHON=python3.11")'
 	@test -x .venv/bin/python || { echo "making .venv"; $(PYTHON) -m venv .venv; }
 	@test -x .venv/bin/uv || { echo "getting uv $(UV_VERSION)"; .venv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
 	.venv/bin/uv pip install --python .venv/bin/python --require-hashes -r requirements.lock

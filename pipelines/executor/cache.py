@@ -15,7 +15,7 @@ from typing import Any
 
 from pipelines.executor.grammar import LIST_KEYS
 from pipelines.executor.model import Result
-from policies.secret_names import says_secret
+from policies.secret_names import says_secret, secret_items, without_secrets
 
 EVERYTHING: tuple[str, ...] = ()
 _DEFINITION = "TrainingJobDefinition"
@@ -141,6 +141,9 @@ def hit(
     return max(same, key=lambda result: result.ended, default=None)
 
 
+ANOTHER = "is another (a secret is not shown)"
+
+
 def differences(before: Any, now: Any, path: str = "") -> Iterator[str]:
     """What differs between the attributes of an earlier run and those of this one, one a line."""
     if before == now:
@@ -150,12 +153,17 @@ def differences(before: Any, now: Any, path: str = "") -> Iterator[str]:
             here = f"{path}.{key}" if path else str(key)
             yield from differences(before.get(key), now.get(key), here)
     elif isinstance(before, list | tuple) and isinstance(now, list | tuple):
+        secret = {*secret_items(before), *secret_items(now)}
         for index in range(max(len(before), len(now))):
             old = before[index] if index < len(before) else None
             new = now[index] if index < len(now) else None
-            yield from differences(old, new, f"{path}[{_label(path, (old, new), index)}]")
-    elif says_secret(re.split(r"[.\[]", path)[-1].strip("]'")):
-        yield f"{path} is another (a secret is not shown)"
+            here = f"{path}[{_label(path, (old, new), index)}]"
+            if index in secret and old != new:
+                yield f"{here} {ANOTHER}"
+            else:
+                yield from differences(old, new, here)
+    elif says_secret(re.split(r"[.\[]", path)[-1].strip("]'")) or _value(before) == _value(now):
+        yield f"{path} {ANOTHER}"
     else:
         yield f"{path} was {_value(before)}, is {_value(now)}"
 
@@ -168,5 +176,9 @@ def _label(path: str, items: tuple[Any, Any], index: int) -> str:
 
 
 def _value(value: Any) -> str:
-    text = "nothing" if value is None else repr(value)
+    text = "nothing" if value is None else repr(_shown(value))
     return text if len(text) <= _VALUE_LENGTH else f"{text[:_VALUE_LENGTH]}..."
+
+
+def _shown(value: Any) -> Any:
+    return without_secrets(value, settings=True) if isinstance(value, str) else value

@@ -7,17 +7,24 @@ Kubernetes Secret, and those whose name says that they are one.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
 from policies.data import UNKNOWN, Data, Resource
-from policies.secret_names import is_published, says_secret, word_of
-
-SECRET = "[secret]"
-"""Stands for every secret value, as the engine itself prints it."""
+from policies.reading.secrets import decoded
+from policies.secret_names import (
+    SECRET,
+    is_published,
+    says_secret,
+    secret_items,
+    without_secrets,
+    word_of,
+)
 
 _SALT = secrets.token_bytes(16)
 """Of this process: the mark of a secret is worth nothing to another."""
@@ -27,6 +34,9 @@ NAMES, VALUES = ("name", "key", "parametername"), ("value", "defaultvalue", "par
 
 BY_TYPE: Mapping[str, tuple[str, ...]] = {"kubernetes:core/v1:Secret": ("data", "stringData")}
 """Type -> inputs whose every value is secret."""
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{24,}={0,2}\s*")
+"""What may be a script of an instance, which EC2 takes in base64."""
 
 Path = tuple[str, ...]
 
@@ -79,6 +89,7 @@ def hide(old: Resource | None, new: Resource | None) -> tuple[Resource | None, R
 
 def hide_plain(old: Any, new: Any) -> tuple[Any, Any]:
     """The same for two values, such as what a stack exports."""
+    old, new = _in_texts(old), _in_texts(new)
     paths = {path for side in (old, new) for path in _hidden(side)}
     return (_masked(old, paths), _masked(new, paths)) if paths else (old, new)
 
@@ -97,15 +108,32 @@ def _in_texts(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _in_texts(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_in_texts(item) for item in value]
-    if not isinstance(value, str) or isinstance(value, Hidden) or value[:1] not in ("{", "["):
+        secret = set(secret_items(value))
+        return [_marked(Hidden(v)) if n in secret else _in_texts(v) for n, v in enumerate(value)]
+    if not isinstance(value, str) or isinstance(value, Hidden):
         return value
+    if value[:1] not in ("{", "["):
+        return _in_text(value)
     try:
         document = json.loads(value)
     except (ValueError, RecursionError):
-        return value
-    paths = set(_hidden(document))
-    return json.dumps(_marked(_masked(document, paths))) if paths else value
+        return _in_text(value)
+    inside = _in_texts(document)
+    paths = set(_hidden(inside))
+    found = _marked(_masked(inside, paths)) if paths else inside
+    return value if found == document else json.dumps(found)
+
+
+@lru_cache(8192)
+def _in_text(text: str) -> str:
+    """A script, settings or a command line; a script in base64 that holds a secret is one."""
+    script = decoded(text) if _BASE64.fullmatch(text) else text
+    found = without_secrets(script, _mark, settings="\n" in script)
+    return found if script is text or found == script else _mark(text)
+
+
+def _mark(secret: str) -> str:
+    return str(_marked(Hidden(secret)))
 
 
 def _marked(value: Any) -> Any:

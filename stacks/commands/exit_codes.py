@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from policies.secret_names import says_secret
+from policies.secret_names import SECRET, says_secret, secret_items, without_secrets
 
 EXIT_CHECK_FAILED = 1
 EXIT_USER = 2
@@ -32,6 +32,7 @@ def failed(
     """Say a problem and its fix on stderr, and as JSON where that was asked for."""
     import json
 
+    problem = without_secrets(problem)
     sys.stderr.write(f"plinth: {problem}\n" + (f"  fix: {fix}\n" if fix else ""))
     if "--json" in arguments:
         result = {**(data or {}), "error": problem, "fix": fix, "exit_code": code}
@@ -48,10 +49,10 @@ def bug(error: Exception, arguments: list[str]) -> int:
     from stacks.paths import home
 
     path = home() / "bug.md"
-    trace = "".join(traceback.format_exception(error))
+    trace = without_secrets("".join(traceback.format_exception(error)))
     versions = ", ".join(f"{name} {version(name)}" for name in ("plinth", "pulumi", "moto"))
     text = (
-        f"`plinth {' '.join(map(without_secret, arguments))}` on {platform.platform()}, Python "
+        f"`plinth {' '.join(without_secret(arguments))}` on {platform.platform()}, Python "
         f"{platform.python_version()}, {versions}\n\n```\n{trace}```\n"
     )
     problem = f"this is a bug of plinth: {type(error).__name__}: {error}"
@@ -63,10 +64,16 @@ def bug(error: Exception, arguments: list[str]) -> int:
     return failed(problem, f"send us {path}", EXIT_BUG, arguments)
 
 
-def without_secret(argument: str) -> str:
-    """An argument for a file that is sent to others: `--param ApiToken=...` without its value."""
-    name, given, _ = argument.rpartition("=")
-    return f"{name}=[secret]" if given and says_secret(name) else argument
+def without_secret(arguments: Sequence[str]) -> list[str]:
+    """Arguments for a file that is sent to others: `--param ApiToken=...` without its value."""
+    secret = set(secret_items(arguments))
+    return [SECRET if n in secret else _argument(text) for n, text in enumerate(arguments)]
+
+
+def _argument(text: str) -> str:
+    """The name may have spaces around it: a person's own words are taken as they are."""
+    name, given, _ = text.rpartition("=")
+    return f"{name}={SECRET}" if given and says_secret(name) else without_secrets(text)
 
 
 def of_a_cloud(error: Exception, arguments: list[str]) -> int:

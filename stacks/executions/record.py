@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pipelines.executor.cache_report import Execution, explain
 from pipelines.executor.planned import PlannedStep
 from pipelines.executor.runners import RUNNERS
-from policies.secret_names import says_secret
+from policies.secret_names import SECRET, says_secret, without_secrets
 from stacks.executions.job_logs import JobLogs, arn_of, log_of
 
 LOG_LINES = 200
@@ -109,7 +109,7 @@ def collect(clients: Clients, arn: str, cached: Mapping[str, Any] | None = None)
         end=max([told["LastModifiedTime"], *ends]),
         parameters=reader.parameters(),
         steps=steps,
-        failure=told.get("FailureReason", ""),
+        failure=without_secrets(told.get("FailureReason", "")),
         notes=sorted(reader.notes),
     )
 
@@ -131,7 +131,7 @@ class _Reader:
         found: Mapping[str, str] = {}
         with self._asking("its parameters"):
             found = self.execution.parameters
-        return {name: "[secret]" if says_secret(name) else text for name, text in found.items()}
+        return {name: _shown(name, text) for name, text in found.items()}
 
     def steps(self, cached: Mapping[str, Any] | None) -> list[StepRecord]:
         """Those that began in the order in which they did, then those that did not."""
@@ -179,7 +179,7 @@ class _Reader:
             outputs=[place for path, place in places if _writes(path)],
             metrics=dict(list(metrics.items())[:METRICS]),
             cache=cached,
-            failure=row.get("FailureReason", ""),
+            failure=without_secrets(row.get("FailureReason", "")),
             log=lines,
         )
 
@@ -309,4 +309,9 @@ def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
         for number, inner in enumerate(value):
             yield from _texts(inner, f"{path} {number}")
     elif value is not None:
-        yield path, "[secret]" if says_secret(path.rpartition(" ")[2]) else str(value)
+        yield path, _shown(path.rpartition(" ")[2], str(value))
+
+
+def _shown(name: str, text: str) -> str:
+    """A value that a person gave, without what is secret by its name or looks."""
+    return SECRET if says_secret(name) else without_secrets(text)

@@ -32,7 +32,7 @@ def _need(what: str, ok: bool, got: str, fix: str) -> Need:
 def python() -> Need:
     """The interpreter that runs this, for every environment."""
     version = sys.version.split()[0]
-    return _need("Python 3.11 or newer", sys.version_info >= (3, 11), version, "install it")
+    return _need("Python 3.11.2 or newer", sys.version_info >= (3, 11, 2), version, "install it")
 
 
 def of_local_cloud() -> list[Need]:

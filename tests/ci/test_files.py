@@ -294,3 +294,18 @@ def test_one_run_writes_every_format(tmp_path: Path) -> None:
             ]
         )
     assert refused.value.code == 2
+
+
+def test_the_oldest_python_is_the_same_one_wherever_it_is_named() -> None:
+    """`.ci/ordinary_user` takes it from pyproject.toml, so that what is promised is what runs."""
+    named = re.compile(r'^requires-python = ">=([\d.]+)"', re.MULTILINE)
+    [oldest] = named.findall((ROOT / "pyproject.toml").read_text())
+    assert oldest.count(".") == 2, "a patch version: another is another Python"
+    named_in = {"README.md": "", "Makefile": "must be ", "stacks/targets/machine.py": ""}
+    for name, must_be in named_in.items():
+        assert f"Python {must_be}{oldest} or newer" in (ROOT / name).read_text(), name
+    compared = f"sys.version_info {{}} ({oldest.replace('.', ', ')})"
+    assert compared.format("<") in (ROOT / "Makefile").read_text()
+    assert compared.format(">=") in (ROOT / "stacks/targets/machine.py").read_text()
+    container = loaded(ROOT / ".github/workflows/test.yml")["jobs"]["oldest"]["container"]
+    assert container.startswith(f"python:{oldest}-")

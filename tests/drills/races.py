@@ -1,10 +1,15 @@
 """Commands that start at once in one home: one changes a stack at a time, the others hear who does.
 
-`python -m tests.drills races [TIMES] [SEED]` starts several of `up`, `preview`, `destroy` and `run`
-together, TIMES times. Each must end well, or with exit code 2 and the words of a lease (or, of
-`run` and `preview`, that what they need is not deployed); then one `up` must make it whole.
+    python -m tests.drills races [TIMES] [SEED] [--from N]
+
+Several of `up`, `preview`, `destroy` and `run` start together, TIMES times, in one home where the
+foundation is there every second time. Each must end well, or with exit code 2 and the words of a
+lease (or, of `run` and `preview`, that what they need is not deployed); then one `up` must make it
+whole. Race N of a seed is chosen by these two alone: `--from` goes on where a drill ended.
 """
 
+import argparse
+import json
 import random
 import tempfile
 from collections import Counter
@@ -38,20 +43,25 @@ TOLD = (
 
 def run(arguments: Sequence[str]) -> int:
     """Drill; 0 where every loser was told the truth and every home was whole after one `up`."""
-    times = int(arguments[0]) if arguments else 5
-    choices = random.Random(arguments[1] if len(arguments) > 1 else 0)
+    parser = argparse.ArgumentParser(prog="tests.drills races", description=__doc__)
+    parser.add_argument("times", type=int, nargs="?", default=5)
+    parser.add_argument("seed", nargs="?", default="0")
+    parser.add_argument("--from", type=int, default=0, dest="first", metavar="N")
+    asked = parser.parse_args(arguments)
     wrong, heard = 0, Counter[str]()
-    for number in range(times):
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            clone = Clone(ROOT, Path(folder))
-            if number % 2:
-                clone.ok("up", STACK)
-            try:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        clone = Clone(ROOT, Path(folder))
+        try:
+            for number in range(asked.first, asked.times):
+                say(f"race {number}")
+                clone.ok(*(("up", STACK) if number % 2 else ("destroy", "local", "--yes")))
+                choices = random.Random(f"{asked.seed}/{number}")
                 wrong += not _raced(clone, choices.choices(COMMANDS, k=AT_ONCE), heard)
-            finally:
-                clone.plinth("destroy", "local", "--yes")
-    say(f"{times} races of {AT_ONCE}: {wrong} wrong; {dict(heard)}")
-    return 1 if wrong else 0
+        finally:
+            clone.plinth("destroy", "local", "--yes")
+    races = asked.times - asked.first
+    say(json.dumps({"races": races, "at once": AT_ONCE, "wrong": wrong, **heard}))
+    return int(bool(wrong))
 
 
 def _raced(clone: Clone, commands: Sequence[Sequence[str]], heard: Counter[str]) -> bool:

@@ -101,11 +101,12 @@ def answers(call: Callable[..., Any], **request: str) -> bool:
 
 
 def engine_of(clone: Clone, stack: str = "") -> psutil.Process | None:
-    """The engine that updates a stack of the clone; of any stack by default."""
+    """The engine that updates or destroys a stack of the clone; of any stack by default."""
     for process in clone.processes():
         with contextlib.suppress(psutil.Error):
             said = process.cmdline()
-            if process.name() == "pulumi" and "up" in said and (not stack or stack in said):
+            works = process.name() == "pulumi" and not {"up", "destroy"}.isdisjoint(said)
+            if works and (not stack or stack in said):
                 return process
     return None
 

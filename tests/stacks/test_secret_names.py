@@ -8,8 +8,9 @@ import pytest
 
 from infra.errors import UserError
 from pipelines.executor import parameters
-from policies.secret_names import says_secret
-from stacks.commands.exit_codes import without_secret
+from pipelines.executor.cache import differences
+from policies.secret_names import says_secret, without_secrets
+from stacks.commands.exit_codes import bug, without_secret
 from stacks.paths import ENVIRONMENTS
 from stacks.settings import load
 
@@ -69,7 +70,77 @@ def test_a_wrong_parameter_of_a_pipeline_is_told_without_its_value() -> None:
     assert "got 'many'" in told[2]
 
 
+IN_TEXTS = {
+    "a URL": "postgres://me:CANARY@host/db",
+    "a variable": "DB_PASSWORD=CANARY python train.py",
+    "a variable in quotes": "export API_TOKEN='CANARY and more'",
+    "JSON": '{"days": 7, "dbPassword": "CANARY"}',
+    "JSON in JSON": r'{"definition": "{\"dbPassword\": \"CANARY\"}"}',
+    "an option": "train --api-token CANARY --days 7",
+    "an option with its value": "train --api-token=CANARY",
+    "a list of arguments as Python writes it": "['--password', 'CANARY']",
+    "a header": "curl -H 'Authorization: Bearer CANARY'",
+    "a query": "https://host/?token=CANARY&days=7",
+    "a property": "spring.datasource.password=CANARY",
+    "a provider's key": "found ghp_" + "a" * 36 + "CANARY in it",
+    "a private key": "-----BEGIN RSA PRIVATE KEY-----\nCANARY\n-----END RSA PRIVATE KEY----- end",
+}
+
+
+@pytest.mark.parametrize("case", IN_TEXTS)
+def test_a_secret_in_a_text_is_left_out_of_it(case: str) -> None:
+    text = IN_TEXTS[case].replace("CANARY", CANARY)
+    assert CANARY in text
+    told = without_secrets(text)
+    assert CANARY not in told
+    assert "[secret]" in told
+    assert told[:3] == text[:3] or told.startswith("[secret]"), "what stands around it is told"
+
+
+@pytest.mark.parametrize(
+    "text",
+    (
+        "arn:aws:secretsmanager:us-east-1:123456789012:secret:one", "TOKEN=$T", "PASSWORD=${P}",
+        "tokenizer=bert", "token: must be a text", "secretArn=arn:aws:iam::1:role/a", "a_tokens=5",
+        "authorization: AWS_IAM", "https://host:8080/path", "key=value", "a --days 7",
+    ),
+)  # fmt: skip
+def test_what_is_no_secret_stays_as_it_is(text: str) -> None:
+    assert without_secrets(text) == text
+
+
+def test_a_line_of_settings_is_one_only_where_settings_are() -> None:
+    assert without_secrets(f"a: 1\npassword: {CANARY}\n", settings=True) == (
+        "a: 1\npassword: [secret]\n"
+    )
+    assert "must be" in without_secrets("token: must be a text\n")
+
+
+def test_what_a_cache_says_of_arguments_holds_no_secret() -> None:
+    def arguments(one: str) -> dict[str, list[str]]:
+        return {"ContainerArguments": ["--api-token", one, f"--password={one}", f"s://me:{one}@h"]}
+
+    told = list(differences(arguments(f"{CANARY}-1"), arguments(f"{CANARY}-2")))
+    assert len(told) == 3
+    assert all("is another (a secret is not shown)" in line for line in told)
+    assert CANARY not in "".join(told)
+
+
+def test_a_problem_and_the_file_about_a_bug_hold_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PLINTH_HOME", str(tmp_path))
+    try:
+        raise ValueError(f"cannot connect to postgres://me:{CANARY}@host")
+    except ValueError as error:
+        bug(error, ["run", "local.a", "--token", CANARY, "--json"])
+    told = capsys.readouterr()
+    report = (tmp_path / "bug.md").read_text()
+    assert "cannot connect to postgres://me:[secret]@host" in report
+    assert CANARY not in told.out + told.err + report
+
+
 def test_the_file_about_a_bug_names_no_secret_argument() -> None:
     words = ["run", "local.a", "--param", f"ApiToken={CANARY}", f"--param=DbPassword={CANARY}"]
-    assert CANARY not in " ".join(map(without_secret, words))
-    assert without_secret("--param=TrainEnd=2013-05-01") == "--param=TrainEnd=2013-05-01"
+    assert CANARY not in " ".join(without_secret(words))
+    assert without_secret(["--param=TrainEnd=2013-05-01"]) == ["--param=TrainEnd=2013-05-01"]

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from policies.data import UNKNOWN, Resource
-from policies.review.hidden import SECRET
 from policies.review.model import Change, Operation, Property, StackChange, lifted
 from policies.review.report import Context, Reason, Risk, Row, Section
+from policies.secret_names import SECRET
 
 RISK: dict[Operation, Risk] = {"delete": "medium", "replace": "medium"}
 LONG = 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,8 @@ from stacks.local.keeping.places import Place
 from stacks.local.keeping.quiet import Quiet
 from stacks.local.keeping.snapshots import Snapshots
 from stacks.local.provider.aws.kept_answers import Answers
-from stacks.local.provider.ledger import Ledger
+from stacks.local.provider.backend import Backend, Subject
+from stacks.local.provider.ledger import Ledger, type_of
 from stacks.local.runtime.keys import Keys
 
 READY_SECONDS = 30.0
@@ -51,6 +52,9 @@ class Data:
     answers: Answers = field(default_factory=Answers)
     sessions: dict[str, Secret] = field(default_factory=dict)
     """Temporary keys that moto does not know."""
+
+    _gone: Sequence[tuple[str, str]] = ()
+    """What engines heard to be deleted since the snapshot that was taken."""
 
     _loaded: Loaded | None = None
     _told: list[str] = field(default_factory=list)
@@ -111,6 +115,7 @@ class Data:
             repeated = self.journal.repeat(self._taken.journal)
         if repeated:
             self._told.append(f"{repeated} later writes of records and items are there as well")
+        self._gone = self.journal.gone(self._taken.journal)
         self.journal.rotate()
         for note in self.notes:
             log.info("%s", note)
@@ -131,6 +136,30 @@ class Data:
                 one.wait(max(0, deadline - time.monotonic()))
 
         return wait
+
+    def delete_again(self, backend: Backend) -> None:
+        """Take away what an engine heard to be deleted: no state holds it, so no engine would.
+
+        Of AWS: the control plane of the cluster forgets nothing that it acknowledged.
+        """
+        held, known = state_files.held(self.home), self.ledger.ids()
+        left = [
+            (urn, id)
+            for urn, id in self._gone
+            if id in known.get(urn, ()) and (urn, id) not in held and type_of(urn)[:4] == "aws:"
+        ]
+        for urn, id in left:
+            entry = self.ledger.entry(urn, id)
+            subject = Subject(urn=urn, token=type_of(urn), name=urn.rpartition("::")[2])
+            try:
+                backend.delete(subject, id, entry.inputs)
+            except Exception as error:  # noqa: BLE001 the cloud must come up; the next engine tells
+                log.warning("%s %s is there again, and stays: %s", subject, id, error)
+            else:
+                self.ledger.forget(urn, id)
+                self.journal.deleted(urn, id)
+        if left:
+            self._told.append(f"{len(left)} later deletions are done again")
 
     def begin(self) -> None:
         """Keep what changes from now on."""

@@ -24,7 +24,6 @@ import psutil
 from stacks.local.daemon.client import ALREADY_RUNNING, take_lock
 from stacks.local.daemon.record import last_port, write_down
 from stacks.local.provider.aws.kept_answers import Answers
-from stacks.local.provider.ledger import Ledger
 from stacks.local.provider.peers import Admits, owner_with
 from stacks.local.runtime.container import (
     ContainerRuntime,
@@ -128,8 +127,10 @@ def _serve(
     if not arguments.no_provider:
         from stacks.local.provider.kubernetes.backend import KubernetesBackend
 
-        backends = (_aws_backend(url, keys, data.answers), KubernetesBackend(attachment))
-        ports = [_serve_provider(backend, admits, data.ledger) for backend in backends]
+        aws = _aws_backend(url, keys, data.answers)
+        data.delete_again(aws)
+        backends = (aws, KubernetesBackend(attachment))
+        ports = [_serve_provider(backend, admits, data) for backend in backends]
     ready()
     data.begin()
     log.info("ready at %s", url)
@@ -291,10 +292,10 @@ def _aws_backend(url: str, keys: Keys, answers: Answers) -> AwsBackend:
     return backend
 
 
-def _serve_provider(backend: Backend, admits: Admits, ledger: Ledger) -> int:
+def _serve_provider(backend: Backend, admits: Admits, data: Data) -> int:
     from stacks.local.provider.server import serve
 
-    server, port = serve(backend, admits=admits, ledger=ledger)
+    server, port = serve(backend, admits=admits, ledger=data.ledger, deleted=data.journal.deleted)
     _KEPT.append(server)
     return int(port)
 

@@ -1,10 +1,13 @@
-"""Writes of records and items, put down one by one: those that no snapshot holds yet are repeated.
+"""Writes of records and items, and deletions of engines, put down one by one: those that no
+snapshot holds yet are repeated.
 
 A snapshot comes about once a second. What has no identity that the service makes up, a record of a
 feature group or an item of a table, can be written again as it was asked for; so a cloud that is
-killed loses none that it acknowledged. A line is a signature with the home's key and the request as
-JSON, handed to the operating system before the answer goes out: a machine that loses its power may
-lose the last ones. A file ends where a snapshot begins, and goes when no snapshot needs it.
+killed loses none that it acknowledged. What an engine heard to be deleted is in no state any more,
+so no engine would delete it again: the cloud does. A line is a signature with the home's key and
+the entry as JSON, handed to the operating system before the answer goes out: a machine that loses
+its power may lose the last ones. A file ends where a snapshot begins, and goes when no snapshot
+needs it.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,17 +116,29 @@ class Journal:
     def repeat(self, since: int) -> int:
         """Do again what was put down in this file and later ones; how many were taken."""
         assert self._application is not None
-        taken = 0
+        told = [entry for entry in self._entries(since) if "environ" in entry]
+        return sum(_done(self._application, entry) for entry in told)
+
+    def deleted(self, urn: str, id: str) -> None:
+        """Put down that a resource is gone, before its engine hears of it."""
+        with self._lock:
+            self._put({"deleted": [urn, id]})
+
+    def gone(self, since: int) -> list[tuple[str, str]]:
+        """URN and id of what was deleted in this file and later ones, in order."""
+        told = [entry["deleted"] for entry in self._entries(since) if "deleted" in entry]
+        return list(dict.fromkeys((urn, id) for urn, id in told))
+
+    def _entries(self, since: int) -> Iterator[Mapping[str, Any]]:
         for path in self._files():
             if int(path.stem) < since:
                 continue
             for line in path.read_bytes().splitlines():
                 signature, _, told = line.partition(b" ")
-                if not hmac.compare_digest(self.keys.sign(PURPOSE, told), signature):
+                if hmac.compare_digest(self.keys.sign(PURPOSE, told), signature):
+                    yield json.loads(told)
+                else:
                     log.warning("%s: a line is cut off or altered, and left out", path.name)
-                    continue
-                taken += _done(self._application, json.loads(told))
-        return taken
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.journal"))
@@ -133,7 +148,10 @@ class Journal:
         # who signed says for which service and region; the signature itself is for this once
         request["HTTP_AUTHORIZATION"] = environ["HTTP_AUTHORIZATION"].partition(",")[0]
         body = base64.b64encode(body_of(environ)).decode()
-        told = json.dumps({"environ": request, "body": body}).encode()
+        self._put({"environ": request, "body": body})
+
+    def _put(self, entry: Mapping[str, Any]) -> None:
+        told = json.dumps(entry).encode()
         try:
             os.write(self._out, self.keys.sign(PURPOSE, told) + b" " + told + b"\n")
         except OSError as error:  # a full disk must not refuse what fits into memory

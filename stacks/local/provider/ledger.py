@@ -8,7 +8,7 @@ of a replacement and must be left alone.
 """
 
 import threading
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -23,6 +23,14 @@ class Entry:
     id: str
     inputs: Properties
     known: bool = False
+
+
+Deleted = Callable[[str, str], None]
+"""Told of the URN and id of what is gone, before the engine is."""
+
+
+def no_note(urn: str, id: str) -> None:
+    """A cloud that nobody kills."""
 
 
 def type_of(urn: str) -> str:
@@ -60,6 +68,11 @@ class Ledger:
             for entry in self._entries.values():
                 found.setdefault(entry.urn, []).append(entry.id)
         return found
+
+    def entry(self, urn: str, id: str) -> Entry:
+        """One of those that exist; KeyError where it is none."""
+        with self.guard:
+            return self._entries[type_of(urn), id]
 
     def created(self, urn: str, id: str, inputs: Properties) -> None:
         """Note a resource whose id no engine has stored yet."""

@@ -9,10 +9,8 @@ import functools
 import json
 import logging
 import traceback
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sized
 from concurrent import futures
-from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 import grpc
@@ -30,7 +28,8 @@ from stacks.local.provider.backend import (
     Properties,
     Subject,
 )
-from stacks.local.provider.ledger import Entry, Ledger
+from stacks.local.provider.engines import Engines
+from stacks.local.provider.ledger import Deleted, Entry, Ledger, no_note
 from stacks.local.provider.peers import Admits, Guard, SessionOf, no_session, session_of
 from stacks.local.provider.secrecy import (
     NONE,
@@ -44,7 +43,6 @@ from stacks.local.provider.secrecy import (
 
 WORKERS = 64  # a create waits in its thread until the resource is ready
 UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
-REMEMBERED_ENGINES = 256
 
 UNKNOWNS = frozenset(
     {  # the engine has one sentinel per kind of value (sdk/go/common/resource/plugin/rpc.go)
@@ -126,56 +124,19 @@ def subject_of(request: Any, settings: Properties) -> Subject:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Configured:
-    """The settings that one engine gave one provider resource."""
-
-    stack: str
-    settings: Properties
-    hidden: frozenset[str]
-    """Settings that are secret as a whole."""
-
-
-class Engines:
-    """Settings by connection: every provider resource of every engine has a connection."""
-
-    def __init__(self) -> None:
-        self._by_peer: OrderedDict[str, Configured] = OrderedDict()
-
-    def configured(self, peer: str, urn: str, settings: Properties, hidden: frozenset[str]) -> None:
-        """Remember what came over this connection."""
-        self._by_peer[peer] = Configured(stack=_stack(urn), settings=settings, hidden=hidden)
-        self._by_peer.move_to_end(peer)
-        while len(self._by_peer) > REMEMBERED_ENGINES:
-            self._by_peer.popitem(last=False)
-
-    def settings(self, peer: str, urn: str) -> Properties:
-        """The connection's settings; after a reconnection, the newest of the same stack."""
-        return self._of(peer, urn).settings
-
-    def hidden(self, peer: str, urn: str) -> frozenset[str]:
-        """Which of them are secret."""
-        return self._of(peer, urn).hidden
-
-    def _of(self, peer: str, urn: str) -> Configured:
-        if peer in self._by_peer:
-            return self._by_peer[peer]
-        of_stack = [c for c in list(self._by_peer.values()) if c.stack == _stack(urn)]
-        return of_stack[-1] if of_stack else Configured(stack="", settings={}, hidden=frozenset())
-
-
-def _stack(urn: str) -> str:
-    return "::".join(urn.split("::")[:2])
-
-
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """The servicer. Each method unpacks, asks the backend, packs."""
 
     def __init__(
-        self, backend: Backend, ledger: Ledger | None = None, session_of: SessionOf = no_session
+        self,
+        backend: Backend,
+        ledger: Ledger | None = None,
+        session_of: SessionOf = no_session,
+        deleted: Deleted = no_note,
     ) -> None:
         self.backend = backend
         self.session_of = session_of
+        self.deleted = deleted
         self.ledger = ledger or Ledger()
         self.engines = Engines()
 
@@ -322,6 +283,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         with self.ledger.turn(subject.urn):
             self.ledger.seen(subject.urn, request.id, inputs)
             self.backend.delete(subject, request.id, inputs)
+            self.deleted(subject.urn, request.id)
             self.ledger.forget(subject.urn, request.id)
         return empty_pb2.Empty()
 
@@ -385,14 +347,19 @@ def _diff_response(changes: list[Change], *, delete_first: bool) -> provider_pb2
 
 
 def serve(
-    backend: Backend, *, admits: Admits, port: int = 0, ledger: Ledger | None = None
+    backend: Backend,
+    *,
+    admits: Admits,
+    port: int = 0,
+    ledger: Ledger | None = None,
+    deleted: Deleted = no_note,
 ) -> tuple[grpc.Server, int]:
     """A started server on the loopback interface, for the peers that it admits, and its port."""
     guard = Guard(admits)
     server = grpc.server(
         futures.ThreadPoolExecutor(WORKERS), options=UNLIMITED, interceptors=[guard]
     )
-    provider = Provider(backend, ledger, lambda peer: session_of(peer, guard.own_port))
+    provider = Provider(backend, ledger, lambda peer: session_of(peer, guard.own_port), deleted)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     guard.own_port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()

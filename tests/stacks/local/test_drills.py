@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.drills import kills, lost_answers, races, soak, state
+from tests.drills import canaries, kills, lost_answers, races, soak, state
 
 pytestmark = pytest.mark.e2e
 
@@ -25,3 +25,7 @@ def test_one_command_at_a_time_changes_a_stack(pulumi_cli: object) -> None:
 
 def test_whoever_asks_is_answered_while_everything_changes() -> None:
     assert soak.run(["30", "3"]) == 0
+
+
+def test_what_people_keep_secret_is_seen_nowhere() -> None:
+    assert canaries.run([]) == 0

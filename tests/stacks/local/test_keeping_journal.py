@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from stacks.local.daemon import client as daemon
 from stacks.local.keeping.folder import data_folder, wait
 from stacks.local.keeping.journal import Journal
 from stacks.local.runtime import keys
+from tests.conftest import ROOT
 from tests.kits.executions import function
 from tests.kits.local_cloud import WRITTEN_SECONDS, Cloud, kill, running_cloud
+from tests.kits.path import python
 from tests.stacks.local.test_keeping_live import GROUP, put_record
 
 
@@ -169,3 +173,37 @@ def test_no_signature_and_no_token_is_put_down(journal: Journal) -> None:
     assert "PutItem" in written
     assert "ab12" not in written and "token of a session" not in written
     assert path.stat().st_mode & 0o077 == 0
+
+
+DELETES = """
+import os, signal, sys
+from tests.kits.fake_backend import engine_at
+
+port, cloud, urn, work = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
+inputs = {"name": "plinth-late"}
+with engine_at(port) as engine:
+    if work == "create":
+        print(engine.create(inputs, urn=urn).id)
+    else:
+        engine.delete(sys.argv[5], inputs, urn=urn)
+        os.kill(cloud, signal.SIGKILL)
+"""
+"""An engine of the owner of the home; the cloud is killed at once when it has heard."""
+
+QUEUE = "urn:pulumi:local.a::plinth::aws:sqs/queue:Queue::late"
+
+
+def test_what_an_engine_heard_to_be_deleted_does_not_come_back(tmp_path: Path) -> None:
+    with running_cloud(tmp_path) as cloud:
+        owner = {**os.environ, keys.SECRET_VARIABLE: keys.load(cloud.home).secret_access_key}
+        to = (str(cloud.info.provider_port), str(cloud.info.pid), QUEUE)
+        made = python(DELETES, *to, "create", cwd=ROOT, env=owner)
+        assert "plinth-late" in made.stdout, made.stderr
+        assert wait(cloud.home, WRITTEN_SECONDS)
+        done = python(DELETES, *to, "delete", made.stdout.strip(), cwd=ROOT, env=owner)
+        assert done.returncode == 0, done.stderr
+        psutil.wait_procs([psutil.Process(cloud.info.pid)], timeout=60)
+
+        again = Cloud(home=cloud.home, info=daemon.start(cloud.home))
+        assert "QueueUrls" not in again.client("sqs").list_queues()
+        assert "1 later deletions are done again" in again.info.notes
