@@ -63,9 +63,6 @@ WHY_NOT: Mapping[str, str] = {
 _AWS_TYPES = frozenset({*_OWN, *WHY_NOT})
 """Step types that SageMaker has (SageMaker Python SDK 3.27, sagemaker.mlops.workflow)."""
 
-_NOTEBOOK = ["amazon_sagemaker_scheduler"]
-"""The entry point by which a Training step is a NotebookJobStep of the SDK."""
-
 _ARGUMENT_PROBLEMS: Mapping[str, Callable[[Mapping[str, Any], str], Iterator[str]]] = {
     "Cleanup": cleanup.problems,
     "ForEach": foreach.problems,
@@ -162,8 +159,6 @@ def _argument_problems(kind: str, arguments: Mapping[str, Any], where: str) -> I
             yield f"{where}.{key} is not a member of a Condition step"
     elif kind in _ARGUMENT_PROBLEMS:
         yield from _ARGUMENT_PROBLEMS[kind](arguments, where)
-    elif kind == "Training" and _entry_point(arguments) == _NOTEBOOK:
-        yield NotBuilt(f"{where} are a notebook job, which is not emulated: nothing runs notebooks")
     elif kind == "Fail" and arguments.get("ErrorMessage") is None:
         yield f"{where}.ErrorMessage is missing"
     elif kind == "Fail" and _too_long(arguments["ErrorMessage"]):
@@ -173,8 +168,3 @@ def _argument_problems(kind: str, arguments: Mapping[str, Any], where: str) -> I
 
 def _too_long(message: Any) -> bool:
     return isinstance(message, str) and len(message) > FAIL_MESSAGE_LENGTH
-
-
-def _entry_point(arguments: Mapping[str, Any]) -> Any:
-    algorithm = arguments.get("AlgorithmSpecification")
-    return algorithm.get("ContainerEntrypoint") if isinstance(algorithm, Mapping) else None

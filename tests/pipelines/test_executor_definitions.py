@@ -36,7 +36,6 @@ def environment(value: Any) -> Json:
     )
 
 
-NOTEBOOK = {"AlgorithmSpecification": {"ContainerEntrypoint": ["amazon_sagemaker_scheduler"]}}
 PROBLEMS: dict[str, tuple[Any, str]] = {
     "no object": ([], "definition must be an object"),
     "version": (definition(processing("A")) | {"Version": "1"}, "Version must be"),
@@ -46,10 +45,6 @@ PROBLEMS: dict[str, tuple[Any, str]] = {
     "a type with its reason": (
         step_with(Type="AutoML"),
         "Steps[0].Type 'AutoML' is not emulated: nothing here searches for models by itself",
-    ),
-    "a notebook": (
-        definition({"Name": "T", "Type": "Training", "Arguments": NOTEBOOK}),
-        "Steps[0].Arguments are a notebook job, which is not emulated",
     ),
     "name": (step_with(Name="a b"), "Steps[0].Name must be up to 64 letters"),
     "member": (step_with(Other=1), "Steps[0].Other is not emulated for a Processing step"),

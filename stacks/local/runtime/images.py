@@ -7,7 +7,7 @@ place.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -72,11 +72,34 @@ TABLE = (
         process=(*MODULE, f"{HERE}.clarify"),
         requirements=("pandas", "pyarrow", "scikit-learn"),
     ),
+    # of Studio: a notebook job says its entrypoint itself
+    *(
+        LocalImage(image=f"sagemaker-{name}-*")
+        for name in ("base-python", "data-science", "distribution", "sparkanalytics")
+    ),
     # its serving container is TensorFlow Serving, which is no Python
     _framework("tensorflow-training", "tensorflow", "tensorflow", serves=False),
 )
 """Ours, and AWS's by their repositories (developer guide, "Docker Registry Paths and Example
 Code"; AWS Deep Learning Containers, "Available images")."""
+
+
+BROUGHT: Mapping[str, Sequence[str]] = {
+    "amazon_sagemaker_scheduler": (
+        *MODULE, f"{HERE}.install",
+        "ipykernel==7.4.0", "papermill==2.7.0", "sagemaker-headless-execution-driver==0.0.13",
+        "--", *MODULE, f"{HERE}.notebook",
+    ),
+}  # fmt: skip
+"""Programs of AWS's images that jobs name as their entrypoints -> what is run here (developer
+guide, "Image constraints" of notebook jobs: the image brings the driver and papermill)."""
+
+
+def entrypoint(said: Sequence[str], uri: str, purpose: Purpose) -> tuple[str, ...]:
+    """What a job runs: its own entrypoint, or what stands for its image (NoProgram: nothing)."""
+    if not said:
+        return command(uri, purpose)
+    return (*BROUGHT.get(said[0], said[:1]), *said[1:])
 
 
 def find(uri: str, own: Iterable[LocalImage] | None = None) -> LocalImage | None:

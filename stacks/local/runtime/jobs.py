@@ -64,7 +64,8 @@ class Jobs:
         parts = self._parts(request["ProcessingJobName"], instances(request))
         app = request["AppSpecification"]
         outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
-        entrypoint = app.get("ContainerEntrypoint") or images.command(app["ImageUri"], "process")
+        said = app.get("ContainerEntrypoint", ())
+        entrypoint = images.entrypoint(said, app["ImageUri"], "process")
         acting = self.act(request["RoleArn"], arn, _subnets(request))
         try:
             for part in parts:
@@ -97,7 +98,7 @@ class Jobs:
         parts = self._parts(name, instances(request))
         algorithm = request["AlgorithmSpecification"]
         image = algorithm.get("TrainingImage", "")
-        entrypoint = algorithm.get("ContainerEntrypoint") or images.command(image, "train")
+        entrypoint = images.entrypoint(algorithm.get("ContainerEntrypoint", ()), image, "train")
         argv = [*entrypoint, *algorithm.get("ContainerArguments", ())]
         acting = self.act(request["RoleArn"], arn, _subnets(request))
         try:
