@@ -54,22 +54,23 @@ NAMED: tuple[tuple[str, dict[str, Any]], ...] = (
             "SubnetIds": [SUBNET],
         },
     ),
-    (
-        "CreateCompilationJob",
-        {
-            "CompilationJobName": "c",
-            "RoleArn": ROLE,
-            "OutputConfig": {"S3OutputLocation": "s3://bucket/out"},
-            "StoppingCondition": {},
-            "VpcConfig": CONFIG,
-        },
-    ),
 )
 
 
 @pytest.mark.parametrize(("operation", "asked"), NAMED, ids=lambda one: str(one)[:24])
 def test_a_subnet_that_is_not_there_is_refused(operation: str, asked: dict[str, Any]) -> None:
     assert Account().refusal(operation, **asked) == ("ValidationException", NO_SUBNET)
+
+
+def test_what_is_only_written_down_may_name_any_network() -> None:
+    Account().call(
+        "CreateCompilationJob",
+        CompilationJobName="c",
+        RoleArn=ROLE,
+        OutputConfig={"S3OutputLocation": "s3://bucket/out"},
+        StoppingCondition={},
+        VpcConfig=CONFIG,
+    )
 
 
 def test_a_group_must_be_in_the_vpc_of_the_subnets(cloud: Cloud) -> None:

@@ -1,7 +1,9 @@
 """The VPC, subnets and security groups that a request names are the account's, and fit together.
 
 By the shapes of botocore's model, wherever they stand in a request: VpcConfig of jobs and models,
-NetworkConfig, a notebook's SubnetId, a domain's VpcId. The words are EC2's, of InvalidVpcID,
+NetworkConfig, a notebook's SubnetId, a domain's VpcId. What is only written down is not looked at:
+definitions of jobs, which start later, and what is recorded here (no source says when SageMaker
+looks at those). The words are EC2's, of InvalidVpcID,
 InvalidSubnetID and InvalidGroup.NotFound (EC2 API reference, "Error codes"), which SageMaker
 asks as the caller.
 """
@@ -11,19 +13,29 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stacks.local.aws.emulator import Emulator, moto_backend
+from stacks.local.aws.sagemaker import unrun_jobs
 from stacks.local.aws.sagemaker.errors import invalid
+from stacks.local.aws.sagemaker.recorded_types import RECORDED_TYPES
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.shapes import service
 
 SHAPES = ("VpcId", "SubnetId", "SecurityGroupId")
 """How the names of shapes end that say what a text names."""
 
+DEFINITIONS = tuple(
+    f"Create{kind}JobDefinition"
+    for kind in ("DataQuality", "ModelBias", "ModelExplainability", "ModelQuality")
+)
+WRITTEN_DOWN = frozenset(
+    (*DEFINITIONS, *(kind.create for kind in (*RECORDED_TYPES, *unrun_jobs.TYPES)))
+)
+
 Named = Mapping[str, list[str]]
 
 
 def check(emulator: Emulator, operation: str, request: Request) -> None:
     """Refuse a network that is not there."""
-    if not _takes_network(operation):
+    if operation in WRITTEN_DOWN or not _takes_network(operation):
         return
     shape = service().operation_model(operation).input_shape
     ec2 = moto_backend("ec2", emulator)

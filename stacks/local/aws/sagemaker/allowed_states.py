@@ -109,7 +109,7 @@ _APP = replace(
 ALLOWED: Mapping[str, tuple[Allowed, ...]] = {
     "DeleteEndpoint": (SETTLED,),
     "UpdateEndpoint": (SETTLED, SERVING),
-    "UpdateEndpointWeightsAndCapacities": (SETTLED, SERVING),
+    "UpdateEndpointWeightsAndCapacities": (SETTLED,),  # in service once its variants are known
     "DeleteInferenceComponent": (COMPONENT,),
     "UpdateInferenceComponent": (COMPONENT, COPIES),
     "UpdateInferenceComponentRuntimeConfig": (COMPONENT, COPIES),

@@ -30,9 +30,9 @@ from stacks.local.aws.sagemaker import (
     search,
 )
 from stacks.local.aws.sagemaker.accepted import check_fields
-from stacks.local.aws.sagemaker.allowed_states import ALLOWED
+from stacks.local.aws.sagemaker.allowed_states import ALLOWED, SERVING
 from stacks.local.aws.sagemaker.allowed_states import check as check_state
-from stacks.local.aws.sagemaker.endpoints import update_weights
+from stacks.local.aws.sagemaker.endpoints import check_variants, update_weights
 from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
 from stacks.local.aws.sagemaker.recorded_operations import RECORDED_OPERATIONS
 from stacks.local.aws.sagemaker.refused_operations import reason
@@ -85,6 +85,8 @@ def _stop(stem: str, kind: str) -> Operation:
 def _update_weights(emulator: Emulator, request: Request) -> Answer:
     with emulator.store.lock:
         item = crud.get(emulator, BY_NAME["endpoint"], request["EndpointName"])
+        check_variants(emulator, item, request["DesiredWeightsAndCapacities"])
+        SERVING.check(emulator, request)
         update_weights(emulator, item, request)
     return {"EndpointArn": item.arn}
 

@@ -183,7 +183,6 @@ def delete_endpoint(emulator: Emulator, item: Resource, request: Request) -> Non
 def update_weights(emulator: Emulator, item: Resource, request: Request) -> None:
     """Move traffic between the running variants."""
     wanted = request["DesiredWeightsAndCapacities"]
-    _check_names(emulator, item, wanted)
     fleet: Fleet = item.live.fleet
     for change in wanted:
         variant = fleet.variants[change["VariantName"]]
@@ -202,7 +201,7 @@ def update_weights(emulator: Emulator, item: Resource, request: Request) -> None
         _resize(emulator, item, fleet, counts)
 
 
-def _check_names(emulator: Emulator, item: Resource, wanted: Sequence[Request]) -> None:
+def check_variants(emulator: Emulator, item: Resource, wanted: Sequence[Request]) -> None:
     """Each change is of another variant of the configuration (texts as moto 5.2.5 has them).
 
     What is in service stays so without its configuration, which may be deleted.
