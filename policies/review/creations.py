@@ -117,17 +117,23 @@ READ: Mapping[str, str] = {
 """Types whose creation other parts of a review read whole, and why it is quiet besides."""
 
 UNLESS: Mapping[str, re.Pattern[str]] = {
+    "aws:backup/vaultLockConfiguration:VaultLockConfiguration": re.compile(r"changeableForDays"),
+    "AWS::Backup::BackupVault": re.compile(r"[cC]hangeableForDays"),
+    "kubernetes:policy/v1:PodDisruptionBudget": re.compile(
+        r'"maxUnavailable": ("0%"|0\b)|"minAvailable": "100%"'
+    ),
     "kubernetes:core/v1:ServiceAccount": re.compile(r'"annotations": \{"|"secrets": \[\{'),
     "kubernetes:scheduling.k8s.io/v1:PriorityClass": re.compile(r'"globalDefault": "?true'),
     "kubernetes:storage.k8s.io/v1:StorageClass": re.compile(r"is-default-class"),
     "tls:index/privateKey:PrivateKey": re.compile(r'"rsaBits": "?(512|1024)\b|P224'),
 }
 """Of those, what in its inputs makes one act on others, or makes it weak: a role of AWS or a token
-of an account, a default for all who name none, a key of a size that NIST SP 800-57 gives up."""
+of an account, a default for all who name none, a lock that nobody can take back, a node that can
+never be drained, a key of a size that NIST SP 800-57 gives up."""
 
 ACTS = re.compile(
     r"attach|associat|authoriz|permission|accept|shar(e|ing)|peering|replicat|export|import|subscri"
-    r"|destination|grant|invit|member|admin|assign|credential|(access|api|public|ssh)key|keypair"
+    r"|destination|grant|invit|member|admin|assign|credential|(access|api|public|ssh|stream)key|keypair"
     r"|token|login|user(profile)?s?$|identityprovider|(oidc|saml|connect|trust)provider|trustanchor"
     r"|trust$|connection|connector|connectendpoint|ipset|exclusion|exception|exempt|suppress"
     r"|archiverule|schedul(?!egroup)|pipe$|webhook|activation|setting|preference|copy$|^stack|experiment"
@@ -135,7 +141,8 @@ ACTS = re.compile(
     r"|topic|queue|resource|key|secret|filesystem|vault|domain|bus|access|principal)polic(y|ies)$"
     r"|accessentry|standardscontrol|item$|mounttarget|eventtarget|targetattach|proxy|website|cors"
     r"|public|optin|acl$|organization|acceptor|^filter$|subscriptionfilter|statement$|invocation"
-    r"|^mute|muterule|^servicequota|^account$|externalaccess|crossaccount|migration|organizationconfig|receiptrule|mirror|propagation"
+    r"|retention|lifecyclepolic|legalhold|permit$|^landingzone|^customization$|oauthclient|tagsync|^mute|muterule|^servicequota|^account$|externalaccess|crossaccount|migration"
+    r"|organizationconfig|receiptrule|mirror|propagation"
 )
 """Words in the names of types, in lower case, of what acts on others by being there."""
 
@@ -191,19 +198,19 @@ def _is_quiet(token: str, formation: str, about: Known, acts: str) -> bool:
 
 
 CLASS = re.compile(
-    r"^kubernetes:[\w.-]*[.][\w.-]*/\w+:\w*(Class|Flavor|Template|Topology|Runtime)$"
+    r"^kubernetes:[\w.-]*[.][\w.-]*/\w+:\w*(Class|Flavor|Template|Topology|(Serving|Training)Runtime)$"
     r"|^aws(-native)?:.*[sS]ubnetGroup$"
 )
 """Kinds of Kubernetes', operators' and AWS's things that do nothing until another names them."""
 
-BY_DEFAULT = re.compile(r"is-default|globaldefault", re.I)
+BY_DEFAULT = re.compile(r"is-default|globaldefault|\"auto\w+\": \"?true|userdata", re.I)
 
 NAMES = re.compile(
     r"(id|ids|arn|arns|identifier|uri|url|path|endpoint|bucket\w*|topic\w*|queue|target\w*|source\w*"
     r"|role\w*|destination\w*|account\w*|cluster\w*|function\w*|action\w*|document|content|body"
     r"|command\w*|rules?|schedule\w*|members?|user\w*|group\w*|address\w*|vpc\w*|instance\w*"
     r"|capacity\w*|default\w*|application|environment|stack\w*|repository|engine|edition|shape"
-    r"|count|units|size|prefix|auth\w*|access\w*|network\w*|provider\w*|permission\w*|public\w*)$"
+    r"|\w+names|on(start|create)|count|units|size|prefix|auth\w*|access\w*|network\w*|provider\w*|permission\w*|public\w*)$"
 )
 """Names of inputs, in lower case, by which a new thing says more than what it is called."""
 

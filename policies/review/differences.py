@@ -102,7 +102,7 @@ def _of_lists(old: Any, new: Any, path: tuple[str, ...], ordered: Ordered) -> It
         if isinstance(before, Mapping | list) or isinstance(after, Mapping | list):
             yield from leaves(before, after, inner, ordered)
         else:
-            yield Leaf(inner, before, after)
+            yield Leaf(inner, before, after, alone=not sides[1])
 
 
 def _elements(side: Any) -> list[Any]:

@@ -30,7 +30,9 @@ from policies.review.routine import is_a_step, routine
 from policies.review.scales import (
     Meaning,
     Sense,
+    branch,
     direction,
+    fewer,
     presence,
     privilege,
     scale,
@@ -68,8 +70,6 @@ from policies.review.vocabulary import (
     STOPPED,
     STOPS,
     SWITCHES,
-    WAYS_IN,
-    WHO,
 )
 
 
@@ -86,15 +86,15 @@ def meaning(
     switch = len(leaf.path) == 1 and _word(leaf.name) in SWITCHES
     if switch and found.sense == "weaker" and CREDENTIAL.search(kind):
         return Meaning("stronger", "nobody comes in by it any more")
+    risen = switch and found.sense in ("stronger", "unclassified") and _state(leaf.new) is True
+    if risen and (CREDENTIAL.search(kind) or not (of_a_guard or GUARD.search(kind))):
+        return Meaning("unclear", "it is on from now on, and nobody here knows what that does")
     if found.sense not in ("stronger", "sized"):
         return found
     if found == STEP and (watches or FILTERS.search(token)):
         return Meaning("unclassified", "nobody here knows which way of this number is safe")
     if _is_of_a_program(leaf.path):
         return Meaning("unclassified", "a program reads it, and nobody here knows how")
-    risen = switch and found.sense == "stronger"
-    if risen and (CREDENTIAL.search(kind) or not (of_a_guard or GUARD.search(kind))):
-        return Meaning("unclear", "it is on from now on, and nobody here knows what that does")
     return found
 
 
@@ -108,7 +108,7 @@ def _named(leaf: Leaf) -> Leaf:
     """A flag that a list holds as a name and a value, by its name: `[containerInsights].value`."""
     path = leaf.path
     pair = len(path) > 1 and path[-2][:1] == "[" and _word(path[-1]) in VALUES
-    if pair and {str(leaf.old), str(leaf.new)} == {"0", "1"}:
+    if pair and {str(leaf.old), str(leaf.new)} == {"0", "1"} and FORCES.search(_word(path[-2])):
         return Leaf((*path[:-2], path[-2][1:-1]), str(leaf.old) == "1", str(leaf.new) == "1")
     if not pair or None in (_state(leaf.old), _state(leaf.new)):
         return leaf
@@ -117,6 +117,8 @@ def _named(leaf: Leaf) -> Leaf:
 
 STEP = Meaning("sized", "a number moves by a step")
 VARIABLE = re.compile(r"\[?[A-Z][A-Z0-9_]*\]?")
+FORCES = re.compile(r"force|require|ssl|audit|log")
+"""Parameters whose 1 is good: how a database is reached, and what it writes down."""
 VALUES = ("value", "parametervalue", "optionvalue", "settingvalue")
 
 
@@ -139,12 +141,13 @@ def _meaning(leaf: Leaf, token: str) -> Meaning:
         routine(words, leaf, token)
         or privilege(words, leaf)
         or direction(last, leaf)
-        or _fewer(last, leaf)
+        or fewer(last, leaf)
         or _flag(last, f"{_word(kind)}.{whole}", leaf, guards or _switches_a_guard(last, kind))
         or _bound(whole, leaf)
+        or _below_zero(leaf)
         or _number(last, whole, leaf, guards)
-        or scale(leaf, guards or last in SWITCHES)
-        or _branch(last, leaf)
+        or scale(leaf, guards)
+        or branch(last, leaf)
         or (presence(leaf) if guards else None)
         or _rest(words, leaf, token, guards)
     )
@@ -224,7 +227,7 @@ def _silent(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning:
 
 
 def _raised(last: str, whole: str, after: bool, guards: bool) -> Meaning | None:
-    """A flag that is up now, or down now."""
+    """A flag that is up now, or down now; what a switch turns on, its name says only of a guard."""
     if doubt := _doubt(last, after):
         return Meaning("unclear", doubt)
     stronger = after
@@ -238,9 +241,9 @@ def _raised(last: str, whole: str, after: bool, guards: bool) -> Meaning | None:
         stronger, why = not after, "what it turns on lets more in"
     elif last in SWITCHES and EXPIRES.search(whole):
         stronger, why = not after, "what it is about goes while it is on"
-    elif guards or last in SWITCHES or REQUIRES.search(last):
+    elif guards or (last in SWITCHES and not after) or REQUIRES.search(last):
         named = REQUIRES.search(last) or NAMED.search(last) or ".logs." in f"{whole}."[: -len(last)]
-        if after and not (named or GUARD.search(last)):
+        if after and ("default" in last or not (named or GUARD.search(last))):
             return Meaning("unclear", "it belongs to a guard, and nobody here knows what it does")
         why = "it guards while it is on"
     elif not after and re.match(r"(is)?enable|.*enabled$", last):
@@ -270,25 +273,6 @@ def _doubt(last: str, after: bool) -> str:
     return "what it stopped goes on" if stopped else ""
 
 
-def _fewer(last: str, leaf: Leaf) -> Meaning | None:
-    """One who, or one way in, less; where the list is empty, nobody is let in by it."""
-    gone = leaf.path[-1][:1] == "[" and leaf.new is None
-    listed = WHO.search(last) or WAYS_IN.search(last)
-    return Meaning("stronger", "one less is let in") if gone and listed else None
-
-
-def _branch(last: str, leaf: Leaf) -> Meaning | None:
-    """One of two ways that is there or not, such as the default action of a firewall."""
-    lax, strict = last in ("allow", "permit", "pass"), last in ("block", "deny", "drop", "reject")
-    if "overrideaction" in map(_word, leaf.path[:-1]):  # WAF: to count is to let through
-        lax, strict = last == "count", last == "none"
-    came = leaf.old is None and leaf.new is not None
-    gone = leaf.new is None and leaf.old is not None
-    if not (lax or strict) or not (came or gone):
-        return None
-    return which(came if strict else gone, "it says what becomes of the rest")
-
-
 def _bound(whole: str, leaf: Leaf) -> Meaning | None:
     """The most that may be used: less of it, or a new one, holds back more."""
     if not BOUNDS.search(whole):
@@ -316,6 +300,12 @@ def _state(value: Any) -> bool | None:
         return value
     word = str(value).lower() if isinstance(value, str) else None
     return True if word in ON else False if word in OFF else None
+
+
+def _below_zero(leaf: Leaf) -> Meaning | None:
+    """A number that stands for a word, such as `-1` for a limit that is none."""
+    below = {(amount(side) or 0) < 0 for side in (leaf.old, leaf.new)}
+    return Meaning("unclear", "below zero it is no limit, or for ever") if len(below) > 1 else None
 
 
 def _number(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:

@@ -60,6 +60,13 @@ HISTORY = re.compile(r"^((revision|successfuljobs|failedjobs)historylimit|maxhis
 CALMER = re.compile(r"^(consolidateafter|renewbefore|minrenewbefore)$")
 """Numbers of which more is calmer: nodes are moved later, a certificate is renewed sooner."""
 
+SHIFTS = re.compile(r"(canary|linear)\w*\.\w*interval\w*$")
+"""Places of how long a part of the requests tries what is new (CodeDeploy's API reference,
+TimeBasedCanary, TimeBasedLinear)."""
+
+COPIES = re.compile(r"velero|dlm|backup|snapshot|createrule", re.I)
+"""What takes copies: seldomer, more is lost between two of them."""
+
 FASTER = re.compile(r"^growthfactor$|^failuretolerance")
 """Numbers of which more reaches more at once (AppConfig's API reference,
 DeploymentStrategy), or lets more of it fail (CloudFormation's, StackSetOperationPreferences)."""
@@ -85,7 +92,7 @@ STEPS_MAX = 1.5
 NO_SIZE = re.compile(
     r"port|weight|priorit|order|number$|index|id$|asn|vlan|version|user|group|bits?$|length|mode"
     r"|code|status|dial|hops?$|rank|percent|precedence|partition|replication|isr|offset|mask|level"
-    r"|year|date|value|seed|max_?age|step|amount|cost|price|spend|bid|fee|rate"
+    r"|year|date|value|seed|max_?age|step|zone|amount|cost|price|spend|bid|fee|rate"
 )
 """Names of numbers that name, rank or divide something, or are money."""
 
@@ -145,16 +152,18 @@ def _numbers(words: Sequence[str], last: str, leaf: Leaf, token: str) -> Meaning
         return Meaning("sized", "a few seconds, or how many old versions")
     if not old or not new or old == new:
         return None
+    whole = ".".join(words)
+    more = CALMER.search(last) or SAMPLED.search(last) or SHIFTS.search(whole)
+    if more or FASTER.search(last):
+        return which((new > old) == bool(more), "the one way it is calmer, or more is recorded")
+    copies = COPIES.search(f"{token} {whole}")
     sized = (
-        (TEMPO.search(last) and "velero" not in token and 0.1 <= new / old <= TEMPO_MAX)
+        (TEMPO.search(last) and not copies and 0.1 <= new / old <= TEMPO_MAX)
         or (GRACE.search(last) and new / old < LEAP)
         or HISTORY.search(last)
     )
     if sized:
         return Meaning("sized", "how often, how long, or how many old versions")
-    more = CALMER.search(last) or SAMPLED.search(last)
-    if more or FASTER.search(last):
-        return which((new > old) == bool(more), "the one way it is calmer, or more is recorded")
     return None
 
 

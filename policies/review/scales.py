@@ -20,6 +20,8 @@ from policies.review.vocabulary import (
     PLAIN,
     PLEDGED,
     SCALES,
+    WAYS_IN,
+    WHO,
 )
 
 Sense = Literal["weaker", "stronger", "unclear", "harmless", "sized", "unclassified"]
@@ -97,6 +99,27 @@ def direction(last: str, leaf: Leaf) -> Meaning | None:
 
 MOVES = re.compile(r":scalingPolicy:|:automate:|:autoscaling:")
 """What an alarm does to machines (CloudWatch's API reference, PutMetricAlarm, AlarmActions)."""
+
+
+def fewer(last: str, leaf: Leaf) -> Meaning | None:
+    """One who, or one way in, less; where the list is empty, nobody is let in by it."""
+    gone = leaf.path[-1][:1] == "[" and leaf.new is None
+    listed = WHO.search(last) or WAYS_IN.search(last)
+    if gone and leaf.alone and listed and re.match("allow|white", last) and not WHO.search(last):
+        return Meaning("unclear", "it was the last of them, and none may stand for all")
+    return Meaning("stronger", "one less is let in") if gone and listed else None
+
+
+def branch(last: str, leaf: Leaf) -> Meaning | None:
+    """One of two ways that is there or not, such as the default action of a firewall."""
+    lax, strict = last in ("allow", "permit", "pass"), last in ("block", "deny", "drop", "reject")
+    if "overrideaction" in map(word, leaf.path[:-1]):  # WAF: to count is to let through
+        lax, strict = last == "count", last == "none"
+    came = leaf.old is None and leaf.new is not None
+    gone = leaf.new is None and leaf.old is not None
+    if not (lax or strict) or not (came or gone):
+        return None
+    return which(came if strict else gone, "it says what becomes of the rest")
 
 
 def presence(leaf: Leaf) -> Meaning | None:

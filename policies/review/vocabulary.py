@@ -20,12 +20,12 @@ SIZE = re.compile(
 
 NEGATIVE = re.compile(
     r"^(force|skip|bypass|disable|suspend|ignore|allow|insecure|unsafe|privileged|host(network|pid"
-    r"|ipc|port|path)|delete(automated|associated|all|on)|anonymous|unauthenticated|public|expose"
+    r"|ipc|port|path)|delete(automated|associated|all|on|unused)|anonymous|unauthenticated|public|expose"
     r"|permit|exempt|omit|exclude|without|purge|destroy|wipe|autoaccept|automount)"
     r"|publicly|publicaccess$|publicip|publicread|istruncate|associatepublic|sourcedest$|bypass"
     r"|forcedestroy|forcedelete|forcedetach|ispublic|allowall|internetaccess|withoutprotection"
     r"|badgeenabled|privileg|overwrite|external|unencrypt|plaintext|insecure|anonymous|unauthenticated|execute"
-    r"|(on|consumer|cascad\w*|recursive|check\w*)delet(e|ion)|recursivedelet|includeexecution|^applyimmediately$|datashared$|^optin$|^includebody$|sharing(enabled)?$"
+    r"|(on|consumer|cascad\w*|recursive|check\w*|auto|branch)delet(e|ion)|recursivedelet|includeexecution|^applyimmediately$|datashared$|^optin$|^includebody$|sharing(enabled)?$"
     r"|rootaccess|sudo|shareprocess|crossaccount|directinternet|failopen|introspection"
     r"|(disabled|suspended|paused|skipped|exempt(ed)?|excluded|deactivated)$|^isca(certificate)?$|^authorizeall|^no(password|auth|verif|tls|ssl|encrypt)"
 )
@@ -44,7 +44,7 @@ GUARD = re.compile(
     r"|worm|legalhold|encrypt|kms|sse(algorithm|specification|enabled|$)|logging|logs?(config|delivery|type"
     r"|group|file|level|\w*exports?$|destinations?$|$)|logpublish|revoc|audit|trail|record(er|ing)|monitor|alarm|rollback|rotation"
     r"|mfa|valid(ation|ate)|verif|boundar|guard|immutab|mutability|scan|isolat|tls|ssl|https"
-    r"|certificate|auth|deny|denied|block|restrict|quarantine|firewall|waf|webacl|networkpolic"
+    r"|certificate|auth|deny|denied|block(?!storage)|restrict|quarantine|firewall|waf|webacl|networkpolic"
     r"|podsecurity|admission|quota|multiaz|archiv|pointintime|pitr|delet(e|ion)|deletionpolicy"
     r"|reclaim|threshold|minhealthy|maxunavailable|minavailable|securitycontext|readonly|nonroot"
     r"|drop$|seccomp|apparmor|selinux|privileg|failurepolicy|enforce|inspect|detect|approv|confirm"
@@ -57,7 +57,7 @@ GUARD = re.compile(
 """Words of what keeps data, keeps others out, or keeps a record."""
 
 KEEPS = re.compile(
-    r"retention|retain|backup|lock|recovery|window|days|period|keep|history|archiv|minimum|^min"
+    r"retention|retain|backup|lock|recovery|window|days|period|keep(?!alive)|history|archiv|minimum|^min"
     r"|wait|bake|sampling|versions|snapshot|expir|ttl|maxage|hours|years|count(number|moreThan)?$"
     r"|(delete|expire|archive)after$|reuseprevention$"
 )
@@ -75,7 +75,7 @@ FOREVER = re.compile(
 """Numbers whose absence means for ever."""
 
 SELDOM = re.compile(
-    r"rotat\w*\.?\w*(days|hours|duration|period)|(automatically|approve)after|frequency|interval$"
+    r"rotat\w*\.?\w*(days|hours|duration|period)|(automatically|approve)after|frequency|interval$|probe\.periodseconds$"
 )
 """Words of numbers of which more is less often: it is guarded less."""
 
@@ -86,7 +86,9 @@ STAYS = re.compile(
 )
 """Words of numbers of which more lets somebody stay in, or undo a lock, or be ill, for longer."""
 
-CACHED = re.compile(r"^(record|default|min|max)?ttl(s|seconds|insec|inseconds)?$|cache\w*(ttl|age)")
+CACHED = re.compile(
+    r"^(record|default|min|max)?ttl(s|seconds|insec|inseconds)?$|cach(e|ing)\w*(ttl|age)"
+)
 """Numbers that say how long others go by an old answer, or how long an item is kept."""
 
 BOUNDS = re.compile(
@@ -232,11 +234,12 @@ COUNTS = re.compile(r"replicas$|count$|(min|desired)(imum)?(size|capacity|instan
 
 PROTECTS = re.compile(
     r"protection\.|prevention\.|(^|\.)(enhanced\w*|atomic)$|(^|\.)(vulnerabilityalerts|\w*privacy|\w*(zonalshift|crosszone)\w*|preserve)$|(^|\.)auto\w*(renew|upgrade(enabled)?|updateenabled)$"
+    r"|(repair|circuitbreaker|zonalshift|autotune|healthcheck|accelerate)\w*\.(enabled?|status|desiredstate)$|(^|\.)allowversionupgrade$"
 )
 """Places of flags that guard while they are up, whatever their own name says."""
 
 EXPIRES = re.compile(
-    r"lifecycleconfiguration\.rules\.status$|lifecyclerules?\.(enabled|status)$|(^|\.)(ttl|timetolive)\w*\.enabled$"
+    r"lifecycleconfiguration\.rules\.status$|lifecyclerules?\.(enabled|status)$|deletemarkerreplication\.(enabled|status)$|(^|\.)(ttl|timetolive)\w*\.enabled$"
 )
 """Places of rules that delete while they are on."""
 

@@ -24,8 +24,13 @@ LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 POLL = "aws:lambda/eventSourceMapping:EventSourceMapping"
 PROJECT = "kubernetes:argoproj.io/v1alpha1:AppProject"
+REDSHIFT = "aws:redshift/cluster:Cluster"
+REPLICAS = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
+RULE = "aws:cloudwatch/eventRule:EventRule"
 SERVICE = "kubernetes:core/v1:Service"
+SHIFT = "aws:codedeploy/deploymentConfig:DeploymentConfig"
 TARGETS = "aws:lb/targetGroup:TargetGroup"
+THROTTLE = "aws:apigateway/methodSettings:MethodSettings"
 TOPIC = "aws:sns/topic:Topic"
 USERS = "aws:cognito/managedUserPoolClient:ManagedUserPoolClient"
 
@@ -40,6 +45,15 @@ def annotated(**keys: str) -> dict[str, Any]:
 
 def clients(*names: str) -> dict[str, Any]:
     return {"authorizerConfiguration": {"customJwtAuthorizer": {"allowedClients": [*names]}}}
+
+
+def marked(status: str) -> dict[str, Any]:
+    """Whether the deletion of an object is copied too."""
+    return {"rules": [{"id": "a", "deleteMarkerReplication": {"status": status}}]}
+
+
+def canary(minutes: int) -> dict[str, Any]:
+    return {"trafficRoutingConfig": {"timeBasedCanary": {"interval": minutes}}}
 
 
 def apart(term: str) -> dict[str, Any]:
@@ -92,7 +106,40 @@ BOTH: list[tuple[Sides, Sides]] = [
       {"databaseInsightsMode": "advanced"}),
      ("aws:rds/instance:Instance", {"databaseInsightsMode": "advanced"},
       {"databaseInsightsMode": "standard"})),
+    # a switch of what guards, or that its documentation knows, and one of something else
+    (("aws:eks/nodeGroup:NodeGroup", {"nodeRepairConfig": {"enabled": False}},
+      {"nodeRepairConfig": {"enabled": True}}),
+     ("aws:customerprofiles/domain:Domain", {"matching": {"enabled": False}},
+      {"matching": {"enabled": True}})),
+    (("aws:mskconnect/connector:Connector",
+      {"logDelivery": {"workerLogDelivery": {"s3": {"enabled": False}}}},
+      {"logDelivery": {"workerLogDelivery": {"s3": {"enabled": True}}}}),
+     ("aws:opensearch/domain:Domain", {"cognitoOptions": {"enabled": False}},
+      {"cognitoOptions": {"enabled": True}})),
+    (("aws:s3/bucketVersioning:BucketVersioning",
+      {"versioningConfiguration": {"status": "Suspended"}},
+      {"versioningConfiguration": {"status": "Enabled"}}),
+     (RULE, {"state": "DISABLED"}, {"state": "ENABLED"})),
+    ((REPLICAS, marked("Enabled"), marked("Disabled")),
+     (REPLICAS, marked("Disabled"), marked("Enabled"))),
+    ((REDSHIFT, {"allowVersionUpgrade": False}, {"allowVersionUpgrade": True}),
+     (REDSHIFT, {"allowVersionUpgrade": True}, {"allowVersionUpgrade": False})),
+    (("aws:amplify/app:App", {"enableBranchAutoDeletion": True},
+      {"enableBranchAutoDeletion": False}),
+     ("aws:amplify/app:App", {"enableBranchAutoDeletion": False},
+      {"enableBranchAutoDeletion": True})),
+    # numbers by what they are of
+    ((THROTTLE, {"settings": {"throttlingRateLimit": 100}},
+      {"settings": {"throttlingRateLimit": 90}}),
+     (THROTTLE, {"settings": {"throttlingRateLimit": 100}},
+      {"settings": {"throttlingRateLimit": -1}})),
+    ((SHIFT, canary(5), canary(10)), (SHIFT, canary(10), canary(1))),
+    ((DEPLOYMENT, pod(readinessProbe={"periodSeconds": 10}),
+      pod(readinessProbe={"periodSeconds": 12})),
+     (DEPLOYMENT, pod(readinessProbe={"periodSeconds": 10}),
+      pod(readinessProbe={"periodSeconds": 600}))),
     # fewer are let in
+    ((HARNESS, clients("a", "b"), clients("b")), (HARNESS, clients("a"), clients())),
     ((HARNESS, clients("a", "b"), clients("a")), (HARNESS, clients("a"), clients("a", "b"))),
     ((PROJECT, {"spec": {"sourceRepos": ["*"]}}, {"spec": {"sourceRepos": ["https://a"]}}),
      (PROJECT, {"spec": {"sourceRepos": ["https://a"]}}, {"spec": {"sourceRepos": ["*"]}})),
@@ -115,6 +162,28 @@ LOUD: list[Sides] = [
     (BUCKET, {"lifecycleRules": [{"enabled": False, "expiration": {"days": 1}}]},
      {"lifecycleRules": [{"enabled": True, "expiration": {"days": 1}}]}),
     (POLL, {"maximumRetryAttempts": 10}, {"maximumRetryAttempts": 1}),
+    (REDSHIFT, {"manualSnapshotRetentionPeriod": -1}, {"manualSnapshotRetentionPeriod": 30}),
+    ("aws:dlm/lifecyclePolicy:LifecyclePolicy",
+     {"policyDetails": {"schedules": [{"createRule": {"interval": 12}}]}},
+     {"policyDetails": {"schedules": [{"createRule": {"interval": 24}}]}}),
+    ("aws:opensearch/domain:Domain", {"clusterConfig": {"availabilityZoneCount": 3}},
+     {"clusterConfig": {"availabilityZoneCount": 2}}),
+    ("aws:fms/policy:Policy", {"deleteUnusedFmManagedResources": False},
+     {"deleteUnusedFmManagedResources": True}),
+    ("aws:cloudfront/distribution:Distribution",
+     {"viewerCertificate": {"cloudfrontDefaultCertificate": False}},
+     {"viewerCertificate": {"cloudfrontDefaultCertificate": True}}),
+    ("aws:cloudfront/distribution:Distribution",
+     {"customErrorResponses": [{"errorCode": 404, "errorCachingMinTtl": 10}]},
+     {"customErrorResponses": [{"errorCode": 404, "errorCachingMinTtl": 86_400}]}),
+    ("aws:lb/loadBalancer:LoadBalancer", {"clientKeepAlive": 3_600},
+     {"clientKeepAlive": 604_800}),
+    ("aws:fsx/openZfsVolume:OpenZfsVolume",
+     {"nfsExports": {"clientConfigurations": [{"clients": "10.0.0.0/8"}]}},
+     {"nfsExports": {"clientConfigurations": [{"clients": "*"}]}}),
+    (GROUP, parameter("old_passwords", "0"), parameter("old_passwords", "1")),
+    ("aws:eks/cluster:Cluster", {"storageConfig": {"blockStorage": {"enabled": False}}},
+     {"storageConfig": {"blockStorage": {"enabled": True}}}),
 ]  # fmt: skip
 
 
@@ -143,6 +212,12 @@ def test_no_step_and_no_word_excuses_these(
          {"name": "g", "authenticationProviders": ["SAML"]}),
         ("aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate", {"description": "a"},
          {"description": "a", "prefix": "ROOT"}),
+        ("kubernetes:serving.kserve.io/v1alpha1:ServingRuntime", {"metadata": {"name": "a"}},
+         {"spec": {"supportedModelFormats": [{"name": "a", "autoSelect": True}]}}),
+        ("kubernetes:policy/v1:PodDisruptionBudget", {"spec": {"maxUnavailable": 1}},
+         {"spec": {"maxUnavailable": 0}}),
+        ("aws:backup/vaultLockConfiguration:VaultLockConfiguration", {"minRetentionDays": 7},
+         {"minRetentionDays": 7, "changeableForDays": 3}),
         ("kubernetes:networking.k8s.io/v1:IngressClass", {"metadata": {"name": "a"}},
          {"metadata": {"annotations": {"ingressclass.kubernetes.io/is-default-class": "true"}}}),
     ],
@@ -165,6 +240,15 @@ def test_a_new_one_that_names_nothing_but_itself_is_quiet(
         ("aws:ec2/serialConsoleAccess:SerialConsoleAccess", {"enabled": False}),
         ("aws:elasticbeanstalk/environment:Environment", {"name": "e", "application": "a"}),
         ("aws:ssm/document:Document", {"name": "SSM-SessionManagerRunShell", "content": "{}"}),
+        ("aws:cfg/retentionConfiguration:RetentionConfiguration", {"retentionPeriodInDays": 30}),
+        ("aws:ecr/lifecyclePolicy:LifecyclePolicy", {"repository": "r", "policy": "{}"}),
+        ("aws-native:backup:LegalHold", {"title": "t", "selection": {"vaultNames": ["*"]}}),
+        (
+            "aws:sagemaker/notebookInstanceLifecycleConfiguration:"
+            "NotebookInstanceLifecycleConfiguration",
+            {"onStart": "Y3VybA=="},
+        ),
+        ("kubernetes:data.fluid.io/v1alpha1:AlluxioRuntime", {"spec": {"replicas": 50}}),
         ("aws:odb/cloudExadataInfrastructure:CloudExadataInfrastructure", {"shape": "X9M"}),
     ],
 )

@@ -264,7 +264,8 @@ def _is_of_a_range(leaf: Leaf) -> bool:
     """Whether ranges are compared here; one that is said no longer may be everybody's."""
     sides = leaf.old, leaf.new
     dropped = leaf.new is None and leaf.path[-1][:1] != "["
-    is_range = any(isinstance(each, str) and network(each) for each in sides)
+    said = [each for each in sides if each is not None and each is not LATER]
+    is_range = any(said) and all(isinstance(each, str) and network(each) for each in said)
     return is_range and not dropped and LATER not in sides and "except" not in leaf.path
 
 
