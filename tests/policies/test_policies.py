@@ -53,6 +53,7 @@ CORE = (
     "reading.texts",
     "rule",
     "theme",
+    "secret_names",
 )
 NEVER_UNKNOWN = {"ML-FS-003": "protection is an option of the program, which is always known"}
 PRODUCTION = PolicyConfig(production=True)
