@@ -63,7 +63,7 @@ def test_a_subnet_that_is_not_there_is_refused(operation: str, asked: dict[str, 
 
 
 def test_what_is_only_written_down_may_name_any_network() -> None:
-    Account().call(
+    made = Account().call(
         "CreateCompilationJob",
         CompilationJobName="c",
         RoleArn=ROLE,
@@ -71,6 +71,7 @@ def test_what_is_only_written_down_may_name_any_network() -> None:
         StoppingCondition={},
         VpcConfig=CONFIG,
     )
+    assert made["CompilationJobArn"].endswith(":compilation-job/c")
 
 
 def test_a_group_must_be_in_the_vpc_of_the_subnets(cloud: Cloud) -> None:

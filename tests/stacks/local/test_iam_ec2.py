@@ -223,6 +223,15 @@ def test_a_fleet_starts_what_its_template_says(cloud: Cloud, ground: Ground, sta
     assert f"ec2:RunInstances on resource: {HEAD}:volume/*" in said
 
 
+def test_a_version_that_is_not_there_is_refused_by_ec2(
+    cloud: Cloud, ground: Ground, starter: As
+) -> None:
+    used = template(cloud, ground, "versions", "launch-template")
+    request = ground.run(LaunchTemplate={"LaunchTemplateId": used, "Version": "7"})
+    code = refusal(starter("ec2").run_instances, **request, TagSpecifications=OF_A_POOL)[0]
+    assert code == "InvalidLaunchTemplateId.VersionNotFound"
+
+
 def test_each_of_several_instances_is_asked_for(cloud: Cloud, ground: Ground, starter: As) -> None:
     mine = launcher(cloud, "starts-two", ground)("ec2").run_instances(
         **ground.run(TagSpecifications=OF_A_POOL)

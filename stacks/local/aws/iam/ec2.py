@@ -119,7 +119,7 @@ def _launch(
     """What a request says goes before its template."""
     named = template if template is not None else given.get("LaunchTemplate") or {}
     found = _template(named, place) if named else None
-    held = dict(found.get_version(named.get("Version", "$Default")).data) if found else {}
+    held = _data(found, str(named.get("Version", "$Default"))) if found else {}
     data = {**held, **given}
     return Launch(
         data=data,
@@ -127,6 +127,15 @@ def _launch(
         template_id=str(found.id) if found else "",
         used=[*_used(data)],
     )
+
+
+def _data(template: Any, version: str) -> Mapping[str, Any]:
+    """What a version says; nothing of one that is not there, which EC2 refuses after IAM."""
+    by_name = {"$default": template.default_version_number, "$latest": len(template.versions)}
+    number = str(by_name.get(version.lower(), version))
+    held = {str(one.number): one.data for one in template.versions}
+    found: Mapping[str, Any] = held.get(number, {})
+    return found
 
 
 def _used(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -3,9 +3,8 @@
 By the shapes of botocore's model, wherever they stand in a request: VpcConfig of jobs and models,
 NetworkConfig, a notebook's SubnetId, a domain's VpcId. What is only written down is not looked at:
 definitions of jobs, which start later, and what is recorded here (no source says when SageMaker
-looks at those). The words are EC2's, of InvalidVpcID,
-InvalidSubnetID and InvalidGroup.NotFound (EC2 API reference, "Error codes"), which SageMaker
-asks as the caller.
+looks at those). The words are EC2's, of InvalidVpcID, InvalidSubnetID and InvalidGroup.NotFound
+(EC2 API reference, "Error codes"), which SageMaker asks as the caller.
 """
 
 import functools
