@@ -19,10 +19,13 @@ from pipelines import compiled
 from pipelines.compiled import PipelineInputs, Request
 from pipelines.workload import named
 from stacks import definitions as bridge
-from tests.kits.local_cloud import Cloud, running_cloud, trusted_role, until
+from tests.kits.local_cloud import Cloud, network, running_cloud, trusted_role, until
 
 NAMES = Names(env="local", account_id="123456789012", region="us-east-1")
 RUN_SECONDS = 600
+KEY = "arn:aws:kms:us-east-1:123456789012:key/storage"
+GROUP, SUBNET = "sg-0123456789abcdef0", "subnet-0123456789abcdef0"
+"""Stand-ins; `deploy` puts what the account has in their place."""
 
 
 def inputs(workload: str, pipeline: str, **chosen: Any) -> PipelineInputs:
@@ -38,10 +41,10 @@ def inputs(workload: str, pipeline: str, **chosen: Any) -> PipelineInputs:
         chosen=chosen,
     )
     known = {
-        bridge.STORAGE_KEY: "arn:aws:kms:us-east-1:123456789012:key/storage",
-        bridge.JOB_SECURITY_GROUP: "sg-0123456789abcdef0",
+        bridge.STORAGE_KEY: KEY,
+        bridge.JOB_SECURITY_GROUP: GROUP,
         bridge.TRACKING_APP: "",
-        bridge.subnet("a"): "subnet-0123456789abcdef0",
+        bridge.subnet("a"): SUBNET,
     }
     filled = json.loads(bridge.filled_in(json.dumps(vars(found)), known))
     return PipelineInputs(**filled)
@@ -61,6 +64,12 @@ def deploy(cloud: Cloud, asked: Mapping[str, PipelineInputs]) -> None:
     ]
     with tempfile.TemporaryDirectory() as cache:
         texts = compiled.definitions(requests, cache=Path(cache))
+    net = network(cloud)
+    has = {
+        KEY: cloud.client("kms").create_key()["KeyMetadata"]["Arn"],
+        GROUP: net["SecurityGroupIds"][0],
+        SUBNET: net["Subnets"][0],
+    }
     for request, text in zip(requests, texts, strict=True):
         _make_groups(sagemaker, request)
         if request.inputs.model_package_group_name:
@@ -69,7 +78,7 @@ def deploy(cloud: Cloud, asked: Mapping[str, PipelineInputs]) -> None:
             )
         sagemaker.create_pipeline(
             PipelineName=request.inputs.pipeline_name,
-            PipelineDefinition=text,
+            PipelineDefinition=re.sub("|".join(has), lambda found: has[found[0]], text),
             RoleArn=request.inputs.role_arn,
             ClientRequestToken="0" * 32,
         )
