@@ -42,7 +42,10 @@ CHANGES = ("update", "replace", DESTROY)
 """What may come next where something is deployed; where nothing is, it is created."""
 
 GRACE_SECONDS = 15
-"""In which what a killed engine started must end by itself."""
+"""In which what a killed engine started must end by itself, and a ledger be written."""
+
+PROVIDERS = "pulumi:providers:"
+"""What the engine makes without asking a cloud."""
 
 FEW = 3
 """So many differences are told."""
@@ -195,10 +198,7 @@ def _put_right(home: Home, work: str, choices: random.Random) -> tuple[str, str]
 def _differences(home: Home, *, gone: bool) -> Iterator[str]:
     """What is not as though nobody had been killed."""
     clone = home.clone
-    held = state_files.held(clone.home)
-    ledger = json.loads(state_files.ledger_file(clone.home).read_text())
-    made = {(urn, id) for urn, ids in ledger.items() for id in ids}
-    if wrong := {pair for pair in made ^ held if "pulumi:providers:" not in pair[0]}:
+    if wrong := _in_one_of_state_and_ledger(clone.home):
         yield f"only the state or only the ledger has {sorted(wrong)[:FEW]}"
     expected = Counter[str]() if gone else EXPECTED
     if found := +created(clone):
@@ -211,6 +211,18 @@ def _differences(home: Home, *, gone: bool) -> Iterator[str]:
         yield f"{urn} must say {whole.get(urn)}, got {now.get(urn)}"
     if left := _packs_left(clone):
         yield f"policy packs are left: {left}"
+
+
+def _in_one_of_state_and_ledger(home: Path) -> set[tuple[str, str]]:
+    """URNs and ids that only one of them has; the cloud writes its ledger a little later."""
+    end = time.monotonic() + GRACE_SECONDS
+    while True:
+        ledger = json.loads(state_files.ledger_file(home).read_text())
+        made = {(urn, id) for urn, ids in ledger.items() for id in ids}
+        wrong = {pair for pair in made ^ state_files.held(home) if PROVIDERS not in pair[0]}
+        if not wrong or time.monotonic() > end:
+            return wrong
+        time.sleep(0.2)
 
 
 def says(clone: Clone) -> dict[str, str]:

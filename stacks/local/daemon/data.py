@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from stacks.local.aws.emr import serverless
 from stacks.local.aws.sagemaker.resumption import resume
 from stacks.local.aws.signatures import Secret
 from stacks.local.daemon import killed_engines, state_files
-from stacks.local.daemon.record import last_port
+from stacks.local.daemon.record import Made, last_port
 from stacks.local.daemon.rounds import Rounds
 from stacks.local.keeping.bodies import Bodies
 from stacks.local.keeping.folder import data_folder
@@ -75,6 +76,11 @@ class Data:
             quiet=Quiet(snapshots.changed),
             journal=Journal(folder=folder, keys=keys),
         )
+
+    @cached_property
+    def made(self) -> Made:
+        """The file of the home that says what the ledger holds."""
+        return Made(home=self.home, ledger=self.ledger)
 
     def _places(self) -> dict[str, Place]:
         """What is kept beside moto."""
@@ -136,6 +142,11 @@ class Data:
                 one.wait(max(0, deadline - time.monotonic()))
 
         return wait
+
+    def deleted(self, urn: str, id: str) -> None:
+        """Put down that a resource is gone from cloud and ledger, before its engine hears of it."""
+        self.journal.deleted(urn, id)
+        self.made.deleted(urn)
 
     def delete_again(self, backend: Backend) -> None:
         """Take away what an engine heard to be deleted: no state holds it, so no engine would.

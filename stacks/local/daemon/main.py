@@ -134,7 +134,7 @@ def _serve(
     ready()
     data.begin()
     log.info("ready at %s", url)
-    write_down(home, _record(url, ports, namespace, data), lock, data.ledger, stop)
+    write_down(home, _record(url, ports, namespace, data), lock, data.made, stop)
     (home / "local" / "cloud.json").unlink(missing_ok=True)
     log.info("stopping")
     data.finish()
@@ -295,7 +295,7 @@ def _aws_backend(url: str, keys: Keys, answers: Answers) -> AwsBackend:
 def _serve_provider(backend: Backend, admits: Admits, data: Data) -> int:
     from stacks.local.provider.server import serve
 
-    server, port = serve(backend, admits=admits, ledger=data.ledger, deleted=data.journal.deleted)
+    server, port = serve(backend, admits=admits, ledger=data.ledger, deleted=data.deleted)
     _KEPT.append(server)
     return int(port)
 

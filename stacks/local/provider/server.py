@@ -254,7 +254,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             self.ledger.seen(subject.urn, request.id, inputs)
         found = self.backend.read(subject, request.id, inputs)
         if found is None:
-            self.ledger.forget(subject.urn, request.id)
+            self._gone(subject.urn, request.id)
             return provider_pb2.ReadResponse()
         secrets = secrets_in(request)
         return provider_pb2.ReadResponse(
@@ -283,9 +283,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         with self.ledger.turn(subject.urn):
             self.ledger.seen(subject.urn, request.id, inputs)
             self.backend.delete(subject, request.id, inputs)
-            self.deleted(subject.urn, request.id)
-            self.ledger.forget(subject.urn, request.id)
+            self._gone(subject.urn, request.id)
         return empty_pb2.Empty()
+
+    def _gone(self, urn: str, id: str) -> None:
+        self.ledger.forget(urn, id)
+        self.deleted(urn, id)
 
     @edge
     def Invoke(self, request: Any, context: Any) -> provider_pb2.InvokeResponse:

@@ -9,6 +9,8 @@ import pytest
 
 from infra.errors import UserError
 from stacks.local.daemon import state_files
+from stacks.local.daemon.data import Data
+from stacks.local.runtime.keys import ensure as ensure_keys
 from tests.kits.state_mutations import MUTATIONS
 
 STACK = "local.foundation"
@@ -102,6 +104,25 @@ def test_a_state_without_resources_is_refused_where_the_cloud_holds_some(tmp_pat
     state_files.check(tmp_path, STACK, cut_off=True)
     with pytest.raises(UserError, match="destroy local --yes"):
         state_files.restore(tmp_path, STACK)
+
+
+def test_the_next_command_does_not_miss_what_the_last_one_deleted(tmp_path: Path) -> None:
+    """The file is written about once a second; a command may come right after the last deletion."""
+    data = Data.of(tmp_path, ensure_keys(tmp_path), application=None)
+    data.journal.rotate()
+    urns = [f"{PREFIX}aws:ec2/vpc:Vpc::{name}" for name in ("one", "two")]
+    other = "urn:pulumi:local.weather::p::t::n"
+    for urn in (*urns, other):
+        data.ledger.created(urn, urn, {})
+    data.made.write()
+    for urn in urns:
+        with pytest.raises(UserError, match="got no file"):
+            state_files.check(tmp_path, STACK, cut_off=False)
+        data.ledger.forget(urn, urn)
+        data.deleted(urn, urn)
+    state_files.check(tmp_path, STACK, cut_off=False)
+    with pytest.raises(UserError, match="got no file"):
+        state_files.check(tmp_path, "local.weather", cut_off=False)
 
 
 def test_a_damaged_copy_is_not_put_back(home: Path) -> None:

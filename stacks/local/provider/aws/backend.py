@@ -10,7 +10,7 @@ from typing import Any
 
 from infra.errors import UserError
 from stacks.local.provider.aws import diff as aws_diff
-from stacks.local.provider.aws.calls import RowExecutor, Session
+from stacks.local.provider.aws.calls import RowExecutor, Session, missing
 from stacks.local.provider.aws.kept_answers import Answers, calling
 from stacks.local.provider.aws.preload import warm
 from stacks.local.provider.aws.requests import RowMapper, outputs
@@ -170,22 +170,28 @@ class AwsBackend:
     def create(self, subject: Subject, inputs: Properties) -> Existing:
         """Make it, follow up, wait until it is ready; on failure take it away again.
 
-        One that was made and whose answer was lost is taken over and made to match.
+        One that was made and whose answer was lost is taken over and made to match; not where it
+        was taken away again and that answer was lost too.
         """
         lost = self._answers.unseen(subject.urn)
         begun = inputs if lost is None else lost
         with self._answers.creation(subject.urn, begun):
-            made = self._made(subject, begun)
+            made = self._made(subject, begun, taken_over=lost is not None)
+        if made is None:
+            return self.create(subject, inputs)
         changed = self.diff(subject, begun, inputs)
         if changed.replaces:
             self.delete(subject, made.id, begun)
             return self.create(subject, inputs)
         return self.update(subject, made.id, begun, inputs) if changed.changes else made
 
-    def _made(self, subject: Subject, inputs: Properties) -> Existing:
+    def _made(self, subject: Subject, inputs: Properties, *, taken_over: bool) -> Existing | None:
+        """None: what would be taken over is gone."""
         work = self._work(subject, new=inputs)
         row = work.row
         work = replace(work, id=work.create())
+        if taken_over and work.describe() is None:
+            return None
         with ExitStack() as undo:
             undo.callback(self.delete, subject, work.id, inputs)
             for call in row.then:
@@ -281,11 +287,7 @@ class AwsBackend:
         self, subject: Subject, id: str, inputs: Properties, found: Existing | None
     ) -> Existing:
         if found is None:
-            raise UserError(
-                f"{subject}: {id} must exist after the call, got nothing",
-                fix='type `pulumi refresh` after `eval "$(plinth env local)"`, so that it is '
-                "created again",
-            )
+            raise missing(subject, id)
         return Existing(id=id, inputs=inputs, outputs={**found.outputs, **inputs})
 
     def _caller(self) -> Properties:

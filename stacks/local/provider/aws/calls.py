@@ -22,7 +22,7 @@ from stacks.local.provider.aws.row import Call, HookContext, Row
 from stacks.local.provider.aws.shapes import operation_model
 from stacks.local.provider.backend import Properties, Subject
 
-FIRST_PAUSE, LONGEST_PAUSE, PATIENCE = 0.02, 1.0, 1800.0  # seconds
+FIRST_PAUSE, LONGEST_PAUSE, PATIENCE = 0.02, 1.0, 900.0  # seconds
 CONNECTIONS = 64
 
 
@@ -32,6 +32,14 @@ DELETE_TRIES = 4
 
 class Gone(Exception):
     """AWS says that the resource does not exist."""
+
+
+def missing(subject: Subject, id: str) -> UserError:
+    """What was just made or changed is not there."""
+    return UserError(
+        f"{subject}: {id} must exist after the call, got nothing",
+        fix='type `pulumi refresh` after `eval "$(plinth env local)"`, so that it is created again',
+    )
 
 
 class Session:
@@ -235,8 +243,11 @@ class RowExecutor:
         answer: dict[str, Any] = {}
 
         def settled() -> bool:
+            found = self.describe()
+            if found is None:
+                raise missing(self.subject, self.id)
             answer.clear()
-            answer.update(self.describe() or {})
+            answer.update(found)
             return jmespath.search(wait.status, answer) in (*wait.good, *wait.bad)
 
         good = " or ".join(wait.good)
