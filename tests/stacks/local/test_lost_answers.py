@@ -1,6 +1,7 @@
 """Answers that are lost on the way to the provider while it makes a thing and takes it away."""
 
 import threading
+import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from typing import Any
@@ -46,6 +47,8 @@ def lossy() -> Iterator[tuple[AwsBackend, Losing, Any]]:
     thread.start()
     url = f"http://127.0.0.1:{server.server_port}"
     try:
+        # moto's state belongs to the process: there may be what another test made
+        urllib.request.urlopen(f"{url}/moto-api/reset", data=b"").close()
         ec2 = boto3.client(
             "ec2",
             "us-east-1",
