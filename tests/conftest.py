@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HANGS_SECONDS = 1800
+HANGS_SECONDS = 1200
 """After which nothing goes on any more, however busy the machine is."""
 
 # an example takes as long as the machine is busy

@@ -115,16 +115,24 @@ class Kubernetes:
         nodes.remove(self.client, name)
 
     def fail_node(self, name: str) -> None:
-        """Let a node's kubelet report that it is not ready: its pods are evicted."""
+        """Let a node's kubelet report that it is not ready until its pods are evicted.
+
+        kwok, which reports for the node until it is told not to, may have a last word under way.
+        """
         self.client.patch(nodes.NODE, None, name, {"metadata": {"annotations": planes.OWN_STATUS}})
-        found = self.client.get(nodes.NODE, None, name)
-        assert found is not None
+        until(lambda: self._evicted(name))
+
+    def _evicted(self, name: str) -> bool:
+        if (found := self._schedulable(name)) is None:
+            pods = self.client.list(nodes.POD)
+            return all(pod["spec"].get("nodeName") != name for pod in pods)
         conditions = [
             {**c, "status": "False", "reason": "KubeletNotReady"} if c["type"] == "Ready" else c
             for c in found["status"]["conditions"]
         ]
         change = {"status": {"conditions": conditions}}
         self.client.patch(nodes.NODE, None, f"{name}/status", change)
+        return False
 
     def pods(self, namespace: str) -> dict[str, str]:
         """Pods of a namespace: name -> node, empty while it waits."""
