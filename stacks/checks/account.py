@@ -126,7 +126,11 @@ def questions(resources: Sequence[Resource], names: Names) -> Iterator[Question]
 
 
 def _denied(platform: Platform, caller: str, question: Question) -> Iterator[str]:
-    """Actions that are not allowed, with where, if that has a name."""
+    """Actions that are not allowed, with where, if that has a name.
+
+    The results are one for each action; what is decided about each resource stands in them (IAM
+    API reference, EvaluationResult).
+    """
     pages = (
         platform.clients("iam")
         .get_paginator("simulate_principal_policy")
@@ -142,6 +146,10 @@ def _denied(platform: Platform, caller: str, question: Question) -> Iterator[str
     )
     for page in pages:
         for result in page["EvaluationResults"]:
-            if result["EvalDecision"] != "allowed":
-                arn = result.get("EvalResourceName", "*")
-                yield result["EvalActionName"] + ("" if arn == "*" else f" on {arn}")
+            action, each = result["EvalActionName"], result.get("ResourceSpecificResults")
+            if not each and result["EvalDecision"] != "allowed":
+                yield action
+            for one in each or ():
+                if one["EvalResourceDecision"] != "allowed":
+                    arn = one["EvalResourceName"]
+                    yield action + ("" if arn == "*" else f" on {arn}")

@@ -22,6 +22,9 @@ from tests.kits.stacks import ALL, synth
 REAL = [stack for stack in ALL if stack.env != "local"]
 
 
+STRICTEST_FIRST = ("explicitDeny", "implicitDeny", "allowed")
+
+
 @cache
 def deployer(env: str) -> list[dict[str, Any]]:
     """The policies of an environment's deployer, and its boundary."""
@@ -57,17 +60,22 @@ class Simulator:
             one["ContextKeyName"].replace(":", "__"): one["ContextKeyValues"][0]
             for one in ContextEntries
         }
-        results = [
-            {
-                "EvalActionName": action,
-                "EvalResourceName": arn,
-                "EvalDecision": {"allow": "allowed", "deny": "explicitDeny"}.get(
-                    decide(self.policies, action, arn, **context), "implicitDeny"
-                ),
-            }
-            for action in ActionNames
-            for arn in ResourceArns
-        ]
+        results = []
+        for action in ActionNames:
+            each = [
+                {
+                    "EvalResourceName": arn,
+                    "EvalResourceDecision": {"allow": "allowed", "deny": "explicitDeny"}.get(
+                        decide(self.policies, action, arn, **context), "implicitDeny"
+                    ),
+                }
+                for arn in ResourceArns
+            ]
+            said = {one["EvalResourceDecision"] for one in each}
+            result = {"EvalActionName": action, "EvalResourceName": "arn:${Partition}:x:::${Name}"}
+            result["EvalDecision"] = next(one for one in STRICTEST_FIRST if one in said)
+            specific = {} if list(ResourceArns) == ["*"] else {"ResourceSpecificResults": each}
+            results.append({**result, **specific})
         return [{"EvaluationResults": results}]
 
 

@@ -185,7 +185,14 @@ def a_bucket() -> None:
 @pytest.mark.parametrize(("decision", "status"), [("allowed", "pass"), ("implicitDeny", "fail")])
 def test_the_caller_must_be_allowed_what_the_program_creates(decision: str, status: str) -> None:
     results = [
-        {"EvalActionName": action, "EvalDecision": decided, "EvalResourceName": BUCKET}
+        {
+            "EvalActionName": action,
+            "EvalDecision": decided,
+            "EvalResourceName": "arn:${Partition}:s3:::${BucketName}",
+            "ResourceSpecificResults": [
+                {"EvalResourceName": BUCKET, "EvalResourceDecision": decided}
+            ],
+        }
         for action, decided in (("s3:CreateBucket", decision), ("s3:PutBucketPolicy", "allowed"))
     ]
     script: Script = {

@@ -36,7 +36,8 @@ QUIET = {
     "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": str(container.SDK_DEFAULTS),
     "SAGEMAKER_VALIDATE_ROLE": "false",
 }
-"""Usage reporting off; no role simulation, since moto has no SimulatePrincipalPolicy."""
+"""Usage reporting off. No check of a role before each call of the SDK, in an account neither: it
+asks for actions on every resource, which IAM denies to roles that may use only their own."""
 
 Say = Callable[[str], None]
 

@@ -173,7 +173,7 @@ def _overlay(
     from stacks.local.aws.app import SageMakerApp
     from stacks.local.aws.emulator import Emulator
     from stacks.local.aws.faults import Faults
-    from stacks.local.aws.iam import owner
+    from stacks.local.aws.iam import owner, simulation
     from stacks.local.aws.sagemaker.capture import Captures
     from stacks.local.aws.store import Store
     from stacks.local.daemon.deciding import authorizer
@@ -193,6 +193,7 @@ def _overlay(
     moto_ec2.install()
     moto_cloudwatch.install()
     service_linked_roles.install()
+    simulation.install()
     service_quotas.install()
     service_linked_roles.make()
     owner.make(keys, REGION)

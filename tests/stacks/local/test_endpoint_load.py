@@ -38,9 +38,16 @@ def test_a_wrong_request_gets_a_refusal_of_aws_and_no_page(target: Target) -> No
 
 
 def test_what_nobody_built_is_said_once_and_not_asked_again(cloud: Cloud) -> None:
-    for service, operation in (("translate", "list_terminologies"), ("gamelift", "list_builds")):
-        with pytest.raises(ClientError, match="not emulated by the local cloud") as refused:
-            getattr(cloud.client(service), operation)()
+    for service, operation, asked in (
+        ("translate", "list_terminologies", "ListTerminologies"),
+        ("gamelift", "list_builds", "ListBuilds"),
+        ("eks", "describe_addon_versions", "GET /addons/supported-versions"),
+        ("iam", "get_organizations_access_report", "GetOrganizationsAccessReport"),
+    ):
+        told = f"^An error .*: {service}: {asked} is not emulated by the local cloud"
+        with pytest.raises(ClientError, match=told) as refused:
+            more = {"JobId": "a" * 36} if service == "iam" else {}
+            getattr(cloud.client(service), operation)(**more)
         answer = refused.value.response
         assert answer["Error"]["Code"] == "NotEmulated"
         assert answer["ResponseMetadata"]["RetryAttempts"] == 0

@@ -1,8 +1,11 @@
 """Preflight on the environment `local`: the same checks, asked of its running cloud."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pulumi_aws as aws
 import pytest
 
@@ -73,3 +76,44 @@ def test_every_check_comes_to_a_finding_whatever_the_local_cloud_lacks(cloud: Cl
     unsure = {finding.check for finding in found if finding.status == "unknown"}
     assert [finding for finding in found if finding.status == "fail"] == []
     assert unsure <= {"permissions", "amis", "add-ons", "charts", "cost"}
+
+
+def test_who_may_not_deploy_is_told_what_and_where(cloud: Cloud) -> None:
+    """By the simulator of the local account: the owner of the home, then a user of few rights."""
+    iam = cloud.client("iam")
+    iam.create_user(UserName="few")
+    bucket = "arn:aws:s3:::plinth-local-data"
+    rights = [
+        {"Effect": "Allow", "Action": "s3:*", "Resource": bucket},
+        {"Effect": "Deny", "Action": "s3:PutBucketTagging", "Resource": "*"},
+    ]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": rights})
+    iam.put_user_policy(UserName="few", PolicyName="few", PolicyDocument=policy)
+    key = iam.create_access_key(UserName="few")["AccessKey"]
+
+    def few(service: str) -> Any:
+        return boto3.client(
+            service,
+            "us-east-1",
+            endpoint_url=cloud.info.endpoint_url,
+            aws_access_key_id=key["AccessKeyId"],
+            aws_secret_access_key=key["SecretAccessKey"],
+        )
+
+    def found(clients: Any, *names: str) -> Any:
+        def buckets() -> None:
+            for name in names:
+                aws.s3.Bucket(name, bucket=name)
+
+        asked = platform(buckets, clients=clients, stack="local.foundation")
+        return ask(account.check_permissions, asked)[0]
+
+    assert found(cloud.client, "plinth-local-data").status == "pass"
+    assert found(few, "plinth-local-data").status == "unknown"  # it may not ask
+    rights.append({"Effect": "Allow", "Action": "iam:SimulatePrincipalPolicy", "Resource": "*"})
+    policy = json.dumps({"Version": "2012-10-17", "Statement": rights})
+    iam.put_user_policy(UserName="few", PolicyName="few", PolicyDocument=policy)
+    told = found(few, "plinth-local-data", "plinth-local-other").message
+    assert f"s3:PutBucketTagging on {bucket}" in told
+    assert "s3:CreateBucket on arn:aws:s3:::plinth-local-other" in told
+    assert f"s3:CreateBucket on {bucket}" not in told

@@ -80,6 +80,12 @@ def of_user(user: Any, partition: str) -> Caller:
     )
 
 
+def of_group(group: Any) -> Caller:
+    """Somebody who is allowed what a group of moto's is."""
+    principal = Principal(kind="user", arn=group.arn, account=group.account_id)
+    return Caller(principal=principal, identity=_attached(group))
+
+
 def unknown_role(arn: str, entity: str, account: str) -> Caller:
     """A session of a role that is gone: it may nothing."""
     return Caller(principal=Principal(kind="session", arn=arn, account=account, entity=entity))

@@ -32,6 +32,10 @@ DECIDED: Mapping[str, str] = {
         "interfaces in a VPC"
     ),
     "tags": "sagemaker:AddTags of whoever makes something of SageMaker's with tags",
+    "simulator": (
+        "SimulatePrincipalPolicy and SimulateCustomPolicy by the evaluator that decides here, and "
+        "the keys that policies ask for; without PolicyExclusionList and ResourceHandlingOption"
+    ),
     "objects that are not there": "403 to who may not list the bucket, 404 to who may",
     "context": (
         "global keys, tags of the request, of roles and of SageMaker's resources, members of "
