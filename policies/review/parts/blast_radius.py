@@ -110,9 +110,10 @@ def _named(urns: Iterable[str], change: StackChange) -> dict[str, set[str]]:
 
 
 def _sentence(count: int, named: Mapping[str, set[str]]) -> str:
+    behind = f"{count} {'resource' if count == 1 else 'resources'} behind the changes"
     if not named:
-        return f"{count} resources behind the changes; no endpoint and no pipeline among them"
+        return f"{behind}; no endpoint and no pipeline among them"
     reached = "; ".join(
         f"{kind}: {', '.join(sorted(names))}" for kind, names in sorted(named.items())
     )
-    return f"{count} resources behind the changes. Reached: {reached}"
+    return f"{behind}. Reached: {reached}"

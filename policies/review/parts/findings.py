@@ -44,7 +44,7 @@ def part(change: StackChange, context: Context) -> Section | None:
     notes = [_tally(counts)] + ([told_unjudged(silent, SHOWN)] if silent else [])
     if undecided:
         names = sorted({f.rule_id for f in undecided})
-        notes.append(f"undecided before the update: {len(undecided)} times, by {', '.join(names)}")
+        notes.append(f"undecided before the update, {len(undecided)} in all: {', '.join(names)}")
     return Section(
         id="policies",
         title="Policies",
