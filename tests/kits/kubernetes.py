@@ -2,11 +2,10 @@
 
 import contextlib
 import logging
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -15,9 +14,7 @@ from stacks.local.kubernetes import nodes
 from stacks.local.kubernetes.client import Client, Kind, Object
 from stacks.local.runtime.processes import Children
 from stacks.toolchain import control_plane as toolchain
-from tests.conftest import HANGS_SECONDS
-
-Found = TypeVar("Found")
+from tests.kits.path import wait_until
 
 
 @pytest.fixture(scope="session")
@@ -156,16 +153,7 @@ class Kubernetes:
         return found if ready and "node.kubernetes.io/not-ready" not in taints else None
 
 
-def until(answer: Callable[[], Found | None]) -> Found:
-    """The answer once it is one; TimeoutError with the last one."""
-    deadline = time.monotonic() + HANGS_SECONDS
-    while True:
-        found = answer()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"still {found!r} after {HANGS_SECONDS} s")
-        time.sleep(0.05)
+until = wait_until
 
 
 def pod(

@@ -7,12 +7,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 from botocore.exceptions import ClientError
 
 from tests.conftest import HANGS_SECONDS, Clone
+
+Found = TypeVar("Found")
 
 DATA = "plinth-local-data-123456789012"
 
@@ -79,16 +81,19 @@ def states(clone: Clone) -> dict[str, bytes]:
     return {path.stem: path.read_bytes() for path in folder.glob("*.json")}
 
 
-def wait_until(holds: Callable[[], bool], by: "subprocess.Popen[Any] | None" = None) -> None:
-    """Wait for the point at which something is to happen: as long as the process runs, if given.
+def wait_until(
+    answer: Callable[[], Found | None], by: "subprocess.Popen[Any] | None" = None
+) -> Found:
+    """The first answer that is not empty: asked as long as the process runs, if given.
 
     A busy machine takes its time; only what hangs for good is given up by the clock.
     """
     deadline = time.monotonic() + HANGS_SECONDS
-    while not holds():
+    while not (found := answer()):
         assert by is None or by.poll() is None, "it ended before it came to the point"
-        assert time.monotonic() < deadline, "it never came to the point at which to act"
+        assert time.monotonic() < deadline, f"it never came to the point, still {found!r}"
         time.sleep(0.02)
+    return found
 
 
 def answers(call: Callable[..., Any], **request: str) -> bool:

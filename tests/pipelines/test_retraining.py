@@ -4,7 +4,7 @@ import io
 import json
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ import pytest
 
 from pipelines.retraining.decision import Record, RetrainingDecision, RetrainingLimits, decide
 from pipelines.retraining.start import reason_of
-from tests.conftest import HANGS_SECONDS
 from tests.kits.local_cloud import ROLE, Cloud, running_cloud, trusted_role
+from tests.kits.path import wait_until
 
 NOW = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 LIMITS = RetrainingLimits(cool_down=timedelta(hours=1), max_runs_per_day=3)
@@ -178,15 +178,6 @@ def _archive() -> bytes:
     return out.getvalue()
 
 
-def eventually(answer: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + HANGS_SECONDS
-    while time.monotonic() < deadline:
-        if found := answer():
-            return found
-        time.sleep(0.1)
-    raise TimeoutError("nothing came")
-
-
 def executions(cloud: Cloud) -> list[dict[str, Any]]:
     sagemaker = cloud.client("sagemaker")
     found = sagemaker.list_pipeline_executions(PipelineName=PIPELINE)
@@ -209,7 +200,7 @@ def go_off(cloud: Cloud, alarm: str) -> None:
     for state in ("OK", "ALARM"):
         cloudwatch.set_alarm_state(AlarmName=alarm, StateValue=state, StateReason=f"{alarm} {seen}")
         time.sleep(1.2)
-    eventually(lambda: len(verdicts(cloud)) > seen)
+    wait_until(lambda: len(verdicts(cloud)) > seen)
 
 
 def test_an_alarm_starts_a_run_that_knows_why_and_the_next_ones_are_held_back(
@@ -217,19 +208,20 @@ def test_an_alarm_starts_a_run_that_knows_why_and_the_next_ones_are_held_back(
 ) -> None:
     sagemaker = cloud.client("sagemaker")
     go_off(cloud, "drift")
-    [first] = eventually(lambda: executions(cloud))
+    [first] = wait_until(lambda: executions(cloud))
     arn = first["PipelineExecutionArn"]
     told = sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=arn)
     assert told["PipelineParameters"] == [{"Name": "Reason", "Value": "alarm drift: drift 0"}]
 
     sagemaker.update_pipeline(PipelineName=PIPELINE, PipelineDefinition=definition(WAIT))
     go_off(cloud, "other")
-    second = eventually(lambda: len(executions(cloud)) == 2 and executions(cloud)[0])
+    wait_until(lambda: len(executions(cloud)) == 2)
+    second = executions(cloud)[0]
     go_off(cloud, "drift")
     assert verdicts(cloud)[-1]["refusal"].endswith("is Executing: one run at a time")
 
     sagemaker.stop_pipeline_execution(PipelineExecutionArn=second["PipelineExecutionArn"])
-    eventually(lambda: executions(cloud)[0]["PipelineExecutionStatus"] == "Stopped")
+    wait_until(lambda: executions(cloud)[0]["PipelineExecutionStatus"] == "Stopped")
     go_off(cloud, "other")
     assert verdicts(cloud)[-1]["refusal"] == "2 runs today, 2 are allowed"
     cloud.client("lambda").update_function_configuration(

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.conftest import HANGS_SECONDS, Clone
+from tests.conftest import Clone
 from tests.kits.kubernetes import control_plane_binaries  # noqa: F401 the fixture
-from tests.kits.path import not_same
+from tests.kits.path import not_same, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -120,7 +120,4 @@ def test_nothing_of_everything_is_left(
     seconds["destroy"] = time.perf_counter() - started
     assert gone["left"] == []
     assert gone["changes"]["delete"] == deployed["changes"]["create"]
-    deadline = time.monotonic() + HANGS_SECONDS
-    while clone.processes() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert clone.processes() == []
+    wait_until(lambda: clone.processes() == [])

@@ -306,6 +306,7 @@ def _attachment(
 ) -> Attachment:
     """What gives the EKS cluster a control plane, where this machine has the programs of one."""
     from stacks.local.aws.account_id import ACCOUNT_ID
+    from stacks.local.aws.eks import joining
     from stacks.local.aws.eks.access import ClusterAccess
     from stacks.local.kubernetes.attach import Attachment
     from stacks.toolchain import control_plane
@@ -334,6 +335,9 @@ def _attachment(
         endpoint=url,
         keys=keys.aws(),
         access=access,
+        why_not=functools.partial(
+            joining.why_not, sagemaker_app.emulator.authorizer, sagemaker_app.fallback.store
+        ),
     )
     made.install()
     return made

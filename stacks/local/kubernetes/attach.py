@@ -82,6 +82,9 @@ class Attachment:
     access: Callable[[str], Access]
     """Name of a cluster -> whom its API server lets in."""
 
+    why_not: Callable[[Any, Any], str] = field(default=lambda _cluster, _group: "")
+    """moto's cluster and node group -> why its instances cannot join; empty: they do."""
+
     attached: Attached | None = None
     _wake: threading.Event = field(default_factory=threading.Event)
     _matched: list[nodes.Group] | None = None
@@ -204,16 +207,23 @@ class Attachment:
 
     def _checked(self, group: Any) -> nodes.Group | None:
         """The group; where its nodes cannot be made any more, as it was, and the reason with it."""
+        assert self.attached is not None
+        code = "AsgInstanceLaunchFailures"
         try:
             found = self._group(group)
             nodes.manifests(found)
+            code = "NodeCreationFailure"
+            if found.count and (why := self.why_not(self.attached.cluster, group)):
+                raise UserError(f"Instances failed to join the kubernetes cluster: {why}")
         except UserError as error:
-            issue = {"code": "AsgInstanceLaunchFailures", "message": error.problem}
+            issue = {"code": code, "message": error.problem}
             new = group.status in ("CREATING", "CREATE_FAILED")
             group.status = "CREATE_FAILED" if new else "DEGRADED"
             group.health = {"issues": [issue]}
             before = (g for g in self._matched or () if g.name == group.nodegroup_name)
             return next(before, None)
+        if group.status == "DEGRADED":
+            group.status, group.health = "ACTIVE", {"issues": []}
         return found
 
     def _owns(self, group: Any) -> bool:

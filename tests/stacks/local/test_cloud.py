@@ -28,7 +28,6 @@ from stacks.local.aws.sagemaker.refused_fields import REFUSED
 from stacks.local.aws.sagemaker.shapes import operation_names, service
 from stacks.local.daemon import client as session
 from stacks.local.runtime.processes import Children
-from tests.conftest import HANGS_SECONDS
 from tests.kits.local_cloud import (
     BUCKET,
     ROLE,
@@ -40,6 +39,7 @@ from tests.kits.local_cloud import (
     trusted_role,
     until,
 )
+from tests.kits.path import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -336,9 +336,7 @@ def test_a_killed_cloud_leaves_nothing_once_another_starts(tmp_path: Path) -> No
     first = Cloud(home=tmp_path, info=session.start(tmp_path))
     trusted_role(first.client("iam"))
     create_processing(first.client("sagemaker"), "orphan", "import time; time.sleep(600)")
-    deadline = time.monotonic() + HANGS_SECONDS
-    while not left_of(tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: left_of(tmp_path) != [])
     os.kill(first.info.pid, signal.SIGKILL)
     psutil.wait_procs([psutil.Process(first.info.pid)], timeout=60)
     assert left_of(tmp_path)
@@ -355,15 +353,13 @@ def test_a_cloud_whose_starter_was_killed_is_found_and_not_doubled(tmp_path: Pat
         [
             sys.executable,
             "-c",
-            "import sys; from pathlib import Path; from stacks.local import session;"
-            "session.start(Path(sys.argv[1]))",
+            "import sys; from pathlib import Path; from stacks.local.daemon import client;"
+            "client.start(Path(sys.argv[1]))",
             str(tmp_path),
         ]
     )
     record, log = tmp_path / "local/cloud.json", tmp_path / "local/cloud.log"
-    deadline = time.monotonic() + HANGS_SECONDS
-    while not log.exists() and time.monotonic() < deadline:
-        time.sleep(0.005)
+    wait_until(log.exists, by=starter)
     time.sleep(0.1)  # the cloud has been spawned and is on its way up
     assert not record.exists()
     starter.kill()

@@ -25,8 +25,9 @@ from stacks.settings.load import load_foundation, load_workload
 from stacks.settings.model import FoundationSettings, WorkloadSettings
 from stacks.targets.engine import Changes, Stack
 from tests.kits.local_cloud import Cloud, running_cloud
+from tests.kits.path import wait_until
 from tests.kits.stacks import changed, named
-from tests.stacks.local.test_streams import eventually, read
+from tests.stacks.local.test_streams import read
 
 pytestmark = [
     pytest.mark.e2e,
@@ -128,10 +129,10 @@ def test_an_event_that_is_put_on_the_deployed_stream_is_served_as_a_record(
     kinesis = cloud.client("kinesis")
     for message in ("not json", good):
         kinesis.put_record(StreamName=STREAM, Data=message.encode(), PartitionKey="UA1")
-    assert eventually(lambda: read(cloud, GROUP, "UA1")) == record
+    assert wait_until(lambda: read(cloud, GROUP, "UA1")) == record
     sqs = cloud.client("sqs")
     url = sqs.get_queue_url(QueueName=f"{STREAM}-dead-letters")["QueueUrl"]
-    [letter] = eventually(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
+    [letter] = wait_until(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
     assert "must be JSON" in json.loads(letter["Body"])["reason"]
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from tests.kits.endpoints import (
     settled,
 )
 from tests.kits.local_cloud import BUCKET, OWN_IMAGE, ROLE, Cloud, left_of, refusal
+from tests.kits.path import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -125,9 +127,7 @@ def test_an_endpoint_serves_updates_survives_a_bad_update_and_goes(
     assert invoke(cloud, "flights", "x")[1] == "green"
 
     sm.delete_endpoint(EndpointName="flights")
-    deadline = time.monotonic() + HANGS_SECONDS
-    while sm.list_endpoints()["Endpoints"] and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: sm.list_endpoints()["Endpoints"] == [])
     assert refusal(sm.describe_endpoint, EndpointName="flights")[1].startswith("Could not find")
     assert not [line for line in left_of(cloud.home) if line.endswith("serve")]
 
@@ -242,15 +242,13 @@ def test_a_killed_serving_process_is_started_again(cloud: Cloud, split: str) -> 
     children = Children(folder=cloud.home / "local/run").recorded()
     (victim,) = [child for child in children if child.purpose == "endpoint split variant left"]
     os.kill(victim.pid, signal.SIGKILL)
-    deadline = time.monotonic() + HANGS_SECONDS
-    answered = ""
-    while answered != "left" and time.monotonic() < deadline:
-        time.sleep(0.1)
-        try:
-            answered = invoke(cloud, split, "x", TargetVariant="left")[1]
-        except ClientError:
-            continue
-    assert answered == "left"
+
+    def answered() -> bool:
+        with suppress(ClientError):
+            return invoke(cloud, split, "x", TargetVariant="left")[1] == "left"
+        return False
+
+    wait_until(answered)
 
 
 def test_an_alarm_after_the_switch_rolls_back(
@@ -306,12 +304,8 @@ def test_captured_data_lands_in_s3_as_json_lines(
     sm.create_endpoint(EndpointName="captured", EndpointConfigName="captured")
     settled(sm, "captured")
     invoke(cloud, "captured", "1,2", InferenceId="row-1")
-    deadline = time.monotonic() + HANGS_SECONDS
-    objects: list[Any] = []
-    while not objects and time.monotonic() < deadline:
-        time.sleep(0.2)
-        prefix = "capture/captured/only/"
-        objects = s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+    prefix = "capture/captured/only/"
+    objects = wait_until(lambda: s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents"))
     (line,) = s3.get_object(Bucket=BUCKET, Key=objects[0]["Key"])["Body"].read().splitlines()
     record = json.loads(line)
     assert record["eventMetadata"]["inferenceId"] == "row-1"

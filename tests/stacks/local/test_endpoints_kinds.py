@@ -15,7 +15,6 @@ from botocore.config import Config
 from stacks.local.aws.sagemaker.fleet import IDLE_SECONDS, Variant, rest
 from stacks.local.aws.sagemaker.servers import Server
 from stacks.local.runtime.processes import Children
-from tests.conftest import HANGS_SECONDS
 from tests.kits.endpoints import (
     invoke,
     make_model,
@@ -25,6 +24,7 @@ from tests.kits.endpoints import (
     serve_program,
 )
 from tests.kits.local_cloud import BUCKET, OWN_IMAGE, ROLE, Cloud, network, refusal
+from tests.kits.path import wait_until
 from tests.kits.provider import subject
 
 
@@ -38,11 +38,7 @@ def container(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> tuple[s
 def objects_under(cloud: Cloud, prefix: str) -> list[bytes]:
     """What lies there, as soon as anything does."""
     s3 = cloud.client("s3")
-    found: list[Any] = []
-    deadline = time.monotonic() + HANGS_SECONDS
-    while not found and time.monotonic() < deadline:
-        time.sleep(0.2)
-        found = s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+    found = wait_until(lambda: s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents"))
     return [s3.get_object(Bucket=BUCKET, Key=item["Key"])["Body"].read() for item in found]
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import HANGS_SECONDS
 from tests.kits.local_cloud import BUCKET, Cloud, network, process, refusal, running_cloud, until
+from tests.kits.path import wait_until
 from tests.stacks.local.test_iam import ACCOUNT, READ, As, allow, arn, document, role
 
 
@@ -240,7 +240,4 @@ def test_an_event_starts_a_pipeline_as_the_role_of_its_target(cloud: Cloud) -> N
     start = document(allow("sagemaker:StartPipelineExecution", arn("sagemaker", "pipeline/told")))
     iam.put_role_policy(RoleName="target", PolicyName="own", PolicyDocument=start)
     process(sm, "rings-again", "pass", RoleArn=job)
-    deadline = time.monotonic() + HANGS_SECONDS
-    while runs() == 0 and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert runs() >= 1
+    wait_until(runs)

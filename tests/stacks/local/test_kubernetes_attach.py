@@ -4,7 +4,7 @@ import base64
 import json
 import ssl
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -260,6 +260,84 @@ def test_a_group_of_an_unknown_instance_type_fails_with_the_reason(
     until(lambda: described()["status"] == "CREATE_FAILED")
     assert "p9.huge" in described()["health"]["issues"][0]["message"]
     eks.delete_nodegroup(clusterName=CLUSTER, nodegroupName="odd")
+
+
+WORKER, PULL, PLUGIN = (
+    "AmazonEKSWorkerNodePolicy",
+    "AmazonEC2ContainerRegistryPullOnly",
+    "AmazonEKS_CNI_Policy",
+)
+NODE_ROLES = {
+    "the three of the guide": ((WORKER, PULL, PLUGIN), ""),
+    "no kubelet": ((PULL,), "ec2:DescribeInstances"),
+    "no images": ((WORKER, PLUGIN), "ecr:GetAuthorizationToken"),
+    "no addresses": ((WORKER, PULL), "ec2:AssignPrivateIpAddresses"),
+}
+
+
+def role_of(cloud: Cloud, name: str, policies: Sequence[str], service: str) -> str:
+    iam = cloud.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    for policy in policies:
+        iam.attach_role_policy(RoleName=name, PolicyArn=f"arn:aws:iam::aws:policy/{policy}")
+    return str(made)
+
+
+@pytest.mark.parametrize("case", NODE_ROLES)
+def test_nodes_join_where_their_role_may_do_what_a_node_does(
+    cloud: Cloud, eks: Any, server: Client, subnets: list[str], case: str
+) -> None:
+    policies, denied = NODE_ROLES[case]
+    name = case.replace(" ", "-")
+    request = {"clusterName": CLUSTER, "nodegroupName": name, "subnets": subnets}
+    eks.create_nodegroup(
+        **request, nodeRole=role_of(cloud, name, policies, "ec2.amazonaws.com"),
+        instanceTypes=["m5.large"],
+        scalingConfig={"minSize": 1, "maxSize": 1, "desiredSize": 1},
+    )  # fmt: skip
+
+    def described() -> Any:
+        return eks.describe_nodegroup(clusterName=CLUSTER, nodegroupName=name)["nodegroup"]
+
+    until(lambda: described()["status"] != "CREATING")
+    issues = described()["health"]["issues"]
+    assert described()["status"] == ("CREATE_FAILED" if denied else "ACTIVE")
+    assert bool(nodes_of(server, name)) != bool(denied)
+    assert [(issue["code"], denied in issue["message"]) for issue in issues] == (
+        [("NodeCreationFailure", True)] if denied else []
+    )
+    drop_group(eks, server, name)
+
+
+def test_the_network_plugin_may_have_a_role_of_its_own(
+    cloud: Cloud, eks: Any, server: Client, subnets: list[str]
+) -> None:
+    plugin = role_of(cloud, "plugin", [PLUGIN], "pods.eks.amazonaws.com")
+    association = eks.create_pod_identity_association(
+        clusterName=CLUSTER, namespace="kube-system", serviceAccount="aws-node", roleArn=plugin
+    )["association"]
+    nodes_role = role_of(cloud, "nodes", [WORKER, PULL], "ec2.amazonaws.com")
+    create_group(eks, "plugged", subnets, nodeRole=nodes_role)
+
+    def described() -> Any:
+        return eks.describe_nodegroup(clusterName=CLUSTER, nodegroupName="plugged")["nodegroup"]
+
+    cloud.client("iam").detach_role_policy(
+        RoleName="plugin", PolicyArn=f"arn:aws:iam::aws:policy/{PLUGIN}"
+    )
+    until(lambda: described()["status"] == "DEGRADED")
+    assert len(nodes_of(server, "plugged")) == 2
+    cloud.client("iam").attach_role_policy(
+        RoleName="plugin", PolicyArn=f"arn:aws:iam::aws:policy/{PLUGIN}"
+    )
+    until(lambda: described()["status"] == "ACTIVE")
+    assert described()["health"]["issues"] == []
+    drop_group(eks, server, "plugged")
+    eks.delete_pod_identity_association(
+        clusterName=CLUSTER, associationId=association["associationId"]
+    )
 
 
 def test_a_program_that_dies_starts_again_with_what_it_knew(cloud: Cloud, server: Client) -> None:

@@ -66,6 +66,16 @@ def kubeconfig(cluster: aws.eks.Cluster) -> pulumi.Output[str]:
 
 def cluster_with_gpus(**more: Any) -> aws.eks.Cluster:
     role = aws.iam.Role("role", name="plinth-test-eks", assume_role_policy=TRUST)
+    rights = [
+        aws.iam.RolePolicyAttachment(
+            name, role=role.name, policy_arn=f"arn:aws:iam::aws:policy/{name}"
+        )
+        for name in (
+            "AmazonEKSWorkerNodePolicy",
+            "AmazonEC2ContainerRegistryPullOnly",
+            "AmazonEKS_CNI_Policy",
+        )
+    ]
     vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16")
     subnets = [
         aws.ec2.Subnet(z, vpc_id=vpc.id, cidr_block=f"10.0.{i}.0/24", availability_zone=z)
@@ -87,6 +97,7 @@ def cluster_with_gpus(**more: Any) -> aws.eks.Cluster:
         instance_types=["g5.xlarge"],
         ami_type="AL2023_x86_64_NVIDIA",
         scaling_config=aws.eks.NodeGroupScalingConfigArgs(min_size=2, max_size=2, desired_size=2),
+        opts=pulumi.ResourceOptions(depends_on=rights),
     )
     return cluster
 

@@ -13,7 +13,8 @@ from stacks.local.aws.iam.trace import read
 from stacks.local.daemon.deciding import IAM_TRACE
 from tests.kits.grants import Grants, Removal, noticed, report
 from tests.kits.local_cloud import Cloud, running_cloud, trusted_role
-from tests.stacks.local.test_streams import archive, eventually
+from tests.kits.path import wait_until
+from tests.stacks.local.test_streams import archive
 
 ACCOUNT = "123456789012"
 QUEUES = ("target", "letters", "given-up")
@@ -46,7 +47,7 @@ def message(cloud: Cloud, name: str) -> Any:
             sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
         return found
 
-    return json.loads(eventually(taken)[0]["Body"])
+    return json.loads(wait_until(taken)[0]["Body"])
 
 
 def schedule(cloud: Cloud, name: str, role: str, **more: Any) -> None:

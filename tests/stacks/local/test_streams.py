@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import HANGS_SECONDS
 from tests.kits.local_cloud import BUCKET, ROLE, Cloud, running_cloud, trusted_role
+from tests.kits.path import wait_until
 
 INGEST = (Path(__file__).parents[3] / "pipelines" / "stream" / "ingest.py").read_text()
 
@@ -57,16 +57,6 @@ def archive(code: str) -> bytes:
     return out.getvalue()
 
 
-def eventually(answer: Callable[[], Any]) -> Any:
-    """The first answer that is not empty."""
-    deadline = time.monotonic() + HANGS_SECONDS
-    while time.monotonic() < deadline:
-        if found := answer():
-            return found
-        time.sleep(0.1)
-    raise TimeoutError("nothing came")
-
-
 @dataclass(frozen=True)
 class Flow:
     """A stream, the function behind it and the queues beside it."""
@@ -94,7 +84,7 @@ class Flow:
                 sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
             return len(found) >= count
 
-        eventually(enough)
+        wait_until(enough)
         return found
 
 
@@ -177,7 +167,7 @@ def test_an_event_on_the_stream_is_served_as_a_record(
         event("a", "2013-01-02T00:00:00Z", distance=2, late=True),
         event("a", "2013-01-01T00:00:00Z", distance=1, late=None),  # late: it changes nothing
     )
-    assert eventually(lambda: read(cloud, flights, "a")) == {
+    assert wait_until(lambda: read(cloud, flights, "a")) == {
         "id": "a",
         "at": "2013-01-02T00:00:00Z",
         "distance": "2",
@@ -197,7 +187,7 @@ def test_a_bad_message_is_kept_with_its_reason_and_stops_no_other(
     }
     running = flow(INGEST, [flights])
     running.put(*bad, event("good", "2013-01-02T00:00:00Z"))
-    assert eventually(lambda: read(cloud, flights, "good"))
+    assert wait_until(lambda: read(cloud, flights, "good"))
     buried = [json.loads(body) for body in running.messages(running.dead_letters, len(bad))]
     assert sorted(base64.b64decode(body["data"]).decode() for body in buried) == sorted(bad)
     for body in buried:
@@ -226,7 +216,7 @@ def test_what_failed_in_part_is_tried_again_from_there(
         found = s3.list_objects_v2(Bucket=BUCKET, Prefix=f"tried/{name}/")
         return int(found["KeyCount"])
 
-    assert eventually(lambda: tries("first") == 2 and tries("second") == 2)
+    assert wait_until(lambda: tries("first") == 2 and tries("second") == 2)
     time.sleep(2)  # two more rounds: nothing is left to try
     assert (tries("first"), tries("second")) == (2, 2)
 
@@ -240,9 +230,9 @@ def test_lag_and_dead_letters_can_be_seen(cloud: Cloud, flow: Callable[..., Flow
         found = metrics.list_metrics(Namespace=namespace, MetricName=name)["Metrics"]
         return [m for m in found if value in [d["Value"] for d in m["Dimensions"]]]
 
-    assert eventually(lambda: known("AWS/Lambda", "IteratorAge", running.name))
+    assert wait_until(lambda: known("AWS/Lambda", "IteratorAge", running.name))
     depth = "ApproximateNumberOfMessagesVisible"
-    assert eventually(lambda: known("AWS/SQS", depth, f"{running.name}-dead"))
+    assert wait_until(lambda: known("AWS/SQS", depth, f"{running.name}-dead"))
 
 
 def test_a_function_can_be_called_and_says_what_went_wrong(

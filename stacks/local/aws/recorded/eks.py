@@ -57,23 +57,26 @@ POD_IDENTITY = Recorded(
 )
 """Which role the pods of a service account have; `eks/pod_identity.py` reads it."""
 
+ADDON = Recorded(
+    service="eks",
+    name="addon",
+    create="CreateAddon",
+    describe="DescribeAddon",
+    list="ListAddons",
+    update=("UpdateAddon",),
+    delete="DeleteAddon",
+    key={"clusterName": "clusterName", "addonName": "addonName"},
+    member="addon",
+    made={"addonArn": ARN + "addon/{clusterName}/{addonName}/{hash}"},
+    sets={"status": "ACTIVE", "health": {"issues": []}},
+    times=("createdAt", "modifiedAt"),
+    arn="addonArn",
+)
+"""What `eks/joining.py` looks up the role of the network plugin in."""
+
 KINDS = (
     ENTRY,
     ASSOCIATION,
-    Recorded(
-        service="eks",
-        name="addon",
-        create="CreateAddon",
-        describe="DescribeAddon",
-        list="ListAddons",
-        update=("UpdateAddon",),
-        delete="DeleteAddon",
-        key={"clusterName": "clusterName", "addonName": "addonName"},
-        member="addon",
-        made={"addonArn": ARN + "addon/{clusterName}/{addonName}/{hash}"},
-        sets={"status": "ACTIVE", "health": {"issues": []}},
-        times=("createdAt", "modifiedAt"),
-        arn="addonArn",
-    ),
+    ADDON,
     POD_IDENTITY,
 )
