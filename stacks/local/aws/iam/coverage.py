@@ -32,6 +32,10 @@ DECIDED: Mapping[str, str] = {
         "interfaces in a VPC"
     ),
     "tags": "sagemaker:AddTags of whoever makes something of SageMaker's with tags",
+    "nodes": (
+        "a group's nodes join where their role may describe instances and fetch images, and the "
+        "network plugin's role, or else theirs, assign addresses"
+    ),
     "simulator": (
         "SimulatePrincipalPolicy and SimulateCustomPolicy by the evaluator that decides here, and "
         "the keys that policies ask for; without PolicyExclusionList and ResourceHandlingOption"
@@ -50,7 +54,7 @@ NOT_DECIDED: Mapping[str, str] = {
         "their holder is a deployer whom IAM allows everything; only policies of buckets and "
         "trust bind them"
     ),
-    "nodes": "no instance gets credentials by its profile",
+    "nodes": "no instance gets credentials by its profile; only whether a group's nodes may join",
     "pods": (
         "no container of a pod runs; whoever has a token of its service account gets its role"
     ),
