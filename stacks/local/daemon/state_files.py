@@ -63,12 +63,13 @@ def stacks(home: Path) -> list[str]:
 
 
 def held(home: Path) -> set[tuple[str, str]]:
-    """URN and id of every resource in the states."""
+    """URN and id of every resource in the states, without those that a replacement deleted first:
+    an engine that was cut off before it made the other one keeps them, and deletes them no more."""
     return {
         (resource["urn"], resource["id"])
         for stack in stacks(home)
         for resource in latest(home, stack).get("resources") or []
-        if "id" in resource
+        if "id" in resource and not resource.get("pendingReplacement")
     }
 
 

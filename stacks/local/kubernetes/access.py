@@ -56,7 +56,7 @@ class Reviews:
             f"--authorization-webhook-config-file={authorize}",
             "--authorization-webhook-version=v1",
             f"--authorization-webhook-cache-authorized-ttl={REMEMBERED_SECONDS}s",
-            f"--authorization-webhook-cache-unauthorized-ttl={REMEMBERED_SECONDS}s",
+            "--authorization-webhook-cache-unauthorized-ttl=0s",  # who is let in now comes next
         ]
 
     def stop(self) -> None:

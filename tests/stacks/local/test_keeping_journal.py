@@ -10,9 +10,10 @@ import psutil
 import pytest
 
 from stacks.local.daemon import client as daemon
+from stacks.local.daemon import state_files
 from stacks.local.keeping.folder import data_folder, wait
 from stacks.local.keeping.journal import Journal
-from stacks.local.runtime import keys
+from stacks.local.runtime import files, keys
 from tests.conftest import ROOT
 from tests.kits.executions import function
 from tests.kits.local_cloud import WRITTEN_SECONDS, Cloud, kill, running_cloud
@@ -193,7 +194,13 @@ with engine_at(port) as engine:
 QUEUE = "urn:pulumi:local.a::plinth::aws:sqs/queue:Queue::late"
 
 
-def test_what_an_engine_heard_to_be_deleted_does_not_come_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "resources", [[], [{"pendingReplacement": True}]], ids=("gone", "replaced")
+)
+def test_what_an_engine_heard_to_be_deleted_does_not_come_back(
+    tmp_path: Path, resources: list[dict[str, Any]]
+) -> None:
+    """Also where the state has it as the old half of a replacement that deleted it first."""
     with running_cloud(tmp_path) as cloud:
         owner = {**os.environ, keys.SECRET_VARIABLE: keys.load(cloud.home).secret_access_key}
         to = (str(cloud.info.provider_port), str(cloud.info.pid), QUEUE)
@@ -203,6 +210,11 @@ def test_what_an_engine_heard_to_be_deleted_does_not_come_back(tmp_path: Path) -
         done = python(DELETES, *to, "delete", made.stdout.strip(), cwd=ROOT, env=owner)
         assert done.returncode == 0, done.stderr
         psutil.wait_procs([psutil.Process(cloud.info.pid)], timeout=60)
+        queue = {"urn": QUEUE, "id": made.stdout.strip(), "type": QUEUE.split("::")[2]}
+        latest = {"resources": [{**queue, "custom": True, **one} for one in resources]}
+        state = {"version": 3, "checkpoint": {"stack": "local.a", "latest": latest}}
+        files.write_json(state_files.checkpoint(cloud.home, "local.a"), state)
+        assert bool(state_files.latest(cloud.home, "local.a")["resources"]) == bool(resources)
 
         again = Cloud(home=cloud.home, info=daemon.start(cloud.home))
         assert "QueueUrls" not in again.client("sqs").list_queues()

@@ -220,8 +220,8 @@ def test_a_cluster_and_what_runs_on_it_live_and_go(
         def run(operation: Any, register: Callable[[], None]) -> Changes:
             return stack.run(operation, register, lambda done, name: None)
 
-        assert run("preview", program("2")).counts["create"] == 10
-        assert run("up", program("2")).counts["create"] == 10
+        assert run("preview", program("2")).counts["create"] == 13
+        assert run("up", program("2")).counts["create"] == 13
         client = Client.of(tmp_path / "local" / "kubernetes" / OWN_KUBECONFIG)
         quota = client.kind("v1", "ResourceQuota")
         assert quota is not None
@@ -239,5 +239,5 @@ def test_a_cluster_and_what_runs_on_it_live_and_go(
         state = next((local.state / ".pulumi" / "stacks").rglob("local.cluster.json")).read_text()
         told = state + (tmp_path / "local" / "cloud.log").read_text()
         assert "hunter2" not in told and "aHVudGVyMg==" not in told
-        assert run("destroy", lambda: None).counts["delete"] == 10
+        assert run("destroy", lambda: None).counts["delete"] == 13
         until(lambda: not local.kubeconfig.exists())
