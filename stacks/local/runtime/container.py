@@ -23,8 +23,9 @@ from stacks.local.runtime.layer import make as make_layer
 from stacks.local.runtime.processes import Children
 
 OPT_ML = "/opt/ml"
-FOLDERS = ("ml", "opt", "tmp")
-"""In the folder of a program: what becomes /opt/ml, holds the old /opt meanwhile, becomes /tmp."""
+FOLDERS = ("ml", "opt", "lib", "tmp")
+"""In the folder of a program: what becomes /opt/ml, holds the old /opt and the old /lib meanwhile,
+becomes /tmp."""
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SDK_DEFAULTS = Path(__file__).with_name("sagemaker-sdk.yaml")

@@ -1,9 +1,9 @@
 """The way into a 'container': mounts that only this program sees, then the program itself.
 
 Run by `unshare` with a mount namespace of its own, and by nothing but the standard library. What a
-job may write is its folder, which also is its /opt/ml and its /tmp; the rest of the machine is
-read-only, what the local cloud keeps is hidden but for that folder, and the privileges with which
-that could be undone are given up.
+job may write is its folder, which also is its /opt/ml and its /tmp, and new names in /lib; the rest
+of the machine is read-only, what the local cloud keeps is hidden but for that folder, and the
+privileges with which that could be undone are given up.
 """
 
 import argparse
@@ -25,6 +25,9 @@ STAYS = MS_NOSUID | MS_NODEV | MS_NOEXEC
 """Flags that a bind mount must keep: a user namespace may not drop them."""
 
 OPT_ML = Path("/opt/ml")
+LIBRARIES = Path("/lib").resolve()
+"""What the SDK's ModelBuilder writes for an InferenceSpec copies shared libraries there."""
+
 TEMPORARY = (Path("/tmp"), Path("/var/tmp"))
 HOSTS = Path("/etc/hosts")
 SHARED_MEMORY = Path("/dev/shm")
@@ -54,6 +57,7 @@ def main() -> None:
     names = [arguments.hosts] if arguments.hosts else []
     where = {path: _handle(path) for path in (folder, folder / "tmp", *kept, *names)}
     _own_opt_ml(folder / "ml", folder / "opt")
+    _open_up(LIBRARIES, folder / "lib")
     for place in TEMPORARY:
         if place.is_dir():
             mount(where[folder / "tmp"], place, MS_BIND)
@@ -69,7 +73,7 @@ def main() -> None:
     mount(where[folder], folder, MS_BIND)
     if SHARED_MEMORY.is_dir():
         mount("tmpfs", SHARED_MEMORY, filesystem="tmpfs")
-    _read_only((folder, OPT_ML, *TEMPORARY))
+    _read_only((folder, OPT_ML, LIBRARIES, *TEMPORARY))
     writable = [path for path in (Path("/"), arguments.hide, *kept) if _is_writable(path)]
     if writable:
         sys.exit(f"cannot be made read-only: {', '.join(map(str, writable))}")
@@ -94,23 +98,28 @@ def mount(
 
 
 def _own_opt_ml(ml: Path, hold: Path) -> None:
-    """Bind `ml` as /opt/ml. What /opt has stays visible, bound into a new /opt entry by entry."""
+    """Bind `ml` as /opt/ml."""
     if not OPT_ML.is_dir():
-        mount(OPT_ML.parent, hold, MS_BIND | MS_REC)
-        mount("tmpfs", OPT_ML.parent, filesystem="tmpfs")
-        for entry in hold.iterdir():
-            target = OPT_ML.parent / entry.name
-            if entry.is_symlink():
-                target.symlink_to(entry.readlink())
-                continue
-            if entry.is_dir():
-                target.mkdir()
-            else:
-                target.touch()
-            mount(entry, target, MS_BIND | MS_REC)
-        libc.umount2(os.fsencode(hold), MNT_DETACH)
+        _open_up(OPT_ML.parent, hold)
         OPT_ML.mkdir()
     mount(ml, OPT_ML, MS_BIND | MS_REC)
+
+
+def _open_up(place: Path, hold: Path) -> None:
+    """Let new entries be made in a folder: what it has is bound, entry by entry, into a new one."""
+    mount(place, hold, MS_BIND | MS_REC)
+    mount("tmpfs", place, filesystem="tmpfs")
+    for entry in hold.iterdir():
+        target = place / entry.name
+        if entry.is_symlink():
+            target.symlink_to(entry.readlink())
+            continue
+        if entry.is_dir():
+            target.mkdir()
+        else:
+            target.touch()
+        mount(entry, target, MS_BIND | MS_REC)
+    libc.umount2(os.fsencode(hold), MNT_DETACH)
 
 
 def _read_only(writable: Sequence[Path]) -> None:

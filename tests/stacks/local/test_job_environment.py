@@ -73,6 +73,10 @@ WAYS: Mapping[str, tuple[str, str]] = {
     "the record of the cloud": (DENIED, "rm $LOCAL/cloud.json"),
     "the person's home": (DENIED, f"echo 1 >> {Path.home()}/.plinth-probe"),
     "the system": (DENIED, "echo 1 > /usr/local/plinth-probe"),
+    "a library of its own": (OWN, "mkdir own && cp -r own/. /lib/ && echo 1 > /lib/plinth.so"),
+    "a library of the system": (
+        DENIED, f"echo 1 >> {next(path for path in Path('/lib').resolve().glob('*/*.so*'))}",
+    ),
     "a mount": (DENIED, f"mount -o remount,rw,bind {ROOT} && echo 1 > {ROOT}/probe"),
     "a mount of a nested user": (
         DENIED, f"unshare -rm sh -c 'umount {ROOT}; mount -o remount,rw,bind {ROOT}'"
@@ -189,6 +193,7 @@ def test_a_job_changes_nothing_but_its_own(
     assert not (local / "state/mine.json").exists()
     assert not (Path.home() / ".plinth-probe").exists()
     assert not Path("/usr/local/plinth-probe").exists()
+    assert not Path("/lib/plinth.so").exists()
 
 
 def test_what_a_job_installs_is_what_it_gets(tried: Mapping[str, tuple[int, str]]) -> None:
