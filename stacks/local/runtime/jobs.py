@@ -20,6 +20,7 @@ from typing import Any, Literal
 from stacks.local.runtime import hosts, images
 from stacks.local.runtime.acting import Acting
 from stacks.local.runtime.container import OPT_ML, ContainerRuntime
+from stacks.local.runtime.datasets import as_s3_input
 from stacks.local.runtime.frameworks.cloudwatch_metrics import FOLDER
 from stacks.local.runtime.job_directory import JobDirectory
 from stacks.local.runtime.processes import tail
@@ -63,13 +64,17 @@ class Jobs:
         """A processing job from its CreateProcessingJob request to its end."""
         parts = self._parts(request["ProcessingJobName"], instances(request))
         app = request["AppSpecification"]
-        outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
+        outputs = managed(request.get("ProcessingOutputConfig", {}).get("Outputs", ()))
         said = app.get("ContainerEntrypoint", ())
         entrypoint = images.entrypoint(said, app["ImageUri"], "process")
         acting = self.act(request["RoleArn"], arn, _subnets(request))
         try:
+            inputs = [
+                as_s3_input(entry, acting, request["ProcessingJobName"])
+                for entry in managed(request.get("ProcessingInputs", ()))
+            ]
             for part in parts:
-                _write_processing_inputs(part, request, arn, acting)
+                _write_processing_inputs(part, request, inputs, arn, acting)
             ending = self._run(
                 [*entrypoint, *app.get("ContainerArguments", ())],
                 parts,
@@ -92,8 +97,17 @@ class Jobs:
         self._tidy(request["ProcessingJobName"], parts)
         return ending
 
-    def train(self, request: Request, arn: str, stopping: threading.Event) -> Ending:
-        """A training job from its CreateTrainingJob request to its end."""
+    def train(
+        self,
+        request: Request,
+        arn: str,
+        stopping: threading.Event,
+        reached: Callable[[str], None],
+    ) -> Ending:
+        """A training job from its CreateTrainingJob request to its end.
+
+        `reached` hears each secondary status on the way.
+        """
         name = request["TrainingJobName"]
         parts = self._parts(name, instances(request))
         algorithm = request["AlgorithmSpecification"]
@@ -102,8 +116,10 @@ class Jobs:
         argv = [*entrypoint, *algorithm.get("ContainerArguments", ())]
         acting = self.act(request["RoleArn"], arn, _subnets(request))
         try:
+            reached("Downloading")
             for part in parts:
                 self._write_training_inputs(part, request, acting.s3)
+            reached("Training")
             ending = self._run(
                 argv,
                 parts,
@@ -115,6 +131,7 @@ class Jobs:
                 message=f"{OPT_ML}/output/failure",
                 isolated=request.get("EnableNetworkIsolation", False),
             )
+            reached("Uploading")
             self._collect_training(parts, request, acting.s3)
         except TransferFailed as error:
             ending = Ending(status="Failed", failure_reason=str(error)[:FAILURE_REASON_LIMIT])
@@ -134,12 +151,12 @@ class Jobs:
         for channel in channels:
             source = channel["DataSource"]["S3DataSource"]
             folder = directory.path(f"{OPT_ML}/input/data/{channel['ChannelName']}")
-            download(s3, source["S3Uri"], folder, *directory.share(source))
+            download(s3, source, folder, *directory.share(source))
         checkpoints = request.get("CheckpointConfig")
         if checkpoints:
             bucket, prefix = split_uri(checkpoints["S3Uri"])
             if s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"):
-                download(s3, checkpoints["S3Uri"], directory.path(_checkpoint_path(checkpoints)))
+                download(s3, checkpoints, directory.path(_checkpoint_path(checkpoints)))
         config = f"{OPT_ML}/input/config"
         directory.write(f"{config}/hyperparameters.json", request.get("HyperParameters", {}))
         directory.write(
@@ -294,15 +311,21 @@ def instances(request: Request) -> int:
     return int(request.get("ResourceConfig", processing).get("InstanceCount", 1))
 
 
+def managed(entries: Sequence[Request]) -> list[Request]:
+    """The inputs or outputs that SageMaker moves; of the others the program sees to itself
+    (AppManaged of ProcessingInput and ProcessingOutput, API reference)."""
+    return [entry for entry in entries if not entry.get("AppManaged")]
+
+
 def _write_processing_inputs(
-    directory: JobDirectory, request: Request, arn: str, acting: Acting
+    directory: JobDirectory, request: Request, inputs: Sequence[Request], arn: str, acting: Acting
 ) -> None:
-    for entry in request.get("ProcessingInputs", []):
+    for entry in inputs:
         source = entry["S3Input"]
         folder = directory.path(source["LocalPath"])
         # a client takes longer than a short program: it is made where something is read
-        download(acting.s3, source["S3Uri"], folder, *directory.share(source))
-    for entry in request.get("ProcessingOutputConfig", {}).get("Outputs", []):
+        download(acting.s3, source, folder, *directory.share(source))
+    for entry in managed(request.get("ProcessingOutputConfig", {}).get("Outputs", ())):
         directory.path(entry["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
     config = f"{OPT_ML}/config"
     cluster = request["ProcessingResources"]["ClusterConfig"]

@@ -1,6 +1,9 @@
 """Objects of S3 to files of a job and back, the way SageMaker lays them out."""
 
+import json
 import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,32 +25,80 @@ def split_uri(uri: str) -> tuple[str, str]:
     return parts.netloc, parts.path.lstrip("/")
 
 
-def download(s3: Any, uri: str, folder: Path, shard: int = 0, shards: int = 1) -> int:
-    """Bring everything under a prefix, or one object, into a folder; the number of files.
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One object that a job reads."""
 
-    Of several shards, every so-manieth object is brought. Default: all are.
-    """
-    bucket, prefix = split_uri(uri)
-    folder.mkdir(parents=True, exist_ok=True)
-    count = 0
+    bucket: str
+    key: str
+    name: str
+    """Where it goes below the folder of the input."""
+
+    @property
+    def shown(self) -> str:
+        return f"{self.bucket}/{self.key}"
+
+
+def sources(s3: Any, place: Mapping[str, Any]) -> list[Source]:
+    """The objects of a data source: all under a prefix, or what a manifest lists (S3DataSource,
+    ProcessingS3Input and TransformS3DataSource, API reference); TransferFailed where none is."""
+    uri = place["S3Uri"]
+    bucket, key = split_uri(uri)
     try:
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        for entry in (entry for page in pages for entry in page.get("Contents", ())):
-            if entry["Key"].endswith("/"):
-                continue
-            count += 1
-            if count % shards != shard:
-                continue
-            target = _inside(folder, relative_key(entry["Key"], prefix))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            fetch(s3, bucket, entry["Key"], target)
+        if place.get("S3DataType") == "ManifestFile":
+            return _of_manifest(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        found = _under(s3, bucket, key)
     except ClientError as error:
         raise TransferFailed(f"ClientError: Data download failed: {error}: {uri}") from error
-    if not count:
+    if not found:
         raise TransferFailed(
             f"ClientError: Data download failed: no S3 objects found under S3 URL {uri!r}"
         )
-    return count
+    return found
+
+
+def _under(s3: Any, bucket: str, prefix: str) -> list[Source]:
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+    return [
+        Source(bucket=bucket, key=key, name=relative_key(key, prefix))
+        for key in keys
+        if not key.endswith("/")
+    ]
+
+
+def _of_manifest(content: bytes) -> list[Source]:
+    """`[{"prefix": "s3://bucket/some/"}, "relative/path", ...]`."""
+    try:
+        first, *paths = json.loads(content)
+        bucket, prefix = split_uri(first["prefix"])
+        return [Source(bucket=bucket, key=f"{prefix}{path}", name=str(path)) for path in paths]
+    except (ValueError, TypeError, KeyError) as error:
+        raise TransferFailed(f"ClientError: the manifest cannot be read: {error!r}") from error
+
+
+def download(
+    s3: Any, place: Mapping[str, Any], folder: Path, shard: int = 0, shards: int = 1
+) -> None:
+    """Bring the objects of a data source into a folder.
+
+    Of several shards, every so-manieth object is brought. Default: all are.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in sources(s3, place)[shard::shards]:
+        target = _inside(folder, source.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        bring(s3, source, target)
+
+
+def bring(s3: Any, source: Source, target: Path) -> None:
+    """One object that a job reads into one file."""
+    try:
+        fetch(s3, source.bucket, source.key, target)
+    except ClientError as error:
+        raise TransferFailed(
+            f"ClientError: Data download failed: {error}: s3://{source.shown}"
+        ) from error
 
 
 def fetch(s3: Any, bucket: str, key: str, target: Path) -> None:

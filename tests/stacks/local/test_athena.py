@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from pyarrow import orc, parquet
 
-from tests.kits.local_cloud import BUCKET, ROLE, Cloud, refusal, trusted_role
+from tests.kits.local_cloud import BUCKET, ROLE, Cloud, process, refusal, trusted_role
 from tests.kits.path import wait_until
 
 OUTPUT = {"OutputLocation": f"s3://{BUCKET}/athena/"}
@@ -201,6 +205,88 @@ def test_what_is_shown_is_of_the_catalog(athena: Any) -> None:
 )
 def test_a_query_that_fails_says_why(athena: Any, sql: str, told: str) -> None:
     assert told in reason(athena, sql, **IN_SHOP)
+
+
+ORDERS = (
+    "SELECT id, nullif(customer, '') AS customer, total FROM orders WHERE year = 2025 ORDER BY id"
+)
+
+
+def unloaded(cloud: Cloud, athena: Any, name: str, options: str) -> bytes:
+    """The one file that an UNLOAD of two orders writes."""
+    place = f"s3://{BUCKET}/unloaded/{name}"
+    ended = finished(athena, f"UNLOAD ({ORDERS}) TO '{place}/' WITH ({options});", **IN_SHOP)
+    assert ended["Status"]["State"] == "SUCCEEDED", ended["Status"]
+    s3 = cloud.client("s3")
+    (file,) = s3.list_objects_v2(Bucket=BUCKET, Prefix=f"unloaded/{name}/")["Contents"]
+    body: bytes = s3.get_object(Bucket=BUCKET, Key=file["Key"])["Body"].read()
+    return gzip.decompress(body) if file["Key"].endswith(".gz") else body
+
+
+def test_rows_are_unloaded_in_the_format_that_is_asked_for(cloud: Cloud, athena: Any) -> None:
+    rows: list[dict[str, Any]] = [
+        {"id": 1, "customer": "ann", "total": Decimal("10.50")},
+        {"id": 2, "customer": None, "total": Decimal("3.00")},
+    ]
+    snappy = unloaded(cloud, athena, "parquet", "format = 'PARQUET', compression = 'SNAPPY'")
+    read = parquet.ParquetFile(io.BytesIO(snappy))
+    assert read.read().to_pylist() == rows
+    assert read.metadata.row_group(0).column(0).compression == "SNAPPY"
+    in_orc = unloaded(cloud, athena, "orc", "format='ORC'")
+    assert orc.read_table(io.BytesIO(in_orc)).to_pylist() == rows
+    lines = unloaded(cloud, athena, "json", "format = 'JSON'").splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {**row, "total": str(row["total"])} for row in rows
+    ]
+    text = unloaded(cloud, athena, "text", "format = 'TEXTFILE', field_delimiter = '|'")
+    assert text == b"1|ann|10.50\n2|\\N|3.00\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("format = 'AVRO'", "NOT_SUPPORTED: format 'AVRO'"),
+        ("format = 'PARQUET', partitioned_by = ARRAY['id']", "NOT_SUPPORTED: partitioned_by"),
+        ("format = 'JSON', compression = 'snappy'", "NOT_SUPPORTED: compression 'snappy'"),
+        ("format = 'ORC'", "HIVE_PATH_ALREADY_EXISTS"),
+    ],
+)
+def test_what_is_not_unloaded_is_named(cloud: Cloud, athena: Any, options: str, told: str) -> None:
+    cloud.client("s3").put_object(Bucket=BUCKET, Key="taken/file", Body=b"x")
+    place = "taken" if told.startswith("HIVE") else "free"
+    sql = f"UNLOAD ({ORDERS}) TO 's3://{BUCKET}/{place}' WITH ({options})"
+    assert reason(athena, sql, **IN_SHOP).startswith(told)
+
+
+def dataset(query: str) -> dict[str, Any]:
+    asked = {
+        "Catalog": "AwsDataCatalog",
+        "Database": "shop",
+        "QueryString": query,
+        "OutputS3Uri": f"s3://{BUCKET}/datasets/",
+        "OutputFormat": "JSON",
+    }
+    place = {"LocalPath": "/opt/ml/processing/rows", "DataDistributionType": "FullyReplicated"}
+    return {"InputName": "rows", "DatasetDefinition": {**place, "AthenaDatasetDefinition": asked}}
+
+
+def test_a_processing_job_reads_the_rows_of_a_query(cloud: Cloud, sm: Any, athena: Any) -> None:
+    code = (
+        "import gzip, os; folder = '/opt/ml/processing/rows'; (name,) = os.listdir(folder);"
+        "print(gzip.open(f'{folder}/{name}', 'rt').read().splitlines())"
+    )
+    job = process(sm, "asks", code, ProcessingInputs=[dataset(ORDERS)])
+    assert job["ProcessingJobStatus"] == "Completed", job
+    log = (cloud.home / "local" / "jobs" / "asks" / "log.txt").read_text().strip()
+    assert log == str(
+        [
+            '{"id": 1, "customer": "ann", "total": "10.50"}',
+            '{"id": 2, "customer": null, "total": "3.00"}',
+        ]
+    )
+    job = process(sm, "asks-badly", "pass", ProcessingInputs=[dataset("SELECT x FROM orders")])
+    assert job["ProcessingJobStatus"] == "Failed"
+    assert "COLUMN_NOT_FOUND" in job["FailureReason"]
 
 
 def test_what_cannot_start_is_refused(cloud: Cloud, athena: Any) -> None:

@@ -89,7 +89,10 @@ LINEAR = "382416733822.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1"
 """Of AWS's own: it is taken, as AWS would, and what runs it fails."""
 
 
-def test_jobs_of_an_image_that_cannot_be_looked_up_fail_with_the_row_to_add(sm: Any) -> None:
+def test_jobs_of_an_image_that_cannot_be_looked_up_fail_with_the_row_to_add(
+    cloud: Cloud, sm: Any
+) -> None:
+    cloud.client("s3").put_object(Bucket=BUCKET, Key="rows/train.csv", Body=b"0,0\n")
     failed = trained(sm, training("elsewhere", LINEAR, {}))
     assert failed["TrainingJobStatus"] == "Failed"
     assert f"Requested image {LINEAR} not found" in failed["FailureReason"]

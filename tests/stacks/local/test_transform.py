@@ -320,13 +320,14 @@ def test_json_lines_are_filtered_and_joined(jobs: Transforms) -> None:
 
 
 def test_the_role_of_the_model_decides_what_the_job_may_read(jobs: Transforms) -> None:
-    trusted_role(jobs.cloud.client("iam"), "reads-nothing", Action=["logs:*", "ecr:*"])
-    role = ROLE.replace(ROLE.rpartition("/")[2], "reads-nothing")
+    allowed = ["logs:*", "ecr:*", "s3:ListBucket"]
+    trusted_role(jobs.cloud.client("iam"), "only-lists", Action=allowed)
+    role = ROLE.replace(ROLE.rpartition("/")[2], "only-lists")
     jobs.put("denied", {"a.csv": b"1\n"})
     job = jobs.run("denied", jobs.model("denied", role=role))
     assert job["TransformJobStatus"] == "Failed"
-    assert job["FailureReason"].startswith("ClientError: Data download failed")
-    assert "AccessDenied" in job["FailureReason"]
+    assert "denied/a.csv: ClientError: Data download failed" in job["FailureReason"]
+    assert "AccessDenied" in job["FailureReason"] and "s3:GetObject" in job["FailureReason"]
 
 
 WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -401,9 +402,13 @@ def test_a_filter_that_nobody_reads_fails_the_job_in_sagemaker_s_words(jobs: Tra
     assert "Format [0:2,246:] is not supported" in job["FailureReason"]
 
 
-def test_no_object_is_a_failure_and_a_name_is_taken_once(jobs: Transforms) -> None:
-    job = jobs.run("nothing", jobs.model("nothing"))
-    assert job["TransformJobStatus"] == "Failed"
-    assert f"No S3 objects found under S3 URL 's3://{BUCKET}/nothing/'" in job["FailureReason"]
-    code, _, _ = refusal(jobs.sm.create_transform_job, **request("nothing", "nothing"))
+def test_no_object_is_refused_and_a_name_is_taken_once(jobs: Transforms) -> None:
+    model = jobs.model("nothing")
+    code, told, _ = refusal(jobs.sm.create_transform_job, **request("nothing", model))
+    assert code == "ValidationException"
+    assert told.startswith(f'No S3 objects found under S3 URL "s3://{BUCKET}/nothing/" given in')
+    assert f'"s3:ListBucket" permissions on bucket "{BUCKET}".' in told
+    jobs.put("nothing", {"a.csv": b"1,2\n"})
+    assert jobs.run("nothing", model)["TransformJobStatus"] == "Completed"
+    code, _, _ = refusal(jobs.sm.create_transform_job, **request("nothing", model))
     assert code == "ResourceInUse"

@@ -7,12 +7,16 @@ statement names and nothing else: no file, no network, no extension.
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from stacks.local.aws.athena.results import as_text
 from stacks.local.aws.athena.tables import QueryFailed, Source, names_of, table_of
+from stacks.local.aws.athena.unload import Unload, content, unload_of
+from stacks.local.runtime.s3_files import split_uri
 
 CATALOG = "awsdatacatalog"
 MEMORY = "1GB"
@@ -43,6 +47,7 @@ class Allowed(Protocol):
     def databases(self) -> None: ...
     def tables(self, database: str) -> None: ...
     def table(self, database: str, name: str) -> None: ...
+    def write(self, location: str, content: bytes) -> None: ...
 
 
 def run(
@@ -61,7 +66,31 @@ def run(
     """
     if words := WORDS.match(sql):
         return _shown(words[1].upper(), words[2].upper(), words[3] or database, source, allowed)
-    return _selected(_filled(sql, parameters), source, database, running, allowed)
+    filled = _filled(sql, parameters)
+    if asked := unload_of(filled):
+        return _unloaded(asked, source, database, running, allowed)
+    return _selected(filled, source, database, running, allowed)
+
+
+def _unloaded(
+    asked: Unload,
+    source: Source,
+    database: str,
+    running: Callable[[Any], None],
+    allowed: Allowed,
+) -> Answer:
+    """Write the rows of a query where nothing is yet; the statement itself has none."""
+    bucket, prefix = split_uri(asked.place)
+    if source.objects(bucket, prefix):
+        raise QueryFailed(
+            f"HIVE_PATH_ALREADY_EXISTS: Target directory for table already exists: {asked.place}"
+        )
+    found: list[Any] = []
+    told = _selected(asked.query, source, database, running, allowed, typed=found.append)
+    name = f"{datetime.now(UTC):%Y%m%d_%H%M%S}_{secrets.token_hex(8)}"
+    packed = asked.compression == "gzip" and asked.file_format in ("JSON", "TEXTFILE")
+    allowed.write(f"{asked.place}{name}{'.gz' if packed else ''}", content(asked, found[0]))
+    return Answer(scanned_bytes=told.scanned_bytes)
 
 
 def _shown(verb: str, what: str, database: str, source: Source, allowed: Allowed) -> Answer:
@@ -86,7 +115,10 @@ def _selected(
     database: str,
     running: Callable[[Any], None],
     allowed: Allowed,
+    *,
+    typed: Callable[[Any], None] | None = None,
 ) -> Answer:
+    """`typed` gets the rows as an Arrow table. Default: they are the answer, as texts."""
     import duckdb
     from sqlglot import exp
 
@@ -94,7 +126,7 @@ def _selected(
     if not isinstance(parsed, exp.Query):
         raise QueryFailed(
             f"NOT_SUPPORTED: {type(parsed).__name__.upper()} is not emulated by the local cloud: "
-            "it answers SELECT, SHOW TABLES, SHOW DATABASES and MSCK REPAIR TABLE"
+            "it answers SELECT, UNLOAD, SHOW TABLES, SHOW DATABASES and MSCK REPAIR TABLE"
         )
     options = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
     with duckdb.connect(":memory:", config={**options, "threads": 2}) as connection:
@@ -118,6 +150,10 @@ def _selected(
             names = _names(parsed, [name for name, *_ in told.description])
             kinds = [_kind(str(kind)) for _, kind, *_ in told.description]
             columns = [*zip(names, kinds, strict=True)]
+            if typed is not None:
+                arrow: Any = told.to_arrow_table()
+                typed(arrow.rename_columns(names))
+                return Answer(scanned_bytes=size)
             rows = [[as_text(value) for value in row] for row in told.fetchall()]
         except duckdb.Error as error:
             raise QueryFailed(f"{_code(error)}: {error}") from None

@@ -98,6 +98,7 @@ RECORDED: Mapping[str, Mapping[str, str]] = {
         "NetworkConfig.EnableInterContainerTrafficEncryption": NETWORK,
         "RoleArn": ACCESS,
         "ProcessingResources.ClusterConfig.InstanceType": MACHINE,
+        "ProcessingInputs[].DatasetDefinition.AthenaDatasetDefinition.KmsKeyId": KEY,
         "ProcessingOutputConfig.KmsKeyId": KEY,
     },
     "CreateTrainingJob": {
@@ -129,7 +130,8 @@ OF_TRAINING: Mapping[str, str] = {
     "AlgorithmSpecification.TrainingInputMode=='Pipe'": "only File and FastFile are built",
     "InputDataConfig[?InputMode=='Pipe']": "only File and FastFile are built",
     "InputDataConfig[?!DataSource.S3DataSource]": "only S3 channels are built",
-    "InputDataConfig[?DataSource.S3DataSource.S3DataType!='S3Prefix']": "only S3Prefix",
+    "InputDataConfig[].DataSource.S3DataSource.S3DataType"
+    " | [?@!='S3Prefix' && @!='ManifestFile']": "only S3Prefix and ManifestFile are built",
     "InputDataConfig[?CompressionType=='Gzip']": "channels are not decompressed",
     "InputDataConfig[?RecordWrapperType=='RecordIO']": "records are not wrapped",
     "OutputDataConfig.CompressionType=='NONE'": "the model is packed as model.tar.gz",
@@ -152,18 +154,21 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         },
     },
     "CreateProcessingJob": {
-        "ProcessingInputs[?DatasetDefinition]": "Athena and Redshift inputs are not built",
-        "ProcessingInputs[?AppManaged]": "the local cloud brings every input",
-        "ProcessingInputs[?S3Input.S3DataType=='ManifestFile']": "manifests are not read",
+        "ProcessingInputs[?!AppManaged && DatasetDefinition.RedshiftDatasetDefinition]": (
+            "there is no Redshift here"
+        ),
+        "ProcessingInputs[?DatasetDefinition.InputMode=='Pipe']": "only File mode is built",
         "ProcessingInputs[?S3Input.S3InputMode=='Pipe']": "only File mode is built",
         "ProcessingInputs[?S3Input.S3CompressionType=='Gzip']": "inputs are not decompressed",
-        "ProcessingInputs[?!S3Input]": "only S3 inputs are built",
-        "ProcessingOutputConfig.Outputs[?FeatureStoreOutput]": "write through PutRecord instead",
+        "ProcessingInputs[?!AppManaged && !S3Input && !DatasetDefinition]": (
+            "only inputs from S3 and Athena are built"
+        ),
         "ProcessingOutputConfig.Outputs[?S3Output.S3UploadMode=='Continuous']": (
             "outputs are uploaded when the job ends"
         ),
-        "ProcessingOutputConfig.Outputs[?AppManaged]": "the local cloud brings every output away",
-        "ProcessingOutputConfig.Outputs[?!S3Output]": "only S3 outputs are built",
+        "ProcessingOutputConfig.Outputs[?!AppManaged && !S3Output && !FeatureStoreOutput]": (
+            "only S3 outputs are built"
+        ),
     },
     "CreateTrainingJob": OF_TRAINING,
     "CreateTransformJob": {"DataCaptureConfig": "what a transform job asks is not captured"},

@@ -9,7 +9,7 @@ from typing import Any
 
 from stacks.local.aws.container_logs import job_stream
 from stacks.local.aws.emulator import Emulator, moto_backend
-from stacks.local.aws.sagemaker import job_lineage, monitoring_metrics
+from stacks.local.aws.sagemaker import input_data, job_lineage, monitoring_metrics
 from stacks.local.aws.sagemaker.errors import can_assume, has_program, invalid, not_emulated
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.sagemaker.role_needs import may_log, refused
@@ -17,9 +17,23 @@ from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.store import Resource
 from stacks.local.runtime.container import OPT_ML
 from stacks.local.runtime.images import NoProgram, Purpose, command
-from stacks.local.runtime.jobs import FAILURE_REASON_LIMIT, Ending, instances, metric_series
+from stacks.local.runtime.jobs import (
+    FAILURE_REASON_LIMIT,
+    Ending,
+    instances,
+    managed,
+    metric_series,
+)
 
 Runner = Callable[[Request, str, threading.Event], Ending]
+
+ON_THE_WAY: Mapping[str, str] = {
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Uploading": "Uploading generated training model",
+}
+"""Secondary statuses of a training job between its start and its end, and what SageMaker says then
+(SecondaryStatusTransition, API reference)."""
 
 STATUSES = ("HyperParameterTuningJobStatus", "ProcessingJobStatus", "TrainingJobStatus")
 """Of jobs that can be deleted."""
@@ -32,11 +46,16 @@ def start_processing(emulator: Emulator, item: Resource, request: Request) -> No
         request["ProcessingResources"]["ClusterConfig"],
         isolated=request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
     )
-    inputs = [entry["S3Input"] for entry in request.get("ProcessingInputs", [])]
-    outputs = [
-        entry["S3Output"] for entry in request.get("ProcessingOutputConfig", {}).get("Outputs", [])
+    outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", ())
+    if any("FeatureStoreOutput" in entry for entry in managed(outputs)):
+        raise invalid("FeatureStoreOutput is only supported when AppManaged is specified")
+    inputs = [
+        entry.get("S3Input") or entry["DatasetDefinition"]
+        for entry in managed(request.get("ProcessingInputs", ()))
     ]
-    for place in [*inputs, *outputs]:
+    # aws/sagemaker-python-sdk issue 4939
+    _once("LocalPath of ProcessingInputs", [place.get("LocalPath") for place in inputs])
+    for place in (*inputs, *(entry["S3Output"] for entry in managed(outputs))):
         _local_path(place.get("LocalPath", ""), f"{OPT_ML}/processing")
     _start(emulator, item, "ProcessingJob", request, emulator.jobs.process)
 
@@ -50,7 +69,16 @@ def start_training(emulator: Emulator, item: Resource, request: Request) -> None
         OutputDataConfig={"KmsKeyId": "", **request["OutputDataConfig"]},
         StoppingCondition=request.get("StoppingCondition", {"MaxRuntimeInSeconds": 86_400}),
     )
-    _start(emulator, item, "TrainingJob", request, emulator.jobs.train)
+
+    def reached(status: str) -> None:
+        with emulator.store.lock:
+            if not item.live.is_set():  # else it is Stopping
+                _secondary(item, status, ON_THE_WAY[status])
+
+    def run(request: Request, arn: str, stopping: threading.Event) -> Ending:
+        return emulator.jobs.train(request, arn, stopping, reached)
+
+    _start(emulator, item, "TrainingJob", request, run)
 
 
 def check_training(emulator: Emulator, request: Request) -> None:
@@ -73,6 +101,7 @@ def check_training(emulator: Emulator, request: Request) -> None:
         raise invalid(
             f"MaxWaitTimeInSeconds ({waits}) must be at least MaxRuntimeInSeconds ({runs})"
         )
+    _once("ChannelName", [channel["ChannelName"] for channel in request.get("InputDataConfig", ())])
     if "CheckpointConfig" in request:
         _local_path(request["CheckpointConfig"].get("LocalPath", OPT_ML), OPT_ML)
 
@@ -88,6 +117,7 @@ def stop_job(emulator: Emulator, item: Resource, stem: str) -> None:
 
 def _start(emulator: Emulator, item: Resource, stem: str, request: Request, run: Runner) -> None:
     can_assume(emulator.region, request["RoleArn"], item.arn)
+    input_data.check(emulator, request, request["RoleArn"], item.arn)
     job_lineage.check(emulator, request)
     job_lineage.start(emulator, item, stem, {**request, **item.fields})
     stopping = threading.Event()
@@ -100,8 +130,6 @@ def _start(emulator: Emulator, item: Resource, stem: str, request: Request, run:
     def work() -> None:
         with emulator.store.lock:
             item.set(**{f"{'Training' if training else 'Processing'}StartTime": now()})
-            if training and not stopping.is_set():
-                _secondary(item, "Training", "Training image is running")
         acting = emulator.act(request["RoleArn"], item.arn)
         reason = (
             emulator.faults.no_capacity(f"Create{stem}")
@@ -224,6 +252,12 @@ def check_instances(emulator: Emulator, cluster: Request, *, isolated: bool) -> 
 def _local_path(path: str, base: str) -> None:
     if not (path == base or path.startswith(f"{base}/")) or ".." in path.split("/"):
         raise invalid(f"LocalPath must start with {base!r}, got {path!r}")
+
+
+def _once(what: str, values: Sequence[Any]) -> None:
+    """ValidationException where two inputs would lie in one folder."""
+    if len(set(values)) < len(values):
+        raise invalid(f"{what} must be unique, got {values}")
 
 
 def _end_transform(item: Resource, ending: Ending) -> None:

@@ -302,7 +302,7 @@ def _download_model(s3: Any, own: Mapping[str, Any], directory: Path) -> None:
     if not uri:
         return
     if source.get("CompressionType") == "None":
-        download(s3, uri, target)
+        download(s3, source, target)
         return
     archive = directory / "model.tar.gz"
     bucket, key = split_uri(uri)

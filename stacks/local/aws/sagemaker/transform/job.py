@@ -14,7 +14,7 @@ import urllib3
 
 from stacks.local.aws.container_logs import server_stream
 from stacks.local.aws.emulator import Emulator, moto_backend
-from stacks.local.aws.sagemaker import job_lineage, jobs, servers
+from stacks.local.aws.sagemaker import input_data, job_lineage, jobs, servers
 from stacks.local.aws.sagemaker.errors import can_assume, invalid
 from stacks.local.aws.sagemaker.model_containers import name_of, pipeline
 from stacks.local.aws.sagemaker.resource_type import Request
@@ -22,13 +22,12 @@ from stacks.local.aws.sagemaker.role_needs import may_log
 from stacks.local.aws.sagemaker.servers import Server, Serving, ServingFailed
 from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.sagemaker.transform.association import association, kind
-from stacks.local.aws.sagemaker.transform.inputs import Source, sources
 from stacks.local.aws.sagemaker.transform.json_path import PathError
 from stacks.local.aws.sagemaker.transform.run import Output, Settings, Stopped, Transform
 from stacks.local.aws.store import Resource
 from stacks.local.runtime.jobs import FAILURE_REASON_LIMIT, Ending
 from stacks.local.runtime.processes import free_port
-from stacks.local.runtime.s3_files import TransferFailed, put, split_uri
+from stacks.local.runtime.s3_files import Source, TransferFailed, put, sources, split_uri
 
 GROUP = "/aws/sagemaker/TransformJobs"
 HEALTH_SECONDS = 1800
@@ -62,7 +61,9 @@ def start_transform(emulator: Emulator, item: Resource, request: Request) -> Non
     _check_payload(request)
     _check_input(request)
     containers = pipeline(emulator, model.fields, "a transform job")
-    can_assume(emulator.region, model.fields.get("ExecutionRoleArn", ""), item.arn)
+    role = model.fields.get("ExecutionRoleArn", "")
+    can_assume(emulator.region, role, item.arn)
+    input_data.check(emulator, request, role, item.arn)
     job_lineage.check(emulator, request)
     job_lineage.start(emulator, item, "TransformJob", {**containers[0], **request})
     stopping = threading.Event()
@@ -120,7 +121,7 @@ class _Job:
             self.emulator.logs.follow(self.data_log, GROUP, f"{self.stream}/data-log")
         server = None
         try:
-            found = sources(acting.s3, self.request["TransformInput"])
+            found = sources(acting.s3, self.request["TransformInput"]["DataSource"]["S3DataSource"])
             server = servers.start_instance(self.emulator, self._servings())
             whose = f"model {self.request['ModelName']}"
             servers.wait(server, whose, HEALTH_SECONDS, stopping)

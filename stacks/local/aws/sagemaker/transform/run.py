@@ -5,6 +5,7 @@ has no output; the others are processed all the same, and the job has failed (de
 "Batch transform", errors).
 """
 
+import gzip
 import threading
 import time
 from collections import deque
@@ -13,13 +14,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import urllib3
 
 from stacks.local.aws.sagemaker.servers import POLL_SECONDS, Server, ServingFailed
 from stacks.local.aws.sagemaker.transform.association import Association
-from stacks.local.aws.sagemaker.transform.inputs import Source, opened
 from stacks.local.aws.sagemaker.transform.splitting import (
     MEGABYTE,
     BadRecord,
@@ -27,7 +27,7 @@ from stacks.local.aws.sagemaker.transform.splitting import (
     batches,
     split,
 )
-from stacks.local.runtime.s3_files import TransferFailed
+from stacks.local.runtime.s3_files import Source, TransferFailed, bring
 
 RETRY_SECONDS = 0.2
 SHOWN = 300
@@ -120,7 +120,7 @@ class Transform:
             output.path.touch()
             self.outputs.append(output)
             try:
-                with opened(self.s3, source, self.folder, settings.compression) as stream:
+                with _opened(self.s3, source, self.folder, settings.compression) as stream:
                     records = self._asked(split(stream, settings.split_type))
                     for batch in batches(
                         records, single=settings.single, max_bytes=settings.max_bytes
@@ -223,3 +223,10 @@ def _payload(body: bytes, settings: Settings) -> dict[str, Any]:
         return {"body": body}
     chunks = (body[start : start + MEGABYTE] for start in range(0, len(body), MEGABYTE))
     return {"body": chunks, "chunked": True}
+
+
+def _opened(s3: Any, source: Source, folder: Path, compression: str) -> BinaryIO:
+    """An object's content, brought to this machine and decompressed where it is compressed."""
+    path = folder / "object"
+    bring(s3, source, path)
+    return cast(BinaryIO, gzip.open(path)) if compression == "Gzip" else path.open("rb")
