@@ -1,4 +1,4 @@
-"""A network that a request names is the account's; so is the key of a volume."""
+"""A network that a request names is the account's; so are the keys of volumes and features."""
 
 from typing import Any
 
@@ -100,3 +100,24 @@ def test_a_job_fails_whose_volume_has_a_key_that_is_not_there(cloud: Cloud) -> N
     ended = train(cloud.client("sagemaker"), "keyless", "pass", ResourceConfig=machine)
     assert ended["TrainingJobStatus"] == "Failed"
     assert ended["FailureReason"].startswith(f"ClientError: Key '{KEY}' does not exist")
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        {"OnlineStoreConfig": {"EnableOnlineStore": True, "SecurityConfig": {"KmsKeyId": KEY}}},
+        {"OfflineStoreConfig": {"S3StorageConfig": {"S3Uri": "s3://bucket/off", "KmsKeyId": KEY}}},
+    ],
+)
+def test_a_feature_group_needs_the_keys_that_it_names(cloud: Cloud, store: dict[str, Any]) -> None:
+    names = [{"FeatureName": name, "FeatureType": "String"} for name in ("id", "at")]
+    code, told, _ = refusal(
+        cloud.client("sagemaker").create_feature_group,
+        FeatureGroupName="keyless",
+        RecordIdentifierFeatureName="id",
+        EventTimeFeatureName="at",
+        FeatureDefinitions=names,
+        RoleArn=ROLE,
+        **store,
+    )
+    assert code == "ValidationException" and told.startswith(f"Key '{KEY}' does not exist")

@@ -76,6 +76,21 @@ def load(cloud: Cloud, value: float, *, minutes: int, metric: str = "Load") -> N
     cloud.client("cloudwatch").put_metric_data(Namespace="tests", MetricData=data)
 
 
+def test_limits_do_not_cross_and_nobody_is_deregistered_twice(scaling: Any) -> None:
+    named = {**TARGET, "ResourceId": "endpoint/scaled/variant/only"}
+    for limits in ({"MinCapacity": 4, "MaxCapacity": 3}, {"MinCapacity": 4}):
+        told = refusal(scaling.register_scalable_target, **named, **limits)
+        assert told[0] == "ValidationException" and "less than minimum capacity" in told[1]
+    scaling.register_scalable_target(**named, MinCapacity=3)
+    other = {**named, "ResourceId": "endpoint/none/variant/only"}
+    code, message, _ = refusal(scaling.deregister_scalable_target, **other)
+    assert code == "ObjectNotFoundException"
+    assert message == (
+        "No scalable target registered for service namespace: sagemaker, resource ID: "
+        "endpoint/none/variant/only, scalable dimension: sagemaker:variant:DesiredInstanceCount"
+    )
+
+
 def test_a_target_tracking_policy_has_the_alarms_of_aws(cloud: Cloud, scaling: Any) -> None:
     answer = put(
         scaling,

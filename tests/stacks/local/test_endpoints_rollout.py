@@ -9,8 +9,9 @@ import pytest
 
 from infra.errors import UserError
 from stacks.local.aws.cloudwatch_alarms import Datum, statistic_of, verdict
+from stacks.local.aws.sagemaker.errors import ApiError
 from stacks.local.aws.sagemaker.fleet import Fleet
-from stacks.local.aws.sagemaker.rollout import Deployment, Plan, plan_of
+from stacks.local.aws.sagemaker.rollout import Deployment, Plan, check_sizes, plan_of
 from tests.conftest import HANGS_SECONDS
 from tests.kits.endpoints import (
     alarm_on_errors,
@@ -66,6 +67,36 @@ def test_an_update_has_the_steps_that_its_policy_asks_for(
     settings: dict[str, Any], shares: Sequence[float]
 ) -> None:
     assert list(plan_of(settings, instances=4).shares) == pytest.approx(shares)
+
+
+@pytest.mark.parametrize(
+    ("settings", "instances", "told"),
+    [
+        ({"RollingUpdatePolicy": {"MaximumBatchSize": percent(4)}}, 4, "5 to 50 percent"),
+        ({"RollingUpdatePolicy": {"MaximumBatchSize": percent(51)}}, 4, "got 51"),
+        (blue_green(Type="LINEAR", LinearStepSize=percent(9)), 4, "10 to 50 percent"),
+        (blue_green(Type="CANARY", CanarySize=percent(60)), 4, "0 to 50 percent"),
+        (
+            blue_green(Type="CANARY", CanarySize={"Type": "INSTANCE_COUNT", "Value": 3}),
+            4,
+            "CanarySize must be 0 to 50 percent of the variant's instances, got 75",
+        ),
+        (blue_green(Type="LINEAR"), 4, "LinearStepSize must be specified when Type is LINEAR"),
+        ({"RollingUpdatePolicy": {"MaximumBatchSize": percent(50)}}, 1, ""),
+        (blue_green(Type="CANARY", CanarySize={"Type": "INSTANCE_COUNT", "Value": 1}), 1, ""),
+        (blue_green(Type="ALL_AT_ONCE"), 1, ""),
+        ({}, 1, ""),
+    ],
+)
+def test_a_step_has_the_size_that_aws_takes(
+    settings: dict[str, Any], instances: int, told: str
+) -> None:
+    if not told:
+        check_sizes(settings, instances)
+        return
+    with pytest.raises(ApiError) as caught:
+        check_sizes(settings, instances)
+    assert caught.value.code == "ValidationException" and told in caught.value.message
 
 
 def test_waiting_times_and_alarms_come_from_the_policy() -> None:

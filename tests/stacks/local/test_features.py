@@ -1,14 +1,18 @@
 """Feature groups of the local cloud: online order, offline Parquet."""
 
 import io
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from stacks.local.aws.sagemaker.records import Records
+from tests.conftest import HANGS_SECONDS
 from tests.kits.local_cloud import BUCKET, ROLE, Cloud, refusal
 
 
@@ -358,3 +362,30 @@ def test_people_describe_features(sm: Any, flights: str) -> None:
     assert found["LastModifiedTime"] > first["LastModifiedTime"]
     code, message, _ = refusal(sm.describe_feature_metadata, **{**name, "FeatureName": "speed"})
     assert code == "ResourceNotFound" and "speed" in message
+
+
+def test_whoever_reads_waits_for_what_somebody_is_writing() -> None:
+    """Two readers at once: the second must not take an empty list for an empty store."""
+    writing, go_on, done = (threading.Event() for _ in range(3))
+    records = Records(
+        identifier="id", event_time="at", types={"id": "String", "at": "String"},
+        online=False, offline_uri="s3://bucket/data",
+    )  # fmt: skip
+
+    class Slow:
+        def put_object(self, **_: Any) -> None:
+            writing.set()
+            assert go_on.wait(HANGS_SECONDS)
+            done.set()
+
+    record = {"id": "1", "at": "2026-05-01T00:00:00Z"}
+    records.put(record, ["OfflineStore"], None)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(records.flush, Slow())
+        assert writing.wait(HANGS_SECONDS)
+        told = records.waiting, records.unwritten
+        go_on.set()
+        assert told == ([], True)
+        assert records.flush(Slow()) == 0 and done.is_set()
+        assert first.result() == 1
+    assert not records.unwritten

@@ -71,10 +71,12 @@ def test_the_policy_of_a_group_is_a_document(policy: str, account: Account) -> N
     ("content", "told"),
     [
         ("{", "must be JSON"),
-        ("[]", "must be a JSON object"),
-        ('{"overview": {}}', "'overview', which is no member"),
-        ('{"intended_uses": []}', "intended_uses of Content must be an object"),
-        ('{"evaluation_details": {}}', "evaluation_details of Content must be an array"),
+        ("[]", "it: [] is not of type 'object'"),
+        ('{"overview": {}}', "it: Additional properties are not allowed ('overview'"),
+        ('{"intended_uses": []}', "intended_uses: [] is not of type 'object'"),
+        ('{"evaluation_details": {}}', "evaluation_details: {} is not of type 'array'"),
+        ('{"evaluation_details": [{}]}', "evaluation_details.0: 'Name' is a required property"),
+        ('{"intended_uses": {"risk_rating": "Huge"}}', "risk_rating: 'Huge' is not one of"),
     ],
 )
 def test_the_content_of_a_card_has_the_members_of_one(
@@ -114,6 +116,28 @@ def test_features_are_found_by_what_people_say_of_them(account: Account) -> None
     assert named.items() <= feature.items() and feature["Parameters"] == added
     assert len(found(account, "FeatureMetadata", "FeatureGroupName", "weather")) == 2
     assert found(account, "FeatureMetadata", "FeatureGroupName", "other") == []
+    for word in ("team", "flights"):
+        (feature,) = found(account, "FeatureMetadata", "AllParameters", word)
+        assert feature["FeatureName"] == "at"
+    assert found(account, "FeatureMetadata", "AllParameters", "when") == []
+    arn = account.call("DescribeFeatureGroup", FeatureGroupName="weather")["FeatureGroupArn"]
+    account.call("AddTags", ResourceArn=arn, Tags=[{"Key": "stage", "Value": "prod"}])
+    (group,) = found(account, "FeatureGroup", "AllTags", "prod")
+    assert group["FeatureGroupName"] == "weather"
+
+
+def test_a_serverless_endpoint_keeps_no_more_ready_than_it_may_have(account: Account) -> None:
+    serverless = {"MemorySizeInMB": 1024, "MaxConcurrency": 5}
+
+    def told(kept: int) -> str:
+        given = {**serverless, "ProvisionedConcurrency": kept}
+        variant = {"VariantName": "v", "ModelName": "none", "ServerlessConfig": given}
+        return account.refusal(
+            "CreateEndpointConfig", EndpointConfigName="c", ProductionVariants=[variant]
+        )[1]
+
+    assert told(6) == "ProvisionedConcurrency (6) must not exceed MaxConcurrency (5)"
+    assert told(5).startswith("Could not find model")
 
 
 def definition(name: str) -> str:

@@ -95,6 +95,17 @@ def _create_package(emulator: Emulator, request: Request) -> Answer:
     return packages.create_package(emulator, BY_NAME[packages.PACKAGE], request)
 
 
+def _create_card(emulator: Emulator, request: Request) -> Answer:
+    cards.check(request["Content"])
+    return crud.create(emulator, BY_NAME[cards.CARD], request)
+
+
+def _update_card(emulator: Emulator, request: Request) -> Answer:
+    if "Content" in request:
+        cards.check(request["Content"])
+    return crud.update(emulator, BY_NAME[cards.CARD], request)
+
+
 def _list_packages(emulator: Emulator, request: Request) -> Answer:
     asked = {**request, "ModelPackageType": packages.list_type(request)}
     return crud.listing(emulator, BY_NAME[packages.PACKAGE], asked)
@@ -174,6 +185,7 @@ OPERATIONS: Mapping[str, Operation] = {
     **projects.OPERATIONS,
     "AddTags": _add_tags,
     "BatchDescribeModelPackage": search.batch_describe_packages,
+    "CreateModelCard": _create_card,
     "CreateModelPackage": _create_package,
     "DeleteModelPackageGroupPolicy": packages.delete_policy,
     "DeleteTags": _delete_tags,
@@ -205,6 +217,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "StopTrainingJob": _stop("TrainingJob", "training job"),
     "StopTransformJob": _stop("TransformJob", "transform job"),
     "UpdateEndpointWeightsAndCapacities": _update_weights,
+    "UpdateModelCard": _update_card,
     "UpdatePipelineExecution": executions.update_execution,
     "UpdatePipelineVersion": pipelines.update_version,
 }

@@ -1,6 +1,8 @@
 """Model cards: each change of the content is a version, and every version can be read again."""
 
+import functools
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,43 +16,54 @@ CARD, VERSION = "model card", "model card version"
 MISSING = Missing(code="ResourceNotFound", text="ModelCard {arn} does not exist.")
 
 
-SECTIONS: Mapping[str, type] = {
-    **dict.fromkeys(
-        (
-            "model_overview",
-            "model_package_details",
-            "intended_uses",
-            "business_details",
-            "training_details",
-            "additional_information",
-        ),
-        dict,
-    ),
-    "evaluation_details": list,
-}
-"""Members of a card's content, which has no others (developer guide, "Model card JSON schema"; what
-is inside of them is not looked at)."""
+RESOURCE = "AWS::SageMaker::ModelCard"
 
 
-def _check(content: str) -> None:
-    """Content must be a card in JSON."""
+def check(content: str) -> None:
+    """Content must be a card in JSON (developer guide, "Model card JSON schema").
+
+    CloudFormation has the same schema, of the same names in its own spelling. The first time it is
+    read, for seconds: nobody else should wait.
+    """
+    from jsonschema import Draft7Validator  # with its schemas some tenths of a second
+    from jsonschema.exceptions import best_match
+
     try:
         card = json.loads(content)
     except ValueError as error:
         raise invalid(f"Content must be JSON: {error}") from error
-    if not isinstance(card, dict):
-        raise invalid("Content must be a JSON object")
-    for name, value in card.items():
-        if name not in SECTIONS:
-            raise invalid(f"Content has {name!r}, which is no member of a card: {[*SECTIONS]}")
-        if not isinstance(value, SECTIONS[name]):
-            what = "an array" if SECTIONS[name] is list else "an object"
-            raise invalid(f"{name} of Content must be {what}")
+    names: dict[str, str] = {}
+    wrong = best_match(Draft7Validator(_schema()).iter_errors(_respelled(card, names)))
+    if wrong is not None:
+        path = ".".join(names.get(str(part), str(part)) for part in wrong.absolute_path)
+        told = re.sub(r"'(\w+)'", lambda name: f"'{names.get(name[1], name[1])}'", wrong.message)
+        raise invalid(f"Content does not fit the model card JSON schema: {path or 'it'}: {told}")
+
+
+@functools.cache
+def _schema() -> Mapping[str, Any]:
+    from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER as SCHEMAS  # takes a second
+
+    known = SCHEMAS.get_resource_schema("us-east-1", RESOURCE).schema["definitions"]
+    return {"$ref": "#/definitions/Content", "definitions": known}
+
+
+def _respelled(value: Any, names: dict[str, str]) -> Any:
+    """A value with its members as CloudFormation spells them; `names` leads back."""
+    if isinstance(value, list):
+        return [_respelled(inner, names) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    found = {}
+    for name, inner in value.items():
+        other = "".join(word[:1].upper() + word[1:] for word in name.split("_"))
+        names[other] = name
+        found[other] = _respelled(inner, names)
+    return found
 
 
 def start_card(emulator: Emulator, item: Resource, request: Request) -> None:
     """A card begins with its first version."""
-    _check(request["Content"])
     item.set(ModelCardVersion=1)
     item.live = {}
     _remember(item)
@@ -58,8 +71,6 @@ def start_card(emulator: Emulator, item: Resource, request: Request) -> None:
 
 def update_card(emulator: Emulator, item: Resource, request: Request) -> None:
     """New content is a new version, a new status is not."""
-    if "Content" in request:
-        _check(request["Content"])
     status = request.get("ModelCardStatus", item.fields["ModelCardStatus"])
     if request.get("Content", item.fields["Content"]) != item.fields["Content"]:
         version = item.fields["ModelCardVersion"] + 1

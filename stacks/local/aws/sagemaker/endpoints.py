@@ -22,7 +22,7 @@ from stacks.local.aws.sagemaker.fleet import (
 )
 from stacks.local.aws.sagemaker.model_containers import images, only_container, pipeline
 from stacks.local.aws.sagemaker.resource_type import Request
-from stacks.local.aws.sagemaker.rollout import Deployment, plan_of, shift, take_down
+from stacks.local.aws.sagemaker.rollout import Deployment, check_sizes, plan_of, shift, take_down
 from stacks.local.aws.sagemaker.servers import ServingFailed
 from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.store import Resource
@@ -76,13 +76,17 @@ def _check_serverless(request: Request, variants: list[Mapping[str, Any]]) -> No
     ]
     if len(variants) > 1:
         excluded.append("more than one variant")
-    size = variants[0]["ServerlessConfig"]["MemorySizeInMB"]
+    serverless = variants[0]["ServerlessConfig"]
+    size = serverless["MemorySizeInMB"]
     if size % SERVERLESS_STEP_MB:
         sizes = ", ".join(str(SERVERLESS_STEP_MB * steps) for steps in range(1, 7))
         raise invalid(
             f"Value '{size}' at 'MemorySizeInMB' failed to satisfy constraint: Member must satisfy "
             f"enum value set: [{sizes}]"
         )
+    most, kept = serverless["MaxConcurrency"], serverless.get("ProvisionedConcurrency", 0)
+    if kept > most:  # ProductionVariantServerlessConfig, API reference
+        raise invalid(f"ProvisionedConcurrency ({kept}) must not exceed MaxConcurrency ({most})")
     if "InstanceType" in variants[0]:
         excluded.append("InstanceType")
     if excluded:
@@ -127,6 +131,7 @@ def update_endpoint(emulator: Emulator, item: Resource, request: Request) -> Non
     settings = request.get("DeploymentConfig")
     if request.get("RetainDeploymentConfig"):
         settings = item.fields.get("LastDeploymentConfig")
+    check_sizes(settings or {}, next(iter(fleet.variants.values())).instances)
     item.set(EndpointStatus="Updating", FailureReason=None, LastDeploymentConfig=settings)
 
     item.set(PendingDeploymentSummary=_pending(request["EndpointConfigName"], fleet))

@@ -1,7 +1,7 @@
 """Feature groups as resources, their features, and the calls of the feature store runtime."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -14,6 +14,7 @@ from stacks.local.aws.sagemaker.crud import paged
 from stacks.local.aws.sagemaker.errors import ApiError, invalid
 from stacks.local.aws.sagemaker.records import Records, seconds_of
 from stacks.local.aws.sagemaker.resource_type import Missing, Request, short_name
+from stacks.local.aws.sagemaker.role_needs import no_key
 from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.store import Resource, Store
 
@@ -38,22 +39,10 @@ def online_key(store: Store, name: str) -> str | None:
 
 def start_group(emulator: Emulator, item: Resource, request: Request) -> None:
     """Open both stores of a new group."""
+    _check(emulator, request)
     types = {f["FeatureName"]: f["FeatureType"] for f in request["FeatureDefinitions"]}
-    if len(types) < len(request["FeatureDefinitions"]):
-        raise invalid("feature names must be unique")
-    for member in ("RecordIdentifierFeatureName", "EventTimeFeatureName"):
-        if request[member] not in types:
-            raise invalid(f"{member} {request[member]!r} is not among FeatureDefinitions")
-    if types[request["EventTimeFeatureName"]] == "Integral":
-        raise invalid("the event time feature must be String or Fractional")
     online = request.get("OnlineStoreConfig", {})
     offline = request.get("OfflineStoreConfig")
-    if not online.get("EnableOnlineStore") and offline is None:
-        raise invalid("a feature group needs an online store, an offline store, or both")
-    if offline is not None and "RoleArn" not in request:
-        raise invalid("RoleArn must be given with OfflineStoreConfig: it writes the offline store")
-    if online.get("StorageType") == "InMemory" and offline is not None:
-        raise invalid("an InMemory online store cannot stand beside an offline store")
     uri = None
     if offline is not None:
         base = offline["S3StorageConfig"]["S3Uri"].rstrip("/")
@@ -77,6 +66,36 @@ def start_group(emulator: Emulator, item: Resource, request: Request) -> None:
         ttl_seconds=_ttl(online.get("TtlDuration")),
     )
     item.set(FeatureGroupStatus="Created")
+
+
+def _check(emulator: Emulator, request: Request) -> None:
+    """ValidationException where a group cannot be as it is asked for."""
+    types = {f["FeatureName"]: f["FeatureType"] for f in request["FeatureDefinitions"]}
+    if len(types) < len(request["FeatureDefinitions"]):
+        raise invalid("feature names must be unique")
+    for member in ("RecordIdentifierFeatureName", "EventTimeFeatureName"):
+        if request[member] not in types:
+            raise invalid(f"{member} {request[member]!r} is not among FeatureDefinitions")
+    if types[request["EventTimeFeatureName"]] == "Integral":
+        raise invalid("the event time feature must be String or Fractional")
+    online = request.get("OnlineStoreConfig", {})
+    offline = request.get("OfflineStoreConfig")
+    if not online.get("EnableOnlineStore") and offline is None:
+        raise invalid("a feature group needs an online store, an offline store, or both")
+    if offline is not None and "RoleArn" not in request:
+        raise invalid("RoleArn must be given with OfflineStoreConfig: it writes the offline store")
+    if online.get("StorageType") == "InMemory" and offline is not None:
+        raise invalid("an InMemory online store cannot stand beside an offline store")
+    for key in _keys(request):
+        if told := no_key(emulator, key):
+            raise invalid(f"{told} (NotFoundException of kms:DescribeKey)")
+
+
+def _keys(request: Request) -> Iterator[str]:
+    """Keys of both stores, which whoever creates a group, and its role, must be able to look up
+    (KmsKeyId of OnlineStoreSecurityConfig and S3StorageConfig, API reference)."""
+    yield request.get("OnlineStoreConfig", {}).get("SecurityConfig", {}).get("KmsKeyId", "")
+    yield request.get("OfflineStoreConfig", {}).get("S3StorageConfig", {}).get("KmsKeyId", "")
 
 
 def update_group(emulator: Emulator, item: Resource, request: Request) -> None:
@@ -176,7 +195,7 @@ def flush(emulator: Emulator, item: Resource) -> None:
     records: Records = item.live
     status = {"Status": "Active"}
     try:
-        if records.waiting:
+        if records.unwritten:
             records.flush(emulator.act(item.fields.get("RoleArn", ""), item.arn).s3)
     except (CannotAssume, ClientError) as error:
         status = {"Status": "Blocked", "BlockedReason": str(error)[:1024]}

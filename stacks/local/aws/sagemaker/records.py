@@ -145,6 +145,11 @@ class Records:
             return None
         return found
 
+    @property
+    def unwritten(self) -> bool:
+        """Whether something waits, or somebody is about to write what did."""
+        return bool(self.waiting) or self.flushing.locked()
+
     def flush(self, s3: Any) -> int:
         """Write what waits to the offline store; the number of records.
 

@@ -48,8 +48,8 @@ def refused(emulator: Emulator, acting: Acting, request: Mapping[str, Any], log_
     key = acting.environment["AWS_ACCESS_KEY_ID"]
     ask = emulator.authorizer.refuses
     ask(key, _metrics(log_group))
-    if told := _no_key(emulator, _volume_key(request)):
-        return f"ClientError: {told}"
+    if told := no_key(emulator, _volume_key(request)):
+        return f"ClientError: {told} (NotFoundException of kms:CreateGrant)"
     for check in _needed(emulator, request):
         if told := ask(key, check):
             return f"ClientError: {told}"
@@ -99,9 +99,8 @@ def _volume_key(request: Mapping[str, Any]) -> str:
     return str(cluster.get("VolumeKmsKeyId", ""))
 
 
-def _no_key(emulator: Emulator, name: str) -> str:
-    """What KMS answers CreateGrant of a key that the account lacks; another account's is not
-    looked at."""
+def no_key(emulator: Emulator, name: str) -> str:
+    """What KMS says of a key that the account lacks; empty: it has it, or another account may."""
     is_elsewhere = name.startswith("arn:") and name.split(":")[4] != ACCOUNT_ID
     if not name or is_elsewhere or emulator.authorizer.key(name):
         return ""
@@ -110,7 +109,7 @@ def _no_key(emulator: Emulator, name: str) -> str:
         if name.startswith("arn:")
         else f"arn:aws:kms:{emulator.region}:{ACCOUNT_ID}:key/{name}"
     )
-    return f"Key '{arn}' does not exist (NotFoundException of kms:CreateGrant)"
+    return f"Key '{arn}' does not exist"
 
 
 def _network(region: str, config: Mapping[str, Any]) -> Iterator[Check]:

@@ -10,6 +10,7 @@ from typing import Any
 from stacks.local.aws.account_id import ACCOUNT_ID
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.iam.asked import Check
+from stacks.local.aws.sagemaker.errors import invalid
 from stacks.local.aws.sagemaker.fleet import Fleet, mend
 from stacks.local.aws.sagemaker.servers import ServingFailed
 from stacks.local.aws.store import Resource
@@ -72,6 +73,38 @@ class Plan:
     """Until the old fleet goes, when nothing can roll back any more."""
 
     alarms: Sequence[str]
+
+
+SIZES: Mapping[str, tuple[str, int]] = {
+    "CANARY": ("CanarySize", 0),
+    "LINEAR": ("LinearStepSize", 10),
+    "rolling": ("MaximumBatchSize", 5),
+}
+"""How traffic moves -> the size of a step, and the least of it in percent of the instances."""
+
+MOST_PERCENT = 50
+"""Of a variant's instances in one step (TrafficRoutingConfig and RollingUpdatePolicy, API
+reference)."""
+
+
+def check_sizes(settings: Mapping[str, Any], instances: int) -> None:
+    """ValidationException where a step is not there, too small or too large."""
+    rolling = settings.get("RollingUpdatePolicy")
+    blue_green = settings.get("BlueGreenUpdatePolicy", {})
+    policy = rolling or blue_green.get("TrafficRoutingConfiguration", {})
+    kind = "rolling" if rolling else policy.get("Type")
+    if kind not in SIZES:
+        return
+    member, least = SIZES[kind]
+    if member not in policy:
+        raise invalid(f"{member} must be specified when Type is {kind}")
+    percent = 100 * _share(policy[member], instances)
+    is_one_of_one = policy[member]["Type"] == "INSTANCE_COUNT" and instances == 1
+    if not least <= percent <= MOST_PERCENT and not is_one_of_one:
+        raise invalid(
+            f"{member} must be {least} to {MOST_PERCENT} percent of the variant's instances, got "
+            f"{percent:g}"
+        )
 
 
 def plan_of(settings: Mapping[str, Any], instances: int) -> Plan:

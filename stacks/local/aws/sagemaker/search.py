@@ -42,6 +42,10 @@ KINDS = {
 MEMBERS = {"ExperimentTrial": "Trial", "ExperimentTrialComponent": "TrialComponent"}
 """Resource of a search -> member of its results. Default: the same word."""
 
+ALL_OF = {"AllParameters": "Parameters", "AllTags": "Tags"}
+"""Property -> the list whose keys and values it is, all of them (developer guide, "Find features in
+your feature groups", "Find feature groups in your Feature Store")."""
+
 ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     "GreaterThan": operator.gt,
     "GreaterThanOrEqualTo": operator.ge,
@@ -176,6 +180,9 @@ def _values(record: Any, path: str) -> Iterator[Any]:
                 yield from _values(entry, path)
         return
     if not isinstance(record, Mapping):
+        return
+    if path in ALL_OF and isinstance(held := record.get(ALL_OF[path]), Sequence):
+        yield from (entry[name] for entry in held for name in ("Key", "Value"))
         return
     path = path if path in record else path[:1].upper() + path[1:]
     name = path.partition(".")[0]
