@@ -43,6 +43,7 @@ KINDS = (
     ("a network that nobody has", r"vpc ID 'VpcId'"),
     ("an image that nobody has", r"Requested image .* not found"),
     ("a model without its artefact", r"Could not find model data"),
+    ("an S3 prefix that holds nothing", r"No S3 objects found"),
     ("an error's text or an id of moto's own", r"assert [\"'](An error|arn:|Model|Resource|Could)"),
     ("not emulated", r"NotEmulated"),
 )
