@@ -11,7 +11,7 @@ from policies.review.vocabulary import FACTORS, INSTANCE, UNITS
 
 def quantity(value: Any) -> float | None:
     """A quantity of Kubernetes as a number, such as `500m` or `4Gi`."""
-    found = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)([A-Za-z]{0,2})", str(value))
+    found = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)([A-Za-z]{0,2}| ?vCPU| ?GB)", str(value))
     unit = UNITS.get(found[2]) if found else None
     number = amount(found[1]) if found else None
     return None if unit is None or number is None else number * unit

@@ -72,12 +72,18 @@ class Known:
 HARMLESS: Mapping[str, str] = {
     "aws:cloudwatch/queryDefinition:QueryDefinition": "a saved search; the logs stay",
     "AWS::Logs::QueryDefinition": "a saved search; the logs stay",
+    "aws:athena/namedQuery:NamedQuery": "a saved query; the tables stay",
+    "AWS::Athena::NamedQuery": "a saved query; the tables stay",
     "AWS::CDK::Metadata": "it says which tool made the template, and does nothing",
     "aws:ec2/tag:Tag": "a tag says whose a resource is, not what it does",
     "kubernetes:core/v1:Event": "it tells what happened to an object, for an hour",
     "kubernetes:events.k8s.io/v1:Event": "it tells what happened to an object, for an hour",
 }
 """Types whose deletion takes nothing along, and why."""
+
+IN_STATE = ("random:", "time:")
+"""Providers whose resources are nowhere but in the state (their documentation): with one goes a
+value that nothing in this stack reads any more."""
 
 SHOWS: Mapping[str, str] = {
     "aws:cloudwatch/dashboard:Dashboard": "it shows metrics that are there without it",
@@ -169,7 +175,7 @@ def known(token: str) -> Known:
 
 
 def _known_of(token: str) -> Known:
-    harmless = HARMLESS.get(token, "")
+    harmless = HARMLESS.get(token) or (token.startswith(IN_STATE) and SHOWS.get(token)) or ""
     if token.startswith("kubernetes:"):
         return _kubernetes(token, harmless)
     if token.startswith("aws:"):

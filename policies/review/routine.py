@@ -13,6 +13,7 @@ from typing import Any
 from policies.data import UNKNOWN
 from policies.review.amounts import amount, seconds
 from policies.review.differences import Leaf
+from policies.review.rhythm import moves
 from policies.review.scales import Meaning, which
 from policies.review.vocabulary import LEAP
 
@@ -43,6 +44,11 @@ MUST = re.compile(r"DoNotSchedule|required")
 PROBES = re.compile(r"^(startup|readiness|liveness)probe$|^lifecycle$|^outlierdetection$")
 """Places of a pod or a mesh by which what is ill gets no requests (Kubernetes' and Istio's API
 references); one that is there now says so sooner."""
+
+PROBED = re.compile(r"^(startup|readiness|liveness)probe$")
+PATIENT = re.compile(r"^(initialdelay|timeout)seconds$")
+SECONDS_MORE = 30
+"""How long a probe waits (API reference of Probe): by so much more, an ill pod is seen later."""
 
 RUNS = re.compile(r"^(exec|command|args|host|script)$")
 """Names inside of those that say what is run, or who is asked."""
@@ -106,6 +112,7 @@ def routine(words: Sequence[str], leaf: Leaf, token: str) -> Meaning | None:
         return None
     return (
         _spelled(leaf)
+        or moves(words, leaf)
         or _kept_up(words, leaf)
         or _numbers(words, last, leaf, token)
         or _came(words, leaf, token)
@@ -145,6 +152,9 @@ def _kept_up(words: Sequence[str], leaf: Leaf) -> Meaning | None:
 def _numbers(words: Sequence[str], last: str, leaf: Leaf, token: str) -> Meaning | None:
     """Numbers whose good side, or whose step, is known by the name."""
     old, new = (_length(side) for side in (leaf.old, leaf.new))
+    patient = any(map(PROBED.search, words)) and PATIENT.search(last) and old is not None and new
+    if patient and 0 < (new or 0) - (old or 0) <= SECONDS_MORE:
+        return Meaning("sized", "a few seconds more until it is taken to be ill")
     tried = any(map(AGAIN.search, words)) and leaf.new not in (None, 0, "0", "0s")
     if tried and _is_plain(leaf) and not leaf.reordered:
         return _tried(last, old, new)
@@ -268,6 +278,14 @@ def _sooner(leaf: Leaf) -> Meaning | None:
     return Meaning("sized", "others ask again sooner") if old and new and new < old else None
 
 
+def _cheaper(leaf: Leaf) -> Meaning | None:
+    """When files go to a cheaper class, such as AFTER_30_DAYS (EFS's API, LifecyclePolicy)."""
+    if leaf.old is None and isinstance(leaf.new, str):
+        return good("files go to a cheaper class")
+    old, new = (re.fullmatch(r"AFTER_(\d+)_DAYS?", str(side)) for side in (leaf.old, leaf.new))
+    return Meaning("sized", "when files go to a cheaper class") if old and new else None
+
+
 def _grows(leaf: Leaf) -> Meaning | None:
     if leaf.new is True:
         return good("a volume may grow, and nothing shrinks")
@@ -307,7 +325,8 @@ OF_A_TYPE: Sequence[tuple[re.Pattern[str], re.Pattern[str], Told]] = tuple(
         (r"Route$", r"^spec\.rules\.name$", _first("a rule has a name now")),
         (r"^kubernetes:", r"containers\.ports(\.(containerport|protocol))?$", _told_port),
         (r"AppProject$", r"^spec\.(sourcerepos|sourcenamespaces)$", _named_one),
-        (r"efs/", r"^lifecyclepolicies\.transitiontoia$", _first("files go to a cheaper class")),
+        (r"efs[/:]", r"^lifecyclepolicies\.transitionto(ia|archive)$", _cheaper),
+        (r"lakeformation", r"^(values|tagvalues)$", _first("a tag may have one more value")),
         (r"eks[/:]", r"addonversion$", _later),
         (r"StorageClass$", r"^allowvolumeexpansion$", _grows),
         (r"^(datadog|kubernetes):", r"(^|\.)message$", _reads),

@@ -12,8 +12,8 @@ from typing import Any
 from policies.review.differences import Leaf
 from policies.review.people import word
 from policies.review.routine import fewer_peers, good
-from policies.review.scales import Meaning
-from policies.review.vocabulary import OFF
+from policies.review.scales import Meaning, presence
+from policies.review.vocabulary import GUARD, OFF
 
 Test = Callable[[Mapping[str, Any]], bool]
 
@@ -81,11 +81,36 @@ def settled(found: Iterable[Judged], token: str) -> tuple[Judged, ...]:
 
 
 def _added(leaf: Leaf, token: str) -> Meaning | None:
+    if fewer := _one_port_less(leaf, token):
+        return fewer
     if leaf.old is not None or not isinstance(leaf.new, Mapping):
         return None
+    if one := _of_one_word(leaf):
+        return one
     path = ".".join(leaf.path)
     rows = (row for row in ADDED if row[0].search(token) and row[1].search(path))
     return next((good(why) for _, _, fits, why in rows if fits(leaf.new)), None)
+
+
+PORTS = re.compile(rf"^spec\.(ingress|egress){ONE}\.ports{ONE}$")
+
+
+def _one_port_less(leaf: Leaf, token: str) -> Meaning | None:
+    """A port of a rule that goes while others stay: without any, it is for all of them
+    (Kubernetes' API reference, NetworkPolicyIngressRule)."""
+    gone = isinstance(leaf.old, Mapping) and leaf.new is None and not (leaf.last or leaf.alone)
+    if not gone or not token.endswith(":NetworkPolicy") or not PORTS.search(".".join(leaf.path)):
+        return None
+    return good("fewer ports are let through")
+
+
+def _of_one_word(leaf: Leaf) -> Meaning | None:
+    """An element that holds one word is that word, such as the type of a log that is written."""
+    words = [*leaf.new.values()] if len(leaf.new) == 1 and leaf.path[-1][:1] == "[" else []
+    if not words or not isinstance(words[0], str) or not GUARD.search(".".join(map(word, leaf.path))):
+        return None
+    meant = presence(Leaf(leaf.path, None, words[0]))
+    return meant if meant and meant.sense == "stronger" else None
 
 
 def _is_whole(leaf: Leaf, token: str) -> bool:

@@ -246,9 +246,10 @@ EXPIRES = re.compile(
 FILTERS = re.compile(r"(waf|shield|networkfirewall)\w*[/:]", re.I)
 """Services whose numbers say what is let through."""
 
-UNITS = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
+UNITS = {"": 1.0, " vCPU": 1.0, " GB": 1e9, "vCPU": 1.0, "GB": 1e9, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
          "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50}  # fmt: skip
-"""Suffixes of a quantity (Kubernetes' API reference, resource units)."""
+"""Suffixes of a quantity (Kubernetes' API reference, resource units; EMR
+Serverless' API reference, MaximumAllowedResources)."""
 
 CREDENTIAL = re.compile(r"accesskey$|apikey$|credential$|certificate$|login|consoleaccess$")
 """Kinds of what somebody comes in with or by: one that works again is another way in."""
