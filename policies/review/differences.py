@@ -151,7 +151,7 @@ def _pairs(gone: list[Any], come: list[Any]) -> Iterator[tuple[Any, Any]]:
 
 
 def _in_another_case(item: str, other: Any) -> bool:
-    return isinstance(other, str) and item is not UNKNOWN and item.lower() == other.lower()
+    return isinstance(other, str) and item.lower() == other.lower()
 
 
 def _identity(item: Any) -> str:

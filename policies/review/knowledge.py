@@ -45,7 +45,9 @@ class Known:
     made: str = ""
     """The operation that creates one, and sets nothing that is there. Default: nobody says."""
     sets: frozenset[str] = frozenset()
-    """Inputs whose order means nothing, in lower case."""
+    """Places whose order means nothing, in lower case."""
+    within: frozenset[str] = frozenset()
+    """Inputs that say what it is a part of, in lower case. Default: nobody says."""
     source: str = ""
     """Where that is from. Default: from nowhere, the type is unknown."""
     harmless: str = ""
@@ -256,6 +258,7 @@ def _known(facts: list[Mapping[str, Any]], source: str, harmless: str) -> Known:
         lost=str(merged.get("lost", "")),
         made=str(merged.get("made", "")),
         sets=frozenset(name.lower() for name in merged.get("sets", ())),
+        within=frozenset(name.lower() for name in merged.get("within", ())),
         source=source,
         harmless=harmless,
     )

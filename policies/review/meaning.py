@@ -135,10 +135,8 @@ def _meaning(leaf: Leaf, token: str) -> Meaning:
         return Meaning("unclassified", "the same in another order")
     if same(leaf.old, leaf.new):
         return Meaning("harmless", "it is the default, said or not")
-    if is_folded(leaf, token):
-        return Meaning("harmless", "the cloud takes both spellings for one")
-    if reads_the_same(leaf):
-        return Meaning("harmless", "one program, or one query, but for comments and blanks")
+    if is_folded(leaf, token) or reads_the_same(leaf):
+        return Meaning("harmless", "two spellings of one name, one program or one query")
     if UNKNOWN in (leaf.old, leaf.new):
         return Meaning("unclear" if guards else "unclassified", "known only during the update")
     return (

@@ -76,7 +76,8 @@ class Change:
         guard = not about.is_known or any(k in about.kinds for k in ("guards", "records", "state"))
 
         def ordered(path: tuple[str, ...], items: Sequence[Any]) -> bool:
-            return path[0].lower() not in sets and not is_a_set(path, items)
+            place = ".".join(name for name in path if name[:1] != "[").lower()
+            return not {path[0].lower(), place} & sets and not is_a_set(path, items)
 
         found = (
             (leaf, meaning(leaf, self.type, of_a_guard=guard, watches=about.watches))

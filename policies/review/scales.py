@@ -45,6 +45,11 @@ def which(stronger: bool, why: str) -> Meaning:
     return Meaning("stronger" if stronger else "weaker", why)
 
 
+def good(why: str) -> Meaning:
+    """It was not there before, and guards or tells more."""
+    return Meaning("stronger", why)
+
+
 def scale(leaf: Leaf, guards: bool) -> Meaning | None:
     """Two words of one matter; plain ones rise only where the name says that it guards."""
     before, after = strictness(leaf.old), strictness(leaf.new)

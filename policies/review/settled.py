@@ -11,8 +11,8 @@ from typing import Any
 
 from policies.review.differences import Leaf
 from policies.review.people import word
-from policies.review.routine import fewer_peers, good
-from policies.review.scales import Meaning, presence
+from policies.review.references import fewer_peers
+from policies.review.scales import Meaning, good, presence
 from policies.review.vocabulary import GUARD, OFF
 
 Test = Callable[[Mapping[str, Any]], bool]
@@ -52,6 +52,9 @@ ADDED: Sequence[tuple[re.Pattern[str], re.Pattern[str], Test, str]] = (
      lambda rule: _calls(rule) or "rules" in rule, "one more alarm or record"),
     (re.compile(r"networking.k8s.io/\w+:Ingress$"), re.compile(rf"^spec\.tls{ONE}$"),
      _always, "one more name is served over TLS"),
+    (re.compile(r""), re.compile(rf"(^|\.)subscribers{ONE}$"),
+     lambda who: who.get("type", who.get("subscriptionType")) == "EMAIL",
+     "one more person is written to"),
     (re.compile(r"stateMachine:StateMachine$|StateMachine$"), re.compile(rf"\.Retry{ONE}$"),
      _always, "one more error after which it is tried again"),
 )  # fmt: skip
@@ -107,7 +110,8 @@ def _one_port_less(leaf: Leaf, token: str) -> Meaning | None:
 def _of_one_word(leaf: Leaf) -> Meaning | None:
     """An element that holds one word is that word, such as the type of a log that is written."""
     words = [*leaf.new.values()] if len(leaf.new) == 1 and leaf.path[-1][:1] == "[" else []
-    if not words or not isinstance(words[0], str) or not GUARD.search(".".join(map(word, leaf.path))):
+    place = ".".join(map(word, leaf.path))
+    if not words or not isinstance(words[0], str) or not GUARD.search(place):
         return None
     meant = presence(Leaf(leaf.path, None, words[0]))
     return meant if meant and meant.sense == "stronger" else None

@@ -25,7 +25,9 @@ HOSTS: dict[str, tuple[str, ...]] = {
 """Service -> inputs that are names of DNS, which knows no case (RFC 4343) and may end in a dot."""
 
 
-HEADERS = re.compile(r"headername$|(allow|allowed|expose|exposed)headers?(\.items)?$|headers\.items$")
+HEADERS = re.compile(
+    r"headername$|(allow|allowed|expose|exposed)headers?(\.items)?$|headers\.items$"
+)
 """Places of names of headers, which know no case (RFC 9110, section 5.1)."""
 
 
