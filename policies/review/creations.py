@@ -12,15 +12,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from policies.data import UNKNOWN
-from policies.review.differences import leaves
+from policies.review.differences import Leaf, leaves
 from policies.review.knowledge import WORDS, Known, formation_name, known
-from policies.review.meaning import begins_weak
+from policies.review.meaning import begins_weak, meaning
 from policies.review.model import TAGS, Change
+from policies.review.vocabulary import OFF, SCALES
 from policies.tables.names import BY_NAME
 
 OF_ITS_OWN: Mapping[str, tuple[str, ...]] = {
@@ -81,7 +83,7 @@ def asks(item: Change, made: Collection[str]) -> str | None:
     unless = UNLESS.get(item.type)
     if unless and unless.search(json.dumps(item.resource.inputs.value, default=str)):
         return f"what it says makes a new {item.type.rpartition(':')[2]} act on others, or weak"
-    if _names_nothing(item):
+    if _names_nothing(item) or _only_guards(item):
         return None
     why = of_type(item.type)
     among_new = known(item.type).is_known and _is_among_new(item, made)
@@ -157,6 +159,46 @@ def _names_nothing(item: Change) -> bool:
     kind = item.type.rpartition(":")[2].lower()
     inner = {name: value for name, value in apart.items() if not _is_its_place(about, name, value)}
     return not any(_says_more(kind, *pair) for pair in _pairs(inner))
+
+
+WHOSE = re.compile(r"^(bucket|\w*(id|arn|identifier|name)|region)$")
+"""Names, in lower case, of inputs that say what a setting is for."""
+
+
+GUARDS_ALONE = re.compile(
+    r"block\w*public|public\w*block|(ownershipcontrols|encryptionbydefault|backuppolicy)$"
+)
+"""Words in the names, in lower case, of types that are nothing but a guard of something else."""
+
+
+def _only_guards(item: Change) -> bool:
+    """Whether it is a setting of something else, each of whose values is the strictest there is.
+
+    Such as an ownership of objects that knows no access lists, or a block of what is public.
+    """
+    found = (
+        leaf
+        for root, value in item.resource.inputs.value.items()
+        if root not in TAGS and not WHOSE.search(root.lower())
+        for leaf in leaves(None, value, (root,), lambda path, items: False)
+        if not isinstance(leaf.new, Mapping)
+    )
+    kind = item.type.rpartition(":")[2].lower()
+    if not known(item.type).is_known or not GUARDS_ALONE.search(kind):
+        return False
+    values = [_is_strictest(leaf, item.type) for leaf in found]
+    return bool(values) and all(values)
+
+
+def _is_strictest(leaf: Leaf, token: str) -> bool:
+    """Whether no other value of this input guards more, and this one does not last for ever."""
+    if leaf.new is True:
+        return meaning(replace(leaf, old=False, alone=False), token).sense == "stronger"
+    scales = (words for words in SCALES if str(leaf.new).lower() == words[-1])
+    laxer = (replace(leaf, old=words[0], alone=False) for words in scales)
+    judged = (meaning(each, token, of_a_guard=False).sense for each in laxer)
+    said = isinstance(leaf.new, str) and leaf.new.lower() not in OFF
+    return said and "stronger" in judged
 
 
 def _is_its_place(about: Known, name: str, value: Any) -> bool:

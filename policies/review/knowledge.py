@@ -83,9 +83,8 @@ HARMLESS: Mapping[str, str] = {
 }
 """Types whose deletion takes nothing along, and why."""
 
-IN_STATE = ("random:", "time:")
-"""Providers whose resources are nowhere but in the state (their documentation): with one goes a
-value that nothing in this stack reads any more."""
+IN_STATE = ("time:",)
+"""Providers whose resources are moments, nowhere but in the state (their documentation)."""
 
 SHOWS: Mapping[str, str] = {
     "aws:cloudwatch/dashboard:Dashboard": "it shows metrics that are there without it",

@@ -77,8 +77,22 @@ def _asked_again(leaf: Leaf) -> Meaning | None:
 
 def _all_of_it(leaf: Leaf) -> Meaning | None:
     """All traffic, where what was let through, or what was not, was recorded (EC2's API,
-    CreateFlowLogs)."""
-    return good("more is recorded") if leaf.old and leaf.new == "ALL" else None
+    CreateFlowLogs; CloudTrail's, EventSelector)."""
+    whole = isinstance(leaf.new, str) and leaf.new.lower() == "all"
+    return good("more is recorded") if leaf.old and whole else None
+
+
+def _near(leaf: Leaf) -> Meaning | None:
+    """A load that machines are kept at, a little above or below (Application Auto Scaling's API,
+    TargetTrackingScalingPolicyConfiguration)."""
+    old, new = length(leaf.old), length(leaf.new)
+    near = old and new and max(new / old, old / new) <= NEAR
+    return (
+        Meaning("sized", "when there are more machines, a little sooner or later") if near else None
+    )
+
+
+NEAR = 1.2
 
 
 def _cheaper(leaf: Leaf) -> Meaning | None:
@@ -134,7 +148,9 @@ OF_A_TYPE: Sequence[tuple[re.Pattern[str], re.Pattern[str], Told]] = tuple(
             r"cors\w*\.(accesscontrol)?maxage(sec|seconds)?$",
             _asked_again,
         ),
-        (r"ec2[/:][fF]lowLog", r"^traffictype$", _all_of_it),
+        (r"ec2[/:][fF]lowLog|cloudtrail", r"^traffictype$|(^|\.)readwritetype$", _all_of_it),
+        (r"(autoscaling/p|appautoscaling/p|ScalingP)olicy", r"(^|\.)targetvalue$", _near),
+        (r"cert-manager\.io/\w+:Certificate$", r"privatekey\.size$", _more("NIST SP 800-57")),
         (r"lakeformation", r"^(values|tagvalues)$", _first("a tag may have one more value")),
         (r"eks[/:]", r"addonversion$", _later),
         (r"StorageClass$", r"^allowvolumeexpansion$", _grows),

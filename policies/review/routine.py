@@ -200,6 +200,8 @@ def _came(words: Sequence[str], leaf: Leaf, token: str) -> Meaning | None:
     if any(map(PROBES.search, words)):
         return good("what is ill gets no requests")
     names = [name for name in leaf.path if name[:1] != "["]
+    if WATCHES.search(words[-1]) and str(leaf.new).lower() in ("true", "enabled"):
+        return good("more is recorded from now on")
     more = _is_of_a_schema(names, leaf) or _labels_a_node(names, token)
     record = leaf.alone and names[-1] == "prefix" and any("log" in name for name in words[:-1])
     return good("it says more than before, to nobody's harm") if more or record else None
@@ -210,6 +212,11 @@ def _is_of_a_schema(names: Sequence[str], leaf: Leaf) -> bool:
     within = "openAPIV3Schema" in names and "properties" in names
     return within and (leaf.alone or names[-2:-1] == ["properties"])
 
+
+WATCHES = re.compile(
+    r"^enable\w*(metrics|cloudwatchlogs?|tracing|xray|insights?|observability\w*|monitoring)$"
+)
+"""Names of what turns on that something is recorded, such as Glue's `--enable-metrics`."""
 
 NODES = re.compile(r"eks/nodeGroup:|eks:Nodegroup$|karpenter.sh/\w+:NodePool$")
 

@@ -32,9 +32,11 @@ SETTINGS = re.compile(r"\.(conf|cfg|ini|toml|hcl|tf|properties|env)$")
 OVER_LINES = re.compile(r"\"\"\"|'''|<<|/\*|\*/")
 
 QUERY = re.compile(
-    r"^(sql|query|querystring|querystatement|viewtext|viewexpandedtext|filterexpression|expr)$"
+    r"^(sql|query|querystring|querystatement|viewtext|viewexpandedtext|filterexpression|expr|ruleset"
+    r"|alarmrule)$"
 )
-"""Names of queries: SQL, CloudWatch Logs Insights, X-Ray's filters, PromQL."""
+"""Names of queries: SQL, CloudWatch Logs Insights, X-Ray's filters, PromQL, rules of data quality
+and of composite alarms."""
 
 DOLLARS = re.compile(r"\$\w*\$")
 """Another sign of a quotation (PostgreSQL's manual, "Dollar-Quoted String Constants")."""
@@ -72,9 +74,13 @@ def _query(text: str) -> object:
     if any(mark in line for line in kept for mark in ("--", "/*", "#", "//")):
         return [line for line in lines if line]
     parts = QUOTED.split("\n".join(kept))
-    return "".join(
-        part if at % 2 else re.sub(r"\s+", " ", part) for at, part in enumerate(parts)
-    ).strip()
+    return "".join(part if at % 2 else _plain(part) for at, part in enumerate(parts)).strip()
+
+
+def _plain(part: str) -> str:
+    """Words with one blank between them, and none beside a bracket or a comma."""
+    words = re.sub(r"\s+", " ", part)
+    return re.sub(r" ?([\[\],]) ?|(?<=\() | (?=\))", lambda found: found[1] or "", words)
 
 
 def _settings(text: str) -> object:

@@ -55,6 +55,13 @@ ADDED: Sequence[tuple[re.Pattern[str], re.Pattern[str], Test, str]] = (
     (re.compile(r""), re.compile(rf"(^|\.)subscribers{ONE}$"),
      lambda who: who.get("type", who.get("subscriptionType")) == "EMAIL",
      "one more person is written to"),
+    (re.compile(r"monitoring.coreos.com/\w+:(Pod|Service)Monitor$"),
+     re.compile(rf"^spec\.(endpoints|podMetricsEndpoints){ONE}$"),
+     lambda one: one.keys() <= {"port", "path", "interval", "scrapeTimeout", "scheme"},
+     "one more port is asked for its metrics"),
+    (re.compile(r"(featureGroup:|:)FeatureGroup$"), re.compile(rf"^featureDefinitions{ONE}$"),
+     lambda one: one.keys() <= {"featureName", "featureType"},
+     "records may have one more feature"),
     (re.compile(r"stateMachine:StateMachine$|StateMachine$"), re.compile(rf"\.Retry{ONE}$"),
      _always, "one more error after which it is tried again"),
 )  # fmt: skip
@@ -84,8 +91,6 @@ def settled(found: Iterable[Judged], token: str) -> tuple[Judged, ...]:
 
 
 def _added(leaf: Leaf, token: str) -> Meaning | None:
-    if fewer := _one_port_less(leaf, token):
-        return fewer
     if leaf.old is not None or not isinstance(leaf.new, Mapping):
         return None
     if one := _of_one_word(leaf):
@@ -93,18 +98,6 @@ def _added(leaf: Leaf, token: str) -> Meaning | None:
     path = ".".join(leaf.path)
     rows = (row for row in ADDED if row[0].search(token) and row[1].search(path))
     return next((good(why) for _, _, fits, why in rows if fits(leaf.new)), None)
-
-
-PORTS = re.compile(rf"^spec\.(ingress|egress){ONE}\.ports{ONE}$")
-
-
-def _one_port_less(leaf: Leaf, token: str) -> Meaning | None:
-    """A port of a rule that goes while others stay: without any, it is for all of them
-    (Kubernetes' API reference, NetworkPolicyIngressRule)."""
-    gone = isinstance(leaf.old, Mapping) and leaf.new is None and not (leaf.last or leaf.alone)
-    if not gone or not token.endswith(":NetworkPolicy") or not PORTS.search(".".join(leaf.path)):
-        return None
-    return good("fewer ports are let through")
 
 
 def _of_one_word(leaf: Leaf) -> Meaning | None:

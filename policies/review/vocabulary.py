@@ -21,7 +21,7 @@ SIZE = re.compile(
 """Names of what says how large or how long: the cost says what it comes to."""
 
 NEGATIVE = re.compile(
-    r"^(force|skip|bypass|disable|suspend|ignore|allow|insecure|unsafe|privileged|host(network|pid"
+    r"^(debug|verbose|force|skip|bypass|disable|suspend|ignore|allow|insecure|unsafe|privileged|host(network|pid"
     r"|ipc|port|path)|delete(automated|associated|all|on|unused)|anonymous|unauthenticated|public|expose"
     r"|permit|exempt|omit|exclude|without|purge|destroy|wipe|autoaccept|automount)"
     r"|publicly|publicaccess$|publicip|publicread|istruncate|associatepublic|sourcedest$|bypass"
@@ -194,7 +194,7 @@ COUNTS = re.compile(r"replicas$|count$|(min|desired)(imum)?(size|capacity|instan
 """Names of sizes that say how many there are."""
 
 PROTECTS = re.compile(
-    r"protection\.|prevention\.|(^|\.)(enhanced\w*|atomic)$|(^|\.)(vulnerabilityalerts|\w*privacy|\w*(zonalshift|crosszone)\w*|preserve)$|(^|\.)auto\w*(renew|upgrade(enabled)?|updateenabled)$"
+    r"protection\.|prevention\.|(^|\.)(enhanced\w*|atomic)$|(^|\.)(vulnerabilityalerts|\w*privacy|\w*(zonalshift|crosszone|zonerebalancing)\w*|preserve)$|(^|\.)auto\w*(renew|upgrade(enabled)?|updateenabled)$"
     r"|(repair|circuitbreaker|zonalshift|autotune|healthcheck|accelerate)\w*\.(enabled?|status|desiredstate)$|(^|\.)allowversionupgrade$"
 )
 """Places of flags that guard while they are up, whatever their own name says."""
