@@ -151,7 +151,8 @@ def _pairs(gone: list[Any], come: list[Any]) -> Iterator[tuple[Any, Any]]:
 
 
 def _in_another_case(item: str, other: Any) -> bool:
-    return isinstance(other, str) and item.lower() == other.lower()
+    plain = isinstance(other, str) and not isinstance(item, Hidden)
+    return plain and not isinstance(other, Hidden) and item.lower() == other.lower()
 
 
 def _identity(item: Any) -> str:

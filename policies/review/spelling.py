@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policies.review.differences import Leaf
+from policies.review.hidden import Hidden
 from policies.review.people import word
 from policies.review.vocabulary import ID, OBJECTS, ORDERED, PATTERNS, SETS
 
@@ -34,7 +35,7 @@ HEADERS = re.compile(
 def is_folded(leaf: Leaf, token: str) -> bool:
     """Whether both sides are one name to the service that keeps it."""
     sides = leaf.old, leaf.new
-    if not all(isinstance(side, str) for side in sides):
+    if not all(isinstance(side, str) and not isinstance(side, Hidden) for side in sides):
         return False
     old, new = (str(side).lower() for side in sides)
     if old == new and HEADERS.search(".".join(word(part) for part in leaf.path if part[:1] != "[")):

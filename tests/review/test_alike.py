@@ -6,6 +6,7 @@ Each with the change that looks the same and is another.
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -169,6 +170,18 @@ def test_one_is_known_to_be_harmless_and_its_neighbour_is_not(pair: tuple[Sides,
     harmless, dangerous = pair
     assert risk(*harmless) == "low", harmless
     assert risk(*dangerous) != "low", dangerous
+
+
+SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
+"""How a state marks a secret (Pulumi's signatures of values)."""
+
+
+def test_two_secrets_are_no_query_in_two_spellings() -> None:
+    def topic(query: str) -> dict[str, Any]:
+        return {"sql": {**SECRET, "plaintext": json.dumps(query)}}
+
+    token = "aws:iot/topicRule:TopicRule"
+    assert risk(token, topic("SELECT a"), topic("SELECT a  ")) != "low"
 
 
 def test_a_models_weights_from_another_place_are_told() -> None:
