@@ -16,6 +16,7 @@ from policies.reading.principals import listed
 
 LISTS: Mapping[str, Mapping[str, str]] = {
     "aws:ec2/securityGroup:SecurityGroup": {"ingress": "from", "egress": "to"},
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": {"ingress": "from", "egress": "to"},
     "aws:ec2/managedPrefixList:ManagedPrefixList": {"entries": "from"},
     "aws-native:ec2:SecurityGroup": {"securityGroupIngress": "from", "securityGroupEgress": "to"},
 }

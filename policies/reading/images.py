@@ -12,6 +12,20 @@ _ECR = re.compile(r"(\d{12})\.dkr[.-]ecr(-fips)?\.[a-z0-9-]+\.(amazonaws\.com(\.
 PINNED = re.compile(r"@sha256:[0-9a-f]{64}$")
 
 
+def by_digest(image: object) -> object:
+    """The image without a tag, where a digest says which it is: the tag is ignored then.
+
+    Source: the OCI's distribution specification, "Pulling manifests"; Kubernetes' documentation,
+    "Image names".
+    """
+    name = str(image)
+    pinned = PINNED.search(name)
+    if pinned is None:
+        return image
+    path, _, last = name[: pinned.start()].rpartition("/")
+    return f"{path}/{last.partition(':')[0]}{pinned[0]}"
+
+
 def approved(image: str, scope: Scope) -> Result:
     """An image is pinned by digest and comes from a registry in `approved_registries`."""
     host = image.partition("/")[0] if "/" in image else ""

@@ -11,7 +11,7 @@ from policies.review.vocabulary import FACTORS, INSTANCE, UNITS
 
 def quantity(value: Any) -> float | None:
     """A quantity of Kubernetes as a number, such as `500m` or `4Gi`."""
-    found = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)([A-Za-z]{0,2})", str(value))
+    found = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)([A-Za-z]{0,2}| ?vCPU| ?GB)", str(value))
     unit = UNITS.get(found[2]) if found else None
     number = amount(found[1]) if found else None
     return None if unit is None or number is None else number * unit
@@ -102,3 +102,21 @@ def is_counted(value: Any) -> bool:
 def or_never(value: float | None) -> float | None:
     """Zero seconds between two looks means that nobody looks."""
     return float("inf") if value == 0 else value
+
+
+def length(side: Any) -> float | None:
+    """A number, or the seconds of a duration that may be a quantity too."""
+    found = amount(side)
+    return seconds(side) if found is None and isinstance(side, str) else found
+
+
+VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:-\w*?[a-z.]*(\d+))?(?:-eksbuild\.(\d+))?")
+
+
+def is_a_patch(old: Any, new: Any) -> bool:
+    """Whether the new version is a later patch of the same minor one."""
+    sides = [VERSION.fullmatch(str(side)) for side in (old, new)]
+    if None in sides:
+        return False
+    before, after = ([int(part or 0) for part in side.groups()] for side in sides if side)
+    return before[:2] == after[:2] and before < after

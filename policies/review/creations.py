@@ -12,13 +12,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from policies.data import UNKNOWN
-from policies.review.differences import leaves
+from policies.review.differences import Leaf, leaves
 from policies.review.knowledge import WORDS, Known, formation_name, known
-from policies.review.meaning import begins_weak
+from policies.review.meaning import begins_weak, meaning
 from policies.review.model import TAGS, Change
+from policies.review.vocabulary import OFF, SCALES
 from policies.tables.names import BY_NAME
 
 OF_ITS_OWN: Mapping[str, tuple[str, ...]] = {
@@ -27,93 +31,7 @@ OF_ITS_OWN: Mapping[str, tuple[str, ...]] = {
 }
 """Kinds of types that are something by themselves, and how the evidence for it begins."""
 
-READ: Mapping[str, str] = {
-    "aws:cloudwatch/eventRule:EventRule": "nothing hears it until a target is joined",
-    "aws:sagemaker/featureGroup:FeatureGroup": "an empty store; what guards it is read",
-    "aws:sagemaker/model:Model": "it serves nobody until an endpoint has it",
-    "aws:sagemaker/endpointConfiguration:EndpointConfiguration": "no endpoint has it yet",
-    "aws:eks/nodeGroup:NodeGroup": "what it costs and who reaches its nodes is read by rules",
-    "aws:cfg/rule:Rule": "it looks at what is there, and changes nothing",
-    "aws:cloudtrail/trail:Trail": "a further record; whether it is on is read",
-    "aws:cloudwatch/logMetricFilter:LogMetricFilter": "it counts lines of a log",
-    "aws:ec2/eip:Eip": "an address; what it is given to is read",
-    "aws:ec2/flowLog:FlowLog": "a further record; an account that it goes to is read",
-    "aws:ec2/volume:Volume": "an empty disk",
-    "aws:backup/vault:Vault": "an empty vault; its policy and its lock are apart",
-    "aws:ecr/repository:Repository": "an empty repository; its policy is apart",
-    "aws:rds/parameterGroup:ParameterGroup": "no database has it until it names it",
-    "aws:rds/clusterParameterGroup:ClusterParameterGroup": "no database has it until it names it",
-    "aws:rds/subnetGroup:SubnetGroup": "no database is in it until it names it",
-    "aws:elasticache/parameterGroup:ParameterGroup": "no cache has it until it names it",
-    "aws:elasticache/subnetGroup:SubnetGroup": "no cache is in it until it names it",
-    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration":
-        "whether it encrypts, and by which key, is read",
-    "aws:s3/bucketVersioning:BucketVersioning": "whether it is on is read",
-    "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration": "it keeps objects",
-    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": "what it deletes is read",
-    "aws:s3/bucketMetric:BucketMetric": "it counts requests",
-    "aws:secretsmanager/secret:Secret": "an empty secret; its policy is read",
-    "aws:sns/topic:Topic": "a topic that nobody hears; its policy is read",
-    "aws:xray/group:Group": "a saved search",
-    "AWS::Logs::MetricFilter": "it counts lines of a log",
-    "AWS::SNS::Topic": "a topic that nobody hears; its subscriptions are read",
-    "AWS::ECR::Repository": "an empty repository; its policy is read",
-    "AWS::SecretsManager::Secret": "an empty secret; its policy is apart",
-    "aws:iam/role:Role": "its trust and its policies are read",
-    "aws:iam/policy:Policy": "its statements are read, and it is nobody's until it is attached",
-    "aws:ec2/vpc:Vpc": "an empty network; what is in it is judged by itself",
-    "aws:ec2/subnet:Subnet": "whether it gives public addresses is read, and its routes are apart",
-    "aws:ec2/routeTable:RouteTable": "its routes are read, and nothing goes by it until joined",
-    "aws:ec2/securityGroup:SecurityGroup": "its ranges are read, and nothing is in it until joined",
-    "aws:lb/loadBalancer:LoadBalancer": "whether it faces the internet is read",
-    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": "whether it is whole is read",
-    "aws:ssm/parameter:Parameter": "a value; who reads it is said elsewhere",
-    "aws:sagemaker/modelPackageGroup:ModelPackageGroup": "an empty group; its policy is apart",
-    "aws:glue/catalogDatabase:CatalogDatabase": "an empty database; who may read it is apart",
-    "AWS::IAM::Role": "its trust and its policies are read",
-    "AWS::IAM::ManagedPolicy": "its statements are read",
-    "AWS::EC2::Subnet": "whether it gives public addresses is read, and its routes are apart",
-    "AWS::EC2::RouteTable": "nothing goes by it until it is joined",
-    "AWS::EC2::SecurityGroup": "its ranges are read, and nothing is in it until joined",
-    "kubernetes:core/v1:ConfigMap": "values that nobody reads until told to",
-    "kubernetes:core/v1:Namespace": "an empty one; its level of security is read",
-    "kubernetes:core/v1:PersistentVolumeClaim": "an empty disk",
-    "kubernetes:core/v1:Secret": "values that nobody reads until told to; tokens are read",
-    "kubernetes:core/v1:Service": "from where it is reached is read",
-    "kubernetes:networking.k8s.io/v1:NetworkPolicy": "who is let in is read",
-    "kubernetes:policy/v1:PodDisruptionBudget": "it keeps pods while nodes drain",
-    "kubernetes:rbac.authorization.k8s.io/v1:Role": "its rules are read; nobody has it until bound",
-    "kubernetes:core/v1:ServiceAccount": "an identity to which nothing is bound yet",
-    "kubernetes:scheduling.k8s.io/v1:PriorityClass": "no pod has it until it names it",
-    "kubernetes:storage.k8s.io/v1:StorageClass": "no volume is of it until a claim names it",
-    "kubernetes:kueue.x-k8s.io/v1beta1:ResourceFlavor": "no queue has it until it names it",
-    "kubernetes:kueue.x-k8s.io/v1beta1:WorkloadPriorityClass": "no workload has it yet",
-    "kubernetes:monitoring.coreos.com/v1:PodMonitor": "its pods are asked for their metrics",
-    "kubernetes:monitoring.coreos.com/v1:PrometheusRule": "further alarms and records",
-    "kubernetes:monitoring.coreos.com/v1:ServiceMonitor": "its pods are asked for their metrics",
-    "aws:accessanalyzer/analyzer:Analyzer": "it looks at what is there, and changes nothing",
-    "aws:appconfig/application:Application": "a name; what is configured is apart",
-    "aws:batch/schedulingPolicy:SchedulingPolicy": "no queue goes by it until it names it",
-    "aws:cloudfront/cachePolicy:CachePolicy": "no behaviour goes by it until it names it",
-    "aws:ecs/cluster:Cluster": "an empty cluster; what runs in it is apart",
-    "aws:glue/securityConfiguration:SecurityConfiguration":
-        "no job has it until it names it; whether it encrypts is read",
-    "aws:servicecatalog/appregistryApplication:AppregistryApplication": "a name for resources",
-    "aws:sfn/activity:Activity": "a name; who may answer for it is said elsewhere",
-    "aws:synthetics/group:Group": "a name for canaries",
-    "aws:backup/restoreTestingPlan:RestoreTestingPlan": "nothing is restored until it is selected",
-    "aws:securityhub/findingAggregator:FindingAggregator": "findings of other regions are seen too",
-    "aws:securityhub/standardsSubscription:StandardsSubscription": "further checks",
-    "aws:shield/protection:Protection": "it guards what it names",
-    "aws:vpclattice/accessLogSubscription:AccessLogSubscription":
-        "a further record; an account that it goes to is read",
-    "datadog:index/monitor:Monitor": "a further alarm",
-    "datadog:index/serviceLevelObjective:ServiceLevelObjective": "a further aim that is measured",
-    "random:index/randomInteger:RandomInteger": "a number that is no secret",
-    "random:index/randomString:RandomString": "a text that is no secret, by its documentation",
-    "time:index/rotating:Rotating": "a moment that is written down",
-    "tls:index/privateKey:PrivateKey": "a key that nobody trusts yet",
-}  # fmt: skip
+TABLE = Path(__file__).parent.parent / "tables" / "read_creations.json"
 """Types whose creation other parts of a review read whole, and why it is quiet besides."""
 
 UNLESS: Mapping[str, re.Pattern[str]] = {
@@ -142,7 +60,7 @@ ACTS = re.compile(
     r"|accessentry|standardscontrol|item$|mounttarget|eventtarget|targetattach|proxy|website|cors"
     r"|public|optin|acl$|organization|acceptor|^filter$|subscriptionfilter|statement$|invocation"
     r"|retention|lifecyclepolic|legalhold|permit$|^landingzone|^customization$|oauthclient|tagsync|^mute|muterule|^servicequota|^account$|externalaccess|crossaccount|migration"
-    r"|organizationconfig|receiptrule|mirror|propagation"
+    r"|organizationconfig|receiptrule|mirror|propagation|^addon$|^partition$"
 )
 """Words in the names of types, in lower case, of what acts on others by being there."""
 
@@ -165,7 +83,7 @@ def asks(item: Change, made: Collection[str]) -> str | None:
     unless = UNLESS.get(item.type)
     if unless and unless.search(json.dumps(item.resource.inputs.value, default=str)):
         return f"what it says makes a new {item.type.rpartition(':')[2]} act on others, or weak"
-    if _names_nothing(item):
+    if _names_nothing(item) or _only_guards(item):
         return None
     why = of_type(item.type)
     among_new = known(item.type).is_known and _is_among_new(item, made)
@@ -189,9 +107,9 @@ def of_type(token: str) -> str | None:
 
 def _is_quiet(token: str, formation: str, about: Known, acts: str) -> bool:
     """Whether nothing of this type does anything to others by coming."""
-    if about.harmless or about.shows or token in READ:
+    if about.harmless or about.shows or token in _read():
         return True
-    if token.startswith("aws-native:") and formation in READ:
+    if token.startswith("aws-native:") and formation in _read():
         return True
     own = (about.kinds.get(kind, "").startswith(said) for kind, said in OF_ITS_OWN.items())
     return not acts and any(own)
@@ -239,7 +157,64 @@ def _names_nothing(item: Change) -> bool:
         return False
     apart = {name: value for name, value in inputs.items() if name not in TAGS}
     kind = item.type.rpartition(":")[2].lower()
-    return not any(_says_more(kind, *pair) for pair in _pairs(apart))
+    inner = {name: value for name, value in apart.items() if not _is_its_place(about, name, value)}
+    return not any(_says_more(kind, *pair) for pair in _pairs(inner))
+
+
+WHOSE = re.compile(r"^(bucket|\w*(id|arn|identifier|name)|region)$")
+"""Names, in lower case, of inputs that say what a setting is for."""
+
+
+GUARDS_ALONE = re.compile(
+    r"block\w*public|public\w*block|(ownershipcontrols|encryptionbydefault|backuppolicy)$"
+)
+"""Words in the names, in lower case, of types that are nothing but a guard of something else."""
+
+
+def _only_guards(item: Change) -> bool:
+    """Whether it is a setting of something else, each of whose values is the strictest there is.
+
+    Such as an ownership of objects that knows no access lists, or a block of what is public.
+    """
+    found = (
+        leaf
+        for root, value in item.resource.inputs.value.items()
+        if root not in TAGS and not WHOSE.search(root.lower())
+        for leaf in leaves(None, value, (root,), lambda path, items: False)
+        if not isinstance(leaf.new, Mapping)
+    )
+    kind = item.type.rpartition(":")[2].lower()
+    if not known(item.type).is_known or not GUARDS_ALONE.search(kind):
+        return False
+    values = [_is_strictest(leaf, item.type) for leaf in found]
+    return bool(values) and all(values)
+
+
+def _is_strictest(leaf: Leaf, token: str) -> bool:
+    """Whether no other value of this input guards more, and this one does not last for ever."""
+    if leaf.new is True:
+        return meaning(replace(leaf, old=False, alone=False), token).sense == "stronger"
+    scales = (words for words in SCALES if str(leaf.new).lower() == words[-1])
+    laxer = (replace(leaf, old=words[0], alone=False) for words in scales)
+    judged = (meaning(each, token, of_a_guard=False).sense for each in laxer)
+    said = isinstance(leaf.new, str) and leaf.new.lower() not in OFF
+    return said and "stronger" in judged
+
+
+def _is_its_place(about: Known, name: str, value: Any) -> bool:
+    """Whether it says what the new thing is a part of: with its own name that identifies it
+    (`primaryIdentifier` of CloudFormation's schemas).
+
+    A part that grants, opens, runs or costs something does so to the whole.
+    """
+    apart = not about.kinds.keys() & {*DOES}
+    return apart and name.lower() in about.within and isinstance(value, str)
+
+
+@cache
+def _read() -> Mapping[str, str]:
+    table: Mapping[str, str] = json.loads(TABLE.read_text())
+    return table
 
 
 def _is_whole(about: Known, kind: str) -> bool:
@@ -262,12 +237,18 @@ def _says_more(kind: str, name: str, value: Any) -> bool:
     if value is UNKNOWN or value is True:
         return True
     word = re.sub(r"[^a-z0-9]", "", name.lower())
-    own = ("name", "displayname", f"{kind}name", "description")
     written = isinstance(value, str) and (
         len(value) > LONGEST or "\n" in value or value[:1] in ("{", "[") or REFERENCE.match(value)
     )
-    does = word not in own and (word.endswith("name") or NAMES.search(word))
+    own = word in ("name", "displayname", "description") or _is_its_own(kind, word)
+    does = not own and (word.endswith("name") or NAMES.search(word))
     return bool(written or does or any(BY_NAME[sort].search(word) for sort in DOES))
+
+
+def _is_its_own(kind: str, word: str) -> bool:
+    """Whether a name or an id is that of the new thing: `indexName` of a place index."""
+    named = re.fullmatch(r"(\w+?)(name|id|identifier)", word)
+    return named is not None and kind.endswith(named[1])
 
 
 SYSTEM = ("kube-system", "kube-public", "kube-node-lease")

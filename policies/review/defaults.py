@@ -37,7 +37,10 @@ BY_AWS: Mapping[str, Mapping[str, Any]] = {
     "aws:ec2/vpcEndpoint:VpcEndpoint": {"ipAddressType": "ipv4"},
     "aws:sqs/queue:Queue": {"maxMessageSize": 262_144, "delaySeconds": 0,
                             "visibilityTimeoutSeconds": 30, "messageRetentionSeconds": 345_600},
-    "aws:lambda/function:Function": {"reservedConcurrentExecutions": -1, "architectures": "x86_64"},
+    "aws:lambda/function:Function": {"reservedConcurrentExecutions": -1, "architectures": "x86_64",
+                                     "ephemeralStorage.size": 512, "tracingConfig.mode":
+                                     "PassThrough"},
+    "aws:s3/bucketVersioning:BucketVersioning": {"versioningConfiguration.mfaDelete": "Disabled"},
     "aws:lb/targetGroup:TargetGroup": {"deregistrationDelay": 300},
     "aws:cloudwatch/eventRule:EventRule": {"eventBusName": "default"},
     "aws:cloudwatch/eventTarget:EventTarget": {"eventBusName": "default"},

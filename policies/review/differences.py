@@ -37,6 +37,8 @@ class Leaf:
     """The same elements in another order."""
     alone: bool = False
     """What holds it is there on one side only."""
+    last: bool = False
+    """It is an element of a list, and that list, of something that stays, is empty now."""
     beside: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """What stands next to it now, such as the operator of a threshold."""
 
@@ -64,7 +66,7 @@ def leaves(
     if isinstance(old, Mapping) or isinstance(new, Mapping):
         yield from _of_mappings(old, new, path, ordered, alone=alone)
     elif isinstance(old, list) or isinstance(new, list):
-        yield from _of_lists(old, new, path, ordered)
+        yield from _of_lists(old, new, path, ordered, alone=alone)
     else:
         yield Leaf(path, old, new, alone=alone)
 
@@ -86,7 +88,9 @@ def _of_mappings(
             yield replace(leaf, beside=after or before) if leaf.path == inner else leaf
 
 
-def _of_lists(old: Any, new: Any, path: tuple[str, ...], ordered: Ordered) -> Iterator[Leaf]:
+def _of_lists(
+    old: Any, new: Any, path: tuple[str, ...], ordered: Ordered, *, alone: bool
+) -> Iterator[Leaf]:
     if UNKNOWN in (old, new):
         yield Leaf(path, old, new)
         return
@@ -96,13 +100,15 @@ def _of_lists(old: Any, new: Any, path: tuple[str, ...], ordered: Ordered) -> It
         if ordered(path, sides[0]):
             yield Leaf(path, old, new, reordered=True)
         return
+    last = not sides[1] and not alone
     for before, after in _pairs(gone, come):
         mark = _identity(before) or _identity(after)
         inner = (*path, f"[{mark.partition('=')[2]}]")
         if isinstance(before, Mapping | list) or isinstance(after, Mapping | list):
-            yield from leaves(before, after, inner, ordered)
+            for leaf in leaves(before, after, inner, ordered):
+                yield replace(leaf, last=last) if leaf.path == inner else leaf
         else:
-            yield Leaf(inner, before, after, alone=not sides[1])
+            yield Leaf(inner, before, after, alone=not sides[1], last=last)
 
 
 def _elements(side: Any) -> list[Any]:
@@ -133,6 +139,8 @@ def _pairs(gone: list[Any], come: list[Any]) -> Iterator[tuple[Any, Any]]:
     for item in gone:
         mark = _identity(item)
         other = next((each for each in rest if mark and _identity(each) == mark), None)
+        if other is None and isinstance(item, str):
+            other = next((each for each in rest if _in_another_case(item, each)), None)
         if other is None and alone and isinstance(item, Mapping) == isinstance(rest[0], Mapping):
             other = rest[0]
         if other is not None:
@@ -140,6 +148,11 @@ def _pairs(gone: list[Any], come: list[Any]) -> Iterator[tuple[Any, Any]]:
         yield item, other
     for item in rest:
         yield None, item
+
+
+def _in_another_case(item: str, other: Any) -> bool:
+    plain = isinstance(other, str) and not isinstance(item, Hidden)
+    return plain and not isinstance(other, Hidden) and item.lower() == other.lower()
 
 
 def _identity(item: Any) -> str:

@@ -45,7 +45,9 @@ class Known:
     made: str = ""
     """The operation that creates one, and sets nothing that is there. Default: nobody says."""
     sets: frozenset[str] = frozenset()
-    """Inputs whose order means nothing, in lower case."""
+    """Places whose order means nothing, in lower case."""
+    within: frozenset[str] = frozenset()
+    """Inputs that say what it is a part of, in lower case. Default: nobody says."""
     source: str = ""
     """Where that is from. Default: from nowhere, the type is unknown."""
     harmless: str = ""
@@ -72,12 +74,17 @@ class Known:
 HARMLESS: Mapping[str, str] = {
     "aws:cloudwatch/queryDefinition:QueryDefinition": "a saved search; the logs stay",
     "AWS::Logs::QueryDefinition": "a saved search; the logs stay",
+    "aws:athena/namedQuery:NamedQuery": "a saved query; the tables stay",
+    "AWS::Athena::NamedQuery": "a saved query; the tables stay",
     "AWS::CDK::Metadata": "it says which tool made the template, and does nothing",
     "aws:ec2/tag:Tag": "a tag says whose a resource is, not what it does",
     "kubernetes:core/v1:Event": "it tells what happened to an object, for an hour",
     "kubernetes:events.k8s.io/v1:Event": "it tells what happened to an object, for an hour",
 }
 """Types whose deletion takes nothing along, and why."""
+
+IN_STATE = ("time:",)
+"""Providers whose resources are moments, nowhere but in the state (their documentation)."""
 
 SHOWS: Mapping[str, str] = {
     "aws:cloudwatch/dashboard:Dashboard": "it shows metrics that are there without it",
@@ -169,7 +176,7 @@ def known(token: str) -> Known:
 
 
 def _known_of(token: str) -> Known:
-    harmless = HARMLESS.get(token, "")
+    harmless = HARMLESS.get(token) or (token.startswith(IN_STATE) and SHOWS.get(token)) or ""
     if token.startswith("kubernetes:"):
         return _kubernetes(token, harmless)
     if token.startswith("aws:"):
@@ -250,6 +257,7 @@ def _known(facts: list[Mapping[str, Any]], source: str, harmless: str) -> Known:
         lost=str(merged.get("lost", "")),
         made=str(merged.get("made", "")),
         sets=frozenset(name.lower() for name in merged.get("sets", ())),
+        within=frozenset(name.lower() for name in merged.get("within", ())),
         source=source,
         harmless=harmless,
     )

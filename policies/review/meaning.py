@@ -38,6 +38,7 @@ from policies.review.scales import (
     scale,
     which,
 )
+from policies.review.scripts import reads_the_same
 from policies.review.spelling import is_folded
 from policies.review.vocabulary import (
     BLOCKS,
@@ -57,6 +58,7 @@ from policies.review.vocabulary import (
     LEAP,
     LEAST,
     LEAST_OF_UNITS,
+    LISTED,
     NEGATIVE,
     NUMBERED,
     OFF,
@@ -133,8 +135,8 @@ def _meaning(leaf: Leaf, token: str) -> Meaning:
         return Meaning("unclassified", "the same in another order")
     if same(leaf.old, leaf.new):
         return Meaning("harmless", "it is the default, said or not")
-    if is_folded(leaf, token):
-        return Meaning("harmless", "the cloud takes both spellings for one")
+    if is_folded(leaf, token) or reads_the_same(leaf):
+        return Meaning("harmless", "two spellings of one name, one program or one query")
     if UNKNOWN in (leaf.old, leaf.new):
         return Meaning("unclear" if guards else "unclassified", "known only during the update")
     return (
@@ -148,14 +150,19 @@ def _meaning(leaf: Leaf, token: str) -> Meaning:
         or _number(last, whole, leaf, guards)
         or scale(leaf, guards)
         or branch(last, leaf)
-        or (presence(leaf) if guards else None)
+        or (presence(leaf) if guards or _is_listed(last, kind) else None)
         or _rest(words, leaf, token, guards)
     )
 
 
 def _switches_a_guard(last: str, kind: str) -> bool:
     """Whether it turns on or off the whole of what guards, such as an alarm."""
-    return bool(GUARD.search(_word(kind)) and re.search(r"enabled?$|^status$|^state$", last))
+    return bool(GUARD.search(_word(kind)) and re.search(r"enabled?$|^status$|state$", last))
+
+
+def _is_listed(last: str, kind: str) -> bool:
+    """Whether it is a list of what is told, written down or kept out, of what does nothing else."""
+    return bool(GUARD.search(_word(kind)) and LISTED.search(last))
 
 
 def _rest(words: Sequence[str], leaf: Leaf, token: str, guards: bool) -> Meaning:

@@ -35,6 +35,8 @@ def measured(leaf: Leaf, token: str) -> Meaning | None:
     about = _table().get(counterpart(token) or token, {}).get(place, "")
     if about == "watches":
         return which(leaf.new is True, "it says what happens while it is on")
+    if about == "people" and isinstance(leaf.old, str) and isinstance(leaf.new, str):
+        return Meaning("harmless", "its documentation says that people read it")
     old, new = amount(leaf.old), amount(leaf.new)
     if about not in SAYS or old is None or new is None or not old < new:
         return None

@@ -12,6 +12,7 @@ from policies.review.defaults import completed, spelled
 from policies.review.differences import Leaf, leaves
 from policies.review.knowledge import known
 from policies.review.meaning import meaning
+from policies.review.pod_networks import narrowed
 from policies.review.scales import Meaning
 from policies.review.settled import settled
 from policies.review.spelling import is_a_set
@@ -76,7 +77,8 @@ class Change:
         guard = not about.is_known or any(k in about.kinds for k in ("guards", "records", "state"))
 
         def ordered(path: tuple[str, ...], items: Sequence[Any]) -> bool:
-            return path[0].lower() not in sets and not is_a_set(path, items)
+            place = ".".join(name for name in path if name[:1] != "[").lower()
+            return not {path[0].lower(), place} & sets and not is_a_set(path, items)
 
         found = (
             (leaf, meaning(leaf, self.type, of_a_guard=guard, watches=about.watches))
@@ -85,6 +87,8 @@ class Change:
             for near in [each if each.path[1:] else replace(each, beside=after)]
             for leaf in [completed(near, self.type)]
         )
+        if narrowed(self.type, before, after):
+            found = ((leaf, NARROWED if leaf.path[:1] == ("spec",) else old) for leaf, old in found)
         return settled(found, self.type)
 
     @property
@@ -135,6 +139,8 @@ class Change:
             )
         return found
 
+
+NARROWED = Meaning("stronger", "it lets nothing through that it held back before")
 
 TAGS = ("tags", "tagsAll")
 """Inputs that say whose a resource is, not what it does."""

@@ -7,13 +7,14 @@ reference says of it; what is none of these is left to the words in meaning.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from policies.data import UNKNOWN
-from policies.review.amounts import amount, seconds
+from policies.review.amounts import amount, length, seconds
 from policies.review.differences import Leaf
-from policies.review.scales import Meaning, which
+from policies.review.references import of_a_type
+from policies.review.rhythm import moves
+from policies.review.scales import Meaning, good, which
 from policies.review.vocabulary import LEAP
 
 UPKEEP = re.compile(
@@ -43,6 +44,11 @@ MUST = re.compile(r"DoNotSchedule|required")
 PROBES = re.compile(r"^(startup|readiness|liveness)probe$|^lifecycle$|^outlierdetection$")
 """Places of a pod or a mesh by which what is ill gets no requests (Kubernetes' and Istio's API
 references); one that is there now says so sooner."""
+
+PROBED = re.compile(r"^(startup|readiness|liveness)probe$")
+PATIENT = re.compile(r"^(initialdelay|timeout)seconds$")
+SECONDS_MORE = 30
+"""How long a probe waits (API reference of Probe): by so much more, an ill pod is seen later."""
 
 RUNS = re.compile(r"^(exec|command|args|host|script)$")
 """Names inside of those that say what is run, or who is asked."""
@@ -96,8 +102,6 @@ NO_SIZE = re.compile(
 )
 """Names of numbers that name, rank or divide something, or are money."""
 
-Told = Callable[[Leaf], Meaning | None]
-
 
 def routine(words: Sequence[str], leaf: Leaf, token: str) -> Meaning | None:
     """What this is, where it is of the daily kinds; None: nobody says so here."""
@@ -106,10 +110,12 @@ def routine(words: Sequence[str], leaf: Leaf, token: str) -> Meaning | None:
         return None
     return (
         _spelled(leaf)
+        or moves(words, leaf)
         or _kept_up(words, leaf)
+        or _patient(words, last, leaf)
         or _numbers(words, last, leaf, token)
         or _came(words, leaf, token)
-        or _of_a_type(words, leaf, token)
+        or of_a_type(words, leaf, token)
     )
 
 
@@ -142,9 +148,18 @@ def _kept_up(words: Sequence[str], leaf: Leaf) -> Meaning | None:
     return None
 
 
+def _patient(words: Sequence[str], last: str, leaf: Leaf) -> Meaning | None:
+    """How long a probe waits, by a few seconds more."""
+    old, new = amount(leaf.old), amount(leaf.new)
+    if not (any(map(PROBED.search, words)) and PATIENT.search(last)) or None in (old, new):
+        return None
+    later = 0 < (new or 0) - (old or 0) <= SECONDS_MORE
+    return Meaning("sized", "a few seconds more until it is taken to be ill") if later else None
+
+
 def _numbers(words: Sequence[str], last: str, leaf: Leaf, token: str) -> Meaning | None:
     """Numbers whose good side, or whose step, is known by the name."""
-    old, new = (_length(side) for side in (leaf.old, leaf.new))
+    old, new = (length(side) for side in (leaf.old, leaf.new))
     tried = any(map(AGAIN.search, words)) and leaf.new not in (None, 0, "0", "0s")
     if tried and _is_plain(leaf) and not leaf.reordered:
         return _tried(last, old, new)
@@ -174,11 +189,6 @@ def _tried(last: str, old: float | None, new: float | None) -> Meaning | None:
     return None if leap else Meaning("sized", "how often, or how long, it is tried")
 
 
-def _length(side: Any) -> float | None:
-    found = amount(side)
-    return seconds(side) if found is None and isinstance(side, str) else found
-
-
 def _came(words: Sequence[str], leaf: Leaf, token: str) -> Meaning | None:
     """What is said for the first time, and takes nothing from anybody."""
     fresh = leaf.old in (None, {}, []) and leaf.new not in (None, {}, [])
@@ -190,6 +200,8 @@ def _came(words: Sequence[str], leaf: Leaf, token: str) -> Meaning | None:
     if any(map(PROBES.search, words)):
         return good("what is ill gets no requests")
     names = [name for name in leaf.path if name[:1] != "["]
+    if WATCHES.search(words[-1]) and str(leaf.new).lower() in ("true", "enabled"):
+        return good("more is recorded from now on")
     more = _is_of_a_schema(names, leaf) or _labels_a_node(names, token)
     record = leaf.alone and names[-1] == "prefix" and any("log" in name for name in words[:-1])
     return good("it says more than before, to nobody's harm") if more or record else None
@@ -201,151 +213,17 @@ def _is_of_a_schema(names: Sequence[str], leaf: Leaf) -> bool:
     return within and (leaf.alone or names[-2:-1] == ["properties"])
 
 
+WATCHES = re.compile(
+    r"^enable\w*(metrics|cloudwatchlogs?|tracing|xray|insights?|observability\w*|monitoring)$"
+)
+"""Names of what turns on that something is recorded, such as Glue's `--enable-metrics`."""
+
 NODES = re.compile(r"eks/nodeGroup:|eks:Nodegroup$|karpenter.sh/\w+:NodePool$")
 
 
 def _labels_a_node(names: Sequence[str], token: str) -> bool:
     """Whether nodes have one label more, that is none of Kubernetes' own."""
     return bool(NODES.search(token)) and "labels" in names[:-1] and "/" not in names[-1]
-
-
-def good(why: str) -> Meaning:
-    """It was not there before, and guards or tells more."""
-    return Meaning("stronger", why)
-
-
-def _of_a_type(words: Sequence[str], leaf: Leaf, token: str) -> Meaning | None:
-    """What the reference of one type says of one input."""
-    whole = ".".join(words)
-    for of, place, told in OF_A_TYPE:
-        if of.search(token) and place.search(whole) and (found := told(leaf)):
-            return found
-    return None
-
-
-def _more(why: str) -> Told:
-    """The more, the better."""
-    return lambda leaf: _than(leaf, why, more=True)
-
-
-def _less(why: str) -> Told:
-    """The less, the better."""
-    return lambda leaf: _than(leaf, why, more=False)
-
-
-def _than(leaf: Leaf, why: str, *, more: bool) -> Meaning | None:
-    old, new = (_length(side) for side in (leaf.old, leaf.new))
-    return which((new > old) == more, why) if old and new and old != new else None
-
-
-def _first(why: str) -> Told:
-    """One that is said, and was not."""
-    return lambda leaf: good(why) if leaf.old is None and isinstance(leaf.new, str) else None
-
-
-def _renamed(leaf: Leaf) -> Meaning | None:
-    both = isinstance(leaf.old, str) and isinstance(leaf.new, str)
-    return Meaning("harmless", "a name by which nothing is found") if both else None
-
-
-def _told_port(leaf: Leaf) -> Meaning | None:
-    """A port of a container: who reaches it is decided elsewhere, but for one of its node."""
-    told = leaf.old is None and leaf.new is not None and "host" not in str(leaf.new)
-    return good("it says where the program listens already") if told else None
-
-
-def _named_one(leaf: Leaf) -> Meaning | None:
-    one = leaf.old == "*" and isinstance(leaf.new, str) and "*" not in leaf.new
-    return good("one is named where every one was") if one else None
-
-
-def _later(leaf: Leaf) -> Meaning | None:
-    return Meaning("sized", "a later patch") if is_a_patch(leaf.old, leaf.new) else None
-
-
-def _sooner(leaf: Leaf) -> Meaning | None:
-    old, new = (_length(side) for side in (leaf.old, leaf.new))
-    return Meaning("sized", "others ask again sooner") if old and new and new < old else None
-
-
-def _grows(leaf: Leaf) -> Meaning | None:
-    if leaf.new is True:
-        return good("a volume may grow, and nothing shrinks")
-    return Meaning("unclear", "a volume can grow no longer") if leaf.old is True else None
-
-
-def _let_go(leaf: Leaf) -> Meaning | None:
-    return good("other roles hold it no longer") if leaf.new is None else None
-
-
-def _lists_longer(leaf: Leaf) -> Meaning | None:
-    old, new = _length(leaf.old) or 7, _length(leaf.new)
-    said = Meaning("sized", "how long a list of what is revoked is good")
-    return said if new and new < old * LEAP else None
-
-
-def _reads(leaf: Leaf) -> Meaning | None:
-    calls = _calls_the_same(leaf)
-    return Meaning("harmless", "people read it, and it calls the same ones") if calls else None
-
-
-def _named(leaf: Leaf) -> Meaning | None:
-    return None if leaf.reordered else Meaning("harmless", "words by which it is found")
-
-
-def fewer_peers(leaf: Leaf) -> Meaning | None:
-    """A selector of everybody that chooses some of them now."""
-    narrowed = leaf.old == {} and leaf.new and {"from", "to"} & {*leaf.path}
-    return good("fewer are let in, or out to") if narrowed else None
-
-
-OF_A_TYPE: Sequence[tuple[re.Pattern[str], re.Pattern[str], Told]] = tuple(
-    (re.compile(of), re.compile(place), told)
-    for of, place, told in (
-        (r"^kubernetes:", r"(^|\.)ports\.(name|appprotocol)$", _first("a port has a name now")),
-        (r"[Ll]ifecycleConfiguration$|s3[/:][Bb]ucket(V2)?:?", r"ules\.id$", _renamed),
-        (r"Route$", r"^spec\.rules\.name$", _first("a rule has a name now")),
-        (r"^kubernetes:", r"containers\.ports(\.(containerport|protocol))?$", _told_port),
-        (r"AppProject$", r"^spec\.(sourcerepos|sourcenamespaces)$", _named_one),
-        (r"efs/", r"^lifecyclepolicies\.transitiontoia$", _first("files go to a cheaper class")),
-        (r"eks[/:]", r"addonversion$", _later),
-        (r"StorageClass$", r"^allowvolumeexpansion$", _grows),
-        (r"^(datadog|kubernetes):", r"(^|\.)message$", _reads),
-        (r"^github:", r"^topics$", _named),
-        (r"ClusterRole$", r"^metadata\.labels\.rbacaggregateto", _let_go),
-        (r"route53/record:", r"^ttl$", _sooner),
-        (r"velero\.io/", r"(^|\.)ttl$", _more("a backup is kept as long as this says")),
-        (r"[Oo]bjective$", r"\.(target|warning|goal)$", _more("the higher, the sooner it tells")),
-        (r":NodePool$", r"disruption\.budgets\.nodes$", _less("the fewer, the calmer")),
-        (r"acmpca|ACMPCA", r"crlconfiguration\.expirationindays$", _lists_longer),
-        (r"inspector2?/", r"^resourcetypes$", _first("more is looked at")),
-        (r":EventSubscription$", r"^eventcategories$", _first("more is told")),
-        (r"glue[/:]", r"^(crawler)?securityconfiguration$", _first("what it writes is encrypted")),
-        (r":NetworkPolicy$", r"\.(namespace|pod)selector$", fewer_peers),
-    )
-)
-"""Type, place in lower case, and what a difference there means, by the type's own reference."""
-
-
-VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:-\w*?[a-z.]*(\d+))?(?:-eksbuild\.(\d+))?")
-
-
-def is_a_patch(old: Any, new: Any) -> bool:
-    """Whether the new version is a later patch of the same minor one."""
-    sides = [VERSION.fullmatch(str(side)) for side in (old, new)]
-    if None in sides:
-        return False
-    before, after = ([int(part or 0) for part in side.groups()] for side in sides if side)
-    return before[:2] == after[:2] and before < after
-
-
-def _calls_the_same(leaf: Leaf) -> bool:
-    """Whether a message mentions the same people, and branches by the same conditions."""
-    sides = leaf.old, leaf.new
-    if not all(isinstance(side, str) for side in sides):
-        return False
-    before, after = (sorted(re.findall(r"@[\w.@+-]+|\{\{[^}]*\}\}", str(side))) for side in sides)
-    return before == after
 
 
 def is_a_step(last: str, leaf: Leaf) -> bool:

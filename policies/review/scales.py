@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from policies.reading.networks import network
 from policies.review.amounts import amount, strictness
 from policies.review.differences import Leaf
 from policies.review.people import word
@@ -42,6 +43,11 @@ CONFINED = ("container_t", "container_init_t", "container_kvm_t", "container_eng
 def which(stronger: bool, why: str) -> Meaning:
     """Stronger or weaker."""
     return Meaning("stronger" if stronger else "weaker", why)
+
+
+def good(why: str) -> Meaning:
+    """It was not there before, and guards or tells more."""
+    return Meaning("stronger", why)
 
 
 def scale(leaf: Leaf, guards: bool) -> Meaning | None:
@@ -104,6 +110,8 @@ MOVES = re.compile(r":scalingPolicy:|:automate:|:autoscaling:")
 def fewer(last: str, leaf: Leaf) -> Meaning | None:
     """One who, or one way in, less; where the list is empty, nobody is let in by it."""
     gone = leaf.path[-1][:1] == "[" and leaf.new is None
+    if leaf.last and isinstance(leaf.old, str) and network(leaf.old):
+        return Meaning("unclear", "it was the last range, and none may stand for everybody")
     listed = WHO.search(last) or WAYS_IN.search(last)
     if gone and leaf.alone and listed and re.match("allow|white", last) and not WHO.search(last):
         return Meaning("unclear", "it was the last of them, and none may stand for all")

@@ -11,9 +11,9 @@ from typing import Any
 
 from policies.review.differences import Leaf
 from policies.review.people import word
-from policies.review.routine import fewer_peers, good
-from policies.review.scales import Meaning
-from policies.review.vocabulary import OFF
+from policies.review.references import fewer_peers
+from policies.review.scales import Meaning, good, presence
+from policies.review.vocabulary import GUARD, OFF
 
 Test = Callable[[Mapping[str, Any]], bool]
 
@@ -52,6 +52,16 @@ ADDED: Sequence[tuple[re.Pattern[str], re.Pattern[str], Test, str]] = (
      lambda rule: _calls(rule) or "rules" in rule, "one more alarm or record"),
     (re.compile(r"networking.k8s.io/\w+:Ingress$"), re.compile(rf"^spec\.tls{ONE}$"),
      _always, "one more name is served over TLS"),
+    (re.compile(r""), re.compile(rf"(^|\.)subscribers{ONE}$"),
+     lambda who: who.get("type", who.get("subscriptionType")) == "EMAIL",
+     "one more person is written to"),
+    (re.compile(r"monitoring.coreos.com/\w+:(Pod|Service)Monitor$"),
+     re.compile(rf"^spec\.(endpoints|podMetricsEndpoints){ONE}$"),
+     lambda one: one.keys() <= {"port", "path", "interval", "scrapeTimeout", "scheme"},
+     "one more port is asked for its metrics"),
+    (re.compile(r"(featureGroup:|:)FeatureGroup$"), re.compile(rf"^featureDefinitions{ONE}$"),
+     lambda one: one.keys() <= {"featureName", "featureType"},
+     "records may have one more feature"),
     (re.compile(r"stateMachine:StateMachine$|StateMachine$"), re.compile(rf"\.Retry{ONE}$"),
      _always, "one more error after which it is tried again"),
 )  # fmt: skip
@@ -83,9 +93,21 @@ def settled(found: Iterable[Judged], token: str) -> tuple[Judged, ...]:
 def _added(leaf: Leaf, token: str) -> Meaning | None:
     if leaf.old is not None or not isinstance(leaf.new, Mapping):
         return None
+    if one := _of_one_word(leaf):
+        return one
     path = ".".join(leaf.path)
     rows = (row for row in ADDED if row[0].search(token) and row[1].search(path))
     return next((good(why) for _, _, fits, why in rows if fits(leaf.new)), None)
+
+
+def _of_one_word(leaf: Leaf) -> Meaning | None:
+    """An element that holds one word is that word, such as the type of a log that is written."""
+    words = [*leaf.new.values()] if len(leaf.new) == 1 and leaf.path[-1][:1] == "[" else []
+    place = ".".join(map(word, leaf.path))
+    if not words or not isinstance(words[0], str) or not GUARD.search(place):
+        return None
+    meant = presence(Leaf(leaf.path, None, words[0]))
+    return meant if meant and meant.sense == "stronger" else None
 
 
 def _is_whole(leaf: Leaf, token: str) -> bool:

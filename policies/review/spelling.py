@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policies.review.differences import Leaf
+from policies.review.hidden import Hidden
 from policies.review.people import word
 from policies.review.vocabulary import ID, OBJECTS, ORDERED, PATTERNS, SETS
 
@@ -25,12 +26,22 @@ HOSTS: dict[str, tuple[str, ...]] = {
 """Service -> inputs that are names of DNS, which knows no case (RFC 4343) and may end in a dot."""
 
 
+HEADERS = re.compile(
+    r"headername$|(allow|allowed|expose|exposed)headers?(\.items)?$|headers\.items$"
+)
+"""Places of names of headers, which know no case (RFC 9110, section 5.1)."""
+
+
 def is_folded(leaf: Leaf, token: str) -> bool:
     """Whether both sides are one name to the service that keeps it."""
     sides = leaf.old, leaf.new
-    if not all(isinstance(side, str) for side in sides) or token[:3] != "aws":
+    if not all(isinstance(side, str) and not isinstance(side, Hidden) for side in sides):
         return False
     old, new = (str(side).lower() for side in sides)
+    if old == new and HEADERS.search(".".join(word(part) for part in leaf.path if part[:1] != "[")):
+        return True
+    if token[:3] != "aws":
+        return False
     module = token.partition(":")[2].partition("/")[0].partition(":")[0]
     last = word(leaf.name)
     if last in HOSTS.get(module, ()):

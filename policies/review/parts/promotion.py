@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from policies.data import UNKNOWN, Resource
+from policies.reading.images import by_digest
 from policies.review.differences import Leaf
 from policies.review.model import Change, StackChange
 from policies.review.parts import data_loss
 from policies.review.parts.changes import shown
 from policies.review.report import Context, Reason, Risk, Row, Section
+from policies.review.scales import Meaning
 
 UNSAFE = "RV-006"
 PROMOTED = "RV-007"
@@ -64,19 +66,21 @@ VARIANTS = ("productionVariants", "shadowProductionVariants")
 
 def _served(item: Change, context: Context) -> Iterator[Reason]:
     """Who answers which share of the callers, and how many of them meet a new version at once."""
-    for leaf, _ in item.differences:
+    for leaf, meant in item.differences:
         if leaf.path[0] in VARIANTS and item.type.startswith("aws:sagemaker/endpointConf"):
-            what = _of_variant(leaf)
+            what = _of_variant(leaf, meant)
             if what:
                 yield _said(item, what, "high" if context.config.production else "medium")
         elif leaf.name in data_loss.IMAGES and leaf.path[0] not in data_loss.ELSEWHERE:
+            if by_digest(leaf.old) == by_digest(leaf.new) != UNKNOWN:
+                continue
             what = f"runs {shown(leaf.new)} instead of {shown(leaf.old)}"
             yield _said(item, what, "high" if context.config.production else "medium")
         elif any(name in data_loss.STEPS for name in leaf.path):
             yield _step(item, leaf)
 
 
-def _of_variant(leaf: Leaf) -> str:
+def _of_variant(leaf: Leaf, meant: Meaning) -> str:
     """What one difference of a variant means for those who ask; empty: its price is all of it."""
     variant = next((name for name in leaf.path if name[:1] == "["), "[]")[1:-1] or "a variant"
     if leaf.name in VARIANTS:
@@ -85,13 +89,16 @@ def _of_variant(leaf: Leaf) -> str:
         return f"variant {variant} serves model {shown(leaf.new)} instead of {shown(leaf.old)}"
     if leaf.name == "initialVariantWeight":
         return f"variant {variant} is asked with weight {leaf.new}, before {leaf.old}"
-    if leaf.name in PRICED:
+    if leaf.name in PRICED and not (leaf.name in COUNTED and meant.sense == "unclear"):
         return ""
     return f"variant {variant}: {leaf.text} {shown(leaf.old)} -> {shown(leaf.new)}"
 
 
 PRICED = ("instanceType", "initialInstanceCount", "volumeSizeInGb", "variantName")
 """Members of a variant of which the cost and the rules tell."""
+
+COUNTED = ("initialInstanceCount",)
+"""Those of which many times as many, or none, are another matter, whoever pays."""
 
 HALF = 50
 """Percent of an endpoint from which a canary is none."""
@@ -123,7 +130,7 @@ def _artefacts(item: Change) -> Iterator[tuple[str, str]]:
         return
     before, after = artefacts(item.old), artefacts(item.new)
     for old, new in zip(before, after, strict=False):
-        if old != new:
+        if by_digest(old) != by_digest(new):
             yield old, new
 
 

@@ -1,0 +1,180 @@
+"""What the reference of one type says of one input: of a service of AWS, or of an operator."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from policies.review.amounts import is_a_patch, length
+from policies.review.differences import Leaf
+from policies.review.scales import Meaning, good, which
+from policies.review.vocabulary import LEAP
+
+Told = Callable[[Leaf], Meaning | None]
+
+
+def of_a_type(words: Sequence[str], leaf: Leaf, token: str) -> Meaning | None:
+    """What the reference of one type says of one input."""
+    whole = ".".join(words)
+    for of, place, told in OF_A_TYPE:
+        if of.search(token) and place.search(whole) and (found := told(leaf)):
+            return found
+    return None
+
+
+def _more(why: str) -> Told:
+    """The more, the better."""
+    return lambda leaf: _than(leaf, why, more=True)
+
+
+def _less(why: str) -> Told:
+    """The less, the better."""
+    return lambda leaf: _than(leaf, why, more=False)
+
+
+def _than(leaf: Leaf, why: str, *, more: bool) -> Meaning | None:
+    old, new = (length(side) for side in (leaf.old, leaf.new))
+    return which((new > old) == more, why) if old and new and old != new else None
+
+
+def _first(why: str) -> Told:
+    """One that is said, and was not."""
+    return lambda leaf: good(why) if leaf.old is None and isinstance(leaf.new, str) else None
+
+
+def _renamed(leaf: Leaf) -> Meaning | None:
+    both = isinstance(leaf.old, str) and isinstance(leaf.new, str)
+    return Meaning("harmless", "a name by which nothing is found") if both else None
+
+
+def _told_port(leaf: Leaf) -> Meaning | None:
+    """A port of a container: who reaches it is decided elsewhere, but for one of its node."""
+    told = leaf.old is None and leaf.new is not None and "host" not in str(leaf.new)
+    return good("it says where the program listens already") if told else None
+
+
+def _named_one(leaf: Leaf) -> Meaning | None:
+    one = leaf.old == "*" and isinstance(leaf.new, str) and "*" not in leaf.new
+    return good("one is named where every one was") if one else None
+
+
+def _later(leaf: Leaf) -> Meaning | None:
+    return Meaning("sized", "a later patch") if is_a_patch(leaf.old, leaf.new) else None
+
+
+def _sooner(leaf: Leaf) -> Meaning | None:
+    old, new = (length(side) for side in (leaf.old, leaf.new))
+    return Meaning("sized", "others ask again sooner") if old and new and new < old else None
+
+
+def _asked_again(leaf: Leaf) -> Meaning | None:
+    """How long a browser goes by an answer about who may ask (Fetch standard, "CORS-preflight
+    cache"): the server decides about each request all the same."""
+    old, new = length(leaf.old), length(leaf.new)
+    said = Meaning("sized", "how soon a browser asks again")
+    return said if old and new and new < old * LEAP else None
+
+
+def _all_of_it(leaf: Leaf) -> Meaning | None:
+    """All traffic, where what was let through, or what was not, was recorded (EC2's API,
+    CreateFlowLogs; CloudTrail's, EventSelector)."""
+    whole = isinstance(leaf.new, str) and leaf.new.lower() == "all"
+    return good("more is recorded") if leaf.old and whole else None
+
+
+def _near(leaf: Leaf) -> Meaning | None:
+    """A load that machines are kept at, a little above or below (Application Auto Scaling's API,
+    TargetTrackingScalingPolicyConfiguration)."""
+    old, new = length(leaf.old), length(leaf.new)
+    near = old and new and max(new / old, old / new) <= NEAR
+    return (
+        Meaning("sized", "when there are more machines, a little sooner or later") if near else None
+    )
+
+
+NEAR = 1.2
+
+
+def _cheaper(leaf: Leaf) -> Meaning | None:
+    """When files go to a cheaper class, such as AFTER_30_DAYS (EFS's API, LifecyclePolicy)."""
+    if leaf.old is None and isinstance(leaf.new, str):
+        return good("files go to a cheaper class")
+    old, new = (re.fullmatch(r"AFTER_(\d+)_DAYS?", str(side)) for side in (leaf.old, leaf.new))
+    return Meaning("sized", "when files go to a cheaper class") if old and new else None
+
+
+def _grows(leaf: Leaf) -> Meaning | None:
+    if leaf.new is True:
+        return good("a volume may grow, and nothing shrinks")
+    return Meaning("unclear", "a volume can grow no longer") if leaf.old is True else None
+
+
+def _let_go(leaf: Leaf) -> Meaning | None:
+    return good("other roles hold it no longer") if leaf.new is None else None
+
+
+def _lists_longer(leaf: Leaf) -> Meaning | None:
+    old, new = length(leaf.old) or 7, length(leaf.new)
+    said = Meaning("sized", "how long a list of what is revoked is good")
+    return said if new and new < old * LEAP else None
+
+
+def _reads(leaf: Leaf) -> Meaning | None:
+    calls = _calls_the_same(leaf)
+    return Meaning("harmless", "people read it, and it calls the same ones") if calls else None
+
+
+def _named(leaf: Leaf) -> Meaning | None:
+    return None if leaf.reordered else Meaning("harmless", "words by which it is found")
+
+
+def fewer_peers(leaf: Leaf) -> Meaning | None:
+    """A selector of everybody that chooses some of them now."""
+    narrowed = leaf.old == {} and leaf.new and {"from", "to"} & {*leaf.path}
+    return good("fewer are let in, or out to") if narrowed else None
+
+
+OF_A_TYPE: Sequence[tuple[re.Pattern[str], re.Pattern[str], Told]] = tuple(
+    (re.compile(of), re.compile(place), told)
+    for of, place, told in (
+        (r"^kubernetes:", r"(^|\.)ports\.(name|appprotocol)$", _first("a port has a name now")),
+        (r"[Ll]ifecycleConfiguration$|s3[/:][Bb]ucket(V2)?:?", r"ules\.id$", _renamed),
+        (r"Route$", r"^spec\.rules\.name$", _first("a rule has a name now")),
+        (r"^kubernetes:", r"containers\.ports(\.(containerport|protocol))?$", _told_port),
+        (r"AppProject$", r"^spec\.(sourcerepos|sourcenamespaces)$", _named_one),
+        (r"efs[/:]", r"^lifecyclepolicies\.transitionto(ia|archive)$", _cheaper),
+        (
+            r"[Cc]ors|[Aa]pi$|FunctionUrl$|HeadersPolicy",
+            r"cors\w*\.(accesscontrol)?maxage(sec|seconds)?$",
+            _asked_again,
+        ),
+        (r"ec2[/:][fF]lowLog|cloudtrail", r"^traffictype$|(^|\.)readwritetype$", _all_of_it),
+        (r"(autoscaling/p|appautoscaling/p|ScalingP)olicy", r"(^|\.)targetvalue$", _near),
+        (r"cert-manager\.io/\w+:Certificate$", r"privatekey\.size$", _more("NIST SP 800-57")),
+        (r"lakeformation", r"^(values|tagvalues)$", _first("a tag may have one more value")),
+        (r"eks[/:]", r"addonversion$", _later),
+        (r"StorageClass$", r"^allowvolumeexpansion$", _grows),
+        (r"^(datadog|kubernetes):", r"(^|\.)message$", _reads),
+        (r"^github:", r"^topics$", _named),
+        (r"ClusterRole$", r"^metadata\.labels\.rbacaggregateto", _let_go),
+        (r"route53/record:", r"^ttl$", _sooner),
+        (r"velero\.io/", r"(^|\.)ttl$", _more("a backup is kept as long as this says")),
+        (r"[Oo]bjective$", r"\.(target|warning|goal)$", _more("the higher, the sooner it tells")),
+        (r":NodePool$", r"disruption\.budgets\.nodes$", _less("the fewer, the calmer")),
+        (r"acmpca|ACMPCA", r"crlconfiguration\.expirationindays$", _lists_longer),
+        (r"inspector2?/", r"^resourcetypes$", _first("more is looked at")),
+        (r":EventSubscription$", r"^eventcategories$", _first("more is told")),
+        (r"glue[/:]", r"^(crawler)?securityconfiguration$", _first("what it writes is encrypted")),
+        (r":NetworkPolicy$", r"\.(namespace|pod)selector$", fewer_peers),
+    )
+)
+"""Type, place in lower case, and what a difference there means, by the type's own reference."""
+
+
+def _calls_the_same(leaf: Leaf) -> bool:
+    """Whether a message mentions the same people, and branches by the same conditions."""
+    sides = leaf.old, leaf.new
+    if not all(isinstance(side, str) for side in sides):
+        return False
+    before, after = (sorted(re.findall(r"@[\w.@+-]+|\{\{[^}]*\}\}", str(side))) for side in sides)
+    return before == after

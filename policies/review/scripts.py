@@ -1,0 +1,141 @@
+"""Programs and queries in text, in which a comment, or a blank between words, is no difference.
+
+Lines that are nothing but a comment are left out where nothing can make them part of a value: a
+text that quotes over lines, holds a document of its own or reads itself is compared as it stands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from policies.reading.secrets import decoded
+from policies.review.differences import Leaf
+from policies.review.hidden import Hidden
+from policies.review.people import word
+
+LONGEST = 50_000
+"""Characters; what is longer is compared as it is written."""
+
+SHELL = re.compile(r"#!\s*(/usr)?(/bin/env\s+|/bin/)(ba|da|k|z|a)?sh(\s+-\w+)*\s*\n")
+"""First lines of a script of a shell (POSIX.1-2024, "Shell Command Language")."""
+
+ITSELF = re.compile(r"<<|\$'|\$\{?0\b|BASH_SOURCE|LINENO")
+"""A document inside of a script, and ways in which a script reads its own lines."""
+
+REMARK = re.compile(r"#+([ \t].*)?")
+"""A line's comment: a word right after the sign may be a directive, such as `#SBATCH`."""
+
+SETTINGS = re.compile(r"\.(conf|cfg|ini|toml|hcl|tf|properties|env)$")
+"""Files whose lines that begin with `#` are comments (TOML 1.0; HCL 2; Fluent Bit's manual,
+"Classic mode"), where nothing quotes over lines."""
+
+OVER_LINES = re.compile(r"\"\"\"|'''|<<|/\*|\*/")
+
+QUERY = re.compile(
+    r"^(sql|query|querystring|querystatement|viewtext|viewexpandedtext|filterexpression|expr|ruleset"
+    r"|alarmrule)$"
+)
+"""Names of queries: SQL, CloudWatch Logs Insights, X-Ray's filters, PromQL, rules of data quality
+and of composite alarms."""
+
+DOLLARS = re.compile(r"\$\w*\$")
+"""Another sign of a quotation (PostgreSQL's manual, "Dollar-Quoted String Constants")."""
+
+QUOTED = re.compile(r"('[^']*'|\"[^\"]*\"|`[^`]*`)")
+
+
+def reads_the_same(leaf: Leaf) -> bool:
+    """Whether both sides are one program, or one query."""
+    old, new = leaf.old, leaf.new
+    if not isinstance(old, str) or not isinstance(new, str) or len(old) + len(new) > 2 * LONGEST:
+        return False
+    if isinstance(old, Hidden) or isinstance(new, Hidden):
+        return False  # each reads as `[secret]`
+    sides = ((read(old), read(new)) for read in _readers(leaf.name))
+    return any(before is not None and before == after for before, after in sides)
+
+
+def _readers(name: str) -> Iterator[Callable[[str], object]]:
+    """Ways to read a text of this name; None stands for a text that is none of the kind."""
+    if QUERY.search(word(name)) or name.endswith(".sql"):
+        yield _query
+    if SETTINGS.search(name):
+        yield _settings
+    if name.endswith(".py"):
+        yield _python
+    yield _shell
+
+
+def _query(text: str) -> object:
+    """Its words; comments to the end of a line make the ends of lines matter."""
+    lines = [line.strip() for line in text.splitlines()]
+    odd = any(line.count(mark) % 2 for line in lines for mark in "'\"`")
+    if odd or "\\" in text or DOLLARS.search(text):
+        return None
+    kept = [line for line in lines if line and not line.startswith("-- ") and line != "--"]
+    if any(mark in line for line in kept for mark in ("--", "/*", "#", "//")):
+        return [line for line in lines if line]
+    parts = QUOTED.split("\n".join(kept))
+    return "".join(part if at % 2 else _plain(part) for at, part in enumerate(parts)).strip()
+
+
+def _plain(part: str) -> str:
+    """Words with one blank between them, and none beside a bracket or a comma."""
+    words = re.sub(r"\s+", " ", part)
+    return re.sub(r" ?([\[\],]) ?|(?<=\() | (?=\))", lambda found: found[1] or "", words)
+
+
+def _settings(text: str) -> object:
+    lines = text.splitlines()
+    if OVER_LINES.search(text) or any(line.count(mark) % 2 for line in lines for mark in "'\""):
+        return None
+    return _kept(lines)
+
+
+def _kept(lines: Sequence[str]) -> list[str] | None:
+    """The lines that say something; None where one goes on in a comment or in nothing."""
+    kept = []
+    for above, line in zip(["", *lines], lines, strict=False):
+        if line.strip() and not REMARK.fullmatch(line.strip()):
+            kept.append(line)
+        elif above.endswith("\\"):
+            return None
+    return kept
+
+
+def _shell(text: str) -> object:
+    script = text if text[:2] == "#!" else decoded(text)
+    first = SHELL.match(script)
+    if first is None or ITSELF.search(script) or _quotes_over_lines(script):
+        return None
+    kept = _kept(script[first.end() :].splitlines())
+    return None if kept is None else [first[0].strip(), *kept]
+
+
+def _quotes_over_lines(script: str) -> bool:
+    """Whether a quotation goes on behind the end of a line."""
+    for line in script.splitlines():
+        plain = line.strip()
+        if REMARK.fullmatch(plain):
+            continue
+        bare = re.sub(r"\\.", "", line)
+        left = re.sub(r"'[^']*'|\"[^\"]*\"", "", bare)
+        if "'" in left or '"' in left:
+            return True
+    return False
+
+
+def _python(text: str) -> object:
+    """Its syntax tree, without the places of its lines (Python's library reference, ast)."""
+    import ast
+    import warnings
+
+    if text.count("(") + text.count("[") + text.count("{") > LONGEST // 50:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.dump(ast.parse(text))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
