@@ -156,6 +156,7 @@ CASES: dict[str, Case] = {
             "labels": {"tier": "system"},
             "scalingConfig": {"minSize": 1, "desiredSize": 2, "maxSize": 3},
         },
+        after=("aws:iam/rolePolicy:RolePolicy",),
     ),
     ROLE: Case(
         inputs={
