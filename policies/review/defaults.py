@@ -68,7 +68,7 @@ OBJECTS: Mapping[str, Any] = {
     "spec.failedJobsHistoryLimit": 1,
     "spec.minReadySeconds": 0, "spec.dnsPolicy": "ClusterFirst", "spec.enableServiceLinks": True,
     "spec.schedulerName": "default-scheduler", "spec.terminationGracePeriodSeconds": 30,
-    "spec.automountServiceAccountToken": True, "spec.hostUsers": True,
+    "spec.hostUsers": True,
     "rollingUpdate.maxSurge": "25%", "rollingUpdate.maxUnavailable": "25%", "ports.protocol": "TCP",
     "containers.terminationMessagePath": "/dev/termination-log",
     "containers.terminationMessagePolicy": "File", "Probe.periodSeconds": 10,

@@ -287,6 +287,8 @@ def _bound(whole: str, leaf: Leaf) -> Meaning | None:
     if leaf.new in (None, {}, []):
         return Meaning("weaker", "the limit is there no longer")
     if leaf.old in (None, {}, []):
+        if quantity(leaf.new) == 0:
+            return Meaning("unclear", "from now on there is none of what it bounds")
         return Meaning("stronger", "the limit was not there before")
     old, new = quantity(leaf.old), quantity(leaf.new)
     if old is None or new is None:
@@ -327,7 +329,8 @@ def _number(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning | None:
     if new == 0 and whole.endswith("rollingupdate.maxunavailable"):
         return which(True, "none is away while the next one starts")
     if CAPS.search(last) and not LEAST.search(last):
-        if leaf.alone and old is None and guards:
+        at_once = "unavailable" in last and (new or 0) > (33 if "percent" in last else 1)
+        if leaf.alone and old is None and guards and not at_once:
             return which(True, "what it bounds was not there before")
         return _cap(last, old, new) if guards else None
     return _looked_at(last, old, new) or _kept(last, whole, leaf, guards)

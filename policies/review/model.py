@@ -78,7 +78,7 @@ class Change:
 
         def ordered(path: tuple[str, ...], items: Sequence[Any]) -> bool:
             place = ".".join(name for name in path if name[:1] != "[").lower()
-            return not {path[0].lower(), place} & sets and not is_a_set(path, items)
+            return place not in sets and not is_a_set(path, items)
 
         found = (
             (leaf, meaning(leaf, self.type, of_a_guard=guard, watches=about.watches))

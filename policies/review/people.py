@@ -17,6 +17,14 @@ WORDS = re.compile(
 CHOOSES = re.compile(r"selector|filter|terms?$|match|criteri|target|condition", re.I)
 """Names of places where a tag or a label is what something else is found by."""
 
+CARRIED = re.compile(
+    r"^(parameters|result|payload|input|arguments|output|assign|itemselector|resultselector|body)$"
+)
+"""Names of places of what one program says to another (Amazon States Language)."""
+
+IDENTITIES = ("aws:identitystore/group:", "aws-native:identitystore:Group", "AWS::IdentityStore::G")
+"""Types that others find by the name that people see (IAM Identity Center's API, GetGroupId)."""
+
 CHOSEN = ("Namespace", "Pod", "PersistentVolume", "Node")
 """Kinds of objects that others find by their labels: policies, services, claims, pods."""
 
@@ -52,7 +60,9 @@ def is_for_people(leaf: Leaf, token: str) -> bool:
     names = [name for name in leaf.path if name[:1] != "["]
     found = next((at for at, name in enumerate(names) if WORDS.search(word(name))), None)
     if found is not None:
-        return not any(CHOOSES.search(name) for name in names[:found])
+        outer = names[:found]
+        is_name = token.startswith(IDENTITIES) and word(names[found]) == "displayname"
+        return not (is_name or any(CHOOSES.search(n) or CARRIED.search(word(n)) for n in outer))
     if re.search(r":helm\.sh/\w+:Release$", token) and len(names) >= LEVELS:
         return word(names[-2]).endswith("annotations") and not re.search(r"[./]", names[-1])
     if names[:3] == ["spec", "template", "metadata"] and names[3:4] != ["labels"]:

@@ -53,6 +53,11 @@ def _told_port(leaf: Leaf) -> Meaning | None:
     return good("it says where the program listens already") if told else None
 
 
+def _ends(leaf: Leaf) -> Meaning | None:
+    first = leaf.old is None and leaf.new is not None
+    return Meaning("unclear", "it ends what ran as long as it needed") if first else None
+
+
 def _named_one(leaf: Leaf) -> Meaning | None:
     one = leaf.old == "*" and isinstance(leaf.new, str) and "*" not in leaf.new
     return good("one is named where every one was") if one else None
@@ -139,6 +144,7 @@ OF_A_TYPE: Sequence[tuple[re.Pattern[str], re.Pattern[str], Told]] = tuple(
     for of, place, told in (
         (r"^kubernetes:", r"(^|\.)ports\.(name|appprotocol)$", _first("a port has a name now")),
         (r"[Ll]ifecycleConfiguration$|s3[/:][Bb]ucket(V2)?:?", r"ules\.id$", _renamed),
+        (r"^kubernetes:|batch[/:]", r"activedeadlineseconds$|attemptdurationseconds$", _ends),
         (r"Route$", r"^spec\.rules\.name$", _first("a rule has a name now")),
         (r"^kubernetes:", r"containers\.ports(\.(containerport|protocol))?$", _told_port),
         (r"AppProject$", r"^spec\.(sourcerepos|sourcenamespaces)$", _named_one),

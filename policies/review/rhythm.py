@@ -11,17 +11,22 @@ from collections.abc import Sequence
 
 from policies.review.differences import Leaf
 from policies.review.scales import Meaning
+from policies.review.vocabulary import LEAP
 
 NAMED = re.compile(r"schedul|cron|recurrence")
 """Words of places where a cron expression without its name may stand."""
 
 CRON = re.compile(r"cron\((.*)\)")
+SCALES = re.compile(r"scaling[/:].*(schedule|scheduledaction)|keda\.sh/", re.I)
+"""Types that have machines there, or take them away: hours later, requests find none (EC2 Auto
+Scaling's and Application Auto Scaling's API references)."""
+
 FIELDS = (5, 6)
 MINUTES_MAX = 180
 """By which a night's work may move and still be a night's."""
 
 
-def moves(words: Sequence[str], leaf: Leaf) -> Meaning | None:
+def moves(words: Sequence[str], leaf: Leaf, token: str) -> Meaning | None:
     """What two expressions say of each other; None: one is none, or it runs on other days."""
     before, after = (_fields(words, side) for side in (leaf.old, leaf.new))
     if before is None or after is None or len(before) != len(after):
@@ -35,8 +40,9 @@ def moves(words: Sequence[str], leaf: Leaf) -> Meaning | None:
         return Meaning("sized", "as often, in another minute")
     if old[1] is None or new[1] is None:
         return None
+    most = 60 if SCALES.search(token) else MINUTES_MAX
     apart = abs((new[1] * 60 + (new[0] or 0)) - (old[1] * 60 + (old[0] or 0)))
-    return Meaning("sized", "as often, a little earlier or later") if apart <= MINUTES_MAX else None
+    return Meaning("sized", "as often, a little earlier or later") if apart <= most else None
 
 
 def _fields(words: Sequence[str], side: object) -> list[str] | None:
@@ -53,3 +59,26 @@ def _minute(fields: Sequence[str]) -> tuple[int | None, int | None]:
     """The one minute and the one hour at which it runs; None where there are more."""
     minute, hour = (int(each) if each.isdecimal() else None for each in fields[:2])
     return minute, hour
+
+
+WINDOW = re.compile(r"(?:(\w+):)??(\d\d?):(\d\d)(?:-(?:\w+:)??(\d\d?):(\d\d))?")
+DAY = 24 * 60
+
+
+def comes_by_day(leaf: Leaf) -> bool:
+    """Whether a window goes to other hours of another day, or is open for far longer."""
+    old, new = (WINDOW.fullmatch(side) if isinstance(side, str) else None
+                for side in (leaf.old, leaf.new))  # fmt: skip
+    if old is None or new is None:
+        return False
+    (before, lasted), (after, lasts) = (_span(found) for found in (old, new))
+    apart = min((after - before) % DAY, (before - after) % DAY)
+    elsewhere = apart > MINUTES_MAX and (old[1] is None or old[1] != new[1])
+    return elsewhere or (lasts > MINUTES_MAX and lasts >= lasted * LEAP)
+
+
+def _span(found: re.Match[str]) -> tuple[int, int]:
+    """The minute of the day at which a window opens, and for how many it is open on its day."""
+    begins = int(found[2]) * 60 + int(found[3])
+    ends = int(found[4]) * 60 + int(found[5]) if found[4] else begins
+    return begins, (ends - begins) % DAY

@@ -13,7 +13,7 @@ from policies.data import UNKNOWN
 from policies.review.amounts import amount, length, seconds
 from policies.review.differences import Leaf
 from policies.review.references import of_a_type
-from policies.review.rhythm import moves
+from policies.review.rhythm import comes_by_day, moves
 from policies.review.scales import Meaning, good, which
 from policies.review.vocabulary import LEAP
 
@@ -41,7 +41,7 @@ SPREAD = re.compile(r"^(topologyspreadconstraints|affinity|(pod)?(anti)?affinity
 MUST = re.compile(r"DoNotSchedule|required")
 """What lets a pod wait for ever, where no node fits (API reference of PodSpec)."""
 
-PROBES = re.compile(r"^(startup|readiness|liveness)probe$|^lifecycle$|^outlierdetection$")
+PROBES = re.compile(r"^(startup|readiness|liveness)probe$|^outlierdetection$")
 """Places of a pod or a mesh by which what is ill gets no requests (Kubernetes' and Istio's API
 references); one that is there now says so sooner."""
 
@@ -110,7 +110,7 @@ def routine(words: Sequence[str], leaf: Leaf, token: str) -> Meaning | None:
         return None
     return (
         _spelled(leaf)
-        or moves(words, leaf)
+        or moves(words, leaf, token)
         or _kept_up(words, leaf)
         or _patient(words, last, leaf)
         or _numbers(words, last, leaf, token)
@@ -141,7 +141,7 @@ def _kept_up(words: Sequence[str], leaf: Leaf) -> Meaning | None:
     if not _is_plain(leaf):
         return None
     flag = isinstance(leaf.old, bool) or leaf.new is None
-    if any(map(UPKEEP.search, words)) and not flag:
+    if any(map(UPKEEP.search, words)) and not flag and not comes_by_day(leaf):
         return Meaning("harmless", "when it is looked after")
     if any(map(SHOWN.search, words)) and (leaf.new is not None or "version" in words[0]):
         return Meaning("harmless", "it says what is shown, or told")
@@ -197,7 +197,8 @@ def _came(words: Sequence[str], leaf: Leaf, token: str) -> Meaning | None:
     if any(map(SPREAD.search, words)):
         must = MUST.search(str(leaf.new))
         return Meaning("unclear", "a pod may find no place") if must else good("pods are apart")
-    if any(map(PROBES.search, words)):
+    probes = any(map(PROBES.search, words)) and not words[-1].startswith("terminationgrace")
+    if probes or "containers.lifecycle" in ".".join(words):
         return good("what is ill gets no requests")
     names = [name for name in leaf.path if name[:1] != "["]
     if WATCHES.search(words[-1]) and str(leaf.new).lower() in ("true", "enabled"):

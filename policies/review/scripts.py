@@ -30,6 +30,16 @@ SETTINGS = re.compile(r"\.(conf|cfg|ini|toml|hcl|tf|properties|env)$")
 """Files whose lines that begin with `#` are comments (TOML 1.0; HCL 2; Fluent Bit's manual,
 "Classic mode"), where nothing quotes over lines."""
 
+ENDS = re.compile(r"[\x00-\x08\x0b-\x1f\x85\u2028\u2029]")
+"""Ends of lines to one reader and none to another, and what no text holds."""
+
+FILLED = re.compile(r"\{\{|\{%|<%")
+"""Places of a template, which are filled in before anybody takes a line for a comment."""
+
+DECLARED = re.compile(r"^[ \t\f]*#.*?coding[:=]|^#([^ \t#]|[ \t]+///)", re.M)
+"""Comments of a program in Python that are read: its encoding (Python's language reference,
+"Encoding declarations"), its interpreter, what it needs (PEP 723), and words of a scheduler."""
+
 OVER_LINES = re.compile(r"\"\"\"|'''|<<|/\*|\*/")
 
 QUERY = re.compile(
@@ -52,6 +62,8 @@ def reads_the_same(leaf: Leaf) -> bool:
         return False
     if isinstance(old, Hidden) or isinstance(new, Hidden):
         return False  # each reads as `[secret]`
+    if ENDS.search(old) or ENDS.search(new):
+        return False
     sides = ((read(old), read(new)) for read in _readers(leaf.name))
     return any(before is not None and before == after for before, after in sides)
 
@@ -97,7 +109,7 @@ def _kept(lines: Sequence[str]) -> list[str] | None:
     """The lines that say something; None where one goes on in a comment or in nothing."""
     kept = []
     for above, line in zip(["", *lines], lines, strict=False):
-        if line.strip() and not REMARK.fullmatch(line.strip()):
+        if line.strip() and (FILLED.search(line) or not REMARK.fullmatch(line.strip())):
             kept.append(line)
         elif above.endswith("\\"):
             return None
@@ -107,7 +119,7 @@ def _kept(lines: Sequence[str]) -> list[str] | None:
 def _shell(text: str) -> object:
     script = text if text[:2] == "#!" else decoded(text)
     first = SHELL.match(script)
-    if first is None or ITSELF.search(script) or _quotes_over_lines(script):
+    if first is None or ENDS.search(script) or ITSELF.search(script) or _quotes_over_lines(script):
         return None
     kept = _kept(script[first.end() :].splitlines())
     return None if kept is None else [first[0].strip(), *kept]
@@ -131,7 +143,8 @@ def _python(text: str) -> object:
     import ast
     import warnings
 
-    if text.count("(") + text.count("[") + text.count("{") > LONGEST // 50:
+    deep = text.count("(") + text.count("[") + text.count("{") > LONGEST // 50
+    if deep or DECLARED.search(text):
         return None
     try:
         with warnings.catch_warnings():

@@ -54,8 +54,26 @@ def is_a_set(path: Sequence[str], items: Sequence[Any]) -> bool:
     name = word(next((part for part in reversed(path) if part[:1] != "["), ""))
     if any(word(part) in PATTERNS for part in path[:-1]):
         return True
+    if name == "env" and _are_read_in_turn(items):
+        return False
+    if any(isinstance(item, Mapping) and _is_tried_in_turn(item) for item in items):
+        return False
     plain = [item for item in items if isinstance(item, str)]
     if len(plain) < len(items) or ORDERED.search(name):
         ranked = bool(items) and all(isinstance(i, Mapping) and "priority" in i for i in items)
         return name in OBJECTS or tuple(path) == ("routes",) or ranked
     return bool(SETS.search(name)) or all(map(ID.match, plain))
+
+
+def _are_read_in_turn(items: Sequence[Any]) -> bool:
+    """Whether a variable reads one before it, or the last of one name holds (API reference of
+    EnvVar)."""
+    names = [item.get("name") for item in items if isinstance(item, Mapping)]
+    return "$(" in str(items) or any(names.count(name) > 1 for name in names)
+
+
+def _is_tried_in_turn(item: Mapping[str, Any]) -> bool:
+    """Whether the first rule that fits says what becomes of a packet (API references of Calico's
+    NetworkPolicy and of AdminNetworkPolicy); one of EC2 says its place by its number."""
+    names = {word(str(name)) for name in item}
+    return "action" in names and not names & {"ruleno", "rulenumber", "ruleid", "priority"}

@@ -253,9 +253,12 @@ SETS = re.compile(
 """Names of lists whose order says nothing."""
 
 ORDERED = re.compile(
-    r"command|args|entrypoint|container|stage|step|behavior|order|priorit|column|key"
+    r"command|args|entrypoint|container|stage|step|behavior|order|priorit|column|key|layers$"
+    r"|instancetypes$|terminationpolicies$|functions$|servers$|search(es|domains)$|overrides$"
 )
-"""Names of lists that have an order."""
+"""Names of lists that have an order: what comes later lies on top, or is asked where the first one
+does not answer, or is tried where the first one is not to be had (API references of Lambda, EC2,
+EC2 Auto Scaling and EKS)."""
 
 ID = re.compile(
     r"(arn:|[a-z]{2,12}-[0-9a-f]{6,}|\d{12}$|[0-9a-f.:]+/\d{1,3}$|[\w-]+\.amazonaws\.com)"

@@ -7,6 +7,7 @@ might not make.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 LONGEST = 50_000
@@ -21,6 +22,9 @@ FLOWS = 1_000
 
 SAID_FIRST = re.compile(r"#(!|cloud-config|\s*syntax\s*=)")
 """First lines that say what the rest is, and are no comment."""
+
+FILLED = re.compile(r"^[^\n]*?#[^\n]*(\{\{|\{%|<%)", re.M)
+"""A place of a template in a comment, which is filled in before anybody reads YAML."""
 
 PAIR = re.compile(r"^[ \t]*(- )?[\w./\"'-]+:(\s|$)", re.M)
 
@@ -40,16 +44,26 @@ def opened(path: tuple[str, ...], old: Any, new: Any) -> tuple[Any, Any]:
     return (before, after) if held else (old, new)
 
 
-PROPERTY = re.compile(r"([\w.-]+)[ \t]*=[ \t]*(.*?)[ \t]*(?<!\\)")
+READ = re.compile(r"\A#!|\$|`|^[ \t]*#.*coding[:=]|^[ \t]*#([^ \t#\n]*\b(include|import))", re.M)
+"""Signs of a program, or of a value that is made of one before it, and comments that are read."""
+
+NOTHING = "''"
+"""What is said to be empty, and is not what nobody says."""
+
+PROPERTY = re.compile(r"([\w.-]+)[ \t]*=[ \t]*(.*)(?<!\\)")
 
 
 def _properties(side: Any) -> dict[str, str] | None:
-    """What a text of `name = value` lines and comments says, where each name stands once."""
-    if not isinstance(side, str) or len(side) > LONGEST or "=" not in side:
+    """What a text of `name = value` lines and comments says, where each name stands once.
+
+    Blanks at the end of a line are a part of the value, and nothing at all is a value too (Java's
+    API, Properties.load).
+    """
+    if not isinstance(side, str) or len(side) > LONGEST or "=" not in side or READ.search(side):
         return None
-    lines = [line.strip() for line in side.splitlines() if line.strip()]
+    lines = [line.lstrip() for line in side.split("\n") if line.strip()]
     found = [PROPERTY.fullmatch(line) for line in lines if line[0] not in "#;"]
-    pairs = {line[1]: line[2] for line in found if line}
+    pairs = {line[1]: line[2] or NOTHING for line in found if line}
     return pairs if pairs and len(pairs) == len(found) else None
 
 
@@ -61,7 +75,7 @@ def _may_be(text: str) -> bool:
     return (
         0 < len(text) <= LONGEST
         and bool(PAIR.search(text))
-        and not SAID_FIRST.match(text)
+        and not (SAID_FIRST.match(text) or FILLED.search(text))
         and not (REUSED.search(text) or DEEP.search(text))
         and text.count("[") + text.count("{") <= FLOWS
     )
@@ -71,6 +85,29 @@ def _read(text: str) -> Any:
     import yaml
 
     try:
-        return yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
+        return yaml.load(text, Loader=_loader())
     except (yaml.YAMLError, ValueError, RecursionError):
         return None
+
+
+@cache
+def _loader() -> Any:
+    """A reader of texts that keeps apart `no` and `'no'`, of which one is a flag and one a word."""
+    import yaml
+
+    base: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    plain = yaml.resolver.Resolver()
+
+    def scalar(loader: Any, node: Any) -> str:
+        value = str(loader.construct_scalar(node))
+        if not node.style:
+            return value
+        is_other = plain.resolve(yaml.ScalarNode, value, (True, False)) != WORD
+        return f"'{value}'" if is_other else value
+
+    made: Any = type("Texts", (base,), {})
+    made.add_constructor(WORD, scalar)
+    return made
+
+
+WORD = "tag:yaml.org,2002:str"

@@ -6,13 +6,23 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+SEQUENCES = re.compile(
+    r"(?<!scheduled)actions$|containers$|stages$|steps$|behaviors$|columns$|transform|^rules$"
+    r"|servers$|searchdomains$|functions$|layers$|instancetypes$|overrides$|placementstrategy$",
+    re.I,
+)
+"""Names of lists that are gone through from the first on, though a schema says that each of their
+elements is there once: steps of a release, rules of which the first one holds, servers that are
+asked in turn."""
+
 
 def sets(schema: Mapping[str, Any], inputs: Iterable[str]) -> Iterator[str]:
     for name in inputs:
         found = schema["properties"][name]
-        if isinstance(found, dict) and (
+        free = isinstance(found, dict) and (
             found.get("insertionOrder") is False or found.get("uniqueItems") is True
-        ):
+        )
+        if free and not SEQUENCES.search(name):
             yield name
 
 
@@ -39,7 +49,7 @@ def inner_sets(
         reference = value.get("$ref") or items.get("$ref") or ""
         told = schema.get("definitions", {}).get(reference.rpartition("/")[2], {})
         free = value.get("insertionOrder") is False or told.get("insertionOrder") is False
-        if free and len(here) > 1 and not RANKED.search(name):
+        if free and len(here) > 1 and not (RANKED.search(name) or SEQUENCES.search(name)):
             yield ".".join(here)
         inner = {**told.get("properties", {}), **items.get("properties", {})}
         if len(here) < LEVELS:
