@@ -25,6 +25,9 @@ CARRIED = re.compile(
 IDENTITIES = ("aws:identitystore/group:", "aws-native:identitystore:Group", "AWS::IdentityStore::G")
 """Types that others find by the name that people see (IAM Identity Center's API, GetGroupId)."""
 
+VARIABLES = ("data", "stringdata", "variables", "item")
+"""Places whose names a program gave: what stands under one of them is read by it."""
+
 CHOSEN = ("Namespace", "Pod", "PersistentVolume", "Node")
 """Kinds of objects that others find by their labels: policies, services, claims, pods."""
 
@@ -61,6 +64,8 @@ def is_for_people(leaf: Leaf, token: str) -> bool:
     found = next((at for at, name in enumerate(names) if WORDS.search(word(name))), None)
     if found is not None:
         outer = names[:found]
+        if outer and word(outer[-1]) in VARIABLES:
+            return False
         is_name = token.startswith(IDENTITIES) and word(names[found]) == "displayname"
         return not (is_name or any(CHOOSES.search(n) or CARRIED.search(word(n)) for n in outer))
     if re.search(r":helm\.sh/\w+:Release$", token) and len(names) >= LEVELS:

@@ -21,6 +21,10 @@ SCALES = re.compile(r"scaling[/:].*(schedule|scheduledaction)|keda\.sh/", re.I)
 """Types that have machines there, or take them away: hours later, requests find none (EC2 Auto
 Scaling's and Application Auto Scaling's API references)."""
 
+STOPS = re.compile(r":aws-sdk:\w+:(stop|terminate|delete|update|modify|set|put|disable)")
+"""Calls of AWS that take something away, or set how much there is of it (EventBridge Scheduler's
+user guide, "Universal targets")."""
+
 FIELDS = (5, 6)
 MINUTES_MAX = 180
 """By which a night's work may move and still be a night's."""
@@ -40,7 +44,8 @@ def moves(words: Sequence[str], leaf: Leaf, token: str) -> Meaning | None:
         return Meaning("sized", "as often, in another minute")
     if old[1] is None or new[1] is None:
         return None
-    most = 60 if SCALES.search(token) else MINUTES_MAX
+    stops = SCALES.search(token) or STOPS.search(str(leaf.beside))
+    most = 60 if stops else MINUTES_MAX
     apart = abs((new[1] * 60 + (new[0] or 0)) - (old[1] * 60 + (old[0] or 0)))
     return Meaning("sized", "as often, a little earlier or later") if apart <= most else None
 
@@ -58,7 +63,7 @@ def _fields(words: Sequence[str], side: object) -> list[str] | None:
 def _minute(fields: Sequence[str]) -> tuple[int | None, int | None]:
     """The one minute and the one hour at which it runs; None where there are more."""
     minute, hour = (int(each) if each.isdecimal() else None for each in fields[:2])
-    return minute, hour
+    return minute if (minute or 0) < 60 else None, hour if (hour or 0) < 24 else None
 
 
 WINDOW = re.compile(r"(?:(\w+):)??(\d\d?):(\d\d)(?:-(?:\w+:)??(\d\d?):(\d\d))?")

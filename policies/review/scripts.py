@@ -13,6 +13,7 @@ from policies.reading.secrets import decoded
 from policies.review.differences import Leaf
 from policies.review.hidden import Hidden
 from policies.review.people import word
+from policies.review.yaml_text import FILLED
 
 LONGEST = 50_000
 """Characters; what is longer is compared as it is written."""
@@ -20,7 +21,7 @@ LONGEST = 50_000
 SHELL = re.compile(r"#!\s*(/usr)?(/bin/env\s+|/bin/)(ba|da|k|z|a)?sh(\s+-\w+)*\s*\n")
 """First lines of a script of a shell (POSIX.1-2024, "Shell Command Language")."""
 
-ITSELF = re.compile(r"<<|\$'|\$\{?0\b|BASH_SOURCE|LINENO")
+ITSELF = re.compile(r"<<|\$'|\$\{?0\b|BASH_SOURCE|LINENO|user-data|cloud/instance")
 """A document inside of a script, and ways in which a script reads its own lines."""
 
 REMARK = re.compile(r"#+([ \t].*)?")
@@ -32,9 +33,6 @@ SETTINGS = re.compile(r"\.(conf|cfg|ini|toml|hcl|tf|properties|env)$")
 
 ENDS = re.compile(r"[\x00-\x08\x0b-\x1f\x85\u2028\u2029]")
 """Ends of lines to one reader and none to another, and what no text holds."""
-
-FILLED = re.compile(r"\{\{|\{%|<%")
-"""Places of a template, which are filled in before anybody takes a line for a comment."""
 
 DECLARED = re.compile(r"^[ \t\f]*#.*?coding[:=]|^#([^ \t#]|[ \t]+///)", re.M)
 """Comments of a program in Python that are read: its encoding (Python's language reference,
@@ -48,6 +46,9 @@ QUERY = re.compile(
 )
 """Names of queries: SQL, CloudWatch Logs Insights, X-Ray's filters, PromQL, rules of data quality
 and of composite alarms."""
+
+SQL = re.compile(r"\b(select|insert|update|delete|merge|create|alter|drop)\b", re.I)
+"""Words of a language in which two dashes begin a comment; in PromQL they are signs of minus."""
 
 DOLLARS = re.compile(r"\$\w*\$")
 """Another sign of a quotation (PostgreSQL's manual, "Dollar-Quoted String Constants")."""
@@ -85,7 +86,8 @@ def _query(text: str) -> object:
     odd = any(line.count(mark) % 2 for line in lines for mark in "'\"`")
     if odd or "\\" in text or DOLLARS.search(text):
         return None
-    kept = [line for line in lines if line and not line.startswith("-- ") and line != "--"]
+    told = ("-- ", "--\t") if SQL.search(text) else ()
+    kept = [line for line in lines if line and line != "--" and not line.startswith(told)]
     if any(mark in line for line in kept for mark in ("--", "/*", "#", "//")):
         return [line for line in lines if line]
     parts = QUOTED.split("\n".join(kept))
@@ -109,6 +111,8 @@ def _kept(lines: Sequence[str]) -> list[str] | None:
     """The lines that say something; None where one goes on in a comment or in nothing."""
     kept = []
     for above, line in zip(["", *lines], lines, strict=False):
+        if line.endswith("\\") and REMARK.fullmatch(line.strip()):
+            return None  # to some readers the next line is a comment too
         if line.strip() and (FILLED.search(line) or not REMARK.fullmatch(line.strip())):
             kept.append(line)
         elif above.endswith("\\"):
@@ -125,15 +129,25 @@ def _shell(text: str) -> object:
     return None if kept is None else [first[0].strip(), *kept]
 
 
+WHOLE = re.compile(r"\\.|'[^']*'|\"(?:\\.|[^\"\\])*\"")
+"""A quotation that ends on its line: a backslash says nothing inside of single quotes."""
+
+
 def _quotes_over_lines(script: str) -> bool:
     """Whether a quotation goes on behind the end of a line."""
     for line in script.splitlines():
         plain = line.strip()
         if REMARK.fullmatch(plain):
             continue
-        bare = re.sub(r"\\.", "", line)
-        left = re.sub(r"'[^']*'|\"[^\"]*\"", "", bare)
-        if "'" in left or '"' in left:
+        left = WHOLE.sub("", line)
+        within = "$(" in line and line.count("(") != line.count(")")
+        if (
+            "'" in left
+            or '"' in left
+            or within
+            or line.rfind("${") > line.rfind("}")
+            or line.count("`") % 2
+        ):
             return True
     return False
 

@@ -45,7 +45,7 @@ ADDED: Sequence[tuple[re.Pattern[str], re.Pattern[str], Test, str]] = (
     (re.compile(r"wafv2.*(WebAcl|RuleGroup)$", re.I), re.compile(rf"^rules{ONE}$"),
      _holds_back, "one more rule stops or counts requests"),
     (re.compile(r"backup.*plan$", re.I),
-     re.compile(rf"^(backupPlan\.)?(rules|\w+Rule){ONE}(\.copyActions{ONE})?$"),
+     re.compile(rf"^(backupPlan\.)?(rules|\w+Rule){ONE}$"),
      _always, "one more backup is taken"),
     (re.compile(r"bedrock.*guardrail$", re.I), re.compile(rf"^\w+PolicyConfig\.\w+{ONE}$"),
      _masks, "one more kind is kept out"),

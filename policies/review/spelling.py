@@ -49,11 +49,17 @@ def is_folded(leaf: Leaf, token: str) -> bool:
     return old == new and module in FOLDING and len(leaf.path) == 1 and bool(NAME.search(last))
 
 
+KEPT = ("data", "stringData")
+"""Inputs of ConfigMaps and Secrets: of a list in them, the program that reads it knows more."""
+
+
 def is_a_set(path: Sequence[str], items: Sequence[Any]) -> bool:
     """Whether the order of this list says nothing: by its name, or by what stands in it."""
     name = word(next((part for part in reversed(path) if part[:1] != "["), ""))
     if any(word(part) in PATTERNS for part in path[:-1]):
         return True
+    if path[0] in KEPT:
+        return False
     if name == "env" and _are_read_in_turn(items):
         return False
     if any(isinstance(item, Mapping) and _is_tried_in_turn(item) for item in items):

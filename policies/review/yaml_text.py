@@ -20,11 +20,14 @@ DEEP = re.compile(r"(- ){9}")
 FLOWS = 1_000
 """Brackets of one text: a reader takes time by the square of how deep they stand."""
 
-SAID_FIRST = re.compile(r"#(!|cloud-config|\s*syntax\s*=)")
+SAID_FIRST = re.compile(r"%|#(!|cloud-config|\s*syntax\s*=)")
 """First lines that say what the rest is, and are no comment."""
 
-FILLED = re.compile(r"^[^\n]*?#[^\n]*(\{\{|\{%|<%)", re.M)
-"""A place of a template in a comment, which is filled in before anybody reads YAML."""
+FILLED = re.compile(r"\{\{|\{%|<%")
+"""A place of a template, which is filled in before anybody takes a line for a comment."""
+
+PROGRAM = re.compile(r"userdata|\.(py|sh|js|ts|rb|pl|lua|sql|r|ps1|bat|cmd|tcl|php)$")
+"""Names of programs, in which a later line goes by an earlier one."""
 
 PAIR = re.compile(r"^[ \t]*(- )?[\w./\"'-]+:(\s|$)", re.M)
 
@@ -32,7 +35,7 @@ PAIR = re.compile(r"^[ \t]*(- )?[\w./\"'-]+:(\s|$)", re.M)
 def opened(path: tuple[str, ...], old: Any, new: Any) -> tuple[Any, Any]:
     """What two texts of YAML hold, or one and JSON; the same two where one is a program."""
     texts = any(isinstance(side, str) for side in (old, new))
-    if not texts or any("userdata" in name.lower() for name in path[-1:]):
+    if not texts or any(PROGRAM.search(name.lower()) for name in path[-1:]):
         return old, new
     pairs = [_properties(side) for side in (old, new)]
     if None not in pairs:
@@ -75,10 +78,14 @@ def _may_be(text: str) -> bool:
     return (
         0 < len(text) <= LONGEST
         and bool(PAIR.search(text))
-        and not (SAID_FIRST.match(text) or FILLED.search(text))
+        and not (SAID_FIRST.match(text) or _fills_a_comment(text))
         and not (REUSED.search(text) or DEEP.search(text))
         and text.count("[") + text.count("{") <= FLOWS
     )
+
+
+def _fills_a_comment(text: str) -> bool:
+    return any(FILLED.search(line.partition("#")[2]) for line in text.split("\n"))
 
 
 def _read(text: str) -> Any:
@@ -101,11 +108,17 @@ def _loader() -> Any:
     def scalar(loader: Any, node: Any) -> str:
         value = str(loader.construct_scalar(node))
         if not node.style:
-            return value
+            return value or "~"
         is_other = plain.resolve(yaml.ScalarNode, value, (True, False)) != WORD
         return f"'{value}'" if is_other else value
 
-    made: Any = type("Texts", (base,), {})
+    def mapping(loader: Any, node: Any, deep: bool = False) -> Any:
+        found = base.construct_mapping(loader, node, deep)
+        if len(found) < len(node.value):
+            raise yaml.YAMLError("a name stands twice, and readers take the one or the other")
+        return found
+
+    made: Any = type("Texts", (base,), {"construct_mapping": mapping})
     made.add_constructor(WORD, scalar)
     return made
 

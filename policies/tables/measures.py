@@ -92,7 +92,9 @@ def _about(token: str, path: Sequence[str], kind: str, told: str) -> str:
         return ""
     name, first = path[-1], told.partition(". ")[0]
     if "builtins.bool" in kind:
-        watches = WATCHED.search(first) and not PRIVATE.search(f"{first} {name}")
+        watches = (
+            WATCHED.search(first) and not PRIVATE.search(f"{first} {name}") and name[:5] != "allow"
+        )
         return "watches" if watches else ""
     if "builtins.str" in kind:
         apart = len(path) > 1 and name != "label"

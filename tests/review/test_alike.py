@@ -16,19 +16,30 @@ from tests.review.test_creations import made, reviewed
 from tests.review.test_open_world import loud
 from tests.review.test_unsaid import Sides, pod, risk
 
+ACTION = "aws:appautoscaling/scheduledAction:ScheduledAction"
 BATCH = "aws:batch/jobDefinition:JobDefinition"
+CALICO = "kubernetes:projectcalico.org/v3:NetworkPolicy"
 CONFIG = "kubernetes:core/v1:ConfigMap"
 CRON_JOB = "kubernetes:batch/v1:CronJob"
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
+DATABASE = "aws:rds/instance:Instance"
 EKS = "aws-native:eks:Cluster"
 FLOW_LOG = "aws:ec2/flowLog:FlowLog"
 FUNCTION = "aws:lambda/function:Function"
+JOB = "kubernetes:batch/v1:Job"
 LISTENER = "aws:lb/listenerRule:ListenerRule"
 NODES = "aws:ec2/launchTemplate:LaunchTemplate"
 NOTICE = "aws:codestarnotifications/notificationRule:NotificationRule"
 PLAN = "aws:backup/plan:Plan"
 POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 SCHEDULE = "aws:scheduler/schedule:Schedule"
+MACHINE = "aws:sfn/stateMachine:StateMachine"
+PIPELINE = "aws:codepipeline/pipeline:Pipeline"
+POOL = "aws:eks/nodeGroup:NodeGroup"
+QUOTA = "kubernetes:core/v1:ResourceQuota"
+RULES = "kubernetes:monitoring.coreos.com/v1:PrometheusRule"
+TASK = "aws:ecs/taskDefinition:TaskDefinition"
+TOPIC = "aws:iot/topicRule:TopicRule"
 WORKFORCE = "aws:sagemaker/workforce:Workforce"
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/server"
@@ -63,6 +74,40 @@ def needs(*kinds: str) -> dict[str, Any]:
 
 def command(*words: str) -> dict[str, Any]:
     return {"containerProperties": {"command": [*words]}}
+
+
+def stages(*names: str) -> dict[str, Any]:
+    return {"stages": [{"name": name} for name in names]}
+
+
+def task(**container: Any) -> dict[str, Any]:
+    return {"containerDefinitions": json.dumps([{"name": "a", "image": IMAGE + ONE, **container}])}
+
+
+def says(state: Mapping[str, Any]) -> dict[str, Any]:
+    whole = {"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True, **state}}}
+    return {"definition": json.dumps(whole)}
+
+
+def alarm(query: str) -> dict[str, Any]:
+    return {"spec": {"groups": [{"name": "a", "rules": [{"alert": "A", "expr": query}]}]}}
+
+
+def environment(*pairs: tuple[str, str]) -> dict[str, Any]:
+    return pod(env=[{"name": name, "value": value} for name, value in pairs])
+
+
+def backup(**rule: Any) -> dict[str, Any]:
+    return {"rules": [{"ruleName": "a", "targetVaultName": "v", **rule}]}
+
+
+def stopped(when: str) -> dict[str, Any]:
+    return {"scheduleExpression": when, "target": {"arn": "arn:aws:scheduler:::aws-sdk:rds:stopDB"}}
+
+
+def packets(*actions: str) -> dict[str, Any]:
+    found = [{"action": action, "source": {"nets": ["10.0.0.0/8"]}} for action in actions]
+    return {"spec": {"ingress": found}}
 
 
 def probe(seconds: int) -> dict[str, Any]:
@@ -163,6 +208,109 @@ BOTH: list[tuple[Sides, Sides]] = [
     (("aws:quicksight/analysis:Analysis", {"name": "a"}, {"name": "b"}),
      ("aws:quicksight/analysis:Analysis", {"analysisId": "a"}, {"analysisId": "b"})),
 ]  # fmt: skip
+
+
+LINES: list[tuple[str, str, str, str, str]] = [
+    # file; a harmless change; one that looks the same
+    ("x.sh", "#!/bin/sh\na\n", "#!/bin/sh\n# b\na\n", "#!/bin/sh\na\n", "#!/bin/sh\r\na\r\n"),
+    ("x.sh", "#!/bin/sh\na 'b' \"c\"\n", "#!/bin/sh\n# d\na 'b' \"c\"\n",
+     "#!/bin/sh\na 'b\\'c'\n# d\ne'\n", "#!/bin/sh\na 'b\\'c'\ne'\n"),
+    ("x.sh", "#!/bin/sh\na=\"$(b)\"\n", "#!/bin/sh\n# d\na=\"$(b)\"\n",
+     "#!/bin/sh\na=\"$(b \"\n# c\n\")\"\n", "#!/bin/sh\na=\"$(b \"\n\")\"\n"),
+    ("x.sh", "#!/bin/sh\na=${b}\n", "#!/bin/sh\n# d\na=${b}\n",
+     "#!/bin/sh\na=${b:-\n# c\n}\n", "#!/bin/sh\na=${b:-\n}\n"),
+    ("x.sh", "#!/bin/sh\na\n", "#!/bin/sh\n# b\na\n",
+     "#!/bin/sh\na\n", "#!/bin/sh\n# {{ b }}\na\n"),
+    ("x.conf", "allow a\ndeny b\n", "allow a\n# c\ndeny b\n",
+     "allow a\ndeny b\n", "allow a\n# c \\\ndeny b\n"),
+    ("a.py", "x = 1\n", "x = 1  # b\n", "x = 1\n", "# -*- coding: utf-7 -*-\nx = 1\n"),
+    ("a.py", "a()\n", "# b\na()\n", "#!/bin/python3\na()\n", "#!/bin/python2\na()\n"),
+    ("a.py", "# b\na()\n", "# c\na()\n",
+     "# /// script\n# dependencies = ['b']\n# ///\na()\n",
+     "# /// script\n# dependencies = ['c']\n# ///\na()\n"),
+    ("a.yaml", "a: b\n", "a: 'b'\n", "a: false\n", "a: 'false'\n"),
+    ("a.yaml", "a: b # c\n", "a: b # d\n", "a: b # {{ c }}\n", "a: b # {{ d }}\n"),
+    ("a.yaml", "a: 1\nb: 2\n", "b: 2\na: 1\n", "a: 1\na: 2\n", "a: 2\n"),
+    ("a.yaml", "allow:\n- a\n", "allow:\n  - a\n", "allow:\n- a\n", "allow:\n"),
+    ("a.yaml", "---\na: no\n", "---\n# b\na: no\n",
+     "%YAML 1.1\n---\na: no\n", "%YAML 1.2\n---\na: no\n"),
+    ("a.yaml", "hosts: [a, b]\n", "hosts:\n- a\n- b\n",
+     "policies: [deny-a, allow-b]\n", "policies: [allow-b, deny-a]\n"),
+    ("a.properties", "a = b\n", "# c\na=b\n", "a=b\n", "a=b \n"),
+    ("a.properties", "a=1\nb=2\n", "b=2\na=1\n", "a=1\nb=$a\n", "b=$a\na=1\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, old, new, before, after", LINES)
+def test_a_comment_is_one_to_every_reader_of_its_file(
+    name: str, old: str, new: str, before: str, after: str
+) -> None:
+    assert risk(CONFIG, file(name, old), file(name, new)) == "low"
+    assert risk(CONFIG, file(name, before), file(name, after)) != "low"
+
+
+TURNS: list[tuple[Sides, Sides]] = [
+    # what is gone through in turn
+    ((TASK, task(environment=[{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]),
+      task(environment=[{"name": "B", "value": "2"}, {"name": "A", "value": "1"}])),
+     (TASK, task(command=["a", "--b"]), task(command=["--b", "a"]))),
+    ((PIPELINE, {"tags": {"a": "b"}}, {"tags": {"a": "c"}}),
+     (PIPELINE, stages("Approve", "Deploy"), stages("Deploy", "Approve"))),
+    ((FUNCTION, {"architectures": ["arm64"], "vpcConfig": {"subnetIds": ["a", "b"]}},
+      {"architectures": ["arm64"], "vpcConfig": {"subnetIds": ["b", "a"]}}),
+     (FUNCTION, {"layers": ["arn:aws:lambda:a", "arn:aws:lambda:b"]},
+      {"layers": ["arn:aws:lambda:b", "arn:aws:lambda:a"]})),
+    ((POOL, {"subnetIds": ["a", "b"]}, {"subnetIds": ["b", "a"]}),
+     (POOL, {"instanceTypes": ["a", "b"]}, {"instanceTypes": ["b", "a"]})),
+    ((DEPLOYMENT, environment(("A", "1"), ("B", "2")), environment(("B", "2"), ("A", "1"))),
+     (DEPLOYMENT, environment(("A", "1"), ("B", "$(A)")), environment(("B", "$(A)"), ("A", "1")))),
+    ((POLICY, rules({"from": [peer(a="b")]}, {"from": [peer(c="d")]}),
+      rules({"from": [peer(c="d")]}, {"from": [peer(a="b")]})),
+     (CALICO, packets("Deny", "Allow"), packets("Allow", "Deny"))),
+    # hours at which nobody works, and machines that are there too late
+    ((DATABASE, {"maintenanceWindow": "sun:03:00-sun:04:00"},
+      {"maintenanceWindow": "sat:04:00-sat:05:00"}),
+     (DATABASE, {"maintenanceWindow": "sun:03:00-sun:04:00"},
+      {"maintenanceWindow": "wed:12:00-wed:13:00"})),
+    ((DATABASE, {"backupWindow": "03:00-03:30"}, {"backupWindow": "04:00-04:30"}),
+     (DATABASE, {"backupWindow": "03:00-03:30"}, {"backupWindow": "03:00-20:30"})),
+    ((ACTION, {"schedule": "cron(0 7 * * ? *)"}, {"schedule": "cron(30 6 * * ? *)"}),
+     (ACTION, {"schedule": "cron(0 7 * * ? *)"}, {"schedule": "cron(0 10 * * ? *)"})),
+    ((SCHEDULE, stopped("cron(0 20 * * ? *)"), stopped("cron(30 20 * * ? *)")),
+     (SCHEDULE, stopped("cron(0 20 * * ? *)"), stopped("cron(0 17 * * ? *)"))),
+    ((CRON_JOB, {"spec": {"schedule": "5 3 * * *"}}, {"spec": {"schedule": "55 3 * * *"}}),
+     (CRON_JOB, {"spec": {"schedule": "5 3 * * *"}}, {"spec": {"schedule": "65 3 * * *"}})),
+    # what people read, and what a program is told
+    ((MACHINE, says({"Comment": "a"}), says({"Comment": "b"})),
+     (MACHINE, says({"Result": {"Comment": "a"}}), says({"Result": {"Comment": "b"}}))),
+    (("aws:identitystore/user:User", {"displayName": "a"}, {"displayName": "b"}),
+     ("aws:identitystore/group:Group", {"displayName": "a"}, {"displayName": "b"})),
+    ((FUNCTION, {"description": "a"}, {"description": "b"}),
+     (FUNCTION, {"environment": {"variables": {"description": "a"}}},
+      {"environment": {"variables": {"description": "b"}}})),
+    ((TOPIC, {"sql": "SELECT a"}, {"sql": "-- b\nSELECT a"}),
+     (RULES, alarm("a\n-- 5"), alarm("a"))),
+    # what only guards, and what ends, lets go or opens under a name of that kind
+    ((PLAN, backup(), {"rules": [*backup()["rules"], {"ruleName": "b", "targetVaultName": "v"}]}),
+     (PLAN, backup(), backup(lifecycle={"deleteAfter": 1}))),
+    ((DEPLOYMENT, pod(), pod(lifecycle={"preStop": {"sleep": {"seconds": 5}}})),
+     (PLAN, backup(), backup(lifecycle={"coldStorageAfter": 1}))),
+    ((POOL, {}, {"updateConfig": {"maxUnavailable": 1}}),
+     (POOL, {}, {"updateConfig": {"maxUnavailablePercentage": 100}})),
+    ((DEPLOYMENT, pod(), pod(securityContext={"seccompProfile": {"type": "RuntimeDefault"}})),
+     (DEPLOYMENT, pod(), pod(securityContext={"procMount": "Unmasked"}))),
+    ((QUOTA, {"spec": {"hard": {"pods": 9}}}, {"spec": {"hard": {"pods": 9, "services": 9}}}),
+     (QUOTA, {"spec": {"hard": {"pods": 9}}}, {"spec": {"hard": {"pods": 9, "services": 0}}})),
+    ((JOB, {"spec": {"activeDeadlineSeconds": 600}}, {"spec": {"activeDeadlineSeconds": 900}}),
+     (JOB, {"spec": {}}, {"spec": {"activeDeadlineSeconds": 60}})),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("pair", TURNS, ids=[f"{p[1][0]} {p[1][2]}"[:90] for p in TURNS])
+def test_its_neighbour_only_looks_like_it(pair: tuple[Sides, Sides]) -> None:
+    harmless, dangerous = pair
+    assert risk(*harmless) == "low", harmless
+    assert risk(*dangerous) != "low", dangerous
 
 
 @pytest.mark.parametrize("pair", BOTH, ids=[f"{p[0][0]} {p[0][2]}"[:90] for p in BOTH])
