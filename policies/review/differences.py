@@ -13,7 +13,8 @@ from typing import Any
 
 from policies.data import UNKNOWN
 from policies.review.hidden import Hidden
-from policies.review.yaml_text import opened
+from policies.review.shape import Malformed, once
+from policies.review.yaml_text import NOTHING, opened, typed
 
 IDENTITIES = (
     "name", "id", "sid", "key", "ruleid", "variantname", "alarmname", "arn", "logicalid",
@@ -57,6 +58,8 @@ def leaves(
     old: Any, new: Any, path: tuple[str, ...], ordered: Ordered, *, alone: bool = False
 ) -> Iterator[Leaf]:
     """Every difference; `alone`: what holds these is there on one side only."""
+    if path in FILES:
+        old, new = _files(old), _files(new)
     old, new = _opened(old), _opened(new)
     if same(old, new):
         return
@@ -69,6 +72,30 @@ def leaves(
         yield from _of_lists(old, new, path, ordered, alone=alone)
     else:
         yield Leaf(path, old, new, alone=alone)
+
+
+FILES = (("data",), ("stringData",))
+"""Places of texts that a program reads as they are (API references of ConfigMap and Secret): what
+is empty there is not what is missing, and a word in quotes is no flag and no number."""
+
+
+def _files(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _file(text) for name, text in value.items()}
+
+
+def _file(text: Any) -> Any:
+    if not isinstance(text, str) or isinstance(text, Hidden):
+        return text
+    if text.strip()[:1] not in ("{", "["):
+        return text or NOTHING
+    try:
+        return typed(json.loads(text, object_pairs_hook=once))
+    except Malformed:
+        return [text]  # a name stands twice, and readers take the one or the other
+    except (ValueError, RecursionError):
+        return text
 
 
 def _of_mappings(

@@ -20,7 +20,7 @@ class Malformed(ValueError):
 def documents(text: str) -> list[Any]:
     """The JSON documents of a text: one, or one per line among lines that are none."""
     try:
-        return [json.loads(text, object_pairs_hook=_once)]
+        return [json.loads(text, object_pairs_hook=once)]
     except Malformed:
         raise
     except (ValueError, RecursionError):
@@ -29,7 +29,7 @@ def documents(text: str) -> list[Any]:
     for number, line in enumerate(text.splitlines(), 1):
         if line.lstrip().startswith("{"):
             try:
-                found.append(json.loads(line, object_pairs_hook=_once))
+                found.append(json.loads(line, object_pairs_hook=once))
             except Malformed:
                 raise
             except (ValueError, RecursionError) as error:
@@ -39,7 +39,7 @@ def documents(text: str) -> list[Any]:
     return found
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object; one that gives a key twice says two things, and a reader sees one of them."""
     found = dict(pairs)
     if len(found) < len(pairs):

@@ -49,7 +49,7 @@ GUARD = re.compile(
     r"|certificate|auth|deny|denied|block(?!storage)|restrict|quarantine|firewall|waf|webacl|networkpolic"
     r"|podsecurity|admission|quota|multiaz|archiv|pointintime|pitr|delet(e|ion)|deletionpolicy"
     r"|reclaim|threshold|minhealthy|maxunavailable|minavailable|securitycontext|readonly|nonroot"
-    r"|drop$|seccomp|apparmor|selinux|privileg|failurepolicy|enforce|inspect|detect|approv|confirm"
+    r"|drop$|seccomp|apparmor|selinux|privileg|failurepolicy|enforce|inspect|detect|approv(?!ed?(\.|$))|confirm"
     r"|deadletter|redrive|tracing|imdsv?2?|httptokens|hoplimit|capture|sampling|flowlog|insight|notif"
     r"|datasource|finding|inspector|guardrail|waitinterval|terminationwait|bake|canary|stoppolicy"
     r"|password|session|grace|failover|objectownership|runasuser|missingdata|securitypolicy|protocolversion"

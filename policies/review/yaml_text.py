@@ -97,6 +97,22 @@ def _read(text: str) -> Any:
         return None
 
 
+def typed(value: Any) -> Any:
+    """What a text of JSON holds, with words in quotes where they would be a flag or a number."""
+    if isinstance(value, dict):
+        return {name: typed(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [typed(item) for item in value]
+    if value is None:
+        return "~"
+    return f"'{value}'" if isinstance(value, str) and NUMBER.fullmatch(value) else value
+
+
+NUMBER = re.compile(
+    r"|true|false|null|[-+]?(\d[\d_]*\.?\d*|\.\d+)(e[-+]?\d+)?|0[xob][\da-f]+", re.I
+)
+
+
 @cache
 def _loader() -> Any:
     """A reader of texts that keeps apart `no` and `'no'`, of which one is a flag and one a word."""
@@ -110,7 +126,7 @@ def _loader() -> Any:
         if not node.style:
             return value or "~"
         is_other = plain.resolve(yaml.ScalarNode, value, (True, False)) != WORD
-        return f"'{value}'" if is_other else value
+        return f"'{value}'" if is_other else typed(value)
 
     def mapping(loader: Any, node: Any, deep: bool = False) -> Any:
         found = base.construct_mapping(loader, node, deep)

@@ -236,6 +236,9 @@ LINES: list[tuple[str, str, str, str, str]] = [
      "%YAML 1.1\n---\na: no\n", "%YAML 1.2\n---\na: no\n"),
     ("a.yaml", "hosts: [a, b]\n", "hosts:\n- a\n- b\n",
      "policies: [deny-a, allow-b]\n", "policies: [allow-b, deny-a]\n"),
+    ("a.json", '{"a": true, "b": 1}', '{ "b": 1, "a": true }', '{"a": true}', '{"a": "true"}'),
+    ("a.json", '{"a": "b"}', '{"a": "b"}\n', '{"a": ""}', "{}"),
+    ("a.json", '{"a": [1]}', '{"a": [ 1 ]}', '{"a": 1, "a": 2}', '{"a": 2}'),
     ("a.properties", "a = b\n", "# c\na=b\n", "a=b\n", "a=b \n"),
     ("a.properties", "a=1\nb=2\n", "b=2\na=1\n", "a=1\nb=$a\n", "b=$a\na=1\n"),
 ]  # fmt: skip
@@ -288,6 +291,8 @@ TURNS: list[tuple[Sides, Sides]] = [
     ((FUNCTION, {"description": "a"}, {"description": "b"}),
      (FUNCTION, {"environment": {"variables": {"description": "a"}}},
       {"environment": {"variables": {"description": "b"}}})),
+    ((CONFIG, {"data": {"a.json": "{}"}}, {"data": {"a.json": "{ }"}}),
+     (CONFIG, {"data": {"A": ""}}, {"data": {}})),
     ((TOPIC, {"sql": "SELECT a"}, {"sql": "-- b\nSELECT a"}),
      (RULES, alarm("a\n-- 5"), alarm("a"))),
     # what only guards, and what ends, lets go or opens under a name of that kind
