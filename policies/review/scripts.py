@@ -164,5 +164,6 @@ def _python(text: str) -> object:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ast.dump(ast.parse(text))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    # the last one is a fault of Python before 3.11.5 (python/cpython issue 106905)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):
         return None

@@ -73,7 +73,7 @@ def _listening(processes: list[psutil.Process]) -> Iterator[tuple[str, int]]:
     for process in processes:
         try:
             connections = process.net_connections(kind="tcp")
-        except psutil.NoSuchProcess:  # it ended
+        except (psutil.NoSuchProcess, psutil.AccessDenied):  # it ended, or enters its namespaces
             continue
         for connection in connections:
             if connection.status == psutil.CONN_LISTEN:
