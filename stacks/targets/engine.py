@@ -216,10 +216,13 @@ class Stack:
                 return auto.select_stack(
                     stack_name=self.name, project_name="plinth", program=program, opts=options
                 )
+            gone = self.whats_gone()
             raise UserError(
                 f"the engine must be able to open the state of {self.name}, got: "
-                f"{_last_line(error)}",
-                fix="mend what the engine names; the state has not changed",
+                f"{gone or _last_line(error)}",
+                fix="type the command again"
+                if gone
+                else "mend what the engine names; the state has not changed",
             ) from None
 
     def _failed(self, operation: str, changes: Changes, error: CommandError) -> CheckFailed:

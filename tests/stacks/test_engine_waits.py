@@ -1,6 +1,7 @@
 """A command that finds its stack being updated says so, or waits."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,22 @@ def test_who_waits_goes_on_when_the_others_have_ended(
     monkeypatch.setattr(engine, "WAIT_SECONDS", 0)
     stack(tmp_path, 3, wait=True).run("destroy", lambda: None, lambda *_: None)
     assert asked(tmp_path) == 4
+
+
+@pytest.mark.parametrize(
+    ("gone", "told"),
+    [("the local cloud ended meanwhile", "got: the local cloud ended"), (None, "unable to open")],
+)
+def test_a_state_that_cannot_be_opened_has_gone_with_its_cloud(
+    tmp_path: Path, gone: str | None, told: str
+) -> None:
+    """A preview beside a destroy of the environment: the state is deleted under its engine."""
+    made = stack(tmp_path, 0, wait=False)
+    command = tmp_path / "bin" / "pulumi"
+    script = command.read_text().replace(
+        "  *history*)",
+        '  *stack*) echo "error: unable to open bucket" >&2; exit 255 ;;\n  *history*)',
+    )
+    command.write_text(script)
+    with pytest.raises(UserError, match=told):
+        replace(made, whats_gone=lambda: gone).run("destroy", lambda: None, lambda *_: None)
