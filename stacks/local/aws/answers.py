@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs
 from uuid import uuid4
 
 from botocore.exceptions import UnknownServiceError
@@ -20,7 +19,7 @@ from botocore.model import OperationNotFoundError
 from stacks.local.aws.bearer_tokens import error_body, is_route
 from stacks.local.aws.bodies import problem
 from stacks.local.aws.iam.asked import SIGNED_AS
-from stacks.local.aws.protocols import body_of, protocol_of, signed_for
+from stacks.local.aws.protocols import action_of, protocol_of, signed_for
 from stacks.local.aws.signatures import Refused
 
 Environ = dict[str, Any]
@@ -35,6 +34,9 @@ STATUS = {
     500: "500 Internal Server Error",
     501: "501 Not Implemented",
 }
+
+FORM = "x-www-form-urlencoded"
+"""In the content type of requests to query services and EC2."""
 
 NO_PAGE = 404
 PAGE = (b"<!doctype html", b"<html", b"<title")
@@ -80,7 +82,9 @@ def _refusal(environ: Environ, found: int | Exception) -> Refused:
     if isinstance(found, Refused):  # said by what stands in for a service
         return found
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-    named = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2] or _action(environ)
+    named = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+    if FORM in environ.get("CONTENT_TYPE", ""):
+        named = action_of(environ)
     asked = named or f"{method} {path}"
     service = signed_for(environ) or "s3"
     wrong = problem(environ)
@@ -95,13 +99,6 @@ def _refusal(environ: Environ, found: int | Exception) -> Refused:
     log.error("%s %s", service, asked, exc_info=found if isinstance(found, Exception) else None)
     told = f"fault of the local cloud in {service}: {asked}: {found!r}"
     return Refused("InternalFailure", told[:500], status=500)
-
-
-def _action(environ: Environ) -> str:
-    """The operation that a form names; empty: it is none."""
-    if "x-www-form-urlencoded" not in environ.get("CONTENT_TYPE", ""):
-        return ""
-    return parse_qs(body_of(environ).decode(errors="replace")).get("Action", [""])[0]
 
 
 def _has(service: str) -> bool:
@@ -151,7 +148,7 @@ def _body(environ: Environ, refused: Refused) -> tuple[str, bytes]:
 def _protocol(environ: Environ) -> str:
     """The protocol that the headers of a request point to, or else its service's own."""
     content_type = environ.get("CONTENT_TYPE", "")
-    if "x-www-form-urlencoded" in content_type:
+    if FORM in content_type:
         scope = environ.get("HTTP_AUTHORIZATION", "")
         return "ec2" if "/ec2/aws4_request" in scope else "query"
     if "json" in content_type or "HTTP_X_AMZ_TARGET" in environ:

@@ -65,10 +65,15 @@ def operation_of(service: str, environ: Environ, known: frozenset[str]) -> str |
     if protocol == "json":
         name: str | None = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
     elif protocol in ("query", "ec2"):
-        name = parse_qs(body_of(environ).decode()).get("Action", [""])[0]
+        name = action_of(environ)
     else:
         name = _rest_operation(service, environ, known)
     return name if name in known else None
+
+
+def action_of(environ: Environ) -> str:
+    """The operation that a form names; empty: it names none."""
+    return parse_qs(body_of(environ).decode(errors="replace")).get("Action", [""])[0]
 
 
 def _rest_operation(service: str, environ: Environ, known: frozenset[str]) -> str | None:

@@ -335,8 +335,8 @@ def _attachment(
         endpoint=url,
         keys=keys.aws(),
         access=access,
-        why_not=functools.partial(
-            joining.why_not, sagemaker_app.emulator.authorizer, sagemaker_app.fallback.store
+        join_failure=functools.partial(
+            joining.join_failure, sagemaker_app.emulator.authorizer, sagemaker_app.fallback.store
         ),
     )
     made.install()

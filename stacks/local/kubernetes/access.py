@@ -22,8 +22,8 @@ from stacks.local.runtime.processes import free_port
 
 AUTHENTICATE, AUTHORIZE = "/authenticate", "/authorize"
 REMEMBERED_SECONDS = 2
-"""How long the API server goes by an answer. An access entry takes "several seconds" on EKS (User
-Guide, "Create access entries")."""
+"""How long the API server goes by an answer that lets somebody in. An access entry takes "several
+seconds" on EKS (User Guide, "Create access entries")."""
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Reviews:
             f"--authorization-webhook-config-file={authorize}",
             "--authorization-webhook-version=v1",
             f"--authorization-webhook-cache-authorized-ttl={REMEMBERED_SECONDS}s",
-            "--authorization-webhook-cache-unauthorized-ttl=0s",  # who is let in now comes next
+            "--authorization-webhook-cache-unauthorized-ttl=0s",  # it would outlive a grant
         ]
 
     def stop(self) -> None:

@@ -82,7 +82,7 @@ class Attachment:
     access: Callable[[str], Access]
     """Name of a cluster -> whom its API server lets in."""
 
-    why_not: Callable[[Any, Any], str] = field(default=lambda _cluster, _group: "")
+    join_failure: Callable[[Any, Any], str] = field(default=lambda _cluster, _group: "")
     """moto's cluster and node group -> why its instances cannot join; empty: they do."""
 
     attached: Attached | None = None
@@ -213,7 +213,7 @@ class Attachment:
             found = self._group(group)
             nodes.manifests(found)
             code = "NodeCreationFailure"
-            if found.count and (why := self.why_not(self.attached.cluster, group)):
+            if found.count and (why := self.join_failure(self.attached.cluster, group)):
                 raise UserError(f"Instances failed to join the kubernetes cluster: {why}")
         except UserError as error:
             issue = {"code": code, "message": error.problem}

@@ -182,6 +182,11 @@ def test_results_come_in_pages(iam: Any) -> None:
     )
     told = [[one["EvalActionName"] for one in page["EvaluationResults"]] for page in pages]
     assert told == [actions[:2], actions[2:]]
+    code, _, status = refusal(
+        iam.simulate_principal_policy,
+        PolicySourceArn=arn("user/ann"), ActionNames=actions, Marker="what",
+    )  # fmt: skip
+    assert (code, status) == ("ValidationError", 400)
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from stacks.local.aws.eks.pod_identity import association_of
 from stacks.local.aws.iam.asked import Check
 from stacks.local.aws.iam.authorizer import Authorizer
-from stacks.local.aws.recorded.eks import ADDON, POD_IDENTITY
+from stacks.local.aws.recorded.eks import ADDON
 from stacks.local.aws.recorded.recorder import Store
 
 KUBELET = ("ec2:DescribeInstances", "ecr:GetAuthorizationToken")
@@ -32,7 +33,7 @@ INSTANCE = "i-0123456789abcdef0"
 """Name of an instance's session."""
 
 
-def why_not(authorizer: Authorizer, store: Store, cluster: Any, group: Any) -> str:
+def join_failure(authorizer: Authorizer, store: Store, cluster: Any, group: Any) -> str:
     """What AWS denies a role of the group's nodes; empty: they join."""
     for action in KUBELET:
         check = Check(action=action, resource="*")
@@ -47,9 +48,7 @@ def why_not(authorizer: Authorizer, store: Store, cluster: Any, group: Any) -> s
 
 def _plugin_role(store: Store, cluster: str) -> str:
     """The network plugin's own role, by Pod Identity or its add-on; empty: it has none."""
-    for (of, _), thing in list(store.of(POD_IDENTITY).items()):
-        said = thing.members
-        if (of, said.get("namespace"), said.get("serviceAccount")) == (cluster, *PLUGIN_ACCOUNT):
-            return str(said["roleArn"])
+    if association := association_of(store, cluster, *PLUGIN_ACCOUNT):
+        return str(association["roleArn"])
     addon = store.of(ADDON).get((cluster, "vpc-cni"))
     return str(addon.members.get("serviceAccountRoleArn") or "") if addon else ""

@@ -74,15 +74,26 @@ def _verified(token: str, cluster: Any, keys_of: KeysOf) -> Claims:
         raise error_of(code, error.message) from None
 
 
+def association_of(
+    store: Store, cluster: str, namespace: str | None, account: str | None
+) -> Mapping[str, Any] | None:
+    """What links a service account of a cluster with a role; None: nothing does."""
+    wanted = (cluster, namespace, account)
+    for (of, _), thing in list(store.of(POD_IDENTITY).items()):
+        said = thing.members
+        if (of, said.get("namespace"), said.get("serviceAccount")) == wanted:
+            return said
+    return None
+
+
 def _association(store: Store, cluster: str, claims: Claims) -> Mapping[str, Any]:
     held = claims.get("kubernetes.io") or {}
-    account = (cluster, held.get("namespace"), (held.get("serviceaccount") or {}).get("name"))
-    for (of, _), thing in store.of(POD_IDENTITY).items():
-        said = thing.members
-        if (of, said.get("namespace"), said.get("serviceAccount")) == account:
-            return said
-    told = "/".join(map(str, account[1:]))
-    raise error_of("ResourceNotFoundException", f"No association of {told} with a role found.")
+    account = (held.get("namespace"), (held.get("serviceaccount") or {}).get("name"))
+    found = association_of(store, cluster, *account)
+    if found is None:
+        told = "/".join(map(str, account))
+        raise error_of("ResourceNotFoundException", f"No association of {told} with a role found.")
+    return found
 
 
 def _assumed(

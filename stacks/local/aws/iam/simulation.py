@@ -143,7 +143,10 @@ def _page(what: Simulation, asked: Mapping[str, Any]) -> dict[str, Any]:
     actions = asked["ActionNames"]
     if wrong := [name for name in actions if EVERYTHING in name or ":" not in name]:
         raise _invalid(f"Invalid Action: {', '.join(wrong)}")
-    first, most = int(asked.get("Marker") or 0), int(asked.get("MaxItems") or MOST_RESULTS)
+    marker = str(asked.get("Marker") or 0)
+    if not marker.isdecimal():
+        raise _error("ValidationError", "Invalid Marker.")
+    first, most = int(marker), int(asked.get("MaxItems") or MOST_RESULTS)
     resources = asked.get("ResourceArns") or [EVERYTHING]
     shown = [_result(what, name, resources) for name in actions[first : first + most]]
     rest = first + most < len(actions)
