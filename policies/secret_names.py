@@ -49,6 +49,9 @@ def word_of(name: object) -> str:
 SECRET = "[secret]"
 """Stands for every secret value, as the engine itself prints it."""
 
+KEY = "[secret key "
+"""Begins the mark of what looked like the key of a provider, for whoever judges the text later."""
+
 LOOKS = re.compile(
     r"(AKIA|ASIA)[A-Z0-9]{16}|-----BEGIN [A-Z ]*PRIVATE KEY|\bgh[pousr]_[A-Za-z0-9]{36}"
     r"|\bhf_[A-Za-z0-9]{30}|\bsk-[A-Za-z0-9_-]{20}|\bxox[abprs]-[\w-]{10}"

@@ -86,7 +86,10 @@ def _compiled(expression: str) -> re.Pattern[str]:
 
 
 def matches_like(value: str, pattern: str) -> bool:
-    """Whether a value is like a text with wildcards."""
+    """Whether a value is like a text with wildcards; most have one at the end, or none."""
+    start, wildcard, rest = pattern.partition("*")
+    if not rest and "?" not in start:
+        return value.startswith(start) if wildcard else value == start
     return _compiled(like(pattern)).fullmatch(value) is not None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from policies.data import HIDDEN_INPUTS, UNKNOWN, Data, Resource
@@ -26,9 +27,15 @@ _IN_YAML = re.compile(r"^\s*(- )?(Not)?Principal:", re.MULTILINE)
 """A template in YAML, for which the standard library has no reader."""
 
 
+@lru_cache(4096)
+def _may_hold(token: str) -> bool:
+    """By the type alone: most resources of a large stack are of few types."""
+    return token.startswith("aws:") and not _OTHERWISE.match(token)
+
+
 def holds_policy(resource: Resource) -> bool:
     """Whether a resource lets somebody in by a document of its own, or may once that is known."""
-    if not resource.type.startswith("aws:") or _OTHERWISE.match(resource.type):
+    if not _may_hold(resource.type):
         return False
     seen = resource.outputs if resource.inputs is HIDDEN_INPUTS else resource.inputs
     if not isinstance(seen.value, dict):

@@ -11,7 +11,7 @@ from typing import Any
 
 from policies.data import UNKNOWN, Data, Unknown
 from policies.reading.texts import json_of
-from policies.secret_names import LOOKS, MARKS
+from policies.secret_names import KEY, LOOKS, MARKS
 
 _NAME = re.compile(
     r"(PASSWORD|PASSWD|PASSPHRASE|(^|_)PASS|(^|_)PWD|SECRET|(API|ACCESS|PRIVATE|SECRET|AUTH|SIGNING"
@@ -37,8 +37,8 @@ _REFERENCE = re.compile(r"arn:[\w-]+:|/[\w.-]+(/[\w.-]+)*$|\$[({]|\{\{|(true|fal
 _CODE = re.compile(r"(PASSWORD|PASSWD|PASS|PWD)(_?\d+)?$", re.IGNORECASE)
 """Names whose values may be a number and a secret all the same."""
 
-_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
-"""A URL with a password."""
+_URL = re.compile(r"://[^/\s:@]*:([^/\s@]+|\[secret [\w ]+\])@")
+"""A URL with a password, or with the mark of one that is hidden."""
 
 
 _SHORTEST = 6
@@ -50,15 +50,17 @@ def _names_one(name: str) -> bool:
     return bool(_NAME.search(name)) and not _COUNTED.search(name)
 
 
-def _looks_like_one(text: str) -> bool:
+def looks_like_one(text: str) -> bool:
+    """Whether it is, or holds, what providers' keys look like, or a URL with a password."""
     marked = any(mark in text for mark in MARKS)
-    return bool(_URL.search(text) or (marked and LOOKS.search(text)))
+    return KEY in text or bool(_URL.search(text) or (marked and LOOKS.search(text)))
 
 
 def is_secret(name: str, value: object) -> bool:
     """Whether a value of this name is one; a text of JSON is looked into."""
     text = str(value if value is not None else "")
-    if len(text) >= _SHORTEST and _looks_like_one(text):
+    hidden = getattr(value, "looks", False)  # by a review (policies/review/hidden.py)
+    if hidden or (len(text) >= _SHORTEST and looks_like_one(text)):
         return True
     if "\n" in text and any(is_secret(*pair) for pair in assigned(text)):
         return True
@@ -125,7 +127,7 @@ def _in_text(text: str) -> tuple[str, ...]:
         "\n" in text
         or "\\n" in text
         or any(map(_names_one, set(_QUOTED.findall(text))))
-        or _looks_like_one(text)
+        or looks_like_one(text)
     ):
         return ()
     return tuple(sorted(_in(text)[0]))

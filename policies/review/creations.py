@@ -22,7 +22,8 @@ from policies.review.differences import Leaf, leaves
 from policies.review.knowledge import WORDS, Known, formation_name, known
 from policies.review.meaning import begins_weak, meaning
 from policies.review.model import TAGS, Change
-from policies.review.vocabulary import OFF, SCALES
+from policies.review.people import word
+from policies.review.vocabulary import EXPIRES, GUARD, OFF, SCALES, SWITCHES
 from policies.tables.names import BY_NAME
 
 OF_ITS_OWN: Mapping[str, tuple[str, ...]] = {
@@ -35,6 +36,16 @@ TABLE = Path(__file__).parent.parent / "tables" / "read_creations.json"
 """Types whose creation other parts of a review read whole, and why it is quiet besides."""
 
 UNLESS: Mapping[str, re.Pattern[str]] = {
+    "AWS::SageMaker::ModelPackageGroup": re.compile(r"[pP]olicy\": "),
+    "aws:athena/workgroup:Workgroup": re.compile(
+        r'"enforceWorkgroupConfiguration": "?false|[rR]ole|identityCenter|Access'
+    ),
+    "aws:backup/plan:Plan": re.compile(r"copyActions"),
+    "aws:cloudwatch/eventBus:EventBus": re.compile(r"eventSourceName"),
+    "aws:glue/catalogTable:CatalogTable": re.compile(r"targetTable|catalogId|viewExpandedText"),
+    "aws:ssm/document:Document": re.compile(
+        r'permissions|attachments|"documentType": (?!"Command")|SSM-'
+    ),
     "aws:backup/vaultLockConfiguration:VaultLockConfiguration": re.compile(r"changeableForDays"),
     "AWS::Backup::BackupVault": re.compile(r"[cC]hangeableForDays"),
     "kubernetes:policy/v1:PodDisruptionBudget": re.compile(
@@ -47,7 +58,8 @@ UNLESS: Mapping[str, re.Pattern[str]] = {
 }
 """Of those, what in its inputs makes one act on others, or makes it weak: a role of AWS or a token
 of an account, a default for all who name none, a lock that nobody can take back, a node that can
-never be drained, a key of a size that NIST SP 800-57 gives up."""
+never be drained, a key of a size that NIST SP 800-57 gives up, a policy or a role of its own, data
+of another account, a copy in another vault, a document for others or for their sessions."""
 
 ACTS = re.compile(
     r"attach|associat|authoriz|permission|accept|shar(e|ing)|peering|replicat|export|import|subscri"
@@ -80,7 +92,7 @@ def asks(item: Change, made: Collection[str]) -> str | None:
     """
     if known(item.type).is_known and _of_the_cluster(item):
         return "a new object in a namespace of the cluster itself"
-    unless = UNLESS.get(item.type)
+    unless = UNLESS.get(item.type) or UNLESS.get(formation_name(item.type))
     if unless and unless.search(json.dumps(item.resource.inputs.value, default=str)):
         return f"what it says makes a new {item.type.rpartition(':')[2]} act on others, or weak"
     if _names_nothing(item) or _only_guards(item):
@@ -310,27 +322,39 @@ own, and Helm does not wait."""
 def weak_starts(item: Change, made: Collection[str]) -> list[str]:
     """What a new resource leaves unguarded in so many words, such as `deletionProtection False`.
 
-    What expires in something that is itself new takes nothing along.
+    What expires in something that is itself new takes nothing along; what is off of a setting that
+    is none by itself, was on before.
     """
     if item.new is None:
         return []
     given = item.new.inputs.value
-    fresh = _is_among_new(item, made)
+    about = known(item.type)
+    fresh = _is_among_new(item, made) or bool(about.made and "state" in about.kinds)
     found = (
         leaf
         for root in sorted(given.keys() - set(TAGS))
         for leaf in leaves(None, given[root], (root,), lambda path, items: False)
     )
-    guard = bool(known(item.type).kinds.keys() & {"guards", "records"})
+    guard = bool(about.kinds.keys() & {"guards", "records"})
     weak = (
         leaf
         for leaf in found
-        if begins_weak(leaf, of_a_guard=guard)
+        if (begins_weak(leaf, of_a_guard=guard) or (not about.made and _turns_off(leaf)))
         and leaf.name not in ORDINARY
-        and not (fresh and "expir" in leaf.text.lower())
+        and not (fresh and _expires(leaf))
         and not JUDGED & {*leaf.path}
     )
     return list(dict.fromkeys(f"{leaf.text} {leaf.new}" for leaf in weak))
+
+
+def _expires(leaf: Leaf) -> bool:
+    return "expir" in leaf.text.lower() or bool(EXPIRES.search(".".join(map(word, leaf.path))))
+
+
+def _turns_off(leaf: Leaf) -> bool:
+    """Whether the whole of a guard is off in a word, such as a versioning that is `Suspended`."""
+    said = isinstance(leaf.new, str) and leaf.new.lower() in OFF and word(leaf.name) in SWITCHES
+    return said and bool(GUARD.search(".".join(map(word, leaf.path))))
 
 
 JUDGED = frozenset(("Statement", "pipelineDefinition", "eventPattern", "values"))

@@ -186,6 +186,8 @@ def _identity(item: Any) -> str:
     if not isinstance(item, Mapping):
         return ""
     lower = {str(key).lower(): value for key, value in item.items()}
+    if lower.keys() == {"type", "value"}:  # such as Batch's ResourceRequirement
+        return f"type={lower['type']}"
     return next((f"{key}={lower[key]}" for key in IDENTITIES if lower.get(key)), "")
 
 

@@ -16,8 +16,10 @@ from hashlib import blake2b
 from typing import Any
 
 from policies.data import UNKNOWN, Data, Resource
-from policies.reading.secrets import decoded
+from policies.reading.secrets import decoded, looks_like_one
 from policies.secret_names import (
+    KEY,
+    LOOKS,
     SECRET,
     is_published,
     says_secret,
@@ -45,6 +47,8 @@ class Hidden(str):
     """A secret: reads as `[secret]`, and is equal only to the same secret."""
 
     mark: bytes
+    looks = False
+    """Whether a program wrote it in plain, and it looks like the key of a provider, or has one."""
 
     def __new__(cls, value: Any) -> Hidden:
         made = super().__new__(cls, SECRET)
@@ -129,11 +133,13 @@ def _in_text(text: str) -> str:
     """A script, settings or a command line; a script in base64 that holds a secret is one."""
     script = decoded(text) if _BASE64.fullmatch(text) else text
     found = without_secrets(script, _mark, settings="\n" in script)
-    return found if script is text or found == script else _mark(text)
+    return found if script is text or found == script else _mark(text, looks=script)
 
 
-def _mark(secret: str) -> str:
-    return str(_marked(Hidden(secret)))
+def _mark(secret: str, looks: str = "") -> str:
+    """Its mark, by which a rule still sees that it looked like the key of a provider."""
+    mark = str(_marked(Hidden(secret)))
+    return f"{KEY}{mark.rpartition(' ')[2]}" if LOOKS.search(looks or secret) else mark
 
 
 def _marked(value: Any) -> Any:
@@ -197,6 +203,8 @@ def _all_of(value: Any) -> Any:
         return {key: _all_of(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_all_of(item) for item in value]
-    return (
-        value if value is None or value is UNKNOWN or isinstance(value, Hidden) else Hidden(value)
-    )
+    if value is None or value is UNKNOWN or isinstance(value, Hidden):
+        return value
+    made = Hidden(value)
+    made.looks = isinstance(value, str) and looks_like_one(value)
+    return made

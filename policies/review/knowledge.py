@@ -114,6 +114,18 @@ SHOWS: Mapping[str, str] = {
 }
 """Types that may come and change without harm, though somebody may miss them; and why."""
 
+REVISIONS: Mapping[str, str] = {
+    "aws:ecs/taskDefinition:TaskDefinition": "what runs by an inactive revision goes on",
+    "AWS::ECS::TaskDefinition": "what runs by an inactive revision goes on",
+    "aws:lambda/layerVersion:LayerVersion": "functions keep their copy of a deleted version",
+    "AWS::Lambda::LayerVersion": "functions keep their copy of a deleted version",
+    "aws:sagemaker/model:Model": "an entry goes, and no artefact, code or role",
+    "AWS::SageMaker::Model": "an entry goes, and no artefact, code or role",
+}
+"""Types that know no update: what takes the place of one is its next revision, judged by what
+differs, and why nothing goes with the last one (API references, DeregisterTaskDefinition and
+DeleteModel; Lambda's developer guide, "Deleting a layer version")."""
+
 KUBERNETES_KINDS: Mapping[str, tuple[str, str]] = {
     "ConfigMap": ("state", "configuration that nothing else keeps"),
     "CustomResourceDefinition": ("state", "every object of its kind goes with it"),
@@ -166,6 +178,11 @@ KUBERNETES_GROUPS: Mapping[str, tuple[str, str]] = {
     "storage.k8s.io": ("state", "what becomes of volumes"),
 }
 """API group -> the same for all of it; operators by their own documentation."""
+
+
+def is_revised(token: str) -> bool:
+    """Whether a replacement of one is its update."""
+    return token in REVISIONS or formation_name(token) in REVISIONS
 
 
 @cache

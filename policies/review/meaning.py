@@ -40,6 +40,7 @@ from policies.review.scales import (
 )
 from policies.review.scripts import reads_the_same
 from policies.review.spelling import is_folded
+from policies.review.variables import is_of_a_program, variable
 from policies.review.vocabulary import (
     BLOCKS,
     BOUNDS,
@@ -64,7 +65,6 @@ from policies.review.vocabulary import (
     OFF,
     ON,
     OPTIONAL,
-    PROGRAMS,
     PROTECTS,
     SELDOM,
     SIZE,
@@ -85,40 +85,36 @@ def meaning(
     whether it does nothing else, so that a number of it is never only a size.
     """
     found, kind = _meaning(leaf, token), _word(token.rpartition(":")[2])
+    told = variable(leaf, token, found)
+    found = told or found
     switch = len(leaf.path) == 1 and _word(leaf.name) in SWITCHES
     if switch and found.sense == "weaker" and CREDENTIAL.search(kind):
         return Meaning("stronger", "nobody comes in by it any more")
     risen = switch and found.sense in ("stronger", "unclassified") and _state(leaf.new) is True
     if risen and (CREDENTIAL.search(kind) or not (of_a_guard or GUARD.search(kind))):
         return Meaning("unclear", "it is on from now on, and nobody here knows what that does")
-    if found.sense not in ("stronger", "sized"):
+    if told or found.sense not in ("stronger", "sized"):
         return found
     if found == STEP and (watches or FILTERS.search(token)):
         return Meaning("unclassified", "nobody here knows which way of this number is safe")
-    if _is_of_a_program(leaf.path):
+    if is_of_a_program(leaf.path):
         return Meaning("unclassified", "a program reads it, and nobody here knows how")
     return found
 
 
-def _is_of_a_program(path: Sequence[str]) -> bool:
-    """Whether it is a variable of a program's environment, under a name that we do not know."""
-    places = [at for at, name in enumerate(path) if _word(name) in PROGRAMS]
-    return any(VARIABLE.fullmatch(name) for at in places for name in path[at + 1 :])
-
-
 def _named(leaf: Leaf) -> Leaf:
-    """A flag that a list holds as a name and a value, by its name: `[containerInsights].value`."""
+    """What a list holds as a name and a value, by its name: `[containerInsights].value`."""
     path = leaf.path
     pair = len(path) > 1 and path[-2][:1] == "[" and _word(path[-1]) in VALUES
     if pair and {str(leaf.old), str(leaf.new)} == {"0", "1"} and FORCES.search(_word(path[-2])):
         return Leaf((*path[:-2], path[-2][1:-1]), str(leaf.old) == "1", str(leaf.new) == "1")
-    if not pair or None in (_state(leaf.old), _state(leaf.new)):
+    sized = pair and SIZE.search(_word(path[-2])) and is_counted(leaf.old) and is_counted(leaf.new)
+    if not sized and (not pair or None in (_state(leaf.old), _state(leaf.new))):
         return leaf
     return Leaf((*path[:-2], path[-2][1:-1]), leaf.old, leaf.new)
 
 
 STEP = Meaning("sized", "a number moves by a step")
-VARIABLE = re.compile(r"\[?[A-Z][A-Z0-9_]*\]?")
 FORCES = re.compile(r"force|require|ssl|audit|log")
 """Parameters whose 1 is good: how a database is reached, and what it writes down."""
 VALUES = ("value", "parametervalue", "optionvalue", "settingvalue")
@@ -383,7 +379,8 @@ def begins_weak(leaf: Leaf, *, of_a_guard: bool) -> bool:
         return False
     last, whole, up = _word(leaf.name), ".".join(words), _state(leaf.new)
     if isinstance(leaf.new, str) and leaf.new.lower() in LAX and leaf.new.lower() not in OFF:
-        return last not in ("name", "type", "version", "key", "value", "mode")
+        named = last.endswith("port")  # by the name that a container gave it
+        return not named and last not in ("name", "type", "version", "key", "value", "mode")
     if up is None or (isinstance(leaf.new, str) and leaf.new in ("", "0", "none", "never", "no")):
         return meaning(leaf).sense == "weaker" and "expir" in whole
     if up is False and of_a_guard and re.search(r"(^|is|actions)enabled?$", last):

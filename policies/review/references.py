@@ -129,6 +129,13 @@ def _reads(leaf: Leaf) -> Meaning | None:
     return Meaning("harmless", "people read it, and it calls the same ones") if calls else None
 
 
+def _broken_off(leaf: Leaf) -> Meaning | None:
+    """Parts of an upload that nobody ended: none of them is an object (S3's user guide, "Aborting
+    a multipart upload"); in a day or more, one that is under way is done."""
+    new = length(leaf.new)
+    return Meaning("sized", "when parts of broken uploads go") if new and new > 1 else None
+
+
 def _named(leaf: Leaf) -> Meaning | None:
     return None if leaf.reordered else Meaning("harmless", "words by which it is found")
 
@@ -145,6 +152,11 @@ OF_A_TYPE: Sequence[tuple[re.Pattern[str], re.Pattern[str], Told]] = tuple(
         (r"^kubernetes:", r"(^|\.)ports\.(name|appprotocol)$", _first("a port has a name now")),
         (r"[Ll]ifecycleConfiguration$|s3[/:][Bb]ucket(V2)?:?", r"ules\.id$", _renamed),
         (r"^kubernetes:|batch[/:]", r"activedeadlineseconds$|attemptdurationseconds$", _ends),
+        (
+            r"s3[/:]",
+            r"abortincompletemultipartupload\.daysafterinitiation$",
+            _broken_off,
+        ),
         (r"Route$", r"^spec\.rules\.name$", _first("a rule has a name now")),
         (r"^kubernetes:", r"containers\.ports(\.(containerport|protocol))?$", _told_port),
         (r"AppProject$", r"^spec\.(sourcerepos|sourcenamespaces)$", _named_one),

@@ -13,6 +13,7 @@ from policies.review.differences import Leaf
 from policies.review.people import word
 from policies.review.references import fewer_peers
 from policies.review.scales import Meaning, good, presence
+from policies.review.variables import says_a_level
 from policies.review.vocabulary import GUARD, OFF
 
 Test = Callable[[Mapping[str, Any]], bool]
@@ -36,6 +37,15 @@ def _always(rule: Mapping[str, Any]) -> bool:
 
 def _calls(rule: Mapping[str, Any]) -> bool:
     return "alert" in rule or "record" in rule
+
+
+def _says_a_level(variable: Mapping[str, Any]) -> bool:
+    """Whether it is a variable of a program, and gives a level of an ordinary log."""
+    name, value = variable.get("name"), variable.get("value")
+    kind = str(variable.get("type", "PLAINTEXT"))  # CodeBuild's API, EnvironmentVariable
+    plain = variable.keys() <= {"name", "value", "type"} and kind == "PLAINTEXT"
+    leaf = Leaf(("env", f"[{name}]", "value"), None, value)
+    return plain and value is not None and says_a_level(leaf)
 
 
 ONE = r"\.\[[^\]]*\]"
@@ -65,6 +75,8 @@ ADDED: Sequence[tuple[re.Pattern[str], re.Pattern[str], Test, str]] = (
      "records may have one more feature"),
     (re.compile(r"stateMachine:StateMachine$|StateMachine$"), re.compile(rf"\.Retry{ONE}$"),
      _always, "one more error after which it is tried again"),
+    (re.compile(r""), re.compile(rf"(^|\.)(env|environment|environmentVariables){ONE}$"),
+     _says_a_level, "a program says from now on how much it logs"),
 )  # fmt: skip
 """Type, place in a list, what an element there must be, and why one more of them is good."""
 

@@ -7,6 +7,7 @@ might not make.
 from __future__ import annotations
 
 import re
+import tomllib
 from functools import cache
 from typing import Any
 
@@ -37,6 +38,9 @@ def opened(path: tuple[str, ...], old: Any, new: Any) -> tuple[Any, Any]:
     texts = any(isinstance(side, str) for side in (old, new))
     if not texts or any(PROGRAM.search(name.lower()) for name in path[-1:]):
         return old, new
+    if path[-1].lower().endswith(".toml"):
+        tables = [_toml(side) for side in (old, new)]
+        return (old, new) if None in tables else (tables[0], tables[1])
     pairs = [_properties(side) for side in (old, new)]
     if None not in pairs:
         return pairs[0], pairs[1]
@@ -68,6 +72,27 @@ def _properties(side: Any) -> dict[str, str] | None:
     found = [PROPERTY.fullmatch(line) for line in lines if line[0] not in "#;"]
     pairs = {line[1]: line[2] or NOTHING for line in found if line}
     return pairs if pairs and len(pairs) == len(found) else None
+
+
+def _toml(side: Any) -> Any:
+    """What a text of TOML holds (toml.io, version 1.0.0); None: it is none."""
+    if not isinstance(side, str) or len(side) > LONGEST or side.count("[") > FLOWS:
+        return None
+    try:
+        return _written(tomllib.loads(side))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _written(value: Any) -> Any:
+    """The same with every value as a text; a word in quotes is no flag and no number."""
+    if isinstance(value, dict):
+        return {name: _written(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_written(item) for item in value]
+    if isinstance(value, bool):
+        return str(value).lower()
+    return typed(value) or NOTHING if isinstance(value, str) else str(value)
 
 
 def _is_text(side: Any) -> bool:

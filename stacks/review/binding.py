@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import CheckFailed, UserError
+from stacks.reading import json_of
 
 FACTS = ("commit", "state_sha256")
 
@@ -26,10 +27,10 @@ def binding(commit: str, deployment: Mapping[str, Any]) -> dict[str, str]:
 def read(path: Path) -> dict[str, dict[str, str]]:
     """The binding of each stack in a review's JSON report; UserError where the file is none."""
     try:
-        report = json.loads(path.read_text())
+        report = json_of(path)
         members = report["stacks"] if "stacks" in report else {report["env"]: report}
         found = {stack: _facts(member["binding"]) for stack, member in members.items()}
-    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+    except (ValueError, AttributeError, KeyError, TypeError):
         found = {}
     if not found:
         raise UserError(
@@ -41,7 +42,7 @@ def read(path: Path) -> dict[str, dict[str, str]]:
 
 def refuse_blocked(path: Path, stacks: Sequence[str]) -> None:
     """CheckFailed where the review of a stack that is to be deployed blocked its change."""
-    report = json.loads(path.read_text())
+    report = json_of(path)
     members = report["stacks"] if "stacks" in report else {report["env"]: report}
     decisions = {stack: members[stack].get("decision") for stack in stacks if stack in members}
     blocked = [stack for stack, found in decisions.items() if found not in DEPLOYABLE]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import UserError
+from stacks.reading import text_of
 from stacks.review.binding import binding
 from stacks.review.git import clean_commit, git
 from stacks.review.replacements import differ, undecided
@@ -89,9 +90,7 @@ def read_digest(env: str, path: Path) -> StackChange:
     from policies.review import digest as reader
 
     try:
-        return reader.read(path.read_text(), env, commit=git("rev-parse", "HEAD"))
-    except OSError as error:
-        raise UserError(f"{path} must be a file, got {error.strerror}") from None
+        return reader.read(text_of(path), env, commit=git("rev-parse", "HEAD"))
     except ValueError as error:
         raise UserError(f"{path}: {error}", fix="write it with `pulumi preview --json`") from None
 
@@ -101,9 +100,7 @@ def read_drift(path: Path) -> list[str]:
     from policies.review.drift import drift
 
     try:
-        return drift(path.read_text())
-    except OSError as error:
-        raise UserError(f"{path} must be a file, got {error.strerror}") from None
+        return drift(text_of(path))
     except ValueError as error:
         fix = "write it with `pulumi refresh --preview-only --event-log FILE`"
         raise UserError(f"{path}: {error}", fix=fix) from None

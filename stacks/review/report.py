@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import UserError
+from stacks.reading import text_of
 from stacks.review.change import read_digest
 from stacks.review.git import exists, judging, packs, versions
 from stacks.review.judge import judge
@@ -117,9 +118,7 @@ def headroom_of(
     if path is None:
         return part(platform, None, alone=alone)
     try:
-        return part(platform, listed(path.read_text()), alone=alone)
-    except OSError as error:
-        raise UserError(f"{path} must be a file, got {error.strerror}") from None
+        return part(platform, listed(text_of(path)), alone=alone)
     except ValueError as error:
         fix = "write it with `aws service-quotas list-service-quotas --service-code SERVICE`"
         raise UserError(f"{path}: {error}", fix=fix) from None

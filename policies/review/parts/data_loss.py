@@ -13,7 +13,7 @@ from policies.reading.flows import flows, is_ruled
 from policies.reading.networks import network
 from policies.review.creations import weak_starts
 from policies.review.differences import Leaf
-from policies.review.knowledge import WORDS, Known, formation_name, known
+from policies.review.knowledge import WORDS, Known, formation_name, is_revised, known
 from policies.review.model import Change, StackChange
 from policies.review.parts import access
 from policies.review.parts.changes import short, shown
@@ -161,7 +161,7 @@ def _lost(item: Change, context: Context) -> Iterator[Reason]:
     if item.operation not in ("delete", "replace") or item.component:
         return
     loss = loss_of(item.type)
-    if loss is None:
+    if loss is None or is_next_revision(item):
         return
     if item.old is not None and item.old.options.retain_on_delete:
         yield Reason(
@@ -184,6 +184,15 @@ def _lost(item: Change, context: Context) -> Iterator[Reason]:
         source=item.source,
         blocks=context.config.production and loss.risk == "critical",
     )
+
+
+OWN_NAMES = ("name", "family", "layerName", "modelName")
+
+
+def is_next_revision(item: Change) -> bool:
+    """Whether its replacement is its update: it keeps its name, by which others find it."""
+    renamed = any(leaf.path[:1] == (name,) for leaf, _ in item.differences for name in OWN_NAMES)
+    return item.operation == "replace" and is_revised(item.type) and not renamed
 
 
 def _left_over(urn: str, old: Resource) -> Change:
