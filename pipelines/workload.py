@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from infra.errors import UserError
+from infra.naming import PLATFORM_WORDS
 from pipelines.toolkit.feature_group import FeatureGroup
 
 FOLDER = Path(__file__).parent
@@ -196,6 +197,8 @@ def _wrong_name(name: str) -> str:
         return f"a name must not be a word of Python's, got {name}"
     if name in RESERVED:
         return f"a name must not be {' or '.join(sorted(RESERVED))}: stacks have these names"
+    if name in PLATFORM_WORDS:
+        return f"a name must not be {name}: plinth-ENV-{name}-* are names of what the platform owns"
     return ""
 
 

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from serving.records import BadRequest
@@ -37,6 +38,7 @@ class MediaType:
     parameters: Mapping[str, str]
 
 
+@lru_cache(64)  # callers say the same again and again
 def media_type(header: str) -> MediaType:
     """Read a Content-Type header."""
     name, *rest = (part.strip() for part in header.split(";"))
@@ -197,26 +199,35 @@ ENCODERS: Mapping[str, Callable[[Values, Sequence[str]], str]] = {
 """How to write each Accept; the first is used when anything goes."""
 
 
+@lru_cache(64)
 def accepted(header: str) -> str:
-    """The media type to answer in: the best that an Accept header allows (RFC 9110, 12.5.1)."""
-    offers = []
-    for part in header.split(",", MOST_OFFERS)[:MOST_OFFERS] if header.strip() else ["*/*"]:
-        media = media_type(part)
-        try:
-            quality = float(media.parameters.get("q", "1"))
-        except ValueError:
-            quality = 0.0
-        offers.append((quality, media.name))
-    for quality, name in sorted(offers, key=lambda offer: -offer[0]):
-        match = next((known for known in ENCODERS if _allows(name, known)), None)
-        if match is not None and quality > 0:
-            return match
-    raise BadRequest(406, f"Accept must allow one of {', '.join(ENCODERS)}, got {header[:80]!r}")
+    """The media type to answer in: the best that an Accept header allows (RFC 9110, 12.5.1).
+
+    Of each the most specific offer counts: `application/json;q=0, */*` is for any other.
+    """
+    parts = header.split(",", MOST_OFFERS)[:MOST_OFFERS] if header.strip() else ["*/*"]
+    offers = [media_type(part) for part in parts]
+    best: tuple[float, int, str] = (0.0, 0, "")
+    for known in ENCODERS:
+        exact = (known, f"{known.partition('/')[0]}/*", "*/*")
+        found = [(exact.index(o.name), n) for n, o in enumerate(offers) if o.name in exact]
+        if found:
+            _, place = min(found)
+            best = max(best, (_quality(offers[place]), -place, known), key=lambda each: each[:2])
+    if not best[0]:
+        raise BadRequest(
+            406, f"Accept must allow one of {', '.join(ENCODERS)}, got {header[:80]!r}"
+        )
+    return best[2]
 
 
 MOST_OFFERS = 100
 """Of an Accept header; more are not looked at."""
 
 
-def _allows(name: str, known: str) -> bool:
-    return name in (known, f"{known.partition('/')[0]}/*", "*/*")
+def _quality(offer: MediaType) -> float:
+    """How much an offer is wanted: what is no number is not."""
+    try:
+        return max(float(offer.parameters.get("q", "1")), 0.0)
+    except ValueError:
+        return 0.0

@@ -335,7 +335,7 @@ def _sorted(steps: list[PlannedStep], reading: _Reading) -> list[PlannedStep]:
     except graphlib.CycleError as error:
         cycle = list(reversed(error.args[1]))
         where = names[cycle[0]].where
-        reading.problems.append(f"{where}: steps need each other: {' -> '.join(cycle)}")
+        reading.problems.append(f"{where}: steps need each other in a cycle: {' -> '.join(cycle)}")
         return steps
 
 

@@ -8,6 +8,7 @@ of another type, such as an Integer parameter to a container argument
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from reprlib import repr as shown
 from typing import Any
 
@@ -87,11 +88,26 @@ def _check(value: Any, shape: Any, where: str, scope: Scope) -> Iterator[str]:
 
 
 def _check_literal(value: Any, shape: Any, where: str) -> Iterator[str]:
-    most = shape.metadata.get("max")
+    least, most, enum = (shape.metadata.get(name) for name in ("min", "max", "enum"))
     if _literal_kind(value) not in _ACCEPTS.get(shape.type_name, ()):
         yield f"{where} must be of type {shape.type_name}, got {shown(value)}"
     elif isinstance(value, str) and most is not None and len(value) > most:
         yield f"{where} must have a length of at most {most} characters, got {len(value)}"
+    elif isinstance(value, str) and enum and value not in enum:
+        near = get_close_matches(value, enum, n=3, cutoff=0.4) or enum[:3]
+        yield f"{where} must be a {shape.name}, such as {', '.join(near)}, got {shown(value)}"
+    elif bounds := _out_of(value, least, most):
+        yield f"{where} must be {bounds}, got {value}"
+
+
+def _out_of(value: Any, least: float | None, most: float | None) -> str:
+    """The bounds that a number is out of; empty: it is in them, or no number."""
+    if isinstance(value, str | bool) or not isinstance(value, int | float):
+        return ""
+    if (least is None or value >= least) and (most is None or value <= most):
+        return ""
+    told = (("at least", least), ("at most", most))
+    return " and ".join(f"{word} {bound}" for word, bound in told if bound is not None)
 
 
 def _check_variable(

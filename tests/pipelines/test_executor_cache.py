@@ -84,7 +84,7 @@ SAME: dict[str, Json] = {
     "another instance": cached(
         ProcessingResources={
             "ClusterConfig": {
-                "InstanceType": "ml.c5.large",
+                "InstanceType": "ml.c5.xlarge",
                 "InstanceCount": 1,
                 "VolumeSizeInGB": 9,
             }
@@ -233,7 +233,7 @@ class Executions:
 def test_a_check_that_ran_again_is_explained_by_what_its_job_does_not_show() -> None:
     step = cached("Q") | {"Type": "QualityCheck", "CheckType": "DATA_QUALITY", "SkipCheck": True}
     larger = cached("Q", ProcessingResources={"ClusterConfig": {
-        "InstanceType": "ml.c5.large", "InstanceCount": 1, "VolumeSizeInGB": 9}})  # fmt: skip
+        "InstanceType": "ml.c5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 9}})  # fmt: skip
     arns = (f"{FIRST}-2", FIRST)
     now = step | {"Arguments": larger["Arguments"], "RegisterNewBaseline": True}
     fake = Executions({arns[0]: now, arns[1]: step})

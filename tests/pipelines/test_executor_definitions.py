@@ -36,7 +36,18 @@ def environment(value: Any) -> Json:
     )
 
 
+def on(**cluster: Any) -> Json:
+    step = processing("A")
+    step["Arguments"]["ProcessingResources"]["ClusterConfig"].update(cluster)
+    return definition(step, parameters=PARAMETERS)
+
+
 PROBLEMS: dict[str, tuple[Any, str]] = {
+    "no instance type": (
+        on(InstanceType="ml.m5.lage"),
+        "ClusterConfig.InstanceType must be a ProcessingInstanceType, such as ml.m5.large, ",
+    ),
+    "no instance": (on(InstanceCount=0), "ClusterConfig.InstanceCount must be at least 1"),
     "no object": ([], "definition must be an object"),
     "version": (definition(processing("A")) | {"Version": "1"}, "Version must be"),
     "unknown member": (definition(processing("A")) | {"Extra": 1}, "Extra is not a member"),
@@ -109,7 +120,7 @@ PROBLEMS: dict[str, tuple[Any, str]] = {
     ),
     "cycle": (
         definition(processing("A", "B"), processing("B", "A")),
-        "steps need each other: ",
+        "steps need each other in a cycle: ",
     ),
     "both branches": (
         definition(condition("If", [YES], [processing("A")], [processing("B", "A")])),

@@ -296,7 +296,7 @@ PROBLEMS: dict[str, tuple[list[Json], str]] = {
     ),
     "a body that needs its loop": (
         [each("E", ["a"], processing("P", "E"))],
-        "steps need each other: E -> E",
+        "steps need each other in a cycle: E -> E",
     ),
 }
 

@@ -68,6 +68,7 @@ def test_the_test_that_comes_with_a_workload_passes(scratch: Path) -> None:
     run(scratch, "pytest", "-q", "-p", "no:cacheprovider", *tests)
 
 
+@pytest.mark.nightly
 def test_a_new_workload_runs_unedited(scratch: Path, tmp_path: Path) -> None:
     """On a local cloud, by the definitions that its builders compile to."""
     pipelines = {
@@ -112,6 +113,7 @@ def test_nothing_that_exists_is_overwritten(tmp_path: Path) -> None:
         ("weather_at_sea", "weather is there"),
         ("foundation", "must not be"),
         ("import", "must not be a word of Python's"),
+        ("pulumi", "names of what the platform owns"),
         ("Demo", "words of small letters"),
         ("demo-one", "words of small letters"),
         ("x" * 25, "at most 24 characters"),

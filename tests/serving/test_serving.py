@@ -60,6 +60,9 @@ def test_accept_chooses_the_answer(server: Server) -> None:
     assert [json.loads(line) for line in lines.body.splitlines()] == [{"probability": expected}] * 2
     assert server.invoke(RECORD, Accept="application/*;q=0.1").headers["content-type"] == JSON
     assert server.invoke(RECORD, Accept="image/png").status == 406
+    other = server.invoke(RECORD, Accept="application/json;q=0, */*").headers["content-type"]
+    assert other == "application/jsonlines", "of each type the most specific offer counts"
+    assert server.invoke(RECORD, Accept="*/*;q=0").status == 406
 
 
 def test_an_unknown_category_counts_as_missing_and_is_reported(server: Server) -> None:

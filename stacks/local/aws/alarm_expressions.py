@@ -74,6 +74,17 @@ def computed(expression: str, series: Mapping[str, Series]) -> Series:
     return value  # type: ignore[return-value]
 
 
+def names_in(expression: str) -> frozenset[str]:
+    """Ids that an expression is of; none where it cannot be read."""
+    try:
+        tree = _parsed(expression, expression)
+    except NotUnderstood:
+        return frozenset()
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+    return frozenset(node.id for node in names if id(node) not in called)
+
+
 def _value(node: ast.expr, series: Mapping[str, Series]) -> Value:
     match node:
         case ast.Constant(value=int(number) | float(number)):

@@ -16,10 +16,14 @@ from typing import Any
 EVENT_BYTES = 1_000_000
 """A longer line is cut (CloudWatch Logs quotas, event size: 1 MB)."""
 
-CHUNK_BYTES = 4_000_000
+CHUNK_BYTES = 1_000_000
 STREAM_BYTES = 64_000_000
 """moto keeps streams in memory: of a longer log the rest stays in its file, and the stream says
 where."""
+
+
+LINE_OVERHEAD_BYTES = 250
+"""What an event takes beside its text: a stream of short lines took thirty times its bytes."""
 
 
 @dataclass
@@ -37,6 +41,7 @@ class Followed:
     """The begin of a line whose end is not written yet."""
 
     sent: int = 0
+    """Bytes of memory that its events take, about."""
 
 
 class ContainerLogs:
@@ -61,7 +66,7 @@ class ContainerLogs:
             self._files[path] = followed
 
     def sent(self) -> int:
-        """Bytes that were sent of the files that are followed."""
+        """Memory that the events of the files that are followed take, about."""
         with self._lock:
             return sum(followed.sent for followed in self._files.values())
 
@@ -115,7 +120,7 @@ def _read(followed: Followed) -> bytes:
     except OSError:  # not written yet, or gone with its job
         return b""
     followed.offset += len(chunk)
-    followed.sent += len(chunk)
+    followed.sent += len(chunk) + LINE_OVERHEAD_BYTES * chunk.count(b"\n")
     if followed.sent >= STREAM_BYTES:
         chunk += f"\nthe rest is in {followed.path}\n".encode()
     return chunk

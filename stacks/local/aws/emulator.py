@@ -10,7 +10,6 @@ from typing import Any
 
 import botocore.session
 from botocore.config import Config
-from botocore.loaders import Loader, create_loader
 
 from pipelines.executor.external import LAMBDA_SECONDS
 from stacks.local.aws.account_id import ACCOUNT_ID
@@ -118,7 +117,6 @@ class Emulator:
         # the requests of a pipeline's steps may fail on purpose, for their retry policies
         own = {"user_agent_extra": OWN} if keys is None or service == "s3" else {}
         session = botocore.session.Session()  # one of its own: making clients is for one thread
-        session.register_component("data_loader", _models())
         return session.create_client(
             service,
             endpoint_url=self.host.endpoint_url,
@@ -156,12 +154,6 @@ class Emulator:
 
         pool = self.waiting if waits else self.threads
         pool.submit(work).add_done_callback(done)
-
-
-@functools.cache
-def _models() -> Loader:
-    """Service models, read once for all clients: reading them takes most of making one."""
-    return create_loader()
 
 
 def moto_backend(service: str, emulator: Emulator) -> Any:

@@ -21,9 +21,7 @@ from stacks.local.aws.account_id import ACCOUNT_ID
 from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.aws.function_roles import may_send
 from stacks.local.aws.refusals.account import Account
-from stacks.local.aws.sagemaker.crud import shown
-from stacks.local.aws.sagemaker.resource_types import BY_NAME
-from stacks.local.aws.sagemaker.shapes import output_members
+from stacks.local.aws.sagemaker import events
 from stacks.local.aws.topics import EVENTS, check_key
 
 RETRIES = 2
@@ -33,66 +31,6 @@ RETRY_SECONDS = 1.0
 """Lambda waits one minute and then two; this cloud does not."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Watched:
-    """A state of a kind of SageMaker resource whose change is an event."""
-
-    kind: str
-    status: str
-    """Member of the describe answer."""
-
-    detail_type: str
-    """SageMaker developer guide, "Events that SageMaker AI sends to Amazon EventBridge"."""
-
-    members: Mapping[str, str] = field(default_factory=dict)
-    """Member of the event -> of the describe answer, `before` and `now` for the states. Default:
-    the event shows what the describe answer shows."""
-
-
-WATCHED = (
-    Watched("endpoint", "EndpointStatus", "SageMaker Endpoint State Change"),
-    Watched(
-        "image",
-        "ImageStatus",
-        "SageMaker Image State Change",
-        {name: name for name in ("ImageName", "ImageArn", "ImageStatus")},
-    ),
-    Watched(
-        "image version",
-        "ImageVersionStatus",
-        "SageMaker Image Version State Change",
-        {name: name for name in ("ImageArn", "ImageVersionArn", "ImageVersionStatus", "Version")},
-    ),
-    Watched(
-        "notebook instance",
-        "NotebookInstanceStatus",
-        "SageMaker Notebook Instance State Change",
-    ),
-    Watched("model package", "ModelApprovalStatus", "SageMaker Model Package State Change"),
-    Watched(
-        "pipeline execution",
-        "PipelineExecutionStatus",
-        "SageMaker Model Building Pipeline Execution Status Change",
-        {
-            "pipelineArn": "PipelineArn",
-            "pipelineExecutionArn": "PipelineExecutionArn",
-            "pipelineExecutionDescription": "PipelineExecutionDescription",
-            "pipelineExecutionDisplayName": "PipelineExecutionDisplayName",
-            "previousPipelineExecutionStatus": "before",
-            "currentPipelineExecutionStatus": "now",
-        },
-    ),
-    Watched(
-        "hyperparameter tuning job",
-        "HyperParameterTuningJobStatus",
-        "SageMaker HyperParameter Tuning Job State Change",
-    ),
-    Watched("processing job", "ProcessingJobStatus", "SageMaker Processing Job State Change"),
-    Watched("training job", "TrainingJobStatus", "SageMaker Training Job State Change"),
-    Watched("transform job", "TransformJobStatus", "SageMaker Transform Job State Change"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,23 +109,13 @@ def _alarms(emulator: Emulator, states: States) -> Iterator[Event]:
 
 
 def _sagemaker(emulator: Emulator, states: States) -> Iterator[Event]:
-    for watched in WATCHED:
-        for item in emulator.store.all(watched.kind):
-            now = item.fields.get(watched.status)
-            before = states.known.get(item.arn)
-            if now is None or _same(states, item.arn, now):
-                continue
-            facts = {**shown(item), "before": before, "now": now}
-            members = watched.members or {
-                name: name for name in output_members(BY_NAME[watched.kind].describe)
-            }
-            detail = {name: facts[path] for name, path in members.items() if facts.get(path)}
-            yield Event(
-                source="aws.sagemaker",
-                detail_type=watched.detail_type,
-                resources=[item.arn],
-                detail=detail,
-            )
+    def same(key: str, now: str) -> bool:
+        return _same(states, key, now)
+
+    for detail_type, resources, detail in events.changes(emulator, states.known, same):
+        yield Event(
+            source=events.SOURCE, detail_type=detail_type, resources=resources, detail=detail
+        )
 
 
 def _same(states: States, arn: str, now: str) -> bool:

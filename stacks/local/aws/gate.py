@@ -132,12 +132,14 @@ def _request(environ: Environ, limit: int) -> Request:
     if environ.pop("wsgi.input_terminated", None):
         environ["CONTENT_LENGTH"] = str(len(body))
     environ.pop(ARRIVED, lambda: None)()
-    return Request(
+    request = Request(
         method=environ["REQUEST_METHOD"],
         target=environ["RAW_URI"],
         headers=_headers(environ),
         body=body,
     )
+    environ.pop("HTTP_TRANSFER_ENCODING", None)  # werkzeug reads no body that comes in chunks
+    return request
 
 
 def _body(environ: Environ, limit: int) -> bytes:

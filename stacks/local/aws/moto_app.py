@@ -29,6 +29,10 @@ def make(emulator: Emulator, service: str) -> Any:
         from stacks.local.aws import moto_tagging
 
         moto_tagging.install(emulator)
+    elif service == "stepfunctions":
+        from stacks.local.aws.step_functions import moto_stepfunctions
+
+        moto_stepfunctions.install(emulator)
     made = create_backend_app(service)
     made.config["PROPAGATE_EXCEPTIONS"] = True
     return made

@@ -7,9 +7,11 @@ createOnlyProperties; CloudFormation CLI user guide, "Resource type schema").
 """
 
 import functools
+import logging
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
 from uuid import uuid4
 
@@ -32,6 +34,13 @@ FAILED = ("Failed", "CREATE_FAILED", "CreateFailed")
 UNDER_WAY = ("Creating", "Updating", "Pending", "CreateInProgress", "UpdateInProgress")
 
 Properties = Mapping[str, Any]
+
+
+REPLACED: ContextVar[list[tuple[Any, Resource]]] = ContextVar("REPLACED")
+"""Of the update under way: model and resource of what it replaced, which goes once all others are
+changed, and stays where one of them cannot be."""
+
+log = logging.getLogger(__name__)
 
 
 class Refused(Exception):
@@ -57,6 +66,67 @@ def install(emulator: Emulator) -> None:
     parsing.get_model_map.cache_clear()
     parsing.get_name_type_map.cache_clear()
     _roll_back()
+    _follow()
+
+
+def _follow() -> None:
+    """What refers to a resource that an update replaced is updated as well, and an update that
+    changes nothing is refused (UpdateStack, API reference).
+
+    moto updates alone what stands otherwise in the template.
+    """
+    from moto.cloudformation.exceptions import ValidationError
+    from moto.cloudformation.models import CloudFormationBackend
+    from moto.cloudformation.parsing import ResourceMap
+
+    update, update_stack = ResourceMap.update, CloudFormationBackend.update_stack
+    if hasattr(update, "__wrapped__"):
+        return
+
+    @functools.wraps(update)
+    def updated(resources: Any, *given: Any, **named: Any) -> None:
+        replaced: list[tuple[Any, Resource]] = []
+        token = REPLACED.set(replaced)
+        try:
+            update(resources, *given, **named)
+            for _ in resources._resource_json_map:  # as often as they can depend on each other
+                if not _caught_up(resources):
+                    break
+        finally:
+            REPLACED.reset(token)
+        for made, item in reversed(replaced):
+            try:
+                made.delete(item)
+            except Refused as error:  # CloudFormation leaves it, too
+                log.warning("a stack left %s: %s", item.arn, error)
+
+    @functools.wraps(update_stack)
+    def stack_updated(backend: Any, **asked: Any) -> Any:
+        stack = backend.get_stack(asked["name"])
+        is_same = stack.template == asked["template"] and not asked.get("parameters")
+        if is_same and asked.get("tags") in (None, stack.tags):
+            raise ValidationError(message="No updates are to be performed.")
+        return update_stack(backend, **asked)
+
+    ResourceMap.update, CloudFormationBackend.update_stack = updated, stack_updated
+
+
+def _caught_up(resources: Any) -> bool:
+    """Bring what is ours where the template now leads; whether anything changed."""
+    from moto.cloudformation.parsing import parse_and_update_resource
+
+    changed = False
+    for name, told in list(resources._resource_json_map.items()):
+        one = resources._parsed_resources.get(name)
+        if one is None or not told["Type"].startswith(PREFIX):
+            continue
+        before = one.item, one.properties
+        one = parse_and_update_resource(
+            name, told, resources, resources._account_id, resources._region_name
+        )
+        resources._parsed_resources[name] = one
+        changed |= (one.item, one.properties) != before
+    return changed
 
 
 def _roll_back() -> None:
@@ -144,7 +214,7 @@ class _Made:
         }
         if changed & set(_told(self.stem, "createOnlyProperties")):
             replaced = self._create(cls, asked["new_resource_name"], resource)
-            self.delete(old.item)
+            REPLACED.get().append((self, old.item))
             return replaced
         self.update(old.item, {name: properties[name] for name in changed if name in properties})
         old.properties = properties
@@ -155,7 +225,8 @@ class _Made:
         operation = f"Create{self.stem}"
         request = self._request(operation, properties)
         named = _schema(self.stem)["properties"].keys() & input_members(operation).keys()
-        if self.kind and self.kind.name_field in named:  # AWS itself makes a domain's id
+        versioned = "ModelPackageGroupName" in request and self.stem == "ModelPackage"
+        if self.kind and self.kind.name_field in named and not versioned:  # nor a domain's id
             request.setdefault(self.kind.name_field, name)
         answer = self._call(operation, request)
         arn = next(value for member, value in answer.items() if member.endswith("Arn"))
@@ -233,7 +304,8 @@ class _Made:
     def _key(self, item: Resource, member: str = "") -> dict[str, Any]:
         assert self.kind
         names = (member,) if member else self.kind.keys or (self.kind.key,)
-        return {name: item.fields[name] for name in names if name in item.fields}
+        # a version of a package has no name but its ARN
+        return {name: item.fields.get(name, item.arn) for name in names}
 
     def _request(self, operation: str, properties: Properties) -> dict[str, Any]:
         """Properties as members of the operation; Refused where it has none for one."""

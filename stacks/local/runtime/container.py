@@ -129,6 +129,14 @@ class ContainerRuntime:
             env["OPT_ML"] = str(opt_ml)
         return self.children.spawn(command, purpose=purpose, env=env, cwd=directory, log=log)
 
+    def entered(self, argv: Sequence[str], directory: Path) -> list[str]:
+        """The command of a program that is no container, kept to its folder where that can be."""
+        for name in FOLDERS:
+            (directory / name).mkdir(parents=True, exist_ok=True)
+        if not self.namespace:
+            return [*argv]
+        return [*_entering(self.namespace, directory, self.state), *argv]
+
     def _environment(
         self,
         own: Mapping[str, str],

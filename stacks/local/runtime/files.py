@@ -45,9 +45,9 @@ def read_json(path: Path, *, fix: str) -> dict[str, Any] | None:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         content = error
     if isinstance(content, dict):
         return content
-    what = "no JSON" if isinstance(content, ValueError) else f"a {type(content).__name__}"
+    what = "no JSON" if isinstance(content, Exception) else f"a {type(content).__name__}"
     raise UserError(f"{path} must hold a JSON object, got {what}", fix=fix)

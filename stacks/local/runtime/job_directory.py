@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from stacks.local.runtime import left
 from stacks.local.runtime.container import OPT_ML
 from stacks.local.runtime.s3_files import TransferFailed
 
@@ -36,11 +37,16 @@ class JobDirectory:
         return self.hosts.index(self.host), len(self.hosts)
 
     def path(self, in_container: str) -> Path:
-        """Where a path of the container lies on this machine."""
+        """Where a path of the container lies on this machine, in its folder and nowhere else."""
         inside = PurePosixPath(in_container)
         if ".." in inside.parts or not inside.is_relative_to(OPT_ML):
             raise TransferFailed(f"ClientError: a path must start with {OPT_ML}, got {inside}")
-        return self.folder / "ml" / inside.relative_to(OPT_ML)
+        path = self.folder / "ml" / inside.relative_to(OPT_ML)
+        try:
+            left.within(self.folder, path)
+        except left.LeadsOut as error:
+            raise TransferFailed(f"ClientError: {inside}: {error}") from None
+        return path
 
     def write(self, in_container: str, content: object) -> None:
         path = self.path(in_container)
@@ -49,12 +55,15 @@ class JobDirectory:
 
     def lines(self, in_container: str) -> list[str]:
         """Lines of the files in a folder, empty ones left out."""
-        files = sorted(self.path(in_container).glob("*"))
-        lines = [line for file in files for line in file.read_text(errors="replace").splitlines()]
-        return [line for line in lines if line.strip()]
+        texts = [self._text(file) for file in sorted(self.path(in_container).glob("*"))]
+        return [line for text in texts for line in text.splitlines() if line.strip()]
 
-    def read(self, in_container: str) -> str:
+    def read(self, in_container: str, limit: int) -> str:
+        """The begin of a file; empty where there is none in its folder."""
         try:
-            return self.path(in_container).read_text(errors="replace").strip()
-        except OSError:
+            return self._text(self.path(in_container), limit).strip()
+        except TransferFailed:
             return ""
+
+    def _text(self, path: Path, limit: int = left.READ_BYTES) -> str:
+        return left.content(self.folder, path, limit).decode(errors="replace")

@@ -7,8 +7,6 @@ the rest of the job's folder is deleted when the job is over.
 
 import contextlib
 import itertools
-import re
-import shutil
 import subprocess
 import threading
 import time
@@ -17,12 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from stacks.local.runtime import hosts, images
+from stacks.local.runtime import hosts, images, left
 from stacks.local.runtime.acting import Acting
 from stacks.local.runtime.container import OPT_ML, ContainerRuntime
 from stacks.local.runtime.datasets import as_s3_input
 from stacks.local.runtime.frameworks.cloudwatch_metrics import FOLDER
 from stacks.local.runtime.job_directory import JobDirectory
+from stacks.local.runtime.job_metrics import last_metrics
 from stacks.local.runtime.processes import tail
 from stacks.local.runtime.s3_files import TransferFailed, download, pack, put, split_uri, upload
 
@@ -30,6 +29,10 @@ FAILURE_REASON_LIMIT = 1024
 """Characters of a FailureReason (SageMaker API reference)."""
 
 EXIT_MESSAGE_LIMIT = 1024
+CANNOT_BE_MOVED = (TransferFailed, left.LeadsOut, OSError, RecursionError)
+"""Faults of files that a job reads or left: an object that is not there, a link that leads out, a
+name that is too long, folders in folders without end, a full disk."""
+
 DEFAULT_SECONDS = 86_400
 POLL_SECONDS = 0.05
 
@@ -89,13 +92,14 @@ class Jobs:
             if ending.status == "Completed":
                 for entry, part in itertools.product(outputs, parts):
                     output = entry["S3Output"]
-                    upload(acting.s3, part.path(output["LocalPath"]), output["S3Uri"])
+                    place = part.path(output["LocalPath"])
+                    upload(acting.s3, part.folder, place, output["S3Uri"])
             told = [line for part in parts for line in part.lines(FOLDER)]
-            ending = replace(ending, told=told)
-        except TransferFailed as error:
-            ending = Ending(status="Failed", failure_reason=str(error)[:FAILURE_REASON_LIMIT])
-        self._tidy(request["ProcessingJobName"], parts)
-        return ending
+            return replace(ending, told=told)
+        except CANNOT_BE_MOVED as error:
+            return _not_moved(error)
+        finally:
+            self._tidy(request["ProcessingJobName"], parts)
 
     def train(
         self,
@@ -133,12 +137,13 @@ class Jobs:
             )
             reached("Uploading")
             self._collect_training(parts, request, acting.s3)
-        except TransferFailed as error:
-            ending = Ending(status="Failed", failure_reason=str(error)[:FAILURE_REASON_LIMIT])
+        except CANNOT_BE_MOVED as error:
+            ending = _not_moved(error)
+        finally:
+            self._tidy(name, parts)
         definitions = algorithm.get("MetricDefinitions", [])
         logs = [part.log for part in parts]
         metrics = last_metrics(logs, definitions) if definitions else None
-        self._tidy(name, parts)
         return Ending(
             status=ending.status,
             failure_reason=ending.failure_reason,
@@ -174,15 +179,13 @@ class Jobs:
         checkpoints = request.get("CheckpointConfig")
         if checkpoints:
             for part in parts:
-                upload(s3, part.path(_checkpoint_path(checkpoints)), checkpoints["S3Uri"])
-        first, *others = parts
+                place = part.path(_checkpoint_path(checkpoints))
+                upload(s3, part.folder, place, checkpoints["S3Uri"])
         for folder, name in (("output/data", "output.tar.gz"), ("model", "model.tar.gz")):
-            written = first.path(f"{OPT_ML}/{folder}")
-            for part in others:
-                shutil.copytree(part.path(f"{OPT_ML}/{folder}"), written, dirs_exist_ok=True)
-            if any(written.iterdir()):
-                pack(written, first.folder / name)
-                put(s3, first.folder / name, bucket, f"{base}/{name}")
+            written = [part.path(f"{OPT_ML}/{folder}") for part in parts]
+            archive = parts[0].folder.parent / name
+            if pack(written, archive):
+                put(s3, archive, bucket, f"{base}/{name}")
 
     def _run(
         self,
@@ -234,7 +237,7 @@ class Jobs:
             return failed(f"{error.strerror}: {error.filename}", 127, directory.log)
         stopped = not over(process, stopping, time.monotonic() + limit)
         status = self.host.children.stop(process)
-        said = directory.read(message)[:EXIT_MESSAGE_LIMIT]
+        said = directory.read(message, EXIT_MESSAGE_LIMIT)
         if stopped:
             timed_out = not stopping.is_set()
             reason = f"MaxRuntimeInSeconds ({limit}) was reached" if timed_out else None
@@ -255,13 +258,11 @@ class Jobs:
         return {first: folder / "log.txt", **{host: folder / f"{host}.txt" for host in others}}
 
     def _parts(self, name: str, count: int) -> list[JobDirectory]:
-        """A new folder for each container of a job."""
+        """A new folder for each container of a job; it does not see its log, which lies above."""
         folder, logs = self.host.state / "jobs" / name, self.logs(name, count)
-        shutil.rmtree(folder, ignore_errors=True)
+        left.remove(folder)
         folder.mkdir(parents=True)
-        if count == 1:
-            return [JobDirectory(folder=folder, log=log, host=host) for host, log in logs.items()]
-        told = hosts.write(folder / "hosts", [*logs])
+        told = hosts.write(folder / "hosts", [*logs]) if count > 1 else None
         return [
             JobDirectory(folder=folder / host, log=log, host=host, hosts=[*logs], names=told)
             for host, log in logs.items()
@@ -271,7 +272,7 @@ class Jobs:
         kept = {part.log for part in parts}
         for entry in (self.host.state / "jobs" / name).iterdir():
             if entry.is_dir():
-                shutil.rmtree(entry, ignore_errors=True)
+                left.remove(entry)
             elif entry not in kept:
                 entry.unlink(missing_ok=True)
 
@@ -347,30 +348,11 @@ def resource_config(cluster: Request, directory: JobDirectory) -> dict[str, Any]
     }
 
 
-def last_metrics(
-    logs: Sequence[Path], definitions: Sequence[Mapping[str, str]]
-) -> dict[str, float]:
-    """The last value that each metric's expression found in the logs, of the last first."""
-    series = {
-        one["Name"]: [value for log in logs[::-1] for value in metric_series(log, one["Regex"])]
-        for one in definitions
-    }
-    return {name: values[-1] for name, values in series.items() if values}
-
-
-def metric_series(log: Path, regex: str) -> list[float]:
-    """Every value that a metric's expression finds in the log so far."""
-    try:
-        text = log.read_text(errors="replace")
-    except OSError:
-        return []
-    found = []
-    for match in re.finditer(regex, text):
-        try:
-            found.append(float(match.group(1)))
-        except (ValueError, IndexError, TypeError):  # the expression caught no number
-            continue
-    return found
+def _not_moved(error: Exception) -> Ending:
+    why = str(error)
+    if not isinstance(error, TransferFailed):
+        why = f"ClientError: what the job reads or left cannot be moved: {why}"
+    return Ending(status="Failed", failure_reason=why[:FAILURE_REASON_LIMIT])
 
 
 def _seen(channel: Request) -> dict[str, str]:

@@ -84,7 +84,7 @@ def load(home: Path) -> Keys:
             f"{path} must hold the keys of the local cloud, got no file",
             fix="type `plinth up local`",
         ) from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise UserError(
             f"{path} must hold the keys of the local cloud as JSON, got {type(error).__name__}",
             fix=f"delete {path}, then type `plinth destroy local --yes` and `plinth up local`",

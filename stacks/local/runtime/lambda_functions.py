@@ -1,12 +1,12 @@
 """Lambda functions as processes: what moto calls where it would start a container.
 
 Each call is a process of its own with the files of the archive and nothing of ours, so that a
-function which reaches outside its archive fails here as it would on AWS.
+function which reaches outside its archive fails here as it would on AWS. Like a container it writes
+its own folder alone and sees nothing of what the local cloud keeps, where the kernel lets it.
 """
 
 import io
 import json
-import shutil
 import subprocess
 import sys
 import uuid
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.toolkit import archives
+from stacks.local.runtime import left
 from stacks.local.runtime.acting import Acting, CannotAct
 from stacks.local.runtime.container import ContainerRuntime, base_environment
 from stacks.local.runtime.processes import tail
@@ -61,11 +62,12 @@ def invoke(host: ContainerRuntime, function: Any, event: Any, act: Act) -> Answe
     except CannotAct as error:
         return _failure("AccessDeniedException", str(error))
     directory = host.state / "functions" / function.function_name / uuid.uuid4().hex
+    log = directory.with_suffix(".txt")  # which it does not see
     kept = host.logs / "functions" / f"{function.function_name}.log"
     try:
         archives.unpack_zip(io.BytesIO(function.code_bytes), directory / "task", CODE)
         (directory / "event.json").write_text(json.dumps(event))
-        answer = _run(host, function, directory, credentials)
+        answer = _run(host, function, directory, log, credentials)
         kept.parent.mkdir(parents=True, exist_ok=True)
         with kept.open("a") as stream:
             stream.write(answer[2])
@@ -73,15 +75,19 @@ def invoke(host: ContainerRuntime, function: Any, event: Any, act: Act) -> Answe
     except archives.Refused as error:
         return _failure("Runtime.InvalidEntrypoint", f"the function's code {error}")
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        left.remove(directory)
+        log.unlink(missing_ok=True)
 
 
 def _run(
-    host: ContainerRuntime, function: Any, directory: Path, credentials: Mapping[str, str]
+    host: ContainerRuntime,
+    function: Any,
+    directory: Path,
+    log: Path,
+    credentials: Mapping[str, str],
 ) -> Answer:
-    log = directory / "log.txt"
     process = host.children.spawn(
-        [sys.executable, "-P", str(RUN), function.handler],
+        host.entered([sys.executable, "-P", str(RUN), function.handler], directory),
         purpose=f"function {function.function_name}",
         env=_environment(host, function, directory, credentials),
         cwd=directory / "task",
@@ -94,11 +100,11 @@ def _run(
         host.children.stop(process, grace_seconds=0)
         message = f"{process.pid} Task timed out after {function.timeout:.2f} seconds"
         return _failure("Sandbox.Timedout", message, tail(log, LOG_LINES))
-    answer = directory / "answer.json"
-    if not answer.exists():
+    answer = left.content(directory, directory / "answer.json").decode(errors="replace")
+    if not answer:
         message = f"the process ended with exit status {status}"
         return _failure("Runtime.ExitError", message, tail(log, LOG_LINES))
-    return answer.read_text(), status != 0, tail(log, LOG_LINES)
+    return answer, status != 0, tail(log, LOG_LINES)
 
 
 def _environment(
@@ -108,7 +114,7 @@ def _environment(
     return {
         **base,
         "HOME": str(directory),
-        "TMPDIR": str(directory),
+        "TMPDIR": str(directory / "tmp"),
         "PYTHONPATH": str(directory / "task"),
         "AWS_LAMBDA_FUNCTION_NAME": function.function_name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",

@@ -30,7 +30,9 @@ class Context:
 
 
 def main() -> int:
-    directory = Path.cwd().parent
+    task = Path(os.environ["LAMBDA_TASK_ROOT"])
+    os.chdir(task)
+    directory = task.parent
     module, _, function = sys.argv[1].rpartition(".")
     try:
         handler = getattr(importlib.import_module(module.replace("/", ".")), function)

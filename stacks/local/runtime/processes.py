@@ -135,7 +135,7 @@ def _read(path: Path) -> Child | None:
             argv=tuple(record["argv"]),
             family=record.get("family", ""),
         )
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -1,8 +1,9 @@
 """Objects of S3 to files of a job and back, the way SageMaker lays them out."""
 
 import json
+import os
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import ClientError
 
 from pipelines.toolkit import archives
+from stacks.local.runtime import left
 
 
 class TransferFailed(Exception):
@@ -109,14 +111,13 @@ def fetch(s3: Any, bucket: str, key: str, target: Path) -> None:
             out.write(chunk)
 
 
-def upload(s3: Any, folder: Path, uri: str) -> int:
-    """Put every file of a folder under a prefix; the number of files."""
+def upload(s3: Any, root: Path, folder: Path, uri: str) -> None:
+    """Put every file of a folder, which a program left below a root, under a prefix."""
     bucket, prefix = split_uri(uri)
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    for path in files:
+    folder = Path(os.path.realpath(folder))
+    for path in left.files(root, folder):
         name = path.relative_to(folder).as_posix()
         put(s3, path, bucket, f"{prefix.rstrip('/')}/{name}" if prefix else name)
-    return len(files)
 
 
 def put(s3: Any, path: Path, bucket: str, key: str) -> None:
@@ -124,17 +125,19 @@ def put(s3: Any, path: Path, bucket: str, key: str) -> None:
     try:
         with path.open("rb") as body:
             s3.put_object(Bucket=bucket, Key=key, Body=body)
-    except ClientError as error:
+    except (ClientError, UnicodeEncodeError) as error:  # a key is text in UTF-8
         raise TransferFailed(
-            f"ClientError: Failed to upload output to s3://{bucket}/{key}: {error}"
+            f"ClientError: Failed to upload output to {f's3://{bucket}/{key}'!r}: {error}"
         ) from error
 
 
-def pack(folder: Path, archive: Path) -> None:
-    """The content of a folder as a .tar.gz."""
+def pack(folders: Sequence[Path], archive: Path) -> bool:
+    """The content of folders, as if it lay in one, as a .tar.gz; whether there is any."""
+    paths = [path for folder in folders for path in sorted(folder.iterdir())]
     with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
-        for path in sorted(folder.iterdir()):
+        for path in paths:
             tar.add(path, arcname=path.name)
+    return bool(paths)
 
 
 def unpack(archive: Path, folder: Path) -> None:

@@ -5,17 +5,16 @@ What the program prints on either stream is kept apart, as EMR brings both to S3
 """
 
 import re
-import shutil
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from infra.errors import UserError
+from stacks.local.runtime import left
 from stacks.local.runtime.container import ContainerRuntime
 from stacks.local.runtime.jobs import Status, over
-from stacks.local.runtime.processes import tail
+from stacks.local.runtime.processes import TAIL_BYTES
 from stacks.toolchain import spark
 from stacks.toolchain.build import Say
 
@@ -54,8 +53,8 @@ def run(
     say: Say,
 ) -> SparkEnd:
     """spark-submit with these arguments until it ends, is stopped, or its time is over."""
-    folder = host.state / "jobs" / name
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = host.state / "jobs" / name / "work"  # it does not see its log, which lies above
+    left.remove(folder.parent)
     folder.mkdir(parents=True)
     try:
         installed = spark.ensure(say)
@@ -72,20 +71,16 @@ def run(
         purpose=f"Spark job {name}",
         directory=folder,
         environment={**own, "PATH": programs, "SPARK_CONF_DIR": str(conf)},
-        log=folder / "log.txt",
+        log=folder.parent / "log.txt",
         credentials=credentials,
         ours=False,
         seen=(installed.packages, installed.java_home),
     )
     ended = over(process, stopping, time.monotonic() + seconds)
     status = host.children.stop(process)
-    printed = {stream: _read(folder / stream) for stream in STREAMS}
-    said = _told(folder / "stderr")
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            shutil.rmtree(entry, ignore_errors=True)
-        elif entry.name != "log.txt":
-            entry.unlink()
+    printed = {stream: left.content(folder, folder / stream) for stream in STREAMS}
+    said = _told(printed["stderr"])
+    left.remove(folder)
     if not ended:
         told = "" if stopping.is_set() else f"it ran longer than {seconds:.0f} seconds"
         return SparkEnd(status="Stopped", reason=told, printed=printed)
@@ -117,12 +112,8 @@ def _defaults(endpoint_url: str, region: str) -> str:
     return "".join(f"{name} {value}\n" for name, value in properties.items())
 
 
-def _told(log: Path) -> str:
+def _told(printed: bytes) -> str:
     """Why a program failed: the last exception that it printed, else its last line."""
-    lines = tail(log, 1000).splitlines()
+    lines = printed[-TAIL_BYTES:].decode(errors="replace").rstrip().splitlines()
     found = [line for line in lines if EXCEPTION.match(line)]
     return (found or lines or [""])[-1]
-
-
-def _read(path: Path) -> bytes:
-    return path.read_bytes() if path.is_file() else b""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.kits.endpoints import on_instances, put_artifact, serve_program
 from tests.kits.local_cloud import ROLE, Cloud
@@ -112,6 +113,37 @@ def test_a_stack_is_over_when_its_endpoint_is(
     assert shown() == status, reasons(cf, name)
     cf.delete_stack(StackName=name)
     assert sm.list_endpoints(NameContains=name)["Endpoints"] == []
+
+
+def registry(description: str) -> str:
+    """A group, and a card of what refers to it by the name that it makes."""
+    group = {
+        "Type": "AWS::SageMaker::ModelPackageGroup",
+        "Properties": {
+            "ModelPackageGroupName": f"group-{description}",
+            "ModelPackageGroupDescription": description,
+        },
+    }
+    content = {"Fn::GetAtt": ["Group", "ModelPackageGroupArn"]}
+    package = {
+        "Type": "AWS::SageMaker::ModelPackage",
+        "Properties": {"ModelPackageGroupName": {"Fn::GetAtt": ["Group", "ModelPackageGroupName"]}},
+    }
+    outputs = {"Group": {"Value": content}}
+    return json.dumps({"Resources": {"Group": group, "Package": package}, "Outputs": outputs})
+
+
+def test_what_refers_to_a_replaced_resource_follows_it(sm: Any, cf: Any) -> None:
+    cf.create_stack(StackName="follows", TemplateBody=registry("one"))
+    with pytest.raises(ClientError, match="No updates are to be performed"):
+        cf.update_stack(StackName="follows", TemplateBody=registry("one"))
+    (first,) = sm.list_model_packages(ModelPackageGroupName="group-one")["ModelPackageSummaryList"]
+    cf.update_stack(StackName="follows", TemplateBody=registry("two"))
+    (second,) = sm.list_model_packages(ModelPackageGroupName="group-two")["ModelPackageSummaryList"]
+    assert first["ModelPackageArn"].endswith("group-one/1")
+    assert second["ModelPackageArn"].endswith("group-two/1")
+    cf.delete_stack(StackName="follows")
+    assert sm.list_model_package_groups(NameContains="group-")["ModelPackageGroupSummaryList"] == []
 
 
 @pytest.mark.parametrize(

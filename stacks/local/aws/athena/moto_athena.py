@@ -9,21 +9,28 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from stacks.local.aws.athena.results import as_csv
-from stacks.local.aws.athena.statements import Answer, run
-from stacks.local.aws.athena.tables import QueryFailed, Source
+from stacks.local.aws.athena.caller import Caller
+from stacks.local.aws.athena.results import as_csv, as_lines
+from stacks.local.aws.athena.statements import (
+    Answer,
+    WrongStatement,
+    check,
+    is_made_by_query,
+    parsed_of,
+    run,
+    statement_type,
+)
+from stacks.local.aws.athena.tables import QueryFailed
 from stacks.local.aws.emulator import Emulator, moto_backend
-from stacks.local.aws.iam.asked import Check
-from stacks.local.aws.sagemaker import features
-from stacks.local.runtime.s3_files import split_uri
 
 UNDER_WAY = ("QUEUED", "RUNNING")
 MOST_RESULTS = 1000
+EXECUTE = re.compile(r"\s*EXECUTE\s+(\w+)(?:\s+USING\s+(.*))?", re.IGNORECASE | re.DOTALL)
 ENDED = "the local cloud ended meanwhile"
 
 CONNECTIONS: dict[str, Any] = {}
@@ -31,84 +38,11 @@ CONNECTIONS: dict[str, Any] = {}
 
 
 class Refused(Exception):
-    """An InvalidRequestException."""
+    """An InvalidRequestException; its code says more where it is about the statement."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Caller:
-    """Whoever asks, by whose rights is read and written."""
-
-    emulator: Emulator
-    access_key_id: str
-
-    def may(self, action: str, resource: str) -> None:
-        """QueryFailed where IAM denies."""
-        told = self.emulator.authorizer.refuses(
-            self.access_key_id, Check(action=action, resource=resource)
-        )
-        if told:
-            raise QueryFailed(f"Access denied: {told}")
-
-    def source(self) -> Source:
-        return Source(databases=self._databases, objects=self._objects)
-
-    def _databases(self) -> Mapping[str, Any]:
-        databases: Mapping[str, Any] = moto_backend("glue", self.emulator).databases
-        return databases
-
-    def databases(self) -> None:
-        """May list the databases."""
-        self._may_look("GetDatabases", "database/*")
-
-    def tables(self, database: str) -> None:
-        """May list the tables of a database."""
-        self._may_look("GetTables", f"table/{database}/*")
-
-    def table(self, database: str, name: str) -> None:
-        """May read a table's description; what its feature group holds is written first."""
-        self._may_look("GetTable", f"table/{database}/{name}")
-        for group in self.emulator.store.all(features.GROUP):
-            where = group.fields.get("OfflineStoreConfig", {}).get("DataCatalogConfig", {})
-            if (where.get("Database"), where.get("TableName")) == (database, name):
-                features.flush(self.emulator, group)
-
-    def _may_look(self, operation: str, resource: str) -> None:
-        place = self.emulator.authorizer.place
-        here = f"arn:{place.partition}:glue:{place.region}:{place.account}"
-        self.may(f"glue:{operation}", f"{here}:{resource}")
-
-    def _object(self, bucket: str, key: str) -> str:
-        return f"arn:{self.emulator.authorizer.place.partition}:s3:::{bucket}/{key}"
-
-    def _objects(self, bucket: str, prefix: str) -> Mapping[str, bytes]:
-        from moto.s3.models import FakeKey
-
-        held = _s3(self.emulator).buckets.get(bucket)
-        if held is None:
-            raise QueryFailed(f"HIVE_CANNOT_OPEN_SPLIT: bucket {bucket} does not exist")
-        found = {
-            name: key
-            for name, key in list(held.keys.items())
-            if name.startswith(prefix) and isinstance(key, FakeKey)  # no mark of a deletion
-        }
-        for name in found:
-            self.may("s3:GetObject", self._object(bucket, name))
-        return {name: key.value for name, key in found.items()}
-
-    def write(self, location: str, content: bytes) -> None:
-        """Put the results where they belong."""
-        bucket, key = split_uri(location)
-        self.may("s3:PutObject", self._object(bucket, key))
-        if bucket not in _s3(self.emulator).buckets:
-            raise QueryFailed(f"the output bucket {bucket} must exist")
-        _s3(self.emulator).put_object(bucket, key, content)
-
-
-def _s3(emulator: Emulator) -> Any:
-    from moto.s3.models import s3_backends
-
-    place = emulator.authorizer.place
-    return s3_backends[place.account][place.partition]
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def install(emulator: Emulator) -> None:
@@ -140,7 +74,9 @@ def _answering(operation: Any, emulator: Emulator) -> Any:
         try:
             return json.dumps(operation(emulator, response), default=str)
         except Refused as error:
-            return response.error(str(error), 400)
+            told = {"__type": "InvalidRequestException", "Message": str(error)}
+            more = {"AthenaErrorCode": error.code} if error.code else {}
+            return json.dumps({**told, **more}), {"status": 400}
 
     return answer
 
@@ -154,6 +90,11 @@ def _execution(response: Any, identifier: str) -> Any:
 
 def _start(emulator: Emulator, response: Any) -> Mapping[str, Any]:
     backend, group = response.athena_backend, response._get_param("WorkGroup") or "primary"
+    token, query = response._get_param("ClientRequestToken"), response._get_param("QueryString")
+    if (known := _of_token(backend, token)) is not None:
+        if known.query != query:
+            raise Refused("Idempotent parameters do not match")
+        return {"QueryExecutionId": known.id}
     held = backend.work_groups.get(group)
     if held is None:
         raise Refused(f"WorkGroup {group} is not found.")
@@ -166,39 +107,68 @@ def _start(emulator: Emulator, response: Any) -> Mapping[str, Any]:
             "No output location provided. An output location is required either through the "
             "Workgroup result configuration setting or as an API input."
         )
+    parameters = response._get_param("ExecutionParameters")
+    try:
+        sql, parameters = _prepared(backend, held, query, parameters)
+        check(sql)
+    except WrongStatement as error:
+        raise Refused(str(error), "MALFORMED_QUERY") from None
     context = response._get_param("QueryExecutionContext") or {}
     identifier: str = backend.start_query_execution(
-        query=response._get_param("QueryString"),
+        query=query,
         context=context,
         config=config,
         workgroup=group,
         execution_parameters=response._get_param("ExecutionParameters"),
     )
     execution = backend.executions[identifier]
-    execution.end_time = None
+    execution.end_time, execution.token = None, token
+    folder = config["OutputLocation"].removesuffix(f"{identifier}.csv")
+    if statement_type(sql) != "DML":
+        made = f"tables/{identifier}" if is_made_by_query(sql) else f"{identifier}.txt"
+        config["OutputLocation"] = f"{folder}{made}"
     caller = Caller(emulator=emulator, access_key_id=response.access_key)
     emulator.background(
-        lambda: _work(backend, execution, caller),
+        lambda: _work(backend, execution, caller, (sql, parameters or (), folder)),
         broken=lambda error: _end(execution, "FAILED", f"GENERIC_INTERNAL_ERROR: {error!r}"),
     )
     return {"QueryExecutionId": identifier}
 
 
-def _work(backend: Any, execution: Any, caller: Caller) -> None:
+def _prepared(backend: Any, group: Any, query: str, given: Any) -> tuple[str, Any]:
+    """The statement that EXECUTE names, and its values (user guide, "Use prepared statements")."""
+    found = EXECUTE.fullmatch(query.rstrip().removesuffix(";"))
+    if found is None:
+        return query, given
+    held = backend.get_prepared_statement(found[1], group.name)
+    if held is None:
+        raise Refused(f"PreparedStatement {found[1]} was not found in workGroup {group.name}")
+    values = parsed_of(f"SELECT {found[2]}").selects if found[2] else ()
+    return held.query_statement, [one.sql(dialect="athena") for one in values] or given
+
+
+def _of_token(backend: Any, token: str | None) -> Any:
+    """The query that was started with a token (StartQueryExecution, ClientRequestToken)."""
+    known = (one for one in backend.executions.values() if token)
+    return next((one for one in known if getattr(one, "token", None) == token), None)
+
+
+def _work(backend: Any, execution: Any, caller: Caller, asked: tuple[str, Any, str]) -> None:
     if execution._status != "QUEUED":  # stopped before it began
         return
     execution._status = "RUNNING"
+    sql, parameters, folder = asked
     try:
         answer = run(
-            execution.query,
+            sql,
             caller.source(),
-            database=execution.context.get("Database") or "default",
-            parameters=execution.execution_parameters or (),
+            database=(execution.context.get("Database") or "default").strip("`"),
+            place=f"{folder}tables/{execution.id}/",
+            parameters=parameters,
             running=lambda connection: CONNECTIONS.update({execution.id: connection}),
             allowed=caller,
         )
-        names = [name for name, _ in answer.columns]
-        caller.write(execution.config["OutputLocation"], as_csv(names, answer.rows))
+        _write(execution, caller, answer, folder)
     except QueryFailed as error:
         if execution._status != "CANCELLED":
             _end(execution, "FAILED", str(error))
@@ -209,6 +179,19 @@ def _work(backend: Any, execution: Any, caller: Caller) -> None:
     execution.scanned_bytes = answer.scanned_bytes
     if execution._status != "CANCELLED":
         _end(execution, "SUCCEEDED")
+
+
+def _write(execution: Any, caller: Caller, answer: Answer, folder: str) -> None:
+    """Results, or the list of the files that a statement wrote (user guide, "Identify query
+    output files")."""
+    location = execution.config["OutputLocation"]
+    if location.endswith(".txt"):
+        caller.write(location, as_lines(answer.rows))
+    elif location.endswith(".csv"):
+        caller.write(location, as_csv([name for name, _ in answer.columns], answer.rows))
+    if answer.written:
+        execution.manifest = f"{folder}{execution.id}-manifest.csv"
+        caller.write(execution.manifest, "".join(f"{uri}\n" for uri in answer.written).encode())
 
 
 def _end(execution: Any, status: str, reason: str = "") -> None:
@@ -261,14 +244,12 @@ def _shown(execution: Any) -> Mapping[str, Any]:
     end = execution.end_time
     reason = getattr(execution, "reason", "")
     took = int(1000 * ((end or time.time()) - execution.start_time))
-    word = execution.query.split(maxsplit=1)[0].upper() if execution.query.split() else ""
-    kinds = {"SHOW": "UTILITY", "DESCRIBE": "UTILITY", "EXPLAIN": "UTILITY"}
-    ddl = word in ("ALTER", "CREATE", "DROP", "MSCK")
+    manifest = getattr(execution, "manifest", "")
     optional = {"ExecutionParameters": execution.execution_parameters}
     return {
         "QueryExecutionId": execution.id,
         "Query": execution.query,
-        "StatementType": "DDL" if ddl else kinds.get(word, "DML"),
+        "StatementType": statement_type(execution.query),
         "ResultConfiguration": execution.config,
         "QueryExecutionContext": execution.context,
         "Status": {
@@ -276,11 +257,13 @@ def _shown(execution: Any) -> Mapping[str, Any]:
             "SubmissionDateTime": execution.start_time,
             **({"CompletionDateTime": end} if end else {}),
             **({"StateChangeReason": reason} if reason else {}),
+            **({"AthenaError": _error(reason)} if execution._status == "FAILED" else {}),
         },
         "Statistics": {
             "EngineExecutionTimeInMillis": took,
             "TotalExecutionTimeInMillis": took,
             "DataScannedInBytes": getattr(execution, "scanned_bytes", 0),
+            **({"DataManifestLocation": manifest} if manifest else {}),
         },
         "WorkGroup": execution.workgroup.name if execution.workgroup else "primary",
         "EngineVersion": {
@@ -289,6 +272,12 @@ def _shown(execution: Any) -> Mapping[str, Any]:
         },
         **{name: value for name, value in optional.items() if value},
     }
+
+
+def _error(reason: str) -> Mapping[str, Any]:
+    """Whose fault it was (API reference, AthenaError): 1 is the system's, 2 the user's."""
+    ours = reason.startswith("GENERIC_INTERNAL_ERROR") or reason == ENDED
+    return {"ErrorCategory": 1 if ours else 2, "Retryable": ours, "ErrorMessage": reason}
 
 
 def _results(emulator: Emulator, response: Any) -> Mapping[str, Any]:

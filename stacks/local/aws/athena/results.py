@@ -28,6 +28,11 @@ def as_csv(names: Sequence[str], rows: Sequence[Sequence[str | None]]) -> bytes:
     return "".join(f"{','.join(map(_quoted, line))}\n" for line in lines).encode()
 
 
+def as_lines(rows: Sequence[Sequence[str | None]]) -> bytes:
+    """Results of DDL and SHOW as they lie in S3: text."""
+    return "".join("\t".join(value or "" for value in row) + "\n" for row in rows).encode()
+
+
 def _quoted(value: str | None) -> str:
     return "" if value is None else '"' + value.replace('"', '""') + '"'
 

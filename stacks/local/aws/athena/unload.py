@@ -9,8 +9,10 @@ import gzip
 import io
 import json
 import re
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from stacks.local.aws.athena.results import as_text
@@ -63,6 +65,12 @@ def unload_of(sql: str) -> Unload | None:
         compression=options.get("compression", "zlib" if file_format == "ORC" else "gzip").lower(),
         delimiter=options.get("field_delimiter", DELIMITER),
     )
+
+
+def file_name(asked: Unload) -> str:
+    """Of a new file: the time and what nobody else has."""
+    packed = asked.compression == "gzip" and asked.file_format in ("JSON", "TEXTFILE")
+    return f"{datetime.now(UTC):%Y%m%d_%H%M%S}_{secrets.token_hex(8)}{'.gz' if packed else ''}"
 
 
 def content(asked: Unload, rows: Any) -> bytes:

@@ -51,14 +51,18 @@ class Account:
 
     def key_policy(self, key: str) -> Mapping[str, Any] | None:
         """Policy of a key by id, ARN or alias; None: it is none of this account's customer keys."""
-        kms = backend("kms", self.region)
-        if ":alias/" in key or key.startswith("alias/"):
-            key = kms.get_key_id_from_alias(key[key.index("alias/") :]) or ""
-        found = kms.keys.get(kms.get_key_id(key))
+        found = self.key(key)
         if found is None:
             return None
         policy: Mapping[str, Any] = json.loads(found.policy)
         return policy
+
+    def key(self, name: str) -> Any:
+        """moto's key by id, ARN or alias; None: it is none of this account's customer keys."""
+        kms = backend("kms", self.region)
+        if ":alias/" in name or name.startswith("alias/"):
+            name = kms.get_key_id_from_alias(name[name.index("alias/") :]) or ""
+        return kms.keys.get(kms.get_key_id(name))
 
     def has_bucket_key(self, bucket: str) -> bool:
         """Whether objects of a bucket are encrypted by keys of its own, made with one of KMS."""
@@ -86,6 +90,16 @@ class Account:
         iam = backend("iam", "aws")
         known = {"role": iam.roles, "user": iam.users}.get(match["kind"])
         return known is None or any(one.arn == principal for one in list(known.values()))
+
+    def is_own_role(self, arn: str) -> bool:
+        """Whether an ARN is one of a role of this account, which may not be there."""
+        match = IAM_ARN.fullmatch(arn)
+        return match is not None and match["account"] == ACCOUNT_ID and match["kind"] == "role"
+
+    def longest_session(self, role: str) -> int | None:
+        """Seconds that a session of a role may last; None: there is no such role."""
+        found = self._role(role)
+        return None if found is None else int(found.max_session_duration or 3600)
 
     def trust_of(self, role: str) -> Mapping[str, Any] | None:
         """Who may take on a role, by its ARN; None: there is no such role."""

@@ -7,10 +7,12 @@ from stacks.local.aws.refusals.acting import cannot_assume
 from stacks.local.aws.refusals.clusters import ACCESS
 from stacks.local.aws.refusals.conditions import principal_is_nobody
 from stacks.local.aws.refusals.grammar import GRAMMAR
+from stacks.local.aws.refusals.key_states import KEY_STATES
 from stacks.local.aws.refusals.limits import LIMITS
 from stacks.local.aws.refusals.quotas import QUOTAS
 from stacks.local.aws.refusals.refusal import Refusal
 from stacks.local.aws.refusals.scaling import SCALING
+from stacks.local.aws.refusals.values import VALUES
 
 PRINCIPALS = (
     Refusal(
@@ -300,4 +302,6 @@ REFUSALS: tuple[Refusal, ...] = (
     *COSTS,
     *QUOTAS,
     *SCALING,
+    *KEY_STATES,
+    *VALUES,
 )

@@ -29,6 +29,7 @@ from stacks.local.aws.sagemaker.invoke import (
     in_service,
     serving_fleet,
 )
+from stacks.local.aws.sagemaker.shapes import constraints, service
 from stacks.local.runtime.acting import Acting
 from stacks.local.runtime.s3_files import split_uri
 
@@ -128,6 +129,10 @@ def invoke_async(
         raise ApiError("ValidationError", f"Endpoint {endpoint} answers InvokeEndpoint only.")
     if f"{PREFIX}InputLocation" not in headers:
         raise not_emulated("InvokeEndpointAsync with Body", "give InputLocation instead")
+    location = headers[f"{PREFIX}InputLocation"]
+    shape = service("sagemaker-runtime").operation_model("InvokeEndpointAsync").input_shape
+    if problem := next(constraints(location, shape.members["InputLocation"], "inputLocation"), ""):
+        raise ApiError("ValidationError", f"1 validation error detected: {problem}")
     role_arn = next(iter(fleet.variants.values())).role_arn
     job = _job(endpoint, config["OutputConfig"], headers, role_arn)
     queue = queues.of(endpoint, fleet)

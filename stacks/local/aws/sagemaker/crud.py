@@ -248,8 +248,12 @@ def _plain(word: str) -> str:
 
 
 def check_tags(tags: Iterable[Mapping[str, str]]) -> None:
-    """The prefix `aws:` is AWS's own (AWS General Reference, "Tag naming limits")."""
-    for one in tags:
+    """The prefix `aws:` is AWS's own, and a key stands once (AWS General Reference, "Tag naming
+    limits and requirements")."""
+    given = [*tags]
+    if len({one["Key"] for one in given}) < len(given):
+        raise invalid("Duplicate tag keys found. Each tag key must be unique")
+    for one in given:
         if one["Key"].lower().startswith("aws:"):
             raise invalid(f"Tag key {one['Key']!r} must not begin with aws:, which is reserved")
 

@@ -280,10 +280,10 @@ def batch_get_record(emulator: Emulator, request: Request) -> Mapping[str, Any]:
         }
         try:
             group = _records(emulator, entry["FeatureGroupName"])
+            found = group.get(identifier, entry.get("FeatureNames", []))
         except ApiError as error:
             errors.append({**names, "ErrorCode": error.code, "ErrorMessage": error.message})
             continue
-        found = group.get(identifier, entry.get("FeatureNames", []))
         if found:
             records.append({**names, **_told(found, request)})
     return {"Records": records, "Errors": errors, "UnprocessedIdentifiers": []}

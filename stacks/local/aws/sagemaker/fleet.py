@@ -3,7 +3,6 @@
 import itertools
 import math
 import random
-import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from stacks.local.aws.sagemaker import servers
 from stacks.local.aws.sagemaker.errors import ApiError
 from stacks.local.aws.sagemaker.model_containers import containers, name_of
 from stacks.local.aws.sagemaker.servers import Ending, Server, Serving, ServingFailed
+from stacks.local.runtime import left
 from stacks.local.runtime.container import ContainerRuntime
 from stacks.local.runtime.processes import free_port
 from stacks.local.runtime.s3_files import TransferFailed
@@ -311,7 +311,7 @@ def end(host: ContainerRuntime, server: Server) -> None:
     server.drain()
     server.stop(host)
     for one in server.containers:
-        shutil.rmtree(one.directory, ignore_errors=True)
+        left.remove(one.directory)
 
 
 def start_server(emulator: Emulator, endpoint: str, variant: Variant, number: int) -> Server:

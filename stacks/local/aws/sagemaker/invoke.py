@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import urllib3
 
+from stacks.local.aws.account_id import ACCOUNT_ID
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker import components
 from stacks.local.aws.sagemaker.capture import Captures, Exchange
@@ -190,7 +191,7 @@ def find(emulator: Emulator, endpoint: str) -> Resource:
     """The endpoint, or the runtime's own answer for a missing one."""
     item = emulator.store.find("endpoint", endpoint)
     if item is None:
-        raise ApiError("ValidationError", f"Endpoint {endpoint} of account not found.")
+        raise ApiError("ValidationError", f"Endpoint {endpoint} of account {ACCOUNT_ID} not found.")
     return item
 
 

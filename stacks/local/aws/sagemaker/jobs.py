@@ -17,12 +17,12 @@ from stacks.local.aws.sagemaker.shapes import now
 from stacks.local.aws.store import Resource
 from stacks.local.runtime.container import OPT_ML
 from stacks.local.runtime.images import NoProgram, Purpose, command
+from stacks.local.runtime.job_metrics import metric_series
 from stacks.local.runtime.jobs import (
     FAILURE_REASON_LIMIT,
     Ending,
     instances,
     managed,
-    metric_series,
 )
 
 Runner = Callable[[Request, str, threading.Event], Ending]
@@ -34,6 +34,17 @@ ON_THE_WAY: Mapping[str, str] = {
 }
 """Secondary statuses of a training job between its start and its end, and what SageMaker says then
 (SecondaryStatusTransition, API reference)."""
+
+SWITCHES = (
+    "EnableInterContainerTrafficEncryption",
+    "EnableManagedSpotTraining",
+    "EnableNetworkIsolation",
+)
+"""Members of a training job that are shown where nobody said them (DescribeTrainingJob, API
+reference)."""
+
+OVER = frozenset({"Completed", "Failed", "MaxRuntimeExceeded", "Stopped"})
+"""Secondary statuses of a training job that has ended."""
 
 STATUSES = ("HyperParameterTuningJobStatus", "ProcessingJobStatus", "TrainingJobStatus")
 """Of jobs that can be deleted."""
@@ -97,6 +108,11 @@ def check_training(emulator: Emulator, request: Request) -> None:
             raise invalid(f"Regex of metric {definition['Name']!r} is invalid: {error}") from error
     limits = request.get("StoppingCondition", {})
     runs, waits = (limits.get(f"Max{what}InSeconds") for what in ("Runtime", "WaitTime"))
+    if request.get("EnableManagedSpotTraining") and waits is None:
+        raise invalid(
+            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
+            "MaxRuntimeInSeconds where EnableManagedSpotTraining is true"
+        )
     if runs is not None and waits is not None and waits < runs:
         raise invalid(
             f"MaxWaitTimeInSeconds ({waits}) must be at least MaxRuntimeInSeconds ({runs})"
@@ -125,6 +141,8 @@ def _start(emulator: Emulator, item: Resource, stem: str, request: Request, run:
     training = stem == "TrainingJob"
     item.set(**{f"{stem}Status": "InProgress"})
     if training:
+        for name in SWITCHES:
+            item.fields.setdefault(name, False)
         _secondary(item, "Starting", "Starting the training job")
 
     def work() -> None:
@@ -232,7 +250,8 @@ def _secondary(item: Resource, status: str, message: str) -> None:
     history: list[dict[str, Any]] = list(item.fields.get("SecondaryStatusTransitions", []))
     if history:
         history[-1] = {**history[-1], "EndTime": time}
-    history.append({"Status": status, "StartTime": time, "StatusMessage": message})
+    last = {"EndTime": time} if status in OVER else {}
+    history.append({"Status": status, "StartTime": time, **last, "StatusMessage": message})
     item.set(SecondaryStatus=status, SecondaryStatusTransitions=history)
 
 

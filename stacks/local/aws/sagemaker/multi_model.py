@@ -8,7 +8,6 @@ the next time. Names in the contract are not those of TargetModel.
 
 import hashlib
 import json
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +19,7 @@ from typing import Any, Protocol
 import urllib3
 
 from stacks.local.aws.sagemaker.errors import ApiError
+from stacks.local.runtime import left
 from stacks.local.runtime.s3_files import TransferFailed, fetch, split_uri, unpack
 
 LOAD_SECONDS = 60
@@ -58,8 +58,8 @@ class Models:
     prefix: str
     """ModelDataUrl: under it lie the models, by their TargetModel."""
 
-    folder: Path
-    """What the container sees as /opt/ml/models."""
+    directory: Path
+    """The container's, which it may write; its `ml/models` is what it sees as /opt/ml/models."""
 
     s3: Callable[[], Any]
     """A client of the model's execution role."""
@@ -110,19 +110,20 @@ class Models:
 
     def _bring(self, name: str, target: str, observe: Observe) -> None:
         """Download and unpack an artefact, unless it is on the disk."""
-        model = self.folder / name / "model"
+        model = self.directory / "ml" / "models" / name / "model"
         if model.is_dir():
             return
         begun = time.perf_counter()
         bucket, prefix = split_uri(self.prefix)
         key = f"{prefix.rstrip('/')}/{target.lstrip('/')}".lstrip("/")
-        archive, fresh = self.folder / f"{name}.tar.gz", self.folder / f"{name}.new"
-        shutil.rmtree(fresh, ignore_errors=True)
+        fresh = self.directory.with_name(f"{self.directory.name}-{name}")  # not the container's
+        archive = fresh.with_suffix(".tar.gz")
+        left.remove(fresh)
         s3 = self.s3()
         try:
             fetch(s3, bucket, key, archive)
-            fresh.mkdir()
             unpack(archive, fresh)
+            left.bring(fresh, self.directory, model)
         except s3.exceptions.ClientError as error:
             raise ApiError(
                 "ValidationError",
@@ -130,12 +131,11 @@ class Models:
                 "there is an object located at the URL and that the role passed to CreateModel has "
                 "permissions to download the model.",
             ) from error
-        except TransferFailed as error:
+        except (TransferFailed, OSError) as error:
             raise ApiError("ValidationError", f"s3://{bucket}/{key}: {error}") from error
         finally:
             archive.unlink(missing_ok=True)
-        model.parent.mkdir()
-        fresh.rename(model)
+            left.remove(fresh)
         observe("ModelDownloadingTime", _microseconds(begun))
 
     def _load(self, container: Asks, name: str, observe: Observe) -> None:
@@ -186,12 +186,12 @@ class Models:
             self.changed.notify_all()
 
 
-def models_of(container: Mapping[str, Any], folder: Path, s3: Callable[[], Any]) -> Models:
+def models_of(container: Mapping[str, Any], directory: Path, s3: Callable[[], Any]) -> Models:
     """The models of a container in MultiModel mode, none of them there yet."""
     setting = container.get("MultiModelConfig", {}).get("ModelCacheSetting", "Enabled")
-    folder.mkdir(parents=True)
+    (directory / "ml" / "models").mkdir(parents=True)
     return Models(
-        prefix=container["ModelDataUrl"], folder=folder, s3=s3, cached=setting == "Enabled"
+        prefix=container["ModelDataUrl"], directory=directory, s3=s3, cached=setting == "Enabled"
     )
 
 

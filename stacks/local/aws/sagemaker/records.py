@@ -115,7 +115,12 @@ class Records:
                 self._remember(values, moment, deleted=True)
 
     def get(self, identifier: str, names: Sequence[str]) -> dict[str, Any]:
-        """Record, features of the newest record in the group's order, and ExpiresAt, if it does."""
+        """Record, features of the newest record in the group's order, and ExpiresAt, if it does.
+
+        ValidationError where the group has no such feature (GetRecord, API reference).
+        """
+        if unknown := [name for name in names if name not in self.types]:
+            raise ApiError("ValidationError", f"Features {unknown} are not in the feature group")
         with self.lock:
             found = self._found(identifier)
         if found is None or found.values is None:

@@ -5,7 +5,6 @@ inference code with hosting services", "Custom inference code with batch transfo
 """
 
 import functools
-import shutil
 import subprocess
 import threading
 import time
@@ -23,7 +22,7 @@ from stacks.local.aws.role_sessions import CannotAssume
 from stacks.local.aws.sagemaker.model_containers import PRIMARY, is_multi_model, name_of
 from stacks.local.aws.sagemaker.multi_model import Models, models_of
 from stacks.local.aws.sagemaker.role_needs import may_log, refused
-from stacks.local.runtime import images
+from stacks.local.runtime import images, left
 from stacks.local.runtime.acting import Acting
 from stacks.local.runtime.container import ContainerRuntime
 from stacks.local.runtime.processes import exit_code, tail
@@ -178,7 +177,7 @@ class Server:
 
     def request(self, method: str, path: str, **more: Any) -> urllib3.BaseHTTPResponse:
         """Ask the container: through its folder where it listens there, as ours does."""
-        there = (self.directory / SOCKET).exists()
+        there = left.is_socket(self.directory / SOCKET)
         pool = self.by_socket if there else self.by_port
         return pool.request(method, path, **more)
 
@@ -207,7 +206,7 @@ def start_instance(emulator: Emulator, servings: Sequence[Serving]) -> Server:
 
 def _start(emulator: Emulator, serving: Serving) -> Server:
     """A serving process with the model unpacked in its /opt/ml/model."""
-    shutil.rmtree(serving.directory, ignore_errors=True)
+    left.remove(serving.directory)
     try:
         acting = _acting(emulator, serving)
     except CannotAssume as error:
@@ -289,8 +288,7 @@ def _model_data(emulator: Emulator, serving: Serving, s3: Any) -> Models | None:
     if not is_multi_model(serving.container):
         _download_model(s3, serving.container, serving.directory)
         return None
-    folder = serving.directory / "ml" / "models"
-    return models_of(serving.container, folder, lambda: _acting(emulator, serving).s3)
+    return models_of(serving.container, serving.directory, lambda: _acting(emulator, serving).s3)
 
 
 def _download_model(s3: Any, own: Mapping[str, Any], directory: Path) -> None:

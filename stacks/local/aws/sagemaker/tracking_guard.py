@@ -15,6 +15,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
+from stacks import garbage
 from stacks.local.aws.sagemaker import tracking_links
 from stacks.local.runtime.loopback import refusal
 
@@ -101,8 +102,10 @@ async def _answer(send: Send, status: int, reason: bytes, *more: tuple[bytes, by
 
 def application() -> Application:
     """What uvicorn serves: MLflow's application behind the guard, from this environment."""
+    garbage.put_off()
     from mlflow.server.fastapi_app import app
 
+    garbage.take_up()
     return Guard(
         application=app,
         port=int(os.environ[PORT_VARIABLE]),

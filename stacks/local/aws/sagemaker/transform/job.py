@@ -5,7 +5,6 @@ transform" (the container's variables, /execution-parameters, the order of prece
 """
 
 import json
-import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,6 +24,7 @@ from stacks.local.aws.sagemaker.transform.association import association, kind
 from stacks.local.aws.sagemaker.transform.json_path import PathError
 from stacks.local.aws.sagemaker.transform.run import Output, Settings, Stopped, Transform
 from stacks.local.aws.store import Resource
+from stacks.local.runtime import left
 from stacks.local.runtime.jobs import FAILURE_REASON_LIMIT, Ending
 from stacks.local.runtime.processes import free_port
 from stacks.local.runtime.s3_files import Source, TransferFailed, put, sources, split_uri
@@ -110,7 +110,7 @@ class _Job:
         """Everything from the first file to the last."""
         if reason := self.emulator.faults.no_capacity("CreateTransformJob"):
             return _failed(reason)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        left.remove(self.folder)
         self.folder.mkdir(parents=True)
         acting = self.emulator.act(
             self.model["ExecutionRoleArn"],
@@ -148,7 +148,7 @@ class _Job:
             self.emulator.logs.end(path, logs)
         for entry in self.folder.iterdir() if self.folder.exists() else ():
             if entry.is_dir():
-                shutil.rmtree(entry, ignore_errors=True)
+                left.remove(entry)
         jobs.finish(self.emulator, self.item, "TransformJob", ending)
 
     def _servings(self) -> list[Serving]:

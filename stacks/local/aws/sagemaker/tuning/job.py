@@ -36,7 +36,8 @@ from stacks.local.aws.sagemaker.tuning.summaries import (
 )
 from stacks.local.aws.sagemaker.tuning.warm_start import IDENTICAL, lessons, parents
 from stacks.local.aws.store import Resource
-from stacks.local.runtime.jobs import FAILURE_REASON_LIMIT, Ending, Status, instances, metric_series
+from stacks.local.runtime.job_metrics import metric_series
+from stacks.local.runtime.jobs import FAILURE_REASON_LIMIT, Ending, Status, instances
 
 STEM, TRAINING = "HyperParameterTuningJob", "training job"
 POLL_SECONDS = 0.1
