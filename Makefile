@@ -15,8 +15,8 @@ help: ## list the targets (so does a bare `make`)
 up: install ## deploy ENV (default: local; there it also trains, serves and scores)
 	.venv/bin/plinth up $(ENV) $(if $(filter local,$(ENV)),--with-model)
 
-test: install ## run every test, as CI does (PYTEST_ARGS=...)
-	.venv/bin/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+test: install ## run the tests, as CI does (PYTEST_ARGS=--nightly: every one)
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: install ## ruff, ruff format and mypy --strict
 	.venv/bin/ruff check

@@ -14,6 +14,7 @@ from typing import Any
 
 from infra.errors import UserError
 from stacks.paths import ENVIRONMENTS, shown
+from stacks.reading import brief, yaml_of
 from stacks.stack_name import StackName
 
 Adopted = Mapping[str, str]
@@ -31,17 +32,12 @@ def load_adopted(stack: StackName, path: Path | None = None) -> dict[str, str]:
     if not path.exists():
         return {}
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError
 
-    try:
-        found = YAML(typ="safe").load(path.read_text()) or {}
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UserError(f"{shown(path)}:{line} must be YAML, got {error.problem}") from None
+    found = yaml_of(path, YAML(typ="safe"))
     wrong = [
-        f"{key}: {value}"
-        for key, value in (found.items() if isinstance(found, dict) else [("", found)])
-        if not (isinstance(key, str) and "::" in key and isinstance(value, str) and value)
+        f"{key}: {brief(value)}"
+        for key, value in found.items()
+        if not ("::" in key and isinstance(value, str) and value)
     ]
     if wrong:
         raise UserError(

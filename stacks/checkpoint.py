@@ -26,7 +26,7 @@ def resources_of(content: bytes, stack: str) -> list[Mapping[str, Any]]:
         raise Damaged("an empty file")
     try:
         data = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Damaged(f"no JSON ({error})") from None
     if not isinstance(data, dict) or data.get("version") != VERSION:
         raise Damaged(f"no checkpoint of version {VERSION}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,18 @@ from typing import Any
 import click
 
 from infra.errors import CheckFailed, UserError
+from stacks import garbage
 from stacks.commands.cli_tools import TOOLS
 from stacks.commands.exit_codes import (
     EXIT_CHECK_FAILED,
     EXIT_INTERRUPTED,
     EXIT_USER,
     failed,
-    no_room,
+    flushed,
+    no_memory,
     of_a_cloud,
+    of_the_machine,
+    open_streams,
 )
 from stacks.commands.options import (
     KINDS,
@@ -368,7 +371,10 @@ for tool in TOOLS:
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; exit codes 0 done, 1 a check said no, 2 the person can fix it, 3 our bug."""
+    if argv is None:  # a process of its own
+        garbage.put_off()  # until an engine runs, or jobs do
     arguments = sys.argv[1:] if argv is None else argv
+    open_streams()
     try:
         code = cli.main(arguments, prog_name="plinth", standalone_mode=False)
     except click.ClickException as error:
@@ -381,12 +387,12 @@ def main(argv: list[str] | None = None) -> int:
     except CheckFailed as error:
         code = failed(error.problem, error.fix, EXIT_CHECK_FAILED, arguments, error.data)
     except OSError as error:
-        code = no_room(error, arguments)
+        code = of_the_machine(error, arguments)
+    except MemoryError:
+        code = no_memory(arguments)
     except Exception as error:  # noqa: BLE001 the one place where a bug becomes a message
         code = of_a_cloud(error, arguments)
-    with contextlib.suppress(BrokenPipeError):
-        sys.stdout.flush()
-    sys.exit(code or 0)
+    sys.exit(flushed(code or 0))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ What it makes lies in `.plinth/` (state) and in `~/.cache/plinth` (tools).
 import os
 from pathlib import Path
 
+from infra.errors import UserError
+
 STACKS = Path(__file__).parent
 ROOT = STACKS.parent
 ENVIRONMENTS = STACKS / "environments"
@@ -19,11 +21,22 @@ def shown(path: Path) -> str:
 
 def home() -> Path:
     """State of the environments: `PLINTH_HOME`, by default `.plinth/` in the checkout."""
-    chosen = os.environ.get("PLINTH_HOME")
-    return Path(chosen).expanduser().resolve() if chosen else ROOT / ".plinth"
+    return _folder("PLINTH_HOME", str(ROOT / ".plinth"))
 
 
 def cache() -> Path:
     """What is slow to build and the same for every checkout: `PLINTH_CACHE`."""
-    chosen = os.environ.get("PLINTH_CACHE")
-    return Path(chosen).expanduser().resolve() if chosen else Path.home() / ".cache" / "plinth"
+    return _folder("PLINTH_CACHE", "~/.cache/plinth")
+
+
+def _folder(variable: str, default: str) -> Path:
+    """What a variable names, all links followed; UserError where its `~` is nobody's."""
+    path = os.environ.get(variable) or default
+    try:
+        path = str(Path(path).expanduser())
+    except RuntimeError:
+        raise UserError(
+            f"{variable} must name a folder, got {path!r}: nobody has that home",
+            fix=f"set {variable} to a path from the root",
+        ) from None
+    return Path(os.path.realpath(path))

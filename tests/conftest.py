@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 import hypothesis
 import psutil
 import pytest
+
+from stacks import garbage
 
 ROOT = Path(__file__).parent.parent
 HANGS_SECONDS = 1200
@@ -31,6 +33,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--accept", action="store_true", help="write golden files instead of comparing"
     )
+    parser.addoption("--nightly", action="store_true", help="run the tests of the night, too")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return "nightly: " + ("run" if config.getoption("--nightly") else "left out, run by --nightly")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what runs every night alone, so that `make test` ends within CI's hour."""
+    if not config.getoption("--nightly"):
+        left_out = [item for item in items if item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("nightly")]
+    # files that take minutes go first, so that none is left to one process at the end
+    slow = {item.path for item in items if item.get_closest_marker("e2e")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of tests stay: nobody looks whether they are garbage."""
+    garbage.put_off()
+    try:
+        return (yield)
+    finally:
+        garbage.take_up()
 
 
 @pytest.fixture
@@ -146,6 +174,17 @@ class Clone:
         )
         return session.client(service, endpoint_url=cloud["endpoint_url"])
 
+    def end(self) -> None:
+        """End the cloud of this clone and whatever works for it: its home goes with the test.
+
+        Without `destroy`, which takes as long as a deployment and is tested where it is meant.
+        """
+        from stacks.local.daemon import client as daemon
+
+        daemon.stop(self.home)
+        for process in self.processes():
+            process.kill()
+
     def processes(self) -> list[psutil.Process]:
         """Every process that works for this clone's home."""
         found = []
@@ -188,6 +227,4 @@ def clone(tmp_path_factory: pytest.TempPathFactory, pulumi_cli: Path) -> Iterato
     copy_checkout(root)
     made = Clone(root, root / ".plinth")
     yield made
-    made.plinth("destroy", "local", "--yes")
-    for process in made.processes():
-        process.kill()
+    made.end()

@@ -343,3 +343,12 @@ def test_the_guard_of_every_pitfall_exists() -> None:
     assert len(guards) == 28
     assert all(guards)
     assert set().union(*guards) - known == set()
+
+
+def test_what_the_checkout_tracks_is_text_below_a_megabyte() -> None:
+    """A wheel or an archive that somebody dropped here would be cloned for ever."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    named = each([name for name in listed.stdout.decode().split("\0") if (ROOT / name).is_file()])
+    held = {name: (ROOT / name).read_bytes() for name in named}
+    assert [name for name, content in held.items() if len(content) > 10**6] == []
+    assert [name for name, content in held.items() if b"\0" in content] == []

@@ -25,8 +25,8 @@ from stacks.commands.options import FAULTS, file_option, json_option, report, st
     metavar="FOLDER",
     help="The one folder it may write, whose plain files come back.",
 )
-@click.option("--wall-seconds", type=click.IntRange(1), default=300, show_default=True)
-@click.option("--memory-mib", type=click.IntRange(64), default=4096, show_default=True)
+@click.option("--wall-seconds", type=click.IntRange(1, 86_400), default=300, show_default=True)
+@click.option("--memory-mib", type=click.IntRange(64, 2**20), default=4096, show_default=True)
 @json_option
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def sandbox(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from infra.errors import UserError
 from stacks.commands.output import CommandOutput
+from stacks.reading import json_of
 
 
 def compare_reviews(
@@ -19,9 +19,7 @@ def compare_reviews(
     from policies.review.roll_up import rolled
 
     try:
-        section = rolled([json.loads(path.read_text()) for path in files])
-    except OSError as error:
-        raise UserError(f"{error.filename} must be a file, got {error.strerror}") from None
+        section = rolled([json_of(path) for path in files])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"every FILE must be the JSON report of a review: {error}",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import io
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policies.secret_names import SECRET, says_secret, secret_items, without_secrets
+from stacks.terminal import plain
 
 EXIT_CHECK_FAILED = 1
 EXIT_USER = 2
@@ -18,8 +22,14 @@ EXIT_INTERRUPTED = 130
 DENIED = re.compile("AccessDenied|Unauthorized|NotAuthorized|AuthorizationError|ExpiredToken")
 """In codes of denials and of sessions that ended."""
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
-"""Faults of a disk or its rights, which the person can mend (POSIX, errno)."""
+OF_THE_MACHINE = frozenset({
+    errno.EACCES, errno.EPERM, errno.EROFS,  # rights
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG,  # room
+    errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM,  # limits of processes
+    errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOENT, errno.ELOOP, errno.ENAMETOOLONG,
+    errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE,  # what lies at a path; what carries it
+})  # fmt: skip
+"""Faults of files, disks and limits, which the person can mend (POSIX, errno)."""
 
 
 def failed(
@@ -33,10 +43,31 @@ def failed(
     import json
 
     problem = without_secrets(problem)
-    sys.stderr.write(f"plinth: {problem}\n" + (f"  fix: {fix}\n" if fix else ""))
+    sys.stderr.write(plain(f"plinth: {problem}\n" + (f"  fix: {fix}\n" if fix else "")))
     if "--json" in arguments:
         result = {**(data or {}), "error": problem, "fix": fix, "exit_code": code}
-        sys.stdout.write(json.dumps(result, sort_keys=True, default=str) + "\n")
+        with contextlib.suppress(OSError):  # whose fault may be what is told
+            sys.stdout.write(json.dumps(result, sort_keys=True, default=str) + "\n")
+    return code
+
+
+def open_streams() -> None:
+    """Let a command write even where whoever started it closed its output (`>&-`)."""
+    sys.stdout = sys.stdout or io.StringIO()
+    sys.stderr = sys.stderr or io.StringIO()
+
+
+def flushed(code: int) -> int:
+    """The exit code once everything is written: another where that could not be."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # what is left would be tried again at the end (Python, signal, "Note on SIGPIPE")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            return code or failed(
+                f"standard output must take the result, got {error.strerror}", "", EXIT_USER, []
+            )
     return code
 
 
@@ -116,10 +147,18 @@ def _unasked(exceptions: Any) -> tuple[type[Exception], ...]:
     )
 
 
-def no_room(error: OSError, arguments: list[str]) -> int:
-    """Say which file cannot be written and why; of any other fault of a file, a bug."""
-    if error.errno not in NO_ROOM:
-        return bug(error, arguments)
-    problem = f"{error.filename or 'a file'} must be one that can be written, got {error.strerror}"
-    fix = "free room or mend its rights, and type the command again: nothing is lost"
+def of_the_machine(error: OSError, arguments: list[str]) -> int:
+    """Say which file cannot be used and why. Of any other fault of the system a bug, but that some
+    of botocore's are of this kind, too (exceptions, HTTPClientError)."""
+    if error.errno not in OF_THE_MACHINE:
+        return of_a_cloud(error, arguments)
+    file = os.fsdecode(error.filename) if error.filename else "a file"
+    problem = f"{file} must be one that can be read or written, got {error.strerror}"
+    fix = "mend it, its rights or the room for it, and type the command again: nothing is lost"
     return failed(problem, fix, EXIT_USER, arguments)
+
+
+def no_memory(arguments: list[str]) -> int:
+    """Say that this machine, or a limit of the shell, is too small."""
+    problem = "a command must have memory to work with, got none"
+    return failed(problem, "end other programs, or raise `ulimit -v`", EXIT_USER, arguments)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from infra.errors import UserError
+from stacks import garbage
 from stacks.commands.output import CommandOutput
 from stacks.settings.load import load
 from stacks.stack_name import named
@@ -56,6 +57,7 @@ def _follow(found: Sequence[Log], lines: int, report: CommandOutput) -> None:
     from rich.markup import escape
 
     before = {log.place: log.read(10_000) for log in found}
+    garbage.take_up()  # it may run for days
     while True:
         time.sleep(POLL_SECONDS)
         for log in found:

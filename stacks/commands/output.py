@@ -11,9 +11,22 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.errors import MarkupError
+from rich.markup import escape, render
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.progress import TimeElapsedColumn as Elapsed
 from rich.table import Table
+
+from stacks.terminal import plain
+
+
+def shown(text: str) -> str:
+    """Rich's markup, or what only looks like some as text."""
+    try:
+        render(plain(text))
+    except MarkupError:
+        return escape(plain(text))
+    return plain(text)
 
 
 class CommandOutput:
@@ -48,7 +61,7 @@ class CommandOutput:
                 raise
             finally:
                 stage.remove()
-        self._end(name, stage, started, stage.done)
+        self._end(name, stage, started, escape(plain(stage.done)))
 
     @contextmanager
     def _view(self) -> Iterator[Progress]:
@@ -57,11 +70,11 @@ class CommandOutput:
             if self._running == 0:
                 self._progress = Progress(
                     SpinnerColumn(),
-                    TextColumn("{task.description}"),
+                    TextColumn("{task.description}", markup=False),
                     BarColumn(bar_width=20),
                     MofNCompleteColumn(),
                     Elapsed(),
-                    TextColumn("[dim]{task.fields[detail]}"),
+                    TextColumn("{task.fields[detail]}", style="dim", markup=False),
                     console=self.err,
                     transient=True,
                     disable=not self._live,
@@ -86,29 +99,29 @@ class CommandOutput:
         took = time.perf_counter() - started
         with self._guard:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 3)
-        self.err.print(f"[dim]{took:6.1f} s[/]  {stage.title}  {done}".rstrip())
+        self.err.print(f"[dim]{took:6.1f} s[/]  {escape(plain(stage.title))}  {done}".rstrip())
 
     def note(self, text: str) -> None:
         """Something the person should know, in passing."""
-        self.err.print(f"[yellow]note[/] {text}")
+        self.err.print(f"[yellow]note[/] {escape(plain(text))}")
 
     def table(self, title: str, rows: Mapping[str, Any]) -> None:
         """Names and values for people; nothing with --json."""
         if self.as_json:
             return
-        table = Table(title=title, title_justify="left", show_header=False, box=None)
+        table = Table(title=shown(title), title_justify="left", show_header=False, box=None)
         table.add_column(style="bold", overflow="fold", min_width=12)
         table.add_column(overflow="fold")
         for key, value in rows.items():
             if value not in (None, "", [], {}):
                 text = ", ".join(value) if isinstance(value, list) else str(value)
-                table.add_row(key, text)
+                table.add_row(key, shown(text))
         self.out.print(table)
 
     def say(self, text: str) -> None:
         """A line of the result for people; nothing with --json."""
         if not self.as_json:
-            self.out.print(text)
+            self.out.print(shown(text))
 
     def result(self, data: Mapping[str, Any]) -> None:
         """The command's result as the last line of stdout; nothing without --json."""
@@ -132,7 +145,7 @@ class Stage:
         """What is going on right now; a log without a terminal gets it as a line."""
         self._progress.update(self._task, detail=detail)
         if not self._progress.console.is_terminal:
-            self._progress.console.print(f"          {detail}")
+            self._progress.console.print(f"          {escape(plain(detail))}")
 
     def remove(self) -> None:
         """Take its line out of the view."""

@@ -15,6 +15,7 @@ from stacks.commands import frameworks
 from stacks.commands.output import CommandOutput
 from stacks.paths import shown
 from stacks.policy_config import policy_config
+from stacks.reading import json_of, text_of
 from stacks.settings.load import load
 from stacks.stack_name import StackName, named
 from stacks.targets.policy_settings import exemptions
@@ -175,7 +176,7 @@ def _previewed(path: Path, env: str) -> Seen:
     from policies.review.digest import read
 
     try:
-        change = read(_text(path), env)
+        change = read(text_of(path), env)
     except ValueError as error:
         fix = "write it with `pulumi preview --json --show-sames`"
         raise UserError(f"{path}: {error}", fix=fix) from None
@@ -188,7 +189,7 @@ def _exported(path: Path, env: str) -> Seen:
 
     fix = "write it with `pulumi stack export`"
     try:
-        document = json.loads(_text(path))
+        document = json_of(path)
         resources = document["deployment"]["resources"]
         steps = [
             {"op": "same", "urn": item["urn"], "oldState": item, "newState": item}
@@ -201,15 +202,6 @@ def _exported(path: Path, env: str) -> Seen:
     except ValueError as error:
         raise UserError(f"{path}: {error}", fix=fix) from None
     return Seen("state export", change.after())
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError as error:
-        raise UserError(f"{path} must be a file, got {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path} must be text in UTF-8, got other bytes") from None
 
 
 def _counts(findings: Sequence[RuleFinding]) -> dict[str, int]:
@@ -243,7 +235,7 @@ def lint_pipeline(
     from policies.lint import NoDefinition, lint, path_of, problems
 
     config = policy_config(load(named(env)[0])) if env else PolicyConfig(production=True)
-    text = _text(path)
+    text = text_of(path)
     try:
         findings = lint(text, path.name, config)
     except NoDefinition as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ def run(
             f"--repository must be a checkout, got {repository}",
             fix="name the folder that git cloned",
         )
-    if output.resolve() == repository.resolve():
+    repository, output = (Path(os.path.realpath(path)) for path in (repository, output))
+    if output == repository:
         raise UserError(f"--output must be a folder of its own, got the checkout {output}")
     done = sandbox.run(
         command, repository=repository, output=output, limits=sandbox.SandboxLimits(**limits)

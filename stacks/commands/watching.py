@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from stacks import garbage
 from stacks.commands.output import CommandOutput
 from stacks.targets.aws_clients import Clients
 
@@ -40,6 +41,7 @@ class Watch:
         from pipelines.executor import cache_report
 
         sagemaker = self.clients("sagemaker")
+        garbage.take_up()
         while True:
             status = sagemaker.describe_pipeline_execution(PipelineExecutionArn=self.arn)
             steps = cache_report.rows_of(sagemaker, self.arn)

@@ -35,7 +35,9 @@ def new(
 ) -> dict[str, Any]:
     """Write a workload that runs as it is: its package, a test, and a file per environment."""
     from pipelines.scaffold import render
+    from pipelines.workload import check_name
 
+    check_name(name)
     stacks = [StackName(env, name) for env in environments]
     for stack in stacks:
         stacks_of(stack.env)  # there is such an environment

@@ -30,6 +30,7 @@ from typing import IO, Any
 
 from infra.errors import UserError
 from stacks.sandbox import cgroup, seccomp, view
+from stacks.terminal import plain
 
 INSIDE = Path(__file__).parent / "inside.py"
 NOBODY = 65_534
@@ -37,7 +38,6 @@ NOBODY = 65_534
 
 HOME = "/home/plinth"
 POLL_SECONDS = 0.1
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 FIX = (
     "run it on Linux 5.14 or newer where a process may make user namespaces: on Ubuntu 24.04 "
     "`sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, in a container "
@@ -329,7 +329,7 @@ def _kept(stream: IO[bytes], output: Path, limits: SandboxLimits) -> tuple[str, 
 
 def printable(text: str, dropped: int = 0) -> str:
     """Each line as text behind a bar: a runner obeys lines that begin with `::` or hold `##[`."""
-    clean = CONTROL.sub("\ufffd", text.replace("\r\n", "\n")).replace("##[", "# #[")
+    clean = plain(text).replace("##[", "# #[")
     lines = [f"| {line}" for line in clean.splitlines()]
     lines += [f"({dropped} more bytes)"] if dropped else []
     return "".join(f"{line}\n" for line in lines)

@@ -16,11 +16,11 @@ from typing import Any, TypeVar, get_args
 from pydantic import ValidationError
 
 from infra.errors import UserError
-from infra.naming import PLATFORM_WORDS
 from pipelines.workload import Workload, find
 from policies.review import hidden
 from policies.secret_names import says_secret
 from stacks.paths import ENVIRONMENTS, shown
+from stacks.reading import mapping, yaml_of
 from stacks.settings.environment import Environment
 from stacks.settings.model import ClusterSettings, FoundationSettings, Settings, WorkloadSettings
 from stacks.settings.part import Part
@@ -152,14 +152,7 @@ def _declared(stack: StackName, folder: Path) -> Workload:
             f"got {stack.layer!r}",
             fix=f"write pipelines/{stack.layer}/workload.py, or delete the file",
         )
-    workload = found[stack.layer]
-    if workload.aws_name in PLATFORM_WORDS:
-        raise UserError(
-            f"a workload must not be called like what the platform owns, got {workload.name!r}: "
-            f"plinth-{stack.env}-{workload.aws_name}-* would be names of both",
-            fix="rename the package",
-        )
-    return workload
+    return found[stack.layer]
 
 
 def workload_stack(name: str) -> tuple[StackName, WorkloadSettings]:
@@ -234,14 +227,9 @@ def _null(representer: Any, _: None) -> Any:
 
 def _source(path: Path, *, prefix: str) -> Source:
     """The keys of an environment's file, or the `plinth:` objects of a stack's."""
-    from ruamel.yaml.error import MarkedYAMLError
-
-    try:
-        document = yaml_reader().load(path.read_text()) or {}
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UserError(f"{shown(path)}:{line} must be YAML, got {error.problem}") from None
-    content: Any = (document.get("config") or {}) if prefix else document
+    content: Any = yaml_of(path, yaml_reader())
+    if prefix:
+        content = mapping(content.get("config"), f"{shown(path)}: config")
     lines: dict[tuple[str, ...], int] = {}
     values: dict[str, Any] = {}
     for key, value in content.items():

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from stacks import garbage
 from stacks.policy_config import policy_config
 from stacks.settings.load import dependencies, load
 from stacks.settings.model import Settings
@@ -133,6 +134,7 @@ def run_engine(operation: Operation, stack: Stack, program: Any, report: Command
     """One operation as a stage of the command."""
     titles = {"up": "deploy", "preview": "preview", "destroy": "delete"}
     title = f"{titles[operation]} {stack.name}"
+    garbage.take_up()
     with report.stage(title, title) as stage:
         changes = stack.run(operation, program, lambda done, name: stage.tick(done, None, name))
         stage.done = tally(changes.counts)

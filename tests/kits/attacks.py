@@ -239,9 +239,7 @@ def tracking_login(user: str, password: str) -> dict[str, str]:
 
 
 def _session_without_token(target: Target) -> int:
-    made = target.client("sts").assume_role(
-        RoleArn="arn:aws:iam::123456789012:role/x", RoleSessionName="attack"
-    )["Credentials"]
+    made = target.client("sts").get_session_token()["Credentials"]
     return job_as(target, Credentials(made["AccessKeyId"], made["SecretAccessKey"]))
 
 

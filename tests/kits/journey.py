@@ -411,6 +411,4 @@ def destroyed(clone: Clone) -> Iterator[Clone]:
     try:
         yield clone
     finally:
-        clone.plinth("destroy", "local", "--yes")
-        for process in clone.processes():
-            process.kill()
+        clone.end()

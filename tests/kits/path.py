@@ -1,11 +1,13 @@
 """What the tests of the whole path ask of a clone, and programs of other people that they run."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -92,7 +94,7 @@ def wait_until(
     while not (found := answer()):
         assert by is None or by.poll() is None, "it ended before it came to the point"
         assert time.monotonic() < deadline, f"it never came to the point, still {found!r}"
-        time.sleep(0.02)
+        time.sleep(0.1)
     return found
 
 
@@ -116,8 +118,16 @@ def engine_of(clone: Clone, stack: str = "") -> psutil.Process | None:
     return None
 
 
-def listening_until_over(clone: Clone, command: subprocess.Popen[str]) -> set[tuple[str, str, int]]:
-    """Program, address and port of all that listens for this clone while a command runs."""
+@dataclass(frozen=True)
+class Watched:
+    """What a command said, and what listened while it ran: program, address and port."""
+
+    said: dict[str, Any]
+    sockets: set[tuple[str, str, int]]
+
+
+def listening_until_over(clone: Clone, command: subprocess.Popen[str]) -> Watched:
+    """The JSON of a command, and all that listens for this clone while it runs."""
     found: set[tuple[str, str, int]] = set()
     while command.poll() is None:
         for process in clone.processes():
@@ -127,9 +137,10 @@ def listening_until_over(clone: Clone, command: subprocess.Popen[str]) -> set[tu
                     for c in process.net_connections(kind="tcp")
                     if c.status == psutil.CONN_LISTEN
                 }
-    _, err = command.communicate()
+        time.sleep(0.2)  # it has more to do than being looked at
+    out, err = command.communicate()
     assert command.returncode == 0, err
-    return found
+    return Watched(json.loads(out.strip().splitlines()[-1]), found)
 
 
 def corrupted(lines: Sequence[str]) -> str:

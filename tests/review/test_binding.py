@@ -16,7 +16,6 @@ from stacks.commands.output import CommandOutput
 from stacks.review.binding import binding, hold, read, refuse_blocked
 from stacks.review.git import clean_commit
 from stacks.stack_name import StackName, named
-from tests.conftest import Clone
 
 
 def deployment(**of_bucket: Any) -> dict[str, Any]:
@@ -151,47 +150,3 @@ def test_a_plan_of_another_stack_deploys_nothing(
 ) -> None:
     with pytest.raises(UserError, match="must be about every stack that is deployed"):
         deployed_by_plan(monkeypatch, tmp_path, ONE, name)
-
-
-@pytest.fixture
-def deployed(clone: Clone) -> Clone:
-    """The environment local, deployed in a clone of the checkout."""
-    clone.ok("up", "local")
-    return clone
-
-
-@pytest.mark.e2e
-def test_up_holds_to_a_review_on_local(deployed: Clone, tmp_path: Path) -> None:
-    plan = tmp_path / "report.json"
-    said = deployed.ok("review", "local", "--format", "json", "--output", str(plan))
-    bound = {stack: report["binding"] for stack, report in said["stacks"].items()}
-    assert set(bound) == set(map(str, named("local")))
-    assert read(plan) == bound
-    stale, changed = tmp_path / "stale.json", json.loads(plan.read_text())
-    changed["stacks"]["local.weather"]["binding"]["state_sha256"] = "0" * 64
-    stale.write_text(json.dumps(changed))
-    for name in ("local", "local.weather"):
-        refused = deployed.plinth("up", name, "--plan", str(stale))
-        assert refused.code == 1
-        assert "local.weather must be as it was reviewed" in refused.err
-    deployed.ok("up", "local", "--plan", str(plan))
-
-
-@pytest.mark.e2e
-def test_a_feature_that_changes_its_type_is_a_loss_to_the_engine_itself(deployed: Clone) -> None:
-    """And to nobody else: a review of the environment finds it in one stack."""
-    path = deployed.root / "pipelines" / "flight_delay" / "feature_groups.py"
-    text = path.read_text()
-    path.write_text(text.replace('"carrier": "String"', '"carrier": "Integral"', 1))
-    try:
-        done = deployed.plinth("review", "local", "--json")
-    finally:
-        path.write_text(text)
-    rules = {
-        stack: {reason["rule"] for reason in report["reasons"]}
-        for stack, report in done.json["stacks"].items()
-    }
-    assert [stack for stack, found in rules.items() if "RV-001" in found] == ["local.flight_delay"]
-    replaced = {stack: said["tally"]["replace"] for stack, said in done.json["stacks"].items()}
-    assert replaced.pop("local.flight_delay") >= 1
-    assert replaced["local.block_time"] == replaced["local.foundation"] == 0

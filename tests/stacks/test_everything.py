@@ -12,7 +12,7 @@ from tests.conftest import Clone
 from tests.kits.kubernetes import control_plane_binaries  # noqa: F401 the fixture
 from tests.kits.path import not_same, wait_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.nightly]
 
 IMAGES = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 EVERYTHING: Mapping[str, Mapping[str, Mapping[str, Any]]] = {

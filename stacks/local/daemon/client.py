@@ -58,7 +58,7 @@ FIELDS = tuple(CloudInfo.__dataclass_fields__)
 def find(home: Path) -> CloudInfo | None:
     """The cloud of this home if it is alive, by its record or by what its lock holds."""
     for path in (_record(home), _lock_file(home)):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             record = json.loads(path.read_text())
             info = CloudInfo(**{name: record[name] for name in FIELDS})
             if is_alive(info.pid, info.create_time):

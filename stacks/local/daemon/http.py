@@ -73,6 +73,10 @@ class Handler(MotoRequestHandler):  # type: ignore[misc]
     wbufsize = -1
     """Head and body of a small answer leave in one piece."""
 
+    error_message_format = "%(code)d %(message)s\n"
+    error_content_type = "text/plain;charset=utf-8"
+    """What is no request gets a line, not a page."""
+
     server: "Server"
     whole = False
     """Whether the request under way was read to its end."""

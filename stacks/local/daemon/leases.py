@@ -98,7 +98,7 @@ def _sign(descriptor: int) -> None:
 def _holder(path: Path) -> str:
     """Who holds a lease, as far as the files say it."""
     for file in [path, *sorted(path.parent.glob("*.json"))]:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             said = json.loads(file.read_text())
             os.kill(int(said["pid"]), 0)
             seconds = int(time.time()) - int(said["since"])

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import psutil
 
+from stacks import garbage
 from stacks.local.daemon.client import ALREADY_RUNNING, take_lock
 from stacks.local.daemon.record import last_port, write_down
 from stacks.local.provider.aws.kept_answers import Answers
@@ -66,6 +67,7 @@ log = logging.getLogger("stacks.local.daemon.main")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the cloud until it is told to stop; the exit code."""
+    garbage.put_off()
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for noisy in ("werkzeug", "botocore", "boto3", "urllib3", "httpx2"):
@@ -133,6 +135,7 @@ def _serve(
         ports = [_serve_provider(backend, admits, data) for backend in backends]
     ready()
     data.begin()
+    garbage.take_up()
     log.info("ready at %s", url)
     write_down(home, _record(url, ports, namespace, data), lock, data.made, stop)
     (home / "local" / "cloud.json").unlink(missing_ok=True)
@@ -163,10 +166,6 @@ def _overlay(
     from stacks.local.aws import (
         eventbridge,
         function_roles,
-        moto_bucket_policies,
-        moto_cloudwatch,
-        moto_ec2,
-        moto_thread_safety,
         service_linked_roles,
         service_quotas,
     )
@@ -188,10 +187,7 @@ def _overlay(
         closed_namespace=without_network(namespace),
         children=children,
     )
-    moto_thread_safety.install()
-    moto_bucket_policies.install()
-    moto_ec2.install()
-    moto_cloudwatch.install()
+    _mend_moto()
     service_linked_roles.install()
     simulation.install()
     service_quotas.install()
@@ -206,6 +202,25 @@ def _overlay(
     fallback = _recorder(emulator)
     captures = Captures(lambda role: emulator.act(role).s3)
     return SageMakerApp(emulator=emulator, captures=captures, fallback=fallback)
+
+
+def _mend_moto() -> None:
+    """What is mended before any of its applications is made."""
+    from stacks.local.aws import (
+        moto_bucket_policies,
+        moto_cloudwatch,
+        moto_ec2,
+        moto_lambda,
+        moto_loading,
+        moto_thread_safety,
+    )
+
+    moto_loading.install()
+    moto_thread_safety.install()
+    moto_bucket_policies.install()
+    moto_ec2.install()
+    moto_cloudwatch.install()
+    moto_lambda.install()
 
 
 def _recorder(emulator: Emulator) -> Recorder:

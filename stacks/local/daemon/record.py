@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 def last_port(home: Path) -> int:
     """Where the AWS endpoint of the last cloud listened; 0: there was none."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         record = json.loads((home / "local" / "daemon.lock").read_text())
         return int(record["endpoint_url"].rpartition(":")[2])
     return 0

@@ -13,6 +13,7 @@ needs it.
 from __future__ import annotations
 
 import base64
+import errno
 import hmac
 import io
 import json
@@ -137,7 +138,7 @@ class Journal:
                 signature, _, told = line.partition(b" ")
                 if hmac.compare_digest(self.keys.sign(PURPOSE, told), signature):
                     yield json.loads(told)
-                else:
+                elif line:
                     log.warning("%s: a line is cut off or altered, and left out", path.name)
 
     def _files(self) -> list[Path]:
@@ -152,8 +153,12 @@ class Journal:
 
     def _put(self, entry: Mapping[str, Any]) -> None:
         told = json.dumps(entry).encode()
+        line = self.keys.sign(PURPOSE, told) + b" " + told + b"\n"
+        if self._failing:
+            line = b"\n" + line  # behind what a full disk took of the one before
         try:
-            os.write(self._out, self.keys.sign(PURPOSE, told) + b" " + told + b"\n")
+            if os.write(self._out, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:  # a full disk must not refuse what fits into memory
             if not self._failing:
                 log.warning("writes are not put down any more: %s", error)

@@ -10,7 +10,7 @@ import pytest
 from stacks.acceptance.answers import of_local
 from tests.conftest import Clone
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.nightly]
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 
 from tests.drills import canaries, kills, lost_answers, races, soak, state
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.nightly]
 
 
 def test_states_that_are_lost_or_altered_are_refused_and_put_back(pulumi_cli: object) -> None:

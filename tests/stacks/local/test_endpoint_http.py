@@ -13,6 +13,8 @@ import pytest
 
 from stacks.local.aws.gate import ARRIVED
 from stacks.local.daemon.http import Server
+from stacks.local.runtime import keys
+from tests.kits.local_cloud import BUCKET, Cloud
 
 Serve = Callable[..., tuple[str, int]]
 
@@ -116,6 +118,22 @@ def test_a_fault_is_a_500(serve: Serve) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (b"GET / HTTP/3.0\r\n\r\n", b"505 Invalid HTTP version (3.0)\n"),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", b"414 Request-URI Too Long\n"),
+        (b"GET / HTTP/1.1\r\nA: " + b"a" * 70_000 + b"\r\n\r\n", b"431 Line too long\n"),
+        (b"<x y z\r\n\r\n", b"400 Bad request version ('z')\n"),
+    ],
+    ids=["version", "address", "header", "no request"],
+)
+def test_what_is_no_request_gets_a_line_and_no_page(serve: Serve, raw: bytes, told: bytes) -> None:
+    answer = until_closed(serve(), raw)
+    assert answer.endswith(told)
+    assert b"<" not in answer
+
+
 def test_a_client_that_asks_first_is_told_to_go_on(serve: Serve) -> None:
     with socket.create_connection(serve(), timeout=60) as wire:
         more = b"Content-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n"
@@ -133,3 +151,21 @@ def test_a_connection_that_waits_gives_way(serve: Serve) -> None:
             held.callback(connection.close)
             connection.request("POST", "/", "x")
             assert connection.getresponse().read() == b"it:x"
+
+
+def test_what_arrow_sends_in_chunks_arrives_whole(cloud: Cloud) -> None:
+    from pyarrow import fs
+
+    own = keys.load(cloud.home)
+    place = fs.S3FileSystem(
+        endpoint_override=cloud.info.endpoint_url.partition("://")[2],
+        scheme="http",
+        region="us-east-1",
+        access_key=own.access_key_id,
+        secret_key=own.secret_access_key,
+    )
+    for size in (5, 11_000_000):
+        with place.open_output_stream(f"{BUCKET}/arrow") as stream:
+            stream.write(b"z" * size)
+        body = cloud.client("s3").get_object(Bucket=BUCKET, Key="arrow")["Body"].read()
+        assert body == b"z" * size

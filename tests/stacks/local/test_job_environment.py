@@ -201,7 +201,7 @@ def test_what_a_job_installs_is_what_it_gets(tried: Mapping[str, tuple[int, str]
     import boto3
 
     assert tried["version"] == (0, "0.0.1\n")
-    assert "/jobs/tries/environment/" in tried["probe"][1]
+    assert "/jobs/tries/algo-1/environment/" in tried["probe"][1]
     assert boto3.__version__ != "0.0.1"
 
 

@@ -219,6 +219,6 @@ def test_without_namespaces_paths_are_rewritten(
         )
         assert job["ProcessingJobStatus"] == "Completed"
         written = s3.get_object(Bucket=BUCKET, Key="out/x")["Body"].read().decode()
-        assert written == str(tmp_path / "local/jobs/rewritten/ml")
+        assert written == str(tmp_path / "local/jobs/rewritten/algo-1/ml")
     finally:
         session.stop(tmp_path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +221,23 @@ def test_what_an_engine_heard_to_be_deleted_does_not_come_back(
         again = Cloud(home=cloud.home, info=daemon.start(cloud.home))
         assert "QueueUrls" not in again.client("sqs").list_queues()
         assert "1 later deletions are done again" in again.info.notes
+
+
+def test_what_a_full_disk_took_of_a_write_takes_no_other_write_with_it(tmp_path: Path) -> None:
+    own = keys.ensure(tmp_path / "home")
+    folder = tmp_path / "journal"
+    folder.mkdir()
+    journal = Journal(folder=folder, keys=own)
+    number = journal.rotate()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    journal.deleted("urn:1", "one")
+    room = (folder / f"{number:09}.journal").stat().st_size + 20
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+        journal.deleted("urn:2", "cut off")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    journal.deleted("urn:3", "three")
+    assert journal.gone(number) == [("urn:1", "one"), ("urn:3", "three")]

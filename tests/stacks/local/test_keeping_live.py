@@ -1,5 +1,6 @@
 """What the next cloud makes of a killed one: what served serves, what ran has failed."""
 
+import json
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -41,6 +42,13 @@ def put_record(cloud: Cloud) -> None:
     cloud.client("sagemaker-featurestore-runtime").put_record(**GROUP, Record=record)
 
 
+def run_machine(cloud: Cloud, machine: str, seconds: int) -> str:
+    started = cloud.client("stepfunctions").start_execution(
+        stateMachineArn=machine, input=json.dumps({"seconds": seconds})
+    )
+    return str(started["executionArn"])
+
+
 def begin(cloud: Cloud, programs: Any) -> Mapping[str, Any]:
     """Something of everything that lives, under way where it can be."""
     sm, session = cloud.client("sagemaker"), cloud.client("sts")
@@ -54,10 +62,18 @@ def begin(cloud: Cloud, programs: Any) -> Mapping[str, Any]:
     create(sm, "kept", shell("A", "true"), shell("B", "sleep 600", DependsOn=["A"]))
     execution = start(sm, "kept")
     wait_until(lambda: steps_of(sm, execution).get("B", {}).get("StepStatus") == "Executing")
+    wait = {"Type": "Wait", "SecondsPath": "$.seconds", "End": True}
+    machine = cloud.client("stepfunctions").create_state_machine(
+        name="kept", roleArn=ROLE, definition=json.dumps({"StartAt": "W", "States": {"W": wait}})
+    )["stateMachineArn"]
+    waiting = run_machine(cloud, machine, seconds=600)
     keys = session.assume_role(RoleArn=ROLE, RoleSessionName="kept")["Credentials"]
     sm.create_project(ProjectName="kept")
     domain = sm.create_domain(DomainName="kept", AuthMode="IAM", DefaultUserSettings={})
-    return {"queue": queue, "execution": execution, "keys": keys, "domain": domain["DomainId"]}
+    return {
+        "queue": queue, "execution": execution, "keys": keys, "domain": domain["DomainId"],
+        "machine": machine, "waiting": waiting,
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +81,18 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, Mapp
     with running_cloud(tmp_path_factory.mktemp("home")) as cloud:
         made = begin(cloud, tmp_path_factory.mktemp("bin"))
         yield killed_cloud(cloud), made
+
+
+def test_an_execution_of_a_state_machine_has_failed_and_another_runs(
+    both: tuple[Cloud, Mapping[str, Any]],
+) -> None:
+    cloud, made = both
+    states = cloud.client("stepfunctions")
+    found = states.describe_execution(executionArn=made["waiting"])
+    assert (found["status"], found["cause"]) == ("FAILED", ENDED)
+    again = run_machine(cloud, made["machine"], seconds=0)
+    wait_until(lambda: states.describe_execution(executionArn=again)["status"] != "RUNNING")
+    assert states.describe_execution(executionArn=again)["status"] == "SUCCEEDED"
 
 
 def test_an_endpoint_serves_again(both: tuple[Cloud, Mapping[str, Any]]) -> None:

@@ -18,15 +18,16 @@ from tests.kits.path import engine_of, not_same, wait_until
 
 pytestmark = pytest.mark.e2e
 
+FOUNDATION = "local.foundation"
+"""The stack that makes everything of which a double would go unnoticed."""
+
 
 @pytest.fixture
 def fresh(tmp_path: Path, pulumi_cli: Path) -> Iterator[Clone]:
     copy_checkout(tmp_path / "clone")
     made = Clone(tmp_path / "clone", tmp_path / "home")
     yield made
-    made.plinth("destroy", "local", "--yes")
-    for process in made.processes():
-        process.kill()
+    made.end()
 
 
 def cloud_pid(clone: Clone) -> int:
@@ -79,29 +80,30 @@ def test_commands_that_start_at_once_put_aside_the_state_of_a_lost_cloud_once(
     assert [path.name for path in state.with_name("state-of-a-lost-cloud").iterdir()] == ["old"]
 
 
+@pytest.mark.nightly
 def test_a_killed_command_line_leaves_nothing_that_the_next_up_does_not_mend(fresh: Clone) -> None:
-    started = fresh.start("up", "local")
+    started = fresh.start("up", FOUNDATION)
     wait_until(half_way(fresh), by=started)
     started.send_signal(signal.SIGKILL)
     started.communicate()
-    fresh.ok("up", "local")
+    fresh.ok("up", FOUNDATION)
     assert created(fresh) == EXPECTED
-    assert not_same(fresh.ok("up", "local")) == {}
+    assert not_same(fresh.ok("preview", FOUNDATION)) == {}
 
 
 def test_a_killed_engine_leaves_nothing_that_the_next_up_does_not_mend(fresh: Clone) -> None:
-    started = fresh.start("up", "local.foundation")
+    started = fresh.start("up", FOUNDATION)
     wait_until(half_way(fresh), by=started)
     engine = engine_of(fresh)
     assert engine is not None
     engine.kill()
     started.communicate()
     assert started.returncode == 1
-    done = fresh.plinth("up", "local.foundation", "--json")
+    done = fresh.plinth("up", FOUNDATION, "--json")
     assert done.code == 0, done.err
     assert "cleared the lock" in done.err
     assert created(fresh) == EXPECTED
-    assert not_same(fresh.ok("up", "local.foundation")) == {}
+    assert not_same(fresh.ok("preview", FOUNDATION)) == {}
 
 
 def made(clone: Clone, least: int) -> Callable[[], bool]:
@@ -114,34 +116,34 @@ def made(clone: Clone, least: int) -> Callable[[], bool]:
     return holds
 
 
-@pytest.mark.parametrize("least", [5, 60, 130])
+@pytest.mark.parametrize(
+    "least", [*(pytest.param(n, marks=pytest.mark.nightly) for n in (5, 60)), 130]
+)
 def test_a_killed_cloud_goes_on_with_its_data_and_the_next_up_mends_the_rest(
     fresh: Clone, least: int
 ) -> None:
-    started = fresh.start("up", "local.foundation")
+    started = fresh.start("up", FOUNDATION)
     wait_until(made(fresh, least), by=started)
     os.kill(cloud_pid(fresh), signal.SIGKILL)
     started.communicate()
     assert started.returncode != 0
-    done = fresh.plinth("up", "local.foundation", "--json")
+    done = fresh.plinth("up", FOUNDATION, "--json")
     assert done.code == 0, done.err
     assert "has its data of" in done.err or least == 5
     assert created(fresh) == EXPECTED
-    assert not_same(fresh.ok("up", "local.foundation")) == {}
+    assert not_same(fresh.ok("preview", FOUNDATION)) == {}
 
 
-def test_a_cloud_that_is_killed_between_two_updates_changes_nothing(fresh: Clone) -> None:
-    fresh.ok("up", "local.foundation")
+def test_a_cloud_that_is_killed_between_two_updates_changes_nothing_and_one_that_is_reset_all(
+    fresh: Clone,
+) -> None:
+    fresh.ok("up", FOUNDATION)
     os.kill(cloud_pid(fresh), signal.SIGKILL)
-    assert not_same(fresh.ok("up", "local.foundation")) == {}
+    assert not_same(fresh.ok("up", FOUNDATION)) == {}
     assert created(fresh) == EXPECTED
-
-
-def test_a_reset_forgets_everything(fresh: Clone) -> None:
-    fresh.ok("up", "local.foundation")
     fresh.ok("reset", "local", "--yes")
     assert fresh.processes() == []
-    assert fresh.ok("up", "local.foundation")["changes"]["create"] > 100
+    assert fresh.ok("up", FOUNDATION)["changes"]["create"] > 100
     assert created(fresh) == EXPECTED
 
 
@@ -155,7 +157,7 @@ def test_a_port_in_use_is_reported_with_its_owner(fresh: Clone) -> None:
 
 
 def test_a_second_up_at_the_same_time_is_refused_by_name(fresh: Clone) -> None:
-    started = fresh.start("up", "local.foundation")
+    started = fresh.start("up", FOUNDATION)
     wait_until(
         lambda: engine_of(fresh) is not None and any(fresh.home.rglob("locks/**/*.json")),
         by=started,
@@ -179,22 +181,25 @@ def test_a_layer_without_what_it_stands_on_says_what_to_deploy_first(
     assert "Traceback" not in done.err
 
 
+@pytest.mark.nightly
 def test_two_environments_live_side_by_side(fresh: Clone, tmp_path: Path) -> None:
     other = Clone(fresh.root, tmp_path / "other")
     try:
-        one, two = fresh.ok("up", "local"), other.ok("up", "local")
+        one, two = fresh.ok("up", FOUNDATION), other.ok("up", FOUNDATION)
         assert one["changes"] == two["changes"]
         urls = {clone.ok("status", "local")["endpoint_url"] for clone in (fresh, other)}
         assert len(urls) == 2
     finally:
-        other.plinth("destroy", "local", "--yes")
+        other.end()
 
 
+@pytest.mark.nightly
 def test_destroy_in_the_middle_of_a_run_and_after_a_kill_leaves_no_process(fresh: Clone) -> None:
-    fresh.ok("up", "local")
+    fresh.ok("up", FOUNDATION)
+    fresh.ok("up", "local.flight_delay")
     name = "plinth-local-flight-delay-training"
     fresh.client("sagemaker").start_pipeline_execution(PipelineName=name)
-    started = fresh.start("up", "local")
+    started = fresh.start("up", "local.flight_delay")
     wait_until(lambda: engine_of(fresh) is not None, by=started)
     started.send_signal(signal.SIGKILL)
     started.communicate()

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import psutil
 import pytest
 
 from stacks.local.runtime import keys
-from tests.conftest import Clone
+from stacks.review import binding
+from tests.conftest import Clone, Done
 from tests.kits import path
 from tests.kits.attacks import answer, tracking_login
 
@@ -60,19 +62,77 @@ def test_weather_has_features_and_no_model(deployed: dict[str, Any]) -> None:
     assert said["predict"] is None
 
 
-def test_a_second_deployment_changes_nothing(clone: Clone, deployed: dict[str, Any]) -> None:
-    again = clone.ok("up", "local")
-    assert set(again["stacks"]) == STACKS
-    assert path.not_same(again) == {}
-    assert again["changes"]["same"] > 100
+@dataclass(frozen=True)
+class Reviewed:
+    """A review of the whole environment, and where its report lies."""
+
+    said: dict[str, Any]
+    plan: Path
 
 
-def test_a_preview_after_a_deployment_shows_no_change(
+@pytest.fixture(scope="module")
+def reviewed(clone: Clone, deployed: dict[str, Any]) -> Reviewed:
+    plan = clone.home / "report.json"
+    said = clone.ok("review", "local", "--format", "json", "--output", str(plan))
+    return Reviewed(said, plan)
+
+
+@pytest.fixture(scope="module")
+def refused(
+    clone: Clone, reviewed: Reviewed, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Done]:
+    """Deployments held to a review of a state that moved since, of which none changes a thing."""
+    stale = tmp_path_factory.mktemp("plan") / "stale.json"
+    changed = json.loads(reviewed.plan.read_text())
+    changed["stacks"][WEATHER]["binding"]["state_sha256"] = "0" * 64
+    stale.write_text(json.dumps(changed))
+    before = path.states(clone)
+    done = {name: clone.plinth("up", name, "--plan", str(stale)) for name in ("local", WEATHER)}
+    assert path.states(clone) == before
+    return done
+
+
+@pytest.fixture(scope="module")
+def again(clone: Clone, reviewed: Reviewed, refused: dict[str, Done]) -> path.Watched:
+    """A second deployment, held to the review, and what listened while it ran."""
+    up = clone.start("up", "local", "--plan", str(reviewed.plan), "--json")
+    return path.listening_until_over(clone, up)
+
+
+def test_a_second_deployment_changes_nothing(again: path.Watched) -> None:
+    assert set(again.said["stacks"]) == STACKS
+    assert path.not_same(again.said) == {}
+    assert again.said["changes"]["same"] > 100
+
+
+def test_a_deployment_holds_to_its_review(reviewed: Reviewed, refused: dict[str, Done]) -> None:
+    bound = {stack: report["binding"] for stack, report in reviewed.said["stacks"].items()}
+    assert set(bound) == STACKS
+    assert binding.read(reviewed.plan) == bound
+    for done in refused.values():
+        assert done.code == 1
+        assert "local.weather must be as it was reviewed" in done.err
+
+
+def test_a_feature_that_changes_its_type_is_a_loss_to_the_engine_itself(
     clone: Clone, deployed: dict[str, Any]
 ) -> None:
-    shown = clone.ok("preview", "local")
-    assert path.not_same(shown) == {}
-    assert {name for name, n in shown["changes"].items() if n} == {"same"}
+    """And to nobody else: a review of the environment finds it in one stack."""
+    groups = clone.root / "pipelines" / "flight_delay" / "feature_groups.py"
+    text = groups.read_text()
+    groups.write_text(text.replace('"carrier": "String"', '"carrier": "Integral"', 1))
+    try:
+        done = clone.plinth("review", "local", "--json")
+    finally:
+        groups.write_text(text)
+    rules = {
+        stack: {reason["rule"] for reason in report["reasons"]}
+        for stack, report in done.json["stacks"].items()
+    }
+    assert [stack for stack, found in rules.items() if "RV-001" in found] == [FLIGHT_DELAY]
+    replaced = {stack: said["tally"]["replace"] for stack, said in done.json["stacks"].items()}
+    assert replaced.pop(FLIGHT_DELAY) >= 1
+    assert replaced[BLOCK_TIME] == replaced["local.foundation"] == 0
 
 
 def test_status_says_what_is_served_and_where(clone: Clone, deployed: dict[str, Any]) -> None:
@@ -94,7 +154,7 @@ ENGINES = ("pulumi", "pulumi-analyzer-policy-python", "python", "python3")
 
 
 def test_every_socket_of_a_full_up_is_on_loopback_and_something_guards_it(
-    clone: Clone, deployed: dict[str, Any]
+    clone: Clone, again: path.Watched
 ) -> None:
     lasting = clone.ok("status", "local")["listeners"]
     assert [one for one in lasting if one["guard"] is None] == []
@@ -108,12 +168,10 @@ def test_every_socket_of_a_full_up_is_on_loopback_and_something_guards_it(
         "kube-apiserver",
         "mlflow app",
     }
-    again = clone.start("up", "local", "--json")
-    while_it_runs = path.listening_until_over(clone, again)
     known = {one["port"] for one in lasting}
-    passing = {item for item in while_it_runs if item[2] not in known}
-    assert {item[2] for item in while_it_runs} >= known
-    assert {address for _, address, _ in while_it_runs} == {"127.0.0.1"}
+    passing = {item for item in again.sockets if item[2] not in known}
+    assert {item[2] for item in again.sockets} >= known
+    assert {address for _, address, _ in again.sockets} == {"127.0.0.1"}
     assert {name for name, _, _ in passing} <= set(ENGINES)
     assert "pulumi" in {name for name, _, _ in passing}
 
@@ -310,7 +368,9 @@ def test_a_release_of_one_workload_touches_no_other_stack(
     after = path.states(clone)
     assert set(after) == STACKS
     assert {stack for stack in STACKS if after[stack] != before[stack]} == {BLOCK_TIME}
-    assert path.not_same(clone.ok("preview", "local")) == {}
+    shown = clone.ok("preview", "local")
+    assert path.not_same(shown) == {}
+    assert {name for name, n in shown["changes"].items() if n} == {"same"}
     served = clone.ok("status", BLOCK_TIME)["stacks"][BLOCK_TIME]
     assert served["model_package_arn"].endswith("model-package/plinth-local-block-time-model/2")
 
@@ -367,7 +427,7 @@ def test_a_killed_workload_leaves_that_beside_it_right_and_the_next_up_mends_it(
     assert path.not_same(clone.ok("preview", BLOCK_TIME)) == {}
     mended = clone.ok("up", "local")
     assert set(path.not_same(mended)) <= {FLIGHT_DELAY}
-    assert path.not_same(clone.ok("up", "local")) == {}
+    assert path.not_same(clone.ok("preview", FLIGHT_DELAY)) == {}
 
 
 def test_destroy_leaves_no_resource_and_no_process(clone: Clone, deployed: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import Clone, Done
 from tests.kits.people import enter, variables
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.nightly]
 
 DEPLOYERS = """  plinth:access:
     deployers:

@@ -141,6 +141,7 @@ def test_a_bucket_with_objects_goes_only_by_force(cloud: Cloud, behind: LocalClo
     assert backend.read(it, made.id, inputs) is None
 
 
+@pytest.mark.nightly
 def test_a_bucket_goes_by_force_though_one_listing_does_not_hold_all_of_it(
     cloud: Cloud, behind: LocalCloud
 ) -> None:
