@@ -127,6 +127,9 @@ def _read(followed: Followed) -> bytes:
 
 
 def _put(logs: Any, followed: Followed, lines: list[bytes]) -> None:
+    from stacks.local.aws.logs import moto_logs  # its metric filters, also if nobody asked it yet
+
+    moto_logs.install()
     now = int(time.time() * 1000)
     events = [
         {"timestamp": now, "message": line[:EVENT_BYTES].decode(errors="replace")}

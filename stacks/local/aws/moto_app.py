@@ -22,7 +22,7 @@ def make(emulator: Emulator, service: str) -> Any:
 
         moto_emr.install(emulator)
     elif service == "logs":
-        from stacks.local.aws import moto_logs
+        from stacks.local.aws.logs import moto_logs
 
         moto_logs.install()
     elif service == "resourcegroupstaggingapi":

@@ -1,0 +1,1 @@
+"""CloudWatch Logs: which events a filter pattern matches, and what Logs Insights answers."""
