@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
@@ -25,15 +26,6 @@ from stacks.local.aws.signatures import Refused
 Environ = dict[str, Any]
 Start = Callable[..., Any]
 Application = Callable[[Environ, Start], Iterable[bytes]]
-
-STATUS = {
-    400: "400 Bad Request",
-    403: "403 Forbidden",
-    404: "404 Not Found",
-    413: "413 Content Too Large",
-    500: "500 Internal Server Error",
-    501: "501 Not Implemented",
-}
 
 FORM = "x-www-form-urlencoded"
 """In the content type of requests to query services and EC2."""
@@ -121,7 +113,7 @@ def answered(environ: Environ, refused: Refused, start: Start) -> Iterable[bytes
         ("x-amzn-ErrorType", refused.code),
         ("Connection", "close"),
     ]
-    start(STATUS[refused.status], headers)
+    start(f"{refused.status} {HTTPStatus(refused.status).phrase}", headers)
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 

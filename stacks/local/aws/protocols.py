@@ -24,6 +24,9 @@ BODY = "plinth.body"
 class AnswerError(Exception):
     """An error answer: its class name is the code, as moto's serializers expect."""
 
+    status: int | None = None
+    """HTTP status. Default: that of the service's model, or else 400."""
+
 
 def error_of(code: str, message: str) -> AnswerError:
     """The error with this code and text."""
@@ -89,7 +92,10 @@ def _rest_operation(service: str, environ: Environ, known: frozenset[str]) -> st
 def _routes(
     service: str, known: frozenset[str]
 ) -> dict[str, tuple[str, re.Pattern[str], frozenset[str]]]:
-    """Method, path and fixed part of the query of operations; fixed paths come first."""
+    """Method, path and fixed part of the query of operations.
+
+    Fixed paths come first, and of one path what asks for more: `/{Bucket}?acl` before `/{Bucket}`.
+    """
     routes = {}
     for name in known:
         http = model_of(service).operation_model(name).http
@@ -98,7 +104,12 @@ def _routes(
         pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", pattern)
         flags = frozenset(parse_qs(query, keep_blank_values=True))
         routes[name] = (http["method"], re.compile(pattern + "/?"), flags)
-    return dict(sorted(routes.items(), key=lambda item: item[1][1].pattern.count("(")))
+    return dict(sorted(routes.items(), key=_breadth))
+
+
+def _breadth(item: tuple[str, tuple[str, re.Pattern[str], frozenset[str]]]) -> tuple[int, int, str]:
+    name, (_, pattern, flags) = item
+    return pattern.pattern.count("("), -len(flags), name
 
 
 def _path(environ: Environ) -> str:

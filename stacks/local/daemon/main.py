@@ -207,17 +207,17 @@ def _overlay(
 def _mend_moto() -> None:
     """What is mended before any of its applications is made."""
     from stacks.local.aws import (
-        moto_bucket_policies,
         moto_cloudwatch,
         moto_ec2,
         moto_lambda,
         moto_loading,
+        moto_s3,
         moto_thread_safety,
     )
 
     moto_loading.install()
     moto_thread_safety.install()
-    moto_bucket_policies.install()
+    moto_s3.install()
     moto_ec2.install()
     moto_cloudwatch.install()
     moto_lambda.install()

@@ -47,7 +47,7 @@ class Refusing:
             return self.application(environ, start)
         log.warning("refused %s of %s: %s", operation, service, refused)
         status, headers, body = serialized(service, operation, refused)
-        start(f"{status} Error", list(headers.items()))
+        start(f"{refused.status or status} Error", list(headers.items()))
         return [body]
 
 
@@ -58,7 +58,9 @@ def refusal_of(
     for refusal in _rows().get((service, operation), ()):
         found = refusal.condition(request, account)
         if found is not None:
-            return error_of(refusal.code, refusal.text.format_map(found))
+            error = error_of(refusal.code, refusal.text.format_map(found))
+            error.status = refusal.status
+            return error
     return None
 
 

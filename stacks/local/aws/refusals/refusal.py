@@ -28,3 +28,6 @@ class Refusal:
 
     source: str
     """Where AWS, or whoever met it, says so."""
+
+    status: int | None = None
+    """HTTP status of the answer. Default: that of the service's model, or else 400."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stacks.local.aws.refusals import acting, conditions
 from stacks.local.aws.refusals.acting import cannot_assume
+from stacks.local.aws.refusals.buckets import BUCKETS
 from stacks.local.aws.refusals.clusters import ACCESS
 from stacks.local.aws.refusals.conditions import principal_is_nobody
 from stacks.local.aws.refusals.grammar import GRAMMAR
@@ -294,6 +295,7 @@ REFUSALS: tuple[Refusal, ...] = (
     *GRAMMAR,
     *LIMITS,
     *PRINCIPALS,
+    *BUCKETS,
     *ACCESS,
     *KEYS,
     *ROLES,

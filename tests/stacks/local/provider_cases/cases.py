@@ -295,6 +295,7 @@ CASES: dict[str, Case] = {
                 }
             ]
         },
+        stays=True,
     ),
     "aws:s3/bucketVersioning:BucketVersioning": Case(
         inputs={
