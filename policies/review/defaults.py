@@ -195,7 +195,22 @@ def completed(leaf: Leaf, token: str) -> Leaf:
         return replace(leaf, old=default) if said else leaf
     if leaf.old is None:
         return replace(leaf, old=default)
-    return leaf if same(leaf.old, default) else replace(leaf, new=default)
+    if same(leaf.old, default):
+        return replace(leaf, new=default) if _is_filled_in(token, leaf) else leaf
+    return replace(leaf, new=default)
+
+
+def _is_filled_in(token: str, leaf: Leaf) -> bool:
+    """Whether what is dropped is the default again: Kubernetes' API fills it in at every write.
+
+    But for how many pods run, which an autoscaler may say instead (Kubernetes' documentation,
+    "Horizontal Pod Autoscaling", "Migrating Deployments"). A flag of no table has no default.
+    """
+    if not token.startswith("kubernetes:") or leaf.name == "replicas":
+        return False
+    return (
+        _of_kubernetes(token, [n for n in leaf.path if n[:1] != "["], leaf, said=True) is not None
+    )
 
 
 def _default(token: str, leaf: Leaf) -> Any:
@@ -208,7 +223,8 @@ def _default(token: str, leaf: Leaf) -> Any:
     return next(found, None)
 
 
-def _of_kubernetes(token: str, names: list[str], leaf: Leaf) -> Any:
+def _of_kubernetes(token: str, names: list[str], leaf: Leaf, *, said: bool = False) -> Any:
+    """The default; `said`: only one that a reference names."""
     group, _, kind = token.removeprefix("kubernetes:").rpartition(":")
     group = group.partition("/")[0]
     if group in OPERATORS or ("." in group and not group.endswith(".k8s.io")):
@@ -224,7 +240,7 @@ def _of_kubernetes(token: str, names: list[str], leaf: Leaf) -> Any:
     last = ".".join(names[-2:])
     found = OBJECTS.get(last, OBJECTS.get(f"Probe.{names[-1]}") if "Probe." in last else None)
     flag = isinstance(leaf.old, bool) or isinstance(leaf.new, bool)
-    return False if found is None and flag else found
+    return False if found is None and flag and not said else found
 
 
 def _pulled(image: str) -> str:

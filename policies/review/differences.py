@@ -40,6 +40,8 @@ class Leaf:
     """What holds it is there on one side only."""
     last: bool = False
     """It is an element of a list, and that list, of something that stays, is empty now."""
+    appended: bool = False
+    """It is a new element of a list, behind all that were there."""
     beside: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """What stands next to it now, such as the operator of a threshold."""
 
@@ -128,12 +130,13 @@ def _of_lists(
             yield Leaf(path, old, new, reordered=True)
         return
     last = not sides[1] and not alone
+    appended = not gone and [*map(_canonical, sides[1])] == [*map(_canonical, [*sides[0], *come])]
     for before, after in _pairs(gone, come):
         mark = _identity(before) or _identity(after)
         inner = (*path, f"[{mark.partition('=')[2]}]")
         if isinstance(before, Mapping | list) or isinstance(after, Mapping | list):
             for leaf in leaves(before, after, inner, ordered):
-                yield replace(leaf, last=last) if leaf.path == inner else leaf
+                yield replace(leaf, last=last, appended=appended) if leaf.path == inner else leaf
         else:
             yield Leaf(inner, before, after, alone=not sides[1], last=last)
 

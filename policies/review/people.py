@@ -10,7 +10,7 @@ from policies.review.differences import Leaf
 
 WORDS = re.compile(
     r"(description|comments?|displayname|^tags|^tagsall|^tagset|^tagspecifications|notes?|purpose"
-    r"|documentation|friendlyname|summary|labelname|annotationsdescription)$"
+    r"|documentation|friendlyname|summary|labelname|annotationsdescription|^cause)$"
 )
 """Names, in lower case and without dashes, of what people read and no machine goes by."""
 
@@ -39,9 +39,14 @@ RECOMMENDED = re.compile(
 NOTED = re.compile(
     r"kubernetes\.io/(change-cause|description)|meta\.helm\.sh/.+|[^/]*description"
     r"|deployment\.kubernetes\.io/revision|kubectl\.kubernetes\.io/restartedAt"
-    r"|checksum/.+"
+    r"|checksum/.+|(?!.*k(8s|ubernetes)\.io/).+/(owners?|contact|team|title|category|summary"
+    r"|documentation|docs|runbook|repository|chat|bugs|support|maintainers?)"
+    r"|alb\.ingress\.kubernetes\.io/tags"
+    r"|service\.beta\.kubernetes\.io/aws-load-balancer-additional-resource-tags"
 )
-"""Annotations that tell where an object is from ("Well-Known Labels, Annotations and Taints")."""
+"""Annotations that tell where an object is from ("Well-Known Labels, Annotations and Taints"), whom
+to ask about it (a8r.io, "Annotations for humans"; Kyverno's documentation, "Policy settings"), or
+how what a controller makes is tagged (AWS Load Balancer Controller, "Ingress annotations")."""
 
 WATCHED = re.compile(
     r"prometheus\.io/(scrape|port|path|scheme)|notifications\.argoproj\.io/subscribe\..+"

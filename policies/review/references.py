@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from policies.review.amounts import is_a_patch, length
+from policies.review.amounts import is_a_patch, length, quantity
 from policies.review.differences import Leaf
+from policies.review.people import word
 from policies.review.scales import Meaning, good, which
+from policies.review.variables import LEVELS, RECORDS
 from policies.review.vocabulary import LEAP
 
 Told = Callable[[Leaf], Meaning | None]
@@ -65,6 +67,80 @@ def _named_one(leaf: Leaf) -> Meaning | None:
 
 def _later(leaf: Leaf) -> Meaning | None:
     return Meaning("sized", "a later patch") if is_a_patch(leaf.old, leaf.new) else None
+
+
+RELEASED = re.compile(r"v?\d+\.\d+\.\d+(\+[\w.-]+)?")
+
+
+def _later_chart(leaf: Leaf) -> Meaning | None:
+    """A later patch of the same minor version of a chart, whose versions are SemVer 2 (Helm's
+    documentation, "Charts and Versioning"): none of a pre-release."""
+    sides = leaf.old, leaf.new
+    chart = leaf.name == "version" or "chart" in leaf.beside
+    released = all(isinstance(side, str) and RELEASED.fullmatch(side) for side in sides)
+    return _later(leaf) if chart and released else None
+
+
+def _level(leaf: Leaf) -> Meaning | None:
+    """How much goes to an ordinary log, of what holds nobody to account and tells no requests."""
+    levels = all(str(side).lower() in LEVELS for side in (leaf.old, leaf.new))
+    records = RECORDS.search(word("".join(leaf.path)))
+    return None if records or not levels else Meaning("sized", "how much goes to an ordinary log")
+
+
+def _a_bit_more(leaf: Leaf) -> Meaning | None:
+    """A pool's processors or memory by a step; its accelerators, and leaps, are another matter."""
+    old, new = (quantity(side) for side in (leaf.old, leaf.new))
+    step = old and new and old < new <= old * STEP
+    return Meaning("sized", "the pool may grow by a step") if step else None
+
+
+STEP = 1.25
+
+
+def _reached_no_more(leaf: Leaf) -> Meaning | None:
+    """A load balancer, or a port of each node, that goes, and its address with it (Kubernetes'
+    documentation, "Service", "Publishing Services")."""
+    gone = leaf.old in ("LoadBalancer", "NodePort") and leaf.new in ("ClusterIP", None)
+    return Meaning("unclear", "who asks from outside is answered no longer") if gone else None
+
+
+def _shown(leaf: Leaf) -> Meaning | None:
+    return Meaning("harmless", "people read it in a list") if leaf.new is not None else None
+
+
+LIMIT = re.compile(r"(?P<what>.*[^<>=!\s])\s*(?P<how>[<>]=?)\s*(?P<than>-?\d+(\.\d+)?)\s*", re.S)
+TURNS = re.compile(r"\b(unless|absent\w*|bool)\b|#")
+"""Words after which more of a series is less of an alarm (Prometheus' manual, "Operators")."""
+
+
+def _reached_sooner(leaf: Leaf) -> Meaning | None:
+    """The number that an alarm's query is compared with at last: the sooner it is reached, the
+    sooner somebody hears (Prometheus' documentation, "Alerting rules")."""
+    sides = [
+        LIMIT.fullmatch(side) if isinstance(side, str) else None for side in (leaf.old, leaf.new)
+    ]
+    before, after = sides
+    if before is None or after is None or not leaf.beside.get("alert"):
+        return None
+    if before["what"] != after["what"] or before["how"] != after["how"]:
+        return None
+    what = before["what"]
+    if (
+        TURNS.search(what)
+        or what.count("(") != what.count(")")
+        or what.count("{") != what.count("}")
+    ):
+        return None
+    old, new = float(before["than"]), float(after["than"])
+    if old == new:
+        return Meaning("harmless", "the same number")
+    return which((new < old) == before["how"].startswith(">"), "it is reached sooner")
+
+
+def _told_sooner(leaf: Leaf) -> Meaning | None:
+    """How long something must hold until an alarm fires; less, above nothing, is sooner."""
+    return _than(leaf, "it tells sooner", more=False) if leaf.beside.get("alert") else None
 
 
 def _sooner(leaf: Leaf) -> Meaning | None:
@@ -171,6 +247,19 @@ OF_A_TYPE: Sequence[tuple[re.Pattern[str], re.Pattern[str], Told]] = tuple(
         (r"cert-manager\.io/\w+:Certificate$", r"privatekey\.size$", _more("NIST SP 800-57")),
         (r"lakeformation", r"^(values|tagvalues)$", _first("a tag may have one more value")),
         (r"eks[/:]", r"addonversion$", _later),
+        (r"helm\.sh/\w+:(Release|Chart)$", r"^version$", _later_chart),
+        (
+            r"helm\.toolkit\.fluxcd\.io/\w+:HelmRelease$",
+            r"^spec\.chart\.spec\.version$",
+            _later_chart,
+        ),
+        (r"argoproj\.io/\w+:Application$", r"^spec\.sources?\.targetrevision$", _later_chart),
+        (r"argoproj\.io/\w+:Application$", r"^spec\.info\.(name|value)$", _shown),
+        (r":core/v1:Service$", r"^spec\.type$", _reached_no_more),
+        (r"", r"(^|\.)(application)?loglevel$|(^|\.)(log|logger|logging)\.level$", _level),
+        (r"karpenter\.sh/\w+:NodePool$", r"^spec\.limits\.(cpu|memory)$", _a_bit_more),
+        (r":PrometheusRule$", r"^spec\.groups\.rules\.expr$", _reached_sooner),
+        (r":PrometheusRule$", r"^spec\.groups\.rules\.for$", _told_sooner),
         (r"StorageClass$", r"^allowvolumeexpansion$", _grows),
         (r"^(datadog|kubernetes):", r"(^|\.)message$", _reads),
         (r"^github:", r"^topics$", _named),

@@ -33,10 +33,11 @@ MINUTES_MAX = 180
 def moves(words: Sequence[str], leaf: Leaf, token: str) -> Meaning | None:
     """What two expressions say of each other; None: one is none, or it runs on other days."""
     before, after = (_fields(words, side) for side in (leaf.old, leaf.new))
+    rates = [_rate(side) for side in (leaf.old, leaf.new)]
+    if (before and before == after) or (rates[0] and rates[0] == rates[1]):
+        return Meaning("harmless", "the same times")
     if before is None or after is None or len(before) != len(after):
         return None
-    if before == after:
-        return Meaning("harmless", "the same times")
     old, new = (_minute(fields) for fields in (before, after))
     if before[2:] != after[2:] or None in (old[0], new[0]):
         return None
@@ -48,6 +49,16 @@ def moves(words: Sequence[str], leaf: Leaf, token: str) -> Meaning | None:
     most = 60 if stops else MINUTES_MAX
     apart = abs((new[1] * 60 + (new[0] or 0)) - (old[1] * 60 + (old[0] or 0)))
     return Meaning("sized", "as often, a little earlier or later") if apart <= most else None
+
+
+RATE = re.compile(r"rate\(\s*(\d+)\s+(minute|hour|day)s?\s*\)")
+MINUTES = {"minute": 1, "hour": 60, "day": 24 * 60}
+
+
+def _rate(side: object) -> int | None:
+    """The minutes between two runs of `rate(1 day)` (EventBridge's user guide, "Schedules")."""
+    found = RATE.fullmatch(side.strip()) if isinstance(side, str) else None
+    return int(found[1]) * MINUTES[found[2]] if found else None
 
 
 def _fields(words: Sequence[str], side: object) -> list[str] | None:

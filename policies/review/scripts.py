@@ -71,8 +71,12 @@ def reads_the_same(leaf: Leaf) -> bool:
 
 def _readers(name: str) -> Iterator[Callable[[str], object]]:
     """Ways to read a text of this name; None stands for a text that is none of the kind."""
-    if QUERY.search(word(name)) or name.endswith(".sql"):
+    if word(name) in HASHED:
+        yield _hashed
+    elif QUERY.search(word(name)) or name.endswith(".sql"):
         yield _query
+    if name.endswith(".conf"):
+        yield _braced
     if SETTINGS.search(name):
         yield _settings
     if name.endswith(".py"):
@@ -80,13 +84,36 @@ def _readers(name: str) -> Iterator[Callable[[str], object]]:
     yield _shell
 
 
-def _query(text: str) -> object:
+HASHED = ("expr", "querystring")
+"""Names of queries whose lines that begin with `#` are comments (Prometheus' documentation,
+"Querying basics"; CloudWatch Logs' user guide, "Query syntax"), unless they are of SQL."""
+
+BRACED = re.compile(r".*[;{}]|#.*|")
+"""A line of a text in which every directive ends with `;` or a block (nginx's beginner's guide)."""
+
+
+def _braced(text: str) -> object:
+    """The words of settings in which blanks say nothing; a quotation or a program in it, does."""
+    lines = [line.strip() for line in text.splitlines()]
+    if any(mark in text for mark in "'\"`\\") or "_by_lua" in text:
+        return None
+    if not all(BRACED.fullmatch(line) for line in lines) or "{" not in text or ";" not in text:
+        return None
+    kept = [line for line in lines if line and not REMARK.fullmatch(line)]
+    return None if any("#" in line for line in kept) else [line.split() for line in kept]
+
+
+def _hashed(text: str) -> object:
+    return _query(text, hashes=True)
+
+
+def _query(text: str, *, hashes: bool = False) -> object:
     """Its words; comments to the end of a line make the ends of lines matter."""
     lines = [line.strip() for line in text.splitlines()]
     odd = any(line.count(mark) % 2 for line in lines for mark in "'\"`")
     if odd or "\\" in text or DOLLARS.search(text):
         return None
-    told = ("-- ", "--\t") if SQL.search(text) else ()
+    told = ("-- ", "--\t") if SQL.search(text) else ("#",) if hashes else ()
     kept = [line for line in lines if line and line != "--" and not line.startswith(told)]
     if any(mark in line for line in kept for mark in ("--", "/*", "#", "//")):
         return [line for line in lines if line]

@@ -17,6 +17,7 @@ from policies.review.variables import says_a_level
 from policies.review.vocabulary import GUARD, OFF
 
 Test = Callable[[Mapping[str, Any]], bool]
+"""Of an element of a list, such as a rule."""
 
 
 def _holds_back(rule: Mapping[str, Any]) -> bool:
@@ -48,6 +49,28 @@ def _says_a_level(variable: Mapping[str, Any]) -> bool:
     return plain and value is not None and says_a_level(leaf)
 
 
+AT_ONCE = ("STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR")
+"""Classes of S3 from which an object is read in milliseconds, and that lie in several zones (S3's
+user guide, "Understanding and managing Amazon S3 storage classes")."""
+
+
+def _stays_at_hand(transition: Mapping[str, Any]) -> bool:
+    named = transition.keys() <= {"days", "storageClass", "transitionInDays"}
+    return named and transition.get("storageClass") in AT_ONCE
+
+
+def _breaks_off(rule: Mapping[str, Any]) -> bool:
+    """Whether a rule does nothing but end uploads that nobody ended: none of them is an object."""
+    broken = rule.get("abortIncompleteMultipartUpload")
+    days = broken.get("daysAfterInitiation") if isinstance(broken, Mapping) else None
+    only = {"id", "status", "filter", "prefix", "abortIncompleteMultipartUpload"}
+    return rule.keys() <= only and isinstance(days, int | float) and days > 1
+
+
+def _is_a_column(column: Mapping[str, Any]) -> bool:
+    return column.keys() <= {"name", "type", "comment"}
+
+
 ONE = r"\.\[[^\]]*\]"
 """An element of a list, in a path."""
 
@@ -75,10 +98,20 @@ ADDED: Sequence[tuple[re.Pattern[str], re.Pattern[str], Test, str]] = (
      "records may have one more feature"),
     (re.compile(r"stateMachine:StateMachine$|StateMachine$"), re.compile(rf"\.Retry{ONE}$"),
      _always, "one more error after which it is tried again"),
+    (re.compile(r"s3[/:][Bb]ucket"), re.compile(rf"(^|\.)rules{ONE}$"),
+     _breaks_off, "parts of broken uploads go"),
+    (re.compile(r"s3[/:][Bb]ucket"), re.compile(rf"(^|\.)rules{ONE}\.transitions{ONE}$"),
+     _stays_at_hand, "objects go to a cheaper class, and are read as before"),
+    (re.compile(r"glue[/:](catalogTable:|Table$)"), re.compile(rf"(^|\.)columns{ONE}$"),
+     _is_a_column, "one more column, behind the others"),
     (re.compile(r""), re.compile(rf"(^|\.)(env|environment|environmentVariables){ONE}$"),
      _says_a_level, "a program says from now on how much it logs"),
 )  # fmt: skip
 """Type, place in a list, what an element there must be, and why one more of them is good."""
+
+BY_PLACE = re.compile(rf"(^|\.)columns{ONE}$")
+"""Lists in which what stands before the others moves them (Athena's user guide, "Types of updates":
+of formats that go by position, columns are added at the end)."""
 
 SETTLES: Sequence[tuple[str, ...]] = (("accessScope", "type"),)
 """Places that, where they got stricter, leave what stands beside them to be their detail."""
@@ -109,6 +142,8 @@ def _added(leaf: Leaf, token: str) -> Meaning | None:
     if one := _of_one_word(leaf):
         return one
     path = ".".join(leaf.path)
+    if BY_PLACE.search(path) and not leaf.appended:
+        return None
     rows = (row for row in ADDED if row[0].search(token) and row[1].search(path))
     return next((good(why) for _, _, fits, why in rows if fits(leaf.new)), None)
 

@@ -248,7 +248,7 @@ SETS = re.compile(
     r"(ids?|idlists?|arns?|cidrs?|cidrblocks|zones|subnets|groups|principals?|actions?|resources?|services"
     r"|accounts|policies|types|names|regions|protocols|methods|headers|hosts|users|roles|events"
     r"|aliases|exports|tags|tagkeys|features|scopes|urls|ports|values|flows|records|topics|hostnames|alloweds|attributes|origins|codes|patterns|ips|mediums|addresses|labels"
-    r"|locations|domains|clients|audiences|destinations|members|permissions|algorithms|categories|reasons|hostkeys)$"
+    r"|locations|domains|clients|audiences|destinations|members|permissions|algorithms|categories|reasons|hostkeys|modes)$"
 )
 """Names of lists whose order says nothing."""
 
@@ -269,6 +269,8 @@ OBJECTS = frozenset(
     ("statement", "ingress", "egress", "taints", "tolerations", "env", "volumes", "subjects",
      "attributes", "globalsecondaryindexes", "localsecondaryindexes", "notifications", "tags",
      "parameters", "inlinepolicies", "volumemounts", "secrets", "ports", "featuredefinitions",
-     "imagepullsecrets", "replicas")
+     "imagepullsecrets", "replicas", "requirements", "matchexpressions", "matchfields",
+     "nodeselectorterms", "topologyspreadconstraints", "metrics")
 )  # fmt: skip
-"""Lists of objects, each found again by what it says."""
+"""Lists of objects, each found again by what it says; of requirements all hold, of terms any, of an
+autoscaler's metrics the largest (API references of Kubernetes and Karpenter)."""

@@ -41,6 +41,9 @@ def opened(path: tuple[str, ...], old: Any, new: Any) -> tuple[Any, Any]:
     if path[-1].lower().endswith(".toml"):
         tables = [_toml(side) for side in (old, new)]
         return (old, new) if None in tables else (tables[0], tables[1])
+    if path[-1].lower().endswith((".ini", ".cfg")):
+        sections = [_sections(side) for side in (old, new)]
+        return (old, new) if None in sections else (sections[0], sections[1])
     pairs = [_properties(side) for side in (old, new)]
     if None not in pairs:
         return pairs[0], pairs[1]
@@ -72,6 +75,35 @@ def _properties(side: Any) -> dict[str, str] | None:
     found = [PROPERTY.fullmatch(line) for line in lines if line[0] not in "#;"]
     pairs = {line[1]: line[2] or NOTHING for line in found if line}
     return pairs if pairs and len(pairs) == len(found) else None
+
+
+SECTION = re.compile(r"\[([^\[\]]+)\]")
+ENTRY = re.compile(r"([^\s=:;#\[][^=:]*?)\s*[=:]\s*(.*)")
+
+
+def _sections(side: Any) -> dict[str, dict[str, str]] | None:
+    """What a file of sections says (Python's library reference, configparser); None: it is none.
+
+    None too where a value goes on in the next line, or a name stands twice: readers differ there.
+    """
+    if not isinstance(side, str) or len(side) > LONGEST or READ.search(side):
+        return None
+    found: dict[str, dict[str, str]] = {}
+    inner: dict[str, str] | None = None
+    for line in side.splitlines():
+        plain = line.strip()
+        if not plain or (plain[0] in "#;" and not FILLED.search(plain)):
+            continue
+        head, entry = SECTION.fullmatch(plain), ENTRY.fullmatch(plain)
+        if line[:1].isspace() or (head is None and entry is None):
+            return None
+        if head is not None and head[1] not in found:
+            inner = found[head[1]] = {}
+        elif head is None and entry is not None and inner is not None and entry[1] not in inner:
+            inner[entry[1]] = entry[2] or NOTHING
+        else:
+            return None
+    return found or None
 
 
 def _toml(side: Any) -> Any:

@@ -61,7 +61,7 @@ def _of_property(token: str, path: str) -> Iterator[str]:
 
     names = tuple(part for part in re.split(r"[.\[\]]+", path) if part)
     yield f"{token}.{path}"
-    if told(Leaf(names, None, None)):
+    if told(Leaf(names, None, None), token):
         yield "  a section of its own says what a change of it means"
         return
     for old, new in TRIED:

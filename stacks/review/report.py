@@ -72,10 +72,11 @@ def report_of(
 
 def _packages(change: StackChange) -> dict[str, dict[str, Any]]:
     """What the registry says of the models before and after, where it can be asked."""
-    from policies.review.parts.promotion import MODEL, artefacts
+    from policies.review.elsewhere import MODELS
+    from policies.review.parts.promotion import artefacts
     from stacks.review.model_packages import facts
 
-    models = [item for item in change.changed() if item.type == MODEL]
+    models = [item for item in change.changed() if item.type in MODELS]
     arns = [arn for item in models for side in (item.old, item.new) for arn in artefacts(side)]
     asked = change.origin == "local preview" and bool(arns)
     if not asked:

@@ -13,6 +13,7 @@ from policies.reading.flows import flows, is_ruled
 from policies.reading.networks import network
 from policies.review.creations import weak_starts
 from policies.review.differences import Leaf
+from policies.review.elsewhere import is_taken_apart
 from policies.review.knowledge import WORDS, Known, formation_name, is_revised, known
 from policies.review.model import Change, StackChange
 from policies.review.parts import access
@@ -249,34 +250,24 @@ def guards(item: Change, sense: Sense) -> list[Leaf]:
         leaf
         for leaf, found in item.differences
         if found.sense == sense
-        and not told(leaf)
+        and not told(leaf, item.type)
         and not access.is_told(item.type, leaf.path[0])
         and not (compared and is_ruled(item.type, leaf.path[0]))
     ]
 
 
-def told(leaf: Leaf) -> bool:
+def told(leaf: Leaf, token: str) -> bool:
     """Whether another part says what this means: who may do what, from where, by which key."""
     return (
         _of_a_statement(leaf)
         or is_a_key(leaf.name)
-        or _is_taken_apart(leaf)
+        or is_taken_apart(leaf, token)
         or any(name in STEPS for name in leaf.path)
         or leaf.name in IMAGES
         or bool(access.WHOLE.search(leaf.path[0].lower()))
         or _is_of_a_range(leaf)
         or (access.acts_as(leaf) and leaf.new is not None)
     )
-
-
-def _is_taken_apart(leaf: Leaf) -> bool:
-    """Whether a section of its own tells of it; of a model's container that is what it is made of.
-
-    Where its weights are (`modelDataUrl`) is no name of an artefact, and nobody else tells of it.
-    """
-    if leaf.path[0] == "primaryContainer":
-        return leaf.name in ARTEFACTS
-    return leaf.path[0] in ELSEWHERE and "environment" not in leaf.path
 
 
 def _is_of_a_range(leaf: Leaf) -> bool:
@@ -308,17 +299,6 @@ ELEMENTS = (
     "Condition", "Sid",
 )  # fmt: skip
 """Elements of a statement (IAM's reference of policy elements)."""
-
-ELSEWHERE = (
-    "pipelineDefinition",
-    "productionVariants",
-    "shadowProductionVariants",
-    "endpointConfigName",
-)
-"""Inputs that sections of their own take apart."""
-
-ARTEFACTS = ("image", "modelPackageName")
-"""Names of what a model's container is made of (API reference, ContainerDefinition)."""
 
 IMAGES = ("image", "imageUri", "imageIdentifier", "imageTag")
 """Names of what runs, which is told with what is served."""

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from policies.data import Resource
 from policies.reading.definition import Definition, Step, parse
+from policies.review.differences import Leaf, leaves, same
+from policies.review.elsewhere import PIPELINES
 from policies.review.gates import differences
+from policies.review.meaning import meaning
 from policies.review.model import Change, StackChange
 from policies.review.report import Context, Reason, Risk, Row, Section
+from policies.review.spelling import is_a_set
 
 GATE_LOST = "RV-013"
-PIPELINE = "aws:sagemaker/pipeline:Pipeline"
+UNKNOWN = "RV-017"
+FIX = {
+    GATE_LOST: "keep every gate between data and a registered model",
+    UNKNOWN: "read the steps' differences: what runs by them is something else from now on",
+}
 GATES = ("Condition", "Fail", "QualityCheck", "ClarifyCheck")
 """Steps whose loss lets something through."""
 
@@ -27,6 +35,8 @@ class Line:
     name: str
     detail: str
     risk: Risk = "low"
+    rule: str = GATE_LOST
+    """Which rule it is about."""
 
 
 def part(change: StackChange, context: Context) -> Section | None:
@@ -34,9 +44,10 @@ def part(change: StackChange, context: Context) -> Section | None:
     del context
     rows, data, reasons, notes = [], [], [], []
     for item in change.changed():
-        if item.type != PIPELINE or item.operation == "create":
+        texts = [_text(side) for side in (item.old, item.new)]
+        if item.type not in PIPELINES or item.operation == "create" or same(*texts):
             continue
-        before, after = (_definition(side) for side in (item.old, item.new))
+        before, after = (_definition(text) for text in texts)
         if before is None or after is None:
             notes.append(f"{item.name}: the definition is not known before the update")
             if item.new is not None:
@@ -63,8 +74,14 @@ def part(change: StackChange, context: Context) -> Section | None:
     )
 
 
-def _definition(side: Any) -> Definition | None:
-    text = side.inputs.value.get("pipelineDefinition") if side else None
+def _text(side: Resource | None) -> Any:
+    """The definition; aws-native has it inside of an object, or in a file of S3."""
+    found = side.inputs.value.get("pipelineDefinition") if side else None
+    body = found.get("pipelineDefinitionBody", found) if isinstance(found, Mapping) else found
+    return body
+
+
+def _definition(text: Any) -> Definition | None:
     if not isinstance(text, str):
         return None
     try:
@@ -76,10 +93,13 @@ def _definition(side: Any) -> Definition | None:
 def compared(before: Definition, after: Definition) -> Iterator[Line]:
     """Every difference that changes what a run does."""
     yield from _parameters(before, after)
+    for leaf, how in judged(_around(before), _around(after)):
+        yield Line("~", "definition", leaf.text, "differs", how, UNKNOWN)
     for name in sorted({*before.steps, *after.steps}):
         old, new = before.steps.get(name), after.steps.get(name)
         if old is None and new is not None:
-            yield Line("+", f"{new.type} step", name, _after(new))
+            risk: Risk = "low" if new.type in GATES else "medium"
+            yield Line("+", f"{new.type} step", name, _after(new), risk, UNKNOWN)
         elif old is not None and new is None:
             gate = old.type in GATES
             yield Line(
@@ -100,10 +120,49 @@ def _parameters(before: Definition, after: Definition) -> Iterator[Line]:
             continue
         if old is None or new is None:
             yield Line("+" if old is None else "-", "parameter", name, "")
-        else:
-            yield Line(
-                "~", "parameter", name, f"{old.get('DefaultValue')} -> {new.get('DefaultValue')}"
-            )
+            continue
+        told = f"{old.get('DefaultValue')} -> {new.get('DefaultValue')}"
+        found = judged({name: old.get("DefaultValue")}, {name: new.get("DefaultValue")}, STEPS_TOO)
+        rest = judged(_beside_default(old), _beside_default(new))
+        yield Line("~", "parameter", name, told, _worst([*found, *rest]), UNKNOWN)
+
+
+def _beside_default(parameter: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in parameter.items() if key != "DefaultValue"}
+
+
+STEPS_TOO = True
+"""What a parameter is for, nobody knows: a step of it is more than a size."""
+
+
+def judged(
+    old: Mapping[str, Any], new: Mapping[str, Any], steps: bool = False
+) -> list[tuple[Leaf, Risk]]:
+    """What differs, leaf by leaf; what is not known to be harmless takes a person."""
+
+    def ordered(path: tuple[str, ...], items: Sequence[Any]) -> bool:
+        return not is_a_set(path, items)
+
+    found = [
+        (leaf, meaning(leaf, RUNS, watches=steps).sense)
+        for key in sorted({*old, *new})
+        for leaf in leaves(old.get(key), new.get(key), (key,), ordered)
+    ]
+    return [(leaf, "low" if sense in FINE else "medium") for leaf, sense in found]
+
+
+RUNS = PIPELINES[0]
+FINE = ("harmless", "stronger", "sized")
+
+
+def _worst(found: Sequence[tuple[Leaf, Risk]]) -> Risk:
+    return "medium" if any(risk == "medium" for _, risk in found) else "low"
+
+
+def _around(definition: Definition) -> dict[str, Any]:
+    """What stands beside the steps and the parameters, but for notes of who made it."""
+    told = ("Steps", "Parameters", "Metadata")
+    return {key: value for key, value in definition.document.items() if key not in told}
 
 
 def _step(old: Step, new: Step, before: Definition, after: Definition) -> Iterator[Line]:
@@ -120,11 +179,36 @@ def _step(old: Step, new: Step, before: Definition, after: Definition) -> Iterat
     told = list(differences(old, new, before, after)) if new.type == "Condition" else []
     for what, how in told:
         yield Line("~", "condition", new.name, what, how)
-    paths = sorted(_differences(_own(old), _own(new)))
-    if paths and not (told and paths == ["Conditions"]):
-        risk: Risk = "medium" if new.type in GATES or "ModelApprovalStatus" in paths else "low"
-        shown = ", ".join(paths[:4]) + (f" and {len(paths) - 4} more" if len(paths) > 4 else "")
-        yield Line("~", f"{new.type} step", new.name, shown, risk)
+    yield from _waits(old, new, before, after)
+    found = judged(_own(old), _own(new))
+    if told:
+        found = [pair for pair in found if pair[0].path[0] != "Conditions"]
+    if found:
+        names = list(dict.fromkeys(leaf.text for leaf, _ in found))
+        shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        risk: Risk = "medium" if new.type in GATES else _worst(found)
+        rule = GATE_LOST if new.type in GATES else UNKNOWN
+        yield Line("~", f"{new.type} step", new.name, shown, risk, rule)
+
+
+def _waits(old: Step, new: Step, before: Definition, after: Definition) -> Iterator[Line]:
+    """What a step waits for no longer, though that is there still; gates are told already."""
+    left = before.before(old) - after.before(new)
+    lost = sorted(
+        name for name in left if name in after.steps and before.steps[name].type not in GATES
+    )
+    if lost:
+        yield Line(
+            "-", f"{new.type} step", new.name, f"no longer after {', '.join(lost)}", "medium"
+        )
+    if _failures(old) != _failures(new):
+        yield Line("~", f"{new.type} step", new.name, "starts after other failures", "medium")
+
+
+def _failures(step: Step) -> list[str]:
+    """The failures after which it starts (developer guide, "Pipeline steps", step dependencies)."""
+    entries = step.body.get("DependsOn") or ()
+    return sorted(str(e) for e in entries if isinstance(e, Mapping) and e.get("Trigger"))
 
 
 def _guards(step: Step, definition: Definition) -> set[str]:
@@ -145,18 +229,6 @@ def _own(step: Step) -> dict[str, Any]:
     return {**{k: v for k, v in step.body.items() if k not in skip}, **arguments}
 
 
-def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in {*old, *new}:
-            yield from _differences(
-                old.get(key), new.get(key), f"{path}.{key}" if path else str(key)
-            )
-    elif json.dumps(old, sort_keys=True, default=str) != json.dumps(
-        new, sort_keys=True, default=str
-    ):
-        yield path
-
-
 def _after(step: Step) -> str:
     return f"after {', '.join(sorted(step.requires))}" if step.requires else "first"
 
@@ -173,10 +245,10 @@ def _row(item: Change, line: Line) -> Row:
 
 def _reason(item: Change, line: Line) -> Reason:
     return Reason(
-        rule=GATE_LOST,
+        rule=line.rule,
         risk=line.risk,
         message=f"pipeline {item.name}: {line.what} {line.name} {line.detail or 'goes'}",
-        fix="keep every gate between data and a registered model",
+        fix=FIX[line.rule],
         urn=item.urn,
         source=item.source,
     )

@@ -9,6 +9,7 @@ from typing import Any
 from policies.data import UNKNOWN, Resource
 from policies.reading.images import by_digest
 from policies.review.differences import Leaf
+from policies.review.elsewhere import CONFIGURATIONS, ENDPOINTS, MODELS, is_of
 from policies.review.model import Change, StackChange
 from policies.review.parts import data_loss
 from policies.review.parts.changes import shown
@@ -18,15 +19,17 @@ from policies.review.scales import Meaning
 UNSAFE = "RV-006"
 PROMOTED = "RV-007"
 CARD = "aws:sagemaker/modelCard:ModelCard"
-MODEL = "aws:sagemaker/model:Model"
-ENDPOINT = "aws:sagemaker/endpoint:Endpoint"
 
 
 def part(change: StackChange, context: Context) -> Section | None:
     """One row per artefact that is served instead of another."""
     found = [(item, *pair) for item in change.changed() for pair in _artefacts(item)]
     unsafe = [r for item in change.of("update") for r in _unguarded(item, context)]
-    served = [r for item in change.of("update", "replace") for r in _served(item, context)]
+    served = [
+        reason
+        for item in change.of("update", "replace")
+        for reason in (*_served(item, context), *_configured(item, change, context))
+    ]
     if not found and not unsafe and not served:
         return None
     cards = _cards(change)
@@ -67,17 +70,37 @@ VARIANTS = ("productionVariants", "shadowProductionVariants")
 def _served(item: Change, context: Context) -> Iterator[Reason]:
     """Who answers which share of the callers, and how many of them meet a new version at once."""
     for leaf, meant in item.differences:
-        if leaf.path[0] in VARIANTS and item.type.startswith("aws:sagemaker/endpointConf"):
+        if leaf.path[0] in VARIANTS and item.type in CONFIGURATIONS:
             what = _of_variant(leaf, meant)
             if what:
                 yield _said(item, what, "high" if context.config.production else "medium")
-        elif leaf.name in data_loss.IMAGES and leaf.path[0] not in data_loss.ELSEWHERE:
+        elif leaf.name in data_loss.IMAGES and not is_of(item.type, leaf.path[0]):
             if by_digest(leaf.old) == by_digest(leaf.new) != UNKNOWN:
                 continue
             what = f"runs {shown(leaf.new)} instead of {shown(leaf.old)}"
             yield _said(item, what, "high" if context.config.production else "medium")
         elif any(name in data_loss.STEPS for name in leaf.path):
             yield _step(item, leaf)
+
+
+def _configured(item: Change, change: StackChange, context: Context) -> Iterator[Reason]:
+    """Another configuration answers: its models, weights and machines are not compared here.
+
+    They are where the same resource of the stack is replaced, and told with that.
+    """
+    other = any(leaf.path == (NAMED,) for leaf, _ in item.differences)
+    if item.type not in ENDPOINTS or not other or item.old is None or item.new is None:
+        return
+    sides = item.old, item.new
+    before, after = ({*side.dependencies.get(NAMED, ())} for side in sides)
+    replaced = {each.urn for each in change.of("replace", "update")}
+    if not after or before != after or not after <= replaced:
+        old, new = (shown(side.inputs.value.get(NAMED)) for side in sides)
+        what = f"answers by configuration {new} instead of {old}"
+        yield _said(item, what, "high" if context.config.production else "medium")
+
+
+NAMED = "endpointConfigName"
 
 
 def _of_variant(leaf: Leaf, meant: Meaning) -> str:
@@ -126,7 +149,7 @@ def _said(item: Change, what: str, risk: Risk) -> Reason:
 
 def _artefacts(item: Change) -> Iterator[tuple[str, str]]:
     """Package or image before and after, where both are known to exist and differ."""
-    if item.type != MODEL or item.operation not in ("replace", "update"):
+    if item.type not in MODELS or item.operation not in ("replace", "update"):
         return
     before, after = artefacts(item.old), artefacts(item.new)
     for old, new in zip(before, after, strict=False):
@@ -213,7 +236,7 @@ def _kinship(old: str, new: str) -> str:
 
 def _unguarded(item: Change, context: Context) -> Iterator[Reason]:
     """A new configuration goes live with nothing that would take it back."""
-    if item.type != ENDPOINT or "endpointConfigName" not in {p.root for p in item.properties}:
+    if item.type not in ENDPOINTS or "endpointConfigName" not in {p.root for p in item.properties}:
         return
     deployment = item.new.inputs.value.get("deploymentConfig") if item.new else None
     deployment = deployment if isinstance(deployment, Mapping) else {}
