@@ -166,6 +166,8 @@ def _overlay(
     from stacks.local.aws import (
         eventbridge,
         function_roles,
+        lambda_async,
+        moto_lambda,
         service_linked_roles,
         service_quotas,
     )
@@ -198,6 +200,7 @@ def _overlay(
         host=host, store=store, authorizer=authorizer(host, store, REGION), faults=Faults(home=home)
     )
     lambda_functions.install(host, lambda function: function_roles.acting(emulator, function))
+    moto_lambda.install(functools.partial(lambda_async.enqueue, emulator))
     eventbridge.install(emulator)
     fallback = _recorder(emulator)
     captures = Captures(lambda role: emulator.act(role).s3)
@@ -210,7 +213,6 @@ def _mend_moto() -> None:
         moto_bucket_policies,
         moto_cloudwatch,
         moto_ec2,
-        moto_lambda,
         moto_loading,
         moto_thread_safety,
     )
@@ -220,7 +222,6 @@ def _mend_moto() -> None:
     moto_bucket_policies.install()
     moto_ec2.install()
     moto_cloudwatch.install()
-    moto_lambda.install()
 
 
 def _recorder(emulator: Emulator) -> Recorder:
