@@ -10,7 +10,7 @@ def make(emulator: Emulator, service: str) -> Any:
     from moto.server import create_backend_app
 
     if service == "cloudformation":
-        from stacks.local.aws import moto_cloudformation  # it loads every service of moto
+        from stacks.local.aws.cloudformation import moto_cloudformation  # loads all of moto
 
         moto_cloudformation.install(emulator)
     elif service == "athena":

@@ -172,6 +172,7 @@ def _overlay(
         service_quotas,
     )
     from stacks.local.aws.app import SageMakerApp
+    from stacks.local.aws.cloudformation import moto_cloudformation
     from stacks.local.aws.emulator import Emulator
     from stacks.local.aws.faults import Faults
     from stacks.local.aws.iam import owner, simulation
@@ -202,6 +203,7 @@ def _overlay(
     lambda_functions.install(host, lambda function: function_roles.acting(emulator, function))
     moto_lambda.install(functools.partial(lambda_async.enqueue, emulator))
     eventbridge.install(emulator)
+    moto_cloudformation.know(emulator)
     fallback = _recorder(emulator)
     captures = Captures(lambda role: emulator.act(role).s3)
     return SageMakerApp(emulator=emulator, captures=captures, fallback=fallback)

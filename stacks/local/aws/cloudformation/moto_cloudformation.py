@@ -1,0 +1,183 @@
+"""Stacks of moto's CloudFormation as its API reference has them.
+
+moto 5.2.5 skips types that it does not know with a warning, leaves a stack that failed half made,
+and updates alone what stands otherwise in the template.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from stacks.local.aws.cloudformation import change_sets, sagemaker_resources, templates
+from stacks.local.aws.cloudformation.resource_types import PREFIX
+from stacks.local.aws.cloudformation.sagemaker_resources import REPLACED, Refused
+from stacks.local.aws.emulator import Emulator, moto_backend
+from stacks.local.aws.store import Resource
+
+NO_UPDATES = "No updates are to be performed."
+
+_CLOUD: dict[str, Emulator] = {}
+"""The emulator of this process, for stacks that come back from a snapshot."""
+
+log = logging.getLogger(__name__)
+
+
+def know(emulator: Emulator) -> None:
+    """Say whose SageMaker makes what comes back, before data are loaded; it loads nothing."""
+    _CLOUD["emulator"] = emulator
+
+
+def install(emulator: Emulator) -> None:
+    """Let every stack of this process make its SageMaker resources there."""
+    know(emulator)
+    resource_classes()
+
+
+@functools.cache
+def resource_classes() -> Mapping[str, type]:
+    """The classes of SageMaker's resources, by what follows Create in the name of the operation."""
+    from moto.cloudformation import (
+        parsing,
+    )  # it loads every service of moto, before ours, which win
+
+    made = sagemaker_resources.classes(_CLOUD["emulator"])
+    parsing.get_model_list.cache_clear()
+    parsing.get_model_map.cache_clear()
+    parsing.get_name_type_map.cache_clear()
+    _roll_back()
+    _follow()
+    _check()
+    change_sets.install()
+    return made
+
+
+def _check() -> None:
+    """A template is looked at before anything is made of it."""
+    from moto.cloudformation.exceptions import ValidationError
+    from moto.cloudformation.models import CloudFormationBackend
+
+    create, update = CloudFormationBackend.create_stack, CloudFormationBackend.update_stack
+
+    @functools.wraps(create)
+    def created(backend: Any, name: str, template: Any, parameters: Any, **more: Any) -> Any:
+        templates.check(backend, template, parameters)
+        return create(backend, name, template, parameters, **more)
+
+    @functools.wraps(update)
+    def updated(backend: Any, **asked: Any) -> Any:
+        stack = backend.get_stack(asked["name"])
+        is_same = stack.template == asked["template"] and not asked.get("parameters")
+        if is_same and asked.get("tags") in (None, stack.tags):
+            raise ValidationError(message=NO_UPDATES)
+        given = backend._resolve_update_parameters(stack, asked.get("parameters") or [])
+        templates.check(backend, asked["template"], given)
+        templates.check_kinds(stack, asked["template"])
+        return update(backend, **asked)
+
+    CloudFormationBackend.create_stack, CloudFormationBackend.update_stack = created, updated
+
+
+def _follow() -> None:
+    """What refers to a resource that an update replaced is updated as well (UpdateStack, API
+    reference)."""
+    from moto.cloudformation.parsing import ResourceMap
+
+    update = ResourceMap.update
+
+    @functools.wraps(update)
+    def updated(resources: Any, *given: Any, **named: Any) -> None:
+        replaced: list[tuple[Any, Resource]] = []
+        token = REPLACED.set(replaced)
+        try:
+            update(resources, *given, **named)
+            for _ in resources._resource_json_map:  # as often as they can depend on each other
+                if not _caught_up(resources):
+                    break
+        finally:
+            REPLACED.reset(token)
+        for made, item in reversed(replaced):
+            try:
+                made.delete(item)
+            except Refused as error:  # CloudFormation leaves it, too
+                log.warning("a stack left %s: %s", item.arn, error)
+
+    ResourceMap.update = updated
+
+
+def _caught_up(resources: Any) -> bool:
+    """Bring what is ours where the template now leads; whether anything changed."""
+    from moto.cloudformation.parsing import parse_and_update_resource
+
+    changed = False
+    for name, told in list(resources._resource_json_map.items()):
+        one = resources._parsed_resources.get(name)
+        if one is None or not told["Type"].startswith(PREFIX):
+            continue
+        before = one.item, one.properties
+        one = parse_and_update_resource(
+            name, told, resources, resources._account_id, resources._region_name
+        )
+        resources._parsed_resources[name] = one
+        changed |= (one.item, one.properties) != before
+    return changed
+
+
+def _roll_back() -> None:
+    """A stack whose resource is refused is rolled back, and says why (CreateStack: OnFailure)."""
+    from moto.cloudformation.models import Stack
+
+    for name in ("create_resources", "verify_readiness"):
+        setattr(Stack, name, _rolling_back(getattr(Stack, name)))
+    Stack.update = _updating(Stack.update)
+
+
+def look(emulator: Emulator) -> None:
+    """One round: a stack is complete once all that it made is ready, such as an endpoint.
+
+    moto asks again for custom resources alone. A stack that is just being made is left alone: who
+    looks a resource of it up makes it.
+    """
+    for stack in list(moto_backend("cloudformation", emulator).stacks.values()):
+        if stack.status == "CREATE_IN_PROGRESS" and getattr(stack, "is_made", False):
+            stack.verify_readiness()
+
+
+def _rolling_back(act: Any) -> Any:
+    @functools.wraps(act)
+    def acts(stack: Any) -> None:
+        try:
+            act(stack)
+            stack.is_made = True
+        except Refused as error:
+            stack._add_stack_event("ROLLBACK_IN_PROGRESS", resource_status_reason=str(error))
+            stack.resource_map.delete()
+            stack.resource_map._resource_json_map = {}  # looked up, it would be made again
+            stack.output_map._output_json_map = {}
+            stack.status = "ROLLBACK_COMPLETE"
+            stack._add_stack_event("ROLLBACK_COMPLETE", resource_status_reason=str(error))
+
+    return acts
+
+
+def _updating(act: Any) -> Any:
+    """An update that is refused goes back to what the stack was (UpdateStack: DisableRollback)."""
+
+    @functools.wraps(act)
+    def acts(stack: Any, template: Any, role_arn: Any = None, **more: Any) -> None:
+        before, parameters = stack.template, dict(stack.parameters)
+        try:
+            act(stack, template, role_arn, **more)
+        except Refused as error:
+            why = str(error)
+            stack._add_stack_event("UPDATE_ROLLBACK_IN_PROGRESS", resource_status_reason=why)
+            stack.template, stack.parameters = before, parameters
+            stack._parse_template()
+            stack.resource_map.update(stack.template_dict, parameters)
+            stack.output_map = stack._create_output_map()
+            stack.status = "UPDATE_ROLLBACK_COMPLETE"
+            stack._add_stack_event("UPDATE_ROLLBACK_COMPLETE", resource_status_reason=why)
+
+    return acts
