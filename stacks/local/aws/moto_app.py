@@ -21,6 +21,10 @@ def make(emulator: Emulator, service: str) -> Any:
         from stacks.local.aws.emr import moto_emr
 
         moto_emr.install(emulator)
+    elif service == "glue":
+        from stacks.local.aws.glue import moto_glue
+
+        moto_glue.install(emulator)
     elif service == "logs":
         from stacks.local.aws import moto_logs
 
