@@ -17,6 +17,7 @@ from stacks.local.runtime.jobs import over
 from stacks.toolchain.build import Say
 
 STREAMS = spark_jobs.STREAMS
+LACKS = "Glue's own library is not there on the local cloud"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ def shell(
         return End(status="Stopped" if stopping.is_set() else "Late", printed=printed)
     if status:
         said = spark_jobs.told(printed["stderr"]) or f"Command failed with exit code {status}"
-        return End(status="Failed", reason=said, printed=printed)
+        return End(status="Failed", reason=_hinted(said), printed=printed)
     return End(status="Completed", printed=printed)
 
 
@@ -82,6 +83,9 @@ def etl(
         stopping=stopping, seconds=seconds, say=say,
     )  # fmt: skip
     late = ended.status == "Stopped" and not stopping.is_set()
-    return End(
-        status="Late" if late else str(ended.status), reason=ended.reason, printed=ended.printed
-    )
+    status = "Late" if late else str(ended.status)
+    return End(status=status, reason=_hinted(ended.reason), printed=ended.printed)
+
+
+def _hinted(reason: str) -> str:
+    return f"{reason} ({LACKS})" if reason.endswith("No module named 'awsglue'") else reason

@@ -151,6 +151,30 @@ def test_a_spark_program_is_told_its_jobs_name() -> None:
     ]  # fmt: skip
 
 
+SPARK = """
+import sys
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.getOrCreate()
+at = sys.argv[sys.argv.index("--bucket") + 1]
+spark.range(10).write.parquet(f"s3://{at}/spark/")
+print("rows", spark.read.parquet(f"s3://{at}/spark/").count())
+import awsglue
+"""
+
+
+@pytest.mark.usefixtures("java")
+def test_a_spark_program_runs_without_glues_own_library(cloud: Cloud, glue: Any) -> None:
+    name = job(cloud, "spark", SPARK, "glueetl")
+    run = glue.start_job_run(JobName=name, Arguments={"--bucket": BUCKET})["JobRunId"]
+    told = over(glue, name, run)
+    assert (told["JobRunState"], told["LogGroupName"]) == ("FAILED", "/aws-glue/jobs")
+    assert told["ErrorMessage"] == (
+        "ModuleNotFoundError: No module named 'awsglue' "
+        "(Glue's own library is not there on the local cloud)"
+    )
+    assert "rows 10" in logged(cloud, "/aws-glue/jobs/output", run)
+
+
 def crawled(cloud: Cloud, name: str, path: str, **more: Any) -> Mapping[str, Any]:
     glue = cloud.client("glue")
     glue.create_crawler(
