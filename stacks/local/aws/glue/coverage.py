@@ -13,8 +13,8 @@ COVERED: Mapping[str, str] = {
     "without effect": f"workers, capacities, {', '.join(sorted(WITHOUT_EFFECT))}",
     "refused": (
         "other commands, connections, job bookmarks, triggers that start, workflow runs, "
-        "interactive sessions, development endpoints, crawlers of other places, exclusions, classifiers, "
-        f"configurations, {', '.join(sorted(NOT_PLAYED))}"
+        "interactive sessions, development endpoints, crawlers of other places, exclusions, "
+        f"classifiers, configurations, {', '.join(sorted(NOT_PLAYED))}"
     ),
     "otherwise than on AWS": (
         "awsglue (getResolvedOptions, GlueContext) is not there: a script that imports it fails; "
