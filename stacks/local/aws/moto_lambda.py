@@ -31,6 +31,11 @@ DEFERRED: ContextVar[bool] = ContextVar("DEFERRED", default=False)
 """Whether what now invokes a function is a service that does not wait for it."""
 
 LETTERS = "DeadLetterConfig"
+WORDS = {
+    (KIND, "invocationType"): ("Event", "RequestResponse", "DryRun"),
+    ("X-Amz-Log-Type", "logType"): ("None", "Tail"),
+}
+"""Header of Invoke and its member -> the words that it may be."""
 
 
 def install(enqueue: Enqueue) -> None:
@@ -66,6 +71,7 @@ def _invoke(enqueue: Enqueue) -> None:
         told, name = asked["response_headers"], asked["function_name"]
         qualifier = qualifier_of(name, asked["qualifier"])
         function = asked["self"].get_function(name, asked["qualifier"])
+        _check_words(asked["headers"])
         kind = asked["headers"].get(KIND)
         event = _parsed(asked["body"])
         if kind == "DryRun":
@@ -251,6 +257,16 @@ def _parsed(body: Any) -> Any:
     except ValueError as error:
         told = f"Could not parse request body into json: {error}"
         raise LambdaClientError("InvalidRequestContentException", told) from None
+
+
+def _check_words(headers: Any) -> None:
+    from moto.awslambda.exceptions import ValidationException
+
+    for (header, member), words in WORDS.items():
+        value = headers.get(header)
+        if value and value not in words:
+            told = f"Member must satisfy enum value set: [{', '.join(words)}]"
+            raise ValidationException(value, member, told)
 
 
 def _check_size(body: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.kits.local_cloud import Cloud, killed_cloud, refusal, running_cloud
+from tests.kits.local_cloud import BUCKET, Cloud, killed_cloud, refusal, running_cloud
 from tests.kits.path import wait_until
 from tests.stacks.local.test_cloudformation import reasons, registry
 
@@ -196,6 +196,61 @@ def test_what_a_condition_leaves_out_need_not_be_made(cf: Any) -> None:
 def test_what_is_no_template(body: str, told: str, cf: Any) -> None:
     asked = refusal(cf.create_stack, StackName="broken", TemplateBody=body)
     assert asked == ("ValidationError", told, 400)
+
+
+QUEUE = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Ref": "Name"}}}
+NAMED = {"Parameters": {"Name": {"Type": "String"}}, "Resources": {"Queue": QUEUE}}
+LOST = "Template format error: Unresolved resource dependencies [Nope] in the"
+
+
+@pytest.mark.parametrize(
+    ("more", "given", "told"),
+    [
+        ({"Parameters": {}}, {}, LOST.replace("Nope", "Name") + " Resources block of the template"),
+        ({"Outputs": {"A": {"Value": {"Fn::Sub": "${Nope.Arn} ${!x} ${AWS::Region}"}}}}, {},
+         f"{LOST} Outputs block of the template"),
+        ({}, {}, "Parameters: [Name] must have values"),
+        ({}, {"Name": "a", "Other": "b"}, "Parameters: [Other] do not exist in the template"),
+    ],
+)  # fmt: skip
+def test_what_a_template_refers_to_must_be_there(more: Any, given: Any, told: str, cf: Any) -> None:
+    body = json.dumps({**NAMED, **more})
+    parameters = [{"ParameterKey": key, "ParameterValue": one} for key, one in given.items()]
+    asked = {"StackName": "refers", "TemplateBody": body, "Parameters": parameters}
+    assert refusal(cf.create_stack, **asked) == ("ValidationError", told, 400)
+    change = {**asked, "ChangeSetName": "c", "ChangeSetType": "CREATE"}
+    assert refusal(cf.create_change_set, **change) == ("ValidationError", told, 400)
+    assert refusal(cf.describe_stacks, StackName="refers")[0] == "ValidationError"
+
+
+def test_previous_values_are_those_of_the_template_too(cf: Any) -> None:
+    named = {**NAMED, "Parameters": {"Name": {"Type": "String", "Default": "kept-name"}}}
+    cf.create_stack(StackName="before", TemplateBody=json.dumps(named))
+    more = json.loads(json.dumps(named))
+    more["Parameters"]["Name"]["Default"] = "another"
+    more["Resources"]["Topic"] = {"Type": "AWS::SNS::Topic"}
+    given = [{"ParameterKey": "Name", "UsePreviousValue": True}]
+    told = proposed(cf, "before", json.dumps(more), Parameters=given)
+    assert changes(told) == [("Add", "Topic", "AWS::SNS::Topic", None)]
+    cf.update_stack(StackName="before", TemplateBody=json.dumps(more), Parameters=given)
+    found = cf.describe_stack_resource(StackName="before", LogicalResourceId="Queue")
+    assert found["StackResourceDetail"]["PhysicalResourceId"].endswith("kept-name")
+    cf.delete_stack(StackName="before")
+
+
+def test_a_stack_rolls_back_what_another_service_refuses(cloud: Cloud, cf: Any) -> None:
+    resources = {
+        "First": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "rolled-back"}},
+        "Taken": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": BUCKET}},
+    }
+    resources["Taken"]["DependsOn"] = "First"
+    cf.create_stack(StackName="taken", TemplateBody=json.dumps({"Resources": resources}))
+    assert status(cf, "taken") == "ROLLBACK_COMPLETE"
+    assert "bucket name is not available" in reasons(cf, "taken")
+    topics = cloud.client("sns").list_topics()["Topics"]
+    assert not [one for one in topics if one["TopicArn"].endswith(":rolled-back")]
+    cloud.client("s3").head_bucket(Bucket=BUCKET)
+    cf.delete_stack(StackName="taken")
 
 
 def test_transforms_are_refused_by_name(cf: Any) -> None:

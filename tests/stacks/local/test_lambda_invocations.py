@@ -119,6 +119,8 @@ def test_nobody_waits_for_an_event(
 def test_an_event_may_be_a_megabyte(functions: Any) -> None:
     payload = json.dumps("x" * (1 << 20)).encode()
     asked = {"FunctionName": "f", "InvocationType": "Event", "Payload": payload}
+    functions.invoke_async(FunctionName="f", InvokeArgs=b'{"a": 2}')
+    assert WAITING.pop().content == {"a": 2}
     assert refusal(functions.invoke, **asked) == (
         "RequestEntityTooLargeException",
         "1048578 byte payload is too large for the Event invocation type (limit 1048576 bytes)",
@@ -190,6 +192,8 @@ def test_a_dry_run_runs_nothing(functions: Any) -> None:
 def test_what_lambda_refuses(functions: Any) -> None:
     with pytest.raises(ClientError, match="InvalidRequestContentException"):
         functions.invoke(FunctionName="f", Payload=b"{no json")
+    told = refusal(functions.invoke, FunctionName="f", InvocationType="Later")
+    assert told[0] == "ValidationException" and "'invocationType'" in told[1]
     functions.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=0)
     with pytest.raises(ClientError, match="TooManyRequestsException") as caught:
         functions.invoke(FunctionName="f")

@@ -28,6 +28,10 @@ ELSEWHERE = {
 """Member of CreateChangeSet -> the values that mean what is done here."""
 
 
+class ChangeSetNotFound(Refused):
+    """No change set has the name that a request says."""
+
+
 def install() -> None:
     """For the one CloudFormation of this process."""
     from moto.cloudformation.models import CloudFormationBackend
@@ -142,7 +146,10 @@ def execute_change_set(response: Any) -> Any:
 def delete_change_set(response: Any) -> Any:
     from moto.core.responses import EmptyResult
 
-    one = _found(response)
+    try:
+        one = _found(response)
+    except ChangeSetNotFound:
+        return EmptyResult()  # as AWS answers: it is gone
     del response.cloudformation_backend.change_sets[one.change_set_id]
     return EmptyResult()
 
@@ -183,9 +190,7 @@ def _found(response: Any) -> Any:
     for one in held:
         if _is(one.stack, stack):
             return one
-    error = _error("ChangeSetNotFound", f"ChangeSet [{name}] does not exist")
-    error.status_code = 404
-    raise error
+    raise ChangeSetNotFound("ChangeSetNotFound", f"ChangeSet [{name}] does not exist", status=404)
 
 
 def _check_stack(kind: str, name: str, stack: Any) -> None:
@@ -207,13 +212,13 @@ def _body(response: Any, stack: Any) -> str:
         told = "You cannot specify both usePreviousTemplate and Template Body/Template URL."
         raise _error("ValidationError", told)
     if not (body or url or (previous and stack)):
-        raise _error("ValidationError", "Either Template URL or Template Body must be specified.")
+        raise _error("ValidationError", templates.NO_TEMPLATE)
     text = response._get_stack_from_s3_url(url) if url else body or stack.template
     return str(text)
 
 
 def _parameters(response: Any, stack: Any) -> dict[str, str]:
-    previous: Mapping[str, str] = stack.stack_parameters if stack else {}
+    previous: Mapping[str, str] = templates.previous(stack) if stack else {}
     return {
         one["ParameterKey"]: previous[one["ParameterKey"]]
         if one.get("UsePreviousValue") and one["ParameterKey"] in previous

@@ -118,10 +118,15 @@ def references(value: Any) -> frozenset[str]:
     attribute = value.get("Fn::GetAtt")
     if attribute:
         found |= {attribute[0] if isinstance(attribute, list) else attribute.partition(".")[0]}
-    text = value.get("Fn::Sub")
-    for part in (text[0] if isinstance(text, list) else text or "").split("${")[1:]:
-        found |= {part.partition("}")[0].partition(".")[0]}
-    return found
+    return found | _substituted(value.get("Fn::Sub"))
+
+
+def _substituted(told: Any) -> frozenset[str]:
+    """What a text of Fn::Sub refers to, less its own names and what is meant as it stands."""
+    text, own = (told[0], told[1]) if isinstance(told, list) else (told or "", {})
+    names = [part.partition("}")[0] for part in str(text).split("${")[1:]]
+    found = {name.partition(".")[0].strip() for name in names if not name.startswith("!")}
+    return frozenset(found - own.keys())
 
 
 def _one(action: str, name: str, kind: str) -> Change:

@@ -56,7 +56,7 @@ def resource_classes() -> Mapping[str, type]:
 
 def _check() -> None:
     """A template is looked at before anything is made of it."""
-    from moto.cloudformation.exceptions import ValidationError
+    from moto.cloudformation.exceptions import CloudFormationError, ValidationError
     from moto.cloudformation.models import CloudFormationBackend
 
     create, update = CloudFormationBackend.create_stack, CloudFormationBackend.update_stack
@@ -64,11 +64,18 @@ def _check() -> None:
     @functools.wraps(create)
     def created(backend: Any, name: str, template: Any, parameters: Any, **more: Any) -> Any:
         templates.check(backend, template, parameters)
-        return create(backend, name, template, parameters, **more)
+        before = set(backend.stacks)
+        try:
+            return create(backend, name, template, parameters, **more)
+        except CloudFormationError:  # what is wrong with the template; there is no stack
+            for key in backend.stacks.keys() - before:
+                del backend.stacks[key]
+            raise
 
     @functools.wraps(update)
     def updated(backend: Any, **asked: Any) -> Any:
         stack = backend.get_stack(asked["name"])
+        templates.parsed(asked["template"])
         is_same = stack.template == asked["template"] and not asked.get("parameters")
         if is_same and asked.get("tags") in (None, stack.tags):
             raise ValidationError(message=NO_UPDATES)
@@ -77,6 +84,18 @@ def _check() -> None:
         templates.check_kinds(stack, asked["template"])
         return update(backend, **asked)
 
+    def resolved(backend: Any, instance: Any, incoming_params: Any) -> dict[str, Any]:
+        """Values that are given, or as they were where that is asked for."""
+        before = templates.previous(instance) if hasattr(instance, "template_dict") else {}
+        before = before or dict(instance.parameters)
+        return {
+            one["ParameterKey"]: before[one["ParameterKey"]]
+            if one.get("UsePreviousValue") and one["ParameterKey"] in before
+            else one.get("ParameterValue", "")
+            for one in incoming_params
+        }
+
+    CloudFormationBackend._resolve_update_parameters = resolved
     CloudFormationBackend.create_stack, CloudFormationBackend.update_stack = created, updated
 
 
@@ -146,20 +165,37 @@ def look(emulator: Emulator) -> None:
 
 
 def _rolling_back(act: Any) -> Any:
+    from moto.cloudformation.exceptions import CloudFormationError
+
     @functools.wraps(act)
     def acts(stack: Any) -> None:
         try:
             act(stack)
             stack.is_made = True
-        except Refused as error:
-            stack._add_stack_event("ROLLBACK_IN_PROGRESS", resource_status_reason=str(error))
+        except _refusals() as error:
+            if isinstance(error, CloudFormationError):
+                raise
+            why = _reason(error)
+            stack._add_stack_event("ROLLBACK_IN_PROGRESS", resource_status_reason=why)
             stack.resource_map.delete()
             stack.resource_map._resource_json_map = {}  # looked up, it would be made again
             stack.output_map._output_json_map = {}
             stack.status = "ROLLBACK_COMPLETE"
-            stack._add_stack_event("ROLLBACK_COMPLETE", resource_status_reason=str(error))
+            stack._add_stack_event("ROLLBACK_COMPLETE", resource_status_reason=why)
 
     return acts
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What is raised where a resource cannot be made, by ours and by moto's services."""
+    from moto.core.exceptions import ServiceException
+    from werkzeug.exceptions import HTTPException
+
+    return Refused, ServiceException, HTTPException
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "message", None) or error)
 
 
 def _updating(act: Any) -> Any:
@@ -170,8 +206,8 @@ def _updating(act: Any) -> Any:
         before, parameters = stack.template, dict(stack.parameters)
         try:
             act(stack, template, role_arn, **more)
-        except Refused as error:
-            why = str(error)
+        except _refusals() as error:
+            why = _reason(error)
             stack._add_stack_event("UPDATE_ROLLBACK_IN_PROGRESS", resource_status_reason=why)
             stack.template, stack.parameters = before, parameters
             stack._parse_template()

@@ -23,11 +23,8 @@ LANGUAGE = "AWS::LanguageExtensions"
 """The one transform whose functions moto knows, but for loops."""
 
 
-def check(template: Mapping[str, Any], conditions: Mapping[str, Any]) -> None:
-    """ValidationError for a type that AWS does not know, NotEmulated for one that nobody makes.
-
-    `conditions`: whether each of the template's holds; what depends on another is not made.
-    """
+def check_form(template: Mapping[str, Any]) -> None:
+    """ValidationError where a template has no resources, or one without a type."""
     _check_transforms(template)
     resources = template.get("Resources")
     if not isinstance(resources, Mapping) or not resources:
@@ -41,7 +38,14 @@ def check(template: Mapping[str, Any], conditions: Mapping[str, Any]) -> None:
     strange = sorted({one["Type"] for one in resources.values() if not _known(one["Type"])})
     if strange:
         raise _malformed(f"Unrecognized resource types: [{', '.join(strange)}]")
-    for one in resources.values():
+
+
+def check(template: Mapping[str, Any], conditions: Mapping[str, Any]) -> None:
+    """NotEmulated for a type that nobody makes here.
+
+    `conditions`: whether each of the template's holds; what depends on another is not made.
+    """
+    for one in template["Resources"].values():
         if conditions.get(one.get("Condition"), True) and not _made_here(one["Type"]):
             raise _not_emulated(f"the resource type {one['Type']}")
 

@@ -8,6 +8,9 @@ from typing import Any
 import yaml
 
 from stacks.local.aws.cloudformation import resource_types
+from stacks.local.aws.cloudformation.changes import references
+
+NO_TEMPLATE = "Either Template URL or Template Body must be specified."
 
 
 def parsed(text: Any) -> dict[str, Any]:
@@ -15,6 +18,8 @@ def parsed(text: Any) -> dict[str, Any]:
     from moto.cloudformation.exceptions import ValidationError
     from moto.cloudformation.models import Stack
 
+    if not text:
+        raise ValidationError(message=NO_TEMPLATE)
     kind = "JSON" if str(text).lstrip().startswith("{") else "YAML"
     try:
         found = Stack.parse_template(text)
@@ -29,8 +34,52 @@ def parsed(text: Any) -> dict[str, Any]:
 def check(backend: Any, text: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The template; refused where a type of it is unknown, or made by nobody here."""
     template = parsed(text)
+    resource_types.check_form(template)
+    _check_references(template)
+    _check_parameters(template, parameters)
     resource_types.check(template, _conditions(backend, template, parameters))
     return template
+
+
+def _check_references(template: Mapping[str, Any]) -> None:
+    """ValidationError where something refers to what the template has not."""
+    resources = template["Resources"]
+    known = {*resources, *(template.get("Parameters") or {})}
+    after = [one.get("DependsOn") or [] for one in resources.values()]
+    depends = {name for one in after for name in ([one] if isinstance(one, str) else one)}
+    for block, found in (
+        ("Resources", references(resources) | depends),
+        ("Outputs", references(template.get("Outputs") or {})),
+    ):
+        lost = sorted(name for name in found - known if not name.startswith("AWS::"))
+        if lost:
+            told = f"Unresolved resource dependencies [{', '.join(lost)}] in the {block} block"
+            raise _invalid(f"Template format error: {told} of the template")
+
+
+def _check_parameters(template: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """ValidationError where a parameter has no value, or is none of the template's."""
+    slots = template.get("Parameters") or {}
+    strange = sorted(given.keys() - slots.keys())
+    if strange:
+        raise _invalid(f"Parameters: [{', '.join(strange)}] do not exist in the template")
+    lost = sorted(name for name in slots.keys() - given.keys() if "Default" not in slots[name])
+    if lost:
+        raise _invalid(f"Parameters: [{', '.join(lost)}] must have values")
+
+
+def previous(stack: Any) -> dict[str, Any]:
+    """The values of a stack's parameters as they were given, or as its template has them."""
+    slots = stack.template_dict.get("Parameters") or {}
+    usual = {name: one["Default"] for name, one in slots.items() if "Default" in one}
+    return {**usual, **stack.parameters}
+
+
+def _invalid(message: str) -> Exception:
+    from moto.cloudformation.exceptions import ValidationError
+
+    error: Exception = ValidationError(message=message)
+    return error
 
 
 def check_kinds(stack: Any, text: Any) -> None:
