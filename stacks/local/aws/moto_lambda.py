@@ -27,8 +27,11 @@ LOG_BYTES = 4096
 EVENT_BYTES = 1_048_576
 """Lambda quotas, invocation payload, asynchronous."""
 
-DEFERRED: ContextVar[bool] = ContextVar("DEFERRED", default=False)
-"""Whether what now invokes a function is a service that does not wait for it."""
+DEFERRED: ContextVar[str | None] = ContextVar("DEFERRED", default=None)
+"""The version or alias that a service invokes which does not wait; None: whoever asks waits."""
+
+NAMED = ("function_name", "function_arn", "fn_arn")
+"""How moto's services call the argument that names a function."""
 
 LETTERS = "DeadLetterConfig"
 WORDS = {
@@ -124,8 +127,9 @@ def _defer(enqueue: Enqueue) -> None:
 
     def invoked(function: Any, body: Any, request_headers: Any, response_headers: Any) -> bytes:
         event = json.loads(body) if body else {}
-        if DEFERRED.get():
-            enqueue(Event(function=function, content=event))
+        qualifier = DEFERRED.get()
+        if qualifier is not None:
+            enqueue(Event(function=function, content=event, qualifier=qualifier))
             return b""
         return _told(function._invoke_lambda(Call(event=event)), response_headers)
 
@@ -145,7 +149,9 @@ def _defer(enqueue: Enqueue) -> None:
 def _deferring(act: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(act)
     def acts(*given: Any, **named: Any) -> Any:
-        token = DEFERRED.set(True)
+        asked = signature(act).bind(*given, **named).arguments
+        name = next(str(asked[one]) for one in NAMED if one in asked)
+        token = DEFERRED.set(qualifier_of(name, asked.get("qualifier")))
         try:
             return act(*given, **named)
         finally:
@@ -175,7 +181,16 @@ def _dead_letters(of: Any) -> None:
         more = {LETTERS: letters} if letters.get("TargetArn") else {}
         return {**shown(function, *given, **named), **more}
 
+    build = of.create_from_cloudformation_json.__func__
+
+    @functools.wraps(build)
+    def built(kind: Any, name: str, told: Any, *given: Any, **named: Any) -> Any:
+        function = build(kind, name, told, *given, **named)
+        function.dead_letter_config = told["Properties"].get(LETTERS)
+        return function
+
     of.__init__, of.update_configuration, of.get_configuration = made, changed, configuration
+    of.create_from_cloudformation_json = classmethod(built)
 
 
 def _configurations(backend: Any, responses: Any) -> None:

@@ -135,6 +135,11 @@ def test_change_sets_belong_to_their_stacks(cf: Any) -> None:
     assert refusal(cf.create_change_set, **taken)[0] == "AlreadyExistsException"
     moved = refusal(cf.create_change_set, **{**new, "StackName": "two", "ChangeSetName": "d"})
     assert "is in REVIEW_IN_PROGRESS state and can not be updated" in moved[1]
+    moved = refusal(cf.update_stack, StackName="two", TemplateBody=template("two"))
+    assert "is in REVIEW_IN_PROGRESS state and can not be updated" in moved[1]
+    again = refusal(cf.create_stack, StackName="two", TemplateBody=template("two"))
+    assert again == ("AlreadyExistsException", "Stack [two] already exists", 400)
+    cf.delete_change_set(StackName="two", ChangeSetName="of nobody")
     cf.delete_stack(StackName="two")
 
 

@@ -283,6 +283,33 @@ def test_other_destinations(kind: str, cloud: Cloud) -> None:
     assert record["responsePayload"]["errorType"] == "ValueError"
 
 
+def test_a_bucket_does_not_wait_for_an_alias_and_its_letters_go_to_a_topic(cloud: Cloud) -> None:
+    topics, functions = cloud.client("sns"), cloud.client("lambda")
+    topic = topics.create_topic(Name="letters")["TopicArn"]
+    topics.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue(cloud, "letters"),
+                     Attributes={"RawMessageDelivery": "true"})  # fmt: skip
+    name = function(cloud, "main.broken", "noticed", DeadLetterConfig={"TargetArn": topic})
+    functions.publish_version(FunctionName=name)
+    functions.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
+    functions.put_function_event_invoke_config(
+        FunctionName=name, Qualifier="live", MaximumRetryAttempts=0
+    )
+    arn = f"arn:aws:lambda:{HEAD}:function:{name}:live"
+    notices = [{"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}]
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="noticed")
+    s3.put_bucket_notification_configuration(
+        Bucket="noticed", NotificationConfiguration={"LambdaFunctionConfigurations": notices}
+    )
+    s3.put_object(Bucket="noticed", Key="here", Body=b"x")
+    letter = received(cloud, "letters")
+    (record,) = json.loads(letter["Body"])["Records"]
+    assert record["s3"]["object"]["key"] == "here"
+    assert letter["MessageAttributes"]["ErrorMessage"]["StringValue"] == "no"
+    starts = [line for line in logged(cloud, name) if line.startswith("START")]
+    assert len(starts) == 1 and starts[0].endswith("Version: 1")
+
+
 def test_a_stopped_function_gives_its_events_away_untried(cloud: Cloud) -> None:
     name, functions = function(cloud, "told", "stopped"), cloud.client("lambda")
     functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)

@@ -18,6 +18,8 @@ from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.aws.store import Resource
 
 NO_UPDATES = "No updates are to be performed."
+NOT_TO_UPDATE = (change_sets.REVIEW, "CREATE_IN_PROGRESS", "DELETE_COMPLETE", "ROLLBACK_COMPLETE")
+"""Statuses of stacks in which UpdateStack is refused."""
 
 _CLOUD: dict[str, Emulator] = {}
 """The emulator of this process, for stacks that come back from a snapshot."""
@@ -56,7 +58,11 @@ def resource_classes() -> Mapping[str, type]:
 
 def _check() -> None:
     """A template is looked at before anything is made of it."""
-    from moto.cloudformation.exceptions import CloudFormationError, ValidationError
+    from moto.cloudformation.exceptions import (
+        AlreadyExistsException,
+        CloudFormationError,
+        ValidationError,
+    )
     from moto.cloudformation.models import CloudFormationBackend
 
     create, update = CloudFormationBackend.create_stack, CloudFormationBackend.update_stack
@@ -64,6 +70,8 @@ def _check() -> None:
     @functools.wraps(create)
     def created(backend: Any, name: str, template: Any, parameters: Any, **more: Any) -> Any:
         templates.check(backend, template, parameters)
+        if any(one.name == name for one in backend.stacks.values()):
+            raise AlreadyExistsException(f"Stack [{name}] already exists")
         before = set(backend.stacks)
         try:
             return create(backend, name, template, parameters, **more)
@@ -75,6 +83,9 @@ def _check() -> None:
     @functools.wraps(update)
     def updated(backend: Any, **asked: Any) -> Any:
         stack = backend.get_stack(asked["name"])
+        if stack.status in NOT_TO_UPDATE:
+            told = f"is in {stack.status} state and can not be updated."
+            raise ValidationError(message=f"Stack:{stack.stack_id} {told}")
         templates.parsed(asked["template"])
         is_same = stack.template == asked["template"] and not asked.get("parameters")
         if is_same and asked.get("tags") in (None, stack.tags):
