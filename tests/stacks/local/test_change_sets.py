@@ -188,6 +188,32 @@ def test_what_a_condition_leaves_out_need_not_be_made(cf: Any) -> None:
     cf.delete_stack(StackName="conditional")
 
 
+def test_conditions_that_change_make_and_take_away(cf: Any, sm: Any, cloud: Cloud) -> None:
+    text = json.loads(template("switched", "text"))
+    text["Parameters"] = {"On": {"Type": "String", "Default": "no"}}
+    text["Conditions"] = {"On": {"Fn::Equals": [{"Ref": "On"}, "yes"]}}
+    queue = {"Type": "AWS::SQS::Queue", "Condition": "On", "Properties": {"QueueName": "switched"}}
+    text["Resources"] |= {"Queue": queue}
+    text["Resources"]["Package"]["Condition"] = "On"
+    body = json.dumps(text)
+    cf.create_stack(StackName="switched", TemplateBody=body)
+
+    def made() -> tuple[int, int]:
+        found = sm.list_model_packages(ModelPackageGroupName="switched")["ModelPackageSummaryList"]
+        listed = cloud.client("sqs").list_queues(QueueNamePrefix="switched").get("QueueUrls", [])
+        return len(found), len(listed)
+
+    assert made() == (0, 0)
+    for word, action, count in (("yes", "Add", 1), ("no", "Remove", 0)):
+        given = [{"ParameterKey": "On", "ParameterValue": word}]
+        told = proposed(cf, "switched", body, word, Parameters=given)
+        assert [row[:2] for row in changes(told)] == [(action, "Package"), (action, "Queue")]
+        cf.execute_change_set(StackName="switched", ChangeSetName=word)
+        assert status(cf, "switched") == "UPDATE_COMPLETE", reasons(cf, "switched")
+        assert made() == (count, count)
+    cf.delete_stack(StackName="switched")
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stacks.local.aws.cloudformation import change_sets, sagemaker_resources, templates
+from stacks.local.aws.cloudformation.changes import there
 from stacks.local.aws.cloudformation.resource_types import PREFIX
 from stacks.local.aws.cloudformation.sagemaker_resources import REPLACED, Refused
 from stacks.local.aws.emulator import Emulator, moto_backend
@@ -111,11 +112,22 @@ def _check() -> None:
 
 
 def _follow() -> None:
-    """What refers to a resource that an update replaced is updated as well (UpdateStack, API
-    reference)."""
+    """What refers to a resource that an update replaced is updated as well, and what a condition
+    now leaves out goes (UpdateStack, API reference)."""
+    from moto.cloudformation import parsing
     from moto.cloudformation.parsing import ResourceMap
 
-    update = ResourceMap.update
+    update, change = ResourceMap.update, parsing.parse_and_update_resource
+
+    @functools.wraps(change)
+    def changed(name: str, told: Any, resources: Any, *given: Any, **named: Any) -> Any:
+        """A resource that a condition left out until now is made."""
+        held = resources._parsed_resources.get(name)
+        if name not in there(resources):
+            return held  # it goes below
+        if held is None:
+            return parsing.parse_and_create_resource(name, told, resources, *given, **named)
+        return change(name, told, resources, *given, **named)
 
     @functools.wraps(update)
     def updated(resources: Any, *given: Any, **named: Any) -> None:
@@ -123,6 +135,7 @@ def _follow() -> None:
         token = REPLACED.set(replaced)
         try:
             update(resources, *given, **named)
+            _meet_conditions(resources)
             for _ in resources._resource_json_map:  # as often as they can depend on each other
                 if not _caught_up(resources):
                     break
@@ -134,7 +147,20 @@ def _follow() -> None:
             except Refused as error:  # CloudFormation leaves it, too
                 log.warning("a stack left %s: %s", item.arn, error)
 
-    ResourceMap.update = updated
+    ResourceMap.update, parsing.parse_and_update_resource = updated, changed
+
+
+def _meet_conditions(resources: Any) -> None:
+    """Make what a condition now lets in, and delete what one leaves out."""
+    wanted = there(resources)
+    for name, told in resources._resource_json_map.items():
+        held = resources._parsed_resources.get(name)
+        if held is None:
+            resources._parsed_resources.pop(name, None)
+        if name in wanted and held is None:
+            _ = resources[name]  # looked up, it is made
+        elif name not in wanted and held is not None:
+            resources._delete_resource(resources._parsed_resources.pop(name), told)
 
 
 def _caught_up(resources: Any) -> bool:
@@ -145,7 +171,7 @@ def _caught_up(resources: Any) -> bool:
     for name, told in list(resources._resource_json_map.items()):
         one = resources._parsed_resources.get(name)
         if one is None or not told["Type"].startswith(PREFIX):
-            continue
+            continue  # not made, or moto's
         before = one.item, one.properties
         one = parse_and_update_resource(
             name, told, resources, resources._account_id, resources._region_name
