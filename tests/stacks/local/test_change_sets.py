@@ -188,6 +188,21 @@ def test_what_a_condition_leaves_out_need_not_be_made(cf: Any) -> None:
     cf.delete_stack(StackName="conditional")
 
 
+def test_what_moto_cannot_update_is_refused_before_anything_changes(cf: Any) -> None:
+    logs: Any = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "g"}}
+    cf.create_stack(StackName="logs", TemplateBody=json.dumps({"Resources": {"Logs": logs}}))
+    logs["Properties"]["RetentionInDays"] = 30
+    body = json.dumps({"Resources": {"Logs": logs}})
+    code, message, http = refusal(cf.update_stack, StackName="logs", TemplateBody=body)
+    assert (code, http) == ("NotEmulated", 501)
+    assert "an update of a resource of type AWS::Logs::LogGroup" in message
+    asked = {"StackName": "logs", "TemplateBody": body, "ChangeSetName": "c"}
+    assert refusal(cf.create_change_set, **asked)[0] == "NotEmulated"
+    assert status(cf, "logs") == "CREATE_COMPLETE"
+    assert cf.list_change_sets(StackName="logs")["Summaries"] == []
+    cf.delete_stack(StackName="logs")
+
+
 def test_conditions_that_change_make_and_take_away(cf: Any, sm: Any, cloud: Cloud) -> None:
     text = json.loads(template("switched", "text"))
     text["Parameters"] = {"On": {"Type": "String", "Default": "no"}}

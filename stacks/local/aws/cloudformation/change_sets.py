@@ -271,16 +271,38 @@ def _made(response: Any, kind: str, name: str, text: str, parameters: dict[str, 
 def _changes(backend: Any, made: Any) -> tuple[list[Change], bool]:
     """What it changes of resources, and whether it changes anything: outputs and tags count."""
     stack = made.stack
-    after = templates.resource_map(backend, made.template_dict, made.parameters)
-    before = stack.resource_map
-    old, new = before.resolved_parameters, after.resolved_parameters
-    parameters = frozenset(name for name in {*old, *new} if old.get(name) != new.get(name))
-    changes = Comparison(before=before, after=after, parameters=parameters).changes()
+    found, parameters = changes_of(backend, stack, made.template_dict, made.parameters)
     outputs = made.template_dict.get("Outputs") or {}
     others = outputs != (stack.template_dict.get("Outputs") or {})
     others |= bool(references(outputs) & parameters)
     others |= bool(made.tags and made.tags != stack.tags)
-    return changes, bool(changes) or others
+    return found, bool(found) or others
+
+
+def changes_of(
+    backend: Any, stack: Any, template: dict[str, Any], given: Mapping[str, Any]
+) -> tuple[list[Change], frozenset[str]]:
+    """What a template changes of a stack's resources, and which parameters change.
+
+    NotEmulated where moto could not change what it has made: it would forget it, and say nothing.
+    """
+    after = templates.resource_map(backend, template, given)
+    before = stack.resource_map
+    old, new = before.resolved_parameters, after.resolved_parameters
+    parameters = frozenset(name for name in {*old, *new} if old.get(name) != new.get(name))
+    found = Comparison(before=before, after=after, parameters=parameters).changes()
+    for one in found:
+        if one["Action"] == "Modify" and "Properties" in one["Scope"]:
+            _check_update(one["ResourceType"])
+    return found, parameters
+
+
+def _check_update(kind: str) -> None:
+    from moto.cloudformation.parsing import resource_class_from_type
+
+    update = getattr(resource_class_from_type(kind), "update_from_cloudformation_json", None)
+    if getattr(update, "__isabstractmethod__", False):
+        raise _not_emulated(f"an update of a resource of type {kind}")
 
 
 def _begin(backend: Any, one: Any) -> None:

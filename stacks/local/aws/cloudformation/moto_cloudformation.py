@@ -92,23 +92,25 @@ def _check() -> None:
         if is_same and asked.get("tags") in (None, stack.tags):
             raise ValidationError(message=NO_UPDATES)
         given = backend._resolve_update_parameters(stack, asked.get("parameters") or [])
-        templates.check(backend, asked["template"], given)
+        template = templates.check(backend, asked["template"], given)
         templates.check_kinds(stack, asked["template"])
+        change_sets.changes_of(backend, stack, template, given)
         return update(backend, **asked)
 
-    def resolved(backend: Any, instance: Any, incoming_params: Any) -> dict[str, Any]:
-        """Values that are given, or as they were where that is asked for."""
-        before = templates.previous(instance) if hasattr(instance, "template_dict") else {}
-        before = before or dict(instance.parameters)
-        return {
-            one["ParameterKey"]: before[one["ParameterKey"]]
-            if one.get("UsePreviousValue") and one["ParameterKey"] in before
-            else one.get("ParameterValue", "")
-            for one in incoming_params
-        }
-
-    CloudFormationBackend._resolve_update_parameters = resolved
+    CloudFormationBackend._resolve_update_parameters = _resolved
     CloudFormationBackend.create_stack, CloudFormationBackend.update_stack = created, updated
+
+
+def _resolved(backend: Any, instance: Any, incoming_params: Any) -> dict[str, Any]:
+    """Values that are given, or as they were where that is asked for."""
+    before = templates.previous(instance) if hasattr(instance, "template_dict") else {}
+    before = before or dict(instance.parameters)
+    return {
+        one["ParameterKey"]: before[one["ParameterKey"]]
+        if one.get("UsePreviousValue") and one["ParameterKey"] in before
+        else one.get("ParameterValue", "")
+        for one in incoming_params
+    }
 
 
 def _follow() -> None:
