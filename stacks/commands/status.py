@@ -141,6 +141,7 @@ def coverage(report: CommandOutput) -> dict[str, Any]:
     from rich.table import Table
 
     from stacks.local.aws.emr import coverage as emr
+    from stacks.local.aws.glue.coverage import COVERED as GLUE
     from stacks.local.aws.iam.coverage import DECIDED, NOT_DECIDED
     from stacks.local.aws.recorded.table import KINDS
     from stacks.local.aws.sagemaker.coverage import coverage as operations
@@ -168,6 +169,7 @@ def coverage(report: CommandOutput) -> dict[str, Any]:
         report.out.print(kinds)
         report.table("Kubernetes", COVERED)
         report.table("EMR and EMR Serverless", emr.COVERED)
+        report.table("Glue", GLUE)
         report.table("IAM decides", DECIDED)
         report.table("allowed without a decision of IAM", NOT_DECIDED)
         report.out.print(f"recorded beside moto, nothing of it acts: {', '.join(recorded)}")
@@ -177,6 +179,7 @@ def coverage(report: CommandOutput) -> dict[str, Any]:
         "resource_types": types,
         "kubernetes": COVERED,
         "emr": emr.COVERED,
+        "glue": GLUE,
         "iam": {"decided": DECIDED, "not_decided": NOT_DECIDED},
         "recorded": recorded,
     }

@@ -16,6 +16,7 @@ from typing import Any
 
 from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.aws.function_roles import may_read, may_send
+from stacks.local.runtime.lambda_functions import Call
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries of the same records
 DEPTH_SECONDS = 60.0
@@ -140,17 +141,15 @@ def deliver(emulator: Emulator, batch: Batch) -> bool:
 def _call(emulator: Emulator, batch: Batch) -> tuple[Sequence[Record], Mapping[str, Any]]:
     """The records that the function did not handle, and how the call went."""
     function = _function(emulator, batch.mapping)
-    headers: dict[str, str] = {}
-    text = function.invoke(json.dumps({"Records": _events(batch, function.role)}), {}, headers)
-    failed = "x-amz-function-error" in headers
+    told = function._invoke_lambda(Call(event={"Records": _events(batch, function.role)}))
     _tell(
         emulator, "AWS/Lambda", {"FunctionName": function.function_name}, IteratorAge=_age_ms(batch)
     )
     answer = {"statusCode": 200, "executedVersion": "$LATEST"}
-    if failed:
-        log.warning("%s failed: %s", function.function_name, text.decode()[:500])
+    if told.failed:
+        log.warning("%s failed: %s", function.function_name, told.payload[:500])
         return batch.records, {**answer, "functionError": "Unhandled"}
-    return _left(batch, json.loads(text)), answer
+    return _left(batch, json.loads(told.payload)), answer
 
 
 def _left(batch: Batch, answer: Any) -> Sequence[Record]:

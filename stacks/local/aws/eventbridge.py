@@ -17,18 +17,13 @@ from typing import Any
 
 import jmespath
 
+from stacks.local.aws import lambda_async
 from stacks.local.aws.account_id import ACCOUNT_ID
 from stacks.local.aws.emulator import Emulator, moto_backend
-from stacks.local.aws.function_roles import may_send
+from stacks.local.aws.moto_lambda import qualifier_of
 from stacks.local.aws.refusals.account import Account
 from stacks.local.aws.sagemaker import events
 from stacks.local.aws.topics import EVENTS, check_key
-
-RETRIES = 2
-"""Lambda calls a function at most twice more for an event that it failed on."""
-
-RETRY_SECONDS = 1.0
-"""Lambda waits one minute and then two; this cloud does not."""
 
 log = logging.getLogger(__name__)
 
@@ -274,46 +269,8 @@ def _start_pipeline(emulator: Emulator, target: Mapping[str, Any], event: Any) -
 
 
 def _invoke(emulator: Emulator, target: Mapping[str, Any], event: Any) -> None:
-    """Call a function asynchronously; what it fails on goes to its destination on failure."""
-    function = moto_backend("lambda", emulator).get_function(target["Arn"])
-    configured = next(iter(reversed(function.event_invoke_config)), None)
-    config: Mapping[str, Any] = configured.config if configured else {}
-    tries = 1 + config.get("MaximumRetryAttempts", RETRIES)
-    destination = config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", "")
-
-    def work() -> None:
-        answer = b""
-        for attempt in range(tries):
-            time.sleep(RETRY_SECONDS if attempt else 0)
-            headers: dict[str, str] = {}
-            answer = function.invoke(json.dumps(event), {}, headers)
-            if "x-amz-function-error" not in headers:
-                return
-            log.warning("%s failed: %s", function.function_name, answer.decode()[:500])
-        queue = moto_backend("sqs", emulator).queues.get(destination.rpartition(":")[2])
-        if queue and may_send(emulator, function, queue):
-            text = json.dumps(_given_up(function, event, answer, tries))
-            moto_backend("sqs", emulator).send_message(queue.name, text)
-
-    emulator.background(work, broken=lambda _: None)
-
-
-def _given_up(function: Any, event: Any, answer: bytes, tries: int) -> dict[str, Any]:
-    """Lambda developer guide, "Capturing records of asynchronous invocations"."""
-    return {
-        "version": "1.0",
-        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "requestContext": {
-            "requestId": str(uuid.uuid4()),
-            "functionArn": function.function_arn,
-            "condition": "RetriesExhausted",
-            "approximateInvokeCount": tries,
-        },
-        "requestPayload": event,
-        "responseContext": {
-            "statusCode": 200,
-            "executedVersion": "$LATEST",
-            "functionError": "Unhandled",
-        },
-        "responsePayload": json.loads(answer or b"null"),
-    }
+    """Call a function asynchronously."""
+    arn = target["Arn"]
+    function = moto_backend("lambda", emulator).get_function(arn)
+    waiting = lambda_async.Event(function=function, content=event, qualifier=qualifier_of(arn))
+    lambda_async.enqueue(emulator, waiting)

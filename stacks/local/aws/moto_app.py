@@ -10,7 +10,7 @@ def make(emulator: Emulator, service: str) -> Any:
     from moto.server import create_backend_app
 
     if service == "cloudformation":
-        from stacks.local.aws import moto_cloudformation  # it loads every service of moto
+        from stacks.local.aws.cloudformation import moto_cloudformation  # loads all of moto
 
         moto_cloudformation.install(emulator)
     elif service == "athena":
@@ -21,6 +21,10 @@ def make(emulator: Emulator, service: str) -> Any:
         from stacks.local.aws.emr import moto_emr
 
         moto_emr.install(emulator)
+    elif service == "glue":
+        from stacks.local.aws.glue import moto_glue
+
+        moto_glue.install(emulator)
     elif service == "logs":
         from stacks.local.aws.logs import moto_logs
 

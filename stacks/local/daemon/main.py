@@ -166,10 +166,13 @@ def _overlay(
     from stacks.local.aws import (
         eventbridge,
         function_roles,
+        lambda_async,
+        moto_lambda,
         service_linked_roles,
         service_quotas,
     )
     from stacks.local.aws.app import SageMakerApp
+    from stacks.local.aws.cloudformation import moto_cloudformation
     from stacks.local.aws.emulator import Emulator
     from stacks.local.aws.faults import Faults
     from stacks.local.aws.iam import owner, simulation
@@ -198,7 +201,9 @@ def _overlay(
         host=host, store=store, authorizer=authorizer(host, store, REGION), faults=Faults(home=home)
     )
     lambda_functions.install(host, lambda function: function_roles.acting(emulator, function))
+    moto_lambda.install(functools.partial(lambda_async.enqueue, emulator))
     eventbridge.install(emulator)
+    moto_cloudformation.know(emulator)
     fallback = _recorder(emulator)
     captures = Captures(lambda role: emulator.act(role).s3)
     return SageMakerApp(emulator=emulator, captures=captures, fallback=fallback)
@@ -209,7 +214,6 @@ def _mend_moto() -> None:
     from stacks.local.aws import (
         moto_cloudwatch,
         moto_ec2,
-        moto_lambda,
         moto_loading,
         moto_s3,
         moto_thread_safety,
@@ -220,7 +224,6 @@ def _mend_moto() -> None:
     moto_s3.install()
     moto_ec2.install()
     moto_cloudwatch.install()
-    moto_lambda.install()
 
 
 def _recorder(emulator: Emulator) -> Recorder:

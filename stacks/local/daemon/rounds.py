@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from stacks.local.aws import moto_cloudformation
 from stacks.local.aws.autoscaling import Scaled, act, scale
+from stacks.local.aws.cloudformation import moto_cloudformation
 from stacks.local.aws.cloudwatch_alarms import Watch, watch
 from stacks.local.aws.event_source_mappings import Streams, read
 from stacks.local.aws.eventbridge import States, tell

@@ -182,6 +182,18 @@ def _fill_mapping(held: Any, kept: tuple[dict[Any, Any], dict[str, Any], Any]) -
         held.default_factory = kept[2]
 
 
+def _stack_resource(stem: str) -> Any:
+    """What a stack of CloudFormation made of SageMaker; its members follow."""
+    from stacks.local.aws.cloudformation.moto_cloudformation import resource_classes
+
+    kind: Any = resource_classes()[stem]
+    return kind.__new__(kind)
+
+
+def _reduce_stack_resource(made: Any) -> Any:
+    return _stack_resource, (made.cloudformation_type().rpartition("::")[2],), vars(made)
+
+
 def _gone() -> None:
     """A process, which ended with its cloud."""
 
@@ -197,6 +209,7 @@ REDUCES: Mapping[str, Callable[[Any], Any]] = {
     "threading.Event": lambda event: (_event, (event.is_set(),)),
     "moto.core.base_backend.AccountSpecificBackend": _reduce_account,
     "moto.core.base_backend.BackendDict": _reduce_backends,
+    "stacks.local.aws.cloudformation.sagemaker_resources.StackResource": _reduce_stack_resource,
     "stacks.local.aws.recorded.recorded.Recorded": lambda kind: (
         _recorded,
         (kind.service, kind.name),
@@ -232,6 +245,7 @@ RESTORES: Mapping[str, Callable[..., Any]] = {
         _private_key,
         _recorded,
         _rlock,
+        _stack_resource,
         _weak_values,
     )
 }

@@ -79,11 +79,11 @@ def run(
     ended = over(process, stopping, time.monotonic() + seconds)
     status = host.children.stop(process)
     printed = {stream: left.content(folder, folder / stream) for stream in STREAMS}
-    said = _told(printed["stderr"])
+    said = told(printed["stderr"], printed["stdout"])
     left.remove(folder)
     if not ended:
-        told = "" if stopping.is_set() else f"it ran longer than {seconds:.0f} seconds"
-        return SparkEnd(status="Stopped", reason=told, printed=printed)
+        why = "" if stopping.is_set() else f"it ran longer than {seconds:.0f} seconds"
+        return SparkEnd(status="Stopped", reason=why, printed=printed)
     if status:
         return SparkEnd(status="Failed", reason=said, exit_code=status, printed=printed)
     return SparkEnd(status="Completed", exit_code=0, printed=printed)
@@ -112,8 +112,13 @@ def _defaults(endpoint_url: str, region: str) -> str:
     return "".join(f"{name} {value}\n" for name, value in properties.items())
 
 
-def _told(printed: bytes) -> str:
-    """Why a program failed: the last exception that it printed, else its last line."""
-    lines = printed[-TAIL_BYTES:].decode(errors="replace").rstrip().splitlines()
-    found = [line for line in lines if EXCEPTION.match(line)]
-    return (found or lines or [""])[-1]
+def told(*printed: bytes) -> str:
+    """Why a program failed: the last exception that it printed, else the last line of the first.
+
+    Of what a script of Python prints Spark brings both streams to the standard output.
+    """
+    ends = [text[-TAIL_BYTES:].decode(errors="replace").rstrip().splitlines() for text in printed]
+    for lines in ends:
+        if found := [line for line in lines if EXCEPTION.match(line)]:
+            return found[-1]
+    return (ends[0] or [""])[-1]

@@ -1,11 +1,13 @@
 """The running local cloud that the tests of a file share."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from stacks.local.daemon.environment import LocalEnvironment
+from stacks.toolchain import spark
 from tests.kits.local_cloud import BUCKET, Cloud, running_cloud
 
 
@@ -45,3 +47,11 @@ def session(environment: None) -> Any:
     from sagemaker.core.workflow.pipeline_context import PipelineSession
 
     return PipelineSession(default_bucket=BUCKET)
+
+
+@pytest.fixture(scope="module")
+def java() -> None:
+    """Java, which Spark needs."""
+    if spark.java_home() is None and not os.environ.get("CI"):
+        pytest.skip(f"Spark needs Java: apt-get install {spark.JAVA_PACKAGE}")
+    assert spark.java_home(), "CI must install Java: see .ci/run"

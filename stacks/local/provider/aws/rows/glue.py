@@ -39,6 +39,6 @@ ROWS = (
             key={"ResourceArn": ARN},
         ),
         missing=(Missing("EntityNotFoundException"),),
-        fidelity="behaves: databases, tables and partitions are kept; no crawler or job runs",
+        fidelity="behaves: databases, tables and partitions are kept, crawlers of S3 write them",
     ),
 )

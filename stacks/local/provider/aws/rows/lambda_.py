@@ -43,7 +43,7 @@ CONFIGURATION = (
 
 ASYNCHRONOUS = ("destinationConfig", "maximumEventAgeInSeconds", "maximumRetryAttempts")
 
-UNTOLD = ("code", "deadLetterConfig", "loggingConfig", "s3Bucket", "s3Key", "s3ObjectVersion")
+UNTOLD = ("code", "loggingConfig", "s3Bucket", "s3Key", "s3ObjectVersion")
 """What moto's GetFunction leaves out."""
 
 
@@ -235,7 +235,8 @@ ROWS = (
         outputs={"arn": "FunctionArn", "lastModified": "LastModified", "version": "Version"},
         tags=Tags(add="TagResource", remove="UntagResource", key={"Resource": "{FunctionArn}"}),
         missing=MISSING,
-        fidelity="behaves: a Python function from an archive runs as a process with its timeout; "
+        fidelity="behaves: a Python function from an archive runs as a process with its timeout, "
+        "logs START, END and REPORT, is retried where nobody waits for it and has dead letters; "
         "its memory is not limited, it shares this machine's network",
     ),
     Row(
@@ -244,18 +245,16 @@ ROWS = (
         cfn="AWS::Lambda::EventInvokeConfig",
         create=Call("PutFunctionEventInvokeConfig"),
         read=Call("GetFunctionEventInvokeConfig"),
-        update=(
-            # moto's Put keeps the configuration that was there first
-            Call("DeleteFunctionEventInvokeConfig", ASYNCHRONOUS, build=lambda scene: {}),
-            Call("PutFunctionEventInvokeConfig", ASYNCHRONOUS),
-        ),
+        update=(Call("PutFunctionEventInvokeConfig", ASYNCHRONOUS),),
         delete=Call("DeleteFunctionEventInvokeConfig"),
         identity=named("functionName"),
         defaults={"maximumRetryAttempts": 2},
         replace_on=("functionName",),
         refuses=("qualifier",),
         missing=MISSING,
-        fidelity="behaves: retries and the queue on failure; events do not grow too old",
+        fidelity="behaves: retries after a second and two, where AWS waits as many minutes, and "
+        "destinations (queue, topic, function, bus, on failure a bucket); events that wait are "
+        "lost when the cloud ends",
     ),
     Row(
         token="aws:lambda/permission:Permission",

@@ -1,13 +1,10 @@
 """SageMaker's resource types in moto's CloudFormation: they are made by our SageMaker.
 
-moto 5.2.5 keeps five of them in a SageMaker of its own, which nobody asks here, skips the others
-with a warning, and leaves a stack that failed half made. What is the name of a type, what of it
-cannot be updated and what `Ref` says is in its resource schema (primaryIdentifier,
-createOnlyProperties; CloudFormation CLI user guide, "Resource type schema").
+moto 5.2.5 keeps five of them in a SageMaker of its own, which nobody asks here. What is the name of
+a type, what of it cannot be updated and what `Ref` says is in its resource schema
+(primaryIdentifier, createOnlyProperties; CloudFormation CLI user guide, "Resource type schema").
 """
 
-import functools
-import logging
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -15,14 +12,14 @@ from contextvars import ContextVar
 from typing import Any
 from uuid import uuid4
 
-from stacks.local.aws.emulator import Emulator, moto_backend
+from stacks.local.aws.cloudformation.resource_types import PREFIX, schema, told
+from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.errors import ApiError
 from stacks.local.aws.sagemaker.lifecycles import is_deleted
 from stacks.local.aws.sagemaker.resource_type import ResourceType
 from stacks.local.aws.sagemaker.shapes import input_members, operation_names, service
 from stacks.local.aws.store import Resource
 
-PREFIX = "AWS::SageMaker::"
 DELETE_SECONDS = 60
 POLL_SECONDS = 0.05
 NAME_LENGTH = 63
@@ -35,147 +32,30 @@ UNDER_WAY = ("Creating", "Updating", "Pending", "CreateInProgress", "UpdateInPro
 
 Properties = Mapping[str, Any]
 
-
 REPLACED: ContextVar[list[tuple[Any, Resource]]] = ContextVar("REPLACED")
 """Of the update under way: model and resource of what it replaced, which goes once all others are
 changed, and stays where one of them cannot be."""
-
-log = logging.getLogger(__name__)
 
 
 class Refused(Exception):
     """A resource cannot be made; the text is the reason of the stack's failure."""
 
 
-def install(emulator: Emulator) -> None:
-    """Let every stack of this process make its SageMaker resources there."""
-    from moto.cloudformation import parsing  # before ours, which win
+def classes(emulator: Emulator) -> dict[str, type]:
+    """A class of moto's kind for every type that has a Create operation, by what follows that."""
     from moto.core.common_models import CloudFormationModel
 
     from stacks.local.aws.sagemaker.resource_types import RESOURCE_TYPES
 
     kinds = {kind.create: kind for kind in RESOURCE_TYPES}
+    found = {}
     for operation in sorted(operation_names()):
         stem = operation.removeprefix("Create")
         if stem != operation:
-            kind = kinds.get(operation)
-            made = _Made(emulator=emulator, stem=stem, kind=kind)
-            members = made.methods()
-            type(f"SageMaker{stem}", (CloudFormationModel,), members)
-    parsing.get_model_list.cache_clear()
-    parsing.get_model_map.cache_clear()
-    parsing.get_name_type_map.cache_clear()
-    _roll_back()
-    _follow()
-
-
-def _follow() -> None:
-    """What refers to a resource that an update replaced is updated as well, and an update that
-    changes nothing is refused (UpdateStack, API reference).
-
-    moto updates alone what stands otherwise in the template.
-    """
-    from moto.cloudformation.exceptions import ValidationError
-    from moto.cloudformation.models import CloudFormationBackend
-    from moto.cloudformation.parsing import ResourceMap
-
-    update, update_stack = ResourceMap.update, CloudFormationBackend.update_stack
-    if hasattr(update, "__wrapped__"):
-        return
-
-    @functools.wraps(update)
-    def updated(resources: Any, *given: Any, **named: Any) -> None:
-        replaced: list[tuple[Any, Resource]] = []
-        token = REPLACED.set(replaced)
-        try:
-            update(resources, *given, **named)
-            for _ in resources._resource_json_map:  # as often as they can depend on each other
-                if not _caught_up(resources):
-                    break
-        finally:
-            REPLACED.reset(token)
-        for made, item in reversed(replaced):
-            try:
-                made.delete(item)
-            except Refused as error:  # CloudFormation leaves it, too
-                log.warning("a stack left %s: %s", item.arn, error)
-
-    @functools.wraps(update_stack)
-    def stack_updated(backend: Any, **asked: Any) -> Any:
-        stack = backend.get_stack(asked["name"])
-        is_same = stack.template == asked["template"] and not asked.get("parameters")
-        if is_same and asked.get("tags") in (None, stack.tags):
-            raise ValidationError(message="No updates are to be performed.")
-        return update_stack(backend, **asked)
-
-    ResourceMap.update, CloudFormationBackend.update_stack = updated, stack_updated
-
-
-def _caught_up(resources: Any) -> bool:
-    """Bring what is ours where the template now leads; whether anything changed."""
-    from moto.cloudformation.parsing import parse_and_update_resource
-
-    changed = False
-    for name, told in list(resources._resource_json_map.items()):
-        one = resources._parsed_resources.get(name)
-        if one is None or not told["Type"].startswith(PREFIX):
-            continue
-        before = one.item, one.properties
-        one = parse_and_update_resource(
-            name, told, resources, resources._account_id, resources._region_name
-        )
-        resources._parsed_resources[name] = one
-        changed |= (one.item, one.properties) != before
-    return changed
-
-
-def _roll_back() -> None:
-    """A stack whose resource is refused is rolled back, and says why (CreateStack: OnFailure)."""
-    from moto.cloudformation.models import Stack
-
-    for name in ("create_resources", "verify_readiness"):
-        setattr(Stack, name, _rolling_back(getattr(Stack, name)))
-
-
-def look(emulator: Emulator) -> None:
-    """One round: a stack is complete once all that it made is ready, such as an endpoint.
-
-    moto asks again for custom resources alone. A stack that is just being made is left alone: who
-    looks a resource of it up makes it.
-    """
-    for stack in list(moto_backend("cloudformation", emulator).stacks.values()):
-        if stack.status == "CREATE_IN_PROGRESS" and getattr(stack, "is_made", False):
-            stack.verify_readiness()
-
-
-def _rolling_back(act: Any) -> Any:
-    @functools.wraps(act)
-    def acts(stack: Any) -> None:
-        try:
-            act(stack)
-            stack.is_made = True
-        except Refused as error:
-            stack._add_stack_event("ROLLBACK_IN_PROGRESS", resource_status_reason=str(error))
-            stack.resource_map.delete()
-            stack.resource_map._resource_json_map = {}  # looked up, it would be made again
-            stack.output_map._output_json_map = {}
-            stack.status = "ROLLBACK_COMPLETE"
-            stack._add_stack_event("ROLLBACK_COMPLETE", resource_status_reason=str(error))
-
-    return acts
-
-
-@functools.cache
-def _schema(stem: str) -> Mapping[str, Any]:
-    from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER as SCHEMAS  # takes a second
-
-    found: Mapping[str, Any] = SCHEMAS.get_resource_schema("us-east-1", f"{PREFIX}{stem}").schema
+            made = _Made(emulator=emulator, stem=stem, kind=kinds.get(operation))
+            members = {"__module__": __name__, **made.methods()}  # by which it is kept
+            found[stem] = type("StackResource", (CloudFormationModel,), members)
     return found
-
-
-def _told(stem: str, member: str) -> list[str]:
-    """Names of the properties that a member of the schema lists."""
-    return [path.split("/")[2] for path in _schema(stem).get(member, ())]
 
 
 class _Made:
@@ -183,12 +63,13 @@ class _Made:
 
     def __init__(self, *, emulator: Emulator, stem: str, kind: ResourceType | None) -> None:
         self.emulator, self.stem, self.kind = emulator, stem, kind
+        self.type = f"{PREFIX}{stem}"
 
     def methods(self) -> dict[str, Any]:
         """Members of the class; moto calls those of a class without an instance."""
         name = self.kind.name_field if self.kind else ""
         return {
-            "cloudformation_type": staticmethod(lambda: f"{PREFIX}{self.stem}"),
+            "cloudformation_type": staticmethod(lambda: self.type),
             "cloudformation_name_type": staticmethod(lambda: name),
             "has_cfn_attr": staticmethod(lambda attribute: True),
             "create_from_cloudformation_json": classmethod(self._create),
@@ -212,7 +93,7 @@ class _Made:
             for name in {*old.properties, *properties}
             if old.properties.get(name) != properties.get(name)
         }
-        if changed & set(_told(self.stem, "createOnlyProperties")):
+        if changed & set(told(self.type, "createOnlyProperties")):
             replaced = self._create(cls, asked["new_resource_name"], resource)
             REPLACED.get().append((self, old.item))
             return replaced
@@ -224,7 +105,7 @@ class _Made:
         """What one create call makes of the properties."""
         operation = f"Create{self.stem}"
         request = self._request(operation, properties)
-        named = _schema(self.stem)["properties"].keys() & input_members(operation).keys()
+        named = schema(self.type)["properties"].keys() & input_members(operation).keys()
         versioned = "ModelPackageGroupName" in request and self.stem == "ModelPackage"
         if self.kind and self.kind.name_field in named and not versioned:  # nor a domain's id
             request.setdefault(self.kind.name_field, name)
@@ -272,7 +153,7 @@ class _Made:
 
     def reference(self, item: Resource) -> str:
         """What `Ref` says: its primary identifier."""
-        names = _told(self.stem, "primaryIdentifier")
+        names = told(self.type, "primaryIdentifier")
         return "|".join(str(self.attribute(item, name)) for name in names)
 
     def attribute(self, item: Resource, name: str) -> Any:
@@ -299,7 +180,7 @@ class _Made:
                 self.emulator, operation, {**{name: str(uuid4()) for name in tokens}, **request}
             )
         except ApiError as error:
-            raise Refused(f"{PREFIX}{self.stem}: {error.code}: {error.message}") from error
+            raise Refused(f"{self.type}: {error.code}: {error.message}") from error
 
     def _key(self, item: Resource, member: str = "") -> dict[str, Any]:
         assert self.kind
@@ -309,16 +190,16 @@ class _Made:
 
     def _request(self, operation: str, properties: Properties) -> dict[str, Any]:
         """Properties as members of the operation; Refused where it has none for one."""
-        known = _schema(self.stem)["properties"]
+        known = schema(self.type)["properties"]
         if strange := sorted(properties.keys() - known.keys()):
-            raise Refused(f"{PREFIX}{self.stem}: extraneous key {strange} is not permitted")
+            raise Refused(f"{self.type}: extraneous key {strange} is not permitted")
         given = {name: value for name, value in properties.items() if name != DEFINITION}
         given |= _definition(properties)
         members = input_members(operation)
         others = (f"Create{self.stem}", f"Update{self.stem}")
         elsewhere = {name for other in others for name in _members_of(other)}
         if lost := sorted(given.keys() - elsewhere):
-            raise Refused(f"{PREFIX}{self.stem}: {lost} is not emulated by the local cloud")
+            raise Refused(f"{self.type}: {lost} is not emulated by the local cloud")
         return {name: typed(given[name], members[name]) for name in given if name in members}
 
     def _stopped(self, item: Resource) -> None:
