@@ -5,6 +5,7 @@ objects are checked against Kubernetes' schemas and recorded.
 """
 
 import re
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -55,6 +56,9 @@ UNTYPED = re.compile(r": \.(?P<field>[\w.\[\]]+): ")
 
 Place = tuple[str, str, str]
 """API version, kind, and `namespace/name`."""
+
+ENTRY_SECONDS = 3
+"""Until a server goes by a new access entry, also for a token that it has just turned away."""
 
 
 class Servers(Protocol):
@@ -255,7 +259,13 @@ class KubernetesBackend:
             live = self._record(subject, item, id)
         else:
             with self._told(subject, f"{item['kind']} {id}", item):
-                live = self._apply(client, subject, inputs, item)
+                try:
+                    live = self._apply(client, subject, inputs, item)
+                except ApiError as error:
+                    if error.status != 401:
+                        raise
+                    time.sleep(ENTRY_SECONDS)
+                    live = self._apply(client, subject, inputs, item)
         return Existing(id=id, inputs=inputs, outputs=objects.outputs(subject, inputs, live))
 
     def _apply(self, client: Client, subject: Subject, inputs: Properties, item: Object) -> Object:
