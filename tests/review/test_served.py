@@ -10,6 +10,7 @@ import pytest
 
 from policies.review.elsewhere import TAKEN_APART
 from tests.kits import generated
+from tests.kits.each import each
 from tests.review.test_creations import AWS, reviewed
 from tests.review.test_open_world import loud
 from tests.review.test_unsaid import risk
@@ -83,13 +84,13 @@ def of_each(body: str) -> list[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize(("old", "new"), RUN_OTHERWISE)
 def test_what_a_step_runs_otherwise_asks_for_a_person(old: str, new: str) -> None:
-    for (token, before), (_, after) in zip(of_each(old), of_each(new), strict=True):
+    for (token, before), (_, after) in each(zip(of_each(old), of_each(new), strict=True)):
         assert risk(token, before, after) != "low"
 
 
 @pytest.mark.parametrize(("old", "new"), RUN_THE_SAME)
 def test_notes_sizes_and_more_gates_of_a_pipeline_are_quiet(old: str, new: str) -> None:
-    for (token, before), (_, after) in zip(of_each(old), of_each(new), strict=True):
+    for (token, before), (_, after) in each(zip(of_each(old), of_each(new), strict=True)):
         assert risk(token, before, after) == "low"
 
 
@@ -106,10 +107,10 @@ def test_what_a_section_takes_apart_of_one_type_is_not_told_of_another(
     root: str, token: str
 ) -> None:
     tokens = [token] if token else [*TAKEN_APART.get(root, ()), "aws-native:sagemaker:Model"]
-    for each in tokens:
+    for kind in tokens:
         for sides in (("a", "b"), [{"modelPackageName": x} for x in "ab"],
                       [[{"variantName": "v", "modelName": x}] for x in "ab"]):  # fmt: skip
-            assert risk(each, {root: sides[0]}, {root: sides[1]}) != "low", (each, root, sides)
+            assert risk(kind, {root: sides[0]}, {root: sides[1]}) != "low", (kind, root, sides)
 
 
 def answers(config: Mapping[str, Any] | None, old: str, new: str) -> dict[str, Any]:
