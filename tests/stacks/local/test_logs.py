@@ -1,5 +1,6 @@
 """CloudWatch Logs as clients meet it: filters, metrics of what they match, queries."""
 
+import gzip
 import json
 import time
 from collections.abc import Iterator
@@ -90,6 +91,23 @@ def test_a_metric_filter_without_a_match_publishes_its_default(logs: Any) -> Non
     )
     put(logs, "fine")
     assert [one["MetricName"] for one in client("cloudwatch").list_metrics()["Metrics"]] == ["E"]
+
+
+def test_a_subscription_gets_what_matches_alone(logs: Any) -> None:
+    kinesis = client("kinesis")
+    kinesis.create_stream(StreamName="losses", ShardCount=1)
+    arn = kinesis.describe_stream(StreamName="losses")["StreamDescription"]["StreamARN"]
+    logs.put_subscription_filter(
+        logGroupName=GROUP, filterName="f", filterPattern="{ $.loss > 7 }", destinationArn=arn
+    )
+    put(logs, {"loss": 3})
+    put(logs, {"loss": 5}, {"loss": 8})
+    (shard,) = kinesis.list_shards(StreamName="losses")["Shards"]
+    start = {"ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+    iterator = kinesis.get_shard_iterator(StreamName="losses", **start)["ShardIterator"]
+    (record,) = kinesis.get_records(ShardIterator=iterator)["Records"]
+    told = json.loads(gzip.decompress(record["Data"]))
+    assert [one["message"] for one in told["logEvents"]] == ['{"loss": 8}']
 
 
 def test_a_pattern_is_tried(logs: Any) -> None:

@@ -72,6 +72,6 @@ NOT_DECIDED: Mapping[str, str] = {
         "a request that moto cannot read by a service model; MLflow asked with its password, as a "
         "person's browser does"
     ),
-    "Lake Formation, Block Public Access, ACLs of objects": "beside IAM; nothing asks them",
+    "Lake Formation, RestrictPublicBuckets, ACLs of objects": "beside IAM; nothing asks them",
 }
 """What is allowed without a decision -> why."""

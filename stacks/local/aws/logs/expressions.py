@@ -15,6 +15,7 @@ import pyparsing as pp
 from stacks.local.aws.logs.functions import (
     AGGREGATES,
     FUNCTIONS,
+    ORDERED,
     UNITS_MS,
     Period,
     Value,
@@ -35,14 +36,6 @@ ARITHMETIC: Mapping[str, Callable[..., Value]] = {
     "/": of_numbers(lambda left, right: left / right),
     "%": of_numbers(lambda left, right: left % right),
     "^": of_numbers(lambda left, right: left**right),
-}
-ORDERED: Mapping[str, Callable[[Any, Any], bool]] = {
-    "=": lambda left, right: left == right,
-    "!=": lambda left, right: left != right,
-    "<": lambda left, right: left < right,
-    "<=": lambda left, right: left <= right,
-    ">": lambda left, right: left > right,
-    ">=": lambda left, right: left >= right,
 }
 
 
@@ -160,27 +153,26 @@ def _or(tokens: Any) -> Evaluate:
 def _like(tokens: Any) -> Evaluate:
     """`field [not] like "part"`, `field like /expression/`, `field =~ /expression/`."""
     value, *words, wanted = tokens
-    negated = any(str(word).lower() == "not" for word in words)
-
-    def matches(event: Event, events: Sequence[Event]) -> Value:
-        found = value(event, events)
-        if found is None:
-            return None
-        return (wanted.search(text(found)) is not None) != negated
-
-    return matches
+    return _holds(value, words, lambda found, _: wanted.search(text(found)) is not None)
 
 
 def _in(tokens: Any) -> Evaluate:
     """`field [not] in ["a", "b"]`."""
     value, *words, listed = tokens
+    return _holds(value, words, lambda found, of: any(compared("=", found, of(x)) for x in listed))
+
+
+def _holds(
+    value: Evaluate,
+    words: Sequence[str],
+    test: Callable[[Value, Callable[[Evaluate], Value]], bool],
+) -> Evaluate:
+    """Whether a test holds of a value, or `not`; None of an event that lacks it."""
     negated = any(str(word).lower() == "not" for word in words)
 
     def holds(event: Event, events: Sequence[Event]) -> Value:
         found = value(event, events)
-        if found is None:
-            return None
-        return any(compared("=", found, one(event, events)) for one in listed) != negated
+        return None if found is None else test(found, lambda of: of(event, events)) != negated
 
     return holds
 

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import pyparsing as pp
 
+from stacks.local.aws.logs.functions import ORDERED
+
 Values = Mapping[str, Any]
 Pattern = Callable[[str], Values | None]
 """Message -> the values that the pattern names ({} where it names none), None: no match."""
@@ -27,14 +29,6 @@ DELIMITED = re.compile(r'\[([^\]]*)\]|"([^"]*)"|(\S+)')
 FIELD = re.compile(r"([A-Za-z_][\w.-]*)\s*(?:(!=|<=|>=|=|<|>)\s*(.*))?", re.DOTALL)
 STEP = re.compile(r"""\.?(?:\[(?:(\d+)|(\*)|["']([^"']+)["'])\]|([\w-]+)|(\*))""")
 UNSAFE_IN_REGEX = re.compile(r"[()!~]|\(\?")
-COMPARED: Mapping[str, Callable[[float, float], bool]] = {
-    "<": lambda left, right: left < right,
-    ">": lambda left, right: left > right,
-    "<=": lambda left, right: left <= right,
-    ">=": lambda left, right: left >= right,
-    "=": lambda left, right: left == right,
-    "!=": lambda left, right: left != right,
-}
 
 
 class InvalidPattern(ValueError):
@@ -176,7 +170,7 @@ def _compares(operator: str, term: str) -> Test:
         inner = _expression(term)
         return lambda value: isinstance(value, str) and inner(value) != negated
     if not _is_quoted(term) and (number := _number(term)) is not None:
-        compare = COMPARED[operator]
+        compare = ORDERED[operator]
         return lambda value: _is_number(value) and compare(float(value), number)
     if operator not in ("=", "!="):
         raise InvalidPattern(f"{operator} compares numbers, got {term}")

@@ -9,12 +9,23 @@ from __future__ import annotations
 import ipaddress
 import json
 import math
+import operator
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Value = Any
 """A text, number, truth value, Timestamp, object or list of JSON; None: the event lacks it."""
+
+ORDERED: Mapping[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+"""Comparisons, as queries and filter patterns write them."""
 
 UNITS_MS: Mapping[str, int] = {
     **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1),

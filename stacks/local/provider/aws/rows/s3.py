@@ -261,7 +261,7 @@ ROWS = (
         delete=Call("DeleteBucketOwnershipControls"),
         rename={"rule": "OwnershipControls.Rules[0]"},
         absent=("OwnershipControlsNotFoundError",),
-        fidelity="recorded by moto: access is not checked",
+        fidelity="behaves: ACLs are refused while the owner is enforced",
     ),
     setting(
         "BucketPolicy",
@@ -286,7 +286,7 @@ ROWS = (
         },
         refuses=("skipDestroy",),
         absent=("NoSuchPublicAccessBlockConfiguration",),
-        fidelity="recorded by moto: access is not checked",
+        fidelity="behaves: public policies are refused; no ACL is, and nobody is kept out",
     ),
     setting(
         "BucketServerSideEncryptionConfiguration",
