@@ -274,6 +274,7 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
         port=int(environment.get("SAGEMAKER_BIND_TO_PORT", "8080")),
         access_log=False,
         http=Impatient,
+        loop="uvloop",
         lifespan="off",
         log_level="warning",
         server_header=False,

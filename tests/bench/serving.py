@@ -2,9 +2,10 @@
 
     python tests/bench/serving.py [--requests 1000] [--json]
 
-All serve the same trees on the same data, one process each, and their answers are compared. Single
-records alternate, one to each, so that the load of the machine falls on all alike; only the ratios
-are worth reporting. Then each is asked by several connections at once for a while.
+All serve the same trees on the same data, one process each, and their answers are compared. They
+take turns of some single records, so that the load of the machine falls on all alike, and none of
+them is asked only after others have emptied the processor's caches; only the ratios are worth
+reporting. Then each is asked by several connections at once for a while.
 """
 
 import argparse
@@ -28,7 +29,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 CARRIERS = ("9E", "AA", "B6", "DL", "EV", "MQ", "UA", "US", "WN")
 ORIGINS = ("EWR", "JFK", "LGA")
 NUMBERS = tuple(f"number_{index}" for index in range(18))
-WARM_UP = 100
+TURN = 20
+"""Records that a server gets one after the other."""
+
+WARM_UP_TURNS = 5
 START_SECONDS = 60
 CONNECTIONS = 4
 LOAD_SECONDS = 5.0
@@ -241,14 +245,17 @@ def measure(requests: int) -> dict[str, Any]:
             server: stack.enter_context(closing(Caller(started[server][0].port, bodies[server])))
             for server in SERVERS
         }
-        rounds = [
-            {server: timed(caller) for server, caller in callers.items()}
-            for _ in range(WARM_UP + requests)
+        turns = [
+            {server: [timed(caller) for _ in range(TURN)] for server, caller in callers.items()}
+            for _ in range(WARM_UP_TURNS + -(-requests // TURN))
         ]
         rates = {server: per_second(started[server][0].port, bodies[server]) for server in SERVERS}
-    for one in rounds:
-        assert len({round(chance, 9) for _, chance in one.values()}) == 1, "the servers disagree"
-    times = {server: [one[server][0] for one in rounds[WARM_UP:]] for server in SERVERS}
+    told = {round(chance, 9) for turn in turns for asked in turn.values() for _, chance in asked}
+    assert len(told) == 1, "the servers disagree"
+    times = {
+        server: [took for turn in turns[WARM_UP_TURNS:] for took, _ in turn[server]]
+        for server in SERVERS
+    }
     p50 = {server: statistics.median(found) for server, found in times.items()}
     return {
         "requests": requests,
@@ -268,7 +275,7 @@ def measure(requests: int) -> dict[str, Any]:
 def main() -> None:
     """Run the comparison, or the alternative server that it starts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--requests", type=int, default=1000, help="pairs of requests")
+    parser.add_argument("--requests", type=int, default=1000, help="requests to each")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--alternative", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,9 @@ HEADS = {
     "space in a name": POST + b"Content-Length : 1\r\n\r\na",
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     "endless head": b"GET /ping HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 100_000,
+    "endless headers": b"GET /ping HTTP/1.1\r\n" + b"X: a\r\n" * 20_000,
+    "endless blank lines": b"\r\n" * 50_000,
+    "endless path": b"GET /" + b"a" * 100_000,
 }
 
 
@@ -101,34 +105,62 @@ def test_stalled_bodies_do_not_shut_out_others(server: Server) -> None:
             one.close()
 
 
-def test_a_head_that_does_not_arrive_ends(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def hurried(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
+    """The address of a server that waits a third of a second for a head."""
     import uvicorn
 
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
-    app = App(service)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         config = uvicorn.Config(
-            app, http=connections.Impatient, lifespan="off", ws="none", log_level="critical"
+            App(service),
+            http=connections.Impatient,
+            lifespan="off",
+            ws="none",
+            log_level="critical",
         )
         running = uvicorn.Server(config)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            for raw in (b"", b"POST /invocations HTTP/1.1\r\nHost:"):
-                began = time.monotonic()
-                with socket.create_connection(listener.getsockname(), timeout=10) as asking:
-                    asking.sendall(raw)
-                    with contextlib.suppress(ConnectionResetError):
-                        assert asking.recv(1) == b""
-                assert time.monotonic() - began < 5
+            yield listener.getsockname()
         finally:
             running.should_exit = True
             thread.join(10)
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("raw", [b"", b"POST /invocations HTTP/1.1\r\nHost:"])
+def test_a_head_that_does_not_arrive_ends(hurried: tuple[str, int], raw: bytes) -> None:
+    began = time.monotonic()
+    with socket.create_connection(hurried, timeout=10) as asking:
+        asking.sendall(raw)
+        with contextlib.suppress(ConnectionResetError):
+            assert asking.recv(1) == b""
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("drop", [b"\r\n", b"GET /ping HTTP/1.1\r\nHost: x\r\nX: ", b"x"])
+def test_a_caller_who_was_answered_once_may_not_dawdle_either(
+    hurried: tuple[str, int], drop: bytes
+) -> None:
+    """Blank lines before a request are nothing to a parser, and end uvicorn's own clock."""
+    with socket.create_connection(hurried, timeout=10) as asking:
+        asking.sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert asking.recv(65536).startswith(b"HTTP/1.1 200 ")
+        ended, end = False, time.monotonic() + 5
+        asking.settimeout(0.1)
+        while not ended and time.monotonic() < end:
+            with contextlib.suppress(TimeoutError):
+                try:
+                    asking.sendall(drop[:1])
+                    drop = drop[1:] or drop
+                    ended = asking.recv(65536) == b""
+                except (ConnectionResetError, BrokenPipeError):
+                    ended = True
+        assert ended
 
 
 class Slow:
