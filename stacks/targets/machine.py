@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from infra.errors import UserError
 from stacks.local.daemon import client as daemon
 from stacks.paths import home
 from stacks.settings.load import load_environment
@@ -35,9 +36,21 @@ def python() -> Need:
     return _need("Python 3.11.2 or newer", sys.version_info >= (3, 11, 2), version, "install it")
 
 
+def _local_cloud() -> Need:
+    try:
+        found = daemon.find(home())
+    except UserError as error:
+        return _need("local cloud", False, error.problem, error.fix)
+    return Need(
+        "local cloud",
+        True,
+        found.endpoint_url if found else "not running, `plinth up local` starts it",
+        "",
+    )
+
+
 def of_local_cloud() -> list[Need]:
     """For an environment that lives on this machine."""
-    found = daemon.find(home())
     free_gib = shutil.disk_usage(home().parent).free / 2**30
     unshare = shutil.which("unshare")
     return [
@@ -50,12 +63,7 @@ def of_local_cloud() -> list[Need]:
         ),
         _control_plane(),
         _need("2 GiB of disk", free_gib > 2, f"{free_gib:.0f} GiB free", "free some"),
-        Need(
-            "local cloud",
-            True,
-            found.endpoint_url if found else "not running, `plinth up local` starts it",
-            "",
-        ),
+        _local_cloud(),
     ]
 
 

@@ -18,7 +18,7 @@ from typing import TextIO
 
 from infra.errors import UserError
 from stacks.local.runtime.files import OWNER_ALONE
-from stacks.local.runtime.processes import Children, is_alive, tail
+from stacks.local.runtime.processes import Children, is_alive, is_stopped, tail
 
 START_SECONDS = 180
 """Longest that a cloud may take until it answers: one with data starts what served before."""
@@ -56,7 +56,22 @@ FIELDS = tuple(CloudInfo.__dataclass_fields__)
 
 
 def find(home: Path) -> CloudInfo | None:
-    """The cloud of this home if it is alive, by its record or by what its lock holds."""
+    """The cloud of this home if it is alive; UserError where it is stopped and answers nobody.
+
+    To a stopped process (SIGSTOP, Ctrl+Z, a debugger) one can connect: whoever asked it would wait
+    until its own patience ends, minutes later.
+    """
+    info = _found(home)
+    if info is not None and is_stopped(info.pid):
+        raise UserError(
+            f"the local cloud (process {info.pid}) is stopped by a signal: it answers nobody",
+            fix=f"let it go on (`kill -CONT {info.pid}`), or forget it: `plinth reset local --yes`",
+        )
+    return info
+
+
+def _found(home: Path) -> CloudInfo | None:
+    """The cloud by its record or by what its lock holds."""
     for path in (_record(home), _lock_file(home)):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             record = json.loads(path.read_text())
@@ -77,10 +92,11 @@ def stop(home: Path) -> bool:
     """End the cloud of this home and every process it left; whether a cloud was running."""
     home = home.absolute()
     with _locked(home):
-        info = find(home) or _about_to_run(home)
+        info = _found(home) or _about_to_run(home)
         if info:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(info.pid, signal.SIGTERM)
+                os.kill(info.pid, signal.SIGCONT)  # a stopped one hears nothing else
             deadline = time.monotonic() + STOP_SECONDS
             while is_alive(info.pid, info.create_time) and time.monotonic() < deadline:
                 time.sleep(POLL_SECONDS)
@@ -157,7 +173,7 @@ def _about_to_run(home: Path) -> CloudInfo | None:
         if lock is not None:
             lock.close()
             return None
-        info = find(home)
+        info = _found(home)
         if info:
             return info
         time.sleep(POLL_SECONDS)

@@ -159,6 +159,14 @@ def is_alive(pid: int, create_time: float) -> bool:
         return False
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a signal or a debugger holds this process, so that nothing of it runs."""
+    try:
+        return psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    except psutil.NoSuchProcess:
+        return False
+
+
 def session_members(leader: int) -> list[psutil.Process]:
     """The processes of the session that this process leads."""
     members = []

@@ -376,6 +376,27 @@ def test_a_cloud_whose_starter_was_killed_is_found_and_not_doubled(tmp_path: Pat
         session.stop(tmp_path)
 
 
+def test_a_stopped_cloud_is_said_at_once_and_ends_politely(tmp_path: Path) -> None:
+    """One can connect to it, and would wait for minutes."""
+    info = session.start(tmp_path)
+    process = psutil.Process(info.pid)
+    try:
+        process.suspend()
+        wait_until(lambda: process.status() == psutil.STATUS_STOPPED)
+        for ask in (session.find, session.start):
+            with pytest.raises(UserError, match=f"process {info.pid}.* is stopped") as caught:
+                ask(tmp_path)
+            assert f"kill -CONT {info.pid}" in caught.value.fix
+        process.resume()
+        wait_until(lambda: process.status() != psutil.STATUS_STOPPED)
+        assert session.find(tmp_path) == info
+        process.suspend()
+    finally:
+        session.stop(tmp_path)
+    assert not (tmp_path / "local/cloud.json").exists()
+    assert session.find(tmp_path) is None
+
+
 def test_another_process_with_a_recorded_id_is_left_alone(tmp_path: Path) -> None:
     children = Children(folder=tmp_path)
     log = tmp_path / "log.txt"
