@@ -301,7 +301,9 @@ def test_a_stack_rolls_back_what_another_service_refuses(cloud: Cloud, cf: Any) 
 
 def test_transforms_are_refused_by_name(cf: Any) -> None:
     body = json.loads(template("sam", "text")) | {"Transform": "AWS::Serverless-2016-10-31"}
-    asked = refusal(cf.create_stack, StackName="sam", TemplateBody=json.dumps(body))
+    request = {"StackName": "sam", "TemplateBody": json.dumps(body)}
+    assert refusal(cf.create_stack, **request)[0] == "InsufficientCapabilitiesException"
+    asked = refusal(cf.create_stack, **request, Capabilities=["CAPABILITY_AUTO_EXPAND"])
     assert (asked[0], asked[2], "AWS::Serverless-2016-10-31" in asked[1]) == (
         "NotEmulated", 501, True,
     )  # fmt: skip

@@ -18,6 +18,22 @@ DEFINITION = {
     "Steps": [{"Name": "F", "Type": "Fail", "Arguments": {"ErrorMessage": "x"}}],
 }
 GROUP = {"Type": "AWS::SageMaker::ModelPackageGroup", "Properties": {"ModelPackageGroupName": "cf"}}
+REAL_TIME = {"InstanceType": "ml.m5.large", "InstanceCount": 1}
+VARIANT = {
+    "ModelName": "m",
+    "VariantName": "v",
+    "InfrastructureConfig": {
+        "InfrastructureType": "RealTimeInference",
+        "RealTimeInferenceConfig": REAL_TIME,
+    },
+}
+EXPERIMENT = {
+    "Name": "e",
+    "Type": "ShadowMode",
+    "RoleArn": ROLE,
+    "EndpointName": "none",
+    "ModelVariants": [VARIANT],
+}
 FEATURES = [{"FeatureName": name, "FeatureType": "String"} for name in ("id", "t")]
 
 
@@ -153,10 +169,10 @@ def test_what_refers_to_a_replaced_resource_follows_it(sm: Any, cf: Any) -> None
             {"Type": "AWS::SageMaker::Endpoint", "Properties": {"EndpointConfigName": "none"}},
             "Could not find endpoint configuration",
         ),
-        ({"Type": "AWS::SageMaker::InferenceExperiment", "Properties": {}}, "NotEmulated"),
+        ({"Type": "AWS::SageMaker::InferenceExperiment", "Properties": EXPERIMENT}, "NotEmulated"),
         (
             {"Type": "AWS::SageMaker::ModelPackageGroup", "Properties": {"Groop": "a"}},
-            "extraneous key ['Groop'] is not permitted",
+            "extraneous key [Groop] is not permitted",
         ),
     ],
 )

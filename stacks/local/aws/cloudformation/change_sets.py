@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stacks.local.aws.cloudformation import templates
+from stacks.local.aws.cloudformation import requests, templates
 from stacks.local.aws.cloudformation.changes import Change, Comparison, references
 from stacks.local.aws.signatures import Refused
 
@@ -22,7 +22,6 @@ ELSEWHERE = {
     "ResourcesToImport": ([], None),
     "ImportExistingResources": (False, None),
     "IncludeNestedStacks": (False, None),
-    "OnStackFailure": ("ROLLBACK", None),
     "DeploymentMode": (None,),
 }
 """Member of CreateChangeSet -> the values that mean what is done here."""
@@ -83,7 +82,8 @@ def create_change_set(response: Any) -> Any:
     given = response._get_param("ChangeSetName")
     if stack and any(one.change_set_name == given for one in _sets(backend, stack.stack_id)):
         raise _error("AlreadyExistsException", f"ChangeSet {given} already exists")
-    text = _body(response, stack)
+    text = body(response, stack)
+    requests.check_capabilities(response, text, is_reviewed=True)
     parameters = _parameters(response, stack)
     templates.check(backend, text, parameters)
     if stack and kind == "UPDATE":
@@ -205,15 +205,15 @@ def _check_stack(kind: str, name: str, stack: Any) -> None:
         raise _error("ValidationError", f"Stack:{stack.stack_id} {told}")
 
 
-def _body(response: Any, stack: Any) -> str:
-    body, url = response._get_param("TemplateBody"), response._get_param("TemplateURL")
+def body(response: Any, stack: Any) -> str:
+    given, url = response._get_param("TemplateBody"), response._get_param("TemplateURL")
     previous = response._get_bool_param("UsePreviousTemplate", False)
-    if (body or url) and previous:
+    if (given or url) and previous:
         told = "You cannot specify both usePreviousTemplate and Template Body/Template URL."
         raise _error("ValidationError", told)
-    if not (body or url or (previous and stack)):
+    if not (given or url or (previous and stack)):
         raise _error("ValidationError", templates.NO_TEMPLATE)
-    text = response._get_stack_from_s3_url(url) if url else body or stack.template
+    text = response._get_stack_from_s3_url(url) if url else given or stack.template
     return str(text)
 
 

@@ -11,7 +11,14 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from stacks.local.aws.cloudformation import change_sets, sagemaker_resources, templates
+from stacks.local.aws.cloudformation import (
+    change_sets,
+    events,
+    requests,
+    sagemaker_resources,
+    summaries,
+    templates,
+)
 from stacks.local.aws.cloudformation.changes import there
 from stacks.local.aws.cloudformation.resource_types import PREFIX
 from stacks.local.aws.cloudformation.sagemaker_resources import REPLACED, Refused
@@ -51,9 +58,12 @@ def resource_classes() -> Mapping[str, type]:
     parsing.get_model_map.cache_clear()
     parsing.get_name_type_map.cache_clear()
     _roll_back()
+    events.install()
     _follow()
     _check()
     change_sets.install()
+    requests.install()
+    summaries.install()
     return made
 
 
@@ -208,21 +218,42 @@ def _rolling_back(act: Any) -> Any:
 
     @functools.wraps(act)
     def acts(stack: Any) -> None:
+        if not hasattr(stack, "on_failure"):
+            stack.on_failure = requests.ON_FAILURE.get()
         try:
             act(stack)
             stack.is_made = True
+            if stack.status == "CREATE_COMPLETE":
+                events.settle(stack, events.DONE)
         except _refusals() as error:
             if isinstance(error, CloudFormationError):
                 raise
-            why = _reason(error)
-            stack._add_stack_event("ROLLBACK_IN_PROGRESS", resource_status_reason=why)
-            stack.resource_map.delete()
-            stack.resource_map._resource_json_map = {}  # looked up, it would be made again
-            stack.output_map._output_json_map = {}
-            stack.status = "ROLLBACK_COMPLETE"
-            stack._add_stack_event("ROLLBACK_COMPLETE", resource_status_reason=why)
+            _failed(stack, events.reason(error))
 
     return acts
+
+
+def _failed(stack: Any, why: str) -> None:
+    """Leave, delete or roll back a stack that cannot be made, as its request has it."""
+    events.settle(stack, events.FAILED, why)
+    if stack.on_failure == "DO_NOTHING":
+        made = stack.resource_map._parsed_resources.keys()
+        held = stack.resource_map._resource_json_map
+        stack.resource_map._resource_json_map = {name: held[name] for name in held if name in made}
+        stack.output_map._output_json_map = {}
+        stack.status = "CREATE_FAILED"
+        stack._add_stack_event("CREATE_FAILED", resource_status_reason=why)
+        return
+    verb = "DELETE" if stack.on_failure == "DELETE" else "ROLLBACK"
+    stack._add_stack_event(f"{verb}_IN_PROGRESS", resource_status_reason=why)
+    stack.resource_map.delete()
+    stack.resource_map._resource_json_map = {}  # looked up, it would be made again
+    stack.output_map._output_json_map = {}
+    stack.status = f"{verb}_COMPLETE"
+    stack._add_stack_event(f"{verb}_COMPLETE", resource_status_reason=why)
+    if verb == "DELETE":
+        backend = moto_backend("cloudformation", _CLOUD["emulator"])
+        backend.deleted_stacks[stack.stack_id] = backend.stacks.pop(stack.stack_id)
 
 
 def _refusals() -> tuple[type[Exception], ...]:
@@ -231,10 +262,6 @@ def _refusals() -> tuple[type[Exception], ...]:
     from werkzeug.exceptions import HTTPException
 
     return Refused, ServiceException, HTTPException
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "message", None) or error)
 
 
 def _updating(act: Any) -> Any:
@@ -246,7 +273,7 @@ def _updating(act: Any) -> Any:
         try:
             act(stack, template, role_arn, **more)
         except _refusals() as error:
-            why = _reason(error)
+            why = events.reason(error)
             stack._add_stack_event("UPDATE_ROLLBACK_IN_PROGRESS", resource_status_reason=why)
             stack.template, stack.parameters = before, parameters
             stack._parse_template()

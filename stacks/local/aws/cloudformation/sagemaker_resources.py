@@ -190,9 +190,6 @@ class _Made:
 
     def _request(self, operation: str, properties: Properties) -> dict[str, Any]:
         """Properties as members of the operation; Refused where it has none for one."""
-        known = schema(self.type)["properties"]
-        if strange := sorted(properties.keys() - known.keys()):
-            raise Refused(f"{self.type}: extraneous key {strange} is not permitted")
         given = {name: value for name, value in properties.items() if name != DEFINITION}
         given |= _definition(properties)
         members = input_members(operation)

@@ -33,11 +33,17 @@ def parsed(text: Any) -> dict[str, Any]:
 
 def check(backend: Any, text: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The template; refused where a type of it is unknown, or made by nobody here."""
+    template = well_formed(text)
+    _check_parameters(template, parameters)
+    resource_types.check(template, _conditions(backend, template, parameters))
+    return template
+
+
+def well_formed(text: Any) -> dict[str, Any]:
+    """The template; refused where a type of it is unknown, or what it refers to is not there."""
     template = parsed(text)
     resource_types.check_form(template)
     _check_references(template)
-    _check_parameters(template, parameters)
-    resource_types.check(template, _conditions(backend, template, parameters))
     return template
 
 
@@ -54,7 +60,7 @@ def _check_references(template: Mapping[str, Any]) -> None:
         lost = sorted(name for name in found - known if not name.startswith("AWS::"))
         if lost:
             told = f"Unresolved resource dependencies [{', '.join(lost)}] in the {block} block"
-            raise _invalid(f"Template format error: {told} of the template")
+            raise invalid(f"Template format error: {told} of the template")
 
 
 def _check_parameters(template: Mapping[str, Any], given: Mapping[str, Any]) -> None:
@@ -62,10 +68,10 @@ def _check_parameters(template: Mapping[str, Any], given: Mapping[str, Any]) -> 
     slots = template.get("Parameters") or {}
     strange = sorted(given.keys() - slots.keys())
     if strange:
-        raise _invalid(f"Parameters: [{', '.join(strange)}] do not exist in the template")
+        raise invalid(f"Parameters: [{', '.join(strange)}] do not exist in the template")
     lost = sorted(name for name in slots.keys() - given.keys() if "Default" not in slots[name])
     if lost:
-        raise _invalid(f"Parameters: [{', '.join(lost)}] must have values")
+        raise invalid(f"Parameters: [{', '.join(lost)}] must have values")
 
 
 def previous(stack: Any) -> dict[str, Any]:
@@ -75,7 +81,8 @@ def previous(stack: Any) -> dict[str, Any]:
     return {**usual, **stack.parameters}
 
 
-def _invalid(message: str) -> Exception:
+def invalid(message: str) -> Exception:
+    """ValidationError, as CloudFormation has it."""
     from moto.cloudformation.exceptions import ValidationError
 
     error: Exception = ValidationError(message=message)

@@ -213,6 +213,7 @@ def _apply(client: Any, item: Resource, stack: Stack, doing: str) -> None:
     made = act(
         StackName=stack["StackName"],
         TemplateURL=stack["TemplateURL"],
+        Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],  # nobody is asked
         Parameters=[*_parameters(item, stack, {one["ParameterKey"] for one in known})],
         Tags=[{"Key": f"sagemaker:{key}", "Value": value} for key, value in project.items()],
         **({"RoleARN": stack["RoleARN"]} if "RoleARN" in stack else {}),
