@@ -13,6 +13,7 @@ import pytest
 
 from pipelines.retraining.decision import Record, RetrainingDecision, RetrainingLimits, decide
 from pipelines.retraining.start import reason_of
+from tests.kits.deliveries import let_invoke
 from tests.kits.local_cloud import ROLE, Cloud, running_cloud, trusted_role
 from tests.kits.path import wait_until
 
@@ -141,6 +142,7 @@ def _deploy(cloud: Cloud) -> None:
         Timeout=30,
         Environment={"Variables": _environment(cool_down_seconds=0, max_runs_per_day=2)},
     )
+    let_invoke(cloud.client("lambda"), "retraining", "events.amazonaws.com")
     events = cloud.client("events")
     detail = {"alarmName": ["drift", "other"], "state": {"value": ["ALARM"]}}
     pattern = {"source": ["aws.cloudwatch"], "detail": detail}

@@ -5,8 +5,10 @@ was meant. moto looks first, and fails somewhere in the middle.
 """
 
 import functools
+import io
 import json
 import re
+import zlib
 from typing import Any
 from urllib.parse import parse_qs
 from xml.parsers import expat
@@ -14,7 +16,7 @@ from xml.parsers import expat
 from botocore.exceptions import UnknownServiceError
 from botocore.validate import ParamValidator
 
-from stacks.local.aws.protocols import SCOPE, body_of, model_of, parsed, signed_for
+from stacks.local.aws.protocols import BODY, SCOPE, body_of, model_of, parsed, signed_for
 from stacks.local.aws.signatures import Refused
 
 Environ = dict[str, Any]
@@ -31,6 +33,10 @@ OBJECT_BYTES = 5 << 30
 
 DEPTH = 100
 """Of JSON; the deepest that botocore's models describe is some 20, but documents are free."""
+
+COMPRESSED = ("monitoring",)
+"""Services whose clients compress large requests, by the name they are signed with (the trait
+requestCompression in botocore's models: PutMetricData)."""
 
 PASSED_ON = re.compile(r"/(async-)?invocations|/invoke-async|/invoke|/topics/")
 """Paths whose body is for somebody's program, and may be anything."""
@@ -51,6 +57,25 @@ def check_body(environ: Environ, body: bytes) -> None:
         _utf8(body, "MalformedQueryString")
     elif body and ("HTTP_X_AMZ_TARGET" in environ or _is_rest_json(environ)):
         document(body)
+
+
+def unpack(environ: Environ, body: bytes, service: str) -> bytes:
+    """The body as it was before its client compressed it; the request then says nothing of it.
+
+    S3 keeps what is compressed as it is, and programs get it as it was sent.
+    """
+    if service not in COMPRESSED or environ.get("HTTP_CONTENT_ENCODING", "").lower() != "gzip":
+        return body
+    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # gzip alone
+    try:
+        found = unpacking.decompress(body, REQUEST_BYTES)
+    except zlib.error as error:
+        raise _malformed(f"the body is not gzip: {error}") from None
+    if not unpacking.eof:
+        raise _malformed(f"the body must be whole, and at most {REQUEST_BYTES} bytes")
+    del environ["HTTP_CONTENT_ENCODING"]
+    environ |= {BODY: found, "wsgi.input": io.BytesIO(found), "CONTENT_LENGTH": str(len(found))}
+    return found
 
 
 def document(body: bytes) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from typing import Any
 
 from stacks.local.aws.account_id import ACCOUNT_ID
 from stacks.local.aws.alarm_expressions import NotUnderstood, computed, holds
+from stacks.local.aws.deliveries import CLOUDWATCH, NotDelivered, check_key
 from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.aws.refusals.account import Account
-from stacks.local.aws.topics import CLOUDWATCH, NotPublished, check_key
 
 DATA_LIMIT = 100_000
 """Data that are kept; older ones go in halves of it, so that a load test fits into memory."""
@@ -256,7 +256,7 @@ def _act(emulator: Emulator, alarm: Any, before: str) -> None:
         if arn in topics.topics:
             try:
                 check_key(Account(region=emulator.region), CLOUDWATCH, alarm.alarm_arn, arn)
-            except NotPublished as error:
+            except NotDelivered as error:
                 log.warning("alarm %s did not reach %s: %s", alarm.name, arn, error)
                 continue
             subject = f'{alarm.state_value}: "{alarm.name}"'

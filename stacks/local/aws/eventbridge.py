@@ -17,13 +17,13 @@ from typing import Any
 
 import jmespath
 
-from stacks.local.aws import lambda_async
+from stacks.local.aws import lambda_async, moto_events
 from stacks.local.aws.account_id import ACCOUNT_ID
+from stacks.local.aws.deliveries import ACTIONS, EVENTS, NotDelivered, check
 from stacks.local.aws.emulator import Emulator, moto_backend
 from stacks.local.aws.moto_lambda import qualifier_of
 from stacks.local.aws.refusals.account import Account
 from stacks.local.aws.sagemaker import events
-from stacks.local.aws.topics import EVENTS, check_key
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +127,7 @@ def install(emulator: Emulator) -> None:
     """Let moto's rules reach functions, topics and pipelines too."""
     from moto.events.models import Rule
 
+    moto_events.install()
     Rule.send_as_moto = Rule.send_to_targets
 
     def send(rule: Any, event: Mapping[str, Any], transform_input: bool = True) -> None:
@@ -159,12 +160,14 @@ def _send(emulator: Emulator, rule: Any, event: Mapping[str, Any]) -> None:
         except (HTTPException, ServiceException, NotImplementedError, LookupError) as error:
             log.warning("rule %s did not reach %s: %s", rule.name, target["Arn"], error)
             _count_failure(emulator, rule.name)
-            _bury(emulator, target, event)
+            _bury(emulator, rule, target, event)
 
 
 def _deliver(
     emulator: Emulator, rule: Any, target: Mapping[str, Any], event: Mapping[str, Any]
 ) -> None:
+    if target["Arn"].split(":")[2] in ACTIONS and "RoleArn" not in target:
+        check(Account(region=emulator.region), EVENTS, rule.arn, target["Arn"])
     ours = _target(target["Arn"])
     if ours is None:
         alone = copy.copy(rule)
@@ -192,12 +195,20 @@ def _count_failure(emulator: Emulator, rule: str) -> None:
     moto_backend("cloudwatch", emulator).put_metric_data("AWS/Events", [datum])
 
 
-def _bury(emulator: Emulator, target: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+def _bury(
+    emulator: Emulator, rule: Any, target: Mapping[str, Any], event: Mapping[str, Any]
+) -> None:
     """What could not be delivered goes to the target's dead-letter queue, if it has one."""
-    name = target.get("DeadLetterConfig", {}).get("Arn", "").rpartition(":")[2]
-    sqs = moto_backend("sqs", emulator)
-    if name in sqs.queues:
-        sqs.send_message(name, json.dumps(_timed(event)))
+    arn = target.get("DeadLetterConfig", {}).get("Arn", "")
+    name, sqs = arn.rpartition(":")[2], moto_backend("sqs", emulator)
+    if name not in sqs.queues:
+        return
+    try:
+        check(Account(region=emulator.region), EVENTS, rule.arn, arn)
+    except NotDelivered as error:
+        log.warning("dead letters of rule %s: %s", rule.name, error)
+        return
+    sqs.send_message(name, json.dumps(_timed(event)))
 
 
 Deliver = Callable[[Emulator, Mapping[str, Any], Any], None]
@@ -208,7 +219,7 @@ def _target(arn: str) -> Deliver | None:
     service = arn.split(":")[2]
     if service == "sagemaker" and ":pipeline/" in arn:
         return _start_pipeline
-    return {"lambda": _invoke, "sns": _publish}.get(service)
+    return {"lambda": _invoke, "sns": _publish, "sqs": _enqueue}.get(service)
 
 
 def _timed(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -241,9 +252,24 @@ def _part(event: Any, path: str) -> Any:
 
 
 def _publish(emulator: Emulator, target: Mapping[str, Any], message: Any) -> None:
-    check_key(Account(region=emulator.region), EVENTS, "", target["Arn"])
-    text = message if isinstance(message, str) else json.dumps(message)
-    moto_backend("sns", emulator).publish(message=text, arn=target["Arn"])
+    moto_backend("sns", emulator).publish(message=_text(target, message), arn=target["Arn"])
+
+
+def _enqueue(emulator: Emulator, target: Mapping[str, Any], message: Any) -> None:
+    """moto sends the event, whatever the target says of its input."""
+    group = (target.get("SqsParameters") or {}).get("MessageGroupId")
+    moto_backend("sqs", emulator).send_message(
+        queue_name=target["Arn"].rpartition(":")[2],
+        message_body=_text(target, message),
+        group_id=group,
+        deduplication_id=uuid.uuid4().hex if group else None,
+    )
+
+
+def _text(target: Mapping[str, Any], message: Any) -> str:
+    """What a queue or topic gets: a constant as it was written, or JSON."""
+    constant: str | None = target.get("Input")
+    return json.dumps(message) if constant is None else constant
 
 
 def _start_pipeline(emulator: Emulator, target: Mapping[str, Any], event: Any) -> None:

@@ -18,7 +18,7 @@ from moto.core.request import PRESERVED_HEADER_NAMES_ENVIRON_KEY
 
 from stacks.local.aws import bearer_tokens
 from stacks.local.aws.answers import answered
-from stacks.local.aws.bodies import check_body, largest_body
+from stacks.local.aws.bodies import check_body, largest_body, unpack
 from stacks.local.aws.iam import web_identities
 from stacks.local.aws.protocols import BODY
 from stacks.local.aws.signatures import (
@@ -74,8 +74,9 @@ class Gate:
             else:
                 access_key_id = self._check_signature(environ, signed)
                 service = service_of(signed) or "s3"  # a form of S3 names none
-            check_body(environ, request.body)
-            self._authorize(environ, request.body, service, access_key_id)
+            body = unpack(environ, request.body, service)
+            check_body(environ, body)
+            self._authorize(environ, body, service, access_key_id)
         except Refused as refused:
             asked = environ["REQUEST_METHOD"], environ["PATH_INFO"]
             log.warning("refused %s %r: %s", *asked, refused)

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from policies.iam.decision import Policies, decide
-from policies.iam.document import compiled
+from policies.iam.document import Policy, compiled
 from policies.iam.request import Principal, Request, keys
 from stacks.local.aws.account_id import ACCOUNT_ID
 
 
 def lets(policy: Mapping[str, Any], service: str, action: str, context: Mapping[str, Any]) -> bool:
     """Whether the policy of a key, or a role's trust, lets a service principal do this."""
+    return lets_by((compiled(policy),), service, action, context)
+
+
+def lets_by(
+    policies: Sequence[Policy],
+    service: str,
+    action: str,
+    context: Mapping[str, Any],
+    *,
+    resource: str = "*",
+) -> bool:
+    """Whether policies that stand at a resource let a service principal do this there."""
     asked = Request(
         principal=Principal(kind="service", arn=service),
         action=action,
+        resource=resource,
         account=ACCOUNT_ID,
         context=keys(context),
     )
     trust = action.startswith("sts:")
     return decide(
-        asked, Policies(resource=(compiled(policy),), trust=trust, resource_decides=True)
+        asked, Policies(resource=tuple(policies), trust=trust, resource_decides=True)
     ).allowed
 
 

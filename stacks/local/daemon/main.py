@@ -214,16 +214,17 @@ def _mend_moto() -> None:
     from stacks.local.aws import (
         moto_cloudwatch,
         moto_ec2,
+        moto_kms,
         moto_loading,
         moto_s3,
+        moto_sns,
         moto_thread_safety,
     )
 
     moto_loading.install()
     moto_thread_safety.install()
-    moto_s3.install()
-    moto_ec2.install()
-    moto_cloudwatch.install()
+    for mended in (moto_s3, moto_sns, moto_kms, moto_ec2, moto_cloudwatch):
+        mended.install()
 
 
 def _recorder(emulator: Emulator) -> Recorder:

@@ -15,6 +15,7 @@ from botocore.config import Config
 from stacks.local.aws.sagemaker.fleet import IDLE_SECONDS, Variant, rest
 from stacks.local.aws.sagemaker.servers import Server
 from stacks.local.runtime.processes import Children
+from tests.kits.deliveries import open_queue
 from tests.kits.endpoints import (
     invoke,
     make_model,
@@ -184,7 +185,7 @@ def heard(cloud: Cloud) -> dict[str, str]:
     urls = {}
     for name in ("succeeded", "failed"):
         topic = sns.create_topic(Name=name)["TopicArn"]
-        urls[topic] = sqs.create_queue(QueueName=name)["QueueUrl"]
+        urls[topic] = open_queue(sqs, name)
         facts = sqs.get_queue_attributes(QueueUrl=urls[topic], AttributeNames=["QueueArn"])
         sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=facts["Attributes"]["QueueArn"])
     return urls

@@ -13,6 +13,7 @@ from stacks.local.aws.sagemaker.errors import ApiError
 from stacks.local.aws.sagemaker.fleet import Fleet
 from stacks.local.aws.sagemaker.rollout import Deployment, Plan, check_sizes, plan_of
 from tests.conftest import HANGS_SECONDS
+from tests.kits.deliveries import open_queue
 from tests.kits.endpoints import (
     alarm_on_errors,
     configure,
@@ -301,7 +302,7 @@ def test_metric_data_move_an_alarm_and_its_topic_hears_of_it(cloud: Cloud) -> No
     cloudwatch, sqs = cloud.client("cloudwatch"), cloud.client("sqs")
     sns = cloud.client("sns")
     topic = sns.create_topic(Name="alarms")["TopicArn"]
-    queue = sqs.create_queue(QueueName="alarms")["QueueUrl"]
+    queue = open_queue(sqs, "alarms")
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
     cloudwatch.put_metric_alarm(

@@ -9,6 +9,7 @@ import pytest
 from moto.backends import get_backend
 
 from stacks.local.aws.account_id import ACCOUNT_ID
+from tests.kits.deliveries import open_queue
 from tests.kits.local_cloud import Cloud, trusted_role
 from tests.kits.path import wait_until
 from tests.kits.sagemaker_alone import Account
@@ -203,7 +204,7 @@ def test_contents_are_searched_by_hub_and_tag(account: Account) -> None:
 def test_rules_hear_how_an_image_and_its_version_come_to_be(cloud: Cloud, sm: Any) -> None:
     """Events that SageMaker AI sends to Amazon EventBridge (developer guide)."""
     events, sqs = cloud.client("events"), cloud.client("sqs")
-    queue = sqs.create_queue(QueueName="images")["QueueUrl"]
+    queue = open_queue(sqs, "images")
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
     told = {"detail-type": [{"prefix": "SageMaker Image"}]}
     events.put_rule(Name="images", EventPattern=json.dumps(told))

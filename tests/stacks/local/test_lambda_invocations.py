@@ -18,6 +18,7 @@ from stacks.local.aws import moto_lambda
 from stacks.local.aws.lambda_async import Event, config_of
 from stacks.local.runtime.lambda_functions import Answer, Call
 from tests.kits.aws import client
+from tests.kits.deliveries import let_invoke
 from tests.kits.local_cloud import refusal
 
 ROLE = "arn:aws:iam::123456789012:role/function"
@@ -139,6 +140,7 @@ def test_topics_do_not_wait_for_functions(functions: Any) -> None:
     topic = topics.create_topic(Name="t")["TopicArn"]
     arn = functions.get_function(FunctionName="f")["Configuration"]["FunctionArn"]
     topics.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=arn)
+    let_invoke(functions, "f", "sns.amazonaws.com")
     topics.publish(TopicArn=topic, Message="m")
     (waiting,) = WAITING
     assert waiting.content["Records"][0]["Sns"]["Message"] == "m"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.kits.deliveries import let_invoke, open_queue
 from tests.kits.local_cloud import BUCKET, ROLE, Cloud
 from tests.kits.path import wait_until
 
@@ -161,7 +162,7 @@ def test_a_time_out_is_told_and_logged(cloud: Cloud) -> None:
 
 
 def queue(cloud: Cloud, name: str) -> str:
-    cloud.client("sqs").create_queue(QueueName=name)
+    open_queue(cloud.client("sqs"), name)
     return f"arn:aws:sqs:{HEAD}:{name}"
 
 
@@ -298,6 +299,7 @@ def test_a_bucket_does_not_wait_for_an_alias_and_its_letters_go_to_a_topic(cloud
     notices = [{"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}]
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="noticed")
+    let_invoke(functions, name, "s3.amazonaws.com", Qualifier="live")
     s3.put_bucket_notification_configuration(
         Bucket="noticed", NotificationConfiguration={"LambdaFunctionConfigurations": notices}
     )

@@ -16,12 +16,12 @@ from moto import mock_aws
 from infra.keys import KeysArgs, key_policy
 from infra.naming import Names
 from stacks.local.aws import service_linked_roles
+from stacks.local.aws.deliveries import CLOUDWATCH, EVENTS, NotDelivered, check_key
 from stacks.local.aws.policy_documents import lets
 from stacks.local.aws.protocols import model_of, protocol_of
 from stacks.local.aws.refusals.account import Account, backend
 from stacks.local.aws.refusals.filter import refusal_of
 from stacks.local.aws.refusals.table import PRINCIPALS, REFUSALS
-from stacks.local.aws.topics import CLOUDWATCH, EVENTS, NotPublished, check_key
 from tests.kits.aws import client
 from tests.kits.stacks import synth
 
@@ -165,7 +165,7 @@ def test_a_message_is_lost_where_the_key_does_not_let_its_service(
     account: Account, fault: Fault, service: str
 ) -> None:
     arn = topic(faulty(policy_of("operations", "events", "cloudwatch"), fault))
-    with pytest.raises(NotPublished, match=f"does not let {service} call kms:GenerateDataKey"):
+    with pytest.raises(NotDelivered, match=f"does not let {service} call kms:GenerateDataKey"):
         check_key(account, service, account.arn("cloudwatch", "alarm:a"), arn)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from stacks.local.aws.iam.trace import read
 from stacks.local.daemon.deciding import IAM_TRACE
+from tests.kits.deliveries import let_invoke, open_queue
 from tests.kits.grants import Grants, Removal, noticed, report
 from tests.kits.local_cloud import Cloud, running_cloud, trusted_role
 from tests.kits.path import wait_until
@@ -81,7 +82,7 @@ def test_crons_of_schedules_and_rules_come_due_with_the_minute(cloud: Cloud) -> 
     trusted_role(cloud.client("iam"), "minutely", Action="sqs:SendMessage")
     schedule(cloud, "minutely", "minutely", ScheduleExpression=EVERY_MINUTE)
     events, sqs = cloud.client("events"), cloud.client("sqs")
-    ticks = sqs.create_queue(QueueName="ticks")["QueueUrl"]
+    ticks = open_queue(sqs, "ticks")
     rule = events.put_rule(Name="minutely", ScheduleExpression=EVERY_MINUTE)["RuleArn"]
     events.put_rule(Name="off", ScheduleExpression=EVERY_MINUTE, State="DISABLED")
     for name in ("minutely", "off"):
@@ -129,6 +130,7 @@ def test_what_a_function_fails_on_goes_where_its_role_may_send_it(cloud: Cloud) 
             FunctionName=name, MaximumRetryAttempts=0,
             DestinationConfig={"OnFailure": {"Destination": queue("given-up")}},
         )  # fmt: skip
+        let_invoke(functions, name, "events.amazonaws.com")
         pattern = {"source": ["ours"], "detail-type": [name]}
         events.put_rule(Name=name, EventPattern=json.dumps(pattern))
         events.put_targets(Rule=name, Targets=[{"Id": "f", "Arn": arn}])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import HANGS_SECONDS
+from tests.kits.deliveries import open_queue
 from tests.kits.local_cloud import (
     BUCKET,
     ROLE,
@@ -171,7 +172,7 @@ def test_rules_hear_how_a_job_ended(jobs: Transforms) -> None:
     events, sns = jobs.cloud.client("events"), jobs.cloud.client("sns")
     sqs = jobs.cloud.client("sqs")
     topic = sns.create_topic(Name="transforms")["TopicArn"]
-    queue = sqs.create_queue(QueueName="transforms")["QueueUrl"]
+    queue = open_queue(sqs, "transforms")
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
     allowed = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"},

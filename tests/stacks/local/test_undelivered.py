@@ -39,6 +39,17 @@ def undelivered(cloud: Cloud, document: dict[str, Any], name: str) -> float:
     key = cloud.client("kms").create_key(Policy=json.dumps(document))["KeyMetadata"]["Arn"]
     attributes = {"KmsMasterKeyId": key}
     topic = cloud.client("sns").create_topic(Name=f"plinth-local-{name}", Attributes=attributes)
+    allowed = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sns:Publish",
+        "Resource": topic["TopicArn"],
+    }
+    cloud.client("sns").set_topic_attributes(
+        TopicArn=topic["TopicArn"],
+        AttributeName="Policy",
+        AttributeValue=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}),
+    )
     events = cloud.client("events")
     events.put_rule(Name=name, EventPattern=json.dumps({"source": [name]}))
     events.put_targets(Rule=name, Targets=[{"Id": "alerts", "Arn": topic["TopicArn"]}])
@@ -49,7 +60,7 @@ def undelivered(cloud: Cloud, document: dict[str, Any], name: str) -> float:
         Dimensions=[{"Name": "RuleName", "Value": name}],
         StartTime="2020-01-01T00:00:00Z",
         EndTime="2100-01-01T00:00:00Z",
-        Period=60,
+        Period=10 * 365 * 86_400,
         Statistics=["Sum"],
     )
     return float(sum(point["Sum"] for point in data["Datapoints"]))

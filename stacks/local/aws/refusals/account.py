@@ -70,10 +70,16 @@ class Account:
         rule = ((found.encryption if found else None) or {}).get("Rule", {})
         return any(one.get("BucketKeyEnabled") == "true" for one in listed(rule))
 
-    def key_of_topic(self, arn: str) -> str:
-        """The key that a topic is encrypted with; empty: none, or there is no such topic."""
-        topic = backend("sns", self.region).topics.get(arn)
-        return str(topic.kms_master_key_id or "") if topic else ""
+    def key_of(self, arn: str) -> str:
+        """The key that a topic or queue is encrypted with; empty: none, or there is no such one."""
+        service = arn.split(":")[2]
+        if service == "sns":
+            found = backend(service, self.region).topics.get(arn)
+        elif service == "sqs":
+            found = backend(service, self.region).queues.get(arn.rpartition(":")[2])
+        else:
+            return ""
+        return str(found.kms_master_key_id or "") if found else ""
 
     def exists(self, principal: str) -> bool:
         """Whether a policy may name this principal.

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policies.reading.principals import is_public
+from stacks.local.aws.deliveries import S3, NotDelivered, check
 from stacks.local.aws.moto_s3 import ENFORCED
 from stacks.local.aws.policy_documents import listed
 from stacks.local.aws.refusals.account import Account, backend
@@ -72,7 +73,37 @@ def _rules(request: Request) -> Sequence[Mapping[str, Any]]:
     return (request.get("LifecycleConfiguration") or {}).get("Rules") or ()
 
 
+DESTINATIONS = {
+    "LambdaFunctionConfigurations": "LambdaFunctionArn",
+    "QueueConfigurations": "QueueArn",
+    "TopicConfigurations": "TopicArn",
+}
+
+
+def _reaches_nobody(request: Request, account: Account) -> Mapping[str, str] | None:
+    """A notification to what is not there, or whose policy or key does not let S3 in."""
+    if request.get("SkipDestinationValidation"):
+        return None
+    configuration = request.get("NotificationConfiguration") or {}
+    bucket = f"arn:aws:s3:::{request.get('Bucket')}"
+    for kind, member in DESTINATIONS.items():
+        for one in configuration.get(kind) or ():
+            try:
+                check(account, S3, bucket, str(one.get(member)))
+            except NotDelivered as error:
+                return {"why": str(error)}
+    return None
+
+
 BUCKETS = (
+    Refusal(
+        service="s3",
+        operations=("PutBucketNotificationConfiguration",),
+        condition=_reaches_nobody,
+        code="InvalidArgument",
+        text="Unable to validate the following destination configurations: {why}",
+        source="Amazon S3 user guide, Granting permissions to publish event notifications",
+    ),
     Refusal(
         service="s3",
         operations=("PutBucketLifecycleConfiguration",),

@@ -15,6 +15,24 @@ NEEDS_ENABLED = tuple(
 )
 """Operations that a disabled key is refused to (KMS developer guide, "Key states")."""
 
+LEFT_TO_PENDING = frozenset({
+    "CancelKeyDeletion", "DeleteAlias", "DescribeKey", "GetKeyPolicy", "GetKeyRotationStatus",
+    "ListGrants", "ListKeyPolicies", "ListResourceTags", "PutKeyPolicy", "RetireGrant",
+    "RevokeGrant",
+})  # fmt: skip
+NOT_PENDING = tuple(
+    name
+    for name in model_of("kms").operation_names
+    if "KMSInvalidStateException"
+    in {e.name for e in model_of("kms").operation_model(name).error_shapes}
+    and {"KeyId", "TargetKeyId"} & model_of("kms").operation_model(name).input_shape.members.keys()
+    and name not in LEFT_TO_PENDING
+)
+"""Operations that a key is refused to which is about to be deleted (the same table)."""
+
+FEWEST_DAYS, MOST_DAYS = 7, 30
+AWS_ALIAS = "alias/aws/"
+
 USED_BY = {
     "ENCRYPT_DECRYPT": (
         "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateDataKeyPair",
@@ -28,10 +46,30 @@ USED_BY = {
 
 def _in_state(state: str) -> Condition:
     def condition(request: Request, account: Account) -> Mapping[str, str] | None:
-        key = account.key(str(request.get("KeyId", "")))
+        key = account.key(_named(request))
         return {"arn": str(key.arn)} if key is not None and key.key_state == state else None
 
     return condition
+
+
+def _named(request: Request) -> str:
+    """The key of a request; a ciphertext begins with its key's id, as moto makes one."""
+    blob = request.get("CiphertextBlob")
+    if isinstance(blob, bytes) and not request.get("KeyId"):
+        return blob[:ID_LETTERS].decode("ascii", "replace")
+    return str(request.get("KeyId") or request.get("TargetKeyId") or "")
+
+
+ID_LETTERS = 36
+
+
+def _other_window(request: Request, account: Account) -> Mapping[str, str] | None:
+    days = request.get("PendingWindowInDays")
+    return None if days is None or FEWEST_DAYS <= days <= MOST_DAYS else {}
+
+
+def _alias_of_aws(request: Request, account: Account) -> Mapping[str, str] | None:
+    return {} if str(request.get("AliasName")).startswith(AWS_ALIAS) else None
 
 
 def _used_otherwise(operation: str, use: str) -> Condition:
@@ -56,11 +94,27 @@ KEY_STATES = (
     ),
     Refusal(
         service="kms",
-        operations=NEEDS_ENABLED,
+        operations=NOT_PENDING,
         condition=_in_state("PendingDeletion"),
         code="KMSInvalidStateException",
         text="{arn} is pending deletion.",
         source="KMS developer guide, Key states of AWS KMS keys",
+    ),
+    Refusal(
+        service="kms",
+        operations=("ScheduleKeyDeletion",),
+        condition=_other_window,
+        code="ValidationException",
+        text="PendingWindowInDays must be between 7 and 30 (inclusive).",
+        source="KMS API reference, ScheduleKeyDeletion; the text is ours",
+    ),
+    Refusal(
+        service="kms",
+        operations=("CreateAlias",),
+        condition=_alias_of_aws,
+        code="InvalidAliasNameException",
+        text="Aliases that begin with alias/aws/ are reserved for AWS managed keys.",
+        source="KMS API reference, CreateAlias; the text is ours",
     ),
     *(
         Refusal(

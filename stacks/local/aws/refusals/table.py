@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from stacks.local.aws.refusals import acting, conditions
 from stacks.local.aws.refusals.acting import cannot_assume
+from stacks.local.aws.refusals.bounds import BOUNDS
 from stacks.local.aws.refusals.buckets import BUCKETS
 from stacks.local.aws.refusals.clusters import ACCESS
 from stacks.local.aws.refusals.conditions import principal_is_nobody
 from stacks.local.aws.refusals.grammar import GRAMMAR
 from stacks.local.aws.refusals.key_states import KEY_STATES
 from stacks.local.aws.refusals.limits import LIMITS
+from stacks.local.aws.refusals.measures import MEASURES
+from stacks.local.aws.refusals.messages import MESSAGES
 from stacks.local.aws.refusals.quotas import QUOTAS
 from stacks.local.aws.refusals.refusal import Refusal
 from stacks.local.aws.refusals.scaling import SCALING
+from stacks.local.aws.refusals.stores import STORES
 from stacks.local.aws.refusals.values import VALUES
 
 PRINCIPALS = (
@@ -235,6 +239,17 @@ TAKEN_ON = (
         source="Miserlou/Zappa issue 381",
     ),
     Refusal(
+        service="stepfunctions",
+        operations=("CreateStateMachine", "UpdateStateMachine"),
+        condition=cannot_assume("roleArn", "states"),
+        code="AccessDeniedException",
+        text=(
+            "Neither the global service principal states.amazonaws.com, nor the regional one is "
+            "authorized to assume the provided role."
+        ),
+        source="Step Functions API, CreateStateMachine: the role must trust the service",
+    ),
+    Refusal(
         service="eks",
         operations=("CreateCluster",),
         condition=cannot_assume("roleArn", "eks"),
@@ -292,6 +307,7 @@ COSTS = (
 """Monitors that this account may not have."""
 
 REFUSALS: tuple[Refusal, ...] = (
+    *BOUNDS,
     *GRAMMAR,
     *LIMITS,
     *PRINCIPALS,
@@ -306,4 +322,7 @@ REFUSALS: tuple[Refusal, ...] = (
     *SCALING,
     *KEY_STATES,
     *VALUES,
+    *MESSAGES,
+    *MEASURES,
+    *STORES,
 )

@@ -20,7 +20,9 @@ PROTOCOLS = frozenset({
 """Of subscriptions (Amazon SNS API, Subscribe)."""
 
 
-def _no_schedule(member: str, zone: str) -> Condition:
+def no_schedule(member: str, zone: str) -> Condition:
+    """A schedule expression, or the time zone beside it, is none."""
+
     def condition(request: Request, account: Account) -> Mapping[str, str] | None:
         expression = request.get(member)
         if not expression:
@@ -75,7 +77,7 @@ VALUES = (
     Refusal(
         service="application-autoscaling",
         operations=("PutScheduledAction",),
-        condition=_no_schedule("Schedule", "Timezone"),
+        condition=no_schedule("Schedule", "Timezone"),
         code="ValidationException",
         text="Invalid schedule expression: {expression}",
         source="Application Auto Scaling API, PutScheduledAction; AWS's words are not known",
@@ -83,7 +85,7 @@ VALUES = (
     Refusal(
         service="scheduler",
         operations=("CreateSchedule", "UpdateSchedule"),
-        condition=_no_schedule("ScheduleExpression", "ScheduleExpressionTimezone"),
+        condition=no_schedule("ScheduleExpression", "ScheduleExpressionTimezone"),
         code="ValidationException",
         text="Invalid Schedule Expression {expression}.",
         source="EventBridge Scheduler user guide, Schedule types",

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
+from inspect import signature
 from types import SimpleNamespace
 from typing import Any
 
@@ -50,7 +51,14 @@ def _check_definitions(backend: Any, load: Callable[[], None]) -> None:
     def created(self: Any, name: str, definition: str, *more: Any, **named: Any) -> Any:
         load()
         _check(definition)
-        return create(self, name, definition, *more, **named)
+        asked = signature(create).bind(self, name, definition, *more, **named).arguments
+        before = len(self.state_machines)
+        made = create(self, name, definition, *more, **named)
+        if len(self.state_machines) == before and _differs(made, asked):
+            raise _refused(
+                "StateMachineAlreadyExists", f"State Machine Already Exists: '{made.arn}'"
+            )
+        return made
 
     def updated(self: Any, arn: str, definition: str | None = None, **named: Any) -> Any:
         load()
@@ -110,12 +118,7 @@ def _answer_tasks(backend: Any) -> None:
 
 def _check(definition: str) -> None:
     """InvalidDefinition of what the interpreter does not read."""
-    from moto.core.exceptions import AWSError
     from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
-
-    class InvalidDefinition(AWSError):
-        TYPE = "InvalidDefinition"
-        STATUS = 400
 
     try:
         told = json.loads(definition)
@@ -123,9 +126,37 @@ def _check(definition: str) -> None:
             raise ValueError("QueryLanguage JSONata is not emulated by the local cloud")
         AmazonStateLanguageParser.parse(definition)
     except Exception as error:  # the interpreter's are of many kinds
-        raise InvalidDefinition(f"Invalid State Machine Definition: '{error}'") from error
+        raise _refused(INVALID, f"Invalid State Machine Definition: '{error}'") from error
     if problems := [*_missing(told, "/")]:
-        raise InvalidDefinition(f"Invalid State Machine Definition: '{'; '.join(problems)}'")
+        raise _refused(INVALID, f"Invalid State Machine Definition: '{'; '.join(problems)}'")
+
+
+INVALID = "InvalidDefinition"
+
+
+def _differs(machine: Any, asked: Mapping[str, Any]) -> bool:
+    """Whether a machine is another one than is asked for by its name (CreateStateMachine, API
+    reference: definition, type, logging and tracing count, its role and tags do not)."""
+    usual: dict[str, Any] = {
+        "type": "STANDARD",
+        "loggingConfiguration": {"level": "OFF"},
+        "tracingConfiguration": {"enabled": False},
+    }
+    wanted = {**usual, "type": asked.get("sm_type") or usual["type"]}
+    wanted |= {name: asked[name] for name in usual if asked.get(name)}
+    same = all(getattr(machine, name) == value for name, value in wanted.items())
+    return not same or json.loads(machine.definition) != json.loads(asked["definition"])
+
+
+def _refused(code: str, message: str) -> Exception:
+    from moto.core.exceptions import AWSError
+
+    error: Exception = type(code, (AWSError,), {"TYPE": code, "STATUS": 400})(message)
+    return error
+
+
+GO_ON = ("Map", "Parallel", "Pass", "Task", "Wait")
+"""Types of states that say which one comes next, or that none does."""
 
 
 def _missing(machine: Mapping[str, Any], where: str) -> list[str]:
@@ -141,6 +172,10 @@ def _missing(machine: Mapping[str, Any], where: str) -> list[str]:
         branches += [state[key] for key in ("Iterator", "ItemProcessor") if key in state]
         for branch in branches:
             found += _missing(branch, f"{where}States/{name}/")
+        if state.get("Type") in GO_ON and "Next" not in state and "End" not in state:
+            found.append(
+                f"MISSING_TRANSITION_TARGET: Missing 'Next' or 'End' at {where}States/{name}"
+            )
         goals = [state.get("Next"), state.get("Default")]
         goals += [rule.get("Next") for key in ("Choices", "Catch") for rule in state.get(key, ())]
         found += [
