@@ -57,6 +57,7 @@ MATTERS = re.compile(
 KEPT = re.compile(
     r"(deletion|termination|delete)_?protection|versioning|point_?in_?time|encrypt|logging"
     r"|log_?file_?valid|backup|key_?rotation|mfa|copy_?tags_?to_?snap|monitoring$|block_?public"
+    r"|(preserve|retain)_?on_?delete|disable_?imds_?v1|exclude_?verbose"
     r"|restrict_?public|iam_?(database_?)?auth|multi_?az|transit",
     re.I,
 )
@@ -66,6 +67,9 @@ RISKY = re.compile(
     r"force_?(destroy|delete)|skip_?(final|destroy)|publicly_?access|delete_?automated"
     r"|map_?public_?ip|allow_?(overwrite|external|any|all|unencrypted)|auto_?accept"
     r"|bypass|disable_?(api|execute|password)?$|privileged|(encryption|logging|signing)_?disabled$"
+    r"|delete_?(directory|lambda|model|storage|identity)|ignore_?deletion_?error|extend_?deletion"
+    r"|skip_?zonal|no_?restrictions|retain_?sharing|bearer_?token|auto_?confirms|without_?reboot"
+    r"|get_?password|no_?log$|disable_?email|complete_?lock|retention_?locked|remove_?self"
     r"|debug_?logging|close_?on_?deletion|enforce_?consumer_?deletion|check_?on_?delete$",
     re.I,
 )
