@@ -48,6 +48,7 @@ from policies.review.vocabulary import (
     CAPS,
     COUNTS,
     CREDENTIAL,
+    DOUBTED,
     ENDING,
     EXPIRES,
     FILTERS,
@@ -227,7 +228,7 @@ def _silent(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning:
 
 def _raised(last: str, whole: str, after: bool, guards: bool) -> Meaning | None:
     """A flag that is up now, or down now; what a switch turns on, its name says only of a guard."""
-    if doubt := _doubt(last, after):
+    if doubt := _doubt(last, whole, after):
         return Meaning("unclear", doubt)
     stronger, inner = after, whole.partition(".")[2]  # without the kind of the resource
     spared = PASSES.search(last) or (NEGATIVE.search(last) and not PROTECTS.search(inner))
@@ -265,14 +266,14 @@ REQUIRES = re.compile(r"^require|required$")
 NAMED = re.compile(rf"(enabled|active|{'|'.join(SWITCHES)})$|^enabledin")
 
 
-def _doubt(last: str, after: bool) -> str:
+def _doubt(last: str, whole: str, after: bool) -> str:
     """Why neither side of a flag is the good one."""
     if last == "skipdestroy" and after:
         return "it stays, and is nobody's, when the stack lets it go"
     if last.startswith(("debug", "verbose")) and after:
         return "it may write down what nobody should read"
-    if after and LOCKED.search(last):
-        return "nobody can take it back"
+    if after and (LOCKED.search(last) or DOUBTED.search(whole)):
+        return "nobody can take it back, it ends what is older, or it is another way in"
     stopped = not after and STOPPED.search(last) and not (GUARD.search(last) or BLOCKS.search(last))
     return "what it stopped goes on" if stopped else ""
 

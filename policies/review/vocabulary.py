@@ -22,14 +22,15 @@ SIZE = re.compile(
 
 NEGATIVE = re.compile(
     r"^(debug|verbose|force|skip|bypass|disable|suspend|ignore|allow|insecure|unsafe|privileged|host(network|pid"
-    r"|ipc|port|path)|delete(?!protect|d?$)|anonymous|accept|getpassword|unauthenticated|public|expose"
+    r"|ipc|port|path)|delete(?!protect|d$)|trust(all|any|server|self|unknown)|anonymous|accept(?!ance)|getpassword|unauthenticated|public|expose"
     r"|permit|exempt|omit|exclude|without|purge|destroy|wipe|autoaccept|automount)"
     r"|publicly|publicaccess$|publicip|publicread|istruncate|associatepublic|sourcedest$|bypass"
     r"|forcedestroy|forcedelete|forcedetach|ispublic|allowall|internetaccess|withoutprotection"
     r"|badgeenabled|privileg|overwrite|external|unencrypt|plaintext|insecure|anonymous|unauthenticated|execute"
     r"|(on|consumer|cascad\w*|recursive|check\w*|auto|branch|extend)delet(e|ion)|recursivedelet|includeexecution|^applyimmediately$|datashared$|^optin$|^includebody$|sharing(enabled)?$"
     r"|rootaccess|sudo|shareprocess|crossaccount|directinternet|failopen|introspection"
-    r"|(disabled|suspended|paused|skipped|exempt(ed)?|excluded|deactivated)$|^isca(certificate)?$|^authorizeall|^(reclaim|preempt|evict|interrupt|delet|remov)[ai]ble$|^no(password|auth|verif|tls|ssl|encrypt|restrict|limit|expir|check|valid)"
+    r"|(disabled?|(?<!auto)suspend(ed)?|(?<!auto)paused?|skip(ped)?|bypass|exempt(ed)?|excluded?|deactivated?)$"
+    r"|delete$|skip(tls|ssl|cert|verif|valid|check|auth|hostkey)|^isca(certificate)?$|^authorizeall|^(reclaim|preempt|evict|interrupt|delet|remov)[ai]ble$|^no(password|auth|verif|tls|ssl|encrypt|restrict|limit|expir|check|valid)"
     r"|disable\w*(notif|alarm|alert|log|monitor)|nolog$|bearertoken|autoconfirm|withoutreboot|removeself|retainsharing"
 )
 """Names of flags that are safe while they are down."""
@@ -171,6 +172,12 @@ PLEDGED = frozenset(("approved",))
 
 STOPPED = re.compile(r"^(disable|suspend|isdisabled)")
 """Beginnings of flags that stop something: what begins again is good only where it guards."""
+
+DOUBTED = re.compile(
+    r"(?<!backup)(?<!log)retention\.?(is)?enabled$|password(based)?auth(entication)?$"
+)
+"""Places of flags without which nothing that is kept ever ages (Loki's documentation,
+"Retention"), or that are a way in as well as a guard (sshd_config)."""
 
 LOCKED = re.compile(r"^worm$|^completelock$|retentionlocked$")
 """Flags that lock for good (Glacier's developer guide, "Vault Lock"; API references of Storage

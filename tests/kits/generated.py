@@ -57,7 +57,7 @@ MATTERS = re.compile(
 KEPT = re.compile(
     r"(deletion|termination|delete)_?protection|versioning|point_?in_?time|encrypt|logging"
     r"|log_?file_?valid|backup|key_?rotation|mfa|copy_?tags_?to_?snap|monitoring$|block_?public"
-    r"|(preserve|retain)_?on_?delete|disable_?imds_?v1|exclude_?verbose"
+    r"|acceptance_?required|(preserve|retain)_?on_?delete|disable_?imds_?v1|exclude_?verbose"
     r"|restrict_?public|iam_?(database_?)?auth|multi_?az|transit",
     re.I,
 )

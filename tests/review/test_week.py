@@ -71,6 +71,8 @@ def copied(*names: str) -> dict[str, Any]:
 
 
 QUIET: list[Sides] = [
+    ("kubernetes:grafana.integreatly.org/v1beta1:GrafanaDashboard", spec(json="{\"title\": \"a\"}"),
+     spec(json="{\"title\": \"b\"}")),
     (BATCH, machines("m6i"), machines("m7i")),
     (DEPLOYMENT, takes(memory="4Gi", nvidia__gpu="2"), takes(memory="5Gi", nvidia__gpu="2")),
     (BRANCH, {"allowsForcePushes": True}, {"allowsForcePushes": False}),
@@ -142,6 +144,30 @@ def test_the_dangerous_one_beside_it_asks_for_a_person(
     token: str, old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> None:
     assert risk(token, old, new) != "low"
+
+
+@pytest.mark.parametrize("name", [
+    "tlsDisable", "tlsSkipVerify", "trustServerCertificate", "orphanDelete", "retention_enabled",
+    "passwordAuthentication", "noRestrictions", "deleteDirectory", "bearerTokenAuthentication",
+    "ignoreTlsErrors", "worm", "endpointAutoConfirms", "skipZonalShiftValidation",
+])  # fmt: skip
+def test_a_flag_that_ends_or_spares_something_asks_when_it_rises(name: str) -> None:
+    sides = [{"values": {"a": {name: side}}} for side in (False, True)]
+    assert risk("kubernetes:helm.sh/v3:Release", *sides) != "low"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "preserveOnDelete",
+        "retainOnDelete",
+        "disableIMDSV1",
+        "acceptanceRequired",
+        "excludeVerboseContent",
+    ],
+)
+def test_a_flag_that_keeps_something_asks_when_it_falls(name: str) -> None:
+    assert meaning(Leaf((name,), True, False), "x:y/z:Thing").sense == "weaker"
 
 
 def test_a_family_alone_is_a_machine_as_well() -> None:
