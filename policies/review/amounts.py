@@ -75,7 +75,15 @@ def of_size(value: Any) -> float | None:
     return quantity(value) if number is None else number
 
 
-MACHINE = re.compile(r"(?:(ml|db|cache|dax|dms)\.)?([a-z]+)\d*([a-z]*)")
+MACHINE = re.compile(r"(?:(ml|db|cache|dax|dms)\.)?([a-z]+)\d+([a-z]*)(?:[.-][\w.-]+)?")
+"""A type of instance, or a family alone (Batch's API reference, ComputeResource)."""
+
+ACCELERATED = ("dl", "f", "g", "gr", "inf", "p", "trn", "vt")
+"""Families of instances with accelerators (EC2's "Instance types", "Accelerated computing")."""
+
+ACCELERATORS = re.compile(r"gpu$|neuron\w*$|tpu$|mig\w*gb$|gaudi$")
+"""Ends of names of what a pod asks for, in lower case, that are accelerators (Kubernetes'
+documentation, "Schedule GPUs"; device plugins of AWS, NVIDIA and Intel)."""
 
 
 def machine(value: Any) -> tuple[str, bool] | None:
@@ -83,10 +91,19 @@ def machine(value: Any) -> tuple[str, bool] | None:
 
     Managed databases bring their own programs, so theirs is no matter.
     """
-    if not isinstance(value, str) or not INSTANCE.fullmatch(value):
-        return None
-    found = MACHINE.match(value)
+    found = MACHINE.fullmatch(value) if isinstance(value, str) else None
     return (found[2], "g" in found[3] and found[1] in (None, "ml")) if found else None
+
+
+def turns(last: str, old: Any, new: Any) -> str:
+    """Why what is sized is another kind of machine than before; empty: it is none."""
+    before, after = machine(old), machine(new)
+    if after and after[0] in ACCELERATED and (before is None or before[0] != after[0]):
+        return "it may be a machine with accelerators from now on"
+    if ACCELERATORS.search(last) and not of_size(old) and of_size(new):
+        return "it takes accelerators from now on"
+    words = not (is_counted(old) or is_counted(new))
+    return "it is another kind of machine" if words and before != after else ""
 
 
 def is_numeric(value: Any) -> bool:

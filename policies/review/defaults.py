@@ -90,6 +90,7 @@ OF_KIND: Mapping[str, Mapping[str, Any]] = {
     "CSIDriver": {"spec.attachRequired": True},
     "ServiceAccount": {"automountServiceAccountToken": True},
     "PodDisruptionBudget": {"spec.unhealthyPodEvictionPolicy": "IfHealthyBudget"},
+    "PriorityClass": {"preemptionPolicy": "PreemptLowerPriority"},
     "StorageClass": {"reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"},
     "PersistentVolumeClaim": {"spec.volumeMode": "Filesystem"},
     "Deployment": {"template.spec.restartPolicy": "Always", "strategy.type": "RollingUpdate"},
@@ -103,12 +104,14 @@ OF_KIND: Mapping[str, Mapping[str, Any]] = {
 OPERATORS: Mapping[str, Mapping[str, Any]] = {
     "gateway.networking.k8s.io": {"backendRefs.weight": 1, "path.type": "PathPrefix",
                                   "path.value": "/", "namespaces.from": "Same",
-                                  "backendRefs.kind": "Service", "parentRefs.kind": "Gateway"},
+                                  "backendRefs.kind": "Service", "parentRefs.kind": "Gateway",
+                                  "tls.mode": "Terminate"},
     "cert-manager.io": {"issuerRef.kind": "Issuer", "issuerRef.group": "cert-manager.io"},
     "argoproj.io": {"spec.revisionHistoryLimit": 10},
     "keda.sh": {"spec.pollingInterval": 30, "spec.cooldownPeriod": 300, "spec.minReplicaCount": 0,
                 "spec.maxReplicaCount": 100},
     "kyverno.io": {"spec.background": True},
+    "security.istio.io": {"spec.action": "ALLOW"},
     "monitoring.coreos.com": {"endpoints.path": "/metrics", "podMetricsEndpoints.path": "/metrics",
                               "endpoints.scheme": "http"},
     "kueue.x-k8s.io": {"spec.queueingStrategy": "BestEffortFIFO", "spec.stopPolicy": "None",
@@ -118,7 +121,7 @@ OPERATORS: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 """API group of an operator -> the same, by the operator's own API reference (Gateway API 1.2,
 cert-manager 1.16, Argo CD 2.13, KEDA 2.16, Kyverno 1.13, prometheus-operator 0.79, Kueue 0.9,
-External Secrets 0.10)."""
+External Secrets 0.10, Istio 1.24)."""
 
 BLOCKS: Mapping[str, Mapping[str, Any]] = {
     "Deployment": {

@@ -40,6 +40,8 @@ class Leaf:
     """What holds it is there on one side only."""
     last: bool = False
     """It is an element of a list, and that list, of something that stays, is empty now."""
+    first: bool = False
+    """It is an element of a list that was empty before, or not there."""
     appended: bool = False
     """It is a new element of a list, behind all that were there."""
     beside: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -138,7 +140,8 @@ def _of_lists(
             for leaf in leaves(before, after, inner, ordered):
                 yield replace(leaf, last=last, appended=appended) if leaf.path == inner else leaf
         else:
-            yield Leaf(inner, before, after, alone=not sides[1], last=last)
+            empty = not sides[0], not sides[1]
+            yield Leaf(inner, before, after, alone=empty[1], last=last, first=empty[0])
 
 
 def _elements(side: Any) -> list[Any]:

@@ -40,6 +40,17 @@ def is_taken_apart(leaf: Leaf, token: str) -> bool:
     return is_of(token, leaf.path[0]) and "environment" not in leaf.path
 
 
+STEPS = ("canarySize", "linearStepSize", "maximumBatchSize")
+"""Shares of an endpoint that an update moves at once."""
+
+COMPONENT = "aws-native:sagemaker:InferenceComponent"
+
+
+def is_moved(leaf: Leaf, token: str) -> bool:
+    """Whether it is such a share; of other types nobody here knows what a step is."""
+    return token in (*ENDPOINTS, COMPONENT) and any(name in STEPS for name in leaf.path)
+
+
 def is_of(token: str, root: str) -> bool:
     """Whether a section takes this input of this type apart."""
     return token in TAKEN_APART.get(root, ())

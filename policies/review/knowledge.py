@@ -111,6 +111,8 @@ SHOWS: Mapping[str, str] = {
     "datadog:index/dashboardList:DashboardList": "a list of dashboards",
     "grafana:oss/dashboard:Dashboard": "it shows metrics that are there without it",
     "grafana:oss/folder:Folder": "a folder of dashboards",
+    "kubernetes:grafana.integreatly.org/v1beta1:GrafanaDashboard": "it shows metrics",
+    "kubernetes:grafana.integreatly.org/v1beta1:GrafanaFolder": "a folder of dashboards",
 }
 """Types that may come and change without harm, though somebody may miss them; and why."""
 

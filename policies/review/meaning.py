@@ -17,10 +17,10 @@ from policies.review.amounts import (
     amount,
     is_counted,
     is_numeric,
-    machine,
     of_size,
     or_never,
     quantity,
+    turns,
 )
 from policies.review.differences import Leaf, same
 from policies.review.measured import measured
@@ -48,6 +48,7 @@ from policies.review.vocabulary import (
     CAPS,
     COUNTS,
     CREDENTIAL,
+    DOUBTED,
     ENDING,
     EXPIRES,
     FILTERS,
@@ -60,6 +61,7 @@ from policies.review.vocabulary import (
     LEAST,
     LEAST_OF_UNITS,
     LISTED,
+    LOCKED,
     NEGATIVE,
     NUMBERED,
     OFF,
@@ -163,7 +165,7 @@ def _is_listed(last: str, kind: str) -> bool:
 
 def _rest(words: Sequence[str], leaf: Leaf, token: str, guards: bool) -> Meaning:
     if _is_a_size(words, leaf):
-        why = _leaps(words[-1], leaf) or _turns(leaf)
+        why = _leaps(words[-1], leaf) or turns(words[-1], leaf.old, leaf.new)
         return Meaning("unclear", why) if why else Meaning("sized", "how large it is")
     if guards:
         return Meaning("unclear", "it guards something, and nobody here knows which way this goes")
@@ -172,11 +174,6 @@ def _rest(words: Sequence[str], leaf: Leaf, token: str, guards: bool) -> Meaning
     if is_a_step(words[-1] if words else "", leaf):
         return STEP
     return Meaning("unclassified", "nobody here knows what it does")
-
-
-def _turns(leaf: Leaf) -> str:
-    changed = machine(leaf.old) != machine(leaf.new) and None not in (leaf.old, leaf.new)
-    return "it is another kind of machine" if changed else ""
 
 
 def _leaps(last: str, leaf: Leaf) -> str:
@@ -231,10 +228,11 @@ def _silent(last: str, whole: str, leaf: Leaf, guards: bool) -> Meaning:
 
 def _raised(last: str, whole: str, after: bool, guards: bool) -> Meaning | None:
     """A flag that is up now, or down now; what a switch turns on, its name says only of a guard."""
-    if doubt := _doubt(last, after):
+    if doubt := _doubt(last, whole, after):
         return Meaning("unclear", doubt)
-    stronger = after
-    if PROTECTS.search(whole):
+    stronger, inner = after, whole.partition(".")[2]  # without the kind of the resource
+    spared = PASSES.search(last) or (NEGATIVE.search(last) and not PROTECTS.search(inner))
+    if PROTECTS.search(whole) and not spared:
         why = "it guards while it is on"
     elif BLOCKS.search(last):
         why = "it keeps others out, or keeps what is there"
@@ -262,16 +260,20 @@ def _is_of_the_lax(whole: str) -> bool:
     return bool(within) and not BLOCKS.search(within[-1]) and bool(NEGATIVE.search(within[-1]))
 
 
+PASSES = re.compile(r"^(skip|bypass|ignore)")
+"""Beginnings of flags that spare something what guards it, whatever that is."""
 REQUIRES = re.compile(r"^require|required$")
 NAMED = re.compile(rf"(enabled|active|{'|'.join(SWITCHES)})$|^enabledin")
 
 
-def _doubt(last: str, after: bool) -> str:
+def _doubt(last: str, whole: str, after: bool) -> str:
     """Why neither side of a flag is the good one."""
     if last == "skipdestroy" and after:
         return "it stays, and is nobody's, when the stack lets it go"
     if last.startswith(("debug", "verbose")) and after:
         return "it may write down what nobody should read"
+    if after and (LOCKED.search(last) or DOUBTED.search(whole)):
+        return "nobody can take it back, it ends what is older, or it is another way in"
     stopped = not after and STOPPED.search(last) and not (GUARD.search(last) or BLOCKS.search(last))
     return "what it stopped goes on" if stopped else ""
 
@@ -386,7 +388,7 @@ def begins_weak(leaf: Leaf, *, of_a_guard: bool) -> bool:
     if up is False and of_a_guard and re.search(r"(^|is|actions)enabled?$", last):
         return True
     guards = bool(GUARD.search(whole))
-    found = _raised(last, whole, up, guards)
+    found = _raised(last, f".{whole}", up, guards)
     return found is not None and found.sense == "weaker" and not (up is False and last in OPTIONAL)
 
 

@@ -40,7 +40,8 @@ NOTED = re.compile(
     r"kubernetes\.io/(change-cause|description)|meta\.helm\.sh/.+|[^/]*description"
     r"|deployment\.kubernetes\.io/revision|kubectl\.kubernetes\.io/restartedAt"
     r"|checksum/.+|(?!.*k(8s|ubernetes)\.io/).+/(owners?|contact|team|title|category|summary"
-    r"|documentation|docs|runbook|repository|chat|bugs|support|maintainers?)"
+    r"|documentation|docs|runbook|repository|chat|bugs|support|maintainers?|ticket|issue|commit"
+    r"|build|deployed-by)"
     r"|alb\.ingress\.kubernetes\.io/tags"
     r"|service\.beta\.kubernetes\.io/aws-load-balancer-additional-resource-tags"
 )

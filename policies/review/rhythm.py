@@ -26,6 +26,13 @@ STOPS = re.compile(r":aws-sdk:\w+:(stop|terminate|delete|update|modify|set|put|d
 user guide, "Universal targets")."""
 
 FIELDS = (5, 6)
+MACROS = {
+    "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0", "@daily": "0 0 * * *", "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}  # fmt: skip
+"""Words for five fields (Kubernetes' documentation, "CronJob", "Schedule syntax")."""
+
 MINUTES_MAX = 180
 """By which a night's work may move and still be a night's."""
 
@@ -67,7 +74,7 @@ def _fields(words: Sequence[str], side: object) -> list[str] | None:
     named = CRON.fullmatch(side.strip())
     if named is None and not any(map(NAMED.search, words)):
         return None
-    fields = (named[1] if named else side).upper().split()
+    fields = MACROS.get(side.strip(), named[1] if named else side).upper().split()
     return fields if len(fields) in FIELDS else None
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from policies.data import UNKNOWN
-from policies.review.amounts import amount, length, seconds
+from policies.review.amounts import amount, length, quantity, seconds
 from policies.review.differences import Leaf
 from policies.review.references import of_a_type
 from policies.review.rhythm import comes_by_day, moves
@@ -24,13 +24,14 @@ UPKEEP = re.compile(
 
 TEMPO = re.compile(
     r"^(interval|refresh|resync|requeueafter|timewindow|\w*cooldown|\w*warmup)$"
-    r"|(polling|healthcheck|scrape|refresh|sync|resync|reconcil\w*|flush|buffer(ing)?|batching|probe)\w*"
+    r"|(polling|healthcheck|scrape|repeat|refresh|sync|resync|reconcil\w*|flush|buffer(ing)?|batching|probe)\w*"
     r"(interval|period|seconds|window)\w*$"
 )
 """Names of how often something is looked at or sent on."""
 
 AGAIN = re.compile(
-    r"^(retry|retries|retrypolicy|retrystrategy|backoff|timeouts|bisectbatchonfunctionerror)$"
+    r"^(retry|retries|retrypolicy|retrystrategy|backoff|timeouts|bisectbatchonfunctionerror"
+    r"|max(retries|restarts))$"
 )
 """Places of how often something is tried again, and how long it may take."""
 
@@ -66,12 +67,15 @@ HISTORY = re.compile(r"^((revision|successfuljobs|failedjobs)historylimit|maxhis
 CALMER = re.compile(r"^(consolidateafter|renewbefore|minrenewbefore)$")
 """Numbers of which more is calmer: nodes are moved later, a certificate is renewed sooner."""
 
-SHIFTS = re.compile(r"(canary|linear)\w*\.\w*interval\w*$")
+SHIFTS = re.compile(r"(canary|linear)\w*\.(\w*interval\w*|steps\.pause\.duration)$")
 """Places of how long a part of the requests tries what is new (CodeDeploy's API reference,
-TimeBasedCanary, TimeBasedLinear)."""
+TimeBasedCanary, TimeBasedLinear; Argo Rollouts' documentation, "Canary")."""
 
 COPIES = re.compile(r"velero|dlm|backup|snapshot|createrule", re.I)
 """What takes copies: seldomer, more is lost between two of them."""
+
+INCLUDED = re.compile(r"^included?\w*(namespaces|resources|volumes|databases|tables)$")
+"""Lists of what is copied, where not everything is (Velero's API reference, Schedule)."""
 
 FASTER = re.compile(r"^growthfactor$|^failuretolerance")
 """Numbers of which more reaches more at once (AppConfig's API reference,
@@ -95,6 +99,9 @@ TEMPO_MAX = 2
 STEPS_MAX = 1.5
 """Times by which a number of an unknown name may grow, or shrink, and still be a step."""
 
+BYTES = re.compile(r"\d+(\.\d+)?[KMGTPE]i")
+"""Quantities that are bytes, whatever they are of (Kubernetes' API reference, Quantity)."""
+
 NO_SIZE = re.compile(
     r"port|weight|priorit|order|number$|index|id$|asn|vlan|version|user|group|bits?$|length|mode"
     r"|code|status|dial|hops?$|rank|percent|precedence|partition|replication|isr|offset|mask|level"
@@ -113,6 +120,7 @@ def routine(words: Sequence[str], leaf: Leaf, token: str) -> Meaning | None:
         or moves(words, leaf, token)
         or _kept_up(words, leaf)
         or _patient(words, last, leaf)
+        or _preferred(words, last, leaf)
         or _numbers(words, last, leaf, token)
         or _came(words, leaf, token)
         or of_a_type(words, leaf, token)
@@ -146,6 +154,16 @@ def _kept_up(words: Sequence[str], leaf: Leaf) -> Meaning | None:
     if any(map(SHOWN.search, words)) and (leaf.new is not None or "version" in words[0]):
         return Meaning("harmless", "it says what is shown, or told")
     return None
+
+
+PREFERRED = re.compile(r"^preferredduringscheduling\w+$")
+
+
+def _preferred(words: Sequence[str], last: str, leaf: Leaf) -> Meaning | None:
+    """How much a wish about a pod's place counts among others: it finds one all the same."""
+    both = amount(leaf.old) and amount(leaf.new)
+    wish = both and last == "weight" and any(map(PREFERRED.search, words))
+    return Meaning("sized", "how much a preference counts") if wish else None
 
 
 def _patient(words: Sequence[str], last: str, leaf: Leaf) -> Meaning | None:
@@ -197,11 +215,17 @@ def _came(words: Sequence[str], leaf: Leaf, token: str) -> Meaning | None:
     if any(map(SPREAD.search, words)):
         must = MUST.search(str(leaf.new))
         return Meaning("unclear", "a pod may find no place") if must else good("pods are apart")
+    copied = INCLUDED.search(words[-1]) and COPIES.search(token) and leaf.path[-1][:1] == "["
+    if copied and not (leaf.alone or leaf.first):
+        return good("one more is copied")
     probes = any(map(PROBES.search, words)) and not words[-1].startswith("terminationgrace")
     if probes or "containers.lifecycle" in ".".join(words):
         return good("what is ill gets no requests")
     names = [name for name in leaf.path if name[:1] != "["]
-    if WATCHES.search(words[-1]) and str(leaf.new).lower() in ("true", "enabled"):
+    if any(map(WATCHES.search, (words[-1], ".".join(words[-2:])))) and str(leaf.new).lower() in (
+        "true",
+        "enabled",
+    ):
         return good("more is recorded from now on")
     more = _is_of_a_schema(names, leaf) or _labels_a_node(names, token)
     record = leaf.alone and names[-1] == "prefix" and any("log" in name for name in words[:-1])
@@ -215,9 +239,10 @@ def _is_of_a_schema(names: Sequence[str], leaf: Leaf) -> bool:
 
 
 WATCHES = re.compile(
-    r"^enable\w*(metrics|cloudwatchlogs?|tracing|xray|insights?|observability\w*|monitoring)$"
+    r"^metrics\.(status|enabled)$|^enable\w*(metrics|cloudwatchlogs?|tracing|xray|insights?|observability\w*|monitoring)$"
 )
-"""Names of what turns on that something is recorded, such as Glue's `--enable-metrics`."""
+"""Names of what turns on that something is recorded, such as Glue's `--enable-metrics`, and S3's
+`metrics.status` of a replication."""
 
 NODES = re.compile(r"eks/nodeGroup:|eks:Nodegroup$|karpenter.sh/\w+:NodePool$")
 
@@ -230,6 +255,9 @@ def _labels_a_node(names: Sequence[str], token: str) -> bool:
 def is_a_step(last: str, leaf: Leaf) -> bool:
     """Whether a number of an unknown name moves a little, and is none that names or ranks."""
     sides = leaf.old, leaf.new
+    if all(isinstance(side, str) and BYTES.fullmatch(side) for side in sides):
+        old, new = (quantity(side) or 0.0 for side in sides)
+        return 0 < old <= new <= old * STEPS_MAX  # a volume is hardly ever made smaller
     if any(isinstance(side, bool) or not isinstance(side, int | float) for side in sides):
         return False
     old, new = (float(side) for side in sides)

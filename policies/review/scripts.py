@@ -127,9 +127,15 @@ def _plain(part: str) -> str:
     return re.sub(r" ?([\[\],]) ?|(?<=\() | (?=\))", lambda found: found[1] or "", words)
 
 
+SECTIONS = re.compile(r"(\s*([#;].*)?\n)*\[[\w -]+\]\s*\n")
+"""A text in sections, in which no comment goes over lines (Fluent Bit's manual, "Classic mode";
+systemd.syntax)."""
+
+
 def _settings(text: str) -> object:
     lines = text.splitlines()
-    if OVER_LINES.search(text) or any(line.count(mark) % 2 for line in lines for mark in "'\""):
+    over = OVER_LINES.search(text.replace("/*", "") if SECTIONS.match(text) else text)
+    if over or any(line.count(mark) % 2 for line in lines for mark in "'\""):
         return None
     return _kept(lines)
 

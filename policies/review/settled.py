@@ -82,6 +82,8 @@ ADDED: Sequence[tuple[re.Pattern[str], re.Pattern[str], Test, str]] = (
      _always, "one more backup is taken"),
     (re.compile(r"bedrock.*guardrail$", re.I), re.compile(rf"^\w+PolicyConfig\.\w+{ONE}$"),
      _masks, "one more kind is kept out"),
+    (re.compile(r"cloudtrail.*:(Trail|EventDataStore)$"), re.compile(rf"^insightSelectors{ONE}$"),
+     _always, "one more kind of unusual calls is written down"),
     (re.compile(r"PrometheusRule$"), re.compile(rf"^spec\.groups{ONE}(\.rules{ONE})?$"),
      lambda rule: _calls(rule) or "rules" in rule, "one more alarm or record"),
     (re.compile(r"networking.k8s.io/\w+:Ingress$"), re.compile(rf"^spec\.tls{ONE}$"),

@@ -27,7 +27,7 @@ TOLD = Meaning("sized", "how much a program logs, how long it waits, or how many
 LEVELS = ("error", "warn", "warning", "notice", "info", "20", "30", "40")
 """Levels of an ordinary log: more of it may write what nobody should read, less is none."""
 
-LOGS = re.compile(r"log(ging|ger)?(level)?$|debug$")
+LOGS = re.compile(r"log(ging|ger)?(level)?$|logg(ing|ers)\w*level$|debug$")
 RECORDS = re.compile(r"audit|trail|secur|access|event|query|payload|request|transaction")
 """Words of logs by which somebody is held to account, or which hold what people sent."""
 

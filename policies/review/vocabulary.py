@@ -22,22 +22,24 @@ SIZE = re.compile(
 
 NEGATIVE = re.compile(
     r"^(debug|verbose|force|skip|bypass|disable|suspend|ignore|allow|insecure|unsafe|privileged|host(network|pid"
-    r"|ipc|port|path)|delete(automated|associated|all|on|unused)|anonymous|unauthenticated|public|expose"
+    r"|ipc|port|path)|delete(?!protect|d$)|trust(all|any|server|self|unknown)|anonymous|accept(?!ance)|getpassword|unauthenticated|public|expose"
     r"|permit|exempt|omit|exclude|without|purge|destroy|wipe|autoaccept|automount)"
     r"|publicly|publicaccess$|publicip|publicread|istruncate|associatepublic|sourcedest$|bypass"
     r"|forcedestroy|forcedelete|forcedetach|ispublic|allowall|internetaccess|withoutprotection"
     r"|badgeenabled|privileg|overwrite|external|unencrypt|plaintext|insecure|anonymous|unauthenticated|execute"
-    r"|(on|consumer|cascad\w*|recursive|check\w*|auto|branch)delet(e|ion)|recursivedelet|includeexecution|^applyimmediately$|datashared$|^optin$|^includebody$|sharing(enabled)?$"
+    r"|(on|consumer|cascad\w*|recursive|check\w*|auto|branch|extend)delet(e|ion)|recursivedelet|includeexecution|^applyimmediately$|datashared$|^optin$|^includebody$|sharing(enabled)?$"
     r"|rootaccess|sudo|shareprocess|crossaccount|directinternet|failopen|introspection"
-    r"|(disabled|suspended|paused|skipped|exempt(ed)?|excluded|deactivated)$|^isca(certificate)?$|^authorizeall|^no(password|auth|verif|tls|ssl|encrypt)"
+    r"|(disabled?|(?<!auto)suspend(ed)?|(?<!auto)paused?|skip(ped)?|bypass|exempt(ed)?|excluded?|deactivated?)$"
+    r"|delete$|skip(tls|ssl|cert|verif|valid|check|auth|hostkey)|^isca(certificate)?$|^authorizeall|^(reclaim|preempt|evict|interrupt|delet|remov)[ai]ble$|^no(password|auth|verif|tls|ssl|encrypt|restrict|limit|expir|check|valid)"
+    r"|disable\w*(notif|alarm|alert|log|monitor)|nolog$|bearertoken|autoconfirm|withoutreboot|removeself|retainsharing"
 )
 """Names of flags that are safe while they are down."""
 
 BLOCKS = re.compile(
-    r"(?!skip\w*(check|valid|verif))(block|ignore|restrict|deny|prevent|disallow|disable|skip|drop"
+    r"(?!skip\w*(check|valid|verif)|ignore\w*error)(block|ignore|restrict|deny|prevent|disallow|disable|skip|drop"
     r"|reject)\w*(public|invalid|acl|external|anon"
     r"|terminat|api(stop|termination)|delet|destroy|password|rootaccess|internet|executeapi|unauth"
-    r"|plaintext|insecure|privileg)|only$|^internal$|^failon"
+    r"|plaintext|insecure|privileg|imdsv1)|^exclude(verbose|sensitive|pii)|only$|^internal$|^failon"
 )
 """Flags against the public, or against an end, though they begin like the others."""
 
@@ -53,7 +55,7 @@ GUARD = re.compile(
     r"|deadletter|redrive|tracing|imdsv?2?|httptokens|hoplimit|capture|sampling|flowlog|insight|notif"
     r"|datasource|finding|inspector|guardrail|waitinterval|terminationwait|bake|canary|stoppolicy"
     r"|password|session|grace|failover|objectownership|runasuser|missingdata|securitypolicy|protocolversion"
-    r"|(^|\.)logs\.|metricsenabled$|complianceseverity|rejected|levelmetrics|enabledmetrics|evaluationperiods|datapoints|okactions|dataactions|aggregation|ipblock\.except"
+    r"|(^|\.)logs\.|metricsenabled$|complianceseverity|rejected(?!patch)|levelmetrics|enabledmetrics|evaluationperiods|datapoints|okactions|dataactions|aggregation|ipblock\.except"
     r"|policytypes|autoenable|controlstatus|zoneaware|remediat|sourcedest|signing|include\w*events|allsupported|strength|throttl|ratelimit|ratebased|observab|telemetr"
 )
 """Words of what keeps data, keeps others out, or keeps a record."""
@@ -130,7 +132,7 @@ STOPS = 10
 
 LISTED = re.compile(
     r"block|deny|denied|restrict|log|audit|export|backup|alarm|notif|event|protect|scan|retain"
-    r"|rejected\w*|levelmetrics|enabledmetrics|okactions|dataactions|guardrail|ipblock\.except|policytypes|drop$|alert|monitor|detect|snapshot|encrypt|recovery|securitygroup|insight"
+    r"|rejected(?!patch)\w*|levelmetrics|enabledmetrics|okactions|dataactions|guardrail|ipblock\.except|policytypes|drop$|alert|monitor|detect|snapshot|encrypt|recovery|securitygroup|insight"
 )
 """Lists of which more guards more; of others, such as ways to sign in, more may let more in."""
 
@@ -144,7 +146,7 @@ WHO = re.compile(
 """Inputs, in lower case, that say who is let in beside any document."""
 
 WAYS_IN = re.compile(
-    r"^(users|\w*protocols|callbackurls|assumable\w+|allowed\w+|\w+alloweds?|\w*(allow|white)list(ed)?s?|permissions(withgrantoptions?)?|(excluded|exempt)namespaces"
+    r"^(users|source(repos|namespaces)|\w*protocols|callbackurls|assumable\w+|allowed\w+|\w+alloweds?|\w*(allow|white)list(ed)?s?|permissions(withgrantoptions?)?|(excluded|exempt)namespaces"
     r"|(read|write)attributes|\w*(flows|methods|origins))$"
 )
 """Lists of which one less lets less in, or leaves less out."""
@@ -168,8 +170,18 @@ OPENS = re.compile(r"password|secret|token|credential|passphrase")
 PLEDGED = frozenset(("approved",))
 """Words that something else goes by: what is served may be so no longer without them."""
 
-STOPPED = re.compile(r"^(disable|suspend)")
+STOPPED = re.compile(r"^(disable|suspend|isdisabled)")
 """Beginnings of flags that stop something: what begins again is good only where it guards."""
+
+DOUBTED = re.compile(
+    r"(?<!backup)(?<!log)retention\.?(is)?enabled$|password(based)?auth(entication)?$"
+)
+"""Places of flags without which nothing that is kept ever ages (Loki's documentation,
+"Retention"), or that are a way in as well as a guard (sshd_config)."""
+
+LOCKED = re.compile(r"^worm$|^completelock$|retentionlocked$")
+"""Flags that lock for good (Glacier's developer guide, "Vault Lock"; API references of Storage
+Gateway and Oracle Database@AWS)."""
 
 FOR_GOOD = frozenset(("compliance",))
 """Words of a lock that nobody can open before its time (S3 user guide, retention modes)."""
@@ -194,7 +206,7 @@ COUNTS = re.compile(r"replicas$|count$|(min|desired)(imum)?(size|capacity|instan
 """Names of sizes that say how many there are."""
 
 PROTECTS = re.compile(
-    r"protection\.|prevention\.|(^|\.)(enhanced\w*|atomic)$|(^|\.)(vulnerabilityalerts|\w*privacy|\w*(zonalshift|crosszone|zonerebalancing)\w*|preserve)$|(^|\.)auto\w*(renew|upgrade(enabled)?|updateenabled)$"
+    r"protection\.|prevention\.|(^|\.)(enhanced\w*|atomic)$|(^|\.)(vulnerabilityalerts|\w*privacy|\w*(zonalshift|crosszone|zonerebalancing)\w*|preserve|(preserve|retain)on(delete|destroy))$|(^|\.)auto\w*(renew|upgrade(enabled)?|updateenabled)$"
     r"|(repair|circuitbreaker|zonalshift|autotune|healthcheck|accelerate)\w*\.(enabled?|status|desiredstate)$|(^|\.)allowversionupgrade$"
 )
 """Places of flags that guard while they are up, whatever their own name says."""
@@ -248,7 +260,7 @@ SETS = re.compile(
     r"(ids?|idlists?|arns?|cidrs?|cidrblocks|zones|subnets|groups|principals?|actions?|resources?|services"
     r"|accounts|policies|types|names|regions|protocols|methods|headers|hosts|users|roles|events"
     r"|aliases|exports|tags|tagkeys|features|scopes|urls|ports|values|flows|records|topics|hostnames|alloweds|attributes|origins|codes|patterns|ips|mediums|addresses|labels"
-    r"|locations|domains|clients|audiences|destinations|members|permissions|algorithms|categories|reasons|hostkeys|modes)$"
+    r"|locations|domains|clients|audiences|destinations|members|permissions|algorithms|categories|reasons|hostkeys|modes|contexts)$"
 )
 """Names of lists whose order says nothing."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -57,6 +57,7 @@ MATTERS = re.compile(
 KEPT = re.compile(
     r"(deletion|termination|delete)_?protection|versioning|point_?in_?time|encrypt|logging"
     r"|log_?file_?valid|backup|key_?rotation|mfa|copy_?tags_?to_?snap|monitoring$|block_?public"
+    r"|acceptance_?required|(preserve|retain)_?on_?delete|disable_?imds_?v1|exclude_?verbose"
     r"|restrict_?public|iam_?(database_?)?auth|multi_?az|transit",
     re.I,
 )
@@ -66,6 +67,9 @@ RISKY = re.compile(
     r"force_?(destroy|delete)|skip_?(final|destroy)|publicly_?access|delete_?automated"
     r"|map_?public_?ip|allow_?(overwrite|external|any|all|unencrypted)|auto_?accept"
     r"|bypass|disable_?(api|execute|password)?$|privileged|(encryption|logging|signing)_?disabled$"
+    r"|delete_?(directory|lambda|model|storage|identity)|ignore_?deletion_?error|extend_?deletion"
+    r"|skip_?zonal|no_?restrictions|retain_?sharing|bearer_?token|auto_?confirms|without_?reboot"
+    r"|get_?password|no_?log$|disable_?email|complete_?lock|retention_?locked|remove_?self"
     r"|debug_?logging|close_?on_?deletion|enforce_?consumer_?deletion|check_?on_?delete$",
     re.I,
 )
@@ -220,7 +224,7 @@ def state(urn: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _step(token: str, what: str, op: str, old: Any, new: Any) -> dict[str, Any]:
+def step(token: str, what: str, op: str, old: Any, new: Any) -> dict[str, Any]:
     urn = f"{PREFIX}{token}::{re.sub('[^a-zA-Z0-9]+', '-', f'{token}-{what}')}"
     changed = sorted(
         k for k in {*(old or {}), *(new or {})} if (old or {}).get(k) != (new or {}).get(k)
@@ -244,13 +248,13 @@ def dangerous() -> Iterator[Made]:
         token = shape.token
         yield from ends(token)
         for option in ("protect", "retainOnDelete"):
-            lifted = _step(token, option, "same", {"name": "a"}, {"name": "a"})
+            lifted = step(token, option, "same", {"name": "a"}, {"name": "a"})
             lifted["oldState"][option] = True
             yield Made(f"{option} is lifted", token, lifted)
         for path, kind in shape.inputs.items():
             for what, old, new in _weakened(path.rpartition(".")[2], kind):
-                sides = _inside(path, old), _inside(path, new)
-                yield Made(what, token, _step(token, f"{path}-{what}", "update", *sides))
+                sides = inside(path, old), inside(path, new)
+                yield Made(what, token, step(token, f"{path}-{what}", "update", *sides))
 
 
 BRINGS = re.compile(
@@ -269,10 +273,10 @@ def joined() -> Iterator[Made]:
     for token in sorted(tokens):
         if BRINGS.search(token.rpartition(":")[2]):
             inputs = {"name": "a", "resourceArn": "arn:aws:sqs:us-east-1:123456789012:q"}
-            yield Made("something that joins", token, _step(token, "new", "create", None, inputs))
+            yield Made("something that joins", token, step(token, "new", "create", None, inputs))
 
 
-def _inside(path: str, value: Any) -> dict[str, Any]:
+def inside(path: str, value: Any) -> dict[str, Any]:
     """The value under its path."""
     for name in reversed(path.split(".")):
         value = {name: value}
@@ -281,8 +285,8 @@ def _inside(path: str, value: Any) -> dict[str, Any]:
 
 def ends(token: str) -> Iterator[Made]:
     """A resource of this type goes, or another takes its place."""
-    yield Made("delete", token, _step(token, "delete", "delete", {"name": "a"}, None))
-    replaced = _step(token, "replace", "replace", {"name": "a"}, {"name": "b"})
+    yield Made("delete", token, step(token, "delete", "delete", {"name": "a"}, None))
+    replaced = step(token, "replace", "replace", {"name": "a"}, {"name": "b"})
     yield Made("replacement", token, replaced)
 
 
@@ -308,24 +312,24 @@ def harmless() -> Iterator[Made]:
         token = shape.token
         for name in ("description", "displayName"):
             if name in shape.inputs:
-                step = _step(token, name, "update", {name: "one"}, {name: "another"})
-                yield Made("a description", token, step)
+                made = step(token, name, "update", {name: "one"}, {name: "another"})
+                yield Made("a description", token, made)
         for name in shape.sets[:1]:
             old, new = ["first-one", "second-one"], ["second-one", "first-one"]
-            yield Made("an order", token, _step(token, name, "update", {name: old}, {name: new}))
+            yield Made("an order", token, step(token, name, "update", {name: old}, {name: new}))
         for name in shape.documents[:1]:
             yield from _documents(token, name)
         if shape.inputs.get("tags"):
             tags = [{"tags": {"team": team}} for team in ("a", "b")]
-            yield Made("tags", token, _step(token, "tags", "update", *tags))
+            yield Made("tags", token, step(token, "tags", "update", *tags))
         for name, kind in shape.inputs.items():
             last = name.rpartition(".")[2]
             if kind == "boolean" and KEPT.search(last) and not RISKY.search(last):
-                sides = _inside(name, False), _inside(name, True)
-                yield Made("a guard rises", token, _step(token, f"{name}-on", "update", *sides))
+                sides = inside(name, False), inside(name, True)
+                yield Made("a guard rises", token, step(token, f"{name}-on", "update", *sides))
             elif kind == "integer" and DAYS.search(name.rpartition(".")[2]):
-                sides = _inside(name, 7), _inside(name, 30)
-                yield Made("more is kept", token, _step(token, f"{name}-more", "update", *sides))
+                sides = inside(name, 7), inside(name, 30)
+                yield Made("more is kept", token, step(token, f"{name}-more", "update", *sides))
 
 
 def _documents(token: str, name: str) -> Iterator[Made]:
@@ -340,6 +344,11 @@ def _documents(token: str, name: str) -> Iterator[Made]:
          "Principal": {"AWS": role}},
     ]  # fmt: skip
     text, blanks = json.dumps(old), json.dumps(old, indent=2)
-    yield Made("equal JSON", token, _step(token, "json", "update", {name: text}, {name: blanks}))
+    yield Made("equal JSON", token, step(token, "json", "update", {name: text}, {name: blanks}))
     other = json.dumps({**old, "Statement": spelled})
-    yield Made("spelling", token, _step(token, "spelling", "update", {name: text}, {name: other}))
+    yield Made("spelling", token, step(token, "spelling", "update", {name: text}, {name: other}))
+
+
+def digest(made: Iterable[Made]) -> str:
+    """A preview of these changes and of nothing else."""
+    return json.dumps({"steps": [item.step for item in made]})

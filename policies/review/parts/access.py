@@ -113,6 +113,17 @@ def acts_as(leaf: Leaf) -> bool:
     return bool(AS.search(word(leaf.name))) and not leaf.alone
 
 
+def is_attached(leaf: Leaf, token: str) -> bool:
+    """Whether it names a whole policy: one that is given, or may be taken away without harm.
+
+    A policy that bounds something, such as that of a session or of a firewall, may not go.
+    """
+    name = word(leaf.path[0])
+    if leaf.new is None and not (WHOLE.fullmatch(name) and "grants" in known(token).kinds):
+        return False
+    return bool(WHOLE.search(name))
+
+
 def _strangers(item: Change, ours: frozenset[str]) -> Iterator[Line]:
     """Accounts that inputs name from now on, beside documents, and that nobody here knows."""
     if not ours or item.new is None:

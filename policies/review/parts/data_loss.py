@@ -13,7 +13,7 @@ from policies.reading.flows import flows, is_ruled
 from policies.reading.networks import network
 from policies.review.creations import weak_starts
 from policies.review.differences import Leaf
-from policies.review.elsewhere import is_taken_apart
+from policies.review.elsewhere import is_moved, is_taken_apart
 from policies.review.knowledge import WORDS, Known, formation_name, is_revised, known
 from policies.review.model import Change, StackChange
 from policies.review.parts import access
@@ -262,9 +262,9 @@ def told(leaf: Leaf, token: str) -> bool:
         _of_a_statement(leaf)
         or is_a_key(leaf.name)
         or is_taken_apart(leaf, token)
-        or any(name in STEPS for name in leaf.path)
+        or is_moved(leaf, token)
         or leaf.name in IMAGES
-        or bool(access.WHOLE.search(leaf.path[0].lower()))
+        or access.is_attached(leaf, token)
         or _is_of_a_range(leaf)
         or (access.acts_as(leaf) and leaf.new is not None)
     )
@@ -302,9 +302,6 @@ ELEMENTS = (
 
 IMAGES = ("image", "imageUri", "imageIdentifier", "imageTag")
 """Names of what runs, which is told with what is served."""
-
-STEPS = ("canarySize", "linearStepSize", "maximumBatchSize")
-"""Shares of an endpoint that an update moves at once."""
 
 
 def _told(leaf: Leaf) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from policies.data import UNKNOWN, Resource
 from policies.reading.images import by_digest
 from policies.review.differences import Leaf
-from policies.review.elsewhere import CONFIGURATIONS, ENDPOINTS, MODELS, is_of
+from policies.review.elsewhere import CONFIGURATIONS, ENDPOINTS, MODELS, is_moved, is_of
 from policies.review.model import Change, StackChange
 from policies.review.parts import data_loss
 from policies.review.parts.changes import shown
@@ -79,7 +79,7 @@ def _served(item: Change, context: Context) -> Iterator[Reason]:
                 continue
             what = f"runs {shown(leaf.new)} instead of {shown(leaf.old)}"
             yield _said(item, what, "high" if context.config.production else "medium")
-        elif any(name in data_loss.STEPS for name in leaf.path):
+        elif is_moved(leaf, item.type):
             yield _step(item, leaf)
 
 
@@ -112,6 +112,8 @@ def _of_variant(leaf: Leaf, meant: Meaning) -> str:
         return f"variant {variant} serves model {shown(leaf.new)} instead of {shown(leaf.old)}"
     if leaf.name == "initialVariantWeight":
         return f"variant {variant} is asked with weight {leaf.new}, before {leaf.old}"
+    if leaf.name == "variantName" and None not in (leaf.old, leaf.new):
+        return f"variant {leaf.old} is {leaf.new} now, and what scales it goes by its name"
     if leaf.name in PRICED and not (leaf.name in COUNTED and meant.sense == "unclear"):
         return ""
     return f"variant {variant}: {leaf.text} {shown(leaf.old)} -> {shown(leaf.new)}"
@@ -120,8 +122,8 @@ def _of_variant(leaf: Leaf, meant: Meaning) -> str:
 PRICED = ("instanceType", "initialInstanceCount", "volumeSizeInGb", "variantName")
 """Members of a variant of which the cost and the rules tell."""
 
-COUNTED = ("initialInstanceCount",)
-"""Those of which many times as many, or none, are another matter, whoever pays."""
+COUNTED = ("initialInstanceCount", "instanceType")
+"""Those of which many times as many, none, or another kind are another matter, whoever pays."""
 
 HALF = 50
 """Percent of an endpoint from which a canary is none."""
