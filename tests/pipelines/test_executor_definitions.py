@@ -112,6 +112,18 @@ PROBLEMS: dict[str, tuple[Any, str]] = {
         definition(processing("A", "B")),
         "Steps[0].DependsOn[0]: step 'B' is not in the definition",
     ),
+    "needs as text": (
+        definition(processing("A"), processing("B") | {"DependsOn": "A"}),
+        "Steps[1].DependsOn must be a list, got 'A'",
+    ),
+    "property files as an object": (
+        step_with(PropertyFiles={"PropertyFileName": "R"}),
+        "Steps[0].PropertyFiles must be a list, got {'PropertyFileName': 'R'}",
+    ),
+    "after the end": (
+        definition(fail("A"), processing("B", "A")),
+        "Steps[1].DependsOn[0]: no step comes after the Fail step 'A': it ends the execution",
+    ),
     "trigger": (
         definition(
             processing("B"), processing("A") | {"DependsOn": [{"Step": "B", "Trigger": "Some"}]}
