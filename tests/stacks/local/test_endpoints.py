@@ -317,3 +317,16 @@ def test_captured_data_lands_in_s3_as_json_lines(
     }
     assert record["captureData"]["endpointOutput"]["mode"] == "OUTPUT"
     sm.delete_endpoint(EndpointName="captured")
+
+
+def test_a_variant_runs_on_something(sm: Any, artifact: str) -> None:
+    container = {"Image": OWN_IMAGE, "ModelDataUrl": artifact}
+    sm.create_model(ModelName="on-nothing", ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    variant = {"VariantName": "a", "ModelName": "on-nothing", "InitialInstanceCount": 1}
+    code, message, _ = refusal(
+        sm.create_endpoint_config, EndpointConfigName="on-nothing", ProductionVariants=[variant]
+    )
+    assert (code, message) == (
+        "ValidationException",
+        "variant a must have an InstanceType or a ServerlessConfig",
+    )
