@@ -211,6 +211,8 @@ class _Reading:
                 self.problems.append(f"{here} must hold {', '.join(members)} as text")
             elif output not in _output_names(step.get("Arguments", {})):
                 self.problems.append(f"{here}.OutputName {output!r} is no output of the step")
+            elif name in files:
+                self.problems.append(f"{here}.PropertyFileName {name!r} is declared twice")
             else:
                 files[name] = PropertyFile(output_name=output, file_path=path)
         return files

@@ -227,7 +227,7 @@ def test_without_namespaces_paths_are_rewritten(
 
 def test_a_type_of_instance_comes_with_its_number(sm: Any) -> None:
     resources = {"InstanceType": "ml.m5.large", "VolumeSizeInGB": 10}
-    code, message, _ = refusal(train, sm=sm, name="how-many", code="", ResourceConfig=resources)
+    code, message, _ = refusal(train, sm=sm, name="how-many", code="pass", ResourceConfig=resources)
     assert (code, message) == (
         "ValidationException",
         "InstanceCount must be given with InstanceType",

@@ -197,6 +197,9 @@ def update_weights(emulator: Emulator, item: Resource, request: Request) -> None
         variant = fleet.variants[change["VariantName"]]
         if "DesiredInstanceCount" in change and variant.serverless is not None:
             raise invalid(f"Variant {variant.name!r} is serverless and has no instances.")
+        keeps_one = bool(variant.container) and "AsyncInferenceConfig" not in fleet.config
+        if keeps_one and change.get("DesiredInstanceCount") == 0:
+            raise invalid(f"DesiredInstanceCount of variant {variant.name!r} must be at least 1.")
     counts = {
         change["VariantName"]: change["DesiredInstanceCount"]
         for change in wanted
