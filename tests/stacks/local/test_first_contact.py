@@ -183,7 +183,10 @@ def test_an_event_shows_what_describe_shows_with_times_in_milliseconds(
     ("request_of_it", "told"),
     [
         ({}, "Value null at 'trainingJobName' failed to satisfy constraint: Member must not be"),
-        ({"TrainingJobName": ""}, "Value '' at 'trainingJobName' failed to satisfy constraint: "),
+        (
+            {"TrainingJobName": ""},
+            "Value at 'trainingJobName' failed to satisfy constraint: Member must have length",
+        ),
         (
             {"TrainingJobName": "t", "Tags": [{"Value": "v"}]},
             "Value null at 'tags.1.member.key' failed to satisfy constraint: Member must not be",

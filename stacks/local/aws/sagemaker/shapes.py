@@ -114,8 +114,10 @@ def _told(report: Any) -> Iterator[str]:
             path = _path(f"{where}.{found['required_name']}")
             yield f"Value null at '{path}' failed to satisfy constraint: Member must not be null"
         elif kind in LEAST:
+            # of what is too short botocore keeps the length alone
+            value = f" '{found['param']}'" if kind == "invalid range" else ""
             law = f"have {LEAST[kind]} greater than or equal to {found['min_allowed']}"
-            yield _constraint(found["param"], _path(where), law)
+            yield f"Value{value} at '{_path(where)}' failed to satisfy constraint: Member must {law}"
         else:
             others.report(where, kind, **found)
     if others.has_errors():
