@@ -116,8 +116,8 @@ def _told(report: Any) -> Iterator[str]:
         elif kind in LEAST:
             # of what is too short botocore keeps the length alone
             value = f" '{found['param']}'" if kind == "invalid range" else ""
-            law = f"have {LEAST[kind]} greater than or equal to {found['min_allowed']}"
-            yield f"Value{value} at '{_path(where)}' failed to satisfy constraint: Member must {law}"
+            law = f"Member must have {LEAST[kind]} greater than or equal to {found['min_allowed']}"
+            yield f"Value{value} at '{_path(where)}' failed to satisfy constraint: {law}"
         else:
             others.report(where, kind, **found)
     if others.has_errors():
