@@ -77,6 +77,8 @@ def run_step(step: PlannedStep, context: Context, services: Services) -> Ended:
         end = tried.end
         policy = retries.chosen(step.retry_policies, end.fault, step.type)
         if policy is None:
+            told = retries.not_tried_again(end.fault, context.execution.execution_arn, step.name)
+            end = end._replace(reason=end.reason + told)
             break
         seconds = policy.wait_seconds(retried[policy], time.monotonic() - began)
         if seconds is None:
@@ -141,7 +143,7 @@ def _try(step: PlannedStep, context: Context, services: Services, progress: Prog
         drive = DRIVERS.get(step.type, drivers.run_job)
         return _Tried(end=drive(call, services, progress), compared=attributes)
     except (GrammarError, BotoCoreError, ClientError) as error:
-        end = End("Failed", str(error), fault=retries.of_error(error))
+        end = End("Failed", drivers.refused(error), fault=retries.of_error(error))
         return _Tried(end=end, compared=attributes)
 
 

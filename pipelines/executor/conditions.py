@@ -23,6 +23,9 @@ _MEMBERS = {
     "Or": ("Conditions",),
 }
 
+_VALUES = ("LeftValue", "RightValue", "QueryValue")
+"""Members that are one value."""
+
 
 def problems(conditions: Any, where: str, *, depth: int = 0) -> Iterator[str]:
     """What is wrong with how a list of conditions is written."""
@@ -41,8 +44,13 @@ def _problems_of_one(condition: Any, where: str, depth: int) -> Iterator[str]:
         yield f"{where}.Type must be one of {', '.join(_MEMBERS)}, got {shown(kind)}"
     else:
         for member in _MEMBERS[kind]:
-            if condition.get(member) is None:
+            value = condition.get(member)
+            if value is None:
                 yield f"{where}.{member} is missing"
+            elif member in _VALUES and isinstance(value, list | tuple):
+                yield f"{where}.{member} must be a scalar or a variable, got {shown(value)}"
+        for key in sorted(str(key) for key in condition.keys() - {"Type", *_MEMBERS[kind]}):
+            yield f"{where}.{key} is not a member of a condition of type {kind}"
         if kind == "Not" and condition.get("Condition") is not None:
             yield from _problems_of_one(condition["Condition"], f"{where}.Condition", depth + 1)
         if kind == "Or" and condition.get("Conditions") is not None:

@@ -24,6 +24,12 @@ _NO_HOLDER = "Model Package Group does not exist"
 """What SageMaker says of a package whose group is not there."""
 FAIL_MESSAGE_LENGTH = 3072
 """Of a Fail step's ErrorMessage (API reference, FailStepMetadata)."""
+_INVOKED = frozenset(
+    "".join(word.capitalize() for word in name.split("_"))
+    for runner in RUNNERS.values()
+    for name in (runner.create, runner.update, runner.create_holder)
+)
+"""Operations of SageMaker that make what a step is."""
 STEP_REASON_LENGTH, EXECUTION_REASON_LENGTH = 1024, 1300
 """Of a FailureReason (API reference, PipelineExecutionStep and DescribePipelineExecution)."""
 
@@ -196,7 +202,21 @@ def _ended(runner: Runner, sagemaker: Any, status: str, answer: Mapping[str, Any
     if ended == "Succeeded":
         return End(ended, answer={**answer, **runner.more(sagemaker, answer)})
     reason = str(answer.get(runner.failure_field) or f"{runner.describe} says {status}")
-    return End(ended, reason, answer, retries.of_reason(reason) if ended == "Failed" else "")
+    if ended == "Stopped":
+        return End(ended, reason, answer)
+    fault = retries.of_reason(reason)
+    return End(ended, reason if fault else f"ClientError: {reason}", answer, fault)
+
+
+def refused(error: Exception) -> str:
+    """Why a step failed whose request was not taken, as the step says it."""
+    from botocore.exceptions import ClientError
+
+    operation = getattr(error, "operation_name", "")
+    if not isinstance(error, ClientError) or operation not in _INVOKED:
+        return str(error)
+    told = error.response["Error"].get("Message", "")
+    return f"ClientError: Failed to invoke sagemaker:{operation}. Error Details: {told}"
 
 
 def job_name(

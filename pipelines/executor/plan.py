@@ -5,7 +5,7 @@ step it is nested in. SageMaker definitions are not sorted; the plan is.
 """
 
 import graphlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from reprlib import repr as shown
 from typing import Any
@@ -176,10 +176,8 @@ class _Reading:
 
     def _stated_needs(self, step: Mapping[str, Any], where: str) -> dict[str, str]:
         """Step of DependsOn -> the end of it that is waited for."""
-        stated = step.get("DependsOn") or []
-        entries = stated if isinstance(stated, list | tuple) else [stated]
         needs: dict[str, str] = {}
-        for index, entry in enumerate(entries):
+        for index, entry in enumerate(self._listed(step, "DependsOn", where)):
             here = f"{where}.DependsOn[{index}]"
             plain = {"Step": entry} if isinstance(entry, str) else entry
             name = plain.get("Step") if isinstance(plain, Mapping) else None
@@ -194,10 +192,17 @@ class _Reading:
             self.findings.append((step["Name"], DefinitionProblem(here, _step_reference(name))))
         return needs
 
+    def _listed(self, step: Mapping[str, Any], member: str, where: str) -> Sequence[Any]:
+        """The entries of a member that must be a list."""
+        stated = step.get(member) or []
+        if isinstance(stated, list | tuple):
+            return stated
+        self.problems.append(f"{where}.{member} must be a list, got {shown(stated)}")
+        return ()
+
     def _property_files(self, step: Mapping[str, Any], where: str) -> dict[str, PropertyFile]:
         files = {}
-        stated = step.get("PropertyFiles") or []
-        for index, item in enumerate(stated if isinstance(stated, list | tuple) else [stated]):
+        for index, item in enumerate(self._listed(step, "PropertyFiles", where)):
             here = f"{where}.PropertyFiles[{index}]"
             members = ("PropertyFileName", "OutputName", "FilePath")
             texts = [item.get(key) if isinstance(item, Mapping) else None for key in members]
@@ -206,6 +211,8 @@ class _Reading:
                 self.problems.append(f"{here} must hold {', '.join(members)} as text")
             elif output not in _output_names(step.get("Arguments", {})):
                 self.problems.append(f"{here}.OutputName {output!r} is no output of the step")
+            elif name in files:
+                self.problems.append(f"{here}.PropertyFileName {name!r} is declared twice")
             else:
                 files[name] = PropertyFile(output_name=output, file_path=path)
         return files
@@ -239,6 +246,8 @@ class _Reading:
         target = self.steps.get(reference.name)
         if target is None:
             return f"step {reference.name!r} is not in the definition"
+        if target.type == "Fail":
+            return f"no step comes after the Fail step {reference.name!r}: it ends the execution"
         if target.loop and target.loop != step.loop:
             instead = f"Steps.{target.loop}.IterationOutputs[i].{target.name}"
             return f"step {target.name!r} runs once per item of {target.loop!r}, use {instead}"

@@ -149,6 +149,17 @@ def of_error(error: Exception) -> str:
     return CODES.get(error.response["Error"]["Code"], fault)
 
 
+def not_tried_again(exception: str, execution_arn: str, step: str) -> str:
+    """What a step adds to its reason where a policy could have tried it again and it has none."""
+    if not exception.startswith("SageMaker."):
+        return ""
+    kind = exception.replace(".", "_").upper()
+    return (
+        f"\nRetry not appropriate on execution of step with PipelineExecutionArn {execution_arn} "
+        f"and StepId {step}. No retry policy configured for the exception type {kind}."
+    )
+
+
 def chosen(policies: Sequence[RetryPolicy], exception: str, step_type: str) -> RetryPolicy | None:
     """The first policy of a step that is about an exception; the service's own comes last."""
     if exception == INTERNAL_ERROR and step_type in RETRYING_THEMSELVES:

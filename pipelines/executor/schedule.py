@@ -22,6 +22,9 @@ from pipelines.executor.grammar import Context
 from pipelines.executor.model import Outcome
 from pipelines.executor.planned import PlannedStep
 
+STEP_FAILURE = "Step failure: One or multiple steps failed."
+"""What DescribePipelineExecution says of every execution that a step failed; the step says why."""
+
 
 class Schedule:
     """Which steps are waiting, running, ended and never to start."""
@@ -67,7 +70,7 @@ class Schedule:
     def outcome(self) -> Outcome:
         """How it ended, once nothing runs any more."""
         if self.failure:
-            return Outcome(status="Failed", failure_reason=_short(self.failure))
+            return Outcome(status="Failed", failure_reason=STEP_FAILURE)
         if self.stopped:
             return Outcome(status="Stopped", failure_reason="the execution was stopped")
         if self.survived:

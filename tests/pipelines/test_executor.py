@@ -19,6 +19,7 @@ from pipelines.executor.model import Execution, Outcome, StepState
 from pipelines.executor.plan import validate
 from pipelines.executor.run import run
 from pipelines.executor.runners import RUNNERS
+from pipelines.executor.schedule import STEP_FAILURE
 from tests.kits.executor import (
     NO,
     PARAMETERS,
@@ -192,24 +193,35 @@ def test_every_state_change_is_observed_with_aws_metadata() -> None:
     assert result.state("A").end_time is not None
 
 
-def test_a_failure_reason_reaches_the_execution() -> None:
+def test_a_step_says_why_it_failed_and_the_execution_that_one_did() -> None:
     result = execute(LINE, FakeSageMaker(ends={"A": "Failed"}))
-    assert result.outcome == Outcome(status="Failed", failure_reason="step 'A' failed: A broke")
-    refused = execute(LINE, FakeSageMaker(ends={"A": "refused"})).outcome.failure_reason
-    assert "no such instance" in refused
+    assert result.outcome == Outcome(status="Failed", failure_reason=STEP_FAILURE)
+    assert result.state("A").failure_reason == "ClientError: A broke"
+
+
+def test_a_request_that_is_refused_is_told_as_by_sagemaker() -> None:
+    refused = execute(LINE, FakeSageMaker(ends={"A": "refused"})).state("A")
+    assert refused.failure_reason == (
+        "ClientError: Failed to invoke sagemaker:CreateProcessingJob. "
+        "Error Details: no such instance\n"
+        "Retry not appropriate on execution of step with PipelineExecutionArn "
+        f"{EXECUTION.execution_arn} and StepId A. "
+        "No retry policy configured for the exception type SAGEMAKER_RESOURCE_LIMIT."
+    )
 
 
 def test_a_fail_step_gives_its_message_and_stops_what_runs() -> None:
     message = {"Std:Join": {"On": " ", "Values": ["auc below", {"Get": "Parameters.Auc"}, True]}}
     fake = FakeSageMaker(ends={"Slow": "forever"})
     result = execute([processing("Slow"), processing("A"), fail_after("A", message)], fake)
-    assert result.outcome == Outcome(status="Failed", failure_reason="auc below 0.7 true")
+    assert result.outcome == Outcome(status="Failed", failure_reason=STEP_FAILURE)
+    assert result.state("Bad").failure_reason == "auc below 0.7 true"
     assert result.ends() == {"Slow": "Stopped", "A": "Succeeded", "Bad": "Failed"}
     assert result.state("Bad").metadata == {"Fail": {"ErrorMessage": "auc below 0.7 true"}}
 
 
 def fail_after(need: str, message: Any) -> Json:
-    return fail("Bad", message) | {"DependsOn": need}
+    return fail("Bad", message) | {"DependsOn": [need]}
 
 
 def test_a_stop_request_stops_running_jobs_and_starts_no_others() -> None:
@@ -318,7 +330,7 @@ def test_a_condition_that_cannot_be_decided_fails(
     ]
     result = execute(steps, s3=s3)
     assert result.outcome.status == "Failed"
-    assert reason in result.outcome.failure_reason
+    assert reason in result.state("If").failure_reason
 
 
 def test_models_are_created_and_registered_with_what_training_made() -> None:

@@ -112,6 +112,30 @@ PROBLEMS: dict[str, tuple[Any, str]] = {
         definition(processing("A", "B")),
         "Steps[0].DependsOn[0]: step 'B' is not in the definition",
     ),
+    "a condition with more": (
+        definition(condition("If", [YES | {"Values": [1]}])),
+        "Conditions[0].Values is not a member of a condition of type Equals",
+    ),
+    "a condition of lists": (
+        definition(condition("If", [YES | {"LeftValue": [1]}])),
+        "Conditions[0].LeftValue must be a scalar or a variable, got [1]",
+    ),
+    "needs as text": (
+        definition(processing("A"), processing("B") | {"DependsOn": "A"}),
+        "Steps[1].DependsOn must be a list, got 'A'",
+    ),
+    "property files as an object": (
+        step_with(PropertyFiles={"PropertyFileName": "R"}),
+        "Steps[0].PropertyFiles must be a list, got {'PropertyFileName': 'R'}",
+    ),
+    "a property file twice": (
+        step_with(PropertyFiles=[*REPORT, *REPORT]),
+        "Steps[0].PropertyFiles[1].PropertyFileName 'F' is declared twice",
+    ),
+    "after the end": (
+        definition(fail("A"), processing("B", "A")),
+        "Steps[1].DependsOn[0]: no step comes after the Fail step 'A': it ends the execution",
+    ),
     "trigger": (
         definition(
             processing("B"), processing("A") | {"DependsOn": [{"Step": "B", "Trigger": "Some"}]}

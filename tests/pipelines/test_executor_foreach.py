@@ -101,7 +101,7 @@ NAME = {"Get": "ForEach.CurrentItem.name"}
 def test_items_that_cannot_be_read_fail_the_step(text: str, reason: str) -> None:
     run = over(text, told("P", NAME))
     assert run.outcome.status == "Failed"
-    assert reason in run.outcome.failure_reason
+    assert reason in run.state("E").failure_reason
     assert "After" not in run.ends()
 
 
@@ -158,7 +158,7 @@ def test_a_child_that_fails_fails_the_whole_and_starts_no_other() -> None:
     body = [processing("P"), processing("Q", "P")]
     run = execute([each("E", list("abc"), *body, MaxConcurrency=1)], fake)
     assert run.outcome.status == "Failed"
-    assert run.outcome.failure_reason == "step 'E' failed: step 'P-1' failed: P-1 broke"
+    assert run.state("E").failure_reason == "step 'P-1' failed: ClientError: P-1 broke"
     counts = run.state("E").metadata["ForEach"]
     assert (counts["Status"], counts["FailedStepCount"], counts["TotalStepCount"]) == (
         "Failed",

@@ -106,14 +106,16 @@ def test_the_baseline_of_the_newest_approved_package_is_used() -> None:
 @pytest.mark.parametrize("members", [{}, {"ModelPackageGroupName": "g"}, {"SkipCheck": True}])
 def test_a_check_without_a_baseline_fails_before_its_job(members: Json) -> None:
     fake = Registry()
-    outcome, _, _ = execute(quality(**members), sagemaker=fake)
-    assert outcome.status == "Failed" and "no previous baseline" in outcome.failure_reason
+    outcome, states, _ = execute(quality(**members), sagemaker=fake)
+    assert outcome.status == "Failed"
+    assert "no previous baseline" in states["Q"].failure_reason
     assert fake.created() == []
 
 
 def test_violations_fail_the_step_unless_it_says_otherwise() -> None:
     outcome, states, _ = execute(quality(**SUPPLIED), found=[VIOLATION])
-    assert outcome.failure_reason == f"step 'Q' failed: 1 violations ({REPORT}): delay: drift"
+    assert outcome.status == "Failed"
+    assert states["Q"].failure_reason == f"1 violations ({REPORT}): delay: drift"
     assert states["Q"].metadata["QualityCheck"]["ViolationReport"] == REPORT
     lenient, states, _ = execute(quality(**SUPPLIED, FailOnViolation=False), found=[VIOLATION])
     assert lenient.status == "Succeeded"

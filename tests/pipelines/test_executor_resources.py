@@ -164,7 +164,8 @@ def test_a_cleanup_skips_what_made_no_job_and_says_what_it_left() -> None:
     assert [entry["StepName"] for entry in told["FailedSteps"]] == ["C", "D"]
     assert "C/x stays" in told["FailedSteps"][0]["ErrorMessage"]
     assert "s3://b/elsewhere/x is under no output" in told["FailedSteps"][1]["ErrorMessage"]
-    assert outcome.status == "Failed" and "outputs are left: C: " in outcome.failure_reason
+    assert outcome.status == "Failed"
+    assert "outputs are left: C: " in states["Clean"].failure_reason
 
 
 VPC = processing("A", Arguments={"NetworkConfig": {"VpcConfig": ROLE_VPC}})
@@ -298,8 +299,8 @@ def test_lineage_is_created_and_then_associated() -> None:
 
 
 def test_lineage_that_is_refused_says_what_there_is_already() -> None:
-    outcome, states = execute(lineage(), sagemaker=Tracking(refuses=True))
-    assert "no such artifact" in outcome.failure_reason
+    _, states = execute(lineage(), sagemaker=Tracking(refuses=True))
+    assert "no such artifact" in states["L"].failure_reason
     assert states["L"].metadata["Lineage"]["ActionArns"] == {"run": "arn:action/run"}
 
 

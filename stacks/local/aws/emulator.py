@@ -116,6 +116,8 @@ class Emulator:
         signed = self.host.keys.aws() if keys is None else keys
         # the requests of a pipeline's steps may fail on purpose, for their retry policies
         own = {"user_agent_extra": OWN} if keys is None or service == "s3" else {}
+        # what a step asks SageMaker for wrongly is told by SageMaker, in its words
+        checks = {"parameter_validation": False} if service == "sagemaker" else {}
         session = botocore.session.Session()  # one of its own: making clients is for one thread
         return session.create_client(
             service,
@@ -130,6 +132,7 @@ class Emulator:
                     "retries": {"total_max_attempts": 2},
                     **PATIENCE.get(service, {}),
                     **own,
+                    **checks,
                 }
             ),
         )

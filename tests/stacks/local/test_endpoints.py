@@ -183,6 +183,19 @@ def test_a_weight_is_of_one_variant_of_the_endpoint(sm: Any, split: str) -> None
         assert code == "ValidationException" and message.startswith(why)
 
 
+def test_a_variant_that_answers_at_once_keeps_an_instance(sm: Any, split: str) -> None:
+    change = [{"VariantName": "left", "DesiredInstanceCount": 0}]
+    code, message, _ = refusal(
+        sm.update_endpoint_weights_and_capacities,
+        EndpointName=split,
+        DesiredWeightsAndCapacities=change,
+    )
+    assert (code, message) == (
+        "ValidationException",
+        "DesiredInstanceCount of variant 'left' must be at least 1.",
+    )
+
+
 def test_what_a_model_refuses_is_a_model_error(cloud: Cloud, split: str) -> None:
     with pytest.raises(ClientError) as caught:
         invoke(cloud, split, "bad")
@@ -317,3 +330,16 @@ def test_captured_data_lands_in_s3_as_json_lines(
     }
     assert record["captureData"]["endpointOutput"]["mode"] == "OUTPUT"
     sm.delete_endpoint(EndpointName="captured")
+
+
+def test_a_variant_runs_on_something(sm: Any, artifact: str) -> None:
+    container = {"Image": OWN_IMAGE, "ModelDataUrl": artifact}
+    sm.create_model(ModelName="on-nothing", ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    variant = {"VariantName": "a", "ModelName": "on-nothing", "InitialInstanceCount": 1}
+    code, message, _ = refusal(
+        sm.create_endpoint_config, EndpointConfigName="on-nothing", ProductionVariants=[variant]
+    )
+    assert (code, message) == (
+        "ValidationException",
+        "variant a must have an InstanceType or a ServerlessConfig",
+    )

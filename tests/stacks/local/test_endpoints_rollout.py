@@ -82,6 +82,14 @@ def test_an_update_has_the_steps_that_its_policy_asks_for(
             4,
             "CanarySize must be 0 to 50 percent of the variant's instances, got 75",
         ),
+        (
+            {
+                **blue_green(Type="ALL_AT_ONCE"),
+                "RollingUpdatePolicy": {"MaximumBatchSize": percent(25)},
+            },
+            4,
+            "DeploymentConfig must have BlueGreenUpdatePolicy or RollingUpdatePolicy",
+        ),
         (blue_green(Type="LINEAR"), 4, "LinearStepSize must be specified when Type is LINEAR"),
         ({"RollingUpdatePolicy": {"MaximumBatchSize": percent(50)}}, 1, ""),
         (blue_green(Type="CANARY", CanarySize={"Type": "INSTANCE_COUNT", "Value": 1}), 1, ""),

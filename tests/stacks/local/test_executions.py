@@ -184,7 +184,8 @@ def test_a_function_that_raises_fails_its_step_with_its_words(cloud: Cloud, sm: 
     arn = function(cloud, "raises", "def handler(event, _): raise ValueError('no flights')")
     create(sm, "function-raises", lambda_step("L", FunctionArn=arn))
     done = execute(sm, "function-raises")
-    assert done["PipelineExecutionStatus"] == "Failed" and "no flights" in done["FailureReason"]
+    assert done["PipelineExecutionStatus"] == "Failed"
+    assert "no flights" in steps_of(sm, done["PipelineExecutionArn"])["L"]["FailureReason"]
 
 
 def test_what_a_role_may_not_call_fails_the_step(cloud: Cloud, sm: Any) -> None:
@@ -193,7 +194,8 @@ def test_what_a_role_may_not_call_fails_the_step(cloud: Cloud, sm: Any) -> None:
     role = ROLE.replace("plinth-test", "no-functions")
     create(sm, "not-allowed", lambda_step("L", FunctionArn=arn))
     done = execute(sm, "not-allowed", RoleArn=role)
-    assert "is not authorized to perform: lambda:InvokeFunction" in done["FailureReason"]
+    told = steps_of(sm, done["PipelineExecutionArn"])["L"]["FailureReason"]
+    assert "is not authorized to perform: lambda:InvokeFunction" in told
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +261,8 @@ def test_a_callback_that_is_answered_with_a_failure_fails(
     sm.send_pipeline_execution_step_failure(
         CallbackToken=sent["token"], FailureReason="no reviewer"
     )
-    assert ended(sm, arn)["FailureReason"] == "step 'K' failed: no reviewer"
+    assert ended(sm, arn)["FailureReason"] == "Step failure: One or multiple steps failed."
+    assert steps_of(sm, arn)["K"]["FailureReason"] == "no reviewer"
     code, _, _ = refusal(sm.send_pipeline_execution_step_failure, CallbackToken="a" * 10)
     assert code == "ResourceNotFound"
 
@@ -344,5 +347,9 @@ def test_a_pipeline_deploys_an_endpoint_and_updates_it_the_next_time(
     assert [served_after("one"), served_after("two")] == ["one", "two"]
     broken = execute(sm, "deploys", PipelineParameters=[{"Name": "Who", "Value": "crash"}])
     assert broken["PipelineExecutionStatus"] == "Failed"
-    assert "of-a-pipeline-crash is not served: " in broken["FailureReason"]
+    reasons = [
+        step.get("FailureReason", "")
+        for step in steps_of(sm, broken["PipelineExecutionArn"]).values()
+    ]
+    assert any("of-a-pipeline-crash is not served: " in reason for reason in reasons)
     sm.delete_endpoint(EndpointName="of-a-pipeline")

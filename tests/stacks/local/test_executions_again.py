@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.kits.executions import create, ended, execute, misfit, shell, start, steps_of
-from tests.kits.executor import definition
+from tests.kits.executor import definition, fail
 from tests.kits.local_cloud import BUCKET, Cloud, refusal
 from tests.kits.path import wait_until
 
@@ -51,6 +51,16 @@ def test_a_retry_goes_on_where_the_execution_failed(sm: Any, closed: Any) -> Non
     assert after["B"]["Metadata"] != before["B"]["Metadata"], "its job is another"
     code, text, _ = refusal(sm.retry_pipeline_execution, PipelineExecutionArn=arn)
     assert code == "ConflictException" and "is Succeeded" in text
+
+
+def test_what_ended_with_a_fail_step_is_not_retried(sm: Any) -> None:
+    create(sm, "for-good", shell("A", "true"), fail("Bad") | {"DependsOn": ["A"]})
+    failed = execute(sm, "for-good")
+    assert failed["FailureReason"] == "Step failure: One or multiple steps failed."
+    arn = failed["PipelineExecutionArn"]
+    assert steps_of(sm, arn)["Bad"]["FailureReason"] == "too bad"
+    code, text, _ = refusal(sm.retry_pipeline_execution, PipelineExecutionArn=arn)
+    assert code == "ConflictException" and "Fail step" in text
 
 
 def test_a_selective_execution_builds_on_another_one(sm: Any, closed: Any) -> None:
@@ -222,7 +232,8 @@ def test_data_that_drifts_from_its_baseline_fails_the_check(cloud: Cloud, sm: An
     create(sm, "drifts", quality(f"{root}/second/", f"{root}/drifts", **supplied))
     drifted = execute(sm, "drifts")
     assert drifted["PipelineExecutionStatus"] == "Failed"
-    assert "delay: Baseline drift distance: " in drifted["FailureReason"]
+    told = steps_of(sm, drifted["PipelineExecutionArn"])["Q"]["FailureReason"]
+    assert "delay: Baseline drift distance: " in told
     step = steps_of(sm, drifted["PipelineExecutionArn"])["Q"]["Metadata"]["QualityCheck"]
     assert step["ViolationReport"] == f"{root}/drifts/constraint_violations.json"
     job = step["CheckJobArn"].rpartition("/")[2]

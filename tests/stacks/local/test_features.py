@@ -194,6 +194,25 @@ def test_features_are_only_added(sm: Any, cloud: Cloud, flights: str) -> None:
     assert read(store, flights, "a")["carrier"] == "UA"
 
 
+@pytest.mark.parametrize("name", ["is_deleted", "write_time", "api_invocation_time"])
+def test_a_feature_has_no_name_of_the_offline_store(name: str, sm: Any, flights: str) -> None:
+    added = [{"FeatureName": name, "FeatureType": "String"}]
+    group = sm.describe_feature_group(FeatureGroupName=flights)["FeatureDefinitions"]
+    made = {
+        "FeatureGroupName": f"reserved-{name.replace('_', '-')}",
+        "RecordIdentifierFeatureName": "id",
+        "EventTimeFeatureName": "at",
+        "FeatureDefinitions": [*group, *added],
+        "OnlineStoreConfig": {"EnableOnlineStore": True},
+    }
+    told = [
+        refusal(sm.create_feature_group, **made),
+        refusal(sm.update_feature_group, FeatureGroupName=flights, FeatureAdditions=added),
+    ]
+    assert {code for code, _, _ in told} == {"ValidationException"}
+    assert all(message.endswith(f"got {name}") for _, message, _ in told)
+
+
 def memory(**more: Any) -> dict[str, Any]:
     """A group whose online store is in memory."""
     return {

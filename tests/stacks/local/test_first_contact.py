@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from botocore.config import Config
 from moto.events.models import Rule
 
 from stacks.local.aws.emulator import moto_backend
 from stacks.local.aws.eventbridge import States, tell
+from tests.kits.local_cloud import Cloud, refusal
 from tests.kits.sagemaker_alone import Account
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012"
@@ -175,3 +177,32 @@ def test_an_event_shows_what_describe_shows_with_times_in_milliseconds(
     same = ("ModelPackageArn", "ModelPackageVersion", "ModelApprovalStatus", "SourceUri")
     assert {name: event["detail"][name] for name in same} == {name: made[name] for name in same}
     assert not {"ClientToken", "ModelPackageType"} & event["detail"].keys()
+
+
+@pytest.mark.parametrize(
+    ("request_of_it", "told"),
+    [
+        ({}, "Value null at 'trainingJobName' failed to satisfy constraint: Member must not be"),
+        (
+            {"TrainingJobName": ""},
+            "Value at 'trainingJobName' failed to satisfy constraint: Member must have length",
+        ),
+        (
+            {"TrainingJobName": "t", "Tags": [{"Value": "v"}]},
+            "Value null at 'tags.1.member.key' failed to satisfy constraint: Member must not be",
+        ),
+        (
+            {"TrainingJobName": "t", "StoppingCondition": {"MaxRuntimeInSeconds": 0}},
+            "Value '0' at 'stoppingCondition.maxRuntimeInSeconds' failed to satisfy constraint: "
+            "Member must have value greater than or equal to 1",
+        ),
+    ],
+)
+def test_a_client_that_does_not_look_first_hears_what_aws_says(
+    request_of_it: dict[str, Any], told: str, cloud: Cloud
+) -> None:
+    """Only boto3 holds a request against the model before it sends it."""
+    unchecked = cloud.client("sagemaker", config=Config(parameter_validation=False))
+    code, message, _ = refusal(unchecked.create_training_job, **request_of_it)
+    assert code == "ValidationException" and told in message
+    assert "validation errors detected: " in message

@@ -20,6 +20,7 @@ from tests.kits.local_cloud import (
     create_processing,
     left_of,
     process,
+    refusal,
     s3_input,
     s3_output,
     train,
@@ -222,3 +223,12 @@ def test_without_namespaces_paths_are_rewritten(
         assert written == str(tmp_path / "local/jobs/rewritten/algo-1/ml")
     finally:
         session.stop(tmp_path)
+
+
+def test_a_type_of_instance_comes_with_its_number(sm: Any) -> None:
+    resources = {"InstanceType": "ml.m5.large", "VolumeSizeInGB": 10}
+    code, message, _ = refusal(train, sm=sm, name="how-many", code="pass", ResourceConfig=resources)
+    assert (code, message) == (
+        "ValidationException",
+        "InstanceCount must be given with InstanceType",
+    )

@@ -92,7 +92,7 @@ def test_a_request_that_does_not_fit_the_model_is_refused(
 ) -> None:
     """Whatever is required is missed, and nothing is made."""
     code, message = account.refusal(kind.create)
-    assert code == "ValidationException" and "Missing required parameter" in message
+    assert code == "ValidationException" and "Member must not be null" in message
     assert account.refusal(kind.create, Nonsense="a1")[0] == "ValidationException"
 
 

@@ -67,6 +67,28 @@ def test_a_package_without_versions_has_a_name_and_no_approval(sm: Any, version:
     assert sm.list_model_packages()["ModelPackageSummaryList"] == []
 
 
+def test_a_version_without_its_artefact_or_with_tags_of_its_own_is_refused(sm: Any) -> None:
+    """What is refused takes no number."""
+    sm.create_model_package_group(ModelPackageGroupName="particular")
+    container = {"Image": OWN_IMAGE, "ModelDataUrl": f"s3://{BUCKET}/not/there.tar.gz"}
+    spec = {
+        "Containers": [container],
+        "SupportedContentTypes": ["text/csv"],
+        "SupportedResponseMIMETypes": ["text/csv"],
+    }
+    group = {"ModelPackageGroupName": "particular"}
+    missing = refusal(sm.create_model_package, **group, InferenceSpecification=spec)
+    assert missing[:2] == (
+        "ValidationException",
+        f"Cannot find S3 object: not/there.tar.gz in bucket {BUCKET}. Please check if your S3 "
+        "object exists and has proper permissions for SageMaker.",
+    )
+    tags = [{"Key": "team", "Value": "own"}]
+    code, message, _ = refusal(sm.create_model_package, **group, Tags=tags)
+    assert code == "ValidationException" and message.startswith("Tags cannot be given")
+    assert sm.create_model_package(**group)["ModelPackageArn"].endswith("/particular/1")
+
+
 ONE, TWO = (f'{{"model_overview": {{"model_version": {number}}}}}' for number in (1, 2))
 
 

@@ -95,6 +95,34 @@ def test_numbers_are_sorted_as_numbers() -> None:
     assert names == ["little", "more", "much"]
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"SortBy": "Nope"},
+        {"SearchExpression": {"Filters": [{"Name": "TrainingJobNam", "Value": "a"}]}},
+        {
+            "SearchExpression": {
+                "SubExpressions": [{"Filters": [{"Name": "Nope.Inner", "Operator": "Exists"}]}]
+            }
+        },
+        {
+            "SearchExpression": {
+                "NestedFilters": [
+                    {
+                        "NestedPropertyName": "Channels",
+                        "Filters": [{"Name": "Channels.ChannelName", "Value": "train"}],
+                    }
+                ]
+            }
+        },
+    ],
+)
+def test_a_property_that_a_resource_has_not_is_refused(asked: dict[str, Any], sm: Any) -> None:
+    code, message, _ = refusal(sm.search, Resource="TrainingJob", **asked)
+    assert code == "ValidationException"
+    assert message.endswith("is no valid property of TrainingJob")
+
+
 def test_what_is_not_searched_is_said(sm: Any) -> None:
     assert refusal(sm.search, Resource="Image")[::2] == ("NotEmulated", 501)
 

@@ -47,7 +47,7 @@ def create_config(emulator: Emulator, item: Resource, request: Request) -> None:
         raise invalid(f"variant names must be unique, got {names}")
     if shadows and (len(production), len(shadows)) != (1, 1):
         raise invalid("a shadow variant needs exactly one production variant, and one shadow only")
-    _check_serverless(request, variants)
+    _check_hosts(request, variants)
     with_model = [variant for variant in variants if "ModelName" in variant]
     if len(with_model) not in (0, len(variants)):
         raise invalid("either every variant has a ModelName or none has")
@@ -65,8 +65,12 @@ def create_config(emulator: Emulator, item: Resource, request: Request) -> None:
             pipeline(emulator, model.fields, "an asynchronous endpoint")
 
 
-def _check_serverless(request: Request, variants: list[Mapping[str, Any]]) -> None:
-    """Developer guide, "Serverless Inference: feature exclusions"."""
+def _check_hosts(request: Request, variants: list[Mapping[str, Any]]) -> None:
+    """A variant runs on something; developer guide, "Serverless Inference: feature exclusions"."""
+    for variant in variants:
+        if not variant.keys() & {"InstanceType", "InstancePools", "ServerlessConfig"}:
+            name = variant["VariantName"]
+            raise invalid(f"variant {name} must have an InstanceType or a ServerlessConfig")
     if not any("ServerlessConfig" in variant for variant in variants):
         return
     excluded = [
@@ -193,6 +197,9 @@ def update_weights(emulator: Emulator, item: Resource, request: Request) -> None
         variant = fleet.variants[change["VariantName"]]
         if "DesiredInstanceCount" in change and variant.serverless is not None:
             raise invalid(f"Variant {variant.name!r} is serverless and has no instances.")
+        keeps_one = bool(variant.container) and "AsyncInferenceConfig" not in fleet.config
+        if keeps_one and change.get("DesiredInstanceCount") == 0:
+            raise invalid(f"DesiredInstanceCount of variant {variant.name!r} must be at least 1.")
     counts = {
         change["VariantName"]: change["DesiredInstanceCount"]
         for change in wanted

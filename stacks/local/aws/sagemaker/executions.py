@@ -133,6 +133,9 @@ def retry_execution(emulator: Emulator, request: Request) -> dict[str, Any]:
             raise ApiError(
                 "ConflictException", f"Pipeline execution {item.arn} is {status}: {told}"
             )
+        if any("Fail" in step.get("Metadata", {}) for step in live.steps.values()):
+            told = "one that ended with a Fail step cannot be retried"
+            raise ApiError("ConflictException", f"Pipeline execution {item.arn}: {told}")
         live.again(token)
         item.set(PipelineExecutionStatus="Executing", FailureReason=None)
         if "ParallelismConfiguration" in request:

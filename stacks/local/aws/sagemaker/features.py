@@ -24,6 +24,9 @@ BATCH_LIMIT = 100
 UPDATED = ("Standard_V2", "InMemory")
 """Storage types whose records can be changed in part (UpdateRecord, API reference)."""
 
+RESERVED = ("is_deleted", "write_time", "api_invocation_time")
+"""The offline store's own columns: no feature is called so (FeatureDefinition, API reference)."""
+
 MISSING = Missing(
     code="ResourceNotFound",
     text="Resource Not Found: Amazon SageMaker can't find a FeatureGroup with name {name}",
@@ -68,8 +71,17 @@ def start_group(emulator: Emulator, item: Resource, request: Request) -> None:
     item.set(FeatureGroupStatus="Created")
 
 
+def _check_names(definitions: Sequence[Mapping[str, str]]) -> None:
+    """ValidationException where a feature would have a name of the offline store's own columns."""
+    reserved = [one["FeatureName"] for one in definitions if one["FeatureName"] in RESERVED]
+    if reserved:
+        told = f"FeatureName cannot be any of the following: {', '.join(RESERVED)}"
+        raise invalid(f"{told}, got {reserved[0]}")
+
+
 def _check(emulator: Emulator, request: Request) -> None:
     """ValidationException where a group cannot be as it is asked for."""
+    _check_names(request["FeatureDefinitions"])
     types = {f["FeatureName"]: f["FeatureType"] for f in request["FeatureDefinitions"]}
     if len(types) < len(request["FeatureDefinitions"]):
         raise invalid("feature names must be unique")
@@ -102,6 +114,7 @@ def update_group(emulator: Emulator, item: Resource, request: Request) -> None:
     """Features are only added; the time to live may change."""
     records: Records = item.live
     added = request.get("FeatureAdditions", [])
+    _check_names(added)
     known = sorted(f["FeatureName"] for f in added if f["FeatureName"] in records.types)
     if known:
         raise invalid(f"FeatureAdditions names features that exist: {', '.join(known)}")

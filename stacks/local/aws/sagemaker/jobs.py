@@ -259,6 +259,8 @@ def check_instances(emulator: Emulator, cluster: Request, *, isolated: bool) -> 
     """NotEmulated where the instances of a job cannot be played."""
     if cluster.get("InstanceGroups"):
         raise not_emulated("a cluster of instance groups", "every instance of a job is alike")
+    if cluster.get("InstanceType") and "InstanceCount" not in cluster:
+        raise invalid("InstanceCount must be given with InstanceType")
     if cluster.get("InstanceCount", 1) > 1 and (isolated or not emulator.host.namespace):
         why = "without a network they cannot reach each other"
         if not isolated:

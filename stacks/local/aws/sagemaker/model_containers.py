@@ -9,7 +9,7 @@ from typing import Any
 
 from stacks.local.aws.emulator import Emulator
 from stacks.local.aws.sagemaker.errors import has_program, invalid
-from stacks.local.aws.sagemaker.packages import packaged
+from stacks.local.aws.sagemaker.packages import is_there, packaged
 from stacks.local.aws.sagemaker.resource_type import Request
 from stacks.local.aws.store import Resource
 from stacks.local.runtime.s3_files import TransferFailed, split_uri
@@ -36,7 +36,7 @@ def start_model(emulator: Emulator, item: Resource, request: Request) -> None:
         )
         if is_multi_model(own):
             _check_multi_model(own)
-        elif uri and not _is_there(emulator.s3, uri):
+        elif uri and not is_there(emulator.s3, uri):
             raise invalid(f"Could not find model data at {uri}.")
 
 
@@ -120,17 +120,6 @@ def _check_multi_model(own: Mapping[str, Any]) -> None:
         split_uri(own["ModelDataUrl"])
     except TransferFailed as error:
         raise invalid(str(error)) from error
-
-
-def _is_there(s3: Any, uri: str) -> bool:
-    """Whether an object of this address exists, or one below it where it is a prefix."""
-    try:
-        bucket, key = split_uri(uri)
-        found = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
-    except (TransferFailed, s3.exceptions.ClientError):
-        return False
-    keys = [item["Key"] for item in found.get("Contents", [])]
-    return any(name == key or key.endswith("/") or not key for name in keys)
 
 
 def images(found: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -8,6 +8,7 @@ from stacks.local.aws.sagemaker import crud
 from stacks.local.aws.sagemaker.errors import ApiError, invalid, not_emulated
 from stacks.local.aws.sagemaker.resource_type import Request, ResourceType, short_name
 from stacks.local.aws.store import Resource, Store
+from stacks.local.runtime.s3_files import TransferFailed, split_uri
 
 GROUP, PACKAGE = "model package group", "model package"
 
@@ -90,6 +91,11 @@ def create_package(emulator: Emulator, kind: ResourceType, request: Request) -> 
         for package in emulator.store.all(PACKAGE) if token else ():
             if package.fields.get("ClientToken") == token:
                 return {"ModelPackageArn": package.arn}
+        if "ModelPackageGroupName" in request and request.get("Tags"):
+            raise invalid(
+                "Tags cannot be given with ModelPackageGroupName: the package uses its group's"
+            )
+        _check_artefacts(emulator, request)
         return crud.create(emulator, kind, request)
 
 
@@ -115,6 +121,29 @@ def start_package(emulator: Emulator, item: Resource, request: Request) -> None:
         ModelPackageVersion=int(item.name.rpartition("/")[2]),
         ModelApprovalStatus=request.get("ModelApprovalStatus", "PendingManualApproval"),
     )
+
+
+def _check_artefacts(emulator: Emulator, request: Request) -> None:
+    """What a package's containers load must be there when it is made."""
+    for container in request.get("InferenceSpecification", {}).get("Containers", ()):
+        uri = container.get("ModelDataUrl")
+        if uri and not is_there(emulator.s3, uri):
+            bucket, _, key = uri.partition("://")[2].partition("/")
+            raise invalid(
+                f"Cannot find S3 object: {key} in bucket {bucket}. Please check if your S3 object "
+                "exists and has proper permissions for SageMaker."
+            )
+
+
+def is_there(s3: Any, uri: str) -> bool:
+    """Whether an object of this address exists, or one below it where it is a prefix."""
+    try:
+        bucket, key = split_uri(uri)
+        found = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+    except (TransferFailed, s3.exceptions.ClientError):
+        return False
+    keys = [item["Key"] for item in found.get("Contents", [])]
+    return any(name == key or key.endswith("/") or not key for name in keys)
 
 
 def update_package(emulator: Emulator, item: Resource, request: Request) -> None:

@@ -91,6 +91,8 @@ def check_sizes(settings: Mapping[str, Any], instances: int) -> None:
     """ValidationException where a step is not there, too small or too large."""
     rolling = settings.get("RollingUpdatePolicy")
     blue_green = settings.get("BlueGreenUpdatePolicy", {})
+    if rolling and blue_green:
+        raise invalid("DeploymentConfig must have BlueGreenUpdatePolicy or RollingUpdatePolicy")
     policy = rolling or blue_green.get("TrafficRoutingConfiguration", {})
     kind = "rolling" if rolling else policy.get("Type")
     if kind not in SIZES:

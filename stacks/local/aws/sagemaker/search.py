@@ -58,6 +58,8 @@ def search(emulator: Emulator, request: Request) -> dict[str, Any]:
     """Everything of a kind that fits an expression, the last changed first."""
     member, records = _records(emulator, request["Resource"])
     wanted = request.get("SearchExpression", {})
+    for name in (*_named(wanted), *(request[key] for key in ("SortBy",) if key in request)):
+        _check_property(member, name)
     by = request.get("SortBy", "LastModifiedTime")
     found = [record for record in records if _fits(record, wanted)]
     found.sort(
@@ -119,13 +121,33 @@ def batch_describe_packages(emulator: Emulator, request: Request) -> dict[str, A
 
 
 def _record(emulator: Emulator, resource: str, item: Resource) -> dict[str, Any]:
-    shape = service().shape_for("SearchRecord").members[resource]
-    if resource == "Model":
-        shape = shape.members["Model"]
+    shape = _shape(resource)
     tags = emulator.store.tags.get(item.arn, {})
     all_of_it = {**shown(item), "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}
     known = {name: value for name, value in all_of_it.items() if name in shape.members}
     return {"Model": known} if resource == "Model" else known
+
+
+def _named(wanted: Mapping[str, Any]) -> Iterator[str]:
+    """The properties that an expression asks for."""
+    yield from (one["Name"] for one in wanted.get("Filters", ()))
+    yield from (one["NestedPropertyName"] for one in wanted.get("NestedFilters", ()))
+    for inner in wanted.get("SubExpressions", ()):
+        yield from _named(inner)
+
+
+def _check_property(member: str, name: str) -> None:
+    """ValidationException for a property that the resource has not (API reference, Filter)."""
+    first = name.partition(".")[0]
+    known = {*_shape(member).members, *ALL_OF, "Metrics", "Tags"}
+    if first[:1].upper() + first[1:] not in known:
+        raise invalid(f"{name} is no valid property of {member}")
+
+
+def _shape(member: str) -> Any:
+    """The model of a search's record; of a model it is one level below."""
+    shape = service().shape_for("SearchRecord").members[member]
+    return shape.members["Model"] if member == "Model" else shape
 
 
 def _fits(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import botocore.session
-from botocore.validate import ParamValidator
+from botocore.validate import ParamValidator, ValidationErrors
 
 from stacks.local.aws.sagemaker.errors import invalid
 
@@ -89,7 +89,7 @@ def check_request(operation: str, request: Mapping[str, Any], name: str = "sagem
     if shape is None:
         return
     report = ParamValidator().validate(request, shape)
-    problems = [report.generate_report()] if report.has_errors() else []
+    problems = [*_told(report)] if report.has_errors() else []
     if not problems:
         problems = list(constraints(request, shape, ""))
     if problems:
@@ -97,6 +97,37 @@ def check_request(operation: str, request: Mapping[str, Any], name: str = "sagem
         raise invalid(
             f"{count} validation error{'s' * (count > 1)} detected: " + "; ".join(problems)
         )
+
+
+LEAST = {"invalid range": "value", "invalid length": "length"}
+"""What is too small, by botocore's word for it."""
+
+
+def _told(report: Any) -> Iterator[str]:
+    """What botocore found, as AWS says it: a client of another language does not look first.
+
+    Of types and unknown members AWS has no such words; they are told as botocore tells them.
+    """
+    others = ValidationErrors()
+    for kind, where, found in report._errors:
+        if kind == "missing required field":
+            path = _path(f"{where}.{found['required_name']}")
+            yield f"Value null at '{path}' failed to satisfy constraint: Member must not be null"
+        elif kind in LEAST:
+            # of what is too short botocore keeps the length alone
+            value = f" '{found['param']}'" if kind == "invalid range" else ""
+            law = f"Member must have {LEAST[kind]} greater than or equal to {found['min_allowed']}"
+            yield f"Value{value} at '{_path(where)}' failed to satisfy constraint: {law}"
+        else:
+            others.report(where, kind, **found)
+    if others.has_errors():
+        yield others.generate_report()
+
+
+def _path(where: str) -> str:
+    """botocore's `.Tags[0].Key` as AWS writes it: `tags.1.member.key`."""
+    placed = re.sub(r"\[(\d+)\]", lambda found: f".{int(found[1]) + 1}.member", where)
+    return ".".join(f"{part[:1].lower()}{part[1:]}" for part in placed.split(".") if part)
 
 
 def constraints(value: Any, shape: Any, path: str) -> Iterator[str]:
@@ -136,8 +167,8 @@ def _scalar_constraints(value: Any, shape: Any, path: str) -> Iterator[str]:
 
 
 def _constraint(value: object, path: str, law: str) -> str:
-    shown = repr(value) if len(repr(value)) < 200 else f"{repr(value)[:200]}..."
-    return f"Value {shown} at '{path}' failed to satisfy constraint: Member must {law}"
+    shown = str(value) if len(str(value)) < 200 else f"{str(value)[:200]}..."
+    return f"Value '{shown}' at '{path}' failed to satisfy constraint: Member must {law}"
 
 
 @functools.cache
