@@ -104,7 +104,7 @@ def killed_cloud(cloud: Cloud) -> Cloud:
 
 def trusted_role(iam: Any, name: str = ROLE.rpartition("/")[2], **policy: Any) -> None:
     """A role that services and the account may assume; it may do everything, or what is said."""
-    words = ("ec2", "eks", "events", "glue", "lambda", "sagemaker", "scheduler")
+    words = ("ec2", "eks", "events", "glue", "lambda", "sagemaker", "scheduler", "states")
     services = [f"{word}.amazonaws.com" for word in words]
     principals = {"Service": services, "AWS": ROLE.partition(":role/")[0] + ":root"}
     trust = {"Effect": "Allow", "Principal": principals, "Action": "sts:AssumeRole"}

@@ -11,6 +11,7 @@ from stacks.local.aws.refusals.account import Account
 from stacks.local.aws.refusals.filter import refusal_of
 from tests.kits.local_cloud import BUCKET, ROLE, Cloud, refusal
 
+NOBODY = ROLE.replace("plinth-test", "nobody")
 ALARM = {
     "AlarmName": "a", "ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 1,
     "MetricName": "m", "Namespace": "mine", "Period": 60, "Statistic": "Sum", "Threshold": 1,
@@ -104,9 +105,9 @@ CASES: list[tuple[str, str, dict[str, Any], str, str]] = [
      "InvalidParameterException", "regular expression"),
     ("firehose", "create_delivery_stream",
      {"DeliveryStreamName": "d", "ExtendedS3DestinationConfiguration":
-      {"RoleARN": ROLE, "BucketARN": f"arn:aws:s3:::{BUCKET}"}},
+      {"RoleARN": NOBODY, "BucketARN": f"arn:aws:s3:::{BUCKET}"}},
      "InvalidArgumentException", "unable to assume role"),
-    ("stepfunctions", "create_state_machine", {"name": "m", "definition": "{}", "roleArn": ROLE},
+    ("stepfunctions", "create_state_machine", {"name": "m", "definition": "{}", "roleArn": NOBODY},
      "AccessDeniedException", "states.amazonaws.com"),
 ]  # fmt: skip
 
