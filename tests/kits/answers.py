@@ -6,7 +6,8 @@ from typing import Any
 
 from botocore.validate import ParamValidator
 
-from stacks.local.aws.sagemaker.shapes import constraints, service
+from stacks.local.aws import model_constraints
+from stacks.local.aws.sagemaker.shapes import service
 
 ACCOUNT, SAGEMAKER = "123456789012", "arn:aws:sagemaker:us-east-1"
 TEXTS = (
@@ -45,7 +46,11 @@ def problems(model: Any, answer: Mapping[str, Any]) -> list[str]:
     report = ParamValidator().validate(said, shape)
     told = report.generate_report().splitlines()
     found = [one for one in told if not any(one.endswith(f'"{name}"') for name in UNANSWERED)]
-    wrong = [one for one in constraints(said, shape, "") if not any(it in one for it in NOT_AWS)]
+    wrong = [
+        one
+        for one in model_constraints.problems(said, shape)
+        if not any(it in one for it in NOT_AWS)
+    ]
     return [f"{model.name}: {problem}" for problem in (*found, *wrong)]
 
 

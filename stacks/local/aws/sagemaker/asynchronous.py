@@ -17,6 +17,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from stacks.local.aws.emulator import Emulator
+from stacks.local.aws.model_constraints import problems
 from stacks.local.aws.sagemaker.capture import Captures
 from stacks.local.aws.sagemaker.errors import ApiError, not_emulated
 from stacks.local.aws.sagemaker.fleet import Fleet
@@ -29,7 +30,7 @@ from stacks.local.aws.sagemaker.invoke import (
     in_service,
     serving_fleet,
 )
-from stacks.local.aws.sagemaker.shapes import constraints, service
+from stacks.local.aws.sagemaker.shapes import service
 from stacks.local.runtime.acting import Acting
 from stacks.local.runtime.s3_files import split_uri
 
@@ -131,7 +132,7 @@ def invoke_async(
         raise not_emulated("InvokeEndpointAsync with Body", "give InputLocation instead")
     location = headers[f"{PREFIX}InputLocation"]
     shape = service("sagemaker-runtime").operation_model("InvokeEndpointAsync").input_shape
-    if problem := next(constraints(location, shape.members["InputLocation"], "inputLocation"), ""):
+    if problem := next(problems(location, shape.members["InputLocation"], "inputLocation"), ""):
         raise ApiError("ValidationError", f"1 validation error detected: {problem}")
     role_arn = next(iter(fleet.variants.values())).role_arn
     job = _job(endpoint, config["OutputConfig"], headers, role_arn)

@@ -10,6 +10,7 @@ from typing import Any
 import botocore.session
 from botocore.validate import ParamValidator, ValidationErrors
 
+from stacks.local.aws import model_constraints
 from stacks.local.aws.sagemaker.errors import invalid
 
 
@@ -91,7 +92,7 @@ def check_request(operation: str, request: Mapping[str, Any], name: str = "sagem
     report = ParamValidator().validate(request, shape)
     problems = [*_told(report)] if report.has_errors() else []
     if not problems:
-        problems = list(constraints(request, shape, ""))
+        problems = [*model_constraints.problems(request, shape)]
     if problems:
         count = len(problems)
         raise invalid(
@@ -128,60 +129,6 @@ def _path(where: str) -> str:
     """botocore's `.Tags[0].Key` as AWS writes it: `tags.1.member.key`."""
     placed = re.sub(r"\[(\d+)\]", lambda found: f".{int(found[1]) + 1}.member", where)
     return ".".join(f"{part[:1].lower()}{part[1:]}" for part in placed.split(".") if part)
-
-
-def constraints(value: Any, shape: Any, path: str) -> Iterator[str]:
-    """What botocore leaves to the service: enums, patterns, upper limits.
-
-    Paths are written as AWS does: `tags.1.member.key`.
-    """
-    if shape.type_name == "structure":
-        for name, inner in value.items():
-            member = f"{path}.{name[:1].lower()}{name[1:]}".lstrip(".")
-            yield from constraints(inner, shape.members[name], member)
-    elif shape.type_name == "list":
-        most = shape.metadata.get("max")
-        if most is not None and len(value) > most:
-            yield _constraint(value, path, f"have length less than or equal to {most}")
-        for place, inner in enumerate(value, 1):
-            yield from constraints(inner, shape.member, f"{path}.{place}.member")
-    elif shape.type_name == "map":
-        for key, inner in value.items():
-            yield from constraints(inner, shape.value, f"{path}.{key}.member")
-    else:
-        yield from _scalar_constraints(value, shape, path)
-
-
-def _scalar_constraints(value: Any, shape: Any, path: str) -> Iterator[str]:
-    enum = shape.metadata.get("enum")
-    if enum and value not in enum:
-        yield _constraint(value, path, f"satisfy enum value set: [{', '.join(enum)}]")
-    pattern = shape.metadata.get("pattern")
-    if pattern and isinstance(value, str) and not _matches(pattern, value):
-        yield _constraint(value, path, f"satisfy regular expression pattern: {pattern}")
-    limit = shape.metadata.get("max")
-    size = len(value) if isinstance(value, str) else value
-    if limit is not None and isinstance(size, int | float) and size > limit:
-        kind = "length" if isinstance(value, str) else "value"
-        yield _constraint(value, path, f"have {kind} less than or equal to {limit}")
-
-
-def _constraint(value: object, path: str, law: str) -> str:
-    shown = str(value) if len(str(value)) < 200 else f"{str(value)[:200]}..."
-    return f"Value '{shown}' at '{path}' failed to satisfy constraint: Member must {law}"
-
-
-@functools.cache
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    try:
-        return re.compile(pattern, re.DOTALL)
-    except re.error:  # Java's \p{L} and possessive forms
-        return None
-
-
-def _matches(pattern: str, value: str) -> bool:
-    compiled = _compiled(pattern)
-    return compiled is None or compiled.fullmatch(value) is not None
 
 
 def now() -> datetime:
