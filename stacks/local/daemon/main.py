@@ -214,6 +214,7 @@ def _mend_moto() -> None:
     from stacks.local.aws import (
         moto_cloudwatch,
         moto_ec2,
+        moto_eks,
         moto_kms,
         moto_loading,
         moto_s3,
@@ -223,7 +224,7 @@ def _mend_moto() -> None:
 
     moto_loading.install()
     moto_thread_safety.install()
-    for mended in (moto_s3, moto_sns, moto_kms, moto_ec2, moto_cloudwatch):
+    for mended in (moto_s3, moto_sns, moto_kms, moto_ec2, moto_eks, moto_cloudwatch):
         mended.install()
 
 

@@ -3,12 +3,14 @@
 import base64
 import json
 import time
+from datetime import date
 from typing import Any
 
 import pytest
 
 from stacks.local.aws.refusals.account import Account
 from stacks.local.aws.refusals.filter import refusal_of
+from stacks.pins.table import pins
 from tests.kits.local_cloud import BUCKET, ROLE, Cloud, refusal
 
 NOBODY = ROLE.replace("plinth-test", "nobody")
@@ -27,6 +29,10 @@ TABLE = {
     "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}],
 }  # fmt: skip
 ITEM = {"TableName": "refused", "Item": {"p": {"S": "a"}}}
+TARGET = {
+    "ServiceNamespace": "sagemaker", "ResourceId": "endpoint/e/variant/v", "MinCapacity": 1,
+    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount", "MaxCapacity": 2,
+}  # fmt: skip
 NOW = time.time
 
 CASES: list[tuple[str, str, dict[str, Any], str, str]] = [
@@ -107,6 +113,32 @@ CASES: list[tuple[str, str, dict[str, Any], str, str]] = [
      {"DeliveryStreamName": "d", "ExtendedS3DestinationConfiguration":
       {"RoleARN": NOBODY, "BucketARN": f"arn:aws:s3:::{BUCKET}"}},
      "InvalidArgumentException", "unable to assume role"),
+    ("eks", "create_addon", {"clusterName": "none", "addonName": "vpc-cni"},
+     "ResourceNotFoundException", "No cluster found for name: none."),
+    ("eks", "create_cluster",
+     {"name": "k", "roleArn": ROLE, "resourcesVpcConfig": {"subnetIds": ["subnet-1"]}},
+     "InvalidParameterException", "subnet-1"),
+    ("ec2", "run_instances",
+     {"ImageId": "ami-12345678", "InstanceType": "x9.huge", "MinCount": 1, "MaxCount": 1},
+     "InvalidParameterValue", "x9.huge"),
+    ("ec2", "create_tags", {"Resources": ["vpc-1"], "Tags": [{"Key": "aws:x", "Value": "1"}]},
+     "InvalidParameterValue", "reserved"),
+    ("ec2", "authorize_security_group_ingress",
+     {"GroupId": "sg-1", "IpProtocol": "tcp", "FromPort": 1, "ToPort": 70_000,
+      "CidrIp": "10.0.0.0/8"},
+     "InvalidParameterValue", "70000"),
+    ("iam", "tag_role", {"RoleName": "plinth-test", "Tags": [{"Key": "aws:x", "Value": "1"}]},
+     "InvalidInput", "aws:x"),
+    ("iam", "put_role_permissions_boundary",
+     {"RoleName": "plinth-test", "PermissionsBoundary": "arn:aws:iam::aws:policy/Nope"},
+     "NoSuchEntity", "does not exist or is not attachable"),
+    ("application-autoscaling", "register_scalable_target",
+     {**TARGET, "ScalableDimension": "ecs:service:DesiredCount"}, "ValidationException", "ecs"),
+    ("application-autoscaling", "register_scalable_target", {**TARGET, "ResourceId": "foo"},
+     "ValidationException", "Unsupported resource ID: foo"),
+    ("application-autoscaling", "register_scalable_target",
+     {name: value for name, value in TARGET.items() if name != "MinCapacity"},
+     "ValidationException", "MinCapacity"),
     ("stepfunctions", "create_state_machine", {"name": "m", "definition": "{}", "roleArn": NOBODY},
      "AccessDeniedException", "states.amazonaws.com"),
 ]  # fmt: skip
@@ -158,6 +190,24 @@ def test_a_compressed_request_is_read(cloud: Cloud) -> None:
     cloudwatch.put_metric_data(Namespace="compressed", MetricData=data)
     listed = cloudwatch.get_paginator("list_metrics").paginate(Namespace="compressed")
     assert sum(len(page["Metrics"]) for page in listed) == len(data)
+
+
+def test_what_is_only_tried_is_not_done(cloud: Cloud) -> None:
+    ec2 = cloud.client("ec2")
+    before = len(ec2.describe_vpcs()["Vpcs"])
+    found = refusal(ec2.create_vpc, CidrBlock="10.77.0.0/16", DryRun=True)
+    assert found[::2] == ("DryRunOperation", 412)
+    assert len(ec2.describe_vpcs()["Vpcs"]) == before
+
+
+def test_a_cluster_gets_a_version_that_is_offered(cloud: Cloud) -> None:
+    ec2, eks = cloud.client("ec2"), cloud.client("eks")
+    vpc = ec2.create_vpc(CidrBlock="10.78.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.78.0.0/24")["Subnet"]["SubnetId"]
+    asked = {"name": "newest", "roleArn": ROLE, "resourcesVpcConfig": {"subnetIds": [subnet]}}
+    version = eks.create_cluster(**asked)["cluster"]["version"]
+    assert pins().is_offered(version, date.today())
+    eks.delete_cluster(name="newest")
 
 
 def test_a_key_that_is_to_be_deleted_does_nothing(cloud: Cloud) -> None:

@@ -293,6 +293,10 @@ def _names(parsed: Any, told: Sequence[str]) -> list[str]:
     return names
 
 
+UNDERLINED = re.compile(r"\x1b\[\d*m")
+"""How sqlglot marks the place of an error for a terminal."""
+
+
 def parsed_of(sql: str) -> Any:
     """One statement; QueryFailed where it is none, or more."""
     import sqlglot
@@ -301,7 +305,7 @@ def parsed_of(sql: str) -> Any:
     try:
         statements = [one for one in sqlglot.parse(sql, read="athena") if one is not None]
     except (SqlglotError, RecursionError) as error:
-        raise WrongStatement(f"SYNTAX_ERROR: {error}") from None
+        raise WrongStatement(f"SYNTAX_ERROR: {UNDERLINED.sub('', str(error))}") from None
     if len(statements) != 1:
         raise WrongStatement(f"Only one sql statement is allowed. Got: {sql[:200]}")
     return statements[0]
@@ -315,7 +319,7 @@ def _filled(sql: str, parameters: Sequence[str]) -> str:
     try:
         places = [t for t in tokenize(sql, read="athena") if t.token_type.name == "PLACEHOLDER"]
     except SqlglotError as error:
-        raise QueryFailed(f"SYNTAX_ERROR: {error}") from None
+        raise QueryFailed(f"SYNTAX_ERROR: {UNDERLINED.sub('', str(error))}") from None
     if len(places) != len(parameters):
         told = f"Incorrect number of parameters: expected {len(places)} but found {len(parameters)}"
         raise QueryFailed(f"INVALID_PARAMETER_USAGE: {told}")

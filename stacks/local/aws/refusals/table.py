@@ -13,6 +13,7 @@ from stacks.local.aws.refusals.key_states import KEY_STATES
 from stacks.local.aws.refusals.limits import LIMITS
 from stacks.local.aws.refusals.measures import MEASURES
 from stacks.local.aws.refusals.messages import MESSAGES
+from stacks.local.aws.refusals.names import NAMED_ONES
 from stacks.local.aws.refusals.quotas import QUOTAS
 from stacks.local.aws.refusals.refusal import Refusal
 from stacks.local.aws.refusals.scaling import SCALING
@@ -325,4 +326,5 @@ REFUSALS: tuple[Refusal, ...] = (
     *MESSAGES,
     *MEASURES,
     *STORES,
+    *NAMED_ONES,
 )
