@@ -169,8 +169,12 @@ def test_what_lies_beside_it_is_taken(cloud: Cloud) -> None:
     cloud.client("sns").publish(
         TopicArn=cloud.client("sns").create_topic(Name="taken")["TopicArn"],
         Message="m",
-        Subject="Alarm: 'a' in us-east-1",
+        Subject="Schwelle überschritten: 'a' in us-east-1",
     )
+    for name, value in (("MaximumMessageSize", "1024"), ("HTTPSuccessFeedbackSampleRate", "5")):
+        asked = {"service": "sns", "operation": "SetTopicAttributes"}
+        told = {"AttributeName": name, "AttributeValue": value}
+        assert refusal_of(**asked, request=told, account=Account(region="us-east-1")) is None
     for rate in ("rate(1 hour)", "rate(5 minutes)", "cron(0 12 * * ? *)"):
         cloud.client("events").put_rule(Name="taken", ScheduleExpression=rate)
     found = cloud.client("dynamodb").query(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stacks.local.aws.protocols import model_of
 from stacks.local.aws.refusals.account import Account, backend
 from stacks.local.aws.refusals.refusal import Refusal, Request
 from stacks.local.aws.refusals.values import no_schedule
@@ -23,19 +24,10 @@ BOUNDS = {
 SetQueueAttributes)."""
 
 FLAGS = ("ContentBasedDeduplication", "FifoQueue", "SqsManagedSseEnabled")
-OTHERS = (
-    "DeduplicationScope", "FifoThroughputLimit", "KmsMasterKeyId", "Policy", "RedriveAllowPolicy",
-    "RedrivePolicy",
-)  # fmt: skip
-
-TOPIC = re.compile(
-    r"(?:Application|Firehose|HTTP|Lambda|SQS)(?:Success|Failure)Feedback(?:RoleArn|SampleRate)"
-    r"|ArchivePolicy|ContentBasedDeduplication|DataProtectionPolicy|DeliveryPolicy|DisplayName"
-    r"|FifoThroughputScope|FifoTopic|KmsMasterKeyId|Policy|SignatureVersion|TracingConfig"
-)
-"""Attributes of topics that can be set (Amazon SNS API, SetTopicAttributes)."""
 
 SUBJECT_LETTERS = 100
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+CODE = re.compile(r"<code>(\w+)</code>")
 
 MATCHES = frozenset({
     "anything-but", "cidr", "equals-ignore-case", "exists", "numeric", "prefix", "suffix",
@@ -53,7 +45,7 @@ def _attributes(request: Request) -> Mapping[str, Any]:
 
 
 def _unknown_attribute(request: Request, account: Account) -> Mapping[str, str] | None:
-    known = {*BOUNDS, *FLAGS, *OTHERS}
+    known = model_of("sqs").shape_for("QueueAttributeName").enum
     strange = sorted(name for name in _attributes(request) if name not in known)
     return {"name": strange[0]} if strange else None
 
@@ -80,15 +72,14 @@ def _odd_subject(request: Request, account: Account) -> Mapping[str, str] | None
     subject = request.get("Subject")
     if subject is None:
         return None
-    fits = 0 < len(subject) <= SUBJECT_LETTERS and subject.isascii() and subject.isprintable()
-    return None if fits and subject[0].isalnum() | (subject[0] in PUNCTUATION) else {}
-
-
-PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+    return {} if len(subject) > SUBJECT_LETTERS or CONTROL.search(subject) else None
 
 
 def _other_topic_attribute(request: Request, account: Account) -> Mapping[str, str] | None:
-    return None if TOPIC.fullmatch(str(request.get("AttributeName"))) else {}
+    """moto has no list of them; botocore's documentation of the member names each."""
+    told = model_of("sns").operation_model("SetTopicAttributes").input_shape
+    known = CODE.findall(told.members["AttributeName"].documentation)
+    return None if request.get("AttributeName") in known else {}
 
 
 def _other_match(request: Request, account: Account) -> Mapping[str, str] | None:
@@ -174,7 +165,7 @@ MESSAGES = (
         condition=_odd_subject,
         code="InvalidParameter",
         text="Invalid parameter: Subject",
-        source="Amazon SNS API, Publish: ASCII without control characters, at most 100",
+        source="Amazon SNS API, Publish: no line breaks or control characters, at most 100 letters",
     ),
     Refusal(
         service="sns",
