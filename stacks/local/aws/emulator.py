@@ -81,6 +81,10 @@ class Emulator:
     def cloudwatch(self) -> Any:
         return self._client("cloudwatch")
 
+    def own_client(self, service: str) -> Any:
+        """By the home's own keys, for what this cloud does itself."""
+        return self._client(service)
+
     @functools.cached_property
     def jobs(self) -> Jobs:
         def act(role_arn: str, job_arn: str, subnets: Sequence[str]) -> Acting:

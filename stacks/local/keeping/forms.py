@@ -182,16 +182,20 @@ def _fill_mapping(held: Any, kept: tuple[dict[Any, Any], dict[str, Any], Any]) -
         held.default_factory = kept[2]
 
 
-def _stack_resource(stem: str) -> Any:
-    """What a stack of CloudFormation made of SageMaker; its members follow."""
+def _stack_resource(name: str) -> Any:
+    """What a stack of CloudFormation made by an API of this cloud; its members follow.
+
+    Of SageMaker's types an older cloud kept what follows `AWS::SageMaker::`.
+    """
     from stacks.local.aws.cloudformation.moto_cloudformation import resource_classes
 
-    kind: Any = resource_classes()[stem]
+    known = resource_classes()
+    kind: Any = known.get(name) or known[f"AWS::SageMaker::{name}"]
     return kind.__new__(kind)
 
 
 def _reduce_stack_resource(made: Any) -> Any:
-    return _stack_resource, (made.cloudformation_type().rpartition("::")[2],), vars(made)
+    return _stack_resource, (made.cloudformation_type(),), vars(made)
 
 
 def _gone() -> None:
@@ -210,6 +214,7 @@ REDUCES: Mapping[str, Callable[[Any], Any]] = {
     "moto.core.base_backend.AccountSpecificBackend": _reduce_account,
     "moto.core.base_backend.BackendDict": _reduce_backends,
     "stacks.local.aws.cloudformation.sagemaker_resources.StackResource": _reduce_stack_resource,
+    "stacks.local.aws.cloudformation.service_resources.ServiceResource": _reduce_stack_resource,
     "stacks.local.aws.recorded.recorded.Recorded": lambda kind: (
         _recorded,
         (kind.service, kind.name),

@@ -311,12 +311,12 @@ def _begin(backend: Any, one: Any) -> None:
     stack.template, stack.parameters = one.template, one.parameters
     stack.tags, stack.role_arn = one.tags or {}, one.role_arn
     stack._parse_template()
+    stack._add_stack_event("CREATE_IN_PROGRESS", resource_status_reason="User Initiated")
     stack.resource_map = stack._create_resource_map()
     stack.output_map = stack._create_output_map()
     backend._validate_export_uniqueness(stack)
     for export in stack.exports:
         backend.exports[export.name] = export
-    stack._add_stack_event("CREATE_IN_PROGRESS", resource_status_reason="User Initiated")
     stack.create_resources()
 
 

@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from stacks.local.aws.cloudformation import (
+    attributes,
     change_sets,
     events,
     requests,
     sagemaker_resources,
+    service_resources,
     summaries,
     templates,
 )
@@ -48,16 +50,18 @@ def install(emulator: Emulator) -> None:
 
 @functools.cache
 def resource_classes() -> Mapping[str, type]:
-    """The classes of SageMaker's resources, by what follows Create in the name of the operation."""
+    """The classes of what is made by an API of this cloud, by type."""
     from moto.cloudformation import (
         parsing,
     )  # it loads every service of moto, before ours, which win
 
-    made = sagemaker_resources.classes(_CLOUD["emulator"])
+    emulator = _CLOUD["emulator"]
+    made = {**sagemaker_resources.classes(emulator), **service_resources.classes(emulator)}
     parsing.get_model_list.cache_clear()
     parsing.get_model_map.cache_clear()
     parsing.get_name_type_map.cache_clear()
     _roll_back()
+    attributes.install()
     events.install()
     _follow()
     _check()
@@ -223,6 +227,7 @@ def _rolling_back(act: Any) -> Any:
         try:
             act(stack)
             stack.is_made = True
+            _ = stack.outputs  # an attribute in them may be one that nobody has
             if stack.status == "CREATE_COMPLETE":
                 events.settle(stack, events.DONE)
         except _refusals() as error:
@@ -272,6 +277,7 @@ def _updating(act: Any) -> Any:
         before, parameters = stack.template, dict(stack.parameters)
         try:
             act(stack, template, role_arn, **more)
+            _ = stack.outputs
         except _refusals() as error:
             why = events.reason(error)
             stack._add_stack_event("UPDATE_ROLLBACK_IN_PROGRESS", resource_status_reason=why)

@@ -42,7 +42,7 @@ class Refused(Exception):
 
 
 def classes(emulator: Emulator) -> dict[str, type]:
-    """A class of moto's kind for every type that has a Create operation, by what follows that."""
+    """A class of moto's kind for every type that has a Create operation, by its name."""
     from moto.core.common_models import CloudFormationModel
 
     from stacks.local.aws.sagemaker.resource_types import RESOURCE_TYPES
@@ -54,7 +54,7 @@ def classes(emulator: Emulator) -> dict[str, type]:
         if stem != operation:
             made = _Made(emulator=emulator, stem=stem, kind=kinds.get(operation))
             members = {"__module__": __name__, **made.methods()}  # by which it is kept
-            found[stem] = type("StackResource", (CloudFormationModel,), members)
+            found[made.type] = type("StackResource", (CloudFormationModel,), members)
     return found
 
 
