@@ -205,7 +205,12 @@ def _ended(runner: Runner, sagemaker: Any, status: str, answer: Mapping[str, Any
     if ended == "Stopped":
         return End(ended, reason, answer)
     fault = retries.of_reason(reason)
-    return End(ended, reason if fault else f"ClientError: {reason}", answer, fault)
+    is_told = fault or reason.startswith(CLIENT_ERROR)
+    return End(ended, reason if is_told else f"{CLIENT_ERROR} {reason}", answer, fault)
+
+
+CLIENT_ERROR = "ClientError:"
+"""How the reason of a step begins whose job failed for what it was given to do."""
 
 
 def refused(error: Exception) -> str:
@@ -216,7 +221,7 @@ def refused(error: Exception) -> str:
     if not isinstance(error, ClientError) or operation not in _INVOKED:
         return str(error)
     told = error.response["Error"].get("Message", "")
-    return f"ClientError: Failed to invoke sagemaker:{operation}. Error Details: {told}"
+    return f"{CLIENT_ERROR} Failed to invoke sagemaker:{operation}. Error Details: {told}"
 
 
 def job_name(

@@ -128,7 +128,9 @@ def test_bias_of_data_that_grows_fails_the_check(cloud: Cloud, sm: Any) -> None:
     create(sm, "bias-drifts", step)
     later = execute(sm, "bias-drifts")
     assert later["PipelineExecutionStatus"] == "Failed"
-    assert "member 0 DPL: Value 0." in later["FailureReason"]
+    listed = sm.list_pipeline_execution_steps(PipelineExecutionArn=later["PipelineExecutionArn"])
+    (step,) = listed["PipelineExecutionSteps"]
+    assert "member 0 DPL: Value 0." in step["FailureReason"]
     found = read(s3, told(sm, later)["ViolationReport"])["violations"]
     assert {one["constraint_check_type"] for one in found} == {"bias_drift_check"}
 

@@ -263,4 +263,5 @@ def test_a_tuning_job_that_finds_nothing_is_its_step_s_reason(
         cloud, "fails-to-tune", [tuning_step(session, kit.folder, fails="yes").to_request()]
     )
     assert ended["PipelineExecutionStatus"] == "Failed"
-    assert steps["Tune"]["FailureReason"].startswith("No training job succeeded after 4 attempts")
+    why = "ClientError: No training job succeeded after 4 attempts"
+    assert steps["Tune"]["FailureReason"].startswith(why)
