@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
+from stacks.local.aws.refusals import bounds
 from stacks.local.aws.refusals.account import Account
 from stacks.local.aws.refusals.filter import refusal_of
 from stacks.local.aws.refusals.grammar import GRAMMAR
@@ -195,5 +196,6 @@ def test_every_row_has_a_case() -> None:
     met = {code for *_, code, _ in BOUNDS} | {"MalformedPolicyDocument"}
     assert {row.code for row in (*LIMITS, *GRAMMAR)} == met
     cases = {(service, operation) for service, operation, *_ in BOUNDS}
-    rows = {(row.service, operation) for row in LIMITS for operation in row.operations}
+    both = (*LIMITS, *bounds.BOUNDS)
+    rows = {(row.service, operation) for row in both for operation in row.operations}
     assert cases <= rows

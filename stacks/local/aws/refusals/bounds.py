@@ -6,6 +6,7 @@ least of it, and moto hardly anything.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from stacks.local.aws.model_constraints import problems
@@ -19,12 +20,15 @@ CODES = {
     "ecr": "InvalidParameterException",
     "events": "ValidationException",
     "firehose": "ValidationException",
+    "iam": "ValidationError",
     "kinesis": "ValidationException",
     "kms": "ValidationException",
     "logs": "InvalidParameterException",
     "scheduler": "ValidationException",
+    "secretsmanager": "ValidationException",
     "ssm": "ValidationException",
     "stepfunctions": "ValidationException",
+    "sts": "ValidationError",
 }
 """Service whose requests are held against its model -> the code of what does not fit."""
 
@@ -35,15 +39,30 @@ def misfit(service: str, operation: str) -> Condition:
 
     def condition(request: Request, account: Account) -> Mapping[str, str] | None:
         told = next(problems(request, shape), None) if shape is not None else None
-        return {"told": told} if told else None
+        return {"told": _worded(told)} if told else None
 
     return condition
+
+
+NAME = re.compile(r"Value '.*' at '(.+)' failed .* pattern: \[\\w\+=,\.@-\]\+", re.DOTALL)
+"""What is said of a name of IAM, which IAM words in its own way (IAM user guide, IAM name
+requirements)."""
+
+
+def _worded(told: str) -> str:
+    if name := NAME.fullmatch(told):
+        return (
+            f"The specified value for {name[1]} is invalid. It must contain only alphanumeric "
+            "characters and/or the following: +=,.@_-"
+        )
+    return f"1 validation error detected: {told}"
 
 
 def _code(service: str, operation: str) -> str:
     """That of the service, where the operation has it."""
     codes = {one.name for one in model_of(service).operation_model(operation).error_shapes}
-    return CODES[service] if CODES[service] in codes else "ValidationException"
+    code = CODES[service]
+    return code if code in codes or code == "ValidationError" else "ValidationException"
 
 
 BOUNDS = tuple(
@@ -52,7 +71,7 @@ BOUNDS = tuple(
         operations=(operation,),
         condition=misfit(service, operation),
         code=_code(service, operation),
-        text="1 validation error detected: {told}",
+        text="{told}",
         source=f"botocore's model of {service}",
     )
     for service in CODES

@@ -14,7 +14,6 @@ from urllib.parse import unquote
 
 import jmespath
 
-from stacks.local.aws.protocols import model_of
 from stacks.local.aws.refusals.account import Account, backend
 from stacks.local.aws.refusals.refusal import Condition, Refusal, Request
 
@@ -25,28 +24,6 @@ BUCKET_POLICY, KEY_POLICY, TOPIC_POLICY, QUEUE_POLICY = 20 * 1024, 32 * 1024, 30
 PARAMETER = {"Standard": 4_096, "Advanced": 8_192}
 
 QUOTAS = "IAM user guide, IAM and AWS STS quotas"
-
-NAMED: Mapping[str, tuple[str, ...]] = {
-    "iam": (
-        "AttachRolePolicy",
-        "CreateInstanceProfile",
-        "CreatePolicy",
-        "CreateRole",
-        "CreateUser",
-        "PutRolePolicy",
-        "UpdateRoleDescription",
-    ),
-    "sts": ("AssumeRole",),
-    "secretsmanager": ("CreateSecret", "PutSecretValue", "UpdateSecret"),
-}
-"""Operations whose members are held against the bounds of botocore's model."""
-
-VALIDATION_CODE = {"secretsmanager": "ValidationException"}
-"""Default: `ValidationError`, as the query protocol says it."""
-
-
-NAME = r"[\w+=,.@-]+"
-"""What the models say of names of IAM, which it words in its own way."""
 
 
 def size(text: Any) -> int:
@@ -104,70 +81,6 @@ def parameter_too_long(tier: str) -> Condition:
     return condition
 
 
-def out_of_bounds(service: str, bound: str) -> Condition:
-    """A member of the request that is longer, or of other characters, than its model says."""
-
-    def condition(request: Request, account: Account) -> Mapping[str, str] | None:
-        for name, value in request.items():
-            for member in _members(service, name):
-                if isinstance(value, str) and (found := _broken(member, value, bound)):
-                    shown = "" if member.get("sensitive") else f" '{value}'"
-                    return {"value": shown, "member": name[0].lower() + name[1:], "bound": found}
-        return None
-
-    return condition
-
-
-def _members(service: str, name: str) -> list[Mapping[str, Any]]:
-    """What the model says of a member of this name in the operations that are looked at."""
-    shapes = [model_of(service).operation_model(one).input_shape for one in NAMED[service]]
-    found = [shape.members[name].metadata for shape in shapes if name in shape.members]
-    return [dict(one) for one in found[:1]]
-
-
-def _broken(member: Mapping[str, Any], value: str, bound: str) -> str:
-    if bound == "length":
-        return str(member["max"]) if len(value) > member.get("max", len(value)) else ""
-    pattern = str(member.get("pattern", ""))
-    if not pattern or (pattern == NAME) != (bound == "name"):
-        return ""
-    return "" if re.fullmatch(pattern, value, re.ASCII) else pattern
-
-
-def _named(service: str) -> tuple[Refusal, ...]:
-    code = VALIDATION_CODE.get(service, "ValidationError")
-    head = "1 validation error detected: Value{value} at '{member}' failed to satisfy constraint: "
-    return (
-        Refusal(
-            service=service,
-            operations=NAMED[service],
-            condition=out_of_bounds(service, "length"),
-            code=code,
-            text=head + "Member must have length less than or equal to {bound}",
-            source=f"botocore's model of {service}; {QUOTAS}",
-        ),
-        Refusal(
-            service=service,
-            operations=NAMED[service],
-            condition=out_of_bounds(service, "pattern"),
-            code=code,
-            text=head + "Member must satisfy regular expression pattern: {bound}",
-            source=f"botocore's model of {service}",
-        ),
-        Refusal(
-            service=service,
-            operations=NAMED[service],
-            condition=out_of_bounds(service, "name"),
-            code=code,
-            text=(
-                "The specified value for {member} is invalid. It must contain only alphanumeric "
-                "characters and/or the following: +=,.@_-"
-            ),
-            source=f"botocore's model of {service}; IAM user guide, IAM name requirements",
-        ),
-    )
-
-
 def _bounded(
     *operations: str, of: str, path: str, most: int, code: str, text: str, source: str,
     counted: Callable[[Any], int] = in_bytes,
@@ -179,7 +92,6 @@ def _bounded(
 
 
 LIMITS: tuple[Refusal, ...] = (
-    *(row for service in NAMED for row in _named(service)),
     _bounded(
         "CreatePolicy",
         "CreatePolicyVersion",
